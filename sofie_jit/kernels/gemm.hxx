@@ -1,0 +1,97 @@
+// y[rows][N] = activation(x[rows][K] * W[K][N] + bias[N]), W packed once into panels (see tile.hxx).
+//
+// panels: [ceil(N / panel_width)][K][panel_width], the outputs past N zero. bias: padded to whole panels.
+// Batches go in blocks of tile_rows rows per panel; what remains in blocks of 4 and single rows. The order of each
+// output's sum depends on K alone, so a row's bits do not depend on the batch it came in.
+#ifndef SOFIE_JIT_GEMM_HXX
+#define SOFIE_JIT_GEMM_HXX
+
+#include "activations.hxx"
+#include "memory.hxx"
+#include "tile.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <class T>
+constexpr std::size_t panel_width = 2 * lanes<T>;
+
+// W[k][n] = values[k * N + n], or values[n * K + k] if transposed; scaled by alpha.
+template <class T>
+Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N, bool transposed = false, T alpha = T(1))
+{
+   constexpr std::size_t width = panel_width<T>;
+   const std::size_t panels = (N + width - 1) / width;
+   Buffer<T> packed(panels * K * width);
+   for (std::size_t n = 0; n < N; ++n)
+      for (std::size_t k = 0; k < K; ++k)
+         packed[(n / width * K + k) * width + n % width] = alpha * (transposed ? values[n * K + k] : values[k * N + n]);
+   return packed;
+}
+
+// One number per output, padded with zeros to whole panels; null stands for all zeros.
+template <class T>
+Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1))
+{
+   constexpr std::size_t width = panel_width<T>;
+   Buffer<T> packed((N + width - 1) / width * width);
+   for (std::size_t n = 0; values && n < N; ++n)
+      packed[n] = beta * values[n];
+   return packed;
+}
+
+// A finished tile: bias, activation, and only the outputs there are.
+template <int MR, int NV, class T, class Activation>
+SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, T *y, std::size_t stride, std::size_t n,
+                                  const Activation &activation)
+{
+   SOFIE_JIT_UNROLL
+   for (int i = 0; i < MR; ++i)
+      SOFIE_JIT_UNROLL
+      for (int j = 0; j < NV; ++j) {
+         const std::size_t at = std::size_t(j) * lanes<T>;
+         const vec<T> r = activation.template apply<T>(sum.v[i][j] + load(bias + at));
+         T *out = y + std::size_t(i) * stride + at;
+         if (at + lanes<T> <= n)
+            store(out, r);
+         else if (at < n)
+            store_n(out, r, n - at);
+      }
+}
+
+template <int MR, int NV, class T, class Activation>
+void gemm_tile(const T *x, std::size_t K, const T *panel, const T *bias, T *y, std::size_t stride, std::size_t n,
+               const Activation &activation)
+{
+   Tile<T, MR, NV> sum;
+   sum.clear();
+   sum.accumulate(x, K, panel, K < k_block ? K : k_block);
+   for (std::size_t k = k_block; k < K; k += k_block) {
+      const Tile<T, MR, NV> before = sum;
+      sum.clear();
+      sum.accumulate(x + k, K, panel + k * NV * lanes<T>, K - k < k_block ? K - k : k_block);
+      sum.add(before);
+   }
+   finish_tile(sum, bias, y, stride, n, activation);
+}
+
+template <class T, class Activation>
+void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, T *y,
+          const Activation &activation)
+{
+   constexpr std::size_t width = panel_width<T>;
+   for (std::size_t n = 0; n < N; n += width) {
+      const T *panel = panels + n * K;
+      std::size_t row = 0;
+      for (; row + tile_rows <= rows; row += tile_rows)
+         gemm_tile<tile_rows, 2>(x + row * K, K, panel, bias + n, y + row * N + n, N, N - n, activation);
+      for (; row + 4 <= rows; row += 4)
+         gemm_tile<4, 2>(x + row * K, K, panel, bias + n, y + row * N + n, N, N - n, activation);
+      for (; row < rows; ++row)
+         gemm_tile<1, 2>(x + row * K, K, panel, bias + n, y + row * N + n, N, N - n, activation);
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

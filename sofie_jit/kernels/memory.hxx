@@ -1,0 +1,142 @@
+// What a Session owns: aligned buffers for packed weights, and a pool of arenas for intermediate tensors.
+#ifndef SOFIE_JIT_MEMORY_HXX
+#define SOFIE_JIT_MEMORY_HXX
+
+#include <atomic>
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "simd.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+constexpr std::size_t alignment = 64; // a cache line, and the widest register
+
+constexpr std::size_t align_up(std::size_t bytes)
+{
+   return (bytes + alignment - 1) / alignment * alignment;
+}
+
+// Zeroed, 64-byte aligned array of numbers; copies are deep. A register-wide read past the end stays inside.
+template <class T>
+class Buffer {
+public:
+   Buffer() = default;
+   explicit Buffer(std::size_t size) : fSize(size)
+   {
+      const std::size_t bytes = align_up(size * sizeof(T)) + alignment;
+      fData = static_cast<T *>(::operator new(bytes, std::align_val_t(alignment)));
+      std::memset(static_cast<void *>(fData), 0, bytes);
+   }
+   Buffer(const Buffer &other) : Buffer(other.fSize)
+   {
+      if (fSize)
+         std::memcpy(static_cast<void *>(fData), other.fData, fSize * sizeof(T));
+   }
+   Buffer(Buffer &&other) noexcept { swap(other); }
+   Buffer &operator=(Buffer other) noexcept
+   {
+      swap(other);
+      return *this;
+   }
+   ~Buffer()
+   {
+      if (fData)
+         ::operator delete(fData, std::align_val_t(alignment));
+   }
+   void swap(Buffer &other) noexcept
+   {
+      std::swap(fData, other.fData);
+      std::swap(fSize, other.fSize);
+   }
+   T *data() { return fData; }
+   const T *data() const { return fData; }
+   std::size_t size() const { return fSize; }
+   T &operator[](std::size_t i) { return fData[i]; }
+   const T &operator[](std::size_t i) const { return fData[i]; }
+
+private:
+   T *fData = nullptr;
+   std::size_t fSize = 0;
+};
+
+// A weight used as it is.
+template <class T>
+Buffer<T> keep(const T *values, std::size_t size)
+{
+   Buffer<T> buffer(size);
+   if (size)
+      std::memcpy(static_cast<void *>(buffer.data()), values, size * sizeof(T));
+   return buffer;
+}
+
+// Scratch memory for concurrent calls: a call leases an arena and returns it; a few are kept for the next calls.
+class ArenaPool {
+public:
+   ArenaPool() = default;
+   ArenaPool(const ArenaPool &) {} // arenas are scratch: a copied Session starts with none
+   ArenaPool &operator=(const ArenaPool &) { return *this; }
+   ~ArenaPool()
+   {
+      for (auto &slot : fSlots)
+         release(slot.load());
+   }
+
+private:
+   friend class Lease;
+   static constexpr int kept = 8;
+
+   struct Arena { // the header of a block; the block's memory follows it
+      std::size_t bytes;
+   };
+   static void release(Arena *arena)
+   {
+      if (arena)
+         ::operator delete(static_cast<void *>(arena), std::align_val_t(alignment));
+   }
+   Arena *take(std::size_t bytes)
+   {
+      for (auto &slot : fSlots) {
+         if (!slot.load(std::memory_order_relaxed))
+            continue;
+         Arena *arena = slot.exchange(nullptr, std::memory_order_acquire);
+         if (!arena)
+            continue;
+         if (arena->bytes >= bytes)
+            return arena;
+         release(arena);
+      }
+      void *memory = ::operator new(alignment + align_up(bytes) + alignment, std::align_val_t(alignment));
+      return new (memory) Arena{bytes};
+   }
+   void give(Arena *arena)
+   {
+      for (auto &slot : fSlots) {
+         Arena *empty = nullptr;
+         if (slot.compare_exchange_strong(empty, arena, std::memory_order_release, std::memory_order_relaxed))
+            return;
+      }
+      release(arena);
+   }
+
+   std::atomic<Arena *> fSlots[kept] = {};
+};
+
+class Lease {
+public:
+   Lease(ArenaPool &pool, std::size_t bytes) : fPool(pool), fArena(pool.take(bytes)) {}
+   Lease(const Lease &) = delete;
+   Lease &operator=(const Lease &) = delete;
+   ~Lease() { fPool.give(fArena); }
+   char *data() const { return reinterpret_cast<char *>(fArena) + alignment; }
+
+private:
+   ArenaPool &fPool;
+   ArenaPool::Arena *fArena;
+};
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

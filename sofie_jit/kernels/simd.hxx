@@ -1,0 +1,231 @@
+// The vector type that every kernel is written in, and the only place where a product meets a sum.
+//
+// vec<T> is one register of T: 64 bytes with AVX-512, 32 with AVX, else 16. All arithmetic on it is plain C++
+// (clang's and g++'s vector extensions), so one source serves Cling, clang and g++ on x86-64 and aarch64.
+//
+// fma(a, b, c) is one rounding on every target that has the instruction, whatever the compiler's contraction
+// setting. Kernels write every `c + a * b` with it and never leave a bare product beside a sum: this is what
+// makes results equal to the last bit between compilers and vector widths.
+#ifndef SOFIE_JIT_SIMD_HXX
+#define SOFIE_JIT_SIMD_HXX
+
+#ifdef __FAST_MATH__
+#error "sofie_jit headers promise exact IEEE arithmetic: compile without -ffast-math"
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#if !defined(__clang__) && defined(__FMA__)
+#include <immintrin.h>
+#elif !defined(__clang__) && defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+// Vectors wider than the baseline registers belong to code of that instruction set alone, so the set is part of
+// every kernel's name: objects compiled with different -march flags can then meet in one program.
+#if defined(__AVX512F__)
+#define SOFIE_JIT_ISA avx512
+#define SOFIE_JIT_VECTOR_BYTES 64
+#elif defined(__AVX__) && defined(__FMA__)
+#define SOFIE_JIT_ISA avx2
+#define SOFIE_JIT_VECTOR_BYTES 32
+#elif defined(__FMA__) || defined(__aarch64__)
+#define SOFIE_JIT_ISA fma128
+#define SOFIE_JIT_VECTOR_BYTES 16
+#else
+#define SOFIE_JIT_ISA baseline
+#define SOFIE_JIT_VECTOR_BYTES 16
+#endif
+
+// Loops over register blocks must disappear; g++ unrolls them at -O2 by itself and warns at clang's pragma.
+#if defined(__clang__)
+#define SOFIE_JIT_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SOFIE_JIT_UNROLL _Pragma("GCC unroll 32")
+#endif
+#define SOFIE_JIT_INLINE inline __attribute__((always_inline))
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <class T>
+struct simd {
+   typedef T type __attribute__((vector_size(SOFIE_JIT_VECTOR_BYTES)));
+   typedef T unaligned __attribute__((vector_size(SOFIE_JIT_VECTOR_BYTES), aligned(alignof(T)), may_alias));
+};
+template <class T>
+using vec = typename simd<T>::type;
+
+// Elements of T in one register.
+template <class T>
+constexpr int lanes = SOFIE_JIT_VECTOR_BYTES / int(sizeof(T));
+
+// The signed integer of T's size: what a comparison of vec<T> gives, lane by lane 0 or -1.
+template <class T>
+using int_of = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+
+template <class T>
+SOFIE_JIT_INLINE vec<T> broadcast(T x)
+{
+   return x - vec<T>{}; // x - 0 keeps every bit, -0 and NaN too
+}
+
+template <class T>
+SOFIE_JIT_INLINE vec<T> load(const T *p)
+{
+   return *reinterpret_cast<const typename simd<T>::unaligned *>(p);
+}
+
+template <class T>
+SOFIE_JIT_INLINE void store(T *p, vec<T> x)
+{
+   *reinterpret_cast<typename simd<T>::unaligned *>(p) = x;
+}
+
+// The first n lanes only (0 <= n <= lanes): nothing beyond p[n - 1] is touched; lanes past n are `fill`.
+template <class T>
+SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill = T(0))
+{
+   alignas(SOFIE_JIT_VECTOR_BYTES) T tmp[lanes<T>];
+   for (int i = 0; i < lanes<T>; ++i)
+      tmp[i] = std::size_t(i) < n ? p[i] : fill;
+   return load(tmp);
+}
+
+template <class T>
+SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n)
+{
+   alignas(SOFIE_JIT_VECTOR_BYTES) T tmp[lanes<T>];
+   store(tmp, x);
+   for (std::size_t i = 0; i < n; ++i)
+      p[i] = tmp[i];
+}
+
+// a * b + c with one rounding (in the namespace `baseline`, hardware without FMA, with two).
+template <class T>
+SOFIE_JIT_INLINE vec<T> fma(vec<T> a, vec<T> b, vec<T> c);
+
+#if defined(__clang__)
+template <class V>
+SOFIE_JIT_INLINE V fma_contract(V a, V b, V c)
+{
+#pragma clang fp contract(on)
+   return a * b + c;
+}
+template <>
+SOFIE_JIT_INLINE vec<float> fma<float>(vec<float> a, vec<float> b, vec<float> c)
+{
+   return fma_contract(a, b, c);
+}
+template <>
+SOFIE_JIT_INLINE vec<double> fma<double>(vec<double> a, vec<double> b, vec<double> c)
+{
+   return fma_contract(a, b, c);
+}
+#else
+template <>
+SOFIE_JIT_INLINE vec<float> fma<float>(vec<float> a, vec<float> b, vec<float> c)
+{
+#if defined(__AVX512F__)
+   return (vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX__) && defined(__FMA__)
+   return (vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__FMA__)
+   return (vec<float>)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+#elif defined(__aarch64__)
+   return (vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+   return a * b + c;
+#endif
+}
+template <>
+SOFIE_JIT_INLINE vec<double> fma<double>(vec<double> a, vec<double> b, vec<double> c)
+{
+#if defined(__AVX512F__)
+   return (vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX__) && defined(__FMA__)
+   return (vec<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__FMA__)
+   return (vec<double>)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
+#elif defined(__aarch64__)
+   return (vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+   return a * b + c;
+#endif
+}
+#endif
+
+// The same for one number; `baseline` rounds twice here too, so that a lane and a scalar never differ.
+template <class T>
+SOFIE_JIT_INLINE T fma1(T a, T b, T c)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+   return sizeof(T) == 4 ? T(__builtin_fmaf(float(a), float(b), float(c))) : T(__builtin_fma(double(a), double(b), double(c)));
+#else
+   return fma<T>(broadcast(a), broadcast(b), broadcast(c))[0];
+#endif
+}
+
+// A product that must be rounded by itself although a sum follows: the compiler cannot look through the fence.
+template <class V>
+SOFIE_JIT_INLINE V rounded(V x)
+{
+#if defined(__aarch64__)
+   asm("" : "+w"(x));
+#else
+   asm("" : "+v"(x));
+#endif
+   return x;
+}
+
+// Lane by lane mask ? a : b, for a mask that a comparison of vec<T> gave.
+template <class T, class M>
+SOFIE_JIT_INLINE vec<T> select(M mask, vec<T> a, vec<T> b)
+{
+   return mask ? a : b;
+}
+
+template <class T>
+SOFIE_JIT_INLINE vec<T> max(vec<T> a, vec<T> b) // NaN in either comes out, as numpy.maximum
+{
+   return select<T>(a > b, a, select<T>(b != b, b, select<T>(a == a, b, a)));
+}
+
+template <class T>
+SOFIE_JIT_INLINE vec<T> min(vec<T> a, vec<T> b) // NaN in either comes out, as numpy.minimum
+{
+   return select<T>(a < b, a, select<T>(b != b, b, select<T>(a == a, b, a)));
+}
+
+// Sixteen virtual lanes: how every reduction over a row is split, whatever the register's width, so that the order
+// of its additions is the same everywhere. Element i of the row belongs to lane i % 16; lanes are folded 8, 4, 2, 1.
+constexpr int virtual_lanes = 16;
+
+template <class T>
+struct lanes16 {
+   static constexpr int count = virtual_lanes / lanes<T> > 0 ? virtual_lanes / lanes<T> : 1;
+   vec<T> v[count];
+};
+
+template <class T, class Op>
+SOFIE_JIT_INLINE T fold(const lanes16<T> &x, Op op)
+{
+   alignas(SOFIE_JIT_VECTOR_BYTES) T t[virtual_lanes];
+   SOFIE_JIT_UNROLL
+   for (int i = 0; i < lanes16<T>::count; ++i)
+      store(t + i * lanes<T>, x.v[i]);
+   SOFIE_JIT_UNROLL
+   for (int half = virtual_lanes / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i)
+         t[i] = op(t[i], t[i + half]);
+   return t[0];
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

@@ -1,0 +1,64 @@
+// The register tile under every dense kernel: MR rows of input times NV vectors of outputs, accumulated in registers.
+//
+// Weights come in panels: NV vectors of neighbouring outputs, [K][NV * lanes], so that one step over k reads them in
+// order and multiplies each by one broadcast number of every row.
+//
+// Each output's sum over k runs in this order whatever MR is: k ascending in blocks of `k_block`, each block from
+// zero by fma, the blocks added in order. (One chain over all of a large K would be several times less accurate.)
+#ifndef SOFIE_JIT_TILE_HXX
+#define SOFIE_JIT_TILE_HXX
+
+#include "simd.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+constexpr std::size_t k_block = 256;
+
+// Rows of a tile with two vectors of outputs: accumulators, two weights and one broadcast must fit the registers.
+constexpr int tile_rows = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : 6;
+
+template <class T, int MR, int NV>
+struct Tile {
+   vec<T> v[MR][NV];
+
+   SOFIE_JIT_INLINE void clear()
+   {
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            v[i][j] = vec<T>{};
+   }
+
+   SOFIE_JIT_INLINE void add(const Tile &other)
+   {
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            v[i][j] = v[i][j] + other.v[i][j];
+   }
+
+   // v[i] += a[i * stride + k] * panel[k] for k < length.
+   SOFIE_JIT_INLINE void accumulate(const T *a, std::size_t stride, const T *panel, std::size_t length)
+   {
+      for (std::size_t k = 0; k < length; ++k) {
+         vec<T> w[NV];
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            w[j] = load(panel + (k * NV + std::size_t(j)) * lanes<T>);
+         SOFIE_JIT_UNROLL
+         for (int i = 0; i < MR; ++i) {
+            const vec<T> x = broadcast(a[std::size_t(i) * stride + k]);
+            SOFIE_JIT_UNROLL
+            for (int j = 0; j < NV; ++j)
+               v[i][j] = fma<T>(x, w[j], v[i][j]);
+         }
+      }
+   }
+};
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

@@ -1,0 +1,44 @@
+#include "gemm.hxx"
+
+#include "check.hxx"
+
+using namespace sofie_jit;
+
+template <class T>
+void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, double tolerance)
+{
+   check::Random random(rows * 1000003 + K * 1009 + N);
+   const auto x = random.vector<T>(rows * K), w = random.vector<T>(K * N), b = random.vector<T>(N);
+   const auto panels = pack_gemm<T>(w.data(), K, N, transposed);
+   const auto bias = pack_bias<T>(b.data(), N);
+
+   std::vector<double> want(rows * N);
+   for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t n = 0; n < N; ++n) {
+         double sum = 0;
+         for (std::size_t k = 0; k < K; ++k)
+            sum += double(x[r * K + k]) * double(transposed ? w[n * K + k] : w[k * N + n]);
+         want[r * N + n] = std::fmax(sum + double(b[n]), 0);
+      }
+
+   const std::string what = "gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N);
+   std::vector<T> y(rows * N + 1, T(77)), one(rows * N);
+   gemm(rows, K, N, x.data(), panels.data(), bias.data(), y.data(), Relu{});
+   check::require(y.back() == T(77), what + ": wrote past the end");
+   y.pop_back();
+   check::close(what, y, want, tolerance);
+   for (std::size_t r = 0; r < rows; ++r)
+      gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), one.data() + r * N, Relu{});
+   check::same_bits(what + ": row by row", y, one);
+}
+
+int main()
+{
+   for (std::size_t rows : {0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 29})
+      for (std::size_t K : {1, 2, 16, 31, 255, 256, 257, 700})
+         for (std::size_t N : {1, 3, 5, 15, 16, 17, 31, 32, 33, 64, 75}) {
+            test<float>(rows, K, N, false, 3e-6);
+            test<double>(rows, K, N, true, 1e-14);
+         }
+   return check::done();
+}
