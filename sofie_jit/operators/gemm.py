@@ -1,0 +1,64 @@
+"""Gemm: a matrix product with bias, what a Dense layer is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.operators.activations import Activation, functor
+from sofie_jit.operators.operator import (
+    Emitter,
+    ROperator,
+    TensorType,
+    common_dtype,
+    format_shape,
+    literal,
+    static_dim,
+)
+
+
+@dataclass(kw_only=True)
+class Gemm(ROperator):
+    """``Y = activation(alpha * A' B' + beta * C)``, with A' the matrix A, transposed if ``trans_a``; B' likewise.
+
+    Inputs A (M, K), B (K, N) and, optionally, C, broadcast to (M, N); output Y (M, N). Beyond ONNX, A may have
+    more than two dimensions (..., K) when it is not transposed: all but the last count rows.
+    """
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    trans_a: bool = False
+    trans_b: bool = False
+    activation: Activation | None = None
+
+    kernels = ("gemm.hxx",)
+
+    def infer(self, a: TensorType, b: TensorType, c: TensorType | None = None) -> TensorType:
+        dtype = common_dtype("Gemm", a, b, *([c] if c else []))
+        if b.rank != 2 or a.rank < 2 or (self.trans_a and a.rank != 2):
+            raise ShapeError(f"Gemm multiplies matrices, got A {format_shape(a.shape)} and B {format_shape(b.shape)}")
+        a_shape = a.shape[::-1] if self.trans_a else a.shape
+        k, n = b.shape[::-1] if self.trans_b else b.shape
+        if a_shape[-1] != k:
+            raise ShapeError(
+                f"Gemm: A {format_shape(a.shape)}{' transposed' if self.trans_a else ''} has {a_shape[-1]} columns, "
+                f"B {format_shape(b.shape)}{' transposed' if self.trans_b else ''} has {k} rows; they must be equal"
+            )
+        shape = (*a_shape[:-1], n)
+        if c is not None:
+            padded = (1,) * (len(shape) - c.rank) + c.shape
+            if len(padded) != len(shape) or any(x not in (1, y) for x, y in zip(padded, shape, strict=True)):
+                raise ShapeError(f"Gemm: C {format_shape(c.shape)} does not broadcast to {format_shape(shape)}")
+        return TensorType(dtype, shape)
+
+    def emit(self, code: Emitter) -> str:
+        a, y = code.inputs[0], code.outputs[0]
+        assert a is not None
+        k, n = static_dim("Gemm", a.shape, -1), static_dim("Gemm", y.shape, -1)
+        alpha, beta = literal(self.alpha, y.dtype), literal(self.beta, y.dtype)
+        panels = code.packed("pack_gemm", code.raw(1), k, n, self.trans_b, alpha)
+        bias = code.packed("pack_bias", code.raw(2), n, beta)
+        return code.call(
+            "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.output(0),
+            functor(self.activation, y.dtype),
+        )  # fmt: skip

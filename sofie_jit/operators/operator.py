@@ -1,0 +1,196 @@
+"""What every operator is: ONNX attributes, shape inference, and one emitted C++ call.
+
+To add an operator, write a dataclass beside this file that derives from :class:`ROperator` and defines
+
+* its attributes as fields with ONNX's names and defaults,
+* ``kernels``: the headers of ``sofie_jit/kernels`` that its call needs,
+* ``infer(*inputs)``: the types of its outputs from the types of its inputs,
+* ``emit(code)``: the C++ statement that computes it, through the :class:`Emitter` given.
+
+Loops belong into kernels, never into the emitted text.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from sofie_jit.errors import DtypeError, ShapeError
+
+Dim = int | str
+"""A dimension: a number, or the name of one that is known when the model runs."""
+Shape = tuple[Dim, ...]
+
+BATCH = "batch"
+"""The run-time dimension that counts independent rows."""
+
+CPP_TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int32": "std::int32_t",
+    "int64": "std::int64_t",
+    "bool": "bool",
+}
+"""Element types of tensors, numpy's name -> C++'s."""
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Element type (a key of :data:`CPP_TYPES`) and shape of a tensor."""
+
+    dtype: str
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {format_shape(self.shape)}"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+def format_shape(shape: Shape) -> str:
+    """``(batch, 16)``: a shape as messages and listings show it."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def split_count(shape: Shape) -> tuple[int, tuple[str, ...]]:
+    """The number of elements of ``shape`` as a factor and the run-time dimensions it is multiplied by."""
+    return math.prod(d for d in shape if isinstance(d, int)), tuple(sorted(d for d in shape if isinstance(d, str)))
+
+
+def static_dims(operator: str, shape: Shape, what: str = "input") -> tuple[int, ...]:
+    """``shape`` if all of it is known, else a :class:`ShapeError` that names the operator."""
+    for dim in shape:
+        if isinstance(dim, str):
+            raise ShapeError(
+                f"{operator} needs every dimension of its {what} fixed, but {format_shape(shape)} leaves '{dim}' open"
+            )
+    return tuple(d for d in shape if isinstance(d, int))
+
+
+def static_dim(operator: str, shape: Shape, axis: int) -> int:
+    """``shape[axis]`` if it is known, else a :class:`ShapeError` that names the operator."""
+    dim = shape[axis]
+    if isinstance(dim, str):
+        raise ShapeError(f"{operator} needs axis {axis} of its input {format_shape(shape)} fixed; '{dim}' is left open")
+    return dim
+
+
+def normalize_axis(operator: str, axis: int, rank: int) -> int:
+    """``axis`` counted from the front; a :class:`ShapeError` if a tensor of ``rank`` has no such axis."""
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{operator}: axis {axis} does not exist in a tensor of {rank} dimensions")
+    return axis % rank
+
+
+def common_dtype(operator: str, *types: TensorType) -> str:
+    """The one element type of all ``types``; a :class:`DtypeError` if they differ."""
+    dtypes = {t.dtype for t in types}
+    if len(dtypes) > 1:
+        raise DtypeError(f"{operator} needs inputs of one element type, got {', '.join(sorted(dtypes))}: add a Cast")
+    return types[0].dtype
+
+
+def literal(value: float | int | bool, dtype: str) -> str:
+    """``value`` as a C++ literal of ``dtype`` that reads back to the same bits."""
+    cpp = CPP_TYPES[dtype]
+    if dtype == "bool":
+        return "true" if value else "false"
+    if not dtype.startswith("float"):
+        return f"{cpp}({int(value)})"
+    number = np.dtype(dtype).type(value)
+    if np.isnan(number):
+        return f"std::numeric_limits<{cpp}>::quiet_NaN()"
+    if np.isinf(number):
+        return f"{'-' if number < 0 else ''}std::numeric_limits<{cpp}>::infinity()"
+    text = np.format_float_scientific(number, unique=True, trim="0")
+    return text + ("f" if dtype == "float32" else "")
+
+
+class Emitter(Protocol):
+    """What an operator writes its call with: C++ expressions for its tensors, weights and scratch memory.
+
+    ``inputs`` and ``outputs`` are the types of the operator's tensors; an omitted optional input is None.
+    """
+
+    inputs: list[TensorType | None]
+    outputs: list[TensorType]
+
+    def input(self, index: int) -> str:
+        """Pointer to input ``index`` (``const T *``): a tensor, or a weight used as it is."""
+
+    def output(self, index: int) -> str:
+        """Pointer to output ``index`` (``T *``)."""
+
+    def is_constant(self, index: int) -> bool:
+        """Whether input ``index`` is an initialized tensor, that is, a weight."""
+
+    def packed(self, function: str, *args: Any, dtype: str | None = None) -> str:
+        """Pointer to a weight packed once, when the Session is made: ``function(args...)`` returns ``Buffer<T>``.
+
+        ``dtype`` is T, by default that of the first input. Calls with equal arguments share one buffer.
+        """
+
+    def raw(self, index: int) -> str:
+        """Pointer to the values of initialized input ``index``, valid as an argument of :meth:`packed` only."""
+
+    def scratch(self, dtype: str, count: str | int) -> str:
+        """Pointer to ``count`` elements of ``dtype`` that are this operator's until its call returns.
+
+        A count that depends on run-time dimensions is given as a :meth:`count` expression's shape.
+        """
+
+    def count(self, shape: Shape) -> str:
+        """The number of elements of ``shape`` as a C++ expression of type ``std::size_t``."""
+
+    def call(self, function: str, *args: Any) -> str:
+        """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
+
+    def checked_call(self, function: str, *args: Any) -> str:
+        """The same for a kernel that returns false when the operator's input is out of range (:attr:`ROperator.failure`)."""
+
+
+@dataclass(kw_only=True)
+class ROperator:
+    """Base class of all operators; ``inputs`` and ``outputs`` are tensor names, '' for an omitted optional input."""
+
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    origin: str = ""
+    """Where the operator came from (the layer's name and class), for listings and the exported header's comments."""
+
+    kernels: ClassVar[tuple[str, ...]] = ()
+    """Headers of ``sofie_jit/kernels`` that the emitted call needs."""
+    is_alias: ClassVar[bool] = False
+    """Whether the output is the first input's memory under another shape: no call is emitted."""
+    failure: ClassVar[str] = ""
+    """What went wrong when a checked call returns false."""
+
+    @property
+    def op_type(self) -> str:
+        """The ONNX name of the operator."""
+        return type(self).__name__
+
+    def infer(self, *inputs: Any) -> TensorType | tuple[TensorType, ...]:
+        """Types of the outputs, given :class:`TensorType` (or None) per input.
+
+        Raises ShapeError or DtypeError with the numbers that disagree.
+        """
+        raise NotImplementedError(f"{self.op_type}.infer")
+
+    def mixes_rows(self, *inputs: Any) -> bool:
+        """Whether an output row depends on other rows of the batch; True switches tiling of the batch off."""
+        return False
+
+    def emit(self, code: Emitter) -> str:
+        """The C++ statement that computes the outputs."""
+        raise NotImplementedError(f"{self.op_type}.emit")
+
+    def attributes(self) -> dict[str, Any]:
+        """The ONNX attributes by name."""
+        base = {f for f in ROperator.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in base}
