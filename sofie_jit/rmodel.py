@@ -1,0 +1,250 @@
+"""RModel: a network as SOFIE sees it, named tensors and a list of ONNX-style operators in order of computation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, TensorType, format_shape
+
+if TYPE_CHECKING:
+    from sofie_jit.model import Model
+
+
+class RModel:
+    """A network of operators over named tensors.
+
+    ``name`` is only a label. Tensors are of four kinds, as in SOFIE: *input*, *initialized* (weights), *intermediate*
+    (what operators compute; found by :meth:`generate`), and *output* (intermediate ones that ``infer`` returns).
+
+    >>> model = RModel("tiny")
+    >>> model.add_input_tensor_info("x", "float32", (None, 3))
+    >>> model.add_initialized_tensor("w", np.ones((3, 2), np.float32))
+    >>> model.add_operator(Gemm(inputs=["x", "w"], outputs=["y"]))
+    >>> model.add_output_tensor_names("y")
+    >>> model.compile().infer(np.ones((1, 3)))
+    array([[3., 3.]], dtype=float32)
+    """
+
+    def __init__(self, name: str = "model"):
+        self.name = name
+        self.inputs: dict[str, TensorType] = {}
+        self.initialized: dict[str, np.ndarray] = {}
+        self.operators: list[ROperator] = []
+        self.outputs: list[str] = []
+        self.output_labels: list[str] = []
+        """What the user calls the outputs, where that differs from the names of their tensors."""
+        self.input_structure: Any = None
+        self.output_structure: Any = None
+        """How ``infer`` packs its results: nested lists and dicts of indices into ``outputs``; None: the plain order."""
+        self.intermediate: dict[str, TensorType] = {}
+        self._generated = False
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def add_input_tensor_info(self, name: str, dtype: str, shape: Sequence[int | str | None]) -> None:
+        """Declares an input of element type ``dtype`` (a numpy dtype) and ``shape``.
+
+        A leading None is the batch, open until ``infer``. Other dimensions may be names of run-time dimensions.
+        """
+        dims: list[Dim] = []
+        for axis, dim in enumerate(shape):
+            if dim is None and axis == 0:
+                dim = BATCH
+            if isinstance(dim, str):
+                if not dim.isidentifier():
+                    raise ShapeError(f"input '{name}': a run-time dimension needs a name like 'time', got {dim!r}")
+                dims.append(dim)
+            elif isinstance(dim, (int, np.integer)) and not isinstance(dim, bool) and dim >= 0:
+                dims.append(int(dim))
+            else:
+                raise ShapeError(
+                    f"input '{name}': dimension {axis} of {tuple(shape)} must be a size or the name of a run-time "
+                    "dimension; only the first may be None (the batch)"
+                )
+        self._define(name, "input")
+        self.inputs[name] = TensorType(_dtype_name(dtype, f"input '{name}'"), tuple(dims))
+
+    def add_initialized_tensor(self, name: str, array: Any) -> None:
+        """Adds a weight: a numpy array of float32, float64, int32, int64 or bool. It is not copied."""
+        values = np.asarray(array)
+        _dtype_name(values.dtype, f"initialized tensor '{name}'")
+        self._define(name, "initialized tensor")
+        self.initialized[name] = values
+
+    def add_operator(self, operator: ROperator) -> None:
+        """Appends an operator; operators are added in the order of computation."""
+        if not isinstance(operator, ROperator):
+            raise GraphError(f"add_operator takes an operator such as Gemm(...), got {type(operator).__name__}")
+        if not operator.outputs:
+            raise GraphError(f"{operator.op_type} has no outputs: give outputs=[...] a name for each tensor it computes")
+        self._generated = False
+        self.operators.append(operator)
+
+    def add_output_tensor_names(self, *names: str | Iterable[str]) -> None:
+        """Appends names of tensors that ``infer`` returns, in this order."""
+        self._generated = False
+        for name in names:
+            self.outputs.extend([name] if isinstance(name, str) else name)
+
+    def _define(self, name: str, kind: str) -> None:
+        self._generated = False
+        if not name:
+            raise GraphError(f"an {kind} needs a name")
+        for table, other in ((self.inputs, "input"), (self.initialized, "initialized tensor")):
+            if name in table:
+                raise GraphError(f"{kind} '{name}': there is already an {other} of that name; names must be unique")
+
+    # -- checking ------------------------------------------------------------------------------------------------
+
+    def generate(self) -> None:
+        """Infers the type of every intermediate tensor and checks names, shapes, element types and order.
+
+        Raises GraphError, ShapeError or DtypeError, naming the operator, its place and what disagrees.
+        """
+        if self._generated:
+            return
+        known: dict[str, TensorType] = dict(self.inputs)
+        known.update((name, tensor_type(values)) for name, values in self.initialized.items())
+        produced = {name: i for i, op in enumerate(self.operators) for name in op.outputs}
+        intermediate: dict[str, TensorType] = {}
+        for index, op in enumerate(self.operators):
+            where = f"operator {index} ({op.op_type}{', ' + op.origin if op.origin else ''})"
+            types = [self._lookup(name, known, produced, index, where) for name in op.inputs]
+            try:
+                results = op.infer(*types)
+            except TypeError as error:
+                if _accepts(op, len(types)):
+                    raise
+                raise GraphError(f"{where}: {len(types)} inputs {op.inputs} do not fit this operator") from error
+            except (ShapeError, DtypeError) as error:
+                raise type(error)(f"{where}: {error}") from None
+            results = results if isinstance(results, tuple) else (results,)
+            if len(op.outputs) > len(results):
+                raise GraphError(f"{where} computes {len(results)} tensors, but outputs names {len(op.outputs)}")
+            for name, result in zip(op.outputs, results, strict=False):
+                if not name:
+                    continue
+                if name in known:
+                    raise GraphError(f"{where} writes '{name}', which exists already; every tensor is written once")
+                known[name] = intermediate[name] = result
+        if not self.outputs:
+            raise GraphError("the model has no outputs: name them with add_output_tensor_names")
+        for name in self.outputs:
+            if name not in known:
+                raise GraphError(f"output '{name}' is computed by no operator; there are: {_some(known)}")
+        self.intermediate = intermediate
+        self._generated = True
+
+    @staticmethod
+    def _lookup(
+        name: str, known: dict[str, TensorType], produced: dict[str, int], index: int, where: str
+    ) -> TensorType | None:
+        if not name:
+            return None
+        if name in known:
+            return known[name]
+        if name in produced:
+            raise GraphError(
+                f"{where} reads '{name}', which operator {produced[name]} computes; "
+                "operators must be added in the order of computation"
+            )
+        raise GraphError(f"{where} reads '{name}', which is no tensor of this model; there are: {_some(known)}")
+
+    def tensor_type(self, name: str) -> TensorType:
+        """Element type and shape of any tensor of the generated model. Raises GraphError for an unknown name."""
+        self.generate()
+        for table in (self.inputs, self.intermediate):
+            if name in table:
+                return table[name]
+        if name in self.initialized:
+            return tensor_type(self.initialized[name])
+        raise GraphError(f"'{name}' is no tensor of this model")
+
+    def copy(self) -> RModel:
+        """A model of its own with copied operators; the arrays of weights are shared."""
+        new = copy.copy(self)
+        new.inputs, new.initialized = dict(self.inputs), dict(self.initialized)
+        new.operators = [copy.copy(op) for op in self.operators]
+        for op in new.operators:
+            op.inputs, op.outputs = list(op.inputs), list(op.outputs)
+        new.outputs, new.output_labels = list(self.outputs), list(self.output_labels)
+        new.intermediate, new._generated = {}, False
+        return new
+
+    # -- using ---------------------------------------------------------------------------------------------------
+
+    def compile(self, *, threads: int | None = None, optimize: bool = True) -> Model:
+        """Generates, JIT-compiles and returns the :class:`Model` that :func:`sofie_jit.load` returns for a file."""
+        from sofie_jit.model import Model
+
+        return Model(self, threads=threads, optimize=optimize)
+
+    # -- printing, under SOFIE's names ---------------------------------------------------------------------------
+
+    def print_required_inputs(self) -> None:
+        """Prints the input tensors with type and shape."""
+        _print_tensors("Model requires following inputs", self.inputs)
+
+    def print_initialized_tensors(self) -> None:
+        """Prints the weights with type and shape."""
+        tensors = {name: tensor_type(values) for name, values in self.initialized.items()}
+        _print_tensors("Model initialized the following tensors", tensors)
+
+    def print_intermediate_tensors(self) -> None:
+        """Prints what the operators compute, with type and shape."""
+        self.generate()
+        _print_tensors("Model specifies the following intermediate tensors", self.intermediate)
+
+    def print_outputs(self) -> None:
+        """Prints the output tensors with type and shape."""
+        self.generate()
+        _print_tensors("Model outputs", {name: self.tensor_type(name) for name in self.outputs})
+
+    def __repr__(self) -> str:
+        return (
+            f"<RModel '{self.name}': {len(self.operators)} operators, inputs {list(self.inputs)}, "
+            f"outputs {self.outputs}, {sum(w.size for w in self.initialized.values()):,} parameters>"
+        )
+
+
+def tensor_type(values: np.ndarray) -> TensorType:
+    """The type of an array."""
+    return TensorType(values.dtype.name, tuple(values.shape))
+
+
+def _dtype_name(dtype: Any, what: str) -> str:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in CPP_TYPES:
+        raise DtypeError(f"{what} has element type {name}; supported are {', '.join(CPP_TYPES)}")
+    return name
+
+
+def _accepts(op: ROperator, count: int) -> bool:
+    import inspect
+
+    try:
+        inspect.signature(op.infer).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def _some(names: Iterable[str], limit: int = 8) -> str:
+    listed = list(names)
+    return ", ".join(listed[:limit]) + (", ..." if len(listed) > limit else "")
+
+
+def _print_tensors(title: str, tensors: dict[str, TensorType]) -> None:
+    print(f"{title}:")
+    for name, kind in tensors.items():
+        print(f"  {name}\ttype: {kind.dtype}\tshape: {format_shape(kind.shape)}")
+
+
