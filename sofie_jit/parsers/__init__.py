@@ -1,0 +1,1 @@
+"""Parsers: saved models of other libraries -> RModel."""

@@ -1,0 +1,1 @@
+"""One module per family of Keras layers; every handler registers itself with :func:`registry.layer`."""

@@ -1,0 +1,232 @@
+"""What a layer handler is, and the table of all of them.
+
+A handler turns one call of a Keras layer into operators::
+
+    @layer("Dense", weights=lambda c: ("kernel", "bias") if c["use_bias"] else ("kernel",))
+    def dense(call: LayerCall, x: Symbol) -> Symbol:
+        units = call.config["units"]
+        kernel = call.constant(call.weight("kernel", (x.shape[-1], units)), "kernel")
+        ...
+        return call.add(Gemm(), x, kernel)
+
+It gets the arguments of the layer's call as Keras passes them (a merging layer one list, a recurrent layer with
+given states a list or ``initial_state=``), tensors being Symbols. What it does not read of the layer's config must
+be without influence on inference, or the layer is refused; the same holds for arguments it does not take.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from sofie_jit.errors import UnsupportedLayerError, WeightsError
+
+if TYPE_CHECKING:
+    from sofie_jit.builder import Builder, Symbol
+    from sofie_jit.operators.operator import ROperator
+    from sofie_jit.parsers.keras.graph import Layer
+
+Handler = Callable[..., Any]
+WeightNames = tuple[str, ...]
+
+IGNORED_OPTIONS = (
+    "name", "trainable", "dtype", "autocast", "batch_shape", "sparse", "ragged", "seed", "quantization_config",
+    "*_initializer", "*_regularizer", "*_constraint",
+    "dropout", "recurrent_dropout", "implementation", "unroll", "zero_output_for_mask",
+)  # fmt: skip
+"""Options of Keras layers that only training, or only Keras's own machinery, looks at."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered handler, the names of its weights as a function of the config, and whether it is one of ours."""
+
+    handler: Handler
+    weights: Callable[[Mapping[str, Any]], WeightNames]
+    builtin: bool
+
+
+_entries: dict[str, Entry] = {}
+
+
+def layer(
+    *class_names: str, weights: WeightNames | Callable[[Mapping[str, Any]], WeightNames] = (), builtin: bool = True
+) -> Callable[[Handler], Handler]:
+    """Register a function as the handler of the Keras classes ``class_names`` (``"package>Class"`` for custom ones).
+
+    ``weights`` are the names of the layer's weights in Keras's order, those of a sublayer with its attribute in
+    front (``"cell/kernel"``): a tuple, or a function from the config to one.
+    Raises ValueError if a class already has a handler.
+    """
+
+    def register(handler: Handler) -> Handler:
+        for name in class_names:
+            if name in _entries:
+                taken = _entries[name].handler
+                raise ValueError(
+                    f"'{name}' already has a handler, {taken.__module__}.{taken.__qualname__}; "
+                    f"{handler.__module__}.{handler.__qualname__} cannot be registered for it too"
+                )
+        names = weights if callable(weights) else lambda config: weights
+        _entries.update(dict.fromkeys(class_names, Entry(handler, names, builtin)))
+        return handler
+
+    return register
+
+
+def entries() -> dict[str, Entry]:
+    """All handlers by class name. Imports every module of this package first; a module that fails to import raises."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
+    return _entries
+
+
+def find(layer: Layer) -> Entry | None:
+    """The handler of a layer, None if there is none.
+
+    A class from a package of the user's is never taken for a Keras class of the same name.
+    """
+    table = entries()
+    if not layer.package:
+        return table.get(layer.class_name)
+    entry = table.get(f"{layer.package}>{layer.class_name}") or table.get(layer.class_name)
+    return None if entry is None or entry.builtin else entry
+
+
+def weight_names(layer: Layer) -> WeightNames | None:
+    """Names of a layer's weights in Keras's order, None if the layer has no handler."""
+    entry = find(layer)
+    return None if entry is None else entry.weights(layer.config)
+
+
+def sublayer_weights(path: str, layer: Layer) -> WeightNames:
+    """Weight names of a wrapped layer as its wrapper lists them, ``path`` being the wrapper's attribute."""
+    names = weight_names(layer)
+    if names is None:
+        raise UnsupportedLayerError(unknown_class(layer))
+    return tuple(f"{path}/{name}" for name in names)
+
+
+def unknown_class(layer: Layer) -> str:
+    """The message for a layer without a handler."""
+    if layer.package:
+        return (
+            f"{layer}: a custom class of '{layer.package}' has no translation; teach it with "
+            f"sofie_jit.register_layer, or cut the model before it with outputs="
+        )
+    return f"{layer}: this class has no translation; cut the model before it with outputs="
+
+
+class Config(Mapping[str, Any]):
+    """A layer's options, remembering which of them were read."""
+
+    def __init__(self, options: Mapping[str, Any]):
+        self._options = options
+        self._read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self._read.add(key)
+        return self._options[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._options)
+
+    def __len__(self) -> int:
+        return len(self._options)
+
+    def ignore(self, *keys: str) -> None:
+        """Declare that ``keys`` do not matter at inference."""
+        self._read.update(keys)
+
+    def unread(self) -> dict[str, Any]:
+        """The options that were given a value, could matter, and were not looked at."""
+        return {
+            key: value
+            for key, value in self._options.items()
+            if key not in self._read
+            and not any(fnmatch(key, pattern) for pattern in IGNORED_OPTIONS)
+            and not (value is None or value is False or value in ("", [], {}))
+        }
+
+
+class LayerCall:
+    """One call of one layer, as its handler sees it."""
+
+    def __init__(self, layer: Layer, builder: Builder):
+        self.layer = layer
+        self.builder = builder
+        self.config = Config(layer.config)
+        self.name = layer.name
+
+    @property
+    def dtype(self) -> str:
+        """The element type the layer computes in: float64 if its policy says so, float32 for all others."""
+        return "float64" if self.layer.config.get("dtype") == "float64" else "float32"
+
+    def weight(self, name: str, shape: Sequence[int | None] | None = None) -> np.ndarray:
+        """The layer's weight ``name``, a float one in :attr:`dtype`.
+
+        ``shape`` is the shape it must have, None standing for any size. Raises WeightsError.
+        """
+        if name not in self.layer.weights:
+            has = ", ".join(self.layer.weights) or "none"
+            raise WeightsError(f"{self.layer}: needs a weight '{name}', but its weights are: {has}")
+        array = np.asarray(self.layer.weights[name])
+        if shape is not None and not (
+            len(shape) == array.ndim and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
+        ):
+            raise WeightsError(
+                f"{self.layer}: weight '{name}' has shape {array.shape} in the file, the layer needs "
+                f"({', '.join('any' if n is None else str(n) for n in shape)})"
+            )
+        return np.ascontiguousarray(array, self.dtype if array.dtype.kind == "f" else None).reshape(array.shape)
+
+    def constant(self, array: np.ndarray, hint: str) -> Symbol:
+        """A weight of the RModel holding ``array``, named after the layer and ``hint``."""
+        return self.builder.constant(array, f"{self.name}/{hint}")
+
+    def add(self, operator: ROperator, *inputs: Symbol | None) -> Any:
+        """Add an operator to the RModel; its output, or a tuple of them."""
+        if not operator.origin:
+            operator.origin = str(self.layer)
+        return self.builder.add(operator, *inputs)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Stop: this layer cannot be translated. ``reason`` names the option and says what to do."""
+        raise UnsupportedLayerError(f"{self.layer}: {reason}")
+
+    def sublayer(self, path: str, config: Mapping[str, Any]) -> LayerCall:
+        """A call of the layer that this layer wraps in its attribute ``path``, described by ``config``."""
+        return LayerCall(self.layer.sublayer(path, config), self.builder)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the layer's handler on Symbols. Raises UnsupportedLayerError if it has none, or refuses."""
+        entry = find(self.layer)
+        if entry is None:
+            raise UnsupportedLayerError(unknown_class(self.layer))
+        if kwargs.pop("training", False):
+            self.refuse("called with training=True; only inference is translated, save the model without it")
+        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        try:
+            inspect.signature(entry.handler).bind(self, *args, **kwargs)
+        except TypeError as error:
+            self.refuse(f"called with {_describe(args, kwargs)}, which is not translated ({error})")
+        result = entry.handler(self, *args, **kwargs)
+        if unread := self.config.unread():
+            options = ", ".join(f"{key}={value!r}" for key, value in unread.items())
+            self.refuse(f"the option {options} is not translated")
+        return result
+
+
+def _describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """``2 tensors, mask=``: the arguments of a call in words."""
+    words = [f"{len(args)} argument{'s' if len(args) != 1 else ''}", *(f"{key}=" for key in kwargs)]
+    return ", ".join(words)
