@@ -72,6 +72,13 @@ Buffer<T> keep(const T *values, std::size_t size)
    return buffer;
 }
 
+template <class T>
+void copy(std::size_t size, const T *x, T *y)
+{
+   if (size)
+      std::memcpy(static_cast<void *>(y), x, size * sizeof(T));
+}
+
 // Scratch memory for concurrent calls: a call leases an arena and returns it; a few are kept for the next calls.
 class ArenaPool {
 public:

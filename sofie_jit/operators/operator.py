@@ -129,6 +129,9 @@ class Emitter(Protocol):
     def is_constant(self, index: int) -> bool:
         """Whether input ``index`` is an initialized tensor, that is, a weight."""
 
+    def dim(self, dim: Dim) -> str:
+        """One dimension as a C++ expression of type ``std::size_t``."""
+
     def packed(self, function: str, *args: Any, dtype: str | None = None) -> str:
         """Pointer to a weight packed once, when the Session is made: ``function(args...)`` returns ``Buffer<T>``.
 
@@ -138,11 +141,8 @@ class Emitter(Protocol):
     def raw(self, index: int) -> str:
         """Pointer to the values of initialized input ``index``, valid as an argument of :meth:`packed` only."""
 
-    def scratch(self, dtype: str, count: str | int) -> str:
-        """Pointer to ``count`` elements of ``dtype`` that are this operator's until its call returns.
-
-        A count that depends on run-time dimensions is given as a :meth:`count` expression's shape.
-        """
+    def scratch(self, dtype: str, shape: Shape) -> str:
+        """Pointer to memory for a tensor of ``dtype`` and ``shape``, the operator's own until its call returns."""
 
     def count(self, shape: Shape) -> str:
         """The number of elements of ``shape`` as a C++ expression of type ``std::size_t``."""

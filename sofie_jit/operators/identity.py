@@ -1,0 +1,20 @@
+"""Identity: a copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sofie_jit.operators.operator import Emitter, ROperator, TensorType
+
+
+@dataclass(kw_only=True)
+class Identity(ROperator):
+    """``Y = X``, in memory of its own; any type and shape."""
+
+    kernels = ("memory.hxx",)
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x
+
+    def emit(self, code: Emitter) -> str:
+        return code.call("copy", code.count(code.outputs[0].shape), code.input(0), code.output(0))

@@ -1,0 +1,95 @@
+"""Where intermediate tensors live: an arena of slots, each reused as soon as its tensor is dead.
+
+Tensors whose lifetimes overlap never share a slot. Sizes may depend on run-time dimensions, so a slot is a number of
+bytes times a product of such dimensions, and only tensors with the same product share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sofie_jit.operators.operator import BATCH, Shape, split_count
+from sofie_jit.rmodel import RModel
+
+ALIGNMENT = 64
+"""Bytes; slots start at multiples of it (``memory.hxx``: a cache line and the widest register)."""
+
+TILE_BYTES = 256 * 1024
+"""A tile of rows is as large as keeps the arena about this size, a quarter of a usual L2 cache."""
+SMALLEST_TILE = 12
+"""Rows that fill a register tile (``tile_rows`` of ``tile.hxx``); tiles are multiples of it where memory allows."""
+LARGEST_ARENA = 16 * 1024 * 1024
+"""Bytes; past this, smaller tiles than SMALLEST_TILE are used."""
+
+
+@dataclass
+class Slot:
+    """``size`` bytes times the run-time dimensions named ``dims``."""
+
+    size: int
+    dims: tuple[str, ...]
+
+
+@dataclass
+class Arena:
+    """Hands out slots and takes them back; ``slots`` is what the arena must hold in the end."""
+
+    slots: list[Slot] = field(default_factory=list)
+    _free: list[int] = field(default_factory=list)
+
+    def take(self, dtype: str, shape: Shape) -> int:
+        """The index of a slot for a tensor of ``dtype`` and ``shape``: the best fitting free one, grown if need be."""
+        count, dims = split_count(shape)
+        size = -(-max(count, 1) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
+        candidates = [i for i in self._free if self.slots[i].dims == dims]
+        if not candidates:
+            self.slots.append(Slot(size, dims))
+            return len(self.slots) - 1
+        best = min(candidates, key=lambda i: (self.slots[i].size < size, abs(self.slots[i].size - size)))
+        self._free.remove(best)
+        self.slots[best].size = max(self.slots[best].size, size)
+        return best
+
+    def free(self, slot: int) -> None:
+        """Gives a slot back for tensors that come later."""
+        self._free.append(slot)
+
+    def tile(self) -> int:
+        """Rows of the batch that go through the whole network at once."""
+        row = max(sum(slot.size for slot in self.slots if BATCH in slot.dims), 1)
+        rows = max(TILE_BYTES // row, SMALLEST_TILE) // SMALLEST_TILE * SMALLEST_TILE
+        return max(min(rows, LARGEST_ARENA // row), 1)
+
+
+def storage(rmodel: RModel) -> dict[str, str]:
+    """For every tensor the tensor whose memory it is: itself, or what an alias such as Reshape reads."""
+    roots = {name: name for name in (*rmodel.inputs, *rmodel.initialized)}
+    for op in rmodel.operators:
+        for name in op.outputs:
+            roots[name] = roots[op.inputs[0]] if op.is_alias else name
+    return roots
+
+
+def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
+    """The index of the last operator that touches each memory (see :func:`storage`)."""
+    last: dict[str, int] = {}
+    for index, op in enumerate(rmodel.operators):
+        for name in _named((*op.inputs, *op.outputs)):
+            last[roots[name]] = index
+    return last
+
+
+def can_tile(rmodel: RModel) -> bool:
+    """Whether rows of the batch are independent, so that a batch may go through the network in tiles."""
+    tensors = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
+    by_rows = all(t.shape and t.shape[0] == BATCH and BATCH not in t.shape[1:] for t in tensors)
+    return by_rows and not any(
+        op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs)) for op in rmodel.operators
+    )
+
+
+def _named(names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if name)

@@ -1,0 +1,23 @@
+"""Every output of the model gets memory of its own."""
+
+from __future__ import annotations
+
+from sofie_jit.operators.identity import Identity
+from sofie_jit.passes.plan_memory import storage
+from sofie_jit.rmodel import RModel
+
+
+def separate_outputs(rmodel: RModel) -> RModel:
+    """Copies outputs that are inputs, weights, aliases of those, or given twice; all else is left as it is."""
+    new = rmodel.copy()
+    new.generate()
+    roots = storage(new)
+    taken = set(new.inputs) | set(new.initialized)
+    for index, name in enumerate(new.outputs):
+        if roots[name] in taken:
+            copy = f"{name}:output{index}"
+            new.add_operator(Identity(inputs=[name], outputs=[copy]))
+            new.outputs[index] = copy
+        else:
+            taken.add(roots[name])
+    return new
