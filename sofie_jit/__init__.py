@@ -1,0 +1,78 @@
+"""Keras models as JIT-compiled C++: ``sofie_jit.load("m.h5").infer(x)``.
+
+Importing this package is cheap: cppyy starts when the first model is compiled, h5py when the first file is read, and
+TensorFlow never.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from sofie_jit.errors import (
+    CompileError,
+    DtypeError,
+    GraphError,
+    InputError,
+    MissingDependencyError,
+    ModelFileError,
+    OutOfRangeError,
+    ShapeError,
+    SofieError,
+    UnsupportedLayerError,
+    WeightsError,
+)
+from sofie_jit.rmodel import RModel
+
+if TYPE_CHECKING:
+    from sofie_jit.model import Model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CompileError",
+    "DtypeError",
+    "GraphError",
+    "InputError",
+    "MissingDependencyError",
+    "Model",
+    "ModelFileError",
+    "OutOfRangeError",
+    "RModel",
+    "ShapeError",
+    "SofieError",
+    "UnsupportedLayerError",
+    "WeightsError",
+    "load",
+]
+
+
+def load(
+    source: str | os.PathLike[str] | Any,
+    *,
+    config: str | os.PathLike[str] | dict[str, Any] | None = None,
+    outputs: list[str] | None = None,
+    optimize: bool = True,
+) -> Model:
+    """Loads a saved Keras model and compiles it.
+
+    ``source``: a ``.h5``/``.hdf5`` file of any Keras version, a ``.keras`` archive, a weights file beside
+    ``config=`` (its architecture: the path of a JSON file, JSON text, or a dict), or a live ``keras.Model``.
+    ``outputs``: cut the model at these layers and return their outputs instead of the model's.
+    ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance.
+
+    Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
+    UnsupportedLayerError (all layers that cannot be translated, at once).
+    """
+    from sofie_jit.model import Model
+    from sofie_jit.parsers.keras import parse
+
+    return Model(parse(source, config=config, outputs=outputs), optimize=optimize)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Model":  # importing it costs more than the rest of the package
+        from sofie_jit.model import Model
+
+        return Model
+    raise AttributeError(f"module 'sofie_jit' has no attribute '{name}'")

@@ -13,7 +13,7 @@ Loops belong into kernels, never into the emitted text.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -192,5 +192,5 @@ class ROperator:
 
     def attributes(self) -> dict[str, Any]:
         """The ONNX attributes by name."""
-        base = {f for f in ROperator.__dataclass_fields__}
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in base}
+        base = {field.name for field in fields(ROperator)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in base}

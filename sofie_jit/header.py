@@ -1,0 +1,509 @@
+"""RModel -> C++: the text that is compiled in this process, and the header that is saved for other programs.
+
+Both are one rendering under two namings. The JIT text uses positional names and carries neither weights nor comments,
+so that it depends on the architecture alone and equal architectures share compiled code. The saved header has readable
+names, says of every operator which layer it came from, and is source-compatible with what ROOT's SOFIE emits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.identifiers import comment, identifier
+from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
+from sofie_jit.operators.operator import (
+    BATCH,
+    CPP_TYPES,
+    Dim,
+    ROperator,
+    Shape,
+    TensorType,
+    format_shape,
+    split_count,
+)
+from sofie_jit.passes.plan_memory import Arena, can_tile, last_uses, storage
+from sofie_jit.rmodel import RModel
+
+
+@dataclass
+class Rendering:
+    """A Session's text in parts, and what it needs from outside."""
+
+    kernels: list[str]
+    """Kernel headers, in an order in which they compile."""
+    dims: list[str]
+    """Run-time dimensions, in the order of the entry point's arguments (the model's words)."""
+    weights: list[str]
+    """Initialized tensors in the order in which the Session's constructor takes their addresses."""
+    failures: dict[int, str]
+    """Status that ``run`` may return -> what went wrong; 0 is success."""
+    session: str
+    """Members and constructor of ``struct Session`` up to, but without, the closing brace."""
+    dim_arguments: str
+    tensor_arguments: str
+    names: dict[str, str]
+    """Tensor -> its C++ name."""
+    arena_bytes: Callable[[dict[str, int]], int] = field(repr=False, default=lambda dims: 0)
+
+
+# -- names ---------------------------------------------------------------------------------------------------------
+
+
+def positional_names() -> Callable[[str], str]:
+    """JIT naming: t0, t1, ... in the order of first use."""
+    seen: dict[str, str] = {}
+    return lambda name: seen.setdefault(name, f"t{len(seen)}")
+
+
+def readable_names() -> Callable[[str], str]:
+    """Naming of saved headers: tensor_<name>, made a valid unique identifier."""
+    seen: dict[str, str] = {}
+    taken: set[str] = set()
+
+    def name_of(name: str) -> str:
+        if name not in seen:
+            seen[name] = identifier(name, "tensor_", taken)
+        return seen[name]
+
+    return name_of
+
+
+# -- one Session ---------------------------------------------------------------------------------------------------
+
+
+class _SessionWriter:
+    """Walks the operators once, planning memory as it goes; each operator emits its call through this Emitter."""
+
+    def __init__(self, rmodel: RModel, name_of: Callable[[str], str], comments: bool):
+        self.rmodel = rmodel
+        self.name_of = name_of
+        self.comments = comments
+        self.roots = storage(rmodel)
+        self.arena = Arena()
+        self.slot_of: dict[str, int] = {}
+        self.pointers: list[tuple[str, str, int]] = []  # C++ type, name, slot
+        self.members: dict[str, tuple[str, str]] = {}  # construction -> type, name
+        self.weights: list[str] = []
+        self.failures: dict[int, str] = {}
+        self.calls: list[str] = []
+        types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
+        self.dims = list(dict.fromkeys(d for t in types for d in t.shape if isinstance(d, str)))
+        self.dim_names = {d: "batch" if d == BATCH else f"dim{i}" for i, d in enumerate(self.dims)}
+        self._walk()
+
+    # the Emitter that operators see
+
+    inputs: list[TensorType | None]
+    outputs: list[TensorType]
+
+    def input(self, index: int) -> str:
+        if index >= len(self.op.inputs) or not self.op.inputs[index]:
+            return self._null()
+        name = self.roots[self.op.inputs[index]]
+        if name in self.rmodel.initialized:
+            values = self.rmodel.initialized[name]
+            return self.packed("keep", self._raw(name), values.size, dtype=values.dtype.name)
+        return self.name_of(name)
+
+    def output(self, index: int) -> str:
+        if index >= len(self.op.outputs) or not self.op.outputs[index]:
+            return f"static_cast<{CPP_TYPES[self.outputs[index].dtype]} *>(nullptr)"
+        return self.name_of(self.roots[self.op.outputs[index]])
+
+    def is_constant(self, index: int) -> bool:
+        return index < len(self.op.inputs) and self.op.inputs[index] in self.rmodel.initialized
+
+    def raw(self, index: int) -> str:
+        if index >= len(self.op.inputs) or not self.op.inputs[index]:
+            return self._null()
+        return self._raw(self.op.inputs[index])
+
+    def _null(self) -> str:
+        return f"static_cast<const {CPP_TYPES[self._dtype()]} *>(nullptr)"
+
+    def _dtype(self) -> str:
+        return next(t.dtype for t in (*self.inputs, *self.outputs) if t is not None)
+
+    def packed(self, function: str, *args: Any, dtype: str | None = None) -> str:
+        cpp = CPP_TYPES[dtype or self._dtype()]
+        construction = f"k::{function}<{cpp}>({', '.join(map(_argument, args))})"
+        _, member = self.members.setdefault(construction, (f"k::Buffer<{cpp}>", f"fPacked{len(self.members)}"))
+        return f"{member}.data()"
+
+    def scratch(self, dtype: str, shape: Shape) -> str:
+        slot = self.arena.take(dtype, shape)
+        self._scratch.append(slot)
+        name = f"scratch{sum(n.startswith('scratch') for _, n, _ in self.pointers)}"
+        self.pointers.append((CPP_TYPES[dtype], name, slot))
+        return name
+
+    def dim(self, dim: Dim) -> str:
+        return self.dim_names[dim] if isinstance(dim, str) else f"std::size_t({dim})"
+
+    def count(self, shape: Shape) -> str:
+        factor, dims = split_count(shape)
+        factors = [self.dim_names[d] for d in dims]
+        if factor != 1 or not factors:
+            factors.append(f"std::size_t({factor})")
+        return " * ".join(factors)
+
+    def call(self, function: str, *args: Any) -> str:
+        return f"k::{function}({', '.join(map(_argument, args))});"
+
+    def checked_call(self, function: str, *args: Any) -> str:
+        status = len(self.failures) + 1
+        origin = f" ({self.op.origin})" if self.op.origin else ""
+        self.failures[status] = f"{self.op.op_type}{origin}: {self.op.failure}"
+        return f"if (!{self.call(function, *args)[:-1]})\n         return {status};"
+
+    # the walk
+
+    def _walk(self) -> None:
+        given = {self.roots[name] for name in (*self.rmodel.inputs, *self.rmodel.initialized, *self.rmodel.outputs)}
+        last = last_uses(self.rmodel, self.roots)
+        for name in (*self.rmodel.inputs, *self.rmodel.outputs):
+            self.name_of(self.roots[name])
+        for index, op in enumerate(self.rmodel.operators):
+            self.op = op
+            self.inputs = [self.rmodel.tensor_type(name) if name else None for name in op.inputs]
+            results = op.infer(*self.inputs)
+            self.outputs = list(results) if isinstance(results, tuple) else [results]
+            touched = {self.roots[name] for name in (*op.inputs, *op.outputs) if name} - given
+            for name, kind in zip(op.outputs, self.outputs, strict=False):
+                if name and self.roots[name] == name and name not in given:
+                    self.slot_of[name] = self.arena.take(kind.dtype, kind.shape)
+                    self.pointers.append((CPP_TYPES[kind.dtype], self.name_of(name), self.slot_of[name]))
+            if not op.is_alias:
+                self._scratch: list[int] = []
+                statement = op.emit(self)
+                if self.comments:
+                    self.calls.append(f"// {index}: {self._describe(op)}")
+                self.calls.append(statement)
+                for slot in self._scratch:
+                    self.arena.free(slot)
+            for name in sorted(touched):
+                if last[name] == index:
+                    self.arena.free(self.slot_of[name])
+
+    def _describe(self, op: ROperator) -> str:
+        def listed(names: Iterable[str]) -> str:
+            return ", ".join(format_shape(self.rmodel.tensor_type(name).shape) for name in names if name)
+
+        origin = f" of {op.origin}" if op.origin else ""
+        return comment(f"{op.op_type}{origin}: {listed(op.inputs)} -> {listed(op.outputs)}")
+
+    def _raw(self, name: str) -> str:
+        if name not in self.weights:
+            self.weights.append(name)
+        cpp = CPP_TYPES[self.rmodel.initialized[name].dtype.name]
+        return f"static_cast<const {cpp} *>(weights[{self.weights.index(name)}])"
+
+    # the text
+
+    def render(self) -> Rendering:
+        tensors = [("const ", name) for name in self.rmodel.inputs] + [("", name) for name in self.rmodel.outputs]
+        arguments = [
+            f"{const}{CPP_TYPES[self.rmodel.tensor_type(name).dtype]} *{self.name_of(self.roots[name])}"
+            for const, name in tensors
+        ]
+        dims = [f"std::size_t {self.dim_names[d]}" for d in self.dims]
+        everything = ", ".join([*dims, *arguments])
+        offsets, total = self._offsets()
+        declared = [
+            f"{cpp} *const {name} = reinterpret_cast<{cpp} *>(arena + {offsets[slot]});"
+            for cpp, name, slot in self.pointers
+        ]
+        if not self.pointers:
+            declared.append("static_cast<void>(arena);")
+        unused = [f"static_cast<void>({self.name_of(self.roots[n])});" for n in self.rmodel.inputs if self._unused(n)]
+        unused += [f"static_cast<void>({self.dim_names[d]});" for d in self.dims]
+        body = [*declared, *unused, *self.calls, "return 0;"]
+        packed = ",\n        ".join(f"{name}({construction})" for construction, (_, name) in self.members.items())
+        session = [
+            "struct Session {",
+            *(f"   {kind} {name};" for kind, name in self.members.values()),
+            "   mutable k::ArenaPool fArenas;",
+            "",
+            f"   explicit Session(const void *const *{'weights' if packed else ''})",
+            *([f"      : {packed}"] if packed else []),
+            "   {",
+            "   }",
+            "",
+            f"   int run({everything}) const",
+            "   {",
+            *(f"      {line}" for line in self._run(total)),
+            "   }",
+            "",
+            f"   int run_tile({everything}, char *arena) const",
+            "   {",
+            *(f"      {line}" for line in body),
+            "   }",
+        ]
+        kernels = closure(["memory.hxx", *(header for op in self.rmodel.operators for header in op.kernels)])
+        return Rendering(
+            kernels=kernels,
+            dims=self.dims,
+            weights=self.weights,
+            failures=self.failures,
+            session="\n".join(session),
+            dim_arguments=", ".join(dims),
+            tensor_arguments=", ".join(arguments),
+            names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
+            arena_bytes=self._arena_bytes,
+        )
+
+    def _unused(self, name: str) -> bool:
+        return not any(name in op.inputs and not op.is_alias for op in self.rmodel.operators)
+
+    def _run(self, total: str) -> list[str]:
+        names = {name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)}
+        dims = [self.dim_names[d] for d in self.dims]
+        if not can_tile(self.rmodel):
+            tensors = [names[name] for name in (*self.rmodel.inputs, *self.rmodel.outputs)]
+            return [
+                f"const k::Lease arena(fArenas, {total});",
+                f"return run_tile({', '.join([*dims, *tensors, 'arena.data()'])});",
+            ]
+        tiles = ["rows" if d == BATCH else self.dim_names[d] for d in self.dims]
+        moved = []
+        for name in (*self.rmodel.inputs, *self.rmodel.outputs):
+            factor, others = split_count(self.rmodel.tensor_type(name).shape[1:])
+            offset = " * ".join(["first", *(self.dim_names[d] for d in others), f"std::size_t({factor})"])
+            moved.append(f"{names[name]} + {offset}")
+        return [
+            f"constexpr std::size_t tile = {self.arena.tile()};",
+            "const std::size_t whole = batch;",
+            "if (batch > tile)",
+            "   batch = tile; // the arena holds one tile",
+            f"const k::Lease arena(fArenas, {total});",
+            "for (std::size_t first = 0; first < whole; first += tile) {",
+            "   const std::size_t rows = whole - first < tile ? whole - first : tile;",
+            f"   if (const int status = run_tile({', '.join([*tiles, *moved, 'arena.data()'])}))",
+            "      return status;",
+            "}",
+            "return 0;",
+        ]
+
+    def _offsets(self) -> tuple[list[str], str]:
+        """Where each slot starts and how long the arena is, as C++ expressions (bytes)."""
+        totals: dict[tuple[str, ...], int] = {}
+        offsets = []
+        for slot in self.arena.slots:
+            offsets.append(self._bytes(totals))
+            totals[slot.dims] = totals.get(slot.dims, 0) + slot.size
+        return offsets, self._bytes(totals)
+
+    def _bytes(self, totals: dict[tuple[str, ...], int]) -> str:
+        terms = [" * ".join([*(self.dim_names[d] for d in dims), str(size)]) for dims, size in totals.items()]
+        return " + ".join(terms) or "0"
+
+    def _arena_bytes(self, dims: dict[str, int]) -> int:
+        sizes = dict(dims)
+        if BATCH in sizes and can_tile(self.rmodel):
+            sizes[BATCH] = min(sizes[BATCH], self.arena.tile())
+        return sum(int(slot.size * np.prod([sizes[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (int, np.integer)):
+        return f"std::size_t({value})"
+    return str(value)
+
+
+# -- the text for cppyy ----------------------------------------------------------------------------------------------
+
+
+def jit_text(rmodel: RModel) -> tuple[str, str, Rendering]:
+    """Namespace, text and parts of the code that the JIT compiles for a lowered model."""
+    r = _SessionWriter(rmodel, positional_names(), comments=False).render()
+    arguments = ", ".join(filter(None, [r.dim_arguments, r.tensor_arguments]))
+    names = ", ".join(part.split()[-1].lstrip("*") for part in arguments.split(", "))
+    body = f"""
+namespace k = {kernel_namespace()};
+{r.session}
+}};
+inline std::uintptr_t create(const std::uintptr_t *weights)
+{{
+   return reinterpret_cast<std::uintptr_t>(new Session(reinterpret_cast<const void *const *>(weights)));
+}}
+inline void destroy(std::uintptr_t session)
+{{
+   delete reinterpret_cast<Session *>(session);
+}}
+inline int infer(std::uintptr_t session, {arguments})
+{{
+   return reinterpret_cast<const Session *>(session)->run({names});
+}}
+inline int infer_released(std::uintptr_t session, {arguments})
+{{
+   return reinterpret_cast<const Session *>(session)->run({names});
+}}
+"""
+    namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
+    return namespace, f"namespace {namespace} {{{body}}}\n", r
+
+
+# -- the saved header ------------------------------------------------------------------------------------------------
+
+
+def export_header(rmodel: RModel, name: str) -> tuple[str, list[str], Rendering]:
+    """The self-contained header of a lowered model, and its weights in the order of the ``.dat`` file.
+
+    ``name`` is the stem of the file: it gives the guard, the namespace ``TMVA_SOFIE_<name>`` and the default weight
+    file's name. Raises ShapeError if run-time dimensions other than the batch are open.
+    """
+    name_of = readable_names()
+    r = _SessionWriter(rmodel, name_of, comments=True).render()
+    extra = [d for d in r.dims if d != BATCH]
+    if extra:
+        raise ShapeError(f"a saved header needs every dimension but the batch fixed; open are: {', '.join(extra)}")
+    stem = identifier(name, "", set()) or "model"
+    guard = f"ROOT_TMVA_SOFIE_{stem.upper()}"
+    kernels = closure([*r.kernels, "weight_file.hxx"])
+    entries = [
+        f'   {{"{name_of(w)}", {rmodel.initialized[w].size}, k::element<{_cpp(rmodel.initialized[w].dtype.name)}>}},'
+        for w in r.weights
+    ]
+    table = "\n".join(entries) or '   {"", 0, k::element<float>},'
+    text = f"""// {comment(name)}: generated by sofie_jit, in the form of ROOT's TMVA SOFIE.
+// Needs C++17 and nothing else; compile with -O2 and the target's instruction set (-march=native). A Session is
+// immutable after construction and its infer may be called from many threads.
+{"".join(f"// input  {comment(n)}: {t}" + chr(10) for n, t in rmodel.inputs.items())}\
+{"".join(f"// output {comment(n)}: {rmodel.tensor_type(n)}" + chr(10) for n in rmodel.outputs)}\
+#ifndef {guard}
+#define {guard}
+
+{"".join(kernel_text(kernel) for kernel in kernels)}
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace TMVA_SOFIE_{stem} {{
+namespace k = {kernel_namespace()};
+
+// The tensors of the weight file, in its order.
+constexpr k::WeightEntry weight_entries[] = {{
+{table}
+}};
+
+{r.session}
+
+   // Reads the weights from a text file: per tensor a line with its name and length, then its values.
+   Session(const std::string &filename = "{stem}.dat")
+      : Session(k::WeightFile(filename, weight_entries, {len(r.weights)}).pointers())
+   {{
+   }}
+{_export_infer(rmodel, r, name_of)}
+}};
+
+{_do_infer(rmodel, r, name_of)}
+}} // namespace TMVA_SOFIE_{stem}
+#endif
+"""
+    return text, r.weights, r
+
+
+def _cpp(dtype: str) -> str:
+    return CPP_TYPES[dtype]
+
+
+def _export_infer(rmodel: RModel, r: Rendering, name_of: Callable[[str], str]) -> str:
+    """The ``infer`` overloads, with SOFIE's signatures."""
+    inputs = [f"{_cpp(t.dtype)} const *{r.names[n]}" for n, t in rmodel.inputs.items()]
+    given = [r.names[n] for n in rmodel.inputs]
+    kinds = [rmodel.tensor_type(n) for n in rmodel.outputs]
+    # std::vector<bool> has no data(): truth values are given as bytes
+    vectors = [f"std::vector<{'std::uint8_t' if t.dtype == 'bool' else _cpp(t.dtype)}>" for t in kinds]
+    names = [f"result{i}" for i in range(len(kinds))]
+    pointers = [
+        f"reinterpret_cast<bool *>({n}.data())" if t.dtype == "bool" else f"{n}.data()"
+        for n, t in zip(names, kinds, strict=True)
+    ]
+    if len(kinds) == 1:
+        result, packed = vectors[0], names[0]
+    elif len(set(vectors)) == 1:
+        result, packed = f"std::vector<{vectors[0]}>", f"{{{', '.join(names)}}}"
+    else:
+        result, packed = f"std::tuple<{', '.join(vectors)}>", f"std::make_tuple({', '.join(names)})"
+    batch = ["std::size_t batch"] if BATCH in r.dims else []
+    declared = [
+        f"      {v} {n}({_count(t.shape)});" for v, n, t in zip(vectors, names, kinds, strict=True)
+    ]  # fmt: skip
+    lines = [
+        "",
+        f"   {result} infer({', '.join([*batch, *inputs])}) const",
+        "   {",
+        *declared,
+        f"      check(run({', '.join([*(['batch'] if batch else []), *given, *pointers])}));",
+        f"      return {packed};",
+        "   }",
+    ]
+    if batch:
+        lines += [
+            "",
+            f"   {result} infer({', '.join(inputs)}) const",
+            "   {",
+            f"      return infer(std::size_t(1), {', '.join(given)});",
+            "   }",
+        ]
+    cases = [f'      if (status == {s})\n         throw std::out_of_range("{comment(m)}");' for s, m in r.failures.items()]
+    lines += [
+        "",
+        "   // Throws std::out_of_range for what run() reports.",
+        f"   static void check({'int status' if cases else 'int'})",
+        "   {",
+        *cases,
+        "   }",
+    ]
+    return "\n".join(lines)
+
+
+def _count(shape: Shape) -> str:
+    factor, dims = split_count(shape)
+    return " * ".join(["batch" for _ in dims] + [f"std::size_t({factor})"])
+
+
+def _do_infer(rmodel: RModel, r: Rendering, name_of: Callable[[str], str]) -> str:
+    """SOFIE's free function, results into memory of the caller's."""
+    names = [*rmodel.inputs, *rmodel.outputs]
+    given = [r.names[n] for n in names]
+    arguments = [
+        f"{_cpp(rmodel.tensor_type(n).dtype)} {'const ' if n in rmodel.inputs else ''}*{r.names[n]}" for n in names
+    ]
+    batch = BATCH in r.dims
+
+    def function(parameters: list[str], values: list[str]) -> str:
+        return (
+            f"inline void doInfer({', '.join(['Session const &session', *parameters])})\n{{\n"
+            f"   Session::check(session.run({', '.join(values)}));\n}}\n"
+        )
+
+    if not batch:
+        return function(arguments, given)
+    return function(["std::size_t batch", *arguments], ["batch", *given]) + "\n" + function(arguments, ["1", *given])
+
+
+def write_header(rmodel: RModel, path: Path) -> None:
+    """Writes ``path`` and, beside it, the weights as ``<stem>.dat``."""
+    text, weights, r = export_header(rmodel, path.stem)
+    names = [line.split('"')[1] for line in text.splitlines() if line.startswith('   {"')]
+    path.write_text(text)
+    with path.with_suffix(".dat").open("w") as file:
+        for name, weight in zip(names, weights, strict=False):
+            values = rmodel.initialized[weight].ravel()
+            digits = _DIGITS.get(values.dtype.name, "d")
+            file.write(f"{name} {values.size}\n{' '.join(format(v, digits) for v in values.tolist())}\n")
+
+
+_DIGITS = {"float32": ".9g", "float64": ".17g"}
+"""Enough to read back the same number."""

@@ -1,0 +1,60 @@
+"""The kernel headers as text, ready to stand in a generated header.
+
+On disk they use the namespace ``sofie_jit`` and macros ``SOFIE_JIT_*``. In generated code both carry a hash of all
+kernels, so that headers of one release share their kernels and headers of different releases never clash.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+DIRECTORY = Path(__file__).parent / "kernels"
+_INCLUDE = re.compile(r'^#include "([^"]+)"\n', re.MULTILINE)
+
+
+@functools.cache
+def kernel_hash() -> str:
+    """Ten hex digits that name the text of all kernels."""
+    digest = hashlib.sha256()
+    for path in sorted(DIRECTORY.glob("*.hxx")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:10]
+
+
+def kernel_namespace() -> str:
+    """The namespace of the kernels in generated code."""
+    return f"sofie_jit_{kernel_hash()}"
+
+
+@functools.cache
+def _includes(name: str) -> tuple[str, ...]:
+    return tuple(_INCLUDE.findall((DIRECTORY / name).read_text()))
+
+
+def closure(names: Iterable[str]) -> list[str]:
+    """``names`` and every kernel header they include, each once, included ones first."""
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for included in _includes(name):
+                visit(included)
+            order.append(name)
+
+    for name in sorted(set(names)):
+        visit(name)
+    return order
+
+
+@functools.cache
+def kernel_text(name: str) -> str:
+    """One kernel header under the hashed names, without its includes of other kernels and without comments."""
+    text = _INCLUDE.sub("", (DIRECTORY / name).read_text())
+    text = re.sub(r"^[ \t]*//.*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"[ \t]+//[^\n\"]*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\bsofie_jit\b", kernel_namespace(), text)
+    return re.sub(r"\bSOFIE_JIT_", f"SOFIE_JIT_{kernel_hash().upper()}_", text)
