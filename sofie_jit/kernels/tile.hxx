@@ -57,6 +57,24 @@ struct Tile {
          }
       }
    }
+
+   // The same with rows anywhere: v[i] += rows[i][begin + k] * panel[k] for k < length.
+   SOFIE_JIT_INLINE void gather(const T *const (&rows)[MR], std::size_t begin, const T *panel, std::size_t length)
+   {
+      for (std::size_t k = begin; k < begin + length; ++k, panel += NV * lanes<T>) {
+         vec<T> w[NV];
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            w[j] = load(panel + j * lanes<T>);
+         SOFIE_JIT_UNROLL
+         for (int i = 0; i < MR; ++i) {
+            const vec<T> x = broadcast(rows[i][k]);
+            SOFIE_JIT_UNROLL
+            for (int j = 0; j < NV; ++j)
+               v[i][j] = fma<T>(x, w[j], v[i][j]);
+         }
+      }
+   }
 };
 
 } // namespace SOFIE_JIT_ISA

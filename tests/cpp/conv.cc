@@ -1,0 +1,116 @@
+#include "conv.hxx"
+
+#include "check.hxx"
+#include "geometry.hxx"
+
+using namespace sofie_jit;
+using check::one;
+using check::window;
+
+template <class T>
+void run(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, T *y)
+{
+   std::vector<T> scratch(conv_scratch<T>(s) + 16);
+   T *aligned = scratch.data() + (64 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 64) % 64 / sizeof(T);
+   if (conv_pixels(s) >= 5) // the block of pixels changes no bit, so a few stand for all
+      conv<5, 3>(batch, s, x, panels, bias, y, aligned, Relu{});
+   else
+      conv<1, 3>(batch, s, x, panels, bias, y, aligned, Relu{});
+}
+
+template <class T>
+void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, double tolerance)
+{
+   const ConvShape s{w, C, O, groups};
+   const std::size_t batch = 2, channels = s.group_inputs(), pixels = w.pixels();
+   check::Random random(w.inputs() * 1000003 + w.taps() * 1009 + C * 101 + O);
+   const auto x = random.vector<T>(batch * w.inputs() * C), k = random.vector<T>(s.K() * O), b = random.vector<T>(O);
+
+   std::vector<double> want;
+   for (std::size_t n = 0; n < batch; ++n)
+      for (std::size_t od = 0; od < w.OD; ++od)
+         for (std::size_t oh = 0; oh < w.OH; ++oh)
+            for (std::size_t ow = 0; ow < w.OW; ++ow)
+               for (std::size_t o = 0; o < O; ++o) {
+                  double sum = double(b[o]);
+                  check::each_tap(w, od, oh, ow, [&](std::size_t tap, std::size_t at) {
+                     for (std::size_t c = 0; c < channels; ++c)
+                        sum += double(x[(n * w.inputs() + at) * C + o / s.group_outputs() * channels + c]) *
+                               double(k[(tap * channels + c) * O + o]);
+                  });
+                  want.push_back(std::fmax(sum, 0));
+               }
+
+   const std::string what = "conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O) +
+                            " " + std::to_string(groups);
+   const auto panels = pack_conv<T>(k.data(), s);
+   const auto bias = pack_bias<T>(b.data(), O);
+   std::vector<T> y(want.size() + 1, T(77)), one_by_one(want.size()), oihw(k.size());
+   run(batch, s, x.data(), panels.data(), bias.data(), y.data());
+   check::require(y.back() == T(77), what + ": wrote past the end");
+   y.pop_back();
+   check::close(what, y, want, tolerance);
+
+   for (std::size_t n = 0; n < batch; ++n)
+      run(1, s, x.data() + n * w.inputs() * C, panels.data(), bias.data(), one_by_one.data() + n * pixels * O);
+   check::same_bits(what + ": image by image", y, one_by_one);
+
+   for (std::size_t tap = 0; tap < w.taps(); ++tap)
+      for (std::size_t c = 0; c < channels; ++c)
+         for (std::size_t o = 0; o < O; ++o)
+            oihw[(o * channels + c) * w.taps() + tap] = k[(tap * channels + c) * O + o];
+   const auto other = pack_conv<T>(oihw.data(), s, true);
+   check::require(other.size() == panels.size() && !std::memcmp(other.data(), panels.data(), other.size() * sizeof(T)),
+                  what + ": packed from OIHW differs");
+}
+
+// The block of pixels and the widths of panels that generated code asks for give the same bits.
+template <class T, std::size_t C, std::size_t O>
+void test_block()
+{
+   static constexpr ConvShape s{window(one, {9, 3, 1, 1, 1, 1}, {7, 3, 1, 1, 1, 1}), C, O, 1};
+   check::Random random(O);
+   const auto x = random.vector<T>(2 * s.window.inputs() * C), k = random.vector<T>(s.K() * O), b = random.vector<T>(O);
+   const auto panels = pack_conv<T>(k.data(), s);
+   const auto bias = pack_bias<T>(b.data(), O);
+   std::vector<T> y(2 * s.window.pixels() * O), z(y.size());
+   alignas(64) T scratch[conv_scratch<T>(s)];
+   conv<conv_pixels(s), conv_panels<T>(s)>(2, s, x.data(), panels.data(), bias.data(), y.data(), scratch, Relu{});
+   run(2, s, x.data(), panels.data(), bias.data(), z.data());
+   check::same_bits("conv with " + std::to_string(O) + " outputs, blocked", y, z);
+}
+
+int main()
+{
+   const struct {
+      std::size_t C, O, groups;
+   } channels[] = {{1, 1, 1}, {3, 5, 1}, {2, 33, 1}, {30, 16, 1}, {4, 6, 2}, {6, 60, 3}, {8, 8, 8}};
+   const Window windows[] = {
+      window(one, one, {1, 1, 1, 1, 0, 0}),
+      window(one, one, {9, 3, 1, 1, 0, 0}),
+      window(one, one, {9, 3, 2, 1, 2, 0}),
+      window(one, one, {11, 4, 1, 3, 9, 0}),
+      window(one, one, {3, 5, 1, 1, 2, 2}),
+      window(one, {5, 3, 1, 1, 1, 1}, {7, 3, 1, 1, 1, 1}),
+      window(one, {8, 3, 2, 1, 0, 1}, {9, 2, 3, 1, 0, 1}),
+      window(one, {6, 2, 1, 2, 1, 1}, {5, 3, 1, 2, 2, 2}),
+      window(one, {5, 1, 2, 1, 0, 0}, {5, 1, 2, 1, 0, 0}),
+      window(one, {4, 3, 5, 1, 3, 3}, {3, 2, 4, 1, 2, 4}),
+      window({3, 2, 1, 1, 0, 1}, {4, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}),
+      window({5, 2, 2, 2, 1, 0}, {3, 2, 1, 1, 0, 0}, {4, 1, 1, 1, 0, 0}),
+   };
+   for (const Window &w : windows)
+      for (const auto &c : channels) {
+         test<float>(w, c.C, c.O, c.groups, 3e-6);
+         if (c.C != 30)
+            test<double>(w, c.C, c.O, c.groups, 1e-14);
+      }
+   test<float>(window(one, {9, 3, 1, 1, 1, 1}, {5, 3, 1, 1, 1, 1}), 97, 3, 1, 3e-6);                  // sums of four blocks
+   test<float>(window(one, {101, 3, 1, 1, 1, 1}, {37, 3, 1, 1, 1, 1}), 64, 2, 1, 3e-6);               // several strips
+   test<float>(window({3, 3, 1, 1, 1, 1}, {41, 3, 1, 1, 1, 1}, {40, 3, 1, 1, 1, 1}), 50, 2, 1, 3e-6); // in 3-D too
+   test_block<float, 30, 7>();
+   test_block<float, 30, 32>();
+   test_block<float, 3, 40>();
+   test_block<double, 1, 12>();
+   return check::done();
+}
