@@ -50,7 +50,7 @@ class Builder:
         self.rmodel = rmodel
         self.origin = ""
         self._names: set[str] = set(rmodel.inputs) | set(rmodel.initialized)
-        self._constants: dict[int, tuple[np.ndarray, Symbol]] = {}
+        self._constants: dict[tuple[Any, ...], tuple[np.ndarray, Symbol]] = {}
 
     def input(self, name: str, dtype: str, shape: Sequence[int | str | None]) -> Symbol:
         """An input of the model; see :meth:`RModel.add_input_tensor_info`."""
@@ -59,14 +59,15 @@ class Builder:
         return Symbol(name, self.rmodel.inputs[name], self)
 
     def constant(self, array: Any, hint: str = "constant") -> Symbol:
-        """A weight; the same array object given again is the same tensor, so shared layers share their weights."""
+        """A weight; the same memory given again is the same tensor, so shared layers share their weights."""
         values = np.asarray(array)
-        if id(values) in self._constants:
-            return self._constants[id(values)][1]
+        key = (values.ctypes.data, values.shape, values.strides, values.dtype.str)
+        if values.size and key in self._constants:
+            return self._constants[key][1]
         name = self._unique(hint)
         self.rmodel.add_initialized_tensor(name, values)
         symbol = Symbol(name, tensor_type(values), self)
-        self._constants[id(values)] = (values, symbol)
+        self._constants[key] = (values, symbol)  # holding the array keeps its address its own
         return symbol
 
     def add(self, operator: ROperator, *inputs: Symbol | None, hint: str | None = None) -> Any:

@@ -165,6 +165,15 @@ class RModel:
             return tensor_type(self.initialized[name])
         raise GraphError(f"'{name}' is no tensor of this model")
 
+    def unique_name(self, hint: str) -> str:
+        """``hint``, with a number behind it if a tensor of that name exists."""
+        taken = {*self.inputs, *self.initialized, *(name for op in self.operators for name in op.outputs)}
+        name, number = hint, 0
+        while name in taken:
+            number += 1
+            name = f"{hint}_{number}"
+        return name
+
     def copy(self) -> RModel:
         """A model of its own with copied operators; the arrays of weights are shared."""
         new = copy.copy(self)

@@ -75,21 +75,26 @@ void gemm_tile(const T *x, std::size_t K, const T *panel, const T *bias, T *y, s
    finish_tile(sum, bias, y, stride, n, activation);
 }
 
+// All rows times one panel: `n` outputs (more than a panel's width counts as a whole panel) of N in a row of y.
+template <class T, class Activation>
+void gemm_panel(std::size_t rows, std::size_t K, std::size_t N, std::size_t n, const T *x, const T *panel,
+                const T *bias, T *y, const Activation &activation)
+{
+   std::size_t row = 0;
+   for (; row + tile_rows <= rows; row += tile_rows)
+      gemm_tile<tile_rows, 2>(x + row * K, K, panel, bias, y + row * N, N, n, activation);
+   for (; row + 4 <= rows; row += 4)
+      gemm_tile<4, 2>(x + row * K, K, panel, bias, y + row * N, N, n, activation);
+   for (; row < rows; ++row)
+      gemm_tile<1, 2>(x + row * K, K, panel, bias, y + row * N, N, n, activation);
+}
+
 template <class T, class Activation>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, T *y,
           const Activation &activation)
 {
-   constexpr std::size_t width = panel_width<T>;
-   for (std::size_t n = 0; n < N; n += width) {
-      const T *panel = panels + n * K;
-      std::size_t row = 0;
-      for (; row + tile_rows <= rows; row += tile_rows)
-         gemm_tile<tile_rows, 2>(x + row * K, K, panel, bias + n, y + row * N + n, N, N - n, activation);
-      for (; row + 4 <= rows; row += 4)
-         gemm_tile<4, 2>(x + row * K, K, panel, bias + n, y + row * N + n, N, N - n, activation);
-      for (; row < rows; ++row)
-         gemm_tile<1, 2>(x + row * K, K, panel, bias + n, y + row * N + n, N, N - n, activation);
-   }
+   for (std::size_t n = 0; n < N; n += panel_width<T>)
+      gemm_panel(rows, K, N, N - n, x, panels + n * K, bias + n, y + n, activation);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -1,4 +1,4 @@
-"""Gemm as its kernel knows it: a constant B, and C as one constant number per output."""
+"""Gemm as its kernel knows it: A as it is, B a weight, C nothing or one number per output that is a weight."""
 
 from __future__ import annotations
 
@@ -15,77 +15,65 @@ from sofie_jit.rmodel import RModel
 
 
 def lower_gemm(rmodel: RModel) -> RModel:
-    """Rewrites transposed A, B or C that are computed, and C of other shapes, into Transpose, MatMul, Mul and Add."""
+    """Rewrites every other Gemm into Transpose, MatMul, Mul and Add."""
     new = rmodel.copy()
     new.generate()
-    new.operators = [part for op in rmodel.operators for part in (_lower(new, op) if isinstance(op, Gemm) else [op])]
+    new.operators = [part for op in new.operators for part in (_lower(new, op) if isinstance(op, Gemm) else [op])]
     return new
 
 
-def _lower(rmodel: RModel, op: Gemm) -> list[ROperator]:
-    a, b, c = (*op.inputs, "")[:3]
-    (y,) = op.outputs
-    kind = rmodel.tensor_type(y)
-    outputs = kind.shape[-1]
-    before: list[ROperator] = []
-    after: list[ROperator] = []
+def _lower(model: RModel, gemm: Gemm) -> list[ROperator]:
+    a, b, c = (*gemm.inputs, "")[:3]
+    (y,) = gemm.outputs
+    kind = model.tensor_type(y)
+    constant_b = b in model.initialized
+    if c in model.initialized and constant_b:
+        c = _one_per_output(model, c, kind.shape[-1])
+    if not gemm.trans_a and constant_b and (not c or _shape(model, c) == (kind.shape[-1],)):
+        return [dataclasses.replace(gemm, inputs=[a, b, c] if c else [a, b])]
 
-    def temporary(step: str) -> str:
-        return f"{y}:{step}"
+    steps: list[ROperator] = []
 
-    def constant(step: str, values: np.ndarray) -> str:
-        rmodel.add_initialized_tensor(temporary(step), values)
-        return temporary(step)
+    def step(operator: ROperator, *inputs: str) -> str:
+        operator.inputs, operator.origin = list(inputs), gemm.origin
+        operator.outputs = [model.unique_name(f"{y}:{len(steps)}")]
+        steps.append(operator)
+        return operator.outputs[0]
 
-    if op.trans_a:
-        before.append(Transpose(perm=[1, 0], inputs=[a], outputs=[temporary("A")], origin=op.origin))
-        a = temporary("A")
-    bias = ""
-    if c in rmodel.initialized and rmodel.initialized[c].size in (1, outputs) and _is_row(rmodel.initialized[c]):
-        values = rmodel.initialized[c]
-        bias = constant("C", np.ascontiguousarray(np.broadcast_to(values.reshape(-1), (outputs,))))
-        if values.shape == (outputs,):
-            bias = c
-    fused = bool(bias) == bool(c)
-    product = y if fused and b in rmodel.initialized else temporary("AB")
-    activation = op.activation
-    if b in rmodel.initialized:
-        main: ROperator = dataclasses.replace(
-            op, inputs=[a, b, bias] if bias else [a, b], outputs=[product], trans_a=False,
-            activation=activation if fused else None,
-        )  # fmt: skip
-        if fused:
-            return [*before, main]
+    def scalar(value: float) -> str:
+        name = model.unique_name(f"{y}:factor")
+        model.initialized[name] = np.array(value, kind.dtype)
+        return name
+
+    if gemm.trans_a:
+        a = step(Transpose(perm=[1, 0]), a)
+    if constant_b:
+        product = step(Gemm(alpha=gemm.alpha, trans_b=gemm.trans_b), a, b)
     else:
-        if op.trans_b:
-            before.append(Transpose(perm=[1, 0], inputs=[b], outputs=[temporary("B")], origin=op.origin))
-            b = temporary("B")
-        main = MatMul(inputs=[a, b], outputs=[product], origin=op.origin)
-
-    def then(operator: ROperator, *inputs: str) -> None:
-        operator.inputs, operator.origin = list(inputs), op.origin
-        operator.outputs = [temporary(f"step{len(after)}")]
-        after.append(operator)
-
-    last = product
-    if isinstance(main, MatMul) and op.alpha != 1:
-        then(Mul(), last, constant("alpha", np.array(op.alpha, kind.dtype)))
-        last = after[-1].outputs[0]
+        if gemm.trans_b:
+            b = step(Transpose(perm=[1, 0]), b)
+        product = step(MatMul(), a, b)
+        if gemm.alpha != 1:
+            product = step(Mul(), product, scalar(gemm.alpha))
     if c:
-        if op.beta != 1:
-            then(Mul(), c, constant("beta", np.array(op.beta, kind.dtype)))
-            c = after[-1].outputs[0]
-        then(Add(), last, c)
-        last = after[-1].outputs[0]
-    if activation:
-        then(dataclasses.replace(activation), last)
-    if after:
-        after[-1].outputs = [y]
-    else:
-        main.outputs = [y]
-    return [*before, main, *after]
+        if gemm.beta != 1:
+            c = step(Mul(), c, scalar(gemm.beta))
+        product = step(Add(), product, c)
+    if gemm.activation:
+        step(dataclasses.replace(gemm.activation), product)
+    steps[-1].outputs = [y]
+    return steps
 
 
-def _is_row(c: np.ndarray) -> bool:
-    """Whether C varies along the outputs only."""
-    return all(d == 1 for d in c.shape[:-1])
+def _shape(model: RModel, name: str) -> tuple[int | str, ...]:
+    return model.tensor_type(name).shape
+
+
+def _one_per_output(model: RModel, c: str, outputs: int | str) -> str:
+    """A weight C that is the same for every row, as a vector; other C are returned as they are."""
+    values = model.initialized[c]
+    if values.shape == (outputs,) or any(d != 1 for d in values.shape[:-1]) or isinstance(outputs, str):
+        return c
+    name = model.unique_name(f"{c}:row")
+    model.initialized[name] = np.ascontiguousarray(np.broadcast_to(values.reshape(-1), (outputs,)))
+    return name

@@ -1,0 +1,37 @@
+#include "matmul.hxx"
+
+#include "check.hxx"
+
+using namespace sofie_jit;
+
+template <class T>
+void test(std::size_t M, std::size_t K, std::size_t N, double tolerance)
+{
+   // a: [3][1][M][K], b: [2][K][N] -> y: [3][2][M][N]
+   const MatmulStack stack{2, {3, 2}, {1, 0}, {0, 1}};
+   check::Random random(M * 1000003 + K * 1009 + N);
+   const auto a = random.vector<T>(3 * M * K), b = random.vector<T>(2 * K * N);
+   std::vector<double> want(6 * M * N);
+   for (std::size_t s = 0; s < 6; ++s)
+      for (std::size_t m = 0; m < M; ++m)
+         for (std::size_t n = 0; n < N; ++n)
+            for (std::size_t k = 0; k < K; ++k)
+               want[(s * M + m) * N + n] +=
+                  double(a[(s / 2 * M + m) * K + k]) * double(b[(s % 2 * K + k) * N + n]);
+   std::vector<T> y(6 * M * N + 1, T(77)), panel(K * panel_width<T>);
+   matmul(stack, M, K, N, a.data(), b.data(), panel.data(), y.data());
+   check::require(y.back() == T(77), "matmul wrote past the end");
+   y.pop_back();
+   check::close("matmul " + std::to_string(M) + " " + std::to_string(K) + " " + std::to_string(N), y, want, tolerance);
+}
+
+int main()
+{
+   for (std::size_t M : {0, 1, 5, 13})
+      for (std::size_t K : {0, 1, 31, 300})
+         for (std::size_t N : {1, 16, 33, 70}) {
+            test<float>(M, K, N, 3e-6);
+            test<double>(M, K, N, 1e-14);
+         }
+   return check::done();
+}
