@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, GraphError, InputError, OutOfRangeError, ShapeError
+from sofie_jit.errors import DtypeError, InputError, OutOfRangeError, ShapeError
 from sofie_jit.header import export_header, write_header
 from sofie_jit.jit import Session
 from sofie_jit.operators.operator import BATCH, Shape, TensorType
@@ -201,24 +201,11 @@ class Model:
 
         The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Returns the path of the header.
         """
-        target = Path(path)
-        if target.suffix not in (".hxx", ".h", ".hpp", ".hh"):
-            raise GraphError(f"save_header writes a C++ header such as 'dir/name.hxx', got '{target}'")
-        write_header(self._lowered, target)
-        return target
+        return write_header(self._lowered, Path(path))
 
     def summary(self) -> str:
         """A table of the operators with their outputs' shapes and parameters."""
-        rows = [("operator", "from", "output", "parameters")]
-        model = self._rmodel
-        for op in model.operators:
-            shapes = " ".join(str(_public(model.tensor_type(name).shape)) for name in op.outputs if name)
-            count = sum(model.initialized[name].size for name in op.inputs if name in model.initialized)
-            rows.append((op.op_type, op.origin, shapes, f"{count:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        total = sum(values.size for values in model.initialized.values())
-        return "\n".join([repr(self), "", lines[0], "-" * len(lines[0]), *lines[1:], "", f"parameters: {total:,}"])
+        return self._rmodel.summary()
 
     def __repr__(self) -> str:
         def listed(names: list[str], shapes: list[tuple[int | None, ...]]) -> str:

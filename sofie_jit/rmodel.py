@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +83,9 @@ class RModel:
         if not isinstance(operator, ROperator):
             raise GraphError(f"add_operator takes an operator such as Gemm(...), got {type(operator).__name__}")
         if not operator.outputs:
-            raise GraphError(f"{operator.op_type} has no outputs: give outputs=[...] a name for each tensor it computes")
+            raise GraphError(
+                f"{operator.op_type} has no outputs: give outputs=[...] a name for each tensor it computes"
+            )
         self._generated = False
         self.operators.append(operator)
 
@@ -193,6 +197,17 @@ class RModel:
 
         return Model(self, threads=threads, optimize=optimize)
 
+    def save_header(self, path: str | os.PathLike[str], *, optimize: bool = True) -> Path:
+        """Writes the C++ header to ``path`` and its weights beside it, as ``<stem>.dat``, without compiling anything.
+
+        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Returns the path of the header.
+        """
+        from sofie_jit.header import write_header
+        from sofie_jit.passes import lower
+
+        self.generate()
+        return write_header(lower(self, optimize), Path(path))
+
     # -- printing, under SOFIE's names ---------------------------------------------------------------------------
 
     def print_required_inputs(self) -> None:
@@ -213,6 +228,24 @@ class RModel:
         """Prints the output tensors with type and shape."""
         self.generate()
         _print_tensors("Model outputs", {name: self.tensor_type(name) for name in self.outputs})
+
+    def summary(self) -> str:
+        """A table of the operators with their outputs' shapes and parameters."""
+        self.generate()
+        rows = [("operator", "from", "output", "parameters")]
+        for op in self.operators:
+            shapes = " ".join(format_shape(self.tensor_type(name).shape) for name in op.outputs if name)
+            count = sum(self.initialized[name].size for name in op.inputs if name in self.initialized)
+            rows.append((op.op_type, op.origin, shapes, f"{count:,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        tensors = [f"input   {name}: {kind}" for name, kind in self.inputs.items()]
+        labels = self.output_labels or self.outputs
+        tensors += [
+            f"output  {label}: {self.tensor_type(name)}" for label, name in zip(labels, self.outputs, strict=True)
+        ]
+        total = sum(values.size for values in self.initialized.values())
+        return "\n".join([*tensors, "", lines[0], "-" * len(lines[0]), *lines[1:], "", f"parameters: {total:,}"])
 
     def __repr__(self) -> str:
         return (
@@ -255,5 +288,3 @@ def _print_tensors(title: str, tensors: dict[str, TensorType]) -> None:
     print(f"{title}:")
     for name, kind in tensors.items():
         print(f"  {name}\ttype: {kind.dtype}\tshape: {format_shape(kind.shape)}")
-
-
