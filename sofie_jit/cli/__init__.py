@@ -1,0 +1,87 @@
+"""The command line, ``sofie-jit``: one module of this package per command.
+
+A command is a module with a docstring (its first line is the help, the rest the description), ``EXAMPLES``,
+``add_arguments(parser)`` and ``run(args)``, which returns the exit code.
+
+Exit codes: 0 success; 1 the file, the model or the data is not right, said in one message on standard error;
+2 the command line is not right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from inspect import cleandoc
+
+import sofie_jit
+from sofie_jit.errors import SofieError
+
+COMMANDS = ("demo", "info", "run", "emit")
+
+EXAMPLES = """\
+sofie-jit demo                                the shipped network, from file to answers
+sofie-jit info m.h5                           what the model is made of
+sofie-jit run m.h5 x.npy -o y.npy             evaluate it
+sofie-jit emit m.h5 -o model.hxx              its C++ header and weights"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line ``argv`` (by default the process's) and returns the exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except (SofieError, OSError) as error:
+        print(f"sofie-jit {args.command}: {_message(error)}", file=sys.stderr)
+        return 1
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sofie-jit",
+        description="Run saved Keras models as JIT-compiled C++, without TensorFlow.",
+        epilog=_epilog(EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sofie-jit {sofie_jit.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"sofie_jit.cli.{name}")
+        title, _, rest = cleandoc(module.__doc__ or "").partition("\n")
+        command = commands.add_parser(
+            name,
+            help=title.rstrip("."),
+            description=f"{title}\n{rest}".rstrip(),
+            epilog=_epilog(module.EXAMPLES),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _epilog(examples: str) -> str:
+    return "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments that say which model to read: FILE and ``--config``."""
+    parser.add_argument("file", metavar="FILE", help="a model saved by Keras: .h5, .hdf5 or .keras")
+    parser.add_argument(
+        "--config", metavar="JSON", help="the architecture, if FILE holds weights alone (model.to_json())"
+    )

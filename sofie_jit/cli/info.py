@@ -1,0 +1,26 @@
+"""Show what a model is made of.
+
+Lists the inputs and outputs and the operators the layers were translated to, with output shapes and parameters.
+Compiles nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from sofie_jit.cli import add_model_arguments
+
+EXAMPLES = """\
+sofie-jit info m.h5
+sofie-jit info weights.h5 --config architecture.json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from sofie_jit.parsers.keras import parse
+
+    print(parse(args.file, config=args.config).summary())
+    return 0
