@@ -35,6 +35,7 @@ struct Window {
 // The taps of one axis that lie inside the image, for one output position: [first, last), the input index of tap 0
 // being `start` (which may be negative: it wraps around, and start + tap * dilation wraps back).
 struct Taps {
+   std::size_t count() const { return last - first; }
    std::size_t first, last, start;
 };
 
@@ -45,6 +46,93 @@ constexpr Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, 
    const std::size_t first = at >= pad ? 0 : (pad - at + dilation - 1) / dilation;
    const std::size_t end = size + pad > at ? (size + pad - at + dilation - 1) / dilation : 0;
    return {first, end < first ? first : end < kernel ? end : kernel, at - pad};
+}
+
+// Visits all output pixels of an image: f(P, pixel, d, h, w) for P neighbours in a row whose windows lie inside the
+// image along W, and f(1, ...) for single pixels; P and 1 come as std::integral_constant. d, h and w are the taps of
+// the first of them. Blocks at the end of a row may overlap.
+template <int P, class F>
+SOFIE_JIT_INLINE void each_window(const Window &w, F f)
+{
+   constexpr std::integral_constant<int, P> several{};
+   constexpr std::integral_constant<int, 1> single{};
+   const std::size_t reach = (w.KW - 1) * w.DW + 1, first = (w.PW + w.SW - 1) / w.SW;
+   const std::size_t beyond = w.W + w.PW >= reach ? (w.W + w.PW - reach) / w.SW + 1 : 0;
+   const std::size_t last = beyond < w.OW ? beyond : w.OW;
+   for (std::size_t od = 0; od < w.OD; ++od) {
+      const Taps d = taps_inside(od, w.D, w.KD, w.SD, w.DD, w.PD);
+      for (std::size_t oh = 0; oh < w.OH; ++oh) {
+         const Taps h = taps_inside(oh, w.H, w.KH, w.SH, w.DH, w.PH);
+         const std::size_t row = (od * w.OH + oh) * w.OW;
+         for (std::size_t ow = 0; ow < w.OW;) {
+            if (P > 1 && ow >= first && ow < last && last - first >= P) {
+               ow = ow + P <= last ? ow : last - P;
+               f(several, row + ow, d, h, taps_inside(ow, w.W, w.KW, w.SW, w.DW, w.PW));
+               ow += P;
+            } else {
+               f(single, row + ow, d, h, taps_inside(ow, w.W, w.KW, w.SW, w.DW, w.PW));
+               ++ow;
+            }
+         }
+      }
+   }
+}
+
+// The taps inside the image in order: f(tap, input pixel).
+template <class F>
+SOFIE_JIT_INLINE void each_tap(const Window &w, const Taps &d, const Taps &h, const Taps &columns, F f)
+{
+   for (std::size_t kd = d.first; kd < d.last; ++kd)
+      for (std::size_t kh = h.first; kh < h.last; ++kh) {
+         const std::size_t row = ((d.start + kd * w.DD) * w.H + h.start + kh * w.DH) * w.W + columns.start;
+         const std::size_t tap = (kd * w.KH + kh) * w.KW;
+         for (std::size_t kw = columns.first; kw < columns.last; ++kw)
+            f(tap + kw, row + kw * w.DW);
+      }
+}
+
+// Channels are taken a vector at a time, or, where there are fewer than a vector has lanes, one by one: V is vec<T> or
+// T, and the code is the same.
+template <class T, bool Few>
+using channels_of = std::conditional_t<Few, T, vec<T>>;
+
+template <class V, class T>
+SOFIE_JIT_INLINE V fetch(const T *p)
+{
+   if constexpr (std::is_same_v<V, T>)
+      return *p;
+   else
+      return load(p);
+}
+
+template <class T>
+SOFIE_JIT_INLINE void put(T *p, T x)
+{
+   *p = x;
+}
+
+template <class T>
+SOFIE_JIT_INLINE void put(T *p, vec<T> x)
+{
+   store(p, x);
+}
+
+template <class V, class T>
+SOFIE_JIT_INLINE V spread(T x)
+{
+   if constexpr (std::is_same_v<V, T>)
+      return x;
+   else
+      return broadcast(x);
+}
+
+// Calls f(c) for steps of NV vectors V that cover C channels; the last may overlap the one before.
+template <class V, int NV, class T, class F>
+SOFIE_JIT_INLINE void each_channels(std::size_t C, F f)
+{
+   constexpr std::size_t width = NV * sizeof(V) / sizeof(T);
+   for (std::size_t c = 0; c < C; c += width)
+      f(c + width <= C ? c : C - width);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -1,0 +1,93 @@
+// Depthwise convolution of channels-last images, bias and activation fused: every channel has a kernel of its own,
+//
+//    y[b][od][oh][ow][c] = activation(bias[c] + sum over taps of x[b][...][c] * weights[tap][c])
+//
+// vectorised over channels, several pixels at once to reuse the weights. Taps outside the image are left out. A
+// sum runs over the taps in order.
+#ifndef SOFIE_JIT_DEPTHWISE_HXX
+#define SOFIE_JIT_DEPTHWISE_HXX
+
+#include "activations.hxx"
+#include "memory.hxx"
+#include "window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// weights[tap][C] of kernel[taps][C], or, if `channels_first`, of kernel[C][taps] (ONNX).
+template <class T>
+Buffer<T> pack_depthwise(const T *kernel, std::size_t taps, std::size_t C, bool channels_first = false)
+{
+   Buffer<T> packed(taps * C);
+   for (std::size_t tap = 0; tap < taps; ++tap)
+      for (std::size_t c = 0; c < C; ++c)
+         packed[tap * C + c] = channels_first ? kernel[c * taps + tap] : kernel[tap * C + c];
+   return packed;
+}
+
+template <class T>
+SOFIE_JIT_INLINE T multiply_add(T a, T b, T c)
+{
+   return fma1(a, b, c);
+}
+
+template <class T>
+SOFIE_JIT_INLINE vec<T> multiply_add(vec<T> a, vec<T> b, vec<T> c)
+{
+   return fma<T>(a, b, c);
+}
+
+template <class V, class T, class Activation>
+SOFIE_JIT_INLINE V activate(V x, const Activation &activation)
+{
+   if constexpr (std::is_same_v<V, T>)
+      return activation.template apply<T>(broadcast(x))[0];
+   else
+      return activation.template apply<T>(x);
+}
+
+template <class V, int P, class T, class Activation>
+SOFIE_JIT_INLINE void depthwise_pixels(const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
+                                       const Taps &d, const Taps &h, const Taps &columns, const Activation &activation)
+{
+   const std::size_t step = w.SW * C;
+   each_channels<V, 1, T>(C, [&](std::size_t c) {
+      V sum[P] = {};
+      each_tap(w, d, h, columns, [&](std::size_t tap, std::size_t pixel) {
+         const V weight = fetch<V>(weights + tap * C + c);
+         const T *at = x + pixel * C + c;
+         SOFIE_JIT_UNROLL
+         for (int p = 0; p < P; ++p)
+            sum[p] = multiply_add<T>(fetch<V>(at + std::size_t(p) * step), weight, sum[p]);
+      });
+      const V b = fetch<V>(bias + c);
+      SOFIE_JIT_UNROLL
+      for (int p = 0; p < P; ++p)
+         put<T>(y + std::size_t(p) * C + c, activate<V, T>(sum[p] + b, activation));
+   });
+}
+
+// x repeated along the channels: y[n][c * times + m] = x[n][c]. What a depth multiplier above 1 needs.
+template <class T>
+void repeat_channels(std::size_t pixels, std::size_t C, std::size_t times, const T *x, T *y)
+{
+   for (std::size_t i = 0; i < pixels * C; ++i)
+      for (std::size_t m = 0; m < times; ++m)
+         *y++ = x[i];
+}
+
+// Few: C < lanes<T>. bias from pack_bias.
+template <bool Few, class T, class Activation>
+void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
+               const Activation &activation)
+{
+   for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
+      each_window<4>(w, [&](auto P, std::size_t pixel, const Taps &d, const Taps &h, const Taps &columns) {
+         depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(w, C, x, weights, bias, y + pixel * C, d, h, columns,
+                                                                   activation);
+      });
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif
