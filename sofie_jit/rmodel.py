@@ -40,9 +40,8 @@ class RModel:
         self.outputs: list[str] = []
         self.output_labels: list[str] = []
         """What the user calls the outputs, where that differs from the names of their tensors."""
-        self.input_structure: Any = None
         self.output_structure: Any = None
-        """How ``infer`` packs its results: nested lists and dicts of indices into ``outputs``; None: the plain order."""
+        """How ``infer`` packs results: nested lists and dicts of indices into ``outputs``; None: in plain order."""
         self.intermediate: dict[str, TensorType] = {}
         self._generated = False
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
@@ -44,13 +45,13 @@ def run(args: argparse.Namespace) -> int:
 
     right = np.count_nonzero(predicted == labels)
     difference = float(np.abs(answers - keras).max())
-    one, many = (seconds_per_call(lambda x=x: model.infer(x)) for x in (images[:1], images))
+    one, many = (seconds_per_call(partial(model.infer, x)) * 1e6 / len(x) for x in (images[:1], images))
     print(f"accuracy                 {right / len(labels):.1%} ({right} of {len(labels)} held-out images)")
     print(f"difference from Keras    {difference:.1e} at most")
     print(f"load and compile         {done - started:.2f} s, first answers included")
     print(f"start of the compiler    {started - start:.2f} s, once per process")
     print(
-        f"time per image           {one * 1e6:.2f} us one by one, {many / len(images) * 1e6:.2f} us in a batch of 100"
+        f"time per image           {one:.2f} us one by one, {many:.2f} us in a batch of 100"
     )
     if difference >= TOLERANCE:
         print(f"sofie-jit demo: the answers should differ from Keras's by less than {TOLERANCE:.0e}", file=sys.stderr)

@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
     results = _by_name(model, model.infer(*arrays))
     if args.output.suffix == ".npy":
-        np.save(args.output, *results.values())
+        np.save(args.output, next(iter(results.values())))
     else:
-        np.savez(args.output, **results)
+        _save_npz(args.output, results)
     for name, result in results.items():
         print(f"{args.output}: {name} {result.dtype} {result.shape}")
     return 0
@@ -62,6 +62,14 @@ def _read(path: Path) -> Any:
         return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} holds no numpy arrays of numbers: {error}") from None
+
+
+def _save_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """What np.savez writes, but for arrays of any name ("file" among them)."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _by_name(model: Any, results: Any) -> dict[str, np.ndarray]:
