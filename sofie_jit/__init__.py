@@ -51,6 +51,7 @@ def load(
     source: str | os.PathLike[str] | Any,
     *,
     config: str | os.PathLike[str] | dict[str, Any] | None = None,
+    threads: int | None = None,
     outputs: list[str] | None = None,
     optimize: bool = True,
 ) -> Model:
@@ -58,6 +59,8 @@ def load(
 
     ``source``: a ``.h5``/``.hdf5`` file of any Keras version, a ``.keras`` archive, a weights file beside
     ``config=`` (its architecture: the path of a JSON file, JSON text, or a dict), or a live ``keras.Model``.
+    ``threads``: at most so many threads share a big batch; by default what ``SOFIE_JIT_NUM_THREADS`` or
+    ``OMP_NUM_THREADS`` says, else the cores this process may use. Results do not depend on it, to the last bit.
     ``outputs``: cut the model at these layers and return their outputs instead of the model's.
     ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance.
 
@@ -67,7 +70,7 @@ def load(
     from sofie_jit.model import Model
     from sofie_jit.parsers.keras import parse
 
-    return Model(parse(source, config=config, outputs=outputs), optimize=optimize)
+    return Model(parse(source, config=config, outputs=outputs), threads=threads, optimize=optimize)
 
 
 def __getattr__(name: str) -> Any:

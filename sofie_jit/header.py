@@ -50,6 +50,8 @@ class Rendering:
     tensor_arguments: str
     names: dict[str, str]
     """Tensor -> its C++ name."""
+    tiled: bool
+    """Whether rows of the batch are independent of each other."""
     arena_bytes: Callable[[dict[str, int]], int] = field(repr=False, default=lambda dims: 0)
 
 
@@ -256,6 +258,7 @@ class _SessionWriter:
             dim_arguments=", ".join(dims),
             tensor_arguments=", ".join(arguments),
             names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
+            tiled=can_tile(self.rmodel),
             arena_bytes=self._arena_bytes,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 from sofie_jit.errors import DtypeError, InputError, OutOfRangeError, ShapeError
 from sofie_jit.header import export_header, write_header
 from sofie_jit.jit import Session
-from sofie_jit.operators.operator import BATCH, Shape, TensorType
+from sofie_jit.operators.operator import BATCH, Shape, TensorType, split_count
+from sofie_jit.parallel import FLOPS_PER_THREAD, run_all, shares, thread_count
 from sofie_jit.passes import lower
 from sofie_jit.rmodel import RModel
 
@@ -38,6 +40,8 @@ class Model:
         self._inputs = list(self._lowered.inputs.items())
         self._outputs = [self._lowered.tensor_type(name) for name in self._lowered.outputs]
         self._dims = self._session.rendering.dims
+        self._threads = thread_count(threads)
+        self._flops = flops_per_row(self._lowered)
         self._fast = self._fast_path()
 
     # -- what it is ----------------------------------------------------------------------------------------------
@@ -79,12 +83,14 @@ class Model:
 
     # -- running -------------------------------------------------------------------------------------------------
 
-    def infer(self, *inputs: Any, out: Any = None) -> Any:
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         """Evaluates the network.
 
         ``inputs``: one array per input, or one list of arrays, or one dict by input name. Each has the shape of
         :attr:`input_shapes` with any batch size, 0 included; any real numeric type and memory order is converted.
         ``out``: arrays to write to (C-contiguous, of the exact type and shape), one or a list.
+        ``threads``: at most so many threads share a big batch, instead of what :func:`sofie_jit.load` was given;
+        the results' bits do not depend on it.
 
         Returns fresh arrays in the structure Keras returns: one array, a list, or a dict.
 
@@ -92,25 +98,34 @@ class Model:
         wrong shape, DtypeError (a TypeError) for arrays that are not real numbers, OutOfRangeError (an IndexError) if
         an index in the data lies outside its table.
         """
-        if out is None and len(inputs) == 1:
+        if out is None and threads is None and len(inputs) == 1:
             result = self._fast(inputs[0])
             if result is not None:
                 return result
         arrays = self._standardize(inputs)
         dims = self._bind_dims(arrays)
         results = self._results(out, dims)
-        self._run(dims, arrays, results)
+        self._run(dims, arrays, results, self._threads if threads is None else thread_count(threads))
         return _pack(self._rmodel.output_structure, results)
 
     __call__ = infer
 
-    def _run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray]) -> None:
-        sizes = [dims[name] for name in self._dims]
+    def _run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
         buffers = [array if array.size else np.zeros(1, array.dtype) for array in (*arrays, *results)]
-        big = sum(buffer.nbytes for buffer in buffers) >= RELEASE_GIL_BYTES
-        status = (self._session.run_released if big else self._session.run)(*sizes, *buffers)
-        if status:
+        if sum(buffer.nbytes for buffer in buffers) < RELEASE_GIL_BYTES:
+            statuses = [self._session.run(*(dims[name] for name in self._dims), *buffers)]
+        elif self._session.rendering.tiled:
+            rows = shares(dims[BATCH], threads, self._flops)
+            statuses = run_all([functools.partial(self._run_rows, dims, buffers, part) for part in rows])
+        else:
+            statuses = [self._session.run_released(*(dims[name] for name in self._dims), *buffers)]
+        for status in filter(None, statuses):
             raise OutOfRangeError(self._session.rendering.failures[status])
+
+    def _run_rows(self, dims: dict[str, int], buffers: list[np.ndarray], rows: slice) -> int:
+        sizes = [rows.stop - rows.start if name == BATCH else dims[name] for name in self._dims]
+        status: int = self._session.run_released(*sizes, *(buffer[rows] for buffer in buffers))
+        return status
 
     def _fast_path(self) -> Callable[[Any], np.ndarray | None]:
         """The way of most calls: one float array of the right type and shape in, one out; None if it does not fit."""
@@ -122,8 +137,9 @@ class Model:
         dtype, row, rank = np.dtype(source.dtype), source.shape[1:], source.rank
         out_dtype, out_row = np.dtype(target.dtype), target.shape[1:]
         run, run_released, empty, ndarray = self._session.run, self._session.run_released, np.empty, np.ndarray
-        row_bytes = max(int(np.prod(row)) * dtype.itemsize, int(np.prod(out_row)) * out_dtype.itemsize, 1)
+        row_bytes = sum(split_count(kind.shape)[0] * np.dtype(kind.dtype).itemsize for kind in kinds) or 1
         small_batch = RELEASE_GIL_BYTES // row_bytes
+        big_batch = int(2 * FLOPS_PER_THREAD / self._flops) if self._threads > 1 else sys.maxsize
 
         def fast(x: Any) -> np.ndarray | None:
             if type(x) is not ndarray or x.dtype != dtype or not x.flags.c_contiguous:
@@ -132,6 +148,8 @@ class Model:
             if len(shape) != rank or shape[1:] != row:
                 return None
             batch = shape[0]
+            if batch >= big_batch:
+                return None
             y = empty((batch, *out_row), out_dtype)
             if batch:
                 (run if batch < small_batch else run_released)(batch, x, y)
@@ -213,6 +231,15 @@ class Model:
 
         inputs, outputs = listed(self.input_names, self.input_shapes), listed(self.output_names, self.output_shapes)
         return f"<sofie_jit.Model '{self.name}': {inputs} -> {outputs}>"
+
+
+def flops_per_row(rmodel: RModel) -> int:
+    """Floating-point operations per row of the batch; at least 1."""
+    total = 1
+    for op in rmodel.operators:
+        inputs = [rmodel.tensor_type(name) if name else None for name in op.inputs]
+        total += op.flops(inputs, [rmodel.tensor_type(name) for name in op.outputs if name])
+    return total
 
 
 def _public(shape: Shape) -> tuple[int | None, ...]:

@@ -1,5 +1,6 @@
 """Every kernel header by itself: compiles alone without a warning, agrees with a float64 loop, and gives the same bits
-from g++ and clang++ on every instruction set with fused multiply-add that this machine has."""
+from g++ and clang++ on every instruction set with fused multiply-add that this machine has.
+"""
 
 from __future__ import annotations
 

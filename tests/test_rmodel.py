@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sofie_jit.operators.transpose import Transpose
 
 from sofie_jit import DtypeError, GraphError, RModel, ShapeError, SofieError
 from sofie_jit.operators.activations import Relu
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.matmul import MatMul
-from sofie_jit.operators.transpose import Transpose
 
 
 def gemm_relu_transpose(rng: np.random.Generator) -> RModel:
@@ -104,7 +104,9 @@ def test_gemm_in_every_form(a, b, c, trans_a, trans_b, weights, dtype, alpha, be
 )
 def test_matmul(a, b) -> None:  # type: ignore[no-untyped-def]
     rng = np.random.default_rng(2)
-    values = {n: rng.normal(size=[7 if d is None else d for d in s]).astype(np.float32) for n, s in (("A", a), ("B", b))}
+    values = {
+        n: rng.normal(size=[7 if d is None else d for d in s]).astype(np.float32) for n, s in (("A", a), ("B", b))
+    }
     model = RModel("matmul")
     model.add_input_tensor_info("A", "float32", a)
     model.add_input_tensor_info("B", "float32", b)

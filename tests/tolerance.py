@@ -87,7 +87,7 @@ def check(got: Any, keras_model: Any, inputs: Any) -> None:
     for index, (g, w, e) in enumerate(zip(results, want, exact, strict=True)):
         ours, theirs = distance(g, e), distance(w, e)
         assert ours <= max(2 * theirs, ABSOLUTE), (
-            f"output {index}: {ours:.2e} of the scale from float64, Keras {theirs:.2e}, from Keras {distances[index]:.2e}"
+            f"output {index}: {ours:.2e} from float64, Keras {theirs:.2e}; {distances[index]:.2e} from Keras"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
@@ -13,6 +14,7 @@ from sofie_jit.operators.operator import (
     common_dtype,
     format_shape,
     literal,
+    split_count,
     static_dim,
 )
 
@@ -50,6 +52,11 @@ class Gemm(ROperator):
             if len(padded) != len(shape) or any(x not in (1, y) for x, y in zip(padded, shape, strict=True)):
                 raise ShapeError(f"Gemm: C {format_shape(c.shape)} does not broadcast to {format_shape(shape)}")
         return TensorType(dtype, shape)
+
+    def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
+        b = inputs[1]
+        assert b is not None
+        return 2 * split_count(b.shape)[0] * split_count(outputs[0].shape[:-1])[0]
 
     def emit(self, code: Emitter) -> str:
         a, y = code.inputs[0], code.outputs[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
@@ -13,6 +14,7 @@ from sofie_jit.operators.operator import (
     TensorType,
     common_dtype,
     format_shape,
+    split_count,
 )
 
 
@@ -29,6 +31,11 @@ class MatMul(ROperator):
                 f"MatMul needs A (..., M, K) and B (..., K, N), got {format_shape(a.shape)} and {format_shape(b.shape)}"
             )
         return TensorType(dtype, (*_broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]))
+
+    def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
+        a = inputs[0]
+        assert a is not None
+        return 2 * split_count(a.shape[-1:])[0] * split_count(outputs[0].shape)[0]
 
     def emit(self, code: Emitter) -> str:
         a, b, y = code.inputs[0], code.inputs[1], code.outputs[0]

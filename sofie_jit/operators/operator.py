@@ -13,6 +13,7 @@ Loops belong into kernels, never into the emitted text.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
@@ -151,7 +152,7 @@ class Emitter(Protocol):
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
 
     def checked_call(self, function: str, *args: Any) -> str:
-        """The same for a kernel that returns false when the operator's input is out of range (:attr:`ROperator.failure`)."""
+        """The same for a kernel that returns false when its input is out of range (see :attr:`ROperator.failure`)."""
 
 
 @dataclass(kw_only=True)
@@ -185,6 +186,10 @@ class ROperator:
     def mixes_rows(self, *inputs: Any) -> bool:
         """Whether an output row depends on other rows of the batch; True switches tiling of the batch off."""
         return False
+
+    def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
+        """Floating-point operations for one row of the batch, open dimensions counted once; 2 per multiply-add."""
+        return sum(split_count(t.shape)[0] for t in outputs)
 
     def emit(self, code: Emitter) -> str:
         """The C++ statement that computes the outputs."""
