@@ -1,0 +1,87 @@
+"""The networks that are timed, built by Keras with fixed seeds: {name: Benchmark}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A network, and the batches it is timed at."""
+
+    build: Callable[[], Any]
+    batches: tuple[int, ...]
+
+    def model(self) -> Any:
+        keras.utils.set_random_seed(0)
+        return self.build()
+
+
+def mlp(inputs: int, hidden: tuple[int, ...], outputs: int, activation: str) -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((inputs,)),
+            *(layers.Dense(units, activation="relu") for units in hidden),
+            layers.Dense(outputs, activation=activation),
+        ]
+    )
+
+
+def mnist_cnn() -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def recurrent(layer: type) -> Any:
+    return keras.Sequential([keras.Input((32, 16)), layer(64), layers.Dense(1)])
+
+
+def transformer() -> Any:
+    """One post-norm encoder block over 64 tokens of 128 numbers."""
+    x = inputs = keras.Input((64, 128))
+    x = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(4, 32)(x, x)]))
+    y = layers.Dense(128)(layers.Dense(512, activation="gelu")(x))
+    return keras.Model(inputs, layers.LayerNormalization()(layers.Add()([x, y])))
+
+
+def application(name: str) -> Any:
+    """A network of keras.applications with random weights and lively batch-normalization statistics.
+
+    (As they come, with means of zero and variances of one, MobileNetV2 answers the same whatever the image.)
+    """
+    model = getattr(keras.applications, name)(weights=None)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0  # so that one training call sets the statistics to those of its batch
+    model(np.random.default_rng(0).normal(size=(4, 224, 224, 3)).astype(np.float32), training=True)
+    return model
+
+
+SMALL = (1, 32, 1024)
+
+BENCHMARKS = {
+    "jet MLP": Benchmark(lambda: mlp(16, (64, 32, 32), 5, "softmax"), SMALL),
+    "Higgs MLP": Benchmark(lambda: mlp(28, (300,) * 5, 1, "sigmoid"), SMALL),
+    "MNIST CNN": Benchmark(mnist_cnn, SMALL),
+    "LSTM": Benchmark(lambda: recurrent(layers.LSTM), SMALL),
+    "GRU": Benchmark(lambda: recurrent(layers.GRU), SMALL),
+    "transformer": Benchmark(transformer, SMALL),
+    "MobileNetV2": Benchmark(lambda: application("MobileNetV2"), (1,)),
+    "ResNet50": Benchmark(lambda: application("ResNet50"), (1,)),
+}
