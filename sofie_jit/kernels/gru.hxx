@@ -1,0 +1,133 @@
+// GRU over whole sequences, ONNX's gates in ONNX's order (update z, reset r, hidden):
+//    z, r = recurrent_activation(..)   h' = z h + (1 - z) candidate
+// with the candidate's recurrent part r (h R + b) in Gru (linear_before_reset, Keras's reset_after), (r h) R + b in
+// GruResetBefore.
+#ifndef SOFIE_JIT_GRU_HXX
+#define SOFIE_JIT_GRU_HXX
+
+#include "activations.hxx"
+#include "rnn.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <class T, class Activation, class Recurrent>
+struct GruCell {
+   static constexpr int states = 1, vectors = 3, unit_vectors = 1;
+   const T *weights, *bias, *recurrent; // [panel][k][gate][lanes]
+   const T *candidate_bias;             // [panel][lanes], inside the reset
+   const Activation &activation;
+   const Recurrent &recurrent_activation;
+
+   template <class Input>
+   void step(const Input &input, const Block<T> &s) const
+   {
+      constexpr int MR = Input::rows;
+      each_panel<MR, 4, 1>(
+         s,
+         [&](std::size_t p, std::size_t row, T *gates) {
+            input(p, row, gates, 4);
+            for (int n = 0; n < MR; ++n) {
+               T *candidate = gates + (n * 4 + 2) * lanes<T>;
+               store(candidate + lanes<T>, load(candidate));
+               store(candidate, load(candidate_bias + p * lanes<T>));
+            }
+            recurrent_product<MR, 3>(gates, 4, s.old[0] + row * s.stride, s.stride, s.units,
+                                     recurrent + p * s.units * 3 * lanes<T>);
+         },
+         [&](const T *gates, std::size_t at) {
+            const vec<T> z = recurrent_activation.template apply<T>(load(gates));
+            const vec<T> r = recurrent_activation.template apply<T>(load(gates + lanes<T>));
+            const vec<T> candidate = activation.template apply<T>(fma<T>(r, load(gates + 2 * lanes<T>), load(gates + 3 * lanes<T>)));
+            store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * candidate)));
+         });
+   }
+};
+
+// The reset comes first, so the candidate needs all of r h: two rounds over the panels.
+template <class T, class Activation, class Recurrent>
+struct GruResetBeforeCell {
+   static constexpr int states = 1, vectors = 3, unit_vectors = 1;
+   const T *weights, *bias;              // [panel][k][3][lanes]
+   const T *recurrent;                   // [panel][k][z, r][lanes]
+   const T *candidate_recurrent;         // [panel][k][lanes]
+   const Activation &activation;
+   const Recurrent &recurrent_activation;
+
+   template <class Input>
+   void step(const Input &input, const Block<T> &s) const
+   {
+      constexpr int MR = Input::rows;
+      T *const reset = s.own[0], *const update = s.own[1], *const candidate = s.now[0];
+      each_panel<MR, 3, 1>(
+         s,
+         [&](std::size_t p, std::size_t row, T *gates) {
+            input(p, row, gates, 3);
+            recurrent_product<MR, 2>(gates, 3, s.old[0] + row * s.stride, s.stride, s.units,
+                                     recurrent + p * s.units * 2 * lanes<T>);
+         },
+         [&](const T *gates, std::size_t at) {
+            store(update + at, recurrent_activation.template apply<T>(load(gates)));
+            store(reset + at, recurrent_activation.template apply<T>(load(gates + lanes<T>)) * load(s.old[0] + at));
+            store(candidate + at, load(gates + 2 * lanes<T>));
+         });
+      each_panel<MR, 1, 1>(
+         s,
+         [&](std::size_t p, std::size_t row, T *sums) {
+            for (std::size_t n = 0; n < MR; ++n)
+               store(sums + n * lanes<T>, load(candidate + (row + n) * s.stride + p * lanes<T>));
+            recurrent_product<MR, 1>(sums, 1, reset + row * s.stride, s.stride, s.units,
+                                     candidate_recurrent + p * s.units * lanes<T>);
+         },
+         [&](const T *sums, std::size_t at) {
+            const vec<T> z = load(update + at);
+            const vec<T> hidden = activation.template apply<T>(load(sums));
+            store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * hidden)));
+         });
+   }
+};
+
+// values[3][units][K] -> [panel][k][gates][lanes] of the gates first, first + 1, ...
+template <class T>
+Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_t first = 0, std::size_t gates = 3)
+{
+   return pack_recurrent(values + first * units * K, gates, units, K, 1);
+}
+
+// values[6][units] (null: zeros), Wb of all gates and then Rb: what is added outside the reset, which is all but the
+// candidate's Rb if linear_before_reset.
+template <class T>
+Buffer<T> pack_gru_bias(const T *values, std::size_t units, bool linear_before_reset)
+{
+   return pack_recurrent_bias(values, 3, units, 1, linear_before_reset ? 2 : 3);
+}
+
+// The candidate's Rb alone, padded to whole panels.
+template <class T>
+Buffer<T> pack_gru_candidate_bias(const T *values, std::size_t units)
+{
+   Buffer<T> packed(recurrent_stride(units));
+   for (std::size_t u = 0; values && u < units; ++u)
+      packed[u] = values[5 * units + u];
+   return packed;
+}
+
+template <class T, class Activation, class Recurrent>
+void gru(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *bias, const T *candidate_bias,
+         const Activation &activation, const Recurrent &recurrent_activation)
+{
+   run_recurrence(r, GruCell<T, Activation, Recurrent>{weights, bias, recurrent, candidate_bias, activation,
+                                                       recurrent_activation});
+}
+
+template <class T, class Activation, class Recurrent>
+void gru_reset_before(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *candidate_recurrent,
+                      const T *bias, const Activation &activation, const Recurrent &recurrent_activation)
+{
+   run_recurrence(r, GruResetBeforeCell<T, Activation, Recurrent>{weights, bias, recurrent, candidate_recurrent,
+                                                                  activation, recurrent_activation});
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

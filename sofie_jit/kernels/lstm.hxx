@@ -1,0 +1,62 @@
+// LSTM over whole sequences, ONNX's gates in ONNX's order (input, output, forget, cell):
+//    i, o, f = recurrent_activation(..)   g = activation(..)   c' = f c + i g   h' = o activation(c')
+#ifndef SOFIE_JIT_LSTM_HXX
+#define SOFIE_JIT_LSTM_HXX
+
+#include "activations.hxx"
+#include "rnn.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <class T, class Activation, class Recurrent>
+struct LstmCell {
+   static constexpr int states = 2, vectors = 4, unit_vectors = 1;
+   const T *weights, *bias, *recurrent; // [panel][k][gate][lanes]
+   const Activation &activation;
+   const Recurrent &recurrent_activation;
+
+   template <class Input>
+   void step(const Input &input, const Block<T> &s) const
+   {
+      each_panel<Input::rows, 4, 1>(
+         s,
+         [&](std::size_t p, std::size_t row, T *gates) {
+            input(p, row, gates, 4);
+            recurrent_product<Input::rows, 4>(gates, 4, s.old[0] + row * s.stride, s.stride, s.units,
+                                            recurrent + p * s.units * 4 * lanes<T>);
+         },
+         [&](const T *gates, std::size_t at) {
+            const vec<T> i = recurrent_activation.template apply<T>(load(gates));
+            const vec<T> o = recurrent_activation.template apply<T>(load(gates + lanes<T>));
+            const vec<T> f = recurrent_activation.template apply<T>(load(gates + 2 * lanes<T>));
+            const vec<T> g = activation.template apply<T>(load(gates + 3 * lanes<T>));
+            const vec<T> c = fma<T>(f, load(s.old[1] + at), rounded(i * g));
+            store(s.now[1] + at, c);
+            store(s.now[0] + at, o * activation.template apply<T>(c));
+         });
+   }
+};
+
+template <class T>
+Buffer<T> pack_lstm(const T *values, std::size_t units, std::size_t K)
+{
+   return pack_recurrent(values, 4, units, K, 1);
+}
+
+template <class T>
+Buffer<T> pack_lstm_bias(const T *values, std::size_t units)
+{
+   return pack_recurrent_bias(values, 4, units, 1, 4);
+}
+
+template <class T, class Activation, class Recurrent>
+void lstm(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *bias, const Activation &activation,
+          const Recurrent &recurrent_activation)
+{
+   run_recurrence(r, LstmCell<T, Activation, Recurrent>{weights, bias, recurrent, activation, recurrent_activation});
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif
