@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError, WeightsError
+from sofie_jit.parsers.keras.graph import Layer
 
 if TYPE_CHECKING:
     from sofie_jit.builder import Builder, Symbol
     from sofie_jit.operators.operator import ROperator
-    from sofie_jit.parsers.keras.graph import Layer
 
 Handler = Callable[..., Any]
 WeightNames = tuple[str, ...]
@@ -107,12 +107,13 @@ def weight_names(layer: Layer) -> WeightNames | None:
     return None if entry is None else entry.weights(layer.config)
 
 
-def sublayer_weights(path: str, layer: Layer) -> WeightNames:
-    """Weight names of a wrapped layer as its wrapper lists them, ``path`` being the wrapper's attribute."""
-    names = weight_names(layer)
-    if names is None:
-        raise UnsupportedLayerError(unknown_class(layer))
-    return tuple(f"{path}/{name}" for name in names)
+def sublayer_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
+    """Weight names of a wrapped layer as its wrapper lists them, ``path`` being the wrapper's attribute.
+
+    A wrapped layer of an unknown class has none here; it is refused when the wrapper's handler calls it.
+    """
+    layer = Layer(path, spec["class_name"], spec["config"], spec["package"])
+    return tuple(f"{path}/{name}" for name in weight_names(layer) or ())
 
 
 def unknown_class(layer: Layer) -> str:
@@ -203,9 +204,9 @@ class LayerCall:
         """Stop: this layer cannot be translated. ``reason`` names the option and says what to do."""
         raise UnsupportedLayerError(f"{self.layer}: {reason}")
 
-    def sublayer(self, path: str, config: Mapping[str, Any]) -> LayerCall:
-        """A call of the layer that this layer wraps in its attribute ``path``, described by ``config``."""
-        return LayerCall(self.layer.sublayer(path, config), self.builder)
+    def sublayer(self, path: str, spec: Mapping[str, Any]) -> LayerCall:
+        """A call of the layer that this layer wraps as attribute ``path``; ``spec`` is what its config has of it."""
+        return LayerCall(self.layer.sublayer(path, spec), self.builder)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer's handler on Symbols. Raises UnsupportedLayerError if it has none, or refuses."""

@@ -1,0 +1,133 @@
+"""Saved Keras models of all eras -> RModel, without TensorFlow or Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from sofie_jit.builder import Builder, Symbol
+from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.parsers.keras import dialects, files, graph, weights
+from sofie_jit.parsers.keras.graph import Call, Input, LayerGraph, Value, flatten, map_leaves
+from sofie_jit.parsers.keras.layers import registry
+from sofie_jit.rmodel import RModel
+
+__all__ = ["parse", "read_graph"]
+
+
+def parse(
+    source: Any,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    outputs: str | Sequence[str] | None = None,
+) -> RModel:
+    """The RModel of a saved Keras model.
+
+    ``source`` and ``config`` are those of :func:`files.read`; ``outputs`` names layers to end the model in instead
+    of its own outputs. Inputs bear Keras's names; ``output_labels`` are Keras's ``output_names``, and
+    ``output_structure`` says how Keras nests the outputs.
+
+    Raises FileNotFoundError, ModelFileError, WeightsError, and UnsupportedLayerError, which lists every layer that
+    stands in the way.
+    """
+    return translate(read_graph(source, config, outputs))
+
+
+def read_graph(
+    source: Any,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    outputs: str | Sequence[str] | None = None,
+) -> LayerGraph:
+    """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`."""
+    saved = files.read(source, config)
+    era = dialects.era(saved.config, saved.keras_version)
+    try:
+        model = graph.build(dialects.modernize(saved.config, saved.keras_version))
+        if outputs is not None:
+            model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
+        weights.bind(model.root, saved, era, registry.weight_names)
+    except SofieError as error:
+        raise type(error)(f"{saved.source}: {error}") from error
+    return model
+
+
+def translate(model: LayerGraph) -> RModel:
+    """The RModel of a graph: the handler of each call, in order. Raises UnsupportedLayerError listing all problems."""
+    rmodel = RModel(model.name)
+    builder = Builder(rmodel)
+    inputs = [builder.input(given.name, given.dtype, _dims(given, model)) for given in model.inputs]
+    results: dict[int, list[Any]] = {-1: list(inputs)}
+    problems: list[str] = []
+    for number in model.needed():
+        call = model.calls[number]
+        try:
+            result = _run(call, results, builder)
+        except UnsupportedLayerError as error:
+            problems.extend(problem for problem in error.problems if problem not in problems)
+            continue
+        if result is not None:
+            results[number] = result
+    if problems:
+        raise UnsupportedLayerError(problems)
+
+    symbols = [_symbol(value, results, "an output") for value in flatten(model.outputs)]
+    rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
+    rmodel.output_labels = list(model.output_names)
+    rmodel.output_structure = _numbered(model.outputs, count())
+    return rmodel
+
+
+def _run(call: Call, results: Mapping[int, list[Any]], builder: Builder) -> list[Any] | None:
+    """The tensors that a call gives; None if one it needs is missing because a layer before was refused."""
+    layer_call = registry.LayerCall(call.layer, builder)
+    if registry.find(call.layer) is None:
+        raise UnsupportedLayerError(registry.unknown_class(call.layer))
+    if any(value.call not in results for value in call.values()):
+        return None
+
+    def symbol(leaf: Any) -> Any:
+        return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, Value) else leaf
+
+    try:
+        result = layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs))
+    except (SofieError, KeyError) as error:
+        if isinstance(error, KeyError):
+            raise ModelFileError(f"{call.layer}: its config lacks the option {error}") from error
+        if str(call.layer) in str(error):
+            raise
+        raise type(error)(f"{call.layer}: {error}") from error
+    return flatten(result)
+
+
+def _symbol(value: Value, results: Mapping[int, list[Any]], what: str) -> Symbol:
+    tensors = results[value.call]
+    if value.index >= len(tensors):
+        raise ModelFileError(f"{what} is tensor {value.index} of a layer that gives {len(tensors)}")
+    symbol: Symbol = tensors[value.index]
+    return symbol
+
+
+def _numbered(structure: Any, numbers: Iterator[int]) -> Any:
+    """Nested outputs with each tensor replaced by its position in ``flatten`` order."""
+    if isinstance(structure, Mapping):
+        numbered = {key: _numbered(structure[key], numbers) for key in sorted(structure, key=str)}
+        return {key: numbered[key] for key in structure}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(_numbered(part, numbers) for part in structure)
+    return next(numbers)
+
+
+def _dims(given: Input, model: LayerGraph) -> list[int | str | None]:
+    """The input's shape with names for open dimensions: ``time`` where there is but one, else the input's name too."""
+    if given.shape is None:
+        raise ModelFileError(
+            f"the file does not say what shape the input '{given.name}' has; save the model after building it, "
+            "model.build((None, ...)), or begin it with an InputLayer"
+        )
+    several = sum(None in (i.shape or ())[1:] for i in model.inputs) > 1 or list(given.shape[1:]).count(None) > 1
+    prefix = "".join(c if c.isalnum() else "_" for c in given.name)
+    return [
+        n if n is not None or axis == 0 else (f"dim{axis}_of_{prefix}" if several else "time")
+        for axis, n in enumerate(given.shape)
+    ]

@@ -1,0 +1,474 @@
+"""Saved Keras models -> their config and their weights. The only module that knows HDF5, zip and JSON.
+
+Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
+unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sofie_jit.errors import ModelFileError, SofieError, WeightsError
+
+MAX_DEPTH = 200
+"""Nesting of a config's JSON beyond which it is taken for damaged (a nested model takes four levels)."""
+BOMB_BYTES = 1 << 28
+BOMB_RATIO = {"zip": 200, "dataset": 2000}
+"""A zip member or HDF5 dataset larger than BOMB_BYTES must not be declared so many times larger than it is stored."""
+
+SAVE_IT = "save the whole model in Keras with model.save('model.keras') or model.save('model.h5')"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One array of a file and the name it is stored under."""
+
+    name: str
+    array: np.ndarray
+
+
+@dataclass(frozen=True)
+class Group:
+    """The weights of one layer of a legacy .h5 file, or of a live model.
+
+    A nested model is one group: in a file with all inner weights in ``weights``, live with one group per inner
+    layer in ``layers``.
+    """
+
+    name: str
+    weights: list[Weight]
+    layers: list[Group] | None = None
+
+
+@dataclass(frozen=True)
+class LayerGroups:
+    """Weights by layer, in the order of the model's layers (.h5 files of all eras, live models)."""
+
+    groups: list[Group]
+
+
+@dataclass(frozen=True)
+class AttributePaths:
+    """Weights by attribute path, ``layers/dense_1`` -> arrays in order (.keras archives and .weights.h5 of Keras 3)."""
+
+    paths: dict[str, list[Weight]]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a source holds: the model's config as written, its weights, and who wrote it."""
+
+    source: str
+    """What messages call it: the path, or the live model's name."""
+    config: dict[str, Any]
+    """``{"class_name": ..., "config": ...}`` in the dialect of the version that wrote it."""
+    weights: LayerGroups | AttributePaths
+    keras_version: str
+    """'1.2.2', '2.2.4-tf', '3.9.0'; empty if the file does not say (Keras 1 seldom does)."""
+    backend: str = ""
+    """'theano', 'tensorflow', ...; empty if the file does not say."""
+
+
+def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> SavedModel:
+    """Read a saved model.
+
+    ``source`` is the path of an .h5 file (Keras 1, 2 or 3), of a .keras archive, of a file of weights alone, or a
+    live ``keras.Model``. ``config`` is the architecture where the file has none, and takes precedence where it has
+    one: the path of a .json file, JSON text, or a dict.
+
+    Raises FileNotFoundError, ModelFileError (not a saved model, damaged, no architecture) and WeightsError (weights
+    that are not numbers).
+    """
+    given = None if config is None else _given_config(config)
+    if not isinstance(source, (str, os.PathLike)):
+        if all(hasattr(source, attribute) for attribute in ("get_config", "layers", "weights")):
+            return _live_model(source, given)
+        raise ModelFileError(
+            f"load takes the path of a saved Keras model or a keras.Model, got an object of type "
+            f"{type(source).__module__}.{type(source).__qualname__}"
+        )
+    path = Path(source)
+    if path.is_dir():
+        return _directory(path, given)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file '{path}'")
+    with open(path, "rb") as file:
+        head = file.read(64)
+    if h5py.is_hdf5(path):
+        return _hdf5_file(path, given)
+    if zipfile.is_zipfile(path):
+        with _zip_errors(path), zipfile.ZipFile(path) as archive:
+            return _archive(path, archive, given)
+    raise ModelFileError(f"'{path}' {_what_else(head, path.stat().st_size)}")
+
+
+# -- what is not a model -------------------------------------------------------------------------------------------
+
+NOT_A_MODEL = {
+    b"": "is empty",
+    b"\x89HDF": "begins like HDF5 but cannot be read; it is damaged or incomplete: fetch or save it again",
+    b"PK": "begins like a .keras archive but has no directory at its end; it is incomplete: fetch or save it again",
+    b"version https://git-lfs": "is a Git LFS pointer, not the model itself: run 'git lfs pull'",
+    b"<": "is an HTML or XML page, not a model: look at what was downloaded",
+    b"{": f"is JSON: an architecture holds no weights; pass it as config= beside the weights file, or {SAVE_IT}",
+    b"[": f"is JSON, not a saved model; {SAVE_IT}",
+    b"\x80": f"looks like a pickle, which is never loaded because it can run code; {SAVE_IT}",
+    b"\x1f\x8b": "is compressed by gzip: unpack it first",
+}
+"""First bytes -> what to tell the user, first match from the bottom of the table's keys by length."""
+
+
+def _what_else(head: bytes, size: int) -> str:
+    if not size:
+        return "is empty; expected a saved Keras model"
+    if head[4:8] == b"TFL3":
+        return f"is a TensorFlow Lite model, which keeps no Keras layers; {SAVE_IT}"
+    start = head.lstrip() if head.lstrip()[:1] in (b"{", b"<", b"[") else head
+    for magic in sorted(NOT_A_MODEL, key=len, reverse=True):
+        if magic and start.startswith(magic):
+            return NOT_A_MODEL[magic]
+    return f"is neither HDF5 (.h5) nor a .keras archive; it begins with {head[:8]!r}; {SAVE_IT}"
+
+
+def _no_architecture(path: Path, layout: str) -> ModelFileError:
+    return ModelFileError(
+        f"'{path}' holds weights ({layout}) but no architecture; pass config= with the .json file of "
+        f"model.to_json(), or {SAVE_IT} (a subclassed model cannot be read: its computation is Python code)"
+    )
+
+
+def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
+    """A .keras archive that was unpacked; other directories are refused."""
+    if (path / "saved_model.pb").exists():
+        raise ModelFileError(
+            f"'{path}' is a TensorFlow SavedModel directory, a graph without Keras layers to read; "
+            "load it with Keras 2 (keras.models.load_model) and save it with model.save('model.h5')"
+        )
+    if not (path / "config.json").exists() or not (path / "model.weights.h5").exists():
+        raise ModelFileError(f"'{path}' is a directory; expected an .h5 file or a .keras archive")
+    metadata = path / "metadata.json"
+    version = _keras_version(_parse_json(metadata.read_bytes(), str(metadata))) if metadata.exists() else ""
+    config = given or _architecture(
+        _parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'"
+    )
+    weights_path = path / "model.weights.h5"
+    with _hdf5_errors(str(weights_path)), h5py.File(weights_path, "r") as file:
+        return SavedModel(str(path), config, _attribute_paths(file), version)
+
+
+# -- JSON ----------------------------------------------------------------------------------------------------------
+
+
+def _given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """The architecture a user passes beside a weights file."""
+    if isinstance(config, Mapping):
+        _check_depth(config, "config=")
+        return _architecture(dict(config), "config=")
+    if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
+        return _architecture(_parse_json(config, "config="), "config=")
+    path = Path(config)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file '{path}' to take config= from; JSON text begins with '{{'")
+    return _architecture(_parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
+
+
+def _parse_json(text: str | bytes, what: str) -> Any:
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ModelFileError(f"{what}: the JSON is nested too deeply for a model") from error
+    except ValueError as error:
+        start = text[:40].decode("utf-8", "replace") if isinstance(text, bytes) else text[:40]
+        raise ModelFileError(f"{what} is not valid JSON ({error}); it begins with {start!r}") from error
+    _check_depth(value, what)
+    return value
+
+
+def _check_depth(value: Any, what: str) -> None:
+    """Refuse absurd nesting here, so that whoever walks the config later may recurse."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            if isinstance(node, (Mapping, list, tuple))
+            for child in (node.values() if isinstance(node, Mapping) else node)
+        ]
+        if not level:
+            return
+    raise ModelFileError(f"{what}: the config is nested more than {MAX_DEPTH} levels deep; no Keras model is")
+
+
+def _architecture(value: Any, what: str) -> dict[str, Any]:
+    """``{"class_name", "config"}`` of any JSON that describes a model, ``get_config()``'s included."""
+    if isinstance(value, dict):
+        if isinstance(value.get("model_config"), dict):
+            value = value["model_config"]
+        if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), (dict, list)):
+            return dict(value)
+        if isinstance(value.get("layers"), list):
+            return {"class_name": "Functional" if "input_layers" in value else "Sequential", "config": value}
+        found = f"a dict with the keys {_some(value)}"
+    elif isinstance(value, list) and value and all(isinstance(x, dict) and "class_name" in x for x in value):
+        return {"class_name": "Sequential", "config": value}
+    else:
+        found = f"a {type(value).__name__}"
+    raise ModelFileError(f"{what} holds {found}; expected what model.to_json() writes: class_name and config")
+
+
+def _keras_version(*places: Any) -> str:
+    for place in places:
+        version = place.get("keras_version") if isinstance(place, Mapping) else None
+        if isinstance(version, bytes):
+            version = version.decode("utf-8", "replace")
+        if isinstance(version, str) and version:
+            return version
+    return ""
+
+
+# -- .keras archives -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _zip_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SofieError:
+        raise
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        raise ModelFileError(f"'{path}' is a damaged .keras archive ({error}); fetch or save it again") from error
+    except RuntimeError as error:  # zipfile's answer to a password
+        raise ModelFileError(f"'{path}': {error}; expected a .keras archive as Keras writes it") from error
+
+
+def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None) -> SavedModel:
+    members = set(archive.namelist())
+    if "config.json" not in members:
+        raise ModelFileError(
+            f"'{path}' is a zip archive without config.json, so no .keras model; it holds {_some(members)}; {SAVE_IT}"
+        )
+    if "model.weights.h5" not in members:
+        raise ModelFileError(
+            f"'{path}' has no model.weights.h5; it holds {_some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
+        )
+    config = _architecture(_parse_json(_member(path, archive, "config.json"), f"'{path}': config.json"), f"'{path}'")
+    version = ""
+    if "metadata.json" in members:
+        version = _keras_version(_parse_json(_member(path, archive, "metadata.json"), f"'{path}': metadata.json"))
+    data = io.BytesIO(_member(path, archive, "model.weights.h5"))
+    with _hdf5_errors(f"{path}/model.weights.h5"), h5py.File(data, "r") as file:
+        return SavedModel(str(path), given or config, _attribute_paths(file), version)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    info = archive.getinfo(name)
+    _check_size(f"'{path}': {name}", info.file_size, info.compress_size, "zip", ModelFileError)
+    return archive.read(name)
+
+
+def _check_size(what: str, declared: int, stored: int, kind: str, error: type[ModelFileError]) -> None:
+    if declared > BOMB_BYTES and declared > BOMB_RATIO[kind] * max(stored, 1):
+        raise error(
+            f"{what} declares {declared:,} bytes but stores {stored:,}; "
+            "no real weights shrink like that, the file is damaged or hostile"
+        )
+
+
+# -- HDF5 ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _hdf5_errors(path: str) -> Iterator[None]:
+    """h5py raises half a dozen unrelated exceptions for a damaged file; here they become one."""
+    try:
+        yield
+    except SofieError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
+        raise ModelFileError(f"'{path}' is damaged or incomplete ({error}); fetch or save it again") from error
+
+
+def _hdf5_file(path: Path, given: dict[str, Any] | None) -> SavedModel:
+    with _hdf5_errors(str(path)), h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config")
+        has_weights = "model_weights" in file
+        root = _child(file, "model_weights", str(path)) if has_weights else file
+        if not isinstance(root, h5py.Group):
+            raise ModelFileError(f"'{path}': 'model_weights' is not a group; no Keras model is laid out like that")
+
+        version = _keras_version(file.attrs, root.attrs)
+        backend = _text(root.attrs.get("backend", file.attrs.get("backend", "")))
+        if text is not None:
+            value = _parse_json(_text(text), f"'{path}': model_config")
+            version = version or _keras_version(value)
+            config = given or _architecture(value, f"'{path}': model_config")
+            if not has_weights and not _has_list(file, "layer_names"):
+                raise ModelFileError(f"'{path}' has an architecture but no group 'model_weights'; {SAVE_IT}")
+            return SavedModel(str(path), config, _layer_groups(root, str(path)), version, backend)
+        if _has_list(root, "layer_names"):
+            if given is None:
+                raise _no_architecture(path, "save_weights of Keras 1 or 2")
+            return SavedModel(
+                str(path), given, _layer_groups(root, str(path)), version or _keras_version(given), backend
+            )
+        if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")):
+            if given is None:
+                raise _no_architecture(path, "save_weights of Keras 3")
+            return SavedModel(str(path), given, _attribute_paths(file), version or _keras_version(given) or "3")
+        if {"optimizer_weights", "optimizer", "_optimizer"} & set(file):
+            raise ModelFileError(f"'{path}' holds the state of an optimizer and no model; {SAVE_IT}")
+        raise ModelFileError(
+            f"'{path}' is HDF5 but no Keras model: it has neither the attribute model_config nor layer_names, "
+            f"only {_some([*file.attrs, *file]) or 'nothing'}"
+        )
+
+
+def _text(value: Any) -> str:
+    """An HDF5 attribute as text: bytes, str, or an array holding one of them."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def _has_list(group: h5py.Group, name: str) -> bool:
+    return name in group.attrs or f"{name}0" in group.attrs
+
+
+def _names(group: h5py.Group, name: str) -> list[str]:
+    """A list of names kept as an attribute, split into ``name0``, ``name1``, ... where it was too long for one."""
+    if name in group.attrs:
+        chunks: Iterable[Any] = [group.attrs[name]]
+    else:
+        count = next(i for i in range(len(group.attrs) + 1) if f"{name}{i}" not in group.attrs)
+        chunks = [group.attrs[f"{name}{i}"] for i in range(count)]
+    return [_text(item) for chunk in chunks for item in np.ravel(chunk)]
+
+
+def _child(group: h5py.Group, name: str, path: str) -> h5py.Group | h5py.Dataset:
+    """``group[name]`` for a path ``name``, following nothing but hard links."""
+    node: Any = group
+    for part in filter(None, name.split("/")):
+        link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+        if link is None:
+            raise WeightsError(f"'{path}': '{group.name}' lists '{name}', which the file does not hold")
+        if not isinstance(link, h5py.HardLink):
+            raise WeightsError(
+                f"'{path}': '{node.name}/{part}' is a {type(link).__name__}, which is not followed; "
+                "a saved model holds its own weights"
+            )
+        node = node[part]
+    return node
+
+
+def _array(dataset: Any, path: str) -> np.ndarray:
+    """The numbers of a dataset, in native byte order."""
+    if not isinstance(dataset, h5py.Dataset):
+        raise WeightsError(f"'{path}': '{dataset.name}' is a group where weights were expected")
+    where = f"'{path}': weight '{dataset.name}'"
+    if dataset.external or dataset.is_virtual:
+        raise WeightsError(f"{where} is kept in another file, which is not opened; a saved model holds its own weights")
+    dtype = dataset.dtype
+    if dataset.attrs.get("dtype") == "bfloat16" and dtype.itemsize == 2:
+        halves = np.asarray(dataset[()]).view(np.uint16)  # bfloat16 is the upper half of a float32
+        return (halves.astype(np.uint32) << 16).view(np.float32)
+    if dtype.kind not in "fiub" or dataset.shape is None:
+        raise WeightsError(f"{where} has the type {dtype}; expected numbers")
+    _check_size(where, dataset.size * dtype.itemsize, dataset.id.get_storage_size(), "dataset", WeightsError)
+    return np.asarray(dataset[()], dtype=dtype.newbyteorder("="))
+
+
+def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
+    """The layout of .h5 files since Keras 1: groups as ``layer_names`` orders them, arrays as ``weight_names`` does."""
+    groups = []
+    for name in _names(root, "layer_names"):
+        group = _child(root, name, path)
+        if not isinstance(group, h5py.Group):
+            raise WeightsError(f"'{path}': layer '{name}' is not a group")
+        weights = [Weight(w, _array(_child(group, w, path), path)) for w in _names(group, "weight_names")]
+        groups.append(Group(name, weights))
+    if "top_level_model_weights" in root:
+        top = _child(root, "top_level_model_weights", path)
+        if isinstance(top, h5py.Group) and (names := _names(top, "weight_names")):
+            raise WeightsError(
+                f"'{path}': the model has weights outside its layers ({_some(names)}), no layer to use them"
+            )
+    return LayerGroups(groups)
+
+
+def _attribute_paths(file: h5py.File) -> AttributePaths:
+    """The layout of Keras 3: ``layers/dense_1/vars/0``."""
+    path = file.filename if isinstance(file.filename, str) else "model.weights.h5"
+    paths: dict[str, list[Weight]] = {}
+    todo: list[tuple[str, h5py.Group]] = [("", file)]
+    while todo:
+        name, group = todo.pop()
+        for key in group:
+            child = _child(group, key, path)
+            if not isinstance(child, h5py.Group):
+                raise WeightsError(f"'{path}': '{child.name}' is not where Keras keeps weights ('.../vars/0')")
+            if key != "vars":
+                todo.append((f"{name}/{key}" if name else key, child))
+            elif len(child) and not is_training_state(name):
+                indices = sorted(child, key=lambda k: (len(k), k))
+                paths[name] = [Weight(f"{name}/vars/{i}", _array(_child(child, i, path), path)) for i in indices]
+    # Keras 2.12 and 2.13 called the list of layers so
+    return AttributePaths({re.sub(r"\b_layer_checkpoint_dependencies\b", "layers", k): v for k, v in paths.items()})
+
+
+def is_training_state(path: str) -> bool:
+    """Whether an attribute path is an optimizer's, a metric's or a random generator's, which inference never needs."""
+    parts = path.split("/")
+    return parts[0] in ("optimizer", "_optimizer", "metrics", "_metrics", "compile_metrics", "_compile_metrics") or any(
+        part.endswith(("seed_generator", "random_generator", "_random_generator")) for part in parts
+    )
+
+
+# -- live models ---------------------------------------------------------------------------------------------------
+
+
+def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
+    """A keras.Model in memory, of Keras 3 or 2; Keras is not imported, only its own object asked."""
+    name = f"{type(model).__name__} '{getattr(model, 'name', '?')}'"
+    package = type(model).__module__.split(".")[0]
+    try:
+        value = _parse_json(model.to_json(), f"{name}: to_json()") if given is None else given
+        groups = [_live_group(layer) for layer in model.layers]
+    except SofieError:
+        raise
+    except Exception as error:  # whatever a user's get_config raises, said with its context
+        raise ModelFileError(f"{name} cannot describe itself ({type(error).__name__}: {error})") from error
+    version = _keras_version(value) or str(getattr(sys.modules.get(package), "__version__", ""))
+    return SavedModel(name, _architecture(value, name), LayerGroups(groups), version)
+
+
+def _live_group(layer: Any) -> Group:
+    # Models list their layers; a wrapper or a cell has none of that name.
+    if hasattr(layer, "get_layer") and isinstance(getattr(layer, "layers", None), list):
+        return Group(layer.name, [], [_live_group(inner) for inner in layer.layers])
+    variables = [*layer.trainable_weights, *layer.non_trainable_weights]
+    return Group(layer.name, [Weight(getattr(v, "path", v.name), _numbers(v)) for v in variables])
+
+
+def _numbers(variable: Any) -> np.ndarray:
+    array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
+    return array if array.dtype.kind in "fiub" else array.astype(np.float32)  # ml_dtypes' bfloat16 is kind V
+
+
+def _some(names: Iterable[str], limit: int = 6) -> str:
+    listed = sorted(map(str, names))
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

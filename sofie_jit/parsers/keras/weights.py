@@ -1,0 +1,266 @@
+"""Which array of the file is which weight of which layer.
+
+A handler names its layer's weights in Keras's order ("kernel", "bias"; "cell/kernel" for a sublayer's); this module
+gives every :class:`Layer` its arrays under these names, found the way Keras finds them, every count checked. Shapes
+are checked where they are known, by the handler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from posixpath import dirname
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import WeightsError
+from sofie_jit.parsers.keras.dialects import convert_weights, split_gates
+from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight, is_training_state
+from sofie_jit.parsers.keras.graph import Layer, Model
+
+WeightNames = Callable[[Layer], "tuple[str, ...] | None"]
+"""A layer -> the names of its weights, None if its class is unknown."""
+
+NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count")
+"""Weights that Keras counts as non-trainable, which a nested model's group of an .h5 file has at its end."""
+
+
+def bind(root: Model, saved: SavedModel, era: int, names: WeightNames) -> None:
+    """Set ``weights`` of all layers of a model.
+
+    Layers of unknown classes get none, and in their company a layer whose share cannot be told apart gets none
+    either: the model is refused anyway. Otherwise raises WeightsError if a weight is missing or left over.
+    """
+    complete = all(names(leaf) is not None for leaf, _ in root.leaves())
+    if isinstance(saved.weights, AttributePaths):
+        _bind_paths(root, saved.weights, names, complete)
+    else:
+        _bind_groups(root, saved.weights, _Binder(names, era, saved.backend), complete)
+
+
+# -- layouts of Keras 3: by attribute path -------------------------------------------------------------------------
+
+
+def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complete: bool) -> None:
+    used: set[str] = set()
+    bound: dict[Any, Layer] = {}
+    elsewhere: list[tuple[Layer, str, tuple[str, ...]]] = []
+    for layer, path in _paths(root, ""):
+        layer_names = names(layer)
+        if not layer_names:
+            continue
+        parts = {part: f"{path}/{part}" if part else path for part in map(dirname, layer_names)}
+        if layer.shared_id is not None and not set(parts.values()) & set(stored.paths):
+            elsewhere.append((layer, path, layer_names))
+            continue
+        weights: dict[str, np.ndarray] = {}
+        for part, where in parts.items():
+            mine = [name for name in layer_names if dirname(name) == part]
+            arrays = stored.paths.get(where, [])
+            if len(arrays) != len(mine):
+                raise WeightsError(
+                    f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs {len(mine)} weights: "
+                    f"{', '.join(mine)}"
+                )
+            weights.update((name, weight.array) for name, weight in zip(mine, arrays, strict=True))
+        layer.weights = {name: weights[name] for name in layer_names}
+        used.update(parts.values())
+        bound[layer.shared_id] = layer
+    for layer, path, layer_names in elsewhere:  # a layer of several models is stored with the first of them
+        if layer.shared_id not in bound:
+            raise WeightsError(
+                f"{layer}: the file has no weights under '{path}', the layer needs {', '.join(layer_names)}"
+            )
+        layer.weights = bound[layer.shared_id].weights
+    left = [path for path in stored.paths if path not in used and not is_training_state(path)]
+    if complete and left:
+        raise WeightsError(f"the file has weights that no layer uses, under {_some(left)}; is this its architecture?")
+
+
+def _paths(model: Model, prefix: str) -> Iterator[tuple[Layer, str]]:
+    """Every layer with its attribute path: ``layers/dense_1``, counted by class in the order of creation."""
+    count: Counter[str] = Counter()
+    for layer in model.layers:
+        name = _snake_case(layer.class_name if isinstance(layer, Model) else layer.saved_class.rpartition(">")[2])
+        path = f"{prefix}layers/{name}_{count[name]}" if count[name] else f"{prefix}layers/{name}"
+        if isinstance(layer, Layer) and layer.class_name.startswith("ops."):
+            continue  # a bare operation is no layer to Keras
+        count[name] += 1
+        if isinstance(layer, Model):
+            yield from _paths(layer, f"{path}/")
+        else:
+            yield layer, path
+
+
+def _snake_case(name: str) -> str:
+    """Keras's rule, by which ``Conv2DTranspose`` is ``conv2d_transpose``."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+# -- layout of .h5 files, and live models: by layer ----------------------------------------------------------------
+
+
+class _Binder:
+    """Gives layers their arrays, converted from what the file's era wrote."""
+
+    def __init__(self, names: WeightNames, era: int, backend: str):
+        self.names = names
+        self.era = era
+        self.backend = backend
+
+    def counts(self, layer: Layer) -> tuple[int, ...] | None:
+        """How many arrays may hold the layer's weights; None if its class is unknown."""
+        names = self.names(layer)
+        if names is None:
+            return None
+        split = split_gates(layer.class_name, self.era)
+        return (len(names), split) if split and len(names) == 3 else (len(names),)
+
+    def set(self, layer: Layer, arrays: Sequence[np.ndarray]) -> None:
+        names = self.names(layer)
+        assert names is not None
+        arrays = convert_weights(layer.class_name, layer.config, arrays, self.era, self.backend)
+        layer.weights = dict(zip(names, arrays, strict=True))
+
+
+def _bind_groups(root: Model, stored: LayerGroups, binder: _Binder, complete: bool) -> None:
+    groups = [group for group in stored.groups if group.weights or group.layers]
+    by_name = {group.name: group for group in groups}
+    if len(by_name) < len(groups):
+        raise WeightsError("the file has two groups of weights for one layer name; it is damaged")
+    layers = [layer for layer in root.layers if _needs_weights(layer, binder)]
+    own_names = [layer.own_name for layer in layers]
+    if not complete or set(own_names) == set(by_name):
+        matched = [by_name.get(name) for name in own_names]
+    elif len(layers) == len(groups):  # a model built anew numbers its layers anew: then Keras goes by their order
+        matched = list(groups)
+    else:
+        missing = [str(layer) for layer, name in zip(layers, own_names, strict=True) if name not in by_name]
+        left = [name for name in by_name if name not in own_names]
+        raise WeightsError(
+            f"the file has weights for {len(groups)} layers, the model has {len(layers)} layers that need some"
+            + (f"; without weights: {_some(missing)}" if missing else "")
+            + (f"; weights of no layer of the model: {_some(left)}" if left else "")
+            + "; is this its architecture?"
+        )
+    for layer, group in zip(layers, matched, strict=True):
+        if group is not None:
+            _bind_group(layer, group, binder, complete)
+
+
+def _bind_group(layer: Layer | Model, group: Group, binder: _Binder, complete: bool) -> None:
+    if isinstance(layer, Model):
+        if group.layers is not None:
+            _bind_groups(layer, LayerGroups(group.layers), binder, complete)
+        elif all(binder.names(leaf) is not None for leaf, _ in layer.leaves()):
+            _bind_nested(layer, group, binder)
+        return
+    counts = binder.counts(layer)
+    if counts is None:
+        return
+    if len(group.weights) not in counts:
+        raise WeightsError(
+            f"{layer}: the file has {_shapes(group.weights)} in its group '{group.name}', the layer needs {counts[0]} "
+            f"weights: {', '.join(binder.names(layer) or ()) or 'none'}"
+        )
+    binder.set(layer, [weight.array for weight in group.weights])
+
+
+def _needs_weights(layer: Layer | Model, binder: _Binder) -> bool:
+    leaves = [leaf for leaf, _ in layer.leaves()] if isinstance(layer, Model) else [layer]
+    return any(binder.names(leaf) != () for leaf in leaves)
+
+
+# -- a nested model in an .h5 file: one list of all its weights ----------------------------------------------------
+
+Slot = tuple[Layer, int, str]
+"""A weight that is looked for: layer, its position among the layer's weights, its name."""
+
+
+def _bind_nested(model: Model, group: Group, binder: _Binder) -> None:
+    """Share out a nested model's weights.
+
+    Keras has written trainable weights first and the others after them, or all in the order of layers, and the flags
+    may have changed between building and saving. The orders that fit are told apart by the names of the weights.
+    """
+    leaves: list[tuple[Layer, bool, list[str]]] = []
+    for leaf, trainable in model.leaves():
+        names = list(binder.names(leaf) or ())
+        split = split_gates(leaf.class_name, binder.era)
+        leaves.append((leaf, trainable, names))
+        if split and len(names) == 3 and any(re.search(r"_[WUb]_[a-z](:0)?$", w.name) for w in group.weights):
+            leaves[-1] = (leaf, trainable, [f"{kind}_{gate}" for gate in range(split // 3) for kind in names])
+    slots = [(leaf, i, name, trainable) for leaf, trainable, names in leaves for i, name in enumerate(names)]
+    if len(slots) != len(group.weights):
+        raise WeightsError(
+            f"nested model '{model.name}': the file has {len(group.weights)} weights in its group '{group.name}', its "
+            f"layers need {len(slots)}: {_some([f'{leaf.name} {len(names)}' for leaf, _, names in leaves if names])}"
+        )
+
+    def frozen(name: str) -> bool:
+        return name.rpartition("/")[2] in NON_TRAINABLE
+
+    def order(key: Callable[[tuple[Layer, int, str, bool]], bool]) -> list[Slot]:
+        return [(leaf, i, name) for leaf, i, name, _ in sorted(slots, key=key)]  # sorted() keeps the order of equals
+
+    candidates: list[list[Slot]] = []
+    for candidate in (
+        order(lambda slot: not slot[3] or frozen(slot[2])),
+        order(lambda slot: frozen(slot[2])),
+        order(lambda slot: False),
+    ):
+        if candidate not in candidates:
+            candidates.append(candidate)
+    inner = {leaf.own_name for leaf, _, _ in leaves}
+    for contradicts in (_contradicts_layer, _contradicts_name):
+        if len(candidates) > 1:
+            kept = [
+                candidate
+                for candidate in candidates
+                if not any(contradicts(s, w.name, inner) for s, w in zip(candidate, group.weights, strict=True))
+            ]
+            candidates = kept or candidates
+    if len(candidates) > 1:
+        raise WeightsError(
+            f"nested model '{model.name}': which of its {len(slots)} weights belongs to which layer cannot be told, "
+            f"because some layers are frozen and the names in the file ({_some([w.name for w in group.weights])}) do "
+            "not say; save the model as .keras, or with all layers trainable"
+        )
+    arrays: dict[int, dict[int, np.ndarray]] = {}
+    for (leaf, i, _), weight in zip(candidates[0], group.weights, strict=True):
+        arrays.setdefault(id(leaf), {})[i] = weight.array
+    for leaf, _, names in leaves:
+        binder.set(leaf, [arrays[id(leaf)][i] for i in range(len(names))])
+
+
+def _contradicts_layer(slot: Slot, stored: str, inner: set[str]) -> bool:
+    """Whether a stored name ("enc/dense_1/kernel:0", "dense_1_W") speaks of another layer of the model."""
+    parts = stored.split("/")
+    named = [part for part in parts[:-1] if part in inner]
+    if not named:
+        named = [name for name in inner if re.fullmatch(re.escape(name) + r"_[A-Za-z]+(_[a-z])?(:0)?", parts[-1])]
+    return bool(named) and slot[0].own_name not in named
+
+
+def _contradicts_name(slot: Slot, stored: str, _: set[str]) -> bool:
+    """Whether a stored name ends in another weight's name ("bias:0", "gamma")."""
+    last = re.sub(r"(_\d+)?(:\d+)?$", "", stored.rpartition("/")[2])
+    return last in _KNOWN and slot[2].rpartition("/")[2] in _KNOWN and last != slot[2].rpartition("/")[2]
+
+
+_KNOWN = {"kernel", "bias", "recurrent_kernel", "embeddings", "gamma", "beta", "moving_mean", "moving_variance",
+          "depthwise_kernel", "pointwise_kernel", "alpha"}  # fmt: skip
+
+
+def _shapes(weights: Sequence[Weight]) -> str:
+    if not weights:
+        return "no weights"
+    return f"{len(weights)} weights ({_some([f'{w.name} {w.array.shape}' for w in weights])})"
+
+
+def _some(names: Sequence[str], limit: int = 6) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
