@@ -25,18 +25,6 @@ Buffer<T> pack_depthwise(const T *kernel, std::size_t taps, std::size_t C, bool 
    return packed;
 }
 
-template <class T>
-SOFIE_JIT_INLINE T multiply_add(T a, T b, T c)
-{
-   return fma1(a, b, c);
-}
-
-template <class T>
-SOFIE_JIT_INLINE vec<T> multiply_add(vec<T> a, vec<T> b, vec<T> c)
-{
-   return fma<T>(a, b, c);
-}
-
 template <class V, class T, class Activation>
 SOFIE_JIT_INLINE V activate(V x, const Activation &activation)
 {

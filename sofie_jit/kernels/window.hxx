@@ -126,6 +126,19 @@ SOFIE_JIT_INLINE V spread(T x)
       return broadcast(x);
 }
 
+// a * b + c, as fma() and fma1() of simd.hxx.
+template <class T>
+SOFIE_JIT_INLINE T multiply_add(T a, T b, T c)
+{
+   return fma1(a, b, c);
+}
+
+template <class T>
+SOFIE_JIT_INLINE vec<T> multiply_add(vec<T> a, vec<T> b, vec<T> c)
+{
+   return fma<T>(a, b, c);
+}
+
 // Calls f(c) for steps of NV vectors V that cover C channels; the last may overlap the one before.
 template <class V, int NV, class T, class F>
 SOFIE_JIT_INLINE void each_channels(std::size_t C, F f)
