@@ -1,0 +1,141 @@
+"""The command line on a good, a wrong and a missing file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit.cli import COMMANDS, main
+from sofie_jit.demo import MODEL_FILE, load_digits
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    path = tmp_path / "x.npy"
+    np.save(path, load_digits().images)
+    return path
+
+
+@pytest.fixture
+def two_outputs(tmp_path: Path) -> Path:
+    """A model of two inputs and two outputs."""
+    import keras
+
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    both = keras.layers.Concatenate(name="both")([a, b])
+    path = tmp_path / "two.keras"
+    keras.Model([a, b], [both, keras.layers.ReLU(name="positive")(both)]).save(path)
+    return path
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(argv) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"sofie-jit {argv[0]}: ")
+    return err
+
+
+def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    for line in ("accuracy", "difference from Keras", "load and compile", "time per image"):
+        assert f"\n{line}" in out
+
+
+def test_module_and_script_are_the_same_program() -> None:
+    run = subprocess.run([sys.executable, "-m", "sofie_jit", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"sofie-jit {sofie_jit.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_has_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([*command, "--help"])
+    assert exit_.value.code == 0
+    assert "examples:\n  sofie-jit " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["run", "m.h5"], ["run", "m.h5", "x.txt", "-o", "y.npy"]])
+def test_wrong_command_lines(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(argv)
+    assert exit_.value.code == 2
+    assert "usage: sofie-jit" in capsys.readouterr().err
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(MODEL_FILE)]) == 0
+    out = capsys.readouterr().out
+    assert "float32 (batch, 8, 8, 1)" in out
+    assert "float32 (batch, 10)" in out
+    assert "Conv" in out
+
+
+@pytest.mark.parametrize("command", ["info", "run", "emit"])
+def test_missing_and_wrong_files(
+    command: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = {"info": [], "run": [str(images), "-o", str(tmp_path / "y.npy")], "emit": ["-o", str(tmp_path / "m.hxx")]}
+    missing = tmp_path / "missing.h5"
+    assert str(missing) in error_of(capsys, command, str(missing), *rest[command])
+    wrong = tmp_path / "wrong.h5"
+    wrong.write_text("not a model")
+    assert str(wrong) in error_of(capsys, command, str(wrong), *rest[command])
+    assert not (tmp_path / "y.npy").exists()
+    assert not (tmp_path / "m.hxx").exists()
+
+
+def test_run(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = load_digits()
+    for output in (tmp_path / "y.npy", tmp_path / "y.npz"):
+        assert main(["run", str(MODEL_FILE), str(images), "-o", str(output)]) == 0
+        assert str(output) in capsys.readouterr().out
+        loaded = np.load(output)
+        answers = loaded if output.suffix == ".npy" else loaded[loaded.files[0]]
+        assert np.abs(answers - digits.keras).max() < 1e-6
+
+
+def test_run_with_several_inputs_and_outputs(
+    two_outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = np.array([[1.0, -2.0]], np.float32), np.array([[3.0, -4.0, 5.0]], np.float32)
+    np.save(tmp_path / "a.npy", a)
+    np.save(tmp_path / "b.npy", b)
+    np.savez(tmp_path / "both.npz", b=b, a=a)
+    output = tmp_path / "y.npz"
+    for inputs in (["a.npy", "b.npy"], ["both.npz"]):
+        output.unlink(missing_ok=True)
+        assert main(["run", str(two_outputs), *(str(tmp_path / name) for name in inputs), "-o", str(output)]) == 0
+        results = np.load(output)
+        assert results.files == ["both", "positive"]
+        np.testing.assert_array_equal(results["both"], [[1, -2, 3, -4, 5]])
+        np.testing.assert_array_equal(results["positive"], [[1, 0, 3, 0, 5]])
+    capsys.readouterr()
+    assert ".npz" in error_of(
+        capsys, "run", str(two_outputs), str(tmp_path / "both.npz"), "-o", str(tmp_path / "y.npy")
+    )
+
+
+def test_run_with_wrong_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "shape.npy", np.zeros((5, 9)))
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("1 2 3")
+    for name, said in [("shape", "(5, 9)"), ("objects", "objects.npy"), ("text", "text.npy"), ("none", "none.npy")]:
+        error = error_of(capsys, "run", str(MODEL_FILE), str(tmp_path / f"{name}.npy"), "-o", str(tmp_path / "y.npy"))
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_emit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = tmp_path / "digits.hxx"
+    assert main(["emit", str(MODEL_FILE), "-o", str(header)]) == 0
+    assert str(header) in capsys.readouterr().out
+    assert "namespace TMVA_SOFIE_digits" in header.read_text()
+    assert (tmp_path / "digits.dat").stat().st_size > 100_000
+    assert "digits.txt" in error_of(capsys, "emit", str(MODEL_FILE), "-o", str(tmp_path / "digits.txt"))

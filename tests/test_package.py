@@ -1,0 +1,76 @@
+"""What importing and installing the package means."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sofie_jit
+
+HEAVY = ["cppyy", "h5py", "tensorflow", "keras", "matplotlib"]
+
+
+def imported_by(code: str) -> list[str]:
+    """The heavy modules that are loaded after ``code`` ran in a fresh interpreter."""
+    script = f"import json, sys\n{code}\nprint(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def test_import_is_light() -> None:
+    assert imported_by("import sofie_jit") == []
+
+
+def test_building_an_rmodel_by_hand_needs_no_compiler() -> None:
+    code = """
+import sofie_jit
+from sofie_jit.operators import Relu
+model = sofie_jit.RModel("m")
+model.add_input_tensor_info("x", "float32", (None, 3))
+model.add_operator(Relu(inputs=["x"], outputs=["y"]))
+model.add_output_tensor_names("y")
+model.generate()"""
+    assert imported_by(code) == []
+
+
+def test_reading_a_file_needs_neither_compiler_nor_keras() -> None:
+    code = """
+from sofie_jit.demo import MODEL_FILE
+from sofie_jit.parsers.keras import parse
+parse(MODEL_FILE).generate()"""
+    assert imported_by(code) == ["h5py"]
+
+
+def test_load_and_infer_need_no_keras() -> None:
+    code = """
+import sofie_jit
+from sofie_jit.demo import MODEL_FILE, load_digits
+sofie_jit.load(MODEL_FILE).infer(load_digits().images)"""
+    assert imported_by(code) == ["cppyy", "h5py"]
+
+
+def test_version_is_the_installed_one() -> None:
+    assert importlib.metadata.version("sofie_jit") == sofie_jit.__version__
+
+
+@pytest.mark.parametrize("name", sofie_jit.__all__)
+def test_everything_public_is_there_and_documented(name: str) -> None:
+    assert getattr(sofie_jit, name).__doc__
+
+
+def test_shipped_files_are_small() -> None:
+    demo = Path(sofie_jit.__file__).parent / "demo"
+    assert sum(path.stat().st_size for path in demo.iterdir() if path.is_file()) < 300_000
+
+
+def test_errors_derive_from_the_base_and_from_what_a_user_would_catch() -> None:
+    for name in sofie_jit.__all__:
+        error = getattr(sofie_jit, name)
+        if isinstance(error, type) and issubclass(error, sofie_jit.SofieError) and error is not sofie_jit.SofieError:
+            builtins = {base for base in error.__mro__ if base.__module__ == "builtins"}
+            assert len(builtins - {Exception, BaseException, object}) >= 1, name
