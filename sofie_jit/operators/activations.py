@@ -1,14 +1,17 @@
 """Activation functions: operators of their own, or the fused end of a Gemm or Conv.
 
-Each is a row of C++ functor and attributes; the formulas live in ``kernels/activations.hxx``.
+Each is a class of attributes, named as in ONNX where ONNX has it; the formulas live in ``kernels/activations.hxx``
+under the same names.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sofie_jit.operators.operator import Emitter, ROperator, TensorType, literal
+from sofie_jit.errors import DtypeError, GraphError
+from sofie_jit.operators.operator import CPP_TYPES, Emitter, ROperator, TensorType, literal
 
 
 @dataclass(kw_only=True)
@@ -16,15 +19,18 @@ class Activation(ROperator):
     """An element-by-element function; input and output have one type and shape."""
 
     kernels = ("elementwise.hxx",)
-    functor_name: ClassVar[str] = ""
+    integers: ClassVar[bool] = False
+    """Whether it is defined for integers too."""
 
     def infer(self, x: TensorType) -> TensorType:
+        if not (x.dtype.startswith("float") or (self.integers and x.dtype.startswith("int"))):
+            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
         return x
 
     def functor(self, dtype: str) -> str:
         """The C++ function object, its parameters as literals of ``dtype``."""
         values = ", ".join(literal(value, dtype) for value in self.attributes().values())
-        return f"k::{self.functor_name or self.op_type}{{{values}}}"
+        return f"k::{self.op_type}<{CPP_TYPES[dtype]}>{{{values}}}" if values else f"k::{self.op_type}{{}}"
 
     def emit(self, code: Emitter) -> str:
         y = code.outputs[0]
@@ -36,6 +42,168 @@ def functor(activation: Activation | None, dtype: str) -> str:
     return activation.functor(dtype) if activation else "k::Identity{}"
 
 
+# -- piecewise linear ------------------------------------------------------------------------------------------------
+
+
 @dataclass(kw_only=True)
 class Relu(Activation):
     """``max(x, 0)``."""
+
+    integers = True
+
+
+@dataclass(kw_only=True)
+class LeakyRelu(Activation):
+    """``x``, and ``alpha * x`` below 0."""
+
+    alpha: float = 0.01
+
+
+@dataclass(kw_only=True)
+class Clip(Activation):
+    """``x`` cut to [``low``, ``high``] (ONNX gives the limits as inputs; here they are constant)."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(kw_only=True)
+class GeneralRelu(Activation):
+    """Keras's ReLU with all its options: 0 up to ``threshold``, cut to [``low``, ``high``], and a slope below.
+
+    ``clip(x if x > threshold else 0, low, high) - negative_slope * max(threshold - x, 0)``
+    """
+
+    negative_slope: float = 0.0
+    threshold: float = 0.0
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(kw_only=True)
+class HardSigmoid(Activation):
+    """``alpha * x + beta`` cut to [0, 1]."""
+
+    alpha: float = 0.2
+    beta: float = 0.5
+
+
+@dataclass(kw_only=True)
+class HardSwish(Activation):
+    """``x * HardSigmoid(x)`` with alpha 1/6 and beta 1/2."""
+
+
+@dataclass(kw_only=True)
+class Shrink(Activation):
+    """0 on [-``lambd``, ``lambd``], ``x - bias`` above and ``x + bias`` below."""
+
+    lambd: float = 0.5
+    bias: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Threshold(Activation):
+    """``x`` above ``threshold``, else ``value``."""
+
+    threshold: float = 0.0
+    value: float = 0.0
+
+
+@dataclass(kw_only=True)
+class SparseSigmoid(Activation):
+    """``(x + 1) / 2`` cut to [0, 1]."""
+
+
+@dataclass(kw_only=True)
+class SparsePlus(Activation):
+    """0 up to -1, ``(x + 1)^2 / 4``, and ``x`` from 1."""
+
+
+# -- algebraic -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Softsign(Activation):
+    """``x / (1 + |x|)``."""
+
+
+@dataclass(kw_only=True)
+class Squareplus(Activation):
+    """``(x + sqrt(x^2 + b)) / 2``."""
+
+    b: float = 4.0
+
+
+# -- of exponentials -------------------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Exp(Activation):
+    """``e^x``."""
+
+
+@dataclass(kw_only=True)
+class Tanh(Activation):
+    """``tanh(x)``."""
+
+
+@dataclass(kw_only=True)
+class TanhShrink(Activation):
+    """``x - tanh(x)``."""
+
+
+@dataclass(kw_only=True)
+class Sigmoid(Activation):
+    """``1 / (1 + e^-x)``."""
+
+
+@dataclass(kw_only=True)
+class LogSigmoid(Activation):
+    """``log(Sigmoid(x))``."""
+
+
+@dataclass(kw_only=True)
+class Swish(Activation):
+    """``x * Sigmoid(x)``, also called SiLU."""
+
+
+@dataclass(kw_only=True)
+class Softplus(Activation):
+    """``log(1 + e^x)``."""
+
+
+@dataclass(kw_only=True)
+class Mish(Activation):
+    """``x * tanh(Softplus(x))``."""
+
+
+@dataclass(kw_only=True)
+class Elu(Activation):
+    """``x``, and ``alpha * (e^x - 1)`` below 0."""
+
+    alpha: float = 1.0
+
+
+@dataclass(kw_only=True)
+class Selu(Activation):
+    """``1.0507 * Elu(x)`` with alpha 1.6733, the constants of self-normalizing networks."""
+
+
+@dataclass(kw_only=True)
+class Celu(Activation):
+    """``x``, and ``alpha * (e^(x / alpha) - 1)`` below 0."""
+
+    alpha: float = 1.0
+
+
+@dataclass(kw_only=True)
+class Gelu(Activation):
+    """``x * P(X <= x)`` for a normally distributed X; ``approximate`` is "none" or "tanh"."""
+
+    approximate: str = "none"
+
+    def functor(self, dtype: str) -> str:
+        functors = {"none": "k::Gelu{}", "tanh": "k::GeluTanh{}"}
+        if self.approximate not in functors:
+            raise GraphError(f'Gelu: approximate must be "none" or "tanh", got {self.approximate!r}')
+        return functors[self.approximate]
