@@ -50,9 +50,22 @@ class Rendering:
     tensor_arguments: str
     names: dict[str, str]
     """Tensor -> its C++ name."""
+    outlined: dict[str, str]
+    """Functions that the JIT text enters kernels through: name -> definition."""
     tiled: bool
     """Whether rows of the batch are independent of each other."""
     arena_bytes: Callable[[dict[str, int]], int] = field(repr=False, default=lambda dims: 0)
+
+
+class Expression(str):
+    """A C++ expression that knows its type; one that changes from call to call, unlike a plain string."""
+
+    cpp_type: str
+
+    def __new__(cls, text: str, cpp_type: str) -> Expression:
+        self = super().__new__(cls, text)
+        self.cpp_type = cpp_type
+        return self
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
@@ -83,10 +96,12 @@ def readable_names() -> Callable[[str], str]:
 class _SessionWriter:
     """Walks the operators once, planning memory as it goes; each operator emits its call through this Emitter."""
 
-    def __init__(self, rmodel: RModel, name_of: Callable[[str], str], comments: bool):
+    def __init__(self, rmodel: RModel, name_of: Callable[[str], str], *, comments: bool, outline: bool):
         self.rmodel = rmodel
         self.name_of = name_of
         self.comments = comments
+        self.outline = outline
+        self.outlined: dict[str, str] = {}  # name -> definition
         self.roots = storage(rmodel)
         self.arena = Arena()
         self.slot_of: dict[str, int] = {}
@@ -105,65 +120,101 @@ class _SessionWriter:
     inputs: list[TensorType | None]
     outputs: list[TensorType]
 
-    def input(self, index: int) -> str:
+    def input(self, index: int) -> Expression:
         if index >= len(self.op.inputs) or not self.op.inputs[index]:
             return self._null()
         name = self.roots[self.op.inputs[index]]
         if name in self.rmodel.initialized:
             values = self.rmodel.initialized[name]
             return self.packed("keep", self._raw(name), values.size, dtype=values.dtype.name)
-        return self.name_of(name)
+        return Expression(self.name_of(name), f"const {CPP_TYPES[self.rmodel.tensor_type(name).dtype]} *")
 
-    def output(self, index: int) -> str:
+    def output(self, index: int) -> Expression:
+        cpp = CPP_TYPES[self.outputs[index].dtype]
         if index >= len(self.op.outputs) or not self.op.outputs[index]:
-            return f"static_cast<{CPP_TYPES[self.outputs[index].dtype]} *>(nullptr)"
-        return self.name_of(self.roots[self.op.outputs[index]])
+            return Expression(f"static_cast<{cpp} *>(nullptr)", f"{cpp} *")
+        return Expression(self.name_of(self.roots[self.op.outputs[index]]), f"{cpp} *")
 
     def is_constant(self, index: int) -> bool:
         return index < len(self.op.inputs) and self.op.inputs[index] in self.rmodel.initialized
 
-    def raw(self, index: int) -> str:
+    def raw(self, index: int) -> Expression:
         if index >= len(self.op.inputs) or not self.op.inputs[index]:
             return self._null()
         return self._raw(self.op.inputs[index])
 
-    def _null(self) -> str:
-        return f"static_cast<const {CPP_TYPES[self._dtype()]} *>(nullptr)"
+    def _null(self) -> Expression:
+        pointer = f"const {CPP_TYPES[self._dtype()]} *"
+        return Expression(f"static_cast<{pointer}>(nullptr)", pointer)
 
     def _dtype(self) -> str:
         return next(t.dtype for t in (*self.inputs, *self.outputs) if t is not None)
 
-    def packed(self, function: str, *args: Any, dtype: str | None = None) -> str:
+    def packed(self, function: str, *args: Any, dtype: str | None = None) -> Expression:
         cpp = CPP_TYPES[dtype or self._dtype()]
         construction = f"k::{function}<{cpp}>({', '.join(map(_argument, args))})"
         _, member = self.members.setdefault(construction, (f"k::Buffer<{cpp}>", f"fPacked{len(self.members)}"))
-        return f"{member}.data()"
+        return Expression(f"{member}.data()", f"const {cpp} *")
 
-    def scratch(self, dtype: str, shape: Shape) -> str:
+    def scratch(self, dtype: str, shape: Shape) -> Expression:
         slot = self.arena.take(dtype, shape)
         self._scratch.append(slot)
         name = f"scratch{sum(n.startswith('scratch') for _, n, _ in self.pointers)}"
         self.pointers.append((CPP_TYPES[dtype], name, slot))
-        return name
+        return Expression(name, f"{CPP_TYPES[dtype]} *")
 
-    def dim(self, dim: Dim) -> str:
-        return self.dim_names[dim] if isinstance(dim, str) else f"std::size_t({dim})"
+    def dim(self, dim: Dim) -> Expression:
+        return Expression(self.dim_names[dim] if isinstance(dim, str) else f"std::size_t({dim})", "std::size_t")
 
-    def count(self, shape: Shape) -> str:
+    def count(self, shape: Shape) -> Expression:
         factor, dims = split_count(shape)
         factors = [self.dim_names[d] for d in dims]
         if factor != 1 or not factors:
             factors.append(f"std::size_t({factor})")
-        return " * ".join(factors)
+        return Expression(" * ".join(factors), "std::size_t")
+
+    def struct(self, name: str, *values: Any) -> Expression:
+        def written(value: Any) -> str:
+            if isinstance(value, (list, tuple)):
+                return f"{{{', '.join(map(written, value))}}}"
+            return _argument(value)
+
+        return Expression(f"k::{name}{written(values)}", f"const k::{name} &")
 
     def call(self, function: str, *args: Any) -> str:
-        return f"k::{function}({', '.join(map(_argument, args))});"
+        return f"{self._expression(function, args, 'void')};"
 
     def checked_call(self, function: str, *args: Any) -> str:
         status = len(self.failures) + 1
         origin = f" ({self.op.origin})" if self.op.origin else ""
         self.failures[status] = f"{self.op.op_type}{origin}: {self.op.failure}"
-        return f"if (!{self.call(function, *args)[:-1]})\n         return {status};"
+        return f"if (!{self._expression(function, args, 'bool')})\n   return {status};"
+
+    def _expression(self, function: str, args: tuple[Any, ...], result: str) -> str:
+        """The call itself, or, for the JIT, a call of a function that makes it.
+
+        Cling compiles inline functions and templates anew for every model that uses them, but a function of its own
+        just once; so each kernel is entered through one, shared by all models of the process.
+        """
+        if not self.outline:
+            return f"k::{function}({', '.join(map(_argument, args))})"
+        parameters: list[str] = []
+        passed: list[str] = []
+        inner: list[str] = []
+        for arg in args:
+            if isinstance(arg, (int, np.integer)) and not isinstance(arg, (bool, np.bool_)):
+                arg = self.dim(int(arg))
+            if isinstance(arg, Expression):
+                inner.append(f"a{len(parameters)}")
+                parameters.append(f"{arg.cpp_type} a{len(parameters)}".replace("* ", "*").replace("& ", "&"))
+                passed.append(arg)
+            else:
+                inner.append(_argument(arg))
+        body = f"k::{function}({', '.join(inner)})"
+        definition = f"({', '.join(parameters)}) {{ {'return ' if result != 'void' else ''}{body}; }}"
+        name = f"call_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
+        self.outlined[name] = f"{result} {name}{definition}"
+        return f"{name}({', '.join(passed)})"
 
     # the walk
 
@@ -187,7 +238,7 @@ class _SessionWriter:
                 statement = op.emit(self)
                 if self.comments:
                     self.calls.append(f"// {index}: {self._describe(op)}")
-                self.calls.append(statement)
+                self.calls.extend(statement.splitlines())
                 for slot in self._scratch:
                     self.arena.free(slot)
             for name in sorted(touched):
@@ -201,11 +252,11 @@ class _SessionWriter:
         origin = f" of {op.origin}" if op.origin else ""
         return comment(f"{op.op_type}{origin}: {listed(op.inputs)} -> {listed(op.outputs)}")
 
-    def _raw(self, name: str) -> str:
+    def _raw(self, name: str) -> Expression:
         if name not in self.weights:
             self.weights.append(name)
         cpp = CPP_TYPES[self.rmodel.initialized[name].dtype.name]
-        return f"static_cast<const {cpp} *>(weights[{self.weights.index(name)}])"
+        return Expression(f"static_cast<const {cpp} *>(weights[{self.weights.index(name)}])", f"const {cpp} *")
 
     # the text
 
@@ -258,6 +309,7 @@ class _SessionWriter:
             dim_arguments=", ".join(dims),
             tensor_arguments=", ".join(arguments),
             names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
+            outlined=self.outlined,
             tiled=can_tile(self.rmodel),
             arena_bytes=self._arena_bytes,
         )
@@ -322,31 +374,36 @@ def _argument(value: Any) -> str:
     return str(value)
 
 
+CALLS = "sofie_jit_calls"
+"""Namespace of the outlined functions; their names carry a hash of their text."""
+
+
 # -- the text for cppyy ----------------------------------------------------------------------------------------------
 
 
 def jit_text(rmodel: RModel) -> tuple[str, str, Rendering]:
     """Namespace, text and parts of the code that the JIT compiles for a lowered model."""
-    r = _SessionWriter(rmodel, positional_names(), comments=False).render()
+    r = _SessionWriter(rmodel, positional_names(), comments=False, outline=True).render()
     arguments = ", ".join(filter(None, [r.dim_arguments, r.tensor_arguments]))
     names = ", ".join(part.split()[-1].lstrip("*") for part in arguments.split(", "))
     body = f"""
 namespace k = {kernel_namespace()};
+using namespace {CALLS};
 {r.session}
 }};
-inline std::uintptr_t create(const std::uintptr_t *weights)
+std::uintptr_t create(const std::uintptr_t *weights)
 {{
    return reinterpret_cast<std::uintptr_t>(new Session(reinterpret_cast<const void *const *>(weights)));
 }}
-inline void destroy(std::uintptr_t session)
+void destroy(std::uintptr_t session)
 {{
    delete reinterpret_cast<Session *>(session);
 }}
-inline int infer(std::uintptr_t session, {arguments})
+int infer(std::uintptr_t session, {arguments})
 {{
    return reinterpret_cast<const Session *>(session)->run({names});
 }}
-inline int infer_released(std::uintptr_t session, {arguments})
+int infer_released(std::uintptr_t session, {arguments})
 {{
    return reinterpret_cast<const Session *>(session)->run({names});
 }}
@@ -365,7 +422,7 @@ def export_header(rmodel: RModel, name: str) -> tuple[str, dict[str, np.ndarray]
     file's name. Raises ShapeError if run-time dimensions other than the batch are open.
     """
     name_of = readable_names()
-    r = _SessionWriter(rmodel, name_of, comments=True).render()
+    r = _SessionWriter(rmodel, name_of, comments=True, outline=False).render()
     extra = [d for d in r.dims if d != BATCH]
     if extra:
         raise ShapeError(f"a saved header needs every dimension but the batch fixed; open are: {', '.join(extra)}")

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import CompileError, MissingDependencyError
-from sofie_jit.header import Rendering, jit_text
-from sofie_jit.kernel_sources import kernel_text
+from sofie_jit.header import CALLS, Rendering, jit_text
+from sofie_jit.kernel_sources import kernel_namespace, kernel_text
 from sofie_jit.rmodel import RModel
 
 log = logging.getLogger(__name__)
@@ -86,12 +86,15 @@ def declare_kernels(names: list[str]) -> None:
                 _declared.add(name)
 
 
-def compile_text(namespace: str, text: str, kernels: list[str]) -> Any:
+def compile_text(namespace: str, text: str, rendering: Rendering) -> Any:
     """The C++ namespace that ``text`` defines, compiled at most once per process."""
     with _lock:
         if namespace not in _namespaces:
-            declare_kernels(kernels)
-            _define(text, "the model")
+            declare_kernels(rendering.kernels)
+            calls = {name: code for name, code in rendering.outlined.items() if name not in _declared}
+            entries = "\n".join(calls.values())
+            _define(f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{entries}\n}}\n{text}", "the model")
+            _declared.update(calls)
             found = getattr(cppyy().gbl, namespace)
             found.infer_released.__release_gil__ = True
             _namespaces[namespace] = found
@@ -108,7 +111,7 @@ class Session:
 
     def __init__(self, lowered: RModel):
         namespace, text, self.rendering = jit_text(lowered)
-        code = compile_text(namespace, text, self.rendering.kernels)
+        code = compile_text(namespace, text, self.rendering)
         arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
         addresses = np.array([array.ctypes.data for array in arrays] or [0], np.uint64)
         with _lock:

@@ -40,37 +40,44 @@ Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1))
    return packed;
 }
 
-// A finished tile: bias, activation, and only the outputs there are.
+// A finished tile: bias, activation, and only the `n` outputs there are. (A narrow tile goes through memory, for a
+// branch on every vector would double the code.)
 template <int MR, int NV, class T, class Activation>
 SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, T *y, std::size_t stride, std::size_t n,
                                   const Activation &activation)
 {
+   constexpr std::size_t width = std::size_t(NV) * lanes<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T narrow[MR * width];
+   const bool whole = n >= width;
+   T *out = whole ? y : narrow;
+   const std::size_t step = whole ? stride : width;
    SOFIE_JIT_UNROLL
-   for (int i = 0; i < MR; ++i)
+   for (int j = 0; j < NV; ++j) {
+      const std::size_t at = std::size_t(j) * lanes<T>;
+      const vec<T> b = load(bias + at);
       SOFIE_JIT_UNROLL
-      for (int j = 0; j < NV; ++j) {
-         const std::size_t at = std::size_t(j) * lanes<T>;
-         const vec<T> r = activation.template apply<T>(sum.v[i][j] + load(bias + at));
-         T *out = y + std::size_t(i) * stride + at;
-         if (at + lanes<T> <= n)
-            store(out, r);
-         else if (at < n)
-            store_n(out, r, n - at);
-      }
+      for (int i = 0; i < MR; ++i)
+         store(out + std::size_t(i) * step + at, activation.template apply<T>(sum.v[i][j] + b));
+   }
+   if (!whole)
+      for (std::size_t i = 0; i < std::size_t(MR); ++i)
+         for (std::size_t j = 0; j < n; ++j)
+            y[i * stride + j] = narrow[i * width + j];
 }
 
 template <int MR, int NV, class T, class Activation>
 void gemm_tile(const T *x, std::size_t K, const T *panel, const T *bias, T *y, std::size_t stride, std::size_t n,
                const Activation &activation)
 {
-   Tile<T, MR, NV> sum;
-   sum.clear();
-   sum.accumulate(x, K, panel, K < k_block ? K : k_block);
-   for (std::size_t k = k_block; k < K; k += k_block) {
-      const Tile<T, MR, NV> before = sum;
+   Tile<T, MR, NV> sum, before;
+   for (std::size_t k = 0;; k += k_block) {
       sum.clear();
       sum.accumulate(x + k, K, panel + k * NV * lanes<T>, K - k < k_block ? K - k : k_block);
-      sum.add(before);
+      if (k)
+         sum.add(before);
+      if (k + k_block >= K)
+         break;
+      before = sum;
    }
    finish_tile(sum, bias, y, stride, n, activation);
 }

@@ -42,11 +42,13 @@ class MatMul(ROperator):
         assert a is not None
         assert b is not None
         stack = y.shape[:-2]
-        rows = [[code.dim(d) for d in stack], *(_strides(code, stack, t.shape[:-2]) for t in (a, b))]
-        arrays = ", ".join(f"{{{', '.join(row)}}}" for row in rows)
         panel = code.scratch(y.dtype, (a.shape[-1], WIDEST_PANEL))
         return code.call(
-            "matmul", f"k::MatmulStack{{{len(stack)}, {arrays}}}",
+            "matmul",
+            code.struct(
+                "MatmulStack", len(stack), [code.dim(d) for d in stack],
+                _strides(code, stack, a.shape[:-2]), _strides(code, stack, b.shape[:-2]),
+            ),
             code.dim(a.shape[-2]), code.dim(a.shape[-1]), code.dim(b.shape[-1]),
             code.input(0), code.input(1), panel, code.output(0),
         )  # fmt: skip

@@ -148,6 +148,13 @@ class Emitter(Protocol):
     def count(self, shape: Shape) -> str:
         """The number of elements of ``shape`` as a C++ expression of type ``std::size_t``."""
 
+    def struct(self, name: str, *values: Any) -> str:
+        """The kernels' struct ``name`` with these members in order; lists become arrays.
+
+        Sizes and shapes belong into a struct or plain arguments: they are passed to compiled code, whereas any other
+        text in a call (functors, literals) is compiled into it.
+        """
+
     def call(self, function: str, *args: Any) -> str:
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
 
