@@ -8,6 +8,7 @@ names, says of every operator which layer it came from, and is source-compatible
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,7 +197,8 @@ class _SessionWriter:
         Cling compiles inline functions and templates anew for every model that uses them, but a function of its own
         just once; so each kernel is entered through one, shared by all models of the process.
         """
-        if not self.outline:
+        fixed = [arg for arg in args if isinstance(arg, str) and not isinstance(arg, Expression)]
+        if not self.outline or any(map(_RUN_TIME.search, fixed)):
             return f"k::{function}({', '.join(map(_argument, args))})"
         parameters: list[str] = []
         passed: list[str] = []
@@ -364,6 +366,10 @@ class _SessionWriter:
         if BATCH in sizes and can_tile(self.rmodel):
             sizes[BATCH] = min(sizes[BATCH], self.arena.tile())
         return sum(int(slot.size * np.prod([sizes[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
+
+
+_RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|fPacked\d+)\b")
+"""Names that only the Session's functions know, under the positional naming."""
 
 
 def _argument(value: Any) -> str:

@@ -54,11 +54,9 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
         groups.append(([1], (True,) * len(inputs)))
     if len(groups) > MAX_RANK:
         raise ShapeError(f"{operator}: broadcasting {', '.join(map(format_shape, inputs))} needs too many dimensions")
-    sizes = ", ".join(code.count(tuple(dims)) for dims, _ in groups)
-    has_rows = ", ".join(
-        "{" + ", ".join("true" if has[index] else "false" for _, has in groups) + "}" for index in range(len(inputs))
-    )
-    return f"k::Broadcast<{len(inputs)}>{{{len(groups)}, {{{sizes}}}, {{{has_rows}}}}}"
+    sizes = [code.count(tuple(dims)) for dims, _ in groups]
+    has_rows = [[has[index] for _, has in groups] for index in range(len(inputs))]
+    return code.struct(f"Broadcast<{len(inputs)}>", len(groups), sizes, has_rows)
 
 
 @dataclass(kw_only=True)
