@@ -36,7 +36,7 @@ class Layer:
     """Options in Keras 3's dialect."""
     package: str = ""
     """'' for a class of Keras itself."""
-    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
     """By the names that the layer's handler gives them."""
     saved_class: str = ""
     """The class as the file has it."""

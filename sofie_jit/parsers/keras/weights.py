@@ -124,7 +124,7 @@ class _Binder:
         names = self.names(layer)
         assert names is not None
         arrays = convert_weights(layer.class_name, layer.config, arrays, self.era, self.backend)
-        layer.weights = dict(zip(names, arrays, strict=True))
+        layer.weights = dict(zip(names, (np.asarray(array, order="C") for array in arrays), strict=True))
 
 
 def _bind_groups(root: Model, stored: LayerGroups, binder: _Binder, complete: bool) -> None:
@@ -217,13 +217,12 @@ def _bind_nested(model: Model, group: Group, binder: _Binder) -> None:
             candidates.append(candidate)
     inner = {leaf.own_name for leaf, _, _ in leaves}
     for contradicts in (_contradicts_layer, _contradicts_name):
-        if len(candidates) > 1:
-            kept = [
-                candidate
-                for candidate in candidates
-                if not any(contradicts(s, w.name, inner) for s, w in zip(candidate, group.weights, strict=True))
-            ]
-            candidates = kept or candidates
+        speaking_against = [
+            sum(contradicts(s, w.name, inner) for s, w in zip(candidate, group.weights, strict=True))
+            for candidate in candidates
+        ]
+        least = min(speaking_against)
+        candidates = [c for c, number in zip(candidates, speaking_against, strict=True) if number == least]
     if len(candidates) > 1:
         raise WeightsError(
             f"nested model '{model.name}': which of its {len(slots)} weights belongs to which layer cannot be told, "

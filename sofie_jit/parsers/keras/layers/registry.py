@@ -44,6 +44,11 @@ IGNORED_OPTIONS = (
 """Options of Keras layers that only training, or only Keras's own machinery, looks at."""
 
 
+DTYPES = (None, "float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16",
+          "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")  # fmt: skip
+"""Policies a layer may have; the quantized ones are missing. Half precision is computed in float32."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A registered handler, the names of its weights as a function of the config, and whether it is one of ours."""
@@ -180,7 +185,7 @@ class LayerCall:
         if name not in self.layer.weights:
             has = ", ".join(self.layer.weights) or "none"
             raise WeightsError(f"{self.layer}: needs a weight '{name}', but its weights are: {has}")
-        array = np.asarray(self.layer.weights[name])
+        array = self.layer.weights[name]
         if shape is not None and not (
             len(shape) == array.ndim and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
         ):
@@ -188,7 +193,9 @@ class LayerCall:
                 f"{self.layer}: weight '{name}' has shape {array.shape} in the file, the layer needs "
                 f"({', '.join('any' if n is None else str(n) for n in shape)})"
             )
-        return np.ascontiguousarray(array, self.dtype if array.dtype.kind == "f" else None).reshape(array.shape)
+        if array.dtype.kind == "f" and array.dtype != self.dtype:
+            array = self.layer.weights[name] = array.astype(self.dtype)  # kept, so that all calls share one constant
+        return array
 
     def constant(self, array: np.ndarray, hint: str) -> Symbol:
         """A weight of the RModel holding ``array``, named after the layer and ``hint``."""
@@ -215,6 +222,8 @@ class LayerCall:
             raise UnsupportedLayerError(unknown_class(self.layer))
         if kwargs.pop("training", False):
             self.refuse("called with training=True; only inference is translated, save the model without it")
+        if self.config.get("dtype") not in DTYPES:
+            self.refuse(f"the dtype policy {self.config['dtype']!r} is not translated; save the model with 'float32'")
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
         try:
             inspect.signature(entry.handler).bind(self, *args, **kwargs)
