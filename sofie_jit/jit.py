@@ -50,21 +50,25 @@ def cppyy() -> ModuleType:
 
     Raises MissingDependencyError if it is not installed or does not start.
     """
-    fork = is_root_fork()
-    if fork:
-        if "cppyy" in sys.modules and "regalloc" not in os.environ.get("EXTRA_CLING_ARGS", ""):
+    imported = "cppyy" in sys.modules
+    given = os.environ.get("EXTRA_CLING_ARGS")
+    if is_root_fork():
+        if imported and "regalloc" not in (given or ""):
             log.warning(
                 "ROOT's cppyy was imported before sofie_jit without optimization flags: generated code will be many "
-                'times slower. Import sofie_jit first, or set EXTRA_CLING_ARGS="%s" before importing ROOT.',
+                "times slower. Compile a model of sofie_jit first, or set EXTRA_CLING_ARGS='%s' before importing ROOT.",
                 FORK_FLAGS,
             )
-        os.environ.setdefault("EXTRA_CLING_ARGS", FORK_FLAGS)
+        os.environ["EXTRA_CLING_ARGS"] = given or FORK_FLAGS
     try:
         return importlib.import_module("cppyy")
     except ImportError as error:
         raise MissingDependencyError(
             f"cppyy, which compiles the generated C++, cannot be imported ({error}): pip install cppyy"
         ) from error
+    finally:
+        if given is None:  # a child process may have the real cppyy, which these flags would kill
+            os.environ.pop("EXTRA_CLING_ARGS", None)
 
 
 def _define(text: str, what: str) -> None:
