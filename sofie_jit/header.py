@@ -240,7 +240,7 @@ class _SessionWriter:
                 statement = op.emit(self)
                 if self.comments:
                     self.calls.append(f"// {index}: {self._describe(op)}")
-                self.calls.extend(statement.splitlines())
+                self.calls.extend(line.removeprefix("      ") for line in statement.splitlines())
                 for slot in self._scratch:
                     self.arena.free(slot)
             for name in sorted(touched):

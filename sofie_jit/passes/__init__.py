@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.passes.fuse_activation import fuse_activation
+from sofie_jit.passes.lower_gemm import lower_gemm
+from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.separate_outputs import separate_outputs
 from sofie_jit.rmodel import RModel
 
+REQUIRED, OPTIONAL = True, False
+
+PASSES = [
+    (REQUIRED, drop_unused),
+    (REQUIRED, lower_gemm),
+    (OPTIONAL, fuse_activation),
+    (REQUIRED, lower_layout),
+    (OPTIONAL, cancel_transposes),
+    (REQUIRED, separate_outputs),
+]
+"""In the order in which they run; kernels depend on the required ones."""
+
 
 def lower(rmodel: RModel, optimize: bool = True) -> RModel:
-    """The model as code is generated from it. Without ``optimize``, only the passes that kernels depend on run."""
+    """The model as code is generated from it; without ``optimize`` only by the required passes."""
     model = rmodel
     for required, run in PASSES:
         if required or optimize:
             model = run(model)
             model.generate()
     return model
-
-
-# In the order in which they run; (required, pass).
-PASSES = [
-    (True, separate_outputs),
-]
