@@ -9,8 +9,8 @@
 // reads of one pixel's window is a list of runs of neighbouring numbers, the same for all pixels: a whole kernel row
 // (KW * C numbers) where taps are neighbours in memory, the channels of one tap elsewhere.
 //
-// Work goes in strips of output rows whose input stays in the cache while all panels of weights pass over it. Where a
-// window reaches beyond the image, the strip's input is first copied into scratch memory with zeros around it.
+// Work goes in strips of output rows, few enough that what they read stays in the cache while all panels of weights
+// pass over it. Where a window reaches beyond the image, this is first copied into scratch memory with zeros around it.
 //
 // Sums run over [kd][kh][kw][c] in the order of tile.hxx; tiles and strips that don't divide the image evenly overlap,
 // which computes some pixels twice, to the same bits.
@@ -26,6 +26,7 @@ inline namespace SOFIE_JIT_ISA {
 struct ConvShape {
    Window window;
    std::size_t C, O, groups; // channels of input and output, over all groups
+   std::size_t strip;        // output rows in one strip, at most OH
 
    constexpr std::size_t group_inputs() const { return C / groups; }
    constexpr std::size_t group_outputs() const { return O / groups; }
@@ -40,32 +41,6 @@ struct ConvRun {
 constexpr std::size_t div_up(std::size_t a, std::size_t b)
 {
    return (a + b - 1) / b;
-}
-
-// Output rows of one strip: as many as keep what they read within some 300 kB of float, at least a tile's, evenly split.
-constexpr std::size_t conv_strip(const ConvShape &s)
-{
-   constexpr std::size_t budget = 80 * 1024;
-   const Window &w = s.window;
-   const std::size_t read = w.KD * (w.KH < w.SH ? w.KH : w.SH) * (w.KW < w.SW ? w.KW : w.SW) * w.OW * s.C;
-   const std::size_t least = div_up(tile_rows, w.OW), rows = budget / read > least ? budget / read : least;
-   return rows < w.OH ? div_up(w.OH, div_up(w.OH, rows)) : w.OH;
-}
-
-// Pixels of one register tile (MR): tile_rows, or a few less where that divides the strip more evenly.
-constexpr int conv_pixels(const ConvShape &s)
-{
-   const std::size_t pixels = conv_strip(s) * s.window.OW, tiles = div_up(pixels, tile_rows);
-   return int(tiles * tile_rows * 100 <= pixels * 105 ? tile_rows : div_up(pixels, tiles));
-}
-
-// Which panel widths occur: 2 for two vectors, 1 for one (the last panel of a group may be narrow), 3 for both.
-template <class T>
-constexpr int conv_panels(const ConvShape &s)
-{
-   const std::size_t outputs = s.group_outputs(), rest = outputs % panel_width<T>;
-   const bool narrow = rest > 0 && rest <= lanes<T>, wide = outputs > lanes<T>;
-   return (narrow ? 1 : 0) + (wide ? 2 : 0);
 }
 
 // Numbers in the packed panels of one group: the last panel is one vector wide if that is enough.
@@ -108,7 +83,7 @@ constexpr ConvSource conv_source(const ConvShape &s)
    if (!w.padded())
       return {w.DD * w.H * w.W * s.C, w.W * s.C};
    const std::size_t row = w.columns_under(w.OW) * s.C;
-   return {w.rows_under(conv_strip(s)) * row, row};
+   return {w.rows_under(s.strip) * row, row};
 }
 
 constexpr std::size_t conv_max_runs(const ConvShape &s)
@@ -156,7 +131,7 @@ template <class T>
 void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T *copy)
 {
    const Window &w = s.window;
-   const std::size_t columns = w.columns_under(w.OW), rows = w.rows_under(conv_strip(s)), left = w.PW * s.C;
+   const std::size_t columns = w.columns_under(w.OW), rows = w.rows_under(s.strip), left = w.PW * s.C;
    const std::size_t inside = (w.PW + w.W < columns ? w.W : columns - w.PW) * s.C, row = columns * s.C;
    for (std::size_t kd = 0; kd < w.KD; ++kd) {
       const std::size_t d = od * w.SD + kd * w.DD - w.PD;
@@ -209,7 +184,7 @@ void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t
                 T *y, std::size_t n, const Activation &activation)
 {
    const Window &w = s.window;
-   const std::size_t pixels = conv_strip(s) * w.OW, step = w.SW * s.C, next_row = w.SH * conv_source(s).row;
+   const std::size_t pixels = s.strip * w.OW, step = w.SW * s.C, next_row = w.SH * conv_source(s).row;
    for (std::size_t pixel = 0;; pixel += MR) {
       if (pixel + MR > pixels)
          pixel = pixels - MR;
@@ -228,14 +203,15 @@ void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t
    }
 }
 
-// MR = conv_pixels(s), Panels = conv_panels<T>(s); panels from pack_conv, bias from pack_bias,
-// scratch: conv_scratch<T>(s) elements.
+// MR: pixels of a register tile, at most those of a strip. Panels: which widths of panels a group has, 1 for one vector
+// (the last panel may be so narrow), 2 for two, 3 for both. panels from pack_conv, bias from pack_bias; scratch:
+// conv_scratch<T>(s) elements.
 template <int MR, int Panels, class T, class Activation>
 void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, T *y, T *scratch,
           const Activation &activation)
 {
    const Window &w = s.window;
-   const std::size_t strip = conv_strip(s), K = s.K(), inputs = s.group_inputs(), outputs = s.group_outputs();
+   const std::size_t strip = s.strip, K = s.K(), inputs = s.group_inputs(), outputs = s.group_outputs();
    ConvRun *runs = reinterpret_cast<ConvRun *>(scratch + conv_copy_size(s));
    const std::size_t count = conv_runs(s, runs);
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C)

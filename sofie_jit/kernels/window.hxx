@@ -9,6 +9,13 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+// The one of three numbers that goes with registers of 64, 32 or 16 bytes.
+template <class V>
+constexpr V by_vector(V bytes64, V bytes32, V bytes16)
+{
+   return SOFIE_JIT_VECTOR_BYTES == 64 ? bytes64 : SOFIE_JIT_VECTOR_BYTES == 32 ? bytes32 : bytes16;
+}
+
 struct Window {
    std::size_t D, H, W;    // the input image
    std::size_t OD, OH, OW; // the output image

@@ -1,0 +1,185 @@
+"""Conv: convolution in one, two or three dimensions, with groups; depthwise is the case of one channel a group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.operators.activations import Activation, functor
+from sofie_jit.operators.geometry import (
+    Axis,
+    by_vector,
+    image_axes,
+    image_shape,
+    outputs_of,
+    tiles_the_image,
+    volume,
+    window_axes,
+    window_members,
+)
+from sofie_jit.operators.operator import (
+    Emitter,
+    ROperator,
+    TensorType,
+    common_dtype,
+    format_shape,
+    literal,
+    static_dims,
+)
+
+CACHED_INPUTS = 80 * 1024
+"""Numbers that the input of one strip of output rows may have: they stay in a second-level cache."""
+TILE_ROWS = {64: 12, 32: 6, 16: 6}
+"""Pixels that a register tile can have (``tile_rows`` of ``tile.hxx``), by bytes of a register."""
+K_BLOCK = 256
+"""``k_block`` of ``tile.hxx``."""
+
+
+@dataclass(kw_only=True)
+class Conv(ROperator):
+    """``Y = activation(X * W + B)``, ``*`` being what machine learning calls a convolution.
+
+    Inputs: images X, (N, C, spatial axes) or, with ``layout="NHWC"``, (N, spatial axes, C); the kernel W, a weight,
+    (M, C / group, spatial axes) or, with ``kernel_layout="HWIO"``, (spatial axes, C / group, M); optionally the bias
+    B (M,), a weight. One to three spatial axes. Output M feature maps in the layout of X. float32 or float64.
+    """
+
+    strides: Sequence[int] | None = None
+    pads: Sequence[int] | None = None
+    dilations: Sequence[int] | None = None
+    group: int = 1
+    auto_pad: str = "NOTSET"
+    layout: str = "NCHW"
+    kernel_layout: str = "OIHW"
+    activation: Activation | None = None
+
+    kernels = ("conv.hxx", "depthwise.hxx")
+
+    def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
+        """The window, and the channels of input and output."""
+        sizes, channels = image_axes("Conv", x.shape, self.layout)
+        kernel = static_dims("Conv", w.shape, "kernel")
+        if self.kernel_layout not in ("OIHW", "HWIO"):
+            raise ShapeError(f"Conv: kernel_layout must be OIHW or HWIO, got {self.kernel_layout!r}")
+        if len(kernel) != len(sizes) + 2:
+            raise ShapeError(
+                f"Conv: images {format_shape(x.shape)} have {len(sizes)} spatial axes, so the kernel must have "
+                f"{len(sizes) + 2}, got {format_shape(w.shape)}"
+            )
+        hwio = self.kernel_layout == "HWIO"
+        (inputs, outputs), taps = (kernel[-2:], kernel[:-2]) if hwio else (kernel[1::-1], kernel[2:])
+        if self.group < 1 or channels != inputs * self.group or outputs % self.group or outputs < 1 or inputs < 1:
+            raise ShapeError(
+                f"Conv: a kernel {format_shape(w.shape)} ({self.kernel_layout}) with group={self.group} takes "
+                f"{inputs * self.group} channels to {outputs}, which must divide by group; "
+                f"the images {format_shape(x.shape)} ({self.layout}) have {channels}"
+            )
+        axes = window_axes("Conv", sizes, taps, self.strides, self.pads, self.dilations, self.auto_pad)
+        return axes, channels, outputs
+
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
+        dtype = common_dtype("Conv", x, w, *([b] if b else []))
+        if not dtype.startswith("float"):
+            raise DtypeError(f"Conv computes in float32 or float64, got {dtype}: add a Cast")
+        axes, _, outputs = self._axes(x, w)
+        if b is not None and b.shape != (outputs,):
+            raise ShapeError(f"Conv: the bias must be ({outputs},), one number per output channel, got {b.shape}")
+        return TensorType(dtype, image_shape(x.shape[:1], outputs_of(axes), outputs, self.layout))
+
+    def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
+        x, w = inputs[0], inputs[1]
+        assert x is not None
+        assert w is not None
+        axes, _, _ = self._axes(x, w)
+        return 2 * math.prod(static_dims("Conv", w.shape)) * math.prod(outputs_of(axes))
+
+    def emit(self, code: Emitter) -> str:
+        x, w, y = code.inputs[0], code.inputs[1], code.outputs[0]
+        assert x is not None
+        assert w is not None
+        if not code.is_constant(1) or (len(self.inputs) > 2 and self.inputs[2] and not code.is_constant(2)):
+            raise GraphError(
+                f"Conv needs kernel and bias as initialized tensors, got {self.inputs[1:]}, which the model computes"
+            )
+        axes, channels, outputs = self._axes(x, w)
+        bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
+        hwio = self.kernel_layout == "HWIO"
+        taps = math.prod(axis.kernel for axis in axes)
+        if self.group == 1 and tiles_the_image(axes) and (hwio or taps == 1):
+            return self._emit_gemm(code, axes, taps * channels, outputs, bias)
+        if 1 < self.group == channels:
+            return self._emit_depthwise(code, axes, channels, outputs, bias)
+        return self._emit_direct(code, axes, channels, outputs, bias)
+
+    def _emit_gemm(self, code: Emitter, axes: Sequence[Axis], k: int, outputs: int, bias: str) -> str:
+        """Windows that lie in memory one after the other are the rows of a matrix."""
+        y = code.outputs[0]
+        one = literal(1, y.dtype)
+        panels = code.packed("pack_gemm", code.raw(1), k, outputs, self.kernel_layout == "OIHW", one)
+        rows = code.count((y.shape[0], *outputs_of(axes)))
+        activation = functor(self.activation, y.dtype)
+        return code.call("gemm", rows, k, outputs, code.input(0), panels, bias, code.output(0), activation)
+
+    def _emit_depthwise(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
+        y = code.outputs[0]
+        batch, times = y.shape[:1], outputs // channels
+        taps = math.prod(axis.kernel for axis in axes)
+        weights = code.packed("pack_depthwise", code.raw(1), taps, outputs, self.kernel_layout == "OIHW")
+        x, calls = code.input(0), []
+        if times > 1:
+            sizes = [axis.size for axis in axes]
+            repeated = code.scratch(y.dtype, (*batch, *sizes, outputs))
+            calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
+            x = repeated
+        few = by_vector(lambda lanes: outputs < lanes, y.dtype)
+        calls.append(code.call(
+            f"depthwise<{few}>", code.count(batch), code.struct("Window", *window_members(axes)),
+            outputs, x, weights, bias, code.output(0), functor(self.activation, y.dtype),
+        ))  # fmt: skip
+        return "\n".join(calls)
+
+    def _emit_direct(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
+        y = code.outputs[0]
+        strip = strip_rows(axes, channels)
+        shape = code.struct("ConvShape", window_members(axes), channels, outputs, self.group, strip)
+        panels = code.packed("pack_conv", code.raw(1), shape, self.kernel_layout == "OIHW")
+        scratch = code.scratch(y.dtype, (scratch_size(axes, channels, self.group, strip, y.dtype),))
+        pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+        widths = by_vector(lambda lanes: panel_widths(outputs // self.group, lanes), y.dtype)
+        return code.call(
+            f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.output(0),
+            scratch, functor(self.activation, y.dtype),
+        )  # fmt: skip
+
+
+def strip_rows(axes: Sequence[Axis], channels: int) -> int:
+    """Output rows of a strip: what they read stays in the cache, there are pixels for a tile, strips are equal."""
+    d, h, w = volume(axes)
+    row = d.kernel * min(h.kernel, h.stride) * min(w.kernel, w.stride) * w.out * channels
+    rows = min(max(CACHED_INPUTS // row, math.ceil(max(TILE_ROWS.values()) / w.out)), h.out)
+    return math.ceil(h.out / math.ceil(h.out / rows))
+
+
+def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
+    """Pixels of a register tile: as many as there are registers for, or fewer if that leaves less to do twice."""
+    largest = TILE_ROWS[lanes * np.dtype(dtype).itemsize]
+    tiles = math.ceil(pixels / largest)
+    return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)
+
+
+def panel_widths(outputs: int, lanes: int) -> int:
+    """Which panels of weights a group has: 1 for one vector of outputs, 2 for two, 3 for both."""
+    return (1 if 0 < outputs % (2 * lanes) <= lanes else 0) + (2 if outputs > lanes else 0)
+
+
+def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: int, dtype: str) -> int:
+    """``conv_scratch`` of ``conv.hxx``: elements for the copy of a padded strip, and for the list of runs."""
+    d, h, w = volume(axes)
+    copy = d.kernel * h.under(strip) * w.under(w.out) * channels if any(axis.padded for axis in axes) else 0
+    taps = d.kernel * h.kernel * w.kernel
+    runs = taps + taps * channels // group // K_BLOCK + 1
+    return math.ceil(copy / 64) * 64 + runs * 16 // np.dtype(dtype).itemsize
