@@ -74,3 +74,13 @@ def test_errors_derive_from_the_base_and_from_what_a_user_would_catch() -> None:
         if isinstance(error, type) and issubclass(error, sofie_jit.SofieError) and error is not sofie_jit.SofieError:
             builtins = {base for base in error.__mro__ if base.__module__ == "builtins"}
             assert len(builtins - {Exception, BaseException, object}) >= 1, name
+
+
+def test_operators_are_found_by_name() -> None:
+    from sofie_jit import operators
+    from sofie_jit.operators.gemm import Gemm
+
+    assert operators.Gemm is Gemm
+    assert {"Gemm", "MatMul", "Relu", "Transpose", "Conv"} <= set(dir(operators))
+    with pytest.raises(AttributeError, match="no operator 'Nonsense'"):
+        operators.Nonsense  # noqa: B018
