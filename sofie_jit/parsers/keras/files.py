@@ -414,6 +414,7 @@ def _attribute_paths(file: h5py.File) -> AttributePaths:
     """The layout of Keras 3: ``layers/dense_1/vars/0``."""
     path = file.filename if isinstance(file.filename, str) else "model.weights.h5"
     paths: dict[str, list[Weight]] = {}
+    seen: set[h5py.Group] = {file["/"]}
     todo: list[tuple[str, h5py.Group]] = [("", file)]
     while todo:
         name, group = todo.pop()
@@ -421,6 +422,11 @@ def _attribute_paths(file: h5py.File) -> AttributePaths:
             child = _child(group, key, path)
             if not isinstance(child, h5py.Group):
                 raise WeightsError(f"'{path}': '{child.name}' is not where Keras keeps weights ('.../vars/0')")
+            if child in seen:
+                raise WeightsError(
+                    f"'{path}': the group '{child.name}' is linked twice; the file is damaged or hostile"
+                )
+            seen.add(child)
             if key != "vars":
                 todo.append((f"{name}/{key}" if name else key, child))
             elif len(child) and not is_training_state(name):

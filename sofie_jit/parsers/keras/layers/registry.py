@@ -37,9 +37,9 @@ Handler = Callable[..., Any]
 WeightNames = tuple[str, ...]
 
 IGNORED_OPTIONS = (
-    "name", "trainable", "dtype", "autocast", "batch_shape", "sparse", "ragged", "seed", "quantization_config",
-    "*_initializer", "*_regularizer", "*_constraint",
-    "dropout", "recurrent_dropout", "implementation", "unroll", "zero_output_for_mask",
+    "name", "trainable", "dtype", "autocast", "batch_shape", "seed", "quantization_config",
+    "*_initializer", "*_regularizer", "*_constraint", "unit_forget_bias", "dropout", "recurrent_dropout",
+    "implementation", "unroll", "momentum", "renorm_momentum", "renorm_clipping", "synchronized",
 )  # fmt: skip
 """Options of Keras layers that only training, or only Keras's own machinery, looks at."""
 
