@@ -1,5 +1,5 @@
 // GRU over whole sequences, ONNX's gates in ONNX's order (update z, reset r, hidden):
-//    z, r = recurrent_activation(..)   h' = z h + (1 - z) candidate
+//    z, r = gate(..)   h' = z h + (1 - z) hidden(candidate)
 // with the candidate's recurrent part r (h R + b) in Gru (linear_before_reset, Keras's reset_after), (r h) R + b in
 // GruResetBefore.
 #ifndef SOFIE_JIT_GRU_HXX
@@ -11,13 +11,13 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-template <class T, class Activation, class Recurrent>
+template <class T, class Gate, class Hidden>
 struct GruCell {
    static constexpr int states = 1, vectors = 3, unit_vectors = 1;
    const T *weights, *bias, *recurrent; // [panel][k][gate][lanes]
    const T *candidate_bias;             // [panel][lanes], inside the reset
-   const Activation &activation;
-   const Recurrent &recurrent_activation;
+   const Gate &gate;
+   const Hidden &hidden;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
@@ -36,23 +36,23 @@ struct GruCell {
                                      recurrent + p * s.units * 3 * lanes<T>);
          },
          [&](const T *gates, std::size_t at) {
-            const vec<T> z = recurrent_activation.template apply<T>(load(gates));
-            const vec<T> r = recurrent_activation.template apply<T>(load(gates + lanes<T>));
-            const vec<T> candidate = activation.template apply<T>(fma<T>(r, load(gates + 2 * lanes<T>), load(gates + 3 * lanes<T>)));
-            store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * candidate)));
+            const vec<T> z = gate.template apply<T>(load(gates));
+            const vec<T> r = gate.template apply<T>(load(gates + lanes<T>));
+            const vec<T> h = hidden.template apply<T>(fma<T>(r, load(gates + 2 * lanes<T>), load(gates + 3 * lanes<T>)));
+            store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * h)));
          });
    }
 };
 
 // The reset comes first, so the candidate needs all of r h: two rounds over the panels.
-template <class T, class Activation, class Recurrent>
+template <class T, class Gate, class Hidden>
 struct GruResetBeforeCell {
    static constexpr int states = 1, vectors = 3, unit_vectors = 1;
    const T *weights, *bias;              // [panel][k][3][lanes]
    const T *recurrent;                   // [panel][k][z, r][lanes]
    const T *candidate_recurrent;         // [panel][k][lanes]
-   const Activation &activation;
-   const Recurrent &recurrent_activation;
+   const Gate &gate;
+   const Hidden &hidden;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
@@ -67,8 +67,8 @@ struct GruResetBeforeCell {
                                      recurrent + p * s.units * 2 * lanes<T>);
          },
          [&](const T *gates, std::size_t at) {
-            store(update + at, recurrent_activation.template apply<T>(load(gates)));
-            store(reset + at, recurrent_activation.template apply<T>(load(gates + lanes<T>)) * load(s.old[0] + at));
+            store(update + at, gate.template apply<T>(load(gates)));
+            store(reset + at, gate.template apply<T>(load(gates + lanes<T>)) * load(s.old[0] + at));
             store(candidate + at, load(gates + 2 * lanes<T>));
          });
       each_panel<MR, 1, 1>(
@@ -81,8 +81,8 @@ struct GruResetBeforeCell {
          },
          [&](const T *sums, std::size_t at) {
             const vec<T> z = load(update + at);
-            const vec<T> hidden = activation.template apply<T>(load(sums));
-            store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * hidden)));
+            const vec<T> h = hidden.template apply<T>(load(sums));
+            store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * h)));
          });
    }
 };
@@ -112,20 +112,19 @@ Buffer<T> pack_gru_candidate_bias(const T *values, std::size_t units)
    return packed;
 }
 
-template <class T, class Activation, class Recurrent>
+template <class T, class Gate, class Hidden>
 void gru(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *bias, const T *candidate_bias,
-         const Activation &activation, const Recurrent &recurrent_activation)
+         const Gate &gate, const Hidden &hidden)
 {
-   run_recurrence(r, GruCell<T, Activation, Recurrent>{weights, bias, recurrent, candidate_bias, activation,
-                                                       recurrent_activation});
+   run_recurrence(r, GruCell<T, Gate, Hidden>{weights, bias, recurrent, candidate_bias, gate, hidden});
 }
 
-template <class T, class Activation, class Recurrent>
+template <class T, class Gate, class Hidden>
 void gru_reset_before(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *candidate_recurrent,
-                      const T *bias, const Activation &activation, const Recurrent &recurrent_activation)
+                      const T *bias, const Gate &gate, const Hidden &hidden)
 {
-   run_recurrence(r, GruResetBeforeCell<T, Activation, Recurrent>{weights, bias, recurrent, candidate_recurrent,
-                                                                  activation, recurrent_activation});
+   run_recurrence(r, GruResetBeforeCell<T, Gate, Hidden>{weights, bias, recurrent, candidate_recurrent,
+                                                                  gate, hidden});
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -1,5 +1,5 @@
 // LSTM over whole sequences, ONNX's gates in ONNX's order (input, output, forget, cell):
-//    i, o, f = recurrent_activation(..)   g = activation(..)   c' = f c + i g   h' = o activation(c')
+//    i, o, f = gate(..)   g = cell(..)   c' = f c + i g   h' = o hidden(c')
 #ifndef SOFIE_JIT_LSTM_HXX
 #define SOFIE_JIT_LSTM_HXX
 
@@ -9,12 +9,13 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-template <class T, class Activation, class Recurrent>
+template <class T, class Gate, class Cell, class Hidden>
 struct LstmCell {
    static constexpr int states = 2, vectors = 4, unit_vectors = 1;
    const T *weights, *bias, *recurrent; // [panel][k][gate][lanes]
-   const Activation &activation;
-   const Recurrent &recurrent_activation;
+   const Gate &gate;
+   const Cell &cell;
+   const Hidden &hidden;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
@@ -27,13 +28,13 @@ struct LstmCell {
                                             recurrent + p * s.units * 4 * lanes<T>);
          },
          [&](const T *gates, std::size_t at) {
-            const vec<T> i = recurrent_activation.template apply<T>(load(gates));
-            const vec<T> o = recurrent_activation.template apply<T>(load(gates + lanes<T>));
-            const vec<T> f = recurrent_activation.template apply<T>(load(gates + 2 * lanes<T>));
-            const vec<T> g = activation.template apply<T>(load(gates + 3 * lanes<T>));
+            const vec<T> i = gate.template apply<T>(load(gates));
+            const vec<T> o = gate.template apply<T>(load(gates + lanes<T>));
+            const vec<T> f = gate.template apply<T>(load(gates + 2 * lanes<T>));
+            const vec<T> g = cell.template apply<T>(load(gates + 3 * lanes<T>));
             const vec<T> c = fma<T>(f, load(s.old[1] + at), rounded(i * g));
             store(s.now[1] + at, c);
-            store(s.now[0] + at, o * activation.template apply<T>(c));
+            store(s.now[0] + at, o * hidden.template apply<T>(c));
          });
    }
 };
@@ -50,11 +51,11 @@ Buffer<T> pack_lstm_bias(const T *values, std::size_t units)
    return pack_recurrent_bias(values, 4, units, 1, 4);
 }
 
-template <class T, class Activation, class Recurrent>
-void lstm(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *bias, const Activation &activation,
-          const Recurrent &recurrent_activation)
+template <class T, class Gate, class Cell, class Hidden>
+void lstm(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *bias, const Gate &gate,
+          const Cell &cell, const Hidden &hidden)
 {
-   run_recurrence(r, LstmCell<T, Activation, Recurrent>{weights, bias, recurrent, activation, recurrent_activation});
+   run_recurrence(r, LstmCell<T, Gate, Cell, Hidden>{weights, bias, recurrent, gate, cell, hidden});
 }
 
 } // namespace SOFIE_JIT_ISA

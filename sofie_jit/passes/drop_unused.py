@@ -1,4 +1,4 @@
-"""Operators and weights that no output depends on disappear."""
+"""Operators, outputs of operators, and weights that no output of the model depends on disappear."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ def drop_unused(rmodel: RModel) -> RModel:
     for op in reversed(new.operators):
         if needed.intersection(op.outputs):
             kept.append(op)
+            if len(op.outputs) > 1:
+                op.outputs = [name if name in needed else "" for name in op.outputs]
             needed.update(op.inputs)
     new.operators = kept[::-1]
     new.initialized = {name: values for name, values in new.initialized.items() if name in needed}

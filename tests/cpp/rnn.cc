@@ -57,15 +57,15 @@ Results<T> run(const Case &c, const Weights<T> &p, const T *x, const bool *mask,
    const T *b = p.b.empty() ? nullptr : p.b.data();
    if (c.kind == LSTM) {
       lstm(r, pack_lstm(p.w.data(), U, K).data(), pack_lstm(p.r.data(), U, U).data(), pack_lstm_bias(b, U).data(),
-           Softsign{}, Half{});
+           Half{}, Softsign{}, Softsign{});
    } else if constexpr (sizeof(T) == 4) { // double has one cell, for the compile time's sake
       if (c.kind == GRU)
          gru(r, pack_gru(p.w.data(), U, K).data(), pack_gru(p.r.data(), U, U).data(), pack_gru_bias(b, U, true).data(),
-             pack_gru_candidate_bias(b, U).data(), Softsign{}, Half{});
+             pack_gru_candidate_bias(b, U).data(), Half{}, Softsign{});
       else if (c.kind == GRU_RESET_BEFORE)
          gru_reset_before(r, pack_gru(p.w.data(), U, K).data(), pack_gru(p.r.data(), U, U, 0, 2).data(),
-                          pack_gru(p.r.data(), U, U, 2, 1).data(), pack_gru_bias(b, U, false).data(), Softsign{},
-                          Half{});
+                          pack_gru(p.r.data(), U, U, 2, 1).data(), pack_gru_bias(b, U, false).data(), Half{},
+                          Softsign{});
       else
          simple_rnn(r, pack_simple_rnn(p.w.data(), U, K).data(), pack_simple_rnn(p.r.data(), U, U).data(),
                     pack_simple_rnn_bias(b, U).data(), Softsign{});
