@@ -165,13 +165,13 @@ class _SessionWriter:
         return Expression(name, f"{CPP_TYPES[dtype]} *")
 
     def dim(self, dim: Dim) -> Expression:
-        return Expression(self.dim_names[dim] if isinstance(dim, str) else f"std::size_t({dim})", "std::size_t")
+        return Expression(self.dim_names[dim] if isinstance(dim, str) else str(dim), "std::size_t")
 
     def count(self, shape: Shape) -> Expression:
         factor, dims = split_count(shape)
         factors = [self.dim_names[d] for d in dims]
         if factor != 1 or not factors:
-            factors.append(f"std::size_t({factor})")
+            factors.append(str(factor))
         return Expression(" * ".join(factors), "std::size_t")
 
     def struct(self, name: str, *values: Any) -> Expression:
@@ -332,7 +332,7 @@ class _SessionWriter:
         moved = []
         for name in (*self.rmodel.inputs, *self.rmodel.outputs):
             factor, others = split_count(self.rmodel.tensor_type(name).shape[1:])
-            offset = " * ".join(["first", *(self.dim_names[d] for d in others), f"std::size_t({factor})"])
+            offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
             moved.append(f"{names[name]} + {offset}")
         return [
             f"constexpr std::size_t tile = {self.arena.tile()};",
@@ -376,7 +376,7 @@ def _argument(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):
-        return f"std::size_t({value})"
+        return str(int(value))
     return str(value)
 
 
@@ -532,7 +532,7 @@ def _export_infer(rmodel: RModel, r: Rendering) -> str:
 
 def _count(shape: Shape) -> str:
     factor, dims = split_count(shape)
-    return " * ".join(["batch" for _ in dims] + [f"std::size_t({factor})"])
+    return " * ".join(["batch" for _ in dims] + [str(factor)])
 
 
 def _do_infer(rmodel: RModel, r: Rendering) -> str:

@@ -46,10 +46,10 @@ def strided_copy(code: Emitter, axes: Sequence[tuple[Dim, Shape | None]]) -> str
             merged.append(((size,), stride))
     if not merged:
         merged.append(((1,), ()))
-    sizes_text = ", ".join(code.count(sizes) for sizes, _ in merged)
-    strides_text = ", ".join("std::size_t(0)" if stride is None else code.count(stride) for _, stride in merged)
-    axes_text = f"k::StridedAxes<{len(merged)}>{{{{{sizes_text}}}, {{{strides_text}}}}}"
-    return code.call("transpose", axes_text, code.input(0), code.output(0))
+    sizes_of = [code.count(sizes) for sizes, _ in merged]
+    steps = [0 if stride is None else code.count(stride) for _, stride in merged]
+    moved = code.struct(f"StridedAxes<{len(merged)}>", sizes_of, steps)
+    return code.call("transpose", moved, code.input(0), code.output(0))
 
 
 def _continues(outer: Shape | None, size: Dim, stride: Shape | None) -> bool:
