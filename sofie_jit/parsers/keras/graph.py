@@ -359,14 +359,13 @@ def _split_states(layer: Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     return args, kwargs
 
 
-def _output(result: Any, index: int, what: str) -> Any:
-    """Tensor ``index`` of what a call gave; a layer's are not counted before it is translated."""
-    if isinstance(result, Value) and result.call >= 0 and result.index == 0:
+def _output(result: Value | list[Any], index: int, what: str) -> Any:
+    """Tensor ``index`` of what a layer gave, whose outputs are counted only later, or of a list of tensors."""
+    if isinstance(result, Value):
         return Value(result.call, index)
-    leaves = flatten(result)
-    if not 0 <= index < len(leaves):
-        raise ModelFileError(f"{what} refers to output {index} of a model that has {len(leaves)}")
-    return leaves[index]
+    if not 0 <= index < len(result):
+        raise ModelFileError(f"{what} refers to output {index} of a model that has {len(result)}")
+    return result[index]
 
 
 # -- Sequential ----------------------------------------------------------------------------------------------------
@@ -445,7 +444,8 @@ def _functional(spec: Spec, name: str, layers: dict[str, Layer | Model]) -> tupl
 
         for key, index in order:
             args, kwargs = nodes[key][index]
-            results[key, index] = trace.append(layers[key], map_leaves(tensor, args), map_leaves(tensor, kwargs))
+            result = trace.append(layers[key], map_leaves(tensor, args), map_leaves(tensor, kwargs))
+            results[key, index] = flatten(result) if isinstance(layers[key], Model) else result
         return map_leaves(lambda leaf: tensor(leaf, True), outputs)
 
     return inputs, call

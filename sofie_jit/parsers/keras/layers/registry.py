@@ -201,8 +201,16 @@ class LayerCall:
         """A weight of the RModel holding ``array``, named after the layer and ``hint``."""
         return self.builder.constant(array, f"{self.name}/{hint}")
 
-    def add(self, operator: ROperator, *inputs: Symbol | None) -> Any:
-        """Add an operator to the RModel; its output, or a tuple of them."""
+    def add(self, operator: ROperator, *inputs: Symbol | None) -> Symbol:
+        """Add an operator of one output to the RModel; its output, of known type and shape."""
+        return self._add(operator, inputs)  # type: ignore[no-any-return]
+
+    def add_all(self, operator: ROperator, *inputs: Symbol | None) -> tuple[Symbol, ...]:
+        """Add an operator of several outputs."""
+        outputs = self._add(operator, inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def _add(self, operator: ROperator, inputs: Sequence[Symbol | None]) -> Any:
         if not operator.origin:
             operator.origin = str(self.layer)
         return self.builder.add(operator, *inputs)
