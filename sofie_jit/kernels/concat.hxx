@@ -14,10 +14,15 @@ struct ConcatPart {
 };
 
 template <int N, class T>
-void concat(std::size_t outer, const ConcatPart<T> (&parts)[N], T *y)
+struct ConcatParts {
+   ConcatPart<T> part[N];
+};
+
+template <int N, class T>
+void concat(std::size_t outer, const ConcatParts<N, T> &parts, T *y)
 {
    for (std::size_t o = 0; o < outer; ++o)
-      for (const ConcatPart<T> &part : parts) {
+      for (const ConcatPart<T> &part : parts.part) {
          copy_run(part.run, part.x + o * part.run, y);
          y += part.run;
       }

@@ -51,7 +51,6 @@ class Concat(ROperator):
     def emit(self, code: Emitter) -> str:
         y = code.outputs[0]
         axis = normalize_axis("Concat", self.axis, y.rank)
-        runs = [code.count(t.shape[axis:]) for t in code.inputs if t is not None]
-        parts = ", ".join(f"{{{code.input(index)}, {run}}}" for index, run in enumerate(runs))
-        function = f"concat<{len(runs)}, {CPP_TYPES[y.dtype]}>"
-        return code.call(function, code.count(y.shape[:axis]), f"{{{parts}}}", code.output(0))
+        parts = [[code.input(i), code.count(t.shape[axis:])] for i, t in enumerate(code.inputs) if t is not None]
+        joined = code.struct(f"ConcatParts<{len(parts)}, {CPP_TYPES[y.dtype]}>", parts)
+        return code.call("concat", code.count(y.shape[:axis]), joined, code.output(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.operators.activations import Activation, Tanh, functor
@@ -123,19 +123,15 @@ class Recurrent(ROperator):
 
         count = len(self.states)
         pad = ["nullptr"] * (2 - count)
-        initial = ", ".join([*(given(5 + i) for i in range(count)), *pad])
-        last = ", ".join([*(code.output(1 + i) for i in range(count)), *pad])
-        scratch = code.scratch(y.dtype, (scratch_count(units),))
-        fields: list[Any] = [
-            code.count(x.shape[:1]), code.dim(x.shape[1]), f"std::size_t({inputs})", f"std::size_t({units})",
-            code.input(0), given(5 + count + len(self.after_states)), f"{{{initial}}}", code.output(0), f"{{{last}}}",
-            scratch, *(
-                "true" if flag else "false"
-                for flag in (self.direction == "reverse", self.processing_order and self.direction == "reverse",
-                             self.zero_output_for_mask)
-            ),
-        ]  # fmt: skip
-        return f"k::Recurrence<{CPP_TYPES[y.dtype]}>{{{', '.join(fields)}}}"
+        reverse = self.direction == "reverse"
+        return code.struct(
+            f"Recurrence<{CPP_TYPES[y.dtype]}>",
+            code.count(x.shape[:1]), code.dim(x.shape[1]), inputs, units,
+            code.input(0), given(5 + count + len(self.after_states)), [*(given(5 + i) for i in range(count)), *pad],
+            code.output(0), [*(code.output(1 + i) for i in range(count)), *pad],
+            code.scratch(y.dtype, (scratch_count(units),)),
+            reverse, reverse and self.processing_order, self.zero_output_for_mask,
+        )  # fmt: skip
 
 
 @dataclass(kw_only=True)

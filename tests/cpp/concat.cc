@@ -17,7 +17,7 @@ void test(std::size_t outer, std::size_t a, std::size_t b, std::size_t c)
          for (std::size_t i = 0; i < runs[part]; ++i)
             want.push_back(double(x[part][o * runs[part] + i]));
    std::vector<T> y(want.size() + 1, T(77));
-   concat<3, T>(outer, {{x[0].data(), a}, {x[1].data(), b}, {x[2].data(), c}}, y.data());
+   concat(outer, ConcatParts<3, T>{{{x[0].data(), a}, {x[1].data(), b}, {x[2].data(), c}}}, y.data());
    check::require(y.back() == T(77), "concat: wrote past the end");
    y.pop_back();
    check::close("concat " + std::to_string(outer), y, want, 0);
