@@ -1,0 +1,166 @@
+"""Each pass by itself: what it rewrites, what it leaves alone, and that numbers stay the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sofie_jit import RModel
+from sofie_jit.operators.activations import Relu, Tanh
+from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.elementwise import Add
+from sofie_jit.operators.gemm import Gemm
+from sofie_jit.operators.identity import Identity
+from sofie_jit.operators.reshape import Reshape
+from sofie_jit.operators.transpose import Transpose
+from sofie_jit.passes import lower
+from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.passes.fuse_activation import fuse_activation
+from sofie_jit.passes.lower_layout import lower_layout
+from sofie_jit.passes.plan_memory import Arena, can_tile
+from sofie_jit.passes.separate_outputs import separate_outputs
+
+
+def model_of(shape: tuple[int | None, ...], *operators: object, outputs: str = "y", **weights: np.ndarray) -> RModel:
+    rmodel = RModel("pass")
+    rmodel.add_input_tensor_info("x", "float32", shape)
+    for name, values in weights.items():
+        rmodel.add_initialized_tensor(name, values.astype(np.float32))
+    for op in operators:
+        rmodel.add_operator(op)  # type: ignore[arg-type]
+    rmodel.add_output_tensor_names(*outputs.split())
+    rmodel.generate()
+    return rmodel
+
+
+def types(rmodel: RModel) -> list[str]:
+    return [op.op_type for op in rmodel.operators]
+
+
+def same_numbers(rmodel: RModel) -> None:
+    shape = [3 if isinstance(d, str) else d for d in rmodel.inputs["x"].shape]
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    plain, optimized = rmodel.compile(optimize=False).infer(x), rmodel.compile().infer(x)
+    for a, b in zip(*(r if isinstance(r, list) else [r] for r in (plain, optimized)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * max(np.abs(a).max(), 1e-30))
+
+
+W = np.random.default_rng(1).normal(size=(4, 4))
+
+
+def test_activation_is_fused() -> None:
+    rmodel = model_of((None, 4), Gemm(inputs=["x", "W"], outputs=["h"]), Relu(inputs=["h"], outputs=["y"]), W=W)
+    fused = fuse_activation(rmodel)
+    assert types(fused) == ["Gemm"]
+    assert isinstance(fused.operators[0].attributes()["activation"], Relu)
+    assert types(rmodel) == ["Gemm", "Relu"]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("outputs", ["y h", "y z"])
+def test_activation_of_a_tensor_needed_elsewhere_stays(outputs: str) -> None:
+    operators = [Gemm(inputs=["x", "W"], outputs=["h"]), Relu(inputs=["h"], outputs=["y"])]
+    rmodel = model_of((None, 4), *operators, Tanh(inputs=["h"], outputs=["z"]), outputs=outputs, W=W)
+    assert types(fuse_activation(drop_unused(rmodel)))[:2] == ["Gemm", "Relu"]
+    same_numbers(rmodel)
+
+
+def test_a_second_activation_stays() -> None:
+    rmodel = model_of(
+        (None, 4),
+        Gemm(inputs=["x", "W"], outputs=["a"]),
+        Relu(inputs=["a"], outputs=["b"]),
+        Tanh(inputs=["b"], outputs=["y"]),
+        W=W,
+    )
+    assert types(fuse_activation(rmodel)) == ["Gemm", "Tanh"]
+    same_numbers(rmodel)
+
+
+def test_channels_first_becomes_one_transpose_on_each_side() -> None:
+    kernel = np.random.default_rng(2).normal(size=(3, 3, 5, 5))
+    rmodel = model_of(
+        (None, 5, 8, 9),
+        Conv(kernel_layout="HWIO", inputs=["x", "K"], outputs=["a"]),
+        Relu(inputs=["a"], outputs=["b"]),
+        Conv(kernel_layout="HWIO", inputs=["b", "K"], outputs=["y"]),
+        K=kernel,
+    )
+    assert types(lower_layout(rmodel)) == ["Transpose", "Conv", "Transpose", "Relu", "Transpose", "Conv", "Transpose"]
+    assert types(cancel_transposes(lower_layout(rmodel))) == ["Transpose", "Conv", "Relu", "Conv", "Transpose"]
+    assert types(lower(rmodel)) == ["Transpose", "Conv", "Conv", "Transpose"]
+    same_numbers(rmodel)
+
+
+def test_transposes_that_undo_each_other_vanish() -> None:
+    rmodel = model_of(
+        (None, 2, 3, 4),
+        Transpose(perm=[0, 2, 3, 1], inputs=["x"], outputs=["a"]),
+        Transpose(perm=[0, 3, 1, 2], inputs=["a"], outputs=["b"]),
+        Relu(inputs=["b"], outputs=["y"]),
+    )
+    assert types(cancel_transposes(rmodel)) == ["Relu"]
+    same_numbers(rmodel)
+
+
+def test_transposes_add_up() -> None:
+    rmodel = model_of(
+        (None, 2, 3, 4),
+        Transpose(perm=[0, 2, 1, 3], inputs=["x"], outputs=["a"]),
+        Transpose(perm=[0, 1, 3, 2], inputs=["a"], outputs=["y"]),
+    )
+    assert types(cancel_transposes(rmodel)) == ["Transpose"]
+    same_numbers(rmodel)
+
+
+def test_a_transpose_used_twice_stays() -> None:
+    rmodel = model_of(
+        (None, 3, 4),
+        Transpose(perm=[0, 2, 1], inputs=["x"], outputs=["a"]),
+        Relu(inputs=["a"], outputs=["b"]),
+        Add(inputs=["a", "b"], outputs=["y"]),
+    )
+    assert types(cancel_transposes(rmodel)) == ["Transpose", "Relu", "Add"]
+    same_numbers(rmodel)
+
+
+def test_what_no_output_needs_is_dropped() -> None:
+    operators = [Gemm(inputs=["x", "W"], outputs=["y"]), Gemm(inputs=["y", "V"], outputs=["z"])]
+    small = drop_unused(model_of((None, 4), *operators, W=W, V=W))
+    assert types(small) == ["Gemm"]
+    assert list(small.initialized) == ["W"]
+
+
+def test_outputs_get_memory_of_their_own() -> None:
+    operators = [
+        Reshape(shape=(0, 2, 2), inputs=["x"], outputs=["r"]),
+        Relu(inputs=["x"], outputs=["a"]),
+        Reshape(shape=(0, 2, 2), inputs=["a"], outputs=["b"]),
+        Identity(inputs=["a"], outputs=["c"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="x r a b c c")
+    separate = separate_outputs(rmodel)
+    assert types(separate)[4:] == ["Identity"] * 4  # x, r (the input's memory), b (a's), and the second c
+    assert len(set(separate.outputs)) == 6
+    x = np.random.default_rng(3).normal(size=(5, 4)).astype(np.float32)
+    for result, want in zip(rmodel.compile().infer(x), [x, x, *[np.maximum(x, 0)] * 4], strict=True):
+        np.testing.assert_array_equal(result.reshape(5, 4), want)
+
+
+def test_arena_reuses_what_is_free() -> None:
+    arena = Arena()
+    a = arena.take("float32", ("batch", 100))
+    b = arena.take("float32", ("batch", 50))
+    arena.free(a)
+    assert arena.take("float64", ("batch", 60)) == a
+    arena.free(b)
+    assert arena.take("float32", (50,)) not in (a, b)  # of another kind of size
+    assert [slot.size for slot in arena.slots] == [512, 256, 256]
+
+
+def test_tiles() -> None:
+    assert can_tile(model_of((None, 4), Relu(inputs=["x"], outputs=["y"])))
+    assert not can_tile(model_of((None, 4), Transpose(perm=[1, 0], inputs=["x"], outputs=["y"])))
+    assert not can_tile(model_of((6, 4), Relu(inputs=["x"], outputs=["y"])))
+    assert not can_tile(model_of((None, 4), Reshape(shape=(2, 2, "batch"), inputs=["x"], outputs=["y"])))
