@@ -256,10 +256,10 @@ def _input(name: str, options: Mapping[str, Any]) -> Input:
 def _input_dtype(name: str, dtype: Any) -> str:
     if not isinstance(dtype, str):
         return "float32"
-    dtype = str(dtype).removeprefix("mixed_")
-    if dtype == "string":
+    kind = dtype.removeprefix("mixed_")
+    if kind == "string":
         raise ModelFileError(f"input '{name}' takes strings; turn them to numbers before the model")
-    return DTYPES.get(dtype, dtype)
+    return DTYPES.get(kind, kind)
 
 
 def _shape(name: str, shape: Any) -> tuple[int | None, ...] | None:
