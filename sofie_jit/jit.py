@@ -108,9 +108,10 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> Any:
 class Session:
     """A lowered RModel, compiled, with its weights packed.
 
-    ``run(*dims, *inputs, *outputs)`` computes: sizes of the run-time dimensions in the order of ``rendering.dims``,
-    then C-contiguous arrays of exactly the right types and shapes; nothing is checked here. It returns 0, or a key of
-    ``rendering.failures``. ``run_released`` is the same without the GIL. Both may be called from many threads.
+    ``infer(handle, *dims, *inputs, *outputs)`` computes: sizes of the run-time dimensions in the order of
+    ``rendering.dims``, then C-contiguous arrays of exactly the right types and shapes; nothing is checked here. It
+    returns 0, or a key of ``rendering.failures``. ``infer_released`` is the same without the GIL. Both may be called
+    from many threads.
     """
 
     def __init__(self, lowered: RModel):
@@ -122,8 +123,7 @@ class Session:
             self.handle: int = code.create(addresses)
         self._finalizer = weakref.finalize(self, code.destroy, self.handle)
         self._finalizer.atexit = False
-        self.run = functools.partial(code.infer, self.handle)
-        self.run_released = functools.partial(code.infer_released, self.handle)
+        self.infer, self.infer_released = code.infer, code.infer_released
         self.text = text
 
 

@@ -111,21 +111,22 @@ class Model:
     __call__ = infer
 
     def _run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
+        session = self._session
         buffers = [array if array.size else np.zeros(1, array.dtype) for array in (*arrays, *results)]
-        if sum(buffer.nbytes for buffer in buffers) < RELEASE_GIL_BYTES:
-            statuses = [self._session.run(*(dims[name] for name in self._dims), *buffers)]
-        elif self._session.rendering.tiled:
-            rows = shares(dims[BATCH], threads, self._flops)
-            statuses = run_all([functools.partial(self._run_rows, dims, buffers, part) for part in rows])
-        else:
-            statuses = [self._session.run_released(*(dims[name] for name in self._dims), *buffers)]
-        for status in filter(None, statuses):
-            raise OutOfRangeError(self._session.rendering.failures[status])
 
-    def _run_rows(self, dims: dict[str, int], buffers: list[np.ndarray], rows: slice) -> int:
-        sizes = [rows.stop - rows.start if name == BATCH else dims[name] for name in self._dims]
-        status: int = self._session.run_released(*sizes, *(buffer[rows] for buffer in buffers))
-        return status
+        def call(infer: Callable[..., int], rows: slice | None = None) -> int:
+            sizes = [rows.stop - rows.start if rows and name == BATCH else dims[name] for name in self._dims]
+            return infer(session.handle, *sizes, *(buffers if rows is None else [array[rows] for array in buffers]))
+
+        if sum(array.nbytes for array in buffers) < RELEASE_GIL_BYTES:
+            statuses = [call(session.infer)]
+        elif session.rendering.tiled:
+            parts = shares(dims[BATCH], threads, self._flops)
+            statuses = run_all([functools.partial(call, session.infer_released, rows) for rows in parts])
+        else:
+            statuses = [call(session.infer_released)]
+        for status in filter(None, statuses):
+            raise OutOfRangeError(session.rendering.failures[status])
 
     def _fast_path(self) -> Callable[[Any], np.ndarray | None]:
         """The way of most calls: one float array of the right type and shape in, one out; None if it does not fit."""
@@ -136,7 +137,8 @@ class Model:
         source, target = kinds
         dtype, row, rank = np.dtype(source.dtype), source.shape[1:], source.rank
         out_dtype, out_row = np.dtype(target.dtype), target.shape[1:]
-        run, run_released, empty, ndarray = self._session.run, self._session.run_released, np.empty, np.ndarray
+        infer, infer_released, handle = self._session.infer, self._session.infer_released, self._session.handle
+        empty, ndarray = np.empty, np.ndarray
         row_bytes = sum(split_count(kind.shape)[0] * np.dtype(kind.dtype).itemsize for kind in kinds) or 1
         small_batch = RELEASE_GIL_BYTES // row_bytes
         big_batch = int(2 * FLOPS_PER_THREAD / self._flops) if self._threads > 1 else sys.maxsize
@@ -152,7 +154,7 @@ class Model:
                 return None
             y = empty((batch, *out_row), out_dtype)
             if batch:
-                (run if batch < small_batch else run_released)(batch, x, y)
+                (infer if batch < small_batch else infer_released)(handle, batch, x, y)
             return y
 
         return fast
