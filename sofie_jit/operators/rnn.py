@@ -43,8 +43,8 @@ class Recurrent(ROperator):
     direction: str = "forward"
     """``forward``, or ``reverse``: from the last step to the first, Y still in the order of X."""
     layout: int = 1
-    processing_order: bool = False
-    """Beyond ONNX: Y is in the order of computation; with ``reverse``, it begins with the last step's."""
+    flip_output: bool = False
+    """Beyond ONNX: Y is in the reverse order of X."""
     zero_output_for_mask: bool = False
     """Beyond ONNX: Y is zero at skipped steps."""
 
@@ -123,14 +123,13 @@ class Recurrent(ROperator):
 
         count = len(self.states)
         pad = ["nullptr"] * (2 - count)
-        reverse = self.direction == "reverse"
         return code.struct(
             f"Recurrence<{CPP_TYPES[y.dtype]}>",
             code.count(x.shape[:1]), code.dim(x.shape[1]), inputs, units,
             code.input(0), given(5 + count + len(self.after_states)), [*(given(5 + i) for i in range(count)), *pad],
             code.output(0), [*(code.output(1 + i) for i in range(count)), *pad],
             code.scratch(y.dtype, (scratch_count(units),)),
-            reverse, reverse and self.processing_order, self.zero_output_for_mask,
+            self.direction == "reverse", self.flip_output, self.zero_output_for_mask,
         )  # fmt: skip
 
 
