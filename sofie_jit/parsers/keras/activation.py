@@ -1,0 +1,62 @@
+"""Activations as Keras names them -> operators; what every layer with an ``activation`` option calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sofie_jit.builder import Symbol
+from sofie_jit.operators import activations as ops
+from sofie_jit.operators.activations import Activation
+from sofie_jit.parsers.keras.layers.registry import LayerCall
+
+ELEMENTWISE: dict[str, Callable[[], Activation | None]] = {
+    "linear": lambda: None,
+    "celu": ops.Celu,
+    "elu": ops.Elu,
+    "exponential": ops.Exp,
+    "gelu": ops.Gelu,
+    "hard_shrink": ops.Shrink,
+    "hard_sigmoid": lambda: ops.HardSigmoid(alpha=1 / 6, beta=0.5),
+    "hard_sigmoid_keras2": lambda: ops.HardSigmoid(alpha=0.2, beta=0.5),
+    "hard_silu": ops.HardSwish,
+    "hard_swish": ops.HardSwish,
+    "hard_tanh": lambda: ops.Clip(low=-1.0, high=1.0),
+    "leaky_relu": lambda: ops.LeakyRelu(alpha=0.2),
+    "log_sigmoid": ops.LogSigmoid,
+    "mish": ops.Mish,
+    "relu": ops.Relu,
+    "relu6": lambda: ops.Clip(low=0.0, high=6.0),
+    "selu": ops.Selu,
+    "sigmoid": ops.Sigmoid,
+    "silu": ops.Swish,
+    "swish": ops.Swish,
+    "soft_shrink": lambda: ops.Shrink(lambd=0.5, bias=0.5),
+    "softplus": ops.Softplus,
+    "softsign": ops.Softsign,
+    "sparse_plus": ops.SparsePlus,
+    "sparse_sigmoid": ops.SparseSigmoid,
+    "squareplus": ops.Squareplus,
+    "tanh": ops.Tanh,
+    "tanh_shrink": ops.TanhShrink,
+    "threshold": lambda: ops.Threshold(threshold=0.0, value=0.0),
+}
+"""``keras.activations`` that act element by element, with Keras's default arguments."""
+
+
+def functor(call: LayerCall, value: Any) -> Activation | None:
+    """The element-by-element function that an activation option names; None for the identity.
+
+    Refuses, through ``call``, names that are unknown, a user's own, or functions of whole rows.
+    """
+    name = "linear" if value is None else value
+    if not isinstance(name, str) or name not in ELEMENTWISE:
+        call.refuse(f"the activation {value!r} cannot be used here; supported are {', '.join(sorted(ELEMENTWISE))}")
+    return ELEMENTWISE[name]()
+
+
+def activation(call: LayerCall, x: Symbol, value: Any) -> Symbol:
+    """``x`` after the activation that an option of the layer names."""
+    operator = functor(call, value)
+    result: Symbol = call.add(operator, x) if operator else x
+    return result
