@@ -102,8 +102,9 @@ SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n)
 {
    alignas(SOFIE_JIT_VECTOR_BYTES) T tmp[lanes<T>];
    store(tmp, x);
-   for (std::size_t i = 0; i < n; ++i)
-      p[i] = tmp[i];
+   for (int i = 0; i < lanes<T>; ++i)
+      if (std::size_t(i) < n)
+         p[i] = tmp[i];
 }
 
 // a * b + c with one rounding (in the namespace `baseline`, hardware without FMA, with two).

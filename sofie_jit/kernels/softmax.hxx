@@ -1,0 +1,121 @@
+// Softmax and its kin along one axis: x and y are [outer][size][inner], `size` is the axis.
+//
+// Along the last axis (inner = 1) a row is reduced in 16 virtual lanes; otherwise vectors of `inner` are, `size` in
+// ascending order. y may not be x. Rows with Inf or NaN come out as from exp(x - max) / sum: NaN wherever that gives NaN.
+#ifndef SOFIE_JIT_SOFTMAX_HXX
+#define SOFIE_JIT_SOFTMAX_HXX
+
+#include <algorithm>
+
+#include "elementwise.hxx"
+#include "reduce.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <bool Log, class T>
+void softmax_row(std::size_t n, const T *x, T *y)
+{
+   const T largest = reduce_row<ReduceMax>(n, x);
+   for (std::size_t i = 0; i < n; i += lanes<T>)
+      store_up_to(y + i, vexp<T>(load_up_to(x + i, n - i) - largest), n - i);
+   const T sum = reduce_row<ReduceSum>(n, y), log_sum = Log ? vlog<T>(broadcast(sum))[0] : T(0);
+   for (std::size_t i = 0; i < n; i += lanes<T>)
+      store_up_to(y + i, Log ? load_up_to(x + i, n - i) - largest - log_sum : load_up_to(y + i, n - i) / sum, n - i);
+}
+
+// Up to one register of neighbouring columns, `stride` apart along the axis.
+template <bool Log, class T>
+void softmax_columns(std::size_t size, std::size_t stride, std::size_t count, const T *x, T *y)
+{
+   vec<T> largest = load_up_to(x, count), sum = {};
+   for (std::size_t k = 1; k < size; ++k)
+      largest = max<T>(load_up_to(x + k * stride, count), largest);
+   for (std::size_t k = 0; k < size; ++k) {
+      const vec<T> e = vexp<T>(load_up_to(x + k * stride, count) - largest);
+      sum = sum + e;
+      store_up_to(y + k * stride, e, count);
+   }
+   const vec<T> log_sum = Log ? vlog<T>(sum) : vec<T>{};
+   for (std::size_t k = 0; k < size; ++k) {
+      const T *from = (Log ? x : y) + k * stride;
+      const vec<T> v = load_up_to(from, count);
+      store_up_to(y + k * stride, Log ? v - largest - log_sum : v / sum, count);
+   }
+}
+
+template <bool Log, class T>
+void softmax_any(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   if (size == 0)
+      return;
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
+      if (inner == 1)
+         softmax_row<Log>(size, x, y);
+      else
+         for (std::size_t i = 0; i < inner; i += lanes<T>)
+            softmax_columns<Log>(size, inner, inner - i, x + i, y + i);
+   }
+}
+
+template <class T>
+void softmax(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   softmax_any<false>(outer, size, inner, x, y);
+}
+
+template <class T>
+void log_softmax(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   softmax_any<true>(outer, size, inner, x, y);
+}
+
+// max(x - tau, 0) as Keras computes it: with z the numbers in descending order and c their running sums, tau is
+// (sum of c_k over the support - 1) / (size of the support), the support being the k with z_k > (c_k - 1) / k.
+// (The literature's tau has the last of those c_k in place of their sum.) scratch: `size` numbers.
+template <class T>
+void sparsemax(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y, T *scratch)
+{
+   for (std::size_t o = 0; o < outer; ++o)
+      for (std::size_t i = 0; i < inner; ++i) {
+         const T *in = x + o * size * inner + i;
+         T *out = y + o * size * inner + i;
+         bool ordered = true;
+         for (std::size_t k = 0; k < size; ++k) {
+            scratch[k] = in[k * inner];
+            ordered = ordered && scratch[k] == scratch[k];
+         }
+         T tau = std::numeric_limits<T>::quiet_NaN();
+         if (ordered) {
+            std::sort(scratch, scratch + size, [](T a, T b) { return a > b; });
+            T running = 0, support = 0, total = 0;
+            for (std::size_t k = 0; k < size; ++k) {
+               running += scratch[k];
+               if (scratch[k] - (running - 1) / T(k + 1) > 0) {
+                  total += running;
+                  support += 1;
+               }
+            }
+            tau = (total - 1) / support;
+         }
+         for (std::size_t k = 0; k < size; ++k) {
+            const T d = in[k * inner] - tau;
+            out[k * inner] = d < 0 ? 0 : d;
+         }
+      }
+}
+
+// x is [outer][2][half]: the first half times the sigmoid of the second.
+template <class T>
+void glu(std::size_t outer, std::size_t half, const T *x, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += 2 * half, y += half)
+      for (std::size_t i = 0; i < half; i += lanes<T>) {
+         const vec<T> gate = vsigmoid<T>(load_up_to(x + half + i, half - i));
+         store_up_to(y + i, rounded(load_up_to(x + i, half - i) * gate), half - i);
+      }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif
