@@ -8,68 +8,20 @@ names, says of every operator which layer it came from, and is source-compatible
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sofie_jit.errors import GraphError, ShapeError
 from sofie_jit.identifiers import comment, identifier
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
-from sofie_jit.operators.operator import (
-    BATCH,
-    CPP_TYPES,
-    Dim,
-    ROperator,
-    Shape,
-    TensorType,
-    format_shape,
-    split_count,
-)
-from sofie_jit.passes.plan_memory import Arena, can_tile, last_uses, storage
+from sofie_jit.operators.operator import BATCH, CPP_TYPES, Shape, split_count
 from sofie_jit.rmodel import RModel
+from sofie_jit.session import Rendering, SessionWriter
 
-
-@dataclass
-class Rendering:
-    """A Session's text in parts, and what it needs from outside."""
-
-    kernels: list[str]
-    """Kernel headers, in an order in which they compile."""
-    dims: list[str]
-    """Run-time dimensions, in the order of the entry point's arguments (the model's words)."""
-    weights: list[str]
-    """Initialized tensors in the order in which the Session's constructor takes their addresses."""
-    failures: dict[int, str]
-    """Status that ``run`` may return -> what went wrong; 0 is success."""
-    session: str
-    """Members and constructor of ``struct Session`` up to, but without, the closing brace."""
-    dim_arguments: str
-    tensor_arguments: str
-    names: dict[str, str]
-    """Tensor -> its C++ name."""
-    outlined: dict[str, str]
-    """Functions that the JIT text enters kernels through: name -> definition."""
-    tiled: bool
-    """Whether rows of the batch are independent of each other."""
-    arena_bytes: Callable[[dict[str, int]], int] = field(repr=False, default=lambda dims: 0)
-
-
-class Expression(str):
-    """A C++ expression that knows its type; one that changes from call to call, unlike a plain string."""
-
-    cpp_type: str
-
-    def __new__(cls, text: str, cpp_type: str) -> Expression:
-        self = super().__new__(cls, text)
-        self.cpp_type = cpp_type
-        return self
-
-
-# -- names ---------------------------------------------------------------------------------------------------------
+CALLS = "sofie_jit_calls"
+"""Namespace of the outlined functions; their names carry a hash of their text."""
 
 
 def positional_names() -> Callable[[str], str]:
@@ -91,305 +43,12 @@ def readable_names() -> Callable[[str], str]:
     return name_of
 
 
-# -- one Session ---------------------------------------------------------------------------------------------------
-
-
-class _SessionWriter:
-    """Walks the operators once, planning memory as it goes; each operator emits its call through this Emitter."""
-
-    def __init__(self, rmodel: RModel, name_of: Callable[[str], str], *, comments: bool, outline: bool):
-        self.rmodel = rmodel
-        self.name_of = name_of
-        self.comments = comments
-        self.outline = outline
-        self.outlined: dict[str, str] = {}  # name -> definition
-        self.roots = storage(rmodel)
-        self.arena = Arena()
-        self.slot_of: dict[str, int] = {}
-        self.pointers: list[tuple[str, str, int]] = []  # C++ type, name, slot
-        self.members: dict[str, tuple[str, str]] = {}  # construction -> type, name
-        self.weights: list[str] = []
-        self.failures: dict[int, str] = {}
-        self.calls: list[str] = []
-        types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
-        self.dims = list(dict.fromkeys(d for t in types for d in t.shape if isinstance(d, str)))
-        self.dim_names = {d: "batch" if d == BATCH else f"dim{i}" for i, d in enumerate(self.dims)}
-        self._walk()
-
-    # the Emitter that operators see
-
-    inputs: list[TensorType | None]
-    outputs: list[TensorType]
-
-    def input(self, index: int) -> Expression:
-        if index >= len(self.op.inputs) or not self.op.inputs[index]:
-            return self._null()
-        name = self.roots[self.op.inputs[index]]
-        if name in self.rmodel.initialized:
-            values = self.rmodel.initialized[name]
-            return self.packed("keep", self._raw(name), values.size, dtype=values.dtype.name)
-        return Expression(self.name_of(name), f"const {CPP_TYPES[self.rmodel.tensor_type(name).dtype]} *")
-
-    def output(self, index: int) -> Expression:
-        cpp = CPP_TYPES[self.outputs[index].dtype]
-        if index >= len(self.op.outputs) or not self.op.outputs[index]:
-            return Expression(f"static_cast<{cpp} *>(nullptr)", f"{cpp} *")
-        return Expression(self.name_of(self.roots[self.op.outputs[index]]), f"{cpp} *")
-
-    def is_constant(self, index: int) -> bool:
-        return index < len(self.op.inputs) and self.op.inputs[index] in self.rmodel.initialized
-
-    def raw(self, index: int) -> Expression:
-        if index >= len(self.op.inputs) or not self.op.inputs[index]:
-            return self._null()
-        return self._raw(self.op.inputs[index])
-
-    def _null(self) -> Expression:
-        pointer = f"const {CPP_TYPES[self._dtype()]} *"
-        return Expression(f"static_cast<{pointer}>(nullptr)", pointer)
-
-    def _dtype(self) -> str:
-        return next(t.dtype for t in (*self.inputs, *self.outputs) if t is not None)
-
-    def packed(self, function: str, *args: Any, dtype: str | None = None) -> Expression:
-        cpp = CPP_TYPES[dtype or self._dtype()]
-        construction = f"k::{function}<{cpp}>({', '.join(map(_argument, args))})"
-        _, member = self.members.setdefault(construction, (f"k::Buffer<{cpp}>", f"fPacked{len(self.members)}"))
-        return Expression(f"{member}.data()", f"const {cpp} *")
-
-    def scratch(self, dtype: str, shape: Shape) -> Expression:
-        slot = self.arena.take(dtype, shape)
-        self._scratch.append(slot)
-        name = f"scratch{sum(n.startswith('scratch') for _, n, _ in self.pointers)}"
-        self.pointers.append((CPP_TYPES[dtype], name, slot))
-        return Expression(name, f"{CPP_TYPES[dtype]} *")
-
-    def dim(self, dim: Dim) -> Expression:
-        return Expression(self.dim_names[dim] if isinstance(dim, str) else str(dim), "std::size_t")
-
-    def count(self, shape: Shape) -> Expression:
-        factor, dims = split_count(shape)
-        factors = [self.dim_names[d] for d in dims]
-        if factor != 1 or not factors:
-            factors.append(str(factor))
-        return Expression(" * ".join(factors), "std::size_t")
-
-    def struct(self, name: str, *values: Any) -> Expression:
-        def written(value: Any) -> str:
-            if isinstance(value, (list, tuple)):
-                return f"{{{', '.join(map(written, value))}}}"
-            return _argument(value)
-
-        return Expression(f"k::{name}{written(values)}", f"const k::{name} &")
-
-    def call(self, function: str, *args: Any) -> str:
-        return f"{self._expression(function, args, 'void')};"
-
-    def checked_call(self, function: str, *args: Any) -> str:
-        status = len(self.failures) + 1
-        origin = f" ({self.op.origin})" if self.op.origin else ""
-        self.failures[status] = f"{self.op.op_type}{origin}: {self.op.failure}"
-        return f"if (!{self._expression(function, args, 'bool')})\n   return {status};"
-
-    def _expression(self, function: str, args: tuple[Any, ...], result: str) -> str:
-        """The call itself, or, for the JIT, a call of a function that makes it.
-
-        Cling compiles inline functions and templates anew for every model that uses them, but a function of its own
-        just once; so each kernel is entered through one, shared by all models of the process.
-        """
-        fixed = [arg for arg in args if isinstance(arg, str) and not isinstance(arg, Expression)]
-        if not self.outline or any(map(_RUN_TIME.search, fixed)):
-            return f"k::{function}({', '.join(map(_argument, args))})"
-        parameters: list[str] = []
-        passed: list[str] = []
-        inner: list[str] = []
-        for arg in args:
-            if isinstance(arg, (int, np.integer)) and not isinstance(arg, (bool, np.bool_)):
-                arg = self.dim(int(arg))
-            if isinstance(arg, Expression):
-                inner.append(f"a{len(parameters)}")
-                parameters.append(f"{arg.cpp_type} a{len(parameters)}".replace("* ", "*").replace("& ", "&"))
-                passed.append(arg)
-            else:
-                inner.append(_argument(arg))
-        body = f"k::{function}({', '.join(inner)})"
-        definition = f"({', '.join(parameters)}) {{ {'return ' if result != 'void' else ''}{body}; }}"
-        name = f"call_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
-        self.outlined[name] = f"{result} {name}{definition}"
-        return f"{name}({', '.join(passed)})"
-
-    # the walk
-
-    def _walk(self) -> None:
-        given = {self.roots[name] for name in (*self.rmodel.inputs, *self.rmodel.initialized, *self.rmodel.outputs)}
-        last = last_uses(self.rmodel, self.roots)
-        for name in (*self.rmodel.inputs, *self.rmodel.outputs):
-            self.name_of(self.roots[name])
-        for index, op in enumerate(self.rmodel.operators):
-            self.op = op
-            self.inputs = [self.rmodel.tensor_type(name) if name else None for name in op.inputs]
-            results = op.infer(*self.inputs)
-            self.outputs = list(results) if isinstance(results, tuple) else [results]
-            touched = {self.roots[name] for name in (*op.inputs, *op.outputs) if name} - given
-            for name, kind in zip(op.outputs, self.outputs, strict=False):
-                if name and self.roots[name] == name and name not in given:
-                    self.slot_of[name] = self.arena.take(kind.dtype, kind.shape)
-                    self.pointers.append((CPP_TYPES[kind.dtype], self.name_of(name), self.slot_of[name]))
-            if not op.is_alias:
-                self._scratch: list[int] = []
-                statement = op.emit(self)
-                if self.comments:
-                    self.calls.append(f"// {index}: {self._describe(op)}")
-                self.calls.extend(line.removeprefix("      ") for line in statement.splitlines())
-                for slot in self._scratch:
-                    self.arena.free(slot)
-            for name in sorted(touched):
-                if last[name] == index:
-                    self.arena.free(self.slot_of[name])
-
-    def _describe(self, op: ROperator) -> str:
-        def listed(names: Iterable[str]) -> str:
-            return ", ".join(format_shape(self.rmodel.tensor_type(name).shape) for name in names if name)
-
-        origin = f" of {op.origin}" if op.origin else ""
-        return comment(f"{op.op_type}{origin}: {listed(op.inputs)} -> {listed(op.outputs)}")
-
-    def _raw(self, name: str) -> Expression:
-        if name not in self.weights:
-            self.weights.append(name)
-        cpp = CPP_TYPES[self.rmodel.initialized[name].dtype.name]
-        return Expression(f"static_cast<const {cpp} *>(weights[{self.weights.index(name)}])", f"const {cpp} *")
-
-    # the text
-
-    def render(self) -> Rendering:
-        tensors = [("const ", name) for name in self.rmodel.inputs] + [("", name) for name in self.rmodel.outputs]
-        arguments = [
-            f"{const}{CPP_TYPES[self.rmodel.tensor_type(name).dtype]} *{self.name_of(self.roots[name])}"
-            for const, name in tensors
-        ]
-        dims = [f"std::size_t {self.dim_names[d]}" for d in self.dims]
-        everything = ", ".join([*dims, *arguments])
-        offsets, total = self._offsets()
-        declared = [
-            f"{cpp} *const {name} = reinterpret_cast<{cpp} *>(arena + {offsets[slot]});"
-            for cpp, name, slot in self.pointers
-        ]
-        if not self.pointers:
-            declared.append("static_cast<void>(arena);")
-        unused = [f"static_cast<void>({self.name_of(self.roots[n])});" for n in self.rmodel.inputs if self._unused(n)]
-        unused += [f"static_cast<void>({self.dim_names[d]});" for d in self.dims]
-        body = [*declared, *unused, *self.calls, "return 0;"]
-        packed = ",\n        ".join(f"{name}({construction})" for construction, (_, name) in self.members.items())
-        session = [
-            "struct Session {",
-            *(f"   {kind} {name};" for kind, name in self.members.values()),
-            "   mutable k::ArenaPool fArenas;",
-            "",
-            f"   explicit Session(const void *const *{'weights' if packed else ''})",
-            *([f"      : {packed}"] if packed else []),
-            "   {",
-            "   }",
-            "",
-            f"   int run({everything}) const",
-            "   {",
-            *(f"      {line}" for line in self._run(total)),
-            "   }",
-            "",
-            f"   int run_tile({everything}, char *arena) const",
-            "   {",
-            *(f"      {line}" for line in body),
-            "   }",
-        ]
-        kernels = closure(["memory.hxx", *(header for op in self.rmodel.operators for header in op.kernels)])
-        return Rendering(
-            kernels=kernels,
-            dims=self.dims,
-            weights=self.weights,
-            failures=self.failures,
-            session="\n".join(session),
-            dim_arguments=", ".join(dims),
-            tensor_arguments=", ".join(arguments),
-            names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
-            outlined=self.outlined,
-            tiled=can_tile(self.rmodel),
-            arena_bytes=self._arena_bytes,
-        )
-
-    def _unused(self, name: str) -> bool:
-        return not any(name in op.inputs and not op.is_alias for op in self.rmodel.operators)
-
-    def _run(self, total: str) -> list[str]:
-        names = {name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)}
-        dims = [self.dim_names[d] for d in self.dims]
-        if not can_tile(self.rmodel):
-            tensors = [names[name] for name in (*self.rmodel.inputs, *self.rmodel.outputs)]
-            return [
-                f"const k::Lease arena(fArenas, {total});",
-                f"return run_tile({', '.join([*dims, *tensors, 'arena.data()'])});",
-            ]
-        tiles = ["rows" if d == BATCH else self.dim_names[d] for d in self.dims]
-        moved = []
-        for name in (*self.rmodel.inputs, *self.rmodel.outputs):
-            factor, others = split_count(self.rmodel.tensor_type(name).shape[1:])
-            offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
-            moved.append(f"{names[name]} + {offset}")
-        return [
-            f"constexpr std::size_t tile = {self.arena.tile()};",
-            "const std::size_t whole = batch;",
-            "if (batch > tile)",
-            "   batch = tile; // the arena holds one tile",
-            f"const k::Lease arena(fArenas, {total});",
-            "for (std::size_t first = 0; first < whole; first += tile) {",
-            "   const std::size_t rows = whole - first < tile ? whole - first : tile;",
-            f"   if (const int status = run_tile({', '.join([*tiles, *moved, 'arena.data()'])}))",
-            "      return status;",
-            "}",
-            "return 0;",
-        ]
-
-    def _offsets(self) -> tuple[list[str], str]:
-        """Where each slot starts and how long the arena is, as C++ expressions (bytes)."""
-        totals: dict[tuple[str, ...], int] = {}
-        offsets = []
-        for slot in self.arena.slots:
-            offsets.append(self._bytes(totals))
-            totals[slot.dims] = totals.get(slot.dims, 0) + slot.size
-        return offsets, self._bytes(totals)
-
-    def _bytes(self, totals: dict[tuple[str, ...], int]) -> str:
-        terms = [" * ".join([*(self.dim_names[d] for d in dims), str(size)]) for dims, size in totals.items()]
-        return " + ".join(terms) or "0"
-
-    def _arena_bytes(self, dims: dict[str, int]) -> int:
-        sizes = dict(dims)
-        if BATCH in sizes and can_tile(self.rmodel):
-            sizes[BATCH] = min(sizes[BATCH], self.arena.tile())
-        return sum(int(slot.size * np.prod([sizes[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
-
-
-_RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|fPacked\d+)\b")
-"""Names that only the Session's functions know, under the positional naming."""
-
-
-def _argument(value: Any) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    return str(value)
-
-
-CALLS = "sofie_jit_calls"
-"""Namespace of the outlined functions; their names carry a hash of their text."""
-
-
 # -- the text for cppyy ----------------------------------------------------------------------------------------------
 
 
 def jit_text(rmodel: RModel) -> tuple[str, str, Rendering]:
     """Namespace, text and parts of the code that the JIT compiles for a lowered model."""
-    r = _SessionWriter(rmodel, positional_names(), comments=False, outline=True).render()
+    r = SessionWriter(rmodel, positional_names(), comments=False, outline=True).render()
     arguments = ", ".join(filter(None, [r.dim_arguments, r.tensor_arguments]))
     names = ", ".join(part.split()[-1].lstrip("*") for part in arguments.split(", "))
     body = f"""
@@ -428,7 +87,7 @@ def export_header(rmodel: RModel, name: str) -> tuple[str, dict[str, np.ndarray]
     file's name. Raises ShapeError if run-time dimensions other than the batch are open.
     """
     name_of = readable_names()
-    r = _SessionWriter(rmodel, name_of, comments=True, outline=False).render()
+    r = SessionWriter(rmodel, name_of, comments=True, outline=False).render()
     extra = [d for d in r.dims if d != BATCH]
     if extra:
         raise ShapeError(f"a saved header needs every dimension but the batch fixed; open are: {', '.join(extra)}")

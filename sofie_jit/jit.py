@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import CompileError, MissingDependencyError
-from sofie_jit.header import CALLS, Rendering, jit_text
+from sofie_jit.header import CALLS, jit_text
 from sofie_jit.kernel_sources import kernel_namespace, kernel_text
 from sofie_jit.rmodel import RModel
+from sofie_jit.session import Rendering
 
 log = logging.getLogger(__name__)
 
