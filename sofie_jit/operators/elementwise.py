@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators.operator import (
+    BATCH,
     CPP_TYPES,
     Dim,
     Emitter,
@@ -60,10 +61,23 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
 
 
 @dataclass(kw_only=True)
-class Binary(ROperator):
-    """``operation(A, B)`` on two tensors of one type, broadcast to one shape."""
+class Broadcasting(ROperator):
+    """Base of operators whose inputs broadcast to the shape of the output."""
 
     kernels = ("elementwise.hxx",)
+
+    def mixes_rows(self, *inputs: TensorType) -> bool:
+        rank = max(t.rank for t in inputs)
+        return any(dim == BATCH and axis != t.rank - rank for t in inputs for axis, dim in enumerate(t.shape))
+
+    def _shape(self, code: Emitter) -> str:
+        return broadcast(code, self.op_type, code.outputs[0].shape, [t.shape for t in code.inputs if t is not None])
+
+
+@dataclass(kw_only=True)
+class Binary(Broadcasting):
+    """``operation(A, B)`` on two tensors of one type, broadcast to one shape."""
+
     integers: ClassVar[bool] = True
     """Whether it is defined for integers too."""
 
@@ -71,9 +85,9 @@ class Binary(ROperator):
         return _infer(self, self.integers, a, b)
 
     def emit(self, code: Emitter) -> str:
-        shapes = [t.shape for t in code.inputs if t is not None]
-        shape = broadcast(code, self.op_type, code.outputs[0].shape, shapes)
-        return code.call("binary", shape, code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}")
+        return code.call(
+            "binary", self._shape(code), code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}"
+        )
 
 
 def _infer(operator: ROperator, integers: bool, *types: TensorType) -> TensorType:
@@ -120,10 +134,9 @@ class PRelu(Binary):
 
 
 @dataclass(kw_only=True)
-class Variadic(ROperator):
+class Variadic(Broadcasting):
     """One operation over any number of tensors of one type, broadcast to one shape."""
 
-    kernels = ("elementwise.hxx",)
     integers: ClassVar[bool] = True
     functor_name: ClassVar[str] = ""
     """The binary operation it repeats, from the first input to the last."""
@@ -143,7 +156,7 @@ class Variadic(ROperator):
             both = broadcast(code, self.op_type, y.shape, [left_shape, shape])
             operation = f"k::{self.functor_name or self.op_type}{{}}"
             calls.append(code.call("binary", both, left, code.input(index), code.output(0), operation))
-            left, left_shape = f"static_cast<const {CPP_TYPES[y.dtype]} *>({code.output(0)})", y.shape
+            left, left_shape = code.output(0), y.shape
         return "\n      ".join(calls)
 
 
@@ -180,19 +193,17 @@ class Mean(Variadic):
 
 
 @dataclass(kw_only=True)
-class Comparison(ROperator):
+class Comparison(Broadcasting):
     """A truth value per pair of elements of two tensors of one type, broadcast to one shape."""
-
-    kernels = ("elementwise.hxx",)
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         common_dtype(self.op_type, a, b)
         return TensorType("bool", broadcast_shapes(self.op_type, a.shape, b.shape))
 
     def emit(self, code: Emitter) -> str:
-        shapes = [t.shape for t in code.inputs if t is not None]
-        shape = broadcast(code, self.op_type, code.outputs[0].shape, shapes)
-        return code.call("compare", shape, code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}")
+        return code.call(
+            "compare", self._shape(code), code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}"
+        )
 
 
 @dataclass(kw_only=True)
@@ -256,10 +267,8 @@ class Not(ROperator):
 
 
 @dataclass(kw_only=True)
-class Where(ROperator):
+class Where(Broadcasting):
     """``A`` where the bool tensor ``condition`` is true, else ``B``; all three broadcast to one shape."""
-
-    kernels = ("elementwise.hxx",)
 
     def infer(self, condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
         if condition.dtype != "bool":
@@ -267,8 +276,7 @@ class Where(ROperator):
         return TensorType(common_dtype("Where", a, b), broadcast_shapes("Where", condition.shape, a.shape, b.shape))
 
     def emit(self, code: Emitter) -> str:
-        shape = broadcast(code, "Where", code.outputs[0].shape, [t.shape for t in code.inputs if t is not None])
-        return code.call("where", shape, code.input(0), code.input(1), code.input(2), code.output(0))
+        return code.call("where", self._shape(code), code.input(0), code.input(1), code.input(2), code.output(0))
 
 
 @dataclass(kw_only=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sofie_jit.builder import Symbol
 from sofie_jit.operators import activations as ops
 from sofie_jit.operators.activations import Activation
+from sofie_jit.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
 from sofie_jit.parsers.keras.layers.registry import LayerCall
 
 ELEMENTWISE: dict[str, Callable[[], Activation | None]] = {
@@ -43,6 +44,14 @@ ELEMENTWISE: dict[str, Callable[[], Activation | None]] = {
 }
 """``keras.activations`` that act element by element, with Keras's default arguments."""
 
+ALONG_LAST_AXIS: dict[str, Callable[[], AlongAxis]] = {
+    "glu": GLU,
+    "log_softmax": LogSoftmax,
+    "softmax": Softmax,
+    "sparsemax": Sparsemax,
+}
+"""``keras.activations`` of whole rows."""
+
 
 def functor(call: LayerCall, value: Any) -> Activation | None:
     """The element-by-element function that an activation option names; None for the identity.
@@ -56,7 +65,16 @@ def functor(call: LayerCall, value: Any) -> Activation | None:
 
 
 def activation(call: LayerCall, x: Symbol, value: Any) -> Symbol:
-    """``x`` after the activation that an option of the layer names."""
-    operator = functor(call, value)
+    """``x`` after the activation that an option of the layer names, or that is given as a layer.
+
+    Refuses, through ``call``, names that are unknown or a user's own.
+    """
+    if isinstance(value, Mapping):
+        through_layer: Symbol = call.sublayer("activation", value)(x)
+        return through_layer
+    if value is not None and value not in ELEMENTWISE and value not in ALONG_LAST_AXIS:
+        known = ", ".join(sorted([*ELEMENTWISE, *ALONG_LAST_AXIS]))
+        call.refuse(f"the activation {value!r} is none of Keras's own ({known}); save the model with one of these")
+    operator = ALONG_LAST_AXIS[value]() if value in ALONG_LAST_AXIS else ELEMENTWISE[value or "linear"]()
     result: Symbol = call.add(operator, x) if operator else x
     return result

@@ -1,0 +1,84 @@
+"""Functions of whole rows: Softmax, LogSoftmax, Sparsemax, and GLU, along any axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.operators.operator import (
+    BATCH,
+    Emitter,
+    ROperator,
+    TensorType,
+    format_shape,
+    normalize_axis,
+    static_dim,
+)
+
+
+@dataclass(kw_only=True)
+class AlongAxis(ROperator):
+    """A function of all numbers along ``axis``; input and output have one floating-point type and shape."""
+
+    axis: int = -1
+
+    kernels = ("softmax.hxx",)
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.dtype.startswith("float"):
+            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
+        normalize_axis(self.op_type, self.axis, x.rank)
+        return x
+
+    def mixes_rows(self, x: TensorType) -> bool:
+        return x.shape[normalize_axis(self.op_type, self.axis, x.rank)] == BATCH
+
+    def _sizes(self, code: Emitter) -> tuple[str, str, str]:
+        """The input as [outer][size][inner] around the axis."""
+        shape = code.outputs[0].shape
+        axis = normalize_axis(self.op_type, self.axis, len(shape))
+        return code.count(shape[:axis]), code.count(shape[axis : axis + 1]), code.count(shape[axis + 1 :])
+
+
+@dataclass(kw_only=True)
+class Softmax(AlongAxis):
+    """``e^x`` divided by its sum along ``axis``."""
+
+    def emit(self, code: Emitter) -> str:
+        return code.call("softmax", *self._sizes(code), code.input(0), code.output(0))
+
+
+@dataclass(kw_only=True)
+class LogSoftmax(AlongAxis):
+    """The logarithm of Softmax."""
+
+    def emit(self, code: Emitter) -> str:
+        return code.call("log_softmax", *self._sizes(code), code.input(0), code.output(0))
+
+
+@dataclass(kw_only=True)
+class Sparsemax(AlongAxis):
+    """``max(x - tau, 0)``, tau as Keras computes it (see ``kernels/softmax.hxx``)."""
+
+    def emit(self, code: Emitter) -> str:
+        y = code.outputs[0]
+        scratch = code.scratch(y.dtype, (y.shape[self.axis],))
+        return code.call("sparsemax", *self._sizes(code), code.input(0), code.output(0), scratch)
+
+
+@dataclass(kw_only=True)
+class GLU(AlongAxis):
+    """The first half of the input along ``axis``, times the sigmoid of the second."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        x = super().infer(x)
+        axis = normalize_axis(self.op_type, self.axis, x.rank)
+        size = static_dim(self.op_type, x.shape, axis)
+        if size % 2:
+            raise ShapeError(f"GLU halves axis {axis} of {format_shape(x.shape)}, whose size must be even")
+        return replace(x, shape=(*x.shape[:axis], size // 2, *x.shape[axis + 1 :]))
+
+    def emit(self, code: Emitter) -> str:
+        shape = code.outputs[0].shape
+        axis = normalize_axis(self.op_type, self.axis, len(shape))
+        return code.call("glu", code.count(shape[:axis]), code.count(shape[axis:]), code.input(0), code.output(0))
