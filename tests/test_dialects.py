@@ -258,9 +258,15 @@ def test_gates_kept_apart_are_joined_in_todays_order():
     assert kernel[0, ::3].tolist() == [0, 20, 10, 30]
     assert recurrent[0, ::3].tolist() == [1, 21, 11, 31]
     assert bias[::3].tolist() == [2, 22, 12, 32]
-    assert dialects.split_gates("LSTM", 1) == 12
-    assert dialects.split_gates("GRU", 1) == 9
-    assert dialects.split_gates("LSTM", 2) == 0
+    assert dialects.split_gates("LSTM", {}, 1) == 12
+    assert dialects.split_gates("GRU", {}, 1) == 9
+    assert dialects.split_gates("LSTM", {}, 2) == 0
+    wrapper = {"layer": {"class_name": "LSTM", "config": {}}}
+    assert dialects.split_gates("Bidirectional", wrapper, 1) == 24
+    joined = convert_weights("Bidirectional", wrapper, arrays + [a + 1 for a in arrays], era=1)
+    assert [w[..., ::3].reshape(-1)[:4].tolist() for w in joined[3:]] == [
+        [1, 21, 11, 31], [2, 22, 12, 32], [3, 23, 13, 33]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

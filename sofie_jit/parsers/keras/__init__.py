@@ -79,11 +79,13 @@ def translate(model: LayerGraph) -> RModel:
 
 
 def _run(call: Call, results: Mapping[int, list[Any]], builder: Builder) -> list[Any] | None:
-    """The tensors that a call gives; None if one it needs is missing because a layer before was refused."""
+    """The tensors that a call gives; None if it cannot be checked because another layer was refused."""
     layer_call = registry.LayerCall(call.layer, builder)
     if registry.find(call.layer) is None:
         raise UnsupportedLayerError(registry.unknown_class(call.layer))
     if any(value.call not in results for value in call.values()):
+        return None
+    if registry.weight_names(call.layer) and not call.layer.weights:  # not told apart from an unknown layer's
         return None
 
     def symbol(leaf: Any) -> Any:

@@ -243,6 +243,9 @@ def _layer(spec: Any, era: int) -> Spec:
         if not isinstance(layers, list):
             raise ModelFileError(f"model '{config.get('name')}': its layers should be a list, found {_short(layers)}")
         options = {**config, "layers": [_layer(layer, era) for layer in layers]}
+        first = options["layers"][0] if options["layers"] else None
+        if class_name == "Sequential" and first and not first["package"] and "branches" in first["config"]:
+            class_name, options = "Functional", _without_branches(options)
     else:
         options = {key: decode(value) for key, value in config.items()}
         if not package:
@@ -277,7 +280,7 @@ def _is_operation(spec: Mapping[str, Any]) -> bool:
 def _options(class_name: str, config: dict[str, Any], era: int) -> tuple[str, dict[str, Any]]:
     """Class and options in today's words."""
     if class_name == "Merge":
-        return _merge(config)
+        return _merge(config, era)
     renamed = {**OPTIONS, **{old: new for old, new, classes in OPTIONS_OF_SOME if class_name in classes}}
     kept = "input_dim" if class_name == "Embedding" else None
     options = {renamed.get(key, key): value for key, value in config.items() if key == kept or key not in DROPPED}
@@ -336,17 +339,59 @@ def _dtype(value: Any) -> Any:
     return value
 
 
-def _merge(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _merge(config: dict[str, Any], era: int) -> tuple[str, dict[str, Any]]:
     """Keras 1's Merge; with a function of the user's as mode it stays a Merge, which nothing translates."""
     mode = config.get("mode", "sum")
     if config.get("mode_type", "raw") != "raw" or mode not in MERGE_MODES:
         return "Merge", config
-    options = {"name": config.get("name"), "layers": config.get("layers")}
+    options: dict[str, Any] = {"name": config.get("name")}
+    if isinstance(config.get("layers"), list):
+        options["branches"] = [_layer(branch, era) for branch in config["layers"]]
     if mode == "concat":
         options["axis"] = config.get("concat_axis", -1)
     if mode == "dot":
         options.update(axes=config.get("dot_axes", -1), normalize=False)
     return MERGE_MODES[mode], options
+
+
+def _without_branches(sequential: dict[str, Any]) -> dict[str, Any]:
+    """The Functional config of a Sequential that begins with a Merge of models, as Keras 1 had them.
+
+    The layers of the branches become the model's own, which is how their weights are saved.
+    """
+    merge, *rest = sequential["layers"]
+    layers: list[Spec] = []
+    inputs: list[Any] = []
+    ends: list[Any] = []
+    for branch in merge["config"].pop("branches"):
+        if branch["class_name"] == "Sequential" and not branch["package"]:
+            branch = {**branch, "class_name": "Functional", "config": _chain(branch["config"]["layers"])}
+        if branch["class_name"] != "Functional" or branch["package"]:
+            raise ModelFileError(f"a Merge of models begins with a {branch['class_name']}; expected models")
+        config = branch["config"]
+        layers += config["layers"]
+        inputs += config["input_layers"]
+        ends += config["output_layers"]
+    return {**sequential, **_chain([merge, *rest], layers, inputs, ends)}
+
+
+def _chain(
+    specs: list[Spec], layers: Sequence[Spec] = (), inputs: Sequence[Any] = (), ends: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """A Functional config: ``layers``, and ``specs`` one after the other on their outputs ``ends``, or on an input."""
+    if not specs or not all(isinstance(spec["config"].get("name"), str) for spec in specs):
+        raise ModelFileError("a Sequential model within a Merge has no layers, or one without a name")
+    if not ends:
+        name = f"{specs[0]['config']['name']}_input"
+        given = {key: specs[0]["config"].get(key) for key in ("batch_shape", "dtype")}
+        layers = [_layer({"class_name": "InputLayer", "config": {"name": name, **given}}, 2)]
+        inputs = ends = [[name, 0, 0]]
+    chained = list(layers)
+    for spec in specs:
+        name = spec["config"]["name"]
+        chained.append({**spec, "name": name, "inbound_nodes": [list(ends)]})
+        ends = [[name, 0, 0]]
+    return {"layers": chained, "input_layers": list(inputs), "output_layers": list(ends)}
 
 
 def _batch_normalization(options: dict[str, Any]) -> dict[str, Any]:
@@ -429,6 +474,8 @@ def _short(value: Any) -> str:
 
 _GATES = {"LSTM": "icfo", "GRU": "zrh", "ConvLSTM2D": "icfo"}
 _GATES_TODAY = {"LSTM": "ifco", "GRU": "zrh", "ConvLSTM2D": "ifco"}
+_WRAPPERS = {"Bidirectional": 2, "TimeDistributed": 1}
+"""Layers that hold another's weights, so many times."""
 _FLIPPED_BY_THEANO = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
 _KERNEL_AXES_TH = {
     "Conv2D": (2, 3, 1, 0),
@@ -439,8 +486,11 @@ _KERNEL_AXES_TH = {
 """Kernels of Keras 1's channels_first layers (filters, channels, rows, columns) -> today's order of axes."""
 
 
-def split_gates(class_name: str, era: int) -> int:
+def split_gates(class_name: str, config: Mapping[str, Any], era: int) -> int:
     """In how many arrays Keras 1 kept what is (kernel, recurrent_kernel, bias) today; 0 where it did not."""
+    if class_name in _WRAPPERS:
+        inner = config["layer"]
+        return _WRAPPERS[class_name] * split_gates(inner["class_name"], inner["config"], era)
     return 3 * len(_GATES[class_name]) if era == 1 and class_name in _GATES else 0
 
 
@@ -448,33 +498,41 @@ def convert_weights(
     class_name: str, config: Mapping[str, Any], arrays: Sequence[np.ndarray], era: int, backend: str = ""
 ) -> list[np.ndarray]:
     """A layer's weights as Keras 3 would keep them, from what an older Keras or its Theano backend wrote."""
+    if class_name in _WRAPPERS:
+        inner, count = config["layer"], len(arrays) // _WRAPPERS[class_name]
+        return [
+            array
+            for start in range(0, len(arrays), max(count, 1))
+            for array in convert_weights(
+                inner["class_name"], inner["config"], arrays[start : start + count], era, backend
+            )
+        ]
     converted = list(arrays)
-    if era == 1 and converted:
-        if len(converted) == split_gates(class_name, era):
+    kernels = range(min(len(converted), 2 if class_name == "ConvLSTM2D" else 1))
+    if era == 1:
+        if converted and len(converted) == split_gates(class_name, config, era):
             order = [_GATES[class_name].index(gate) for gate in _GATES_TODAY[class_name]]
             converted = [np.concatenate([converted[3 * gate + kind] for gate in order], axis=-1) for kind in range(3)]
-        channels_first = config.get("data_format") == "channels_first"
-        kernels = range(2 if class_name == "ConvLSTM2D" else 1)
         for i in kernels:
-            converted[i] = _kernel_of_keras_1(class_name, config, converted[i], channels_first)
+            converted[i] = _kernel_of_keras_1(class_name, config, converted[i])
     if backend == "theano" and class_name in _FLIPPED_BY_THEANO:  # Theano convolves, the others correlate
-        for i in range(2 if class_name == "ConvLSTM2D" else 1):
+        for i in kernels:
             converted[i] = np.flip(converted[i], tuple(range(converted[i].ndim - 2)))
     return converted
 
 
-def _kernel_of_keras_1(class_name: str, config: Mapping[str, Any], kernel: np.ndarray, channels_first: bool) -> Any:
-    axes = _KERNEL_AXES_TH.get(class_name)
-    if class_name == "Conv1D" and kernel.ndim == 4:
-        size = config["kernel_size"]
+def _kernel_of_keras_1(class_name: str, config: Mapping[str, Any], kernel: np.ndarray) -> np.ndarray:
+    if class_name == "Conv1D" and kernel.ndim == 4:  # a two-dimensional kernel of one column
+        size = config.get("kernel_size")
         length = size[0] if isinstance(size, (list, tuple)) else size
-        if kernel.shape[:2] != (length, 1) or kernel.shape[3] != config["filters"]:
-            kernel = kernel.transpose(2, 3, 1, 0)  # up to Keras 1.1: (filters, channels, length, 1)
+        if kernel.shape[:2] != (length, 1) or kernel.shape[3] != config.get("filters"):
+            kernel = np.transpose(kernel, (2, 3, 1, 0))  # up to Keras 1.1: (filters, channels, length, 1)
         if kernel.shape[1] != 1:
             raise WeightsError(f"a Conv1D kernel of Keras 1 has shape {kernel.shape}; expected one column")
-        return kernel[:, 0]
+        return np.squeeze(kernel, 1)
+    axes = _KERNEL_AXES_TH.get(class_name)
     if axes is None or kernel.ndim != len(axes):
         return kernel
-    if channels_first:
-        return kernel.transpose(axes)
-    return kernel.transpose(0, 1, 3, 2) if class_name == "Conv2DTranspose" else kernel
+    if config.get("data_format") == "channels_first":
+        return np.transpose(kernel, axes)
+    return np.swapaxes(kernel, 2, 3) if class_name == "Conv2DTranspose" else kernel

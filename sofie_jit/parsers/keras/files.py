@@ -165,7 +165,7 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
         _parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'"
     )
     weights_path = path / "model.weights.h5"
-    with _hdf5_errors(str(weights_path)), h5py.File(weights_path, "r") as file:
+    with _hdf5_errors(str(weights_path)), _open(weights_path) as file:
         return SavedModel(str(path), config, _attribute_paths(file), version)
 
 
@@ -269,7 +269,7 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
     if "metadata.json" in members:
         version = _keras_version(_parse_json(_member(path, archive, "metadata.json"), f"'{path}': metadata.json"))
     data = io.BytesIO(_member(path, archive, "model.weights.h5"))
-    with _hdf5_errors(f"{path}/model.weights.h5"), h5py.File(data, "r") as file:
+    with _hdf5_errors(f"{path}/model.weights.h5"), _open(data) as file:
         return SavedModel(str(path), given or config, _attribute_paths(file), version)
 
 
@@ -301,8 +301,13 @@ def _hdf5_errors(path: str) -> Iterator[None]:
         raise ModelFileError(f"'{path}' is damaged or incomplete ({error}); fetch or save it again") from error
 
 
+def _open(file: Path | io.BytesIO) -> h5py.File:
+    # Shared and read-only file systems often cannot lock
+    return h5py.File(file, "r", locking="best-effort") if isinstance(file, Path) else h5py.File(file, "r")
+
+
 def _hdf5_file(path: Path, given: dict[str, Any] | None) -> SavedModel:
-    with _hdf5_errors(str(path)), h5py.File(path, "r") as file:
+    with _hdf5_errors(str(path)), _open(path) as file:
         text = file.attrs.get("model_config")
         has_weights = "model_weights" in file
         root = _child(file, "model_weights", str(path)) if has_weights else file

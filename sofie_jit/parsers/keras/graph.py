@@ -376,11 +376,6 @@ def _sequential(spec: Spec, name: str, layers: dict[str, Layer | Model]) -> tupl
         raise ModelFileError(f"Sequential model '{name}' has no layers")
     chain = [layer for layer in layers.values() if not (isinstance(layer, Layer) and layer.class_name == "InputLayer")]
     first_name, first = next(iter(layers.items()))
-    if isinstance(first, Layer) and isinstance(first.config.get("layers"), list):
-        raise ModelFileError(
-            f"Sequential model '{name}' begins with a Merge of other models (Keras 1), which is not translated; "
-            "rebuild it with the functional API"
-        )
     if isinstance(first, Layer) and first.class_name == "InputLayer":
         given = first_name
     elif isinstance(first, Model) and len(first.inputs) == 1:

@@ -117,8 +117,8 @@ class _Binder:
         names = self.names(layer)
         if names is None:
             return None
-        split = split_gates(layer.class_name, self.era)
-        return (len(names), split) if split and len(names) == 3 else (len(names),)
+        split = split_gates(layer.class_name, layer.config, self.era)
+        return (len(names), split) if split else (len(names),)
 
     def set(self, layer: Layer, arrays: Sequence[np.ndarray]) -> None:
         names = self.names(layer)
@@ -190,10 +190,10 @@ def _bind_nested(model: Model, group: Group, binder: _Binder) -> None:
     leaves: list[tuple[Layer, bool, list[str]]] = []
     for leaf, trainable in model.leaves():
         names = list(binder.names(leaf) or ())
-        split = split_gates(leaf.class_name, binder.era)
+        split = split_gates(leaf.class_name, leaf.config, binder.era)
+        if split and any(re.search(r"_[WUb]_[a-z](:0)?$", w.name) for w in group.weights):
+            names = [f"gate {number}" for number in range(split)]
         leaves.append((leaf, trainable, names))
-        if split and len(names) == 3 and any(re.search(r"_[WUb]_[a-z](:0)?$", w.name) for w in group.weights):
-            leaves[-1] = (leaf, trainable, [f"{kind}_{gate}" for gate in range(split // 3) for kind in names])
     slots = [(leaf, i, name, trainable) for leaf, trainable, names in leaves for i, name in enumerate(names)]
     if len(slots) != len(group.weights):
         raise WeightsError(

@@ -22,6 +22,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -88,10 +89,15 @@ def layer(
 
 def entries() -> dict[str, Entry]:
     """All handlers by class name. Imports every module of this package first; a module that fails to import raises."""
+    _import_handlers()
+    return _entries
+
+
+@cache
+def _import_handlers() -> None:
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{__package__}.{module.name}")
-    return _entries
 
 
 def find(layer: Layer) -> Entry | None:
