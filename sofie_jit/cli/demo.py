@@ -50,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"difference from Keras    {difference:.1e} at most")
     print(f"load and compile         {done - started:.2f} s, first answers included")
     print(f"start of the compiler    {started - start:.2f} s, once per process")
-    print(
-        f"time per image           {one:.2f} us one by one, {many:.2f} us in a batch of 100"
-    )
+    print(f"time per image           {one:.2f} us one by one, {many:.2f} us in a batch of 100")
     if difference >= TOLERANCE:
         print(f"sofie-jit demo: the answers should differ from Keras's by less than {TOLERANCE:.0e}", file=sys.stderr)
         return 1
