@@ -395,8 +395,8 @@ def group(name, *stored):
 
 def bound(spec, stored, version="2.4.0", backend=""):
     model = build(spec, version)
-    saved = SavedModel("test", spec, stored, version, backend)
-    weights.bind(model.root, saved, dialects.era(spec, version), names)
+    saved = SavedModel("test", spec, stored, version, version, backend)
+    weights.bind(model.root, saved, names)
     return {
         leaf.name: [int(w.flat[0]) for w in leaf.weights.values()] for leaf, _ in model.root.leaves() if leaf.weights
     }

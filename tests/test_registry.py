@@ -170,7 +170,8 @@ def test_sublayers_get_their_share(handlers):
 def model(*layers, monkeypatch, stored=(), shape=(None, 3), **options):
     """parse() of a Sequential of ``(class, name, config)``."""
     specs = [{"class_name": c, "config": {"name": n, **(config or {})}} for c, n, config in layers]
-    specs[0]["config"]["batch_input_shape"] = shape
+    first = specs[0]["config"].get("layers", specs)[0]
+    first["config"]["batch_input_shape"] = shape
     groups = [Group(name, [Weight(str(i), a) for i, a in enumerate(arrays)]) for name, *arrays in stored]
     saved = SavedModel("m.h5", {"class_name": "Sequential", "config": specs}, LayerGroups(groups), "2.2.4")
     monkeypatch.setattr(parser.files, "read", lambda source, config=None: saved)
@@ -206,6 +207,14 @@ def test_a_model_cut_at_a_layer_forgets_the_rest(handlers, monkeypatch):
     assert rmodel.output_labels == ["a"]
     with pytest.raises(ModelFileError, match=r"m\.h5: outputs= names 'z'"):
         model(("Same", "a", None), monkeypatch=monkeypatch, outputs=["z"])
+
+
+def test_weights_in_one_list_with_an_unknown_layers(handlers, monkeypatch):
+    inner = [{"class_name": "Weighted", "config": {"name": "w"}}, {"class_name": "Nope", "config": {"name": "q"}}]
+    nested = {"name": "inner", "layers": inner}
+    stored = [("inner", np.ones((3, 2)), np.ones(2), np.ones(5))]
+    with pytest.raises(UnsupportedLayerError, match=r"inner/w \(Weighted\).*one list.*\.keras"):
+        model(("Sequential", "inner", nested), monkeypatch=monkeypatch, stored=stored, outputs="inner/w")
 
 
 def test_open_dimensions_are_named(handlers, monkeypatch):

@@ -41,12 +41,11 @@ def read_graph(
 ) -> LayerGraph:
     """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`."""
     saved = files.read(source, config)
-    era = dialects.era(saved.config, saved.keras_version)
     try:
         model = graph.build(dialects.modernize(saved.config, saved.keras_version))
         if outputs is not None:
             model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
-        weights.bind(model.root, saved, era, registry.weight_names)
+        weights.bind(model.root, saved, registry.weight_names)
     except SofieError as error:
         raise type(error)(f"{saved.source}: {error}") from error
     return model
@@ -59,6 +58,7 @@ def translate(model: LayerGraph) -> RModel:
     inputs = [builder.input(given.name, given.dtype, _dims(given, model)) for given in model.inputs]
     results: dict[int, list[Any]] = {-1: list(inputs)}
     problems: list[str] = []
+    unchecked: list[Call] = []
     for number in model.needed():
         call = model.calls[number]
         try:
@@ -68,8 +68,15 @@ def translate(model: LayerGraph) -> RModel:
             continue
         if result is not None:
             results[number] = result
+        else:
+            unchecked.append(call)
     if problems:
         raise UnsupportedLayerError(problems)
+    if unchecked:
+        raise UnsupportedLayerError(
+            f"{unchecked[0].layer}: the file keeps its weights in one list with those of a layer of an unknown class, "
+            "so they cannot be told apart; save the model as .keras"
+        )
 
     symbols = [_symbol(value, results, "an output") for value in flatten(model.outputs)]
     rmodel.add_output_tensor_names(symbol.name for symbol in symbols)

@@ -77,9 +77,11 @@ class SavedModel:
     """``{"class_name": ..., "config": ...}`` in the dialect of the version that wrote it."""
     weights: LayerGroups | AttributePaths
     keras_version: str
-    """'1.2.2', '2.2.4-tf', '3.9.0'; empty if the file does not say (Keras 1 seldom does)."""
+    """Of the Keras that wrote the config: '1.2.2', '2.2.4-tf', '3.9.0'; empty if it does not say."""
+    weights_version: str = ""
+    """The same of the weights; Keras 1 did not say."""
     backend: str = ""
-    """'theano', 'tensorflow', ...; empty if the file does not say."""
+    """'theano', 'tensorflow', ...: where the weights were trained; empty if the file does not say."""
 
 
 def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> SavedModel:
@@ -166,7 +168,7 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     )
     weights_path = path / "model.weights.h5"
     with _hdf5_errors(str(weights_path)), _open(weights_path) as file:
-        return SavedModel(str(path), config, _attribute_paths(file), version)
+        return SavedModel(str(path), config, _attribute_paths(file), version, version)
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------
@@ -270,7 +272,7 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
         version = _keras_version(_parse_json(_member(path, archive, "metadata.json"), f"'{path}': metadata.json"))
     data = io.BytesIO(_member(path, archive, "model.weights.h5"))
     with _hdf5_errors(f"{path}/model.weights.h5"), _open(data) as file:
-        return SavedModel(str(path), given or config, _attribute_paths(file), version)
+        return SavedModel(str(path), given or config, _attribute_paths(file), version, version)
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
@@ -314,25 +316,24 @@ def _hdf5_file(path: Path, given: dict[str, Any] | None) -> SavedModel:
         if not isinstance(root, h5py.Group):
             raise ModelFileError(f"'{path}': 'model_weights' is not a group; no Keras model is laid out like that")
 
-        version = _keras_version(file.attrs, root.attrs)
+        version = _keras_version(root.attrs, file.attrs)
         backend = _text(root.attrs.get("backend", file.attrs.get("backend", "")))
         if text is not None:
             value = _parse_json(_text(text), f"'{path}': model_config")
-            version = version or _keras_version(value)
             config = given or _architecture(value, f"'{path}': model_config")
             if not has_weights and not _has_list(file, "layer_names"):
                 raise ModelFileError(f"'{path}' has an architecture but no group 'model_weights'; {SAVE_IT}")
-            return SavedModel(str(path), config, _layer_groups(root, str(path)), version, backend)
+            wrote = _keras_version(given) if given else _keras_version(file.attrs, value)
+            return SavedModel(str(path), config, _layer_groups(root, str(path)), wrote or version, version, backend)
         if _has_list(root, "layer_names"):
             if given is None:
                 raise _no_architecture(path, "save_weights of Keras 1 or 2")
-            return SavedModel(
-                str(path), given, _layer_groups(root, str(path)), version or _keras_version(given), backend
-            )
+            wrote = _keras_version(given) or version
+            return SavedModel(str(path), given, _layer_groups(root, str(path)), wrote, version, backend)
         if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")):
             if given is None:
                 raise _no_architecture(path, "save_weights of Keras 3")
-            return SavedModel(str(path), given, _attribute_paths(file), version or _keras_version(given) or "3")
+            return SavedModel(str(path), given, _attribute_paths(file), _keras_version(given) or "3", "3")
         if {"optimizer_weights", "optimizer", "_optimizer"} & set(file):
             raise ModelFileError(f"'{path}' holds the state of an optimizer and no model; {SAVE_IT}")
         raise ModelFileError(
@@ -464,7 +465,7 @@ def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
     except Exception as error:  # whatever a user's get_config raises, said with its context
         raise ModelFileError(f"{name} cannot describe itself ({type(error).__name__}: {error})") from error
     version = _keras_version(value) or str(getattr(sys.modules.get(package), "__version__", ""))
-    return SavedModel(name, _architecture(value, name), LayerGroups(groups), version)
+    return SavedModel(name, _architecture(value, name), LayerGroups(groups), version, version)
 
 
 def _live_group(layer: Any) -> Group:

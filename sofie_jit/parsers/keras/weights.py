@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import WeightsError
+from sofie_jit.parsers.keras import dialects
 from sofie_jit.parsers.keras.dialects import convert_weights, split_gates
 from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight, is_training_state
 from sofie_jit.parsers.keras.graph import Layer, Model
@@ -27,17 +28,22 @@ NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count")
 """Weights that Keras counts as non-trainable, which a nested model's group of an .h5 file has at its end."""
 
 
-def bind(root: Model, saved: SavedModel, era: int, names: WeightNames) -> None:
+def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
     """Set ``weights`` of all layers of a model.
 
     Layers of unknown classes get none, and in their company a layer whose share cannot be told apart gets none
     either: the model is refused anyway. Otherwise raises WeightsError if a weight is missing or left over.
     """
-    complete = all(names(leaf) is not None for leaf, _ in root.leaves())
+
+    def weight_names(layer: Layer) -> tuple[str, ...] | None:
+        return () if layer.class_name == "InputLayer" else names(layer)
+
+    complete = all(weight_names(leaf) is not None for leaf, _ in root.leaves())
     if isinstance(saved.weights, AttributePaths):
-        _bind_paths(root, saved.weights, names, complete)
+        _bind_paths(root, saved.weights, weight_names, complete)
     else:
-        _bind_groups(root, saved.weights, _Binder(names, era, saved.backend), complete)
+        era = dialects.era(saved.config, saved.weights_version)
+        _bind_groups(root, saved.weights, _Binder(weight_names, era, saved.backend), complete)
 
 
 # -- layouts of Keras 3: by attribute path -------------------------------------------------------------------------
