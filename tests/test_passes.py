@@ -11,11 +11,13 @@ from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.elementwise import Add
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.identity import Identity
+from sofie_jit.operators.normalization import BatchNormalization
 from sofie_jit.operators.reshape import Reshape
 from sofie_jit.operators.transpose import Transpose
 from sofie_jit.passes import lower
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.passes.fold_batchnorm import fold_batchnorm
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.plan_memory import Arena, can_tile
@@ -75,6 +77,48 @@ def test_a_second_activation_stays() -> None:
         W=W,
     )
     assert types(fuse_activation(rmodel)) == ["Gemm", "Tanh"]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("layer", ["gemm", "gemm transposed", "conv NHWC", "conv NCHW", "conv OIHW", "depthwise"])
+def test_batch_normalization_is_folded(layer: str, bias: bool, scaled: bool) -> None:
+    rng = np.random.default_rng(9)
+    weights = {"K": rng.normal(size=(4, 3)) if layer.startswith("gemm") else rng.normal(size=(2, 2, 4, 3))}
+    names, channels = ["x", "K", *(["b"] if bias else [])], 3
+    if layer.startswith("gemm"):
+        weights["K"] = weights["K"].T if "transposed" in layer else weights["K"]
+        shape, axis = (None, 4), -1
+        op: object = Gemm(trans_b="transposed" in layer, alpha=0.5, beta=2.0, inputs=names, outputs=["h"])
+    elif layer == "depthwise":
+        weights["K"], channels = rng.normal(size=(3, 3, 1, 8)), 8
+        shape, axis = (None, 6, 5, 4), 3
+        op = Conv(layout="NHWC", kernel_layout="HWIO", group=4, inputs=names, outputs=["h"])
+    else:
+        first = layer == "conv NCHW"
+        shape, axis = ((None, 4, 6, 5), 1) if first else ((None, 6, 5, 4), 3)
+        kernel_layout = "OIHW" if "OIHW" in layer else "HWIO"
+        weights["K"] = weights["K"].transpose(3, 2, 0, 1) if "OIHW" in layer else weights["K"]
+        layout = "NCHW" if first else "NHWC"
+        op = Conv(layout=layout, kernel_layout=kernel_layout, inputs=names, outputs=["h"])
+    for name in ("b", "g", "s", "m"):
+        weights[name] = rng.normal(size=channels)
+    weights["v"] = rng.uniform(0.5, 2, size=channels)
+    parameters = ["g", "s", "m", "v"] if scaled else ["", "", "m", "v"]
+    norm = BatchNormalization(axis=axis, epsilon=1e-3, inputs=["h", *parameters], outputs=["n"])
+    rmodel = model_of(shape, op, norm, Relu(inputs=["n"], outputs=["y"]), **weights)
+    assert types(fold_batchnorm(rmodel)) == [types(rmodel)[0], "Relu"]
+    assert len(lower(rmodel).operators) == (3 if layer == "conv NCHW" else 1)
+    same_numbers(rmodel)
+
+
+def test_batch_normalization_over_another_axis_stays() -> None:
+    weights = {name: np.ones(6) for name in "gsmv"}
+    conv = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["h"])
+    norm = BatchNormalization(axis=1, inputs=["h", "g", "s", "m", "v"], outputs=["y"])
+    rmodel = model_of((None, 6, 5, 4), conv, norm, K=np.ones((1, 1, 4, 3)), **weights)
+    assert types(fold_batchnorm(rmodel)) == ["Conv", "BatchNormalization"]
     same_numbers(rmodel)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.passes.fold_batchnorm import fold_batchnorm
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.lower_gemm import lower_gemm
 from sofie_jit.passes.lower_layout import lower_layout
@@ -15,9 +16,11 @@ REQUIRED, OPTIONAL = True, False
 PASSES = [
     (REQUIRED, drop_unused),
     (REQUIRED, lower_gemm),
+    (OPTIONAL, fold_batchnorm),
     (OPTIONAL, fuse_activation),
     (REQUIRED, lower_layout),
     (OPTIONAL, cancel_transposes),
+    (REQUIRED, drop_unused),
     (REQUIRED, separate_outputs),
 ]
 """In the order in which they run; kernels depend on the required ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from sofie_jit.operators.activations import Activation
 from sofie_jit.passes.uses import uses
@@ -21,9 +22,8 @@ def fuse_activation(rmodel: RModel) -> RModel:
         before = new.operators[producer[op.inputs[0]]]
         if len(before.outputs) == 1 and before.attributes().get("activation", before) is None:
             activation = dataclasses.replace(op, inputs=[], outputs=[], origin="")
-            new.operators[producer[op.inputs[0]]] = dataclasses.replace(
-                before, **{"activation": activation, "outputs": list(op.outputs)}
-            )
+            changes: dict[str, Any] = {"activation": activation, "outputs": list(op.outputs)}
+            new.operators[producer[op.inputs[0]]] = dataclasses.replace(before, **changes)
             producer[op.outputs[0]] = producer[op.inputs[0]]
             fused.add(index)
     new.operators = [op for index, op in enumerate(new.operators) if index not in fused]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.operators.transpose import Transpose
@@ -25,9 +26,11 @@ def _lower(model: RModel, op: ROperator) -> list[ROperator]:
     last = [0, *axes[2:], 1]  # the axes in the order batch, space, channels
     first = [0, axes[-1], *axes[1:-1]]
     before = Transpose(perm=last, inputs=[x], outputs=[model.unique_name(f"{y}:x_nhwc")], origin=op.origin)
-    inner = dataclasses.replace(
-        op, **{"layout": "NHWC", "inputs": [before.outputs[0], *op.inputs[1:]],
-               "outputs": [model.unique_name(f"{y}:nhwc")]}
-    )  # fmt: skip
+    changes: dict[str, Any] = {
+        "layout": "NHWC",
+        "inputs": [before.outputs[0], *op.inputs[1:]],
+        "outputs": [model.unique_name(f"{y}:nhwc")],
+    }
+    inner = dataclasses.replace(op, **changes)
     after = Transpose(perm=first, inputs=list(inner.outputs), outputs=[y], origin=op.origin)
     return [before, inner, after]
