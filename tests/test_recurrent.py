@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -182,6 +184,35 @@ def test_masks_are_refused(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((4, 3)), layers.Masking(), layers.LSTM(5)]).save(tmp_path / "m.h5")
     with pytest.raises(UnsupportedLayerError, match="Masking"):
         sofie_jit.load(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize(("cudnn", "plain"), [("CuDNNLSTM", "LSTM"), ("CuDNNGRU", "GRU")])
+def test_cudnn_layers_of_keras_2(cudnn: str, plain: str, tmp_path: Path) -> None:
+    """A file of tf-keras's, its layer renamed and the weights converted by tf-keras: the layer itself needs a GPU."""
+    import tf_keras
+    from tf_keras.src.layers.rnn import cudnn_gru, cudnn_lstm
+    from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
+
+    layer = getattr(tf_keras.layers, plain)(4, return_sequences=True, go_backwards=True, name="cell")
+    model = tf_keras.Sequential([tf_keras.Input((5, 3)), layer])
+    layer.set_weights([sequences(*weight.shape, seed=i) / 3 for i, weight in enumerate(layer.weights)])
+    target = {"CuDNNLSTM": cudnn_lstm.CuDNNLSTM, "CuDNNGRU": cudnn_gru.CuDNNGRU}[cudnn](
+        4, return_sequences=True, go_backwards=True, name="cell"
+    )
+    path = tmp_path / "m.h5"
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1] |= {"class_name": cudnn, "config": target.get_config()}
+        file.attrs["model_config"] = json.dumps(config)
+        group = file["model_weights/cell"]
+        for name, weight in zip(
+            group.attrs["weight_names"], preprocess_weights_for_loading(target, layer.get_weights()), strict=True
+        ):
+            del group[name]
+            group[name] = weight
+    x = sequences(7, 5, 3)
+    np.testing.assert_allclose(sofie_jit.load(path).infer(x), model(x), rtol=0, atol=1e-6)
 
 
 def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
