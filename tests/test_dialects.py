@@ -111,6 +111,12 @@ def test_a_batch_normalization_of_the_batch_at_hand_stays_to_be_refused():
     assert options("BatchNormalization", {"mode": 2})["mode"] == 2
 
 
+def test_groups_are_left_out_where_they_mean_nothing():
+    assert "groups" not in options("DepthwiseConv2D", {"groups": 1})
+    assert options("Conv2D", {"groups": 1})["groups"] == 1
+    assert options("Conv2DTranspose", {"groups": 2})["groups"] == 2  # left to be refused
+
+
 def test_sequential_configs_become_dicts():
     assert modernize({"class_name": "Sequential", "config": []})["config"] == {"layers": []}
     assert modernize({"class_name": "Model", "config": {"layers": []}})["class_name"] == "Functional"

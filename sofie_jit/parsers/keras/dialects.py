@@ -94,7 +94,7 @@ COMBINED = {
 """Option -> the groups of old options that it replaces, in order."""
 
 DROPPED = ("input_dim", "input_length", "input_shape", "forget_bias_init", "gamma_init", "beta_init", "fused",
-           "virtual_batch_size", "adjustment", "weights", "use_cudnn")  # fmt: skip
+           "virtual_batch_size", "adjustment", "weights", "use_cudnn", "rng_type")  # fmt: skip
 """Options that say nothing about inference that the weights' shapes don't (Embedding keeps its input_dim)."""
 
 VALUES: dict[str, dict[Any, Any]] = {
@@ -294,6 +294,8 @@ def _options(class_name: str, config: dict[str, Any], era: int) -> tuple[str, di
             options[option] = values.get(value, value)
     defaults = DEFAULTS_BEFORE_KERAS_3.get(class_name, {}) if era < 3 else {}
     options = {**DEFAULTS.get(class_name, {}), **defaults, **options}
+    if options.get("groups") == 1 and "groups" not in DEFAULTS.get(class_name, {}):
+        del options["groups"]  # Keras 2 wrote it for all convolutions, depthwise and transposed ones too
     if "dtype" in options:
         options["dtype"] = _dtype(options["dtype"])
     for option in NESTED_OPTIONS:
