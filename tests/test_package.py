@@ -18,7 +18,8 @@ HEAVY = ["cppyy", "h5py", "tensorflow", "keras", "matplotlib"]
 def imported_by(code: str) -> list[str]:
     """The heavy modules that are loaded after ``code`` ran in a fresh interpreter."""
     script = f"import json, sys\n{code}\nprint(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
 
 
