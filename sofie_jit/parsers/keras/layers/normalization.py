@@ -1,0 +1,130 @@
+"""BatchNormalization, LayerNormalization, GroupNormalization and their kin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sofie_jit.builder import Symbol
+from sofie_jit.operators.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    InstanceNormalization,
+    LayerNormalization,
+    LpNormalization,
+    RMSNormalization,
+)
+from sofie_jit.operators.operator import Shape
+from sofie_jit.operators.reshape import Reshape
+from sofie_jit.parsers.keras.axes import axes_of, over_axes
+from sofie_jit.parsers.keras.layers.registry import LayerCall, WeightNames, layer
+
+
+def scale_and_center(config: Mapping[str, Any]) -> WeightNames:
+    """gamma and beta, those of them that there are."""
+    return (("gamma",) if config["scale"] else ()) + (("beta",) if config["center"] else ())
+
+
+def _weight(call: LayerCall, name: str, shape: Shape) -> Symbol:
+    return call.constant(call.weight(name, [dim if isinstance(dim, int) else None for dim in shape]), name)
+
+
+def _gamma_and_beta(call: LayerCall, shape: Shape) -> tuple[Symbol | None, Symbol | None]:
+    """The weights gamma and beta, None for one that the config switches off."""
+    gamma = _weight(call, "gamma", shape) if call.config["scale"] else None
+    return gamma, _weight(call, "beta", shape) if call.config["center"] else None
+
+
+def _single_axis(call: LayerCall, x: Symbol) -> int:
+    axes = axes_of(call, x, call.config["axis"])
+    if len(axes) != 1:
+        call.refuse(f"axis={axes}: normalizing several axes at once is not translated; retrain with one")
+    return axes[0]
+
+
+def batch_norm_weights(config: Mapping[str, Any]) -> WeightNames:
+    """gamma, beta, the moving statistics, and what only renormalization in training looks at."""
+    renorm = ("moving_stddev", "renorm_mean", "renorm_stddev") if config.get("renorm") else ()
+    return (*scale_and_center(config), "moving_mean", "moving_variance", *renorm)
+
+
+@layer("BatchNormalization", weights=batch_norm_weights)
+def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
+    """Normalization per channel by statistics of the training data; a mask plays no role at inference."""
+    call.config.ignore("momentum", "synchronized", "renorm", "renorm_clipping", "renorm_momentum")
+    axis = _single_axis(call, x)
+    channels = x.shape[axis : axis + 1]
+    gamma, beta = _gamma_and_beta(call, channels)
+    mean, variance = _weight(call, "moving_mean", channels), _weight(call, "moving_variance", channels)
+    operator = BatchNormalization(axis=axis, epsilon=float(call.config["epsilon"]))
+    return call.add(operator, x, gamma, beta, mean, variance)
+
+
+def layer_norm_weights(config: Mapping[str, Any]) -> WeightNames:
+    """gamma and beta; with the old option rms_scaling always gamma and no beta."""
+    return ("gamma",) if config.get("rms_scaling") else scale_and_center(config)
+
+
+@layer("LayerNormalization", weights=layer_norm_weights)
+def layer_normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """Normalization of every row by its own mean and variance, over one or several axes."""
+    axes = axes_of(call, x, call.config["axis"])
+    row = tuple(x.shape[axis] for axis in axes)
+    uncentered = bool(call.config.get("rms_scaling"))
+    call.config.ignore("scale", "center")
+    gamma, beta = (_weight(call, "gamma", row), None) if uncentered else _gamma_and_beta(call, row)
+    operator = LayerNormalization(axis=-len(axes), epsilon=float(call.config["epsilon"]), centered=not uncentered)
+    return over_axes(call, x, axes, lambda moved: call.add(operator, moved, gamma, beta))
+
+
+@layer("RMSNormalization", weights=("scale",))
+def rms_normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """Division of every row by its root mean square, over one or several axes."""
+    axes = axes_of(call, x, call.config["axis"])
+    scale = _weight(call, "scale", tuple(x.shape[axis] for axis in axes))
+    operator = RMSNormalization(axis=-len(axes), epsilon=float(call.config["epsilon"]))
+    return over_axes(call, x, axes, lambda moved: call.add(operator, moved, scale))
+
+
+@layer("UnitNormalization")
+def unit_normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """Every row divided by its length, over one or several axes."""
+    axes = axes_of(call, x, call.config["axis"])
+    return over_axes(call, x, axes, lambda moved: call.add(LpNormalization(axis=-len(axes)), moved))
+
+
+@layer("GroupNormalization", weights=scale_and_center)
+def group_normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """Normalization over space and groups of channels; ``groups=-1`` means every channel by itself."""
+    axis, groups = _single_axis(call, x), int(call.config["groups"])
+    channels = x.shape[axis : axis + 1]
+    gamma, beta = _gamma_and_beta(call, channels)
+    epsilon = float(call.config["epsilon"])
+    operator = (
+        InstanceNormalization(epsilon=epsilon, layout="NHWC")
+        if groups in (-1, channels[0])
+        else GroupNormalization(num_groups=groups, epsilon=epsilon, layout="NHWC")
+    )
+    return over_axes(call, x, [axis], lambda moved: call.add(operator, moved, gamma, beta))
+
+
+@layer("InstanceNormalization", weights=scale_and_center)
+def instance_normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """Two extensions of Keras: tfa's, a GroupNormalization, has ``groups`` in its config; keras_contrib's has not.
+
+    keras_contrib adds epsilon to the standard deviation, and with ``axis=None`` normalizes over all axes behind the
+    batch, with one gamma and one beta.
+    """
+    if "groups" in call.config:
+        result: Symbol = group_normalization(call, x)
+        return result
+    epsilon, whole = float(call.config["epsilon"]), call.config["axis"] is None
+    axis = x.rank - 1 if whole else _single_axis(call, x)
+    channels: Shape = (1,) if whole else x.shape[axis : axis + 1]
+    gamma, beta = _gamma_and_beta(call, channels)
+    operator = InstanceNormalization(epsilon=0.0, stddev_epsilon=epsilon, layout="NHWC")
+    if not whole:
+        return over_axes(call, x, [axis], lambda moved: call.add(operator, moved, gamma, beta))
+    column = call.add(Reshape(shape=(0, -1, 1)), x)
+    back: Symbol = call.add(Reshape(shape=x.shape), call.add(operator, column, gamma, beta))
+    return back
