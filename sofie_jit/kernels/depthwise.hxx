@@ -35,19 +35,20 @@ SOFIE_JIT_INLINE V activate(V x, const Activation &activation)
 }
 
 template <class V, int P, class T, class Activation>
-SOFIE_JIT_INLINE void depthwise_pixels(const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
-                                       const Taps &d, const Taps &h, const Taps &columns, const Activation &activation)
+SOFIE_JIT_INLINE void depthwise_pixels(std::size_t C, const T *x, std::size_t place, std::size_t step, const Tap *taps,
+                                       std::size_t count, const T *weights, const T *bias, T *y,
+                                       const Activation &activation)
 {
-   const std::size_t step = w.SW * C;
    each_channels<V, 1, T>(C, [&](std::size_t c) {
       V sum[P] = {};
-      each_tap(w, d, h, columns, [&](std::size_t tap, std::size_t pixel) {
-         const V weight = fetch<V>(weights + tap * C + c);
-         const T *at = x + pixel * C + c;
+      SOFIE_JIT_ROLLED
+      for (std::size_t t = 0; t < count; ++t) {
+         const V weight = fetch<V>(weights + taps[t].number * C + c);
+         const T *at = x + (place + taps[t].offset + c);
          SOFIE_JIT_UNROLL
          for (int p = 0; p < P; ++p)
             sum[p] = multiply_add<T>(fetch<V>(at + std::size_t(p) * step), weight, sum[p]);
-      });
+      }
       const V b = fetch<V>(bias + c);
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
@@ -64,15 +65,17 @@ void repeat_channels(std::size_t pixels, std::size_t C, std::size_t times, const
          *y++ = x[i];
 }
 
-// Few: C < lanes<T>. bias from pack_bias.
+// Few: C < lanes<T>. bias from pack_bias; scratch: 2 * w.taps() numbers.
 template <bool Few, class T, class Activation>
 void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
-               const Activation &activation)
+               std::int64_t *scratch, const Activation &activation)
 {
+   Tap *taps = tap_list(scratch);
+   SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
-      each_window<4>(w, [&](auto P, std::size_t pixel, const Taps &d, const Taps &h, const Taps &columns) {
-         depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(w, C, x, weights, bias, y + pixel * C, d, h, columns,
-                                                                   activation);
+      each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
+         depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, weights, bias,
+                                                                   y + pixel * C, activation);
       });
 }
 

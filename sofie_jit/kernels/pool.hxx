@@ -48,34 +48,38 @@ struct AveragePool {
 };
 
 template <class V, int P, class T, class Op>
-SOFIE_JIT_INLINE void pool_pixels(const Window &w, std::size_t C, const T *x, T *y, const Taps &d, const Taps &h,
-                                  const Taps &columns, const Op &op)
+SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t place, std::size_t step, const Tap *taps,
+                                  std::size_t count, std::size_t all, T *y, const Op &op)
 {
-   const std::size_t step = w.SW * C, inside = d.count() * h.count() * columns.count();
    each_channels<V, 1, T>(C, [&](std::size_t c) {
       V result[P];
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
          result[p] = spread<V>(Op::template start<T>);
-      each_tap(w, d, h, columns, [&](std::size_t, std::size_t pixel) {
-         const T *at = x + pixel * C + c;
+      SOFIE_JIT_ROLLED
+      for (std::size_t t = 0; t < count; ++t) {
+         const T *at = x + (place + taps[t].offset + c);
          SOFIE_JIT_UNROLL
          for (int p = 0; p < P; ++p)
             result[p] = Op::step(result[p], fetch<V>(at + std::size_t(p) * step));
-      });
+      }
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
-         put<T>(y + std::size_t(p) * C + c, op.template finish<T>(result[p], inside, w.taps()));
+         put<T>(y + std::size_t(p) * C + c, op.template finish<T>(result[p], count, all));
    });
 }
 
-// y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>.
+// y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>; scratch: 2 * w.taps() numbers.
 template <bool Few, class T, class Op>
-void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, const Op &op)
+void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch,
+          const Op &op)
 {
+   Tap *taps = tap_list(scratch);
+   SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
-      each_window<4>(w, [&](auto P, std::size_t pixel, const Taps &d, const Taps &h, const Taps &columns) {
-         pool_pixels<channels_of<T, Few>, decltype(P)::value>(w, C, x, y + pixel * C, d, h, columns, op);
+      each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
+         pool_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, w.taps(),
+                                                              y + pixel * C, op);
       });
 }
 

@@ -9,6 +9,13 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+// A loop that is short or whose body is big: unrolling or vectorising it would cost compile time only.
+#if defined(__clang__)
+#define SOFIE_JIT_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define SOFIE_JIT_ROLLED
+#endif
+
 // The one of three numbers that goes with registers of 64, 32 or 16 bytes.
 template <class V>
 constexpr V by_vector(V bytes64, V bytes32, V bytes16)
@@ -40,10 +47,11 @@ struct Window {
 };
 
 // The taps of one axis that lie inside the image, for one output position: [first, last), the input index of tap 0
-// being `start` (which may be negative: it wraps around, and start + tap * dilation wraps back).
+// being `start`, which may lie before the image (it is negative then, and counted modulo 2^64).
 struct Taps {
-   std::size_t count() const { return last - first; }
    std::size_t first, last, start;
+
+   bool same_taps(const Taps &other) const { return first == other.first && last == other.last; }
 };
 
 constexpr Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, std::size_t stride, std::size_t dilation,
@@ -55,47 +63,74 @@ constexpr Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, 
    return {first, end < first ? first : end < kernel ? end : kernel, at - pad};
 }
 
-// Visits all output pixels of an image: f(P, pixel, d, h, w) for P neighbours in a row whose windows lie inside the
-// image along W, and f(1, ...) for single pixels; P and 1 come as std::integral_constant. d, h and w are the taps of
-// the first of them. Blocks at the end of a row may overlap.
+// One tap: its number, and the distance in memory from the place of tap 0.
+struct Tap {
+   std::size_t number, offset;
+};
+
+// Scratch memory, 2 * w.taps() numbers of 64 bits, as a list of taps.
+inline Tap *tap_list(std::int64_t *scratch)
+{
+   static_assert(sizeof(Tap) <= 2 * sizeof(std::int64_t), "a tap takes two numbers");
+   return reinterpret_cast<Tap *>(scratch);
+}
+
+// The taps inside the image, in order; their number.
+inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, const Taps &h, const Taps &columns, Tap *taps)
+{
+   std::size_t count = 0;
+   SOFIE_JIT_ROLLED
+   for (std::size_t kd = d.first; kd < d.last; ++kd)
+      SOFIE_JIT_ROLLED
+      for (std::size_t kh = h.first; kh < h.last; ++kh)
+         SOFIE_JIT_ROLLED
+         for (std::size_t kw = columns.first; kw < columns.last; ++kw)
+            taps[count++] = {(kd * w.KH + kh) * w.KW + kw,
+                             ((kd * w.DD * w.H + kh * w.DH) * w.W + kw * w.DW) * C};
+   return count;
+}
+
+// Visits all output pixels of an image of C channels: f(P, pixel, place, count) for P neighbours in a row whose windows
+// lie inside the image along W, and f(1, ...) for single pixels; P and 1 come as std::integral_constant. Tap 0 of the
+// first pixel lies at x + place (modulo 2^64), and taps[0 ... count - 1] are those inside the image. Blocks at the end of
+// a row may overlap. `taps` has room for all.
 template <int P, class F>
-SOFIE_JIT_INLINE void each_window(const Window &w, F f)
+SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f)
 {
    constexpr std::integral_constant<int, P> several{};
    constexpr std::integral_constant<int, 1> single{};
    const std::size_t reach = (w.KW - 1) * w.DW + 1, first = (w.PW + w.SW - 1) / w.SW;
    const std::size_t beyond = w.W + w.PW >= reach ? (w.W + w.PW - reach) / w.SW + 1 : 0;
    const std::size_t last = beyond < w.OW ? beyond : w.OW;
+   std::size_t count = 0;
+   Taps listed_d{}, listed_h{}, listed_columns{};
+   SOFIE_JIT_ROLLED
    for (std::size_t od = 0; od < w.OD; ++od) {
       const Taps d = taps_inside(od, w.D, w.KD, w.SD, w.DD, w.PD);
+      SOFIE_JIT_ROLLED
       for (std::size_t oh = 0; oh < w.OH; ++oh) {
          const Taps h = taps_inside(oh, w.H, w.KH, w.SH, w.DH, w.PH);
          const std::size_t row = (od * w.OH + oh) * w.OW;
+         SOFIE_JIT_ROLLED
          for (std::size_t ow = 0; ow < w.OW;) {
-            if (P > 1 && ow >= first && ow < last && last - first >= P) {
-               ow = ow + P <= last ? ow : last - P;
-               f(several, row + ow, d, h, taps_inside(ow, w.W, w.KW, w.SW, w.DW, w.PW));
-               ow += P;
-            } else {
-               f(single, row + ow, d, h, taps_inside(ow, w.W, w.KW, w.SW, w.DW, w.PW));
-               ++ow;
+            const bool block = P > 1 && ow >= first && ow < last && last - first >= P;
+            ow = block && ow + P > last ? last - P : ow;
+            const Taps columns = taps_inside(ow, w.W, w.KW, w.SW, w.DW, w.PW);
+            if (!d.same_taps(listed_d) || !h.same_taps(listed_h) || !columns.same_taps(listed_columns)) {
+               count = list_taps(w, C, d, h, columns, taps);
+               listed_d = d;
+               listed_h = h;
+               listed_columns = columns;
             }
+            const std::size_t place = ((d.start * w.H + h.start) * w.W + columns.start) * C;
+            if (block)
+               f(several, row + ow, place, count);
+            else
+               f(single, row + ow, place, count);
+            ow += block ? P : 1;
          }
       }
    }
-}
-
-// The taps inside the image in order: f(tap, input pixel).
-template <class F>
-SOFIE_JIT_INLINE void each_tap(const Window &w, const Taps &d, const Taps &h, const Taps &columns, F f)
-{
-   for (std::size_t kd = d.first; kd < d.last; ++kd)
-      for (std::size_t kh = h.first; kh < h.last; ++kh) {
-         const std::size_t row = ((d.start + kd * w.DD) * w.H + h.start + kh * w.DH) * w.W + columns.start;
-         const std::size_t tap = (kd * w.KH + kh) * w.KW;
-         for (std::size_t kw = columns.first; kw < columns.last; ++kw)
-            f(tap + kw, row + kw * w.DW);
-      }
 }
 
 // Channels are taken a vector at a time, or, where there are fewer than a vector has lanes, one by one: V is vec<T> or
@@ -151,6 +186,7 @@ template <class V, int NV, class T, class F>
 SOFIE_JIT_INLINE void each_channels(std::size_t C, F f)
 {
    constexpr std::size_t width = NV * sizeof(V) / sizeof(T);
+   SOFIE_JIT_ROLLED
    for (std::size_t c = 0; c < C; c += width)
       f(c + width <= C ? c : C - width);
 }

@@ -138,7 +138,8 @@ class Conv(ROperator):
         few = by_vector(lambda lanes: outputs < lanes, y.dtype)
         calls.append(code.call(
             f"depthwise<{few}>", code.count(batch), code.struct("Window", *window_members(axes)),
-            outputs, x, weights, bias, code.output(0), functor(self.activation, y.dtype),
+            outputs, x, weights, bias, code.output(0), code.scratch("int64", (2 * taps,)),
+            functor(self.activation, y.dtype),
         ))  # fmt: skip
         return "\n".join(calls)
 

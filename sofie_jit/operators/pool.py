@@ -67,7 +67,8 @@ class Pool(ROperator):
         few = by_vector(lambda lanes: channels < lanes, x.dtype)
         return code.call(
             f"pool<{few}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
-            channels, code.input(0), code.output(0), self.functor(),
+            channels, code.input(0), code.output(0), code.scratch("int64", (2 * math.prod(self.kernel_shape),)),
+            self.functor(),
         )  # fmt: skip
 
 

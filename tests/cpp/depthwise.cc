@@ -32,10 +32,11 @@ void test(const Window &w, std::size_t C, double tolerance)
    const auto weights = pack_depthwise<T>(k.data(), w.taps(), C);
    const auto bias = pack_bias<T>(b.data(), C);
    std::vector<T> y(want.size() + 1, T(77)), turned(k.size());
+   std::vector<std::int64_t> scratch(2 * w.taps());
    if (C < lanes<T>)
-      depthwise<true>(batch, w, C, x.data(), weights.data(), bias.data(), y.data(), Relu{});
+      depthwise<true>(batch, w, C, x.data(), weights.data(), bias.data(), y.data(), scratch.data(), Relu{});
    else
-      depthwise<false>(batch, w, C, x.data(), weights.data(), bias.data(), y.data(), Relu{});
+      depthwise<false>(batch, w, C, x.data(), weights.data(), bias.data(), y.data(), scratch.data(), Relu{});
    check::require(y.back() == T(77), what + ": wrote past the end");
    y.pop_back();
    check::close(what, y, want, tolerance);

@@ -11,10 +11,11 @@ template <class T, class Op>
 std::vector<T> run(std::size_t batch, const Window &w, std::size_t C, const std::vector<T> &x, const Op &op)
 {
    std::vector<T> y(batch * w.pixels() * C + 1, T(77));
+   std::vector<std::int64_t> scratch(2 * w.taps());
    if (C < lanes<T>)
-      pool<true>(batch, w, C, x.data(), y.data(), op);
+      pool<true>(batch, w, C, x.data(), y.data(), scratch.data(), op);
    else
-      pool<false>(batch, w, C, x.data(), y.data(), op);
+      pool<false>(batch, w, C, x.data(), y.data(), scratch.data(), op);
    check::require(y.back() == T(77), "pool: wrote past the end");
    y.pop_back();
    return y;
