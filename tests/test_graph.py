@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
 import numpy as np
 import pytest
 
-from sofie_jit.errors import ModelFileError, WeightsError
-from sofie_jit.parsers.keras import dialects, graph, weights
+from sofie_jit.errors import ModelFileError, SofieError, WeightsError
+from sofie_jit.parsers.keras import dialects, files, graph, weights
 from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight
 from sofie_jit.parsers.keras.graph import Value, flatten
 
+GOLDEN = Path(__file__).parent / "golden"
 NAMES = {"Dense": ("kernel", "bias"), "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
          "LSTM": ("cell/kernel", "cell/recurrent_kernel", "cell/bias")}  # fmt: skip
 
@@ -380,6 +387,31 @@ def test_models_that_double_at_every_level_end():
         )
     with pytest.raises(ModelFileError, match="calls of layers"):
         build(spec)
+
+
+def places(value, path=()):
+    """All paths into a nested structure of dicts and lists."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield from places(part, (*path, key))
+
+
+@pytest.mark.parametrize("file", ["keras1/merged.h5", "keras2/functional.keras", "keras3/functional.h5"])
+def test_garbled_configs_raise_nothing_else(file):
+    saved = files.read(GOLDEN / file)
+    random = Random(0)
+    junk = [None, 3, -1, "x", [], {}, True, 1.5, [["x", 0, 0]], {"class_name": "Dense", "config": {}}, 10**30]
+    for _ in range(200):
+        config = copy.deepcopy(saved.config)
+        *path, last = random.choice([place for place in places(config) if place])
+        target = config
+        for key in path:
+            target = target[key]
+        target[last] = random.choice(junk)
+        with suppress(SofieError):
+            model = graph.build(dialects.modernize(config, saved.keras_version))
+            weights.bind(model.root, replace(saved, config=config), names)
 
 
 # -- weights -------------------------------------------------------------------------------------------------------

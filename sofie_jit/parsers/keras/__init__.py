@@ -10,7 +10,7 @@ from typing import Any
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.parsers.keras import dialects, files, graph, weights
-from sofie_jit.parsers.keras.graph import Call, Input, LayerGraph, Value, flatten, map_leaves
+from sofie_jit.parsers.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.layers import registry
 from sofie_jit.rmodel import RModel
 
@@ -45,7 +45,7 @@ def read_graph(
         model = graph.build(dialects.modernize(saved.config, saved.keras_version))
         if outputs is not None:
             model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
-        weights.bind(model.root, saved, registry.weight_names)
+        weights.bind(model.root, saved, _weight_names)
     except SofieError as error:
         raise type(error)(f"{saved.source}: {error}") from error
     return model
@@ -87,26 +87,37 @@ def translate(model: LayerGraph) -> RModel:
 
 def _run(call: Call, results: Mapping[int, list[Any]], builder: Builder) -> list[Any] | None:
     """The tensors that a call gives; None if it cannot be checked because another layer was refused."""
-    layer_call = registry.LayerCall(call.layer, builder)
-    if registry.find(call.layer) is None:
-        raise UnsupportedLayerError(registry.unknown_class(call.layer))
+    names = registry.weight_names(call.layer)
     if any(value.call not in results for value in call.values()):
         return None
-    if registry.weight_names(call.layer) and not call.layer.weights:  # not told apart from an unknown layer's
+    if names and not call.layer.weights:  # not told apart from an unknown layer's
         return None
 
     def symbol(leaf: Any) -> Any:
         return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, Value) else leaf
 
     try:
-        result = layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs))
-    except (SofieError, KeyError) as error:
-        if isinstance(error, KeyError):
-            raise ModelFileError(f"{call.layer}: its config lacks the option {error}") from error
+        layer_call = registry.LayerCall(call.layer, builder)
+        return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
+    except SofieError as error:
         if str(call.layer) in str(error):
             raise
         raise type(error)(f"{call.layer}: {error}") from error
-    return flatten(result)
+    except KeyError as error:
+        raise ModelFileError(f"{call.layer}: its config lacks the option {error}") from error
+    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+        raise ModelFileError(
+            f"{call.layer}: cannot be translated ({type(error).__name__}: {error}); either its config is not what "
+            f"Keras writes, or this is a bug of sofie_jit. The config: {dict(call.layer.config)!r:.300}"
+        ) from error
+
+
+def _weight_names(layer: Layer) -> tuple[str, ...] | None:
+    """For the matching of weights, which goes on around layers that are going to be refused."""
+    try:
+        return registry.weight_names(layer)
+    except UnsupportedLayerError:
+        return None
 
 
 def _symbol(value: Value, results: Mapping[int, list[Any]], what: str) -> Symbol:

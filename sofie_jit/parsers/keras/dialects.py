@@ -344,7 +344,7 @@ def _dtype(value: Any) -> Any:
 def _merge(config: dict[str, Any], era: int) -> tuple[str, dict[str, Any]]:
     """Keras 1's Merge; with a function of the user's as mode it stays a Merge, which nothing translates."""
     mode = config.get("mode", "sum")
-    if config.get("mode_type", "raw") != "raw" or mode not in MERGE_MODES:
+    if config.get("mode_type", "raw") != "raw" or not isinstance(mode, str) or mode not in MERGE_MODES:
         return "Merge", config
     options: dict[str, Any] = {"name": config.get("name")}
     if isinstance(config.get("layers"), list):

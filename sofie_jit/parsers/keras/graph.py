@@ -352,7 +352,7 @@ RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidire
 
 def _split_states(layer: Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Any]:
     """Keras 2 writes initial states into the list of inputs; here they always come as ``initial_state``."""
-    if layer.class_name in RECURRENT and not layer.package and args and isinstance(args[0], (list, tuple)):
+    if layer.class_name in RECURRENT and not layer.package and args and isinstance(args[0], (list, tuple)) and args[0]:
         first, *states = args[0]
         states += args[1:]
         return (first,), {**kwargs, **({"initial_state": states} if states else {})}
@@ -530,7 +530,8 @@ def _keras_tensors(value: Any) -> Any:
     """Keras 3's serialized arguments with a _Ref for each tensor."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
-            history = value.get("config", {}).get("keras_history")
+            config = value.get("config")
+            history = config.get("keras_history") if isinstance(config, Mapping) else None
             if not _is_ref(history):
                 raise ModelFileError(f"a tensor's keras_history should be [layer, node, tensor], found {history!r}")
             return _Ref(history[0], history[1], history[2])

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from sofie_jit.errors import UnsupportedLayerError, WeightsError
+from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.parsers.keras.graph import Layer
 
 if TYPE_CHECKING:
@@ -112,19 +112,27 @@ def find(layer: Layer) -> Entry | None:
     return None if entry is None or entry.builtin else entry
 
 
-def weight_names(layer: Layer) -> WeightNames | None:
-    """Names of a layer's weights in Keras's order, None if the layer has no handler."""
+def weight_names(layer: Layer) -> WeightNames:
+    """Names of a layer's weights in Keras's order.
+
+    Raises UnsupportedLayerError if it, or a layer it wraps, has no handler, and ModelFileError if its config lacks
+    what the names depend on.
+    """
     entry = find(layer)
-    return None if entry is None else entry.weights(layer.config)
+    if entry is None:
+        raise UnsupportedLayerError(unknown_class(layer))
+    try:
+        return tuple(entry.weights(layer.config))
+    except KeyError as error:
+        raise ModelFileError(f"{layer}: its config lacks the option {error}") from error
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ModelFileError(f"{layer}: its config is not what Keras writes ({error})") from error
 
 
 def sublayer_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
-    """Weight names of a wrapped layer as its wrapper lists them, ``path`` being the wrapper's attribute.
-
-    A wrapped layer of an unknown class has none here; it is refused when the wrapper's handler calls it.
-    """
-    layer = Layer(path, spec["class_name"], spec["config"], spec["package"])
-    return tuple(f"{path}/{name}" for name in weight_names(layer) or ())
+    """Weight names of a wrapped layer as its wrapper lists them, ``path`` being the wrapper's attribute."""
+    layer = Layer(str(spec["config"].get("name", path)), spec["class_name"], spec["config"], spec["package"])
+    return tuple(f"{path}/{name}" for name in weight_names(layer))
 
 
 def unknown_class(layer: Layer) -> str:
