@@ -74,7 +74,6 @@ def test_a_class_is_registered_once(handlers):
 def test_all_handlers_of_the_package_are_found():
     table = registry.entries()
     assert "Dense" in table
-    assert all(entry.builtin for entry in table.values())
 
 
 def test_a_module_that_fails_to_import_is_loud(monkeypatch):
@@ -88,9 +87,12 @@ def test_a_module_that_fails_to_import_is_loud(monkeypatch):
 def test_classes_of_other_packages_are_not_keras_own(handlers):
     assert registry.find(Layer("it", "Same", {})) is not None
     assert registry.find(Layer("it", "Same", {}, "mine")) is None
-    layer("mine>Same", builtin=False)(lambda call, x: x)
+    layer("mine>Same")(lambda call, x: x)
+    layer("Own", builtin=False)(lambda call, x: x)
     assert registry.find(Layer("it", "Same", {}, "mine")) is not None
     assert registry.find(Layer("it", "Same", {}, "theirs")) is None
+    assert registry.find(Layer("it", "Own", {}, "anybodys")) is not None
+    assert registry.find(Layer("it", "Own", {})) is not None
 
 
 # -- a call --------------------------------------------------------------------------------------------------------

@@ -120,7 +120,6 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
 # -- what is not a model -------------------------------------------------------------------------------------------
 
 NOT_A_MODEL = {
-    b"": "is empty",
     b"\x89HDF": "begins like HDF5 but cannot be read; it is damaged or incomplete: fetch or save it again",
     b"PK": "begins like a .keras archive but has no directory at its end; it is incomplete: fetch or save it again",
     b"version https://git-lfs": "is a Git LFS pointer, not the model itself: run 'git lfs pull'",
@@ -130,7 +129,7 @@ NOT_A_MODEL = {
     b"\x80": f"looks like a pickle, which is never loaded because it can run code; {SAVE_IT}",
     b"\x1f\x8b": "is compressed by gzip: unpack it first",
 }
-"""First bytes -> what to tell the user, first match from the bottom of the table's keys by length."""
+"""First bytes -> what to tell the user."""
 
 
 def _what_else(head: bytes, size: int) -> str:
@@ -139,9 +138,9 @@ def _what_else(head: bytes, size: int) -> str:
     if head[4:8] == b"TFL3":
         return f"is a TensorFlow Lite model, which keeps no Keras layers; {SAVE_IT}"
     start = head.lstrip() if head.lstrip()[:1] in (b"{", b"<", b"[") else head
-    for magic in sorted(NOT_A_MODEL, key=len, reverse=True):
-        if magic and start.startswith(magic):
-            return NOT_A_MODEL[magic]
+    for magic, answer in NOT_A_MODEL.items():
+        if start.startswith(magic):
+            return answer
     return f"is neither HDF5 (.h5) nor a .keras archive; it begins with {head[:8]!r}; {SAVE_IT}"
 
 

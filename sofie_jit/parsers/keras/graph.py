@@ -44,8 +44,6 @@ class Layer:
     """The name without those of the models around it, which may hold slashes of their own."""
     shared_id: Any = None
     """What Keras 3 marks one layer with that appears in several models."""
-    build_shape: Any = None
-    """The shape of its input, where the file says it."""
 
     def __str__(self) -> str:
         package = f"{self.package}>" if self.package else ""
@@ -307,14 +305,15 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str) -> Model:
         if inner["class_name"] in MODELS and not inner["package"]:
             layers[inner_name] = _model(inner, prefix + inner_name, inner_name, f"{prefix}{inner_name}/")
         else:
-            build_config = inner.get("build_config")
             layers[inner_name] = Layer(
-                prefix + inner_name, inner["class_name"], inner["config"], inner["package"],
+                prefix + inner_name,
+                inner["class_name"],
+                inner["config"],
+                inner["package"],
                 saved_class=inner["saved_class"],
                 own_name=inner_name,
                 shared_id=inner.get("shared_object_id"),
-                build_shape=build_config.get("input_shape") if isinstance(build_config, Mapping) else None,
-            )  # fmt: skip
+            )
     make = _sequential if spec["class_name"] == "Sequential" else _functional
     inputs, call = make(spec, name, layers)
     trainable = spec["config"].get("trainable", True) is not False
@@ -532,7 +531,7 @@ def _keras_tensors(value: Any) -> Any:
         if value.get("class_name") == "__keras_tensor__":
             config = value.get("config")
             history = config.get("keras_history") if isinstance(config, Mapping) else None
-            if not _is_ref(history):
+            if history is None or not _is_ref(history):
                 raise ModelFileError(f"a tensor's keras_history should be [layer, node, tensor], found {history!r}")
             return _Ref(history[0], history[1], history[2])
         return {key: _keras_tensors(item) for key, item in value.items()}

@@ -52,7 +52,10 @@ DTYPES = (None, "float32", "float64", "float16", "bfloat16", "mixed_float16", "m
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered handler, the names of its weights as a function of the config, and whether it is one of ours."""
+    """A registered handler, the names of its weights as a function of the config, and whether it is for a Keras class.
+
+    A class that is not Keras's own (``builtin`` False) is found under its bare name whatever its package.
+    """
 
     handler: Handler
     weights: Callable[[Mapping[str, Any]], WeightNames]
@@ -103,13 +106,13 @@ def _import_handlers() -> None:
 def find(layer: Layer) -> Entry | None:
     """The handler of a layer, None if there is none.
 
-    A class from a package of the user's is never taken for a Keras class of the same name.
+    A class from another package is never taken for a Keras class of the same name.
     """
     table = entries()
-    if not layer.package:
-        return table.get(layer.class_name)
-    entry = table.get(f"{layer.package}>{layer.class_name}") or table.get(layer.class_name)
-    return None if entry is None or entry.builtin else entry
+    if layer.package and (entry := table.get(f"{layer.package}>{layer.class_name}")):
+        return entry
+    entry = table.get(layer.class_name)
+    return None if entry and entry.builtin and layer.package else entry
 
 
 def weight_names(layer: Layer) -> WeightNames:
