@@ -1,8 +1,9 @@
 // Elementary functions on vec<T>: vexp, vexpm1, vlog, vlog1p, vtanh, vsigmoid, verf, vsoftplus.
 //
 // float: branch-free polynomials whose every product meets its sum in fma(), so that the bits are the same from every
-// compiler and instruction set; never more than 2.1 ulp from the exact value, on all 2^32 inputs, denormals included
-// (tests/cpp/vmath.cc --all measures it). double: libm, lane by lane.
+// compiler and instruction set. The largest errors of all 2^32 inputs, denormals included, in ulp (tests/cpp/vmath.cc):
+// exp 0.90, expm1 1.44, log 0.81, log1p 1.39, tanh 1.45, erf 1.11, softplus 1.79, sigmoid 2.41.
+// double: libm, lane by lane.
 //
 // The polynomials are minimax fits of the relative error, made in 30 digits by Lawson's iteration (weighted least
 // squares, weights times error); each coefficient is rounded to float in turn, lowest power first, and the rest

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sofie_jit.builder import Symbol
+from sofie_jit.operators.elementwise import Mul
 from sofie_jit.operators.normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -83,7 +84,10 @@ def rms_normalization(call: LayerCall, x: Symbol) -> Symbol:
     axes = axes_of(call, x, call.config["axis"])
     scale = _weight(call, "scale", tuple(x.shape[axis] for axis in axes))
     operator = RMSNormalization(axis=-len(axes), epsilon=float(call.config["epsilon"]))
-    return over_axes(call, x, axes, lambda moved: call.add(operator, moved, scale))
+    if axes[0] == x.rank - len(axes):
+        return call.add(operator, x, scale)
+    # Keras aligns the scale with the last axes, whatever axes it belongs to
+    return call.add(Mul(), over_axes(call, x, axes, lambda moved: call.add(operator, moved)), scale)
 
 
 @layer("UnitNormalization")
@@ -93,6 +97,7 @@ def unit_normalization(call: LayerCall, x: Symbol) -> Symbol:
     return over_axes(call, x, axes, lambda moved: call.add(LpNormalization(axis=-len(axes)), moved))
 
 
+@layer("Addons>GroupNormalization", "Addons>InstanceNormalization", weights=scale_and_center, builtin=False)
 @layer("GroupNormalization", weights=scale_and_center)
 def group_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Normalization over space and groups of channels; ``groups=-1`` means every channel by itself."""
@@ -110,7 +115,7 @@ def group_normalization(call: LayerCall, x: Symbol) -> Symbol:
 
 @layer("InstanceNormalization", weights=scale_and_center)
 def instance_normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """Two extensions of Keras: tfa's, a GroupNormalization, has ``groups`` in its config; keras_contrib's has not.
+    """Of two extensions of Keras: tfa writes ``groups`` and means a GroupNormalization, keras_contrib does not.
 
     keras_contrib adds epsilon to the standard deviation, and with ``axis=None`` normalizes over all axes behind the
     batch, with one gamma and one beta.
