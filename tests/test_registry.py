@@ -226,6 +226,15 @@ def test_open_dimensions_are_named(handlers, monkeypatch):
     assert rmodel.inputs["a_input"].shape == ("batch", "dim1_of_a_input", "dim2_of_a_input", 3)
 
 
+def test_the_batch_is_open_unless_states_are_kept(handlers, monkeypatch):
+    rmodel = model(("Same", "a", None), monkeypatch=monkeypatch, shape=(5, 3))
+    assert rmodel.inputs["a_input"].shape == ("batch", 3)
+    inner = {"class_name": "Same", "config": {"name": "i", "stateful": True}}
+    layer("Outer")(lambda call, x: call.config.ignore("layer") or x)
+    rmodel = model(("Outer", "a", {"layer": inner}), monkeypatch=monkeypatch, shape=(5, 3))
+    assert rmodel.inputs["a_input"].shape == (5, 3)
+
+
 def test_a_model_of_unknown_shape(handlers, monkeypatch):
     with pytest.raises(ModelFileError, match=r"what shape the input 'a_input' has.*build"):
         model(("Same", "a", None), monkeypatch=monkeypatch, shape=None)

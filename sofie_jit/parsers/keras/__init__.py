@@ -139,15 +139,26 @@ def _numbered(structure: Any, numbers: Iterator[int]) -> Any:
 
 
 def _dims(given: Input, model: LayerGraph) -> list[int | str | None]:
-    """The input's shape with names for open dimensions: ``time`` where there is but one, else the input's name too."""
+    """The input's shape with names for open dimensions: ``time`` where there is but one, else the input's name too.
+
+    The batch is open even where the config has a number for it, which Keras 3 takes from the first data it sees.
+    """
     if given.shape is None:
         raise ModelFileError(
             f"the file does not say what shape the input '{given.name}' has; save the model after building it, "
             "model.build((None, ...)), or begin it with an InputLayer"
         )
+    fixed = given.shape[0] if given.shape and _is_stateful([leaf.config for leaf, _ in model.root.leaves()]) else None
     several = sum(None in (i.shape or ())[1:] for i in model.inputs) > 1 or list(given.shape[1:]).count(None) > 1
     prefix = "".join(c if c.isalnum() else "_" for c in given.name)
-    return [
-        n if n is not None or axis == 0 else (f"dim{axis}_of_{prefix}" if several else "time")
-        for axis, n in enumerate(given.shape)
+    names = [
+        n if n is not None else f"dim{axis}_of_{prefix}" if several else "time" for axis, n in enumerate(given.shape)
     ]
+    return [fixed, *names[1:]] if names else []
+
+
+def _is_stateful(configs: Any) -> bool:
+    """Whether a layer keeps its states from batch to batch; only then does the size of the batch matter to Keras."""
+    if isinstance(configs, Mapping):
+        return configs.get("stateful") is True or any(map(_is_stateful, configs.values()))
+    return isinstance(configs, (list, tuple)) and any(map(_is_stateful, configs))

@@ -368,12 +368,12 @@ def _child(group: h5py.Group, name: str, path: str) -> h5py.Group | h5py.Dataset
     """``group[name]`` for a path ``name``, following nothing but hard links."""
     node: Any = group
     for part in filter(None, name.split("/")):
-        link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
-        if link is None:
+        key = part.encode()
+        if not isinstance(node, h5py.Group) or not node.id.links.exists(key):
             raise WeightsError(f"'{path}': '{group.name}' lists '{name}', which the file does not hold")
-        if not isinstance(link, h5py.HardLink):
+        if node.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
             raise WeightsError(
-                f"'{path}': '{node.name}/{part}' is a {type(link).__name__}, which is not followed; "
+                f"'{path}': '{node.name}/{part}' is a link to elsewhere, which is not followed; "
                 "a saved model holds its own weights"
             )
         node = node[part]
