@@ -70,7 +70,7 @@ int infer(std::uintptr_t session, {arguments})
 }}
 int infer_released(std::uintptr_t session, {arguments})
 {{
-   return reinterpret_cast<const Session *>(session)->run({names});
+   return infer(session, {names});
 }}
 """
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"

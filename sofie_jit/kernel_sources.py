@@ -56,5 +56,10 @@ def kernel_text(name: str) -> str:
     text = _INCLUDE.sub("", (DIRECTORY / name).read_text())
     text = re.sub(r"^[ \t]*//.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"[ \t]+//[^\n\"]*$", "", text, flags=re.MULTILINE)
+    return renamed(text)
+
+
+def renamed(text: str) -> str:
+    """``text`` with the kernels' namespace and macros under their hashed names."""
     text = re.sub(r"\bsofie_jit\b", kernel_namespace(), text)
     return re.sub(r"\bSOFIE_JIT_", f"SOFIE_JIT_{kernel_hash().upper()}_", text)

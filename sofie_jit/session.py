@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.identifiers import comment
-from sofie_jit.kernel_sources import closure
+from sofie_jit.kernel_sources import closure, renamed
 from sofie_jit.operators.operator import (
     BATCH,
     CPP_TYPES,
@@ -75,7 +76,7 @@ class SessionWriter:
         self.arena = Arena()
         self.slot_of: dict[str, int] = {}
         self.pointers: list[tuple[str, str, int]] = []  # C++ type, name, slot
-        self.members: dict[str, tuple[str, str]] = {}  # construction -> type, name
+        self.members: dict[str, tuple[str, str, str]] = {}  # how packed -> element type, member, statement
         self.weights: list[str] = []
         self.failures: dict[int, str] = {}
         self.calls: list[str] = []
@@ -121,9 +122,13 @@ class SessionWriter:
 
     def packed(self, function: str, *args: Any, dtype: str | None = None) -> Expression:
         cpp = CPP_TYPES[dtype or self._dtype()]
-        construction = f"k::{function}<{cpp}>({', '.join(map(_argument, args))})"
-        _, member = self.members.setdefault(construction, (f"k::Buffer<{cpp}>", f"fPacked{len(self.members)}"))
-        return Expression(f"{member}.data()", f"const {cpp} *")
+        key = f"{cpp} {function} {args}"
+        if key not in self.members:
+            count = sum(kind == cpp for kind, _, _ in self.members.values())
+            member = f"{_BUFFERS[cpp]}[{count}]"
+            pack = self._expression(f"{function}<{cpp}>", args, "void", into=Expression(member, f"k::Buffer<{cpp}> &"))
+            self.members[key] = (cpp, member, f"{pack};")
+        return Expression(f"{self.members[key][1]}.data()", f"const {cpp} *")
 
     def scratch(self, dtype: str, shape: Shape) -> Expression:
         slot = self.arena.take(dtype, shape)
@@ -159,28 +164,32 @@ class SessionWriter:
         self.failures[status] = f"{self.op.op_type}{origin}: {self.op.failure}"
         return f"if (!{self._expression(function, args, 'bool')})\n   return {status};"
 
-    def _expression(self, function: str, args: tuple[Any, ...], result: str) -> str:
-        """The call itself, or, for the JIT, a call of a function that makes it.
+    def _expression(self, function: str, args: tuple[Any, ...], result: str, into: Expression | None = None) -> str:
+        """The call itself, its result assigned ``into`` a variable; or, for the JIT, a call of a function that does it.
 
         Cling compiles inline functions and templates anew for every model that uses them, but a function of its own
         just once; so each kernel is entered through one, shared by all models of the process.
         """
         fixed = [arg for arg in args if isinstance(arg, str) and not isinstance(arg, Expression)]
         if not self.outline or any(map(_RUN_TIME.search, fixed)):
-            return f"k::{function}({', '.join(map(_argument, args))})"
+            call = f"k::{function}({', '.join(map(_argument, args))})"
+            return call if into is None else f"{into} = {call}"
         parameters: list[str] = []
         passed: list[str] = []
-        inner: list[str] = []
-        for arg in args:
+
+        def parameter(expression: Expression) -> str:
+            name = f"a{len(parameters)}"
+            parameters.append(f"{expression.cpp_type} {name}".replace("* ", "*").replace("& ", "&"))
+            passed.append(expression)
+            return name
+
+        def inner(arg: Any) -> str:
             if isinstance(arg, (int, np.integer)) and not isinstance(arg, (bool, np.bool_)):
                 arg = self.dim(int(arg))
-            if isinstance(arg, Expression):
-                inner.append(f"a{len(parameters)}")
-                parameters.append(f"{arg.cpp_type} a{len(parameters)}".replace("* ", "*").replace("& ", "&"))
-                passed.append(arg)
-            else:
-                inner.append(_argument(arg))
-        body = f"k::{function}({', '.join(inner)})"
+            return parameter(arg) if isinstance(arg, Expression) else _argument(arg)
+
+        target = "" if into is None else f"{parameter(into)} = "
+        body = f"{target}k::{function}({', '.join(map(inner, args))})"
         definition = f"({', '.join(parameters)}) {{ {'return ' if result != 'void' else ''}{body}; }}"
         name = f"call_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
         self.outlined[name] = f"{result} {name}{definition}"
@@ -248,15 +257,15 @@ class SessionWriter:
         unused = [f"static_cast<void>({self.name_of(self.roots[n])});" for n in self.rmodel.inputs if self._unused(n)]
         unused += [f"static_cast<void>({self.dim_names[d]});" for d in self.dims]
         body = [*declared, *unused, *self.calls, "return 0;"]
-        packed = ",\n        ".join(f"{name}({construction})" for construction, (_, name) in self.members.items())
+        sizes = Counter(kind for kind, _, _ in self.members.values())
         session = [
             "struct Session {",
-            *(f"   {kind} {name};" for kind, name in self.members.values()),
+            *(f"   k::Buffer<{kind}> {_BUFFERS[kind]}[{size}];" for kind, size in sizes.items()),
             "   mutable k::ArenaPool fArenas;",
             "",
-            f"   explicit Session(const void *const *{'weights' if packed else ''})",
-            *([f"      : {packed}"] if packed else []),
+            f"   explicit Session(const void *const *{'weights' if self.members else ''})",
             "   {",
+            *(f"      {statement}" for _, _, statement in self.members.values()),
             "   }",
             "",
             f"   int run({everything}) const",
@@ -264,7 +273,7 @@ class SessionWriter:
             *(f"      {line}" for line in self._run(total)),
             "   }",
             "",
-            f"   int run_tile({everything}, char *arena) const",
+            f"   SOFIE_JIT_NOINLINE int run_tile({everything}, char *arena) const",
             "   {",
             *(f"      {line}" for line in body),
             "   }",
@@ -275,7 +284,7 @@ class SessionWriter:
             dims=self.dims,
             weights=self.weights,
             failures=self.failures,
-            session="\n".join(session),
+            session=renamed("\n".join(session)),
             dim_arguments=", ".join(dims),
             tensor_arguments=", ".join(arguments),
             names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
@@ -336,7 +345,16 @@ class SessionWriter:
         return sum(int(slot.size * np.prod([sizes[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
 
 
-_RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|fPacked\d+)\b")
+_BUFFERS = {
+    "float": "fFloats",
+    "double": "fDoubles",
+    "std::int32_t": "fInts",
+    "std::int64_t": "fLongs",
+    "bool": "fBools",
+}
+"""Arrays of packed weights by element type: members of their own would each cost code to construct and destroy."""
+
+_RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|f[A-Z]\w+\[\d+\])")
 """Names that only the Session's functions know, under the positional naming."""
 
 

@@ -53,7 +53,7 @@ constexpr std::size_t conv_group_size(const ConvShape &s)
 // panels[group][panel][K][width] of kernel[KD][KH][KW][C / groups][O] (Keras), or, if `oihw`, of
 // kernel[O][C / groups][KD][KH][KW] (ONNX). Outputs past the last of a group are zero.
 template <class T>
-Buffer<T> pack_conv(const T *kernel, const ConvShape &s, bool oihw = false)
+SOFIE_JIT_COLD Buffer<T> pack_conv(const T *kernel, const ConvShape &s, bool oihw = false)
 {
    const std::size_t K = s.K(), outputs = s.group_outputs(), channels = s.group_inputs(), taps = s.window.taps();
    Buffer<T> packed(s.groups * conv_group_size<T>(s));

@@ -16,7 +16,7 @@ inline namespace SOFIE_JIT_ISA {
 
 // weights[tap][C] of kernel[taps][C], or, if `channels_first`, of kernel[C][taps] (ONNX).
 template <class T>
-Buffer<T> pack_depthwise(const T *kernel, std::size_t taps, std::size_t C, bool channels_first = false)
+SOFIE_JIT_COLD Buffer<T> pack_depthwise(const T *kernel, std::size_t taps, std::size_t C, bool channels_first = false)
 {
    Buffer<T> packed(taps * C);
    for (std::size_t tap = 0; tap < taps; ++tap)

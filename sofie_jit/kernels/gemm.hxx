@@ -18,7 +18,7 @@ constexpr std::size_t panel_width = 2 * lanes<T>;
 
 // W[k][n] = values[k * N + n], or values[n * K + k] if transposed; scaled by alpha.
 template <class T>
-Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N, bool transposed = false, T alpha = T(1))
+SOFIE_JIT_COLD Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N, bool transposed = false, T alpha = T(1))
 {
    constexpr std::size_t width = panel_width<T>;
    const std::size_t panels = (N + width - 1) / width;
@@ -31,7 +31,7 @@ Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N, bool transpos
 
 // One number per output, padded with zeros to whole panels; null stands for all zeros.
 template <class T>
-Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1))
+SOFIE_JIT_COLD Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1))
 {
    constexpr std::size_t width = panel_width<T>;
    Buffer<T> packed((N + width - 1) / width * width);

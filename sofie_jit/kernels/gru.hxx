@@ -35,10 +35,13 @@ struct GruCell {
             recurrent_product<MR, 3>(gates, 4, s.old[0] + row * s.stride, s.stride, s.units,
                                      recurrent + p * s.units * 3 * lanes<T>);
          },
-         [&](const T *gates, std::size_t at) {
-            const vec<T> z = gate.template apply<T>(load(gates));
+         [&](T *gates, std::size_t) {
             const vec<T> r = gate.template apply<T>(load(gates + lanes<T>));
-            const vec<T> h = hidden.template apply<T>(fma<T>(r, load(gates + 2 * lanes<T>), load(gates + 3 * lanes<T>)));
+            store(gates + lanes<T>, fma<T>(r, load(gates + 2 * lanes<T>), load(gates + 3 * lanes<T>)));
+            store(gates, gate.template apply<T>(load(gates)));
+         },
+         [&](const T *gates, std::size_t at) {
+            const vec<T> z = load(gates), h = hidden.template apply<T>(load(gates + lanes<T>));
             store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * h)));
          });
    }
@@ -70,7 +73,8 @@ struct GruResetBeforeCell {
             store(update + at, gate.template apply<T>(load(gates)));
             store(reset + at, gate.template apply<T>(load(gates + lanes<T>)) * load(s.old[0] + at));
             store(candidate + at, load(gates + 2 * lanes<T>));
-         });
+         },
+         [](const T *, std::size_t) {});
       each_panel<MR, 1, 1>(
          s,
          [&](std::size_t p, std::size_t row, T *sums) {
@@ -83,13 +87,14 @@ struct GruResetBeforeCell {
             const vec<T> z = load(update + at);
             const vec<T> h = hidden.template apply<T>(load(sums));
             store(s.now[0] + at, fma<T>(z, load(s.old[0] + at), rounded((1 - z) * h)));
-         });
+         },
+         [](const T *, std::size_t) {});
    }
 };
 
 // values[3][units][K] -> [panel][k][gates][lanes] of the gates first, first + 1, ...
 template <class T>
-Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_t first = 0, std::size_t gates = 3)
+SOFIE_JIT_COLD Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_t first = 0, std::size_t gates = 3)
 {
    return pack_recurrent(values + first * units * K, gates, units, K, 1);
 }
@@ -97,14 +102,14 @@ Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_
 // values[6][units] (null: zeros), Wb of all gates and then Rb: what is added outside the reset, which is all but the
 // candidate's Rb if linear_before_reset.
 template <class T>
-Buffer<T> pack_gru_bias(const T *values, std::size_t units, bool linear_before_reset)
+SOFIE_JIT_COLD Buffer<T> pack_gru_bias(const T *values, std::size_t units, bool linear_before_reset)
 {
    return pack_recurrent_bias(values, 3, units, 1, linear_before_reset ? 2 : 3);
 }
 
 // The candidate's Rb alone, padded to whole panels.
 template <class T>
-Buffer<T> pack_gru_candidate_bias(const T *values, std::size_t units)
+SOFIE_JIT_COLD Buffer<T> pack_gru_candidate_bias(const T *values, std::size_t units)
 {
    Buffer<T> packed(recurrent_stride(units));
    for (std::size_t u = 0; values && u < units; ++u)

@@ -27,26 +27,28 @@ struct LstmCell {
             recurrent_product<Input::rows, 4>(gates, 4, s.old[0] + row * s.stride, s.stride, s.units,
                                             recurrent + p * s.units * 4 * lanes<T>);
          },
-         [&](const T *gates, std::size_t at) {
+         [&](T *gates, std::size_t at) {
             const vec<T> i = gate.template apply<T>(load(gates));
-            const vec<T> o = gate.template apply<T>(load(gates + lanes<T>));
             const vec<T> f = gate.template apply<T>(load(gates + 2 * lanes<T>));
             const vec<T> g = cell.template apply<T>(load(gates + 3 * lanes<T>));
-            const vec<T> c = fma<T>(f, load(s.old[1] + at), rounded(i * g));
-            store(s.now[1] + at, c);
-            store(s.now[0] + at, o * hidden.template apply<T>(c));
+            store(gates + lanes<T>, gate.template apply<T>(load(gates + lanes<T>)));
+            store(s.now[1] + at, fma<T>(f, load(s.old[1] + at), rounded(i * g)));
+         },
+         [&](const T *gates, std::size_t at) {
+            const vec<T> o = load(gates + lanes<T>);
+            store(s.now[0] + at, o * hidden.template apply<T>(load(s.now[1] + at)));
          });
    }
 };
 
 template <class T>
-Buffer<T> pack_lstm(const T *values, std::size_t units, std::size_t K)
+SOFIE_JIT_COLD Buffer<T> pack_lstm(const T *values, std::size_t units, std::size_t K)
 {
    return pack_recurrent(values, 4, units, K, 1);
 }
 
 template <class T>
-Buffer<T> pack_lstm_bias(const T *values, std::size_t units)
+SOFIE_JIT_COLD Buffer<T> pack_lstm_bias(const T *values, std::size_t units)
 {
    return pack_recurrent_bias(values, 4, units, 1, 4);
 }

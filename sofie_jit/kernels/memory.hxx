@@ -64,7 +64,7 @@ private:
 
 // A weight used as it is.
 template <class T>
-Buffer<T> keep(const T *values, std::size_t size)
+SOFIE_JIT_COLD Buffer<T> keep(const T *values, std::size_t size)
 {
    Buffer<T> buffer(size);
    if (size)

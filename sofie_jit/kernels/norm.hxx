@@ -15,7 +15,7 @@ inline namespace SOFIE_JIT_ISA {
 
 // gamma / sqrt(variance + epsilon); a null gamma stands for ones.
 template <class T>
-Buffer<T> pack_batch_norm_scale(const T *gamma, const T *variance, std::size_t channels, double epsilon)
+SOFIE_JIT_COLD Buffer<T> pack_batch_norm_scale(const T *gamma, const T *variance, std::size_t channels, double epsilon)
 {
    Buffer<T> scale(channels);
    for (std::size_t c = 0; c < channels; ++c)
@@ -25,7 +25,7 @@ Buffer<T> pack_batch_norm_scale(const T *gamma, const T *variance, std::size_t c
 
 // beta - mean * gamma / sqrt(variance + epsilon); a null beta stands for zeros.
 template <class T>
-Buffer<T> pack_batch_norm_shift(const T *gamma, const T *beta, const T *mean, const T *variance, std::size_t channels,
+SOFIE_JIT_COLD Buffer<T> pack_batch_norm_shift(const T *gamma, const T *beta, const T *mean, const T *variance, std::size_t channels,
                                 double epsilon)
 {
    Buffer<T> shift(channels);

@@ -60,7 +60,7 @@ constexpr std::size_t recurrent_chunk(std::size_t units)
 
 // values[gates][units][K], ONNX's gate by gate and outputs before inputs -> [panel][K][gate][unit_vectors * lanes].
 template <class T>
-Buffer<T> pack_recurrent(const T *values, std::size_t gates, std::size_t units, std::size_t K,
+SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std::size_t units, std::size_t K,
                          std::size_t unit_vectors)
 {
    const std::size_t width = unit_vectors * lanes<T>, panels = (units + width - 1) / width;
@@ -75,7 +75,7 @@ Buffer<T> pack_recurrent(const T *values, std::size_t gates, std::size_t units, 
 // values[2][gates][units] (null: zeros), ONNX's Wb and Rb -> Wb + Rb as [panel][gate][unit_vectors * lanes], but Wb
 // alone from gate `summed` on.
 template <class T>
-Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates, std::size_t units, std::size_t unit_vectors,
+SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates, std::size_t units, std::size_t unit_vectors,
                               std::size_t summed)
 {
    const std::size_t width = unit_vectors * lanes<T>, panels = (units + width - 1) / width;
@@ -228,19 +228,22 @@ struct Block {
 };
 
 // One round over the panels of a time step. product(panel, row, gates) fills kept vectors for each of MR rows from
-// `row` on; finish(gates, at) turns those of one row into states at offset `at`. A single row's gates are collected
-// over many panels first: activation functions are long chains, many of them side by side hide their latency.
-template <int MR, int kept, int unit_vectors, class T, class Product, class Finish>
-SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const Product &product, const Finish &finish)
+// `row` on; begin(gates, at) and then end(gates, at) turn those of one row into states at offset `at`. Activation
+// functions are long chains of operations, so that each step is done for many gates before the next, side by side: those
+// of a tile, or, for a single row, of many panels.
+template <int MR, int kept, int unit_vectors, class T, class Product, class Begin, class End>
+SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const Product &product, const Begin &begin, const End &end)
 {
    constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
    if constexpr (MR > 1) {
       for (std::size_t p = 0; p < block.panels; ++p)
-         for (std::size_t tile = 0; tile < block.tiles; ++tile) {
+         for (std::size_t row = 0; row < block.tiles * MR; row += MR) {
             alignas(alignment) T gates[MR * size];
-            product(p, tile * MR, gates);
+            product(p, row, gates);
             for (std::size_t i = 0; i < MR; ++i)
-               finish(gates + i * size, (tile * MR + i) * block.stride + p * width);
+               begin(gates + i * size, (row + i) * block.stride + p * width);
+            for (std::size_t i = 0; i < MR; ++i)
+               end(gates + i * size, (row + i) * block.stride + p * width);
          }
    } else {
       constexpr std::size_t group = 16;
@@ -253,7 +256,9 @@ SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const Product &product, 
             product(first + j, std::size_t(0), gates + j * size);
          }
          for (std::size_t i = 0; i < count; ++i)
-            finish(gates + i * size, (first + i) * width);
+            begin(gates + i * size, (first + i) * width);
+         for (std::size_t i = 0; i < count; ++i)
+            end(gates + i * size, (first + i) * width);
       }
    }
 }

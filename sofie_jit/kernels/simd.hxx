@@ -49,6 +49,9 @@
 #define SOFIE_JIT_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define SOFIE_JIT_INLINE inline __attribute__((always_inline))
+#define SOFIE_JIT_NOINLINE __attribute__((noinline))
+// What runs once, at construction: small code, quickly compiled.
+#define SOFIE_JIT_COLD __attribute__((noinline, cold))
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {

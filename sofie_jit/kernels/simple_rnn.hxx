@@ -27,18 +27,19 @@ struct SimpleRnnCell {
          [&](const T *sums, std::size_t at) {
             store(s.now[0] + at, activation.template apply<T>(load(sums)));
             store(s.now[0] + at + lanes<T>, activation.template apply<T>(load(sums + lanes<T>)));
-         });
+         },
+         [](const T *, std::size_t) {});
    }
 };
 
 template <class T>
-Buffer<T> pack_simple_rnn(const T *values, std::size_t units, std::size_t K)
+SOFIE_JIT_COLD Buffer<T> pack_simple_rnn(const T *values, std::size_t units, std::size_t K)
 {
    return pack_recurrent(values, 1, units, K, 2);
 }
 
 template <class T>
-Buffer<T> pack_simple_rnn_bias(const T *values, std::size_t units)
+SOFIE_JIT_COLD Buffer<T> pack_simple_rnn_bias(const T *values, std::size_t units)
 {
    return pack_recurrent_bias(values, 1, units, 2, 1);
 }
