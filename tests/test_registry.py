@@ -129,7 +129,8 @@ def test_weights_are_checked(handlers):
 @pytest.mark.parametrize(
     ("policy", "stored", "want"),
     [
-        (None, "f8", "float32"),
+        (None, "f8", "float64"),
+        ("float32", "f8", "float32"),
         ("mixed_float16", "f4", "float32"),
         ("float16", "f2", "float32"),
         ("float64", "f8", "float64"),
@@ -141,6 +142,13 @@ def test_the_type_of_weights_is_the_layers(policy, stored, want):
     array = one.weight("kernel")
     assert array.dtype == want
     assert one.weight("kernel") is array  # so that shared layers share one constant
+
+
+def test_floats_are_cast_to_the_layers_type(handlers):
+    assert run(call("Same", {"dtype": "float64"})).dtype == "float64"
+    assert run(call("Same", {"dtype": "mixed_float16"})).dtype == "float32"
+    assert run(call("Same", {"dtype": "float64", "autocast": False})).dtype == "float32"
+    assert run(call("Same")).dtype == "float32"
 
 
 def test_quantized_policies_are_refused(handlers):

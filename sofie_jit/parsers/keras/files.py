@@ -1,7 +1,8 @@
 """Saved Keras models -> their config and their weights. The only module that knows HDF5, zip and JSON.
 
 Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
-unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets).
+unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets). What this
+cannot guard against is a bug of the HDF5 library itself, met in a file whose inner structures were tampered with.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
     """
     given = None if config is None else _given_config(config)
     if not isinstance(source, (str, os.PathLike)):
-        if all(hasattr(source, attribute) for attribute in ("get_config", "layers", "weights")):
+        if all(hasattr(type(source), attribute) for attribute in ("get_config", "layers", "weights")):
             return _live_model(source, given)
         raise ModelFileError(
             f"load takes the path of a saved Keras model or a keras.Model, got an object of type "

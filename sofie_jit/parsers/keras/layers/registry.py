@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
+from sofie_jit.operators.elementwise import Cast
 from sofie_jit.parsers.keras.graph import Layer
 
 if TYPE_CHECKING:
-    from sofie_jit.builder import Builder, Symbol
     from sofie_jit.operators.operator import ROperator
 
 Handler = Callable[..., Any]
@@ -191,8 +192,13 @@ class LayerCall:
 
     @property
     def dtype(self) -> str:
-        """The element type the layer computes in: float64 if its policy says so, float32 for all others."""
-        return "float64" if self.layer.config.get("dtype") == "float64" else "float32"
+        """The element type the layer computes in: float64 if its policy says so, float32 for all others.
+
+        Old files know no policies, then a weight's own type tells.
+        """
+        policy = self.layer.config.get("dtype")
+        double = policy == "float64" or (policy is None and any(w.dtype == "f8" for w in self.layer.weights.values()))
+        return "float64" if double else "float32"
 
     def weight(self, name: str, shape: Sequence[int | None] | None = None) -> np.ndarray:
         """The layer's weight ``name``, a float one in :attr:`dtype`.
@@ -236,6 +242,19 @@ class LayerCall:
         """Stop: this layer cannot be translated. ``reason`` names the option and says what to do."""
         raise UnsupportedLayerError(f"{self.layer}: {reason}")
 
+    def _autocast(self, value: Any) -> Any:
+        """``value`` with floating-point tensors cast to the type the layer computes in, as Keras does for layers."""
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._autocast(item) for item in value)
+        cast = (
+            isinstance(value, Symbol)
+            and value.dtype in ("float32", "float64")
+            and value.dtype != self.dtype
+            and "dtype" in self.layer.config  # bare operations have none and take what comes
+            and self.layer.config.get("autocast") is not False
+        )
+        return self.add(Cast(to=self.dtype), value) if cast else value
+
     def sublayer(self, path: str, spec: Mapping[str, Any]) -> LayerCall:
         """A call of the layer that this layer wraps as attribute ``path``; ``spec`` is what its config has of it."""
         return LayerCall(self.layer.sublayer(path, spec), self.builder)
@@ -249,7 +268,8 @@ class LayerCall:
             self.refuse("called with training=True; only inference is translated, save the model without it")
         if self.config.get("dtype") not in DTYPES:
             self.refuse(f"the dtype policy {self.config['dtype']!r} is not translated; save the model with 'float32'")
-        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        args = tuple(self._autocast(value) for value in args)
+        kwargs = {key: self._autocast(value) for key, value in kwargs.items() if value is not None}
         try:
             inspect.signature(entry.handler).bind(self, *args, **kwargs)
         except TypeError as error:
