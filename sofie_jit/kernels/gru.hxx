@@ -5,7 +5,7 @@
 #ifndef SOFIE_JIT_GRU_HXX
 #define SOFIE_JIT_GRU_HXX
 
-#include "activations.hxx"
+#include "gates.hxx"
 #include "rnn.hxx"
 
 namespace sofie_jit {
@@ -16,8 +16,8 @@ struct GruCell {
    static constexpr int states = 1, vectors = 3, unit_vectors = 1;
    const T *weights, *bias, *recurrent; // [panel][k][gate][lanes]
    const T *candidate_bias;             // [panel][lanes], inside the reset
-   const Gate &gate;
-   const Hidden &hidden;
+   gate_function<Gate> gate;
+   gate_function<Hidden> hidden;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
@@ -54,8 +54,8 @@ struct GruResetBeforeCell {
    const T *weights, *bias;              // [panel][k][3][lanes]
    const T *recurrent;                   // [panel][k][z, r][lanes]
    const T *candidate_recurrent;         // [panel][k][lanes]
-   const Gate &gate;
-   const Hidden &hidden;
+   gate_function<Gate> gate;
+   gate_function<Hidden> hidden;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const

@@ -3,7 +3,7 @@
 #ifndef SOFIE_JIT_LSTM_HXX
 #define SOFIE_JIT_LSTM_HXX
 
-#include "activations.hxx"
+#include "gates.hxx"
 #include "rnn.hxx"
 
 namespace sofie_jit {
@@ -13,9 +13,9 @@ template <class T, class Gate, class Cell, class Hidden>
 struct LstmCell {
    static constexpr int states = 2, vectors = 4, unit_vectors = 1;
    const T *weights, *bias, *recurrent; // [panel][k][gate][lanes]
-   const Gate &gate;
-   const Cell &cell;
-   const Hidden &hidden;
+   gate_function<Gate> gate;
+   gate_function<Cell> cell;
+   gate_function<Hidden> hidden;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const

@@ -2,7 +2,7 @@
 #ifndef SOFIE_JIT_SIMPLE_RNN_HXX
 #define SOFIE_JIT_SIMPLE_RNN_HXX
 
-#include "activations.hxx"
+#include "gates.hxx"
 #include "rnn.hxx"
 
 namespace sofie_jit {
@@ -12,7 +12,7 @@ template <class T, class Activation>
 struct SimpleRnnCell {
    static constexpr int states = 1, vectors = 2, unit_vectors = 2; // two vectors of units, for there is but one gate
    const T *weights, *bias, *recurrent;                            // [panel][k][2 * lanes]
-   const Activation &activation;
+   gate_function<Activation> activation;
 
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
