@@ -260,7 +260,7 @@ def tensor_type(values: np.ndarray) -> TensorType:
 
 def _dtype_name(dtype: Any, what: str) -> str:
     try:
-        name = np.dtype(dtype).name
+        name: str = np.dtype(dtype).name
     except TypeError:
         name = str(dtype)
     if name not in CPP_TYPES:

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from sofie_jit.operators.elementwise import Add
 
 from sofie_jit import DtypeError, InputError, RModel, ShapeError
 from sofie_jit.jit import _namespaces
 from sofie_jit.model import Model
 from sofie_jit.operators.activations import Relu
+from sofie_jit.operators.elementwise import Add
 from sofie_jit.operators.gemm import Gemm
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sofie_jit.operators.transpose import Transpose
 
 from sofie_jit import DtypeError, GraphError, RModel, ShapeError, SofieError
 from sofie_jit.operators.activations import Relu
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.matmul import MatMul
+from sofie_jit.operators.transpose import Transpose
 
 
 def gemm_relu_transpose(rng: np.random.Generator) -> RModel:
