@@ -132,6 +132,7 @@ class Model:
         """The way of most calls: one float array of the right type and shape in, one out; None if it does not fit."""
         kinds = [kind for _, kind in self._inputs] + self._outputs
         simple = len(kinds) == 2 and self._dims == [BATCH] and self._rmodel.output_structure in (None, 0)
+        simple = simple and all(split_count(kind.shape)[0] for kind in kinds)  # cppyy takes no empty arrays
         if not simple or any(kind.shape[:1] != (BATCH,) for kind in kinds) or self._session.rendering.failures:
             return lambda x: None
         source, target = kinds
