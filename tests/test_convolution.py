@@ -56,7 +56,7 @@ CASES: dict[str, tuple[tuple[int, ...], list[dict[str, Any]]]] = {
         {"kernel_size": 3, "groups": 4, "filters": 4, "padding": "same", "activation": "sigmoid"},
         {"kernel_size": 2, "groups": 4, "filters": 20, "strides": 2},
         {"kernel_size": 3, "filters": 1},
-        {"kernel_size": 3, "filters": 48, "activation": "gelu"},
+        {"kernel_size": 3, "filters": 48, "activation": "silu"},
     ]),
     "Conv3D": ((5, 6, 7, 3), [
         {"kernel_size": 1},
