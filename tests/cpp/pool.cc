@@ -58,7 +58,8 @@ void test(const Window &w, std::size_t C, double tolerance)
                   average_all.push_back(sum / double(w.taps()));
                }
    const std::string what = "pool" + check::describe(w) + ", channels " + std::to_string(C);
-   check::close(what + " max", run(batch, w, C, x, MaxPool{}), largest, 0);
+   if constexpr (sizeof(T) == 4) // maxima don't depend on the precision; not compiling them twice saves time
+      check::close(what + " max", run(batch, w, C, x, MaxPool{}), largest, 0);
    check::close(what + " average", run(batch, w, C, x, AveragePool{}), average, tolerance);
    check::close(what + " average with padding", run(batch, w, C, x, AveragePool{true}), average_all, tolerance);
 }
@@ -81,21 +82,21 @@ void test_global(std::size_t pixels, std::size_t C, double tolerance)
          average.push_back(sum / double(pixels));
       }
    const std::string what = "global pool of " + std::to_string(pixels) + " pixels, channels " + std::to_string(C);
-   check::close(what + " max", run_global(batch, pixels, C, x, GlobalMaxPool{}), largest, 0);
+   if constexpr (sizeof(T) == 4)
+      check::close(what + " max", run_global(batch, pixels, C, x, GlobalMaxPool{}), largest, 0);
    check::close(what + " average", run_global(batch, pixels, C, x, GlobalAveragePool{}), average, tolerance);
 }
 
 // NaN and infinities as TensorFlow's layers treat them.
-template <class T>
 void test_not_finite(std::size_t C)
 {
-   const double nan = NAN, inf = INFINITY, low = double(std::numeric_limits<T>::lowest());
+   const double nan = NAN, inf = INFINITY, low = double(std::numeric_limits<float>::lowest());
    const double windows[][3] = {{1, nan, 2}, {nan, 1, 2}, {1, 2, nan}, {nan, nan, nan}, {-inf, -inf, -inf}, {1, inf, -inf}};
    const double max[] = {2, 2, 2, low, low, inf}, global[] = {nan, nan, nan, nan, -inf, inf};
    for (int i = 0; i < 6; ++i) {
-      std::vector<T> x;
+      std::vector<float> x;
       for (double value : windows[i])
-         x.insert(x.end(), C, T(value));
+         x.insert(x.end(), C, float(value));
       const std::string what = "pool of special values " + std::to_string(i);
       const Window w = window(one, one, {3, 3, 1, 1, 0, 0});
       check::close(what, run(1, w, C, x, MaxPool{}), std::vector<double>(C, max[i]), 0);
@@ -123,8 +124,7 @@ int main()
          test_global<float>(pixels, C, 2e-6);
          test_global<double>(pixels, C, 4e-15);
       }
-      test_not_finite<float>(C);
-      test_not_finite<double>(C);
+      test_not_finite(C);
    }
    test_global<float>(300, 130, 2e-6);
    return check::done();
