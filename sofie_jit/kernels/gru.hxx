@@ -94,7 +94,8 @@ struct GruResetBeforeCell {
 
 // values[3][units][K] -> [panel][k][gates][lanes] of the gates first, first + 1, ...
 template <class T>
-SOFIE_JIT_COLD Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_t first = 0, std::size_t gates = 3)
+SOFIE_JIT_COLD Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_t first = 0,
+                                  std::size_t gates = 3)
 {
    return pack_recurrent(values + first * units * K, gates, units, K, 1);
 }
@@ -128,8 +129,8 @@ template <class T, class Gate, class Hidden>
 void gru_reset_before(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *candidate_recurrent,
                       const T *bias, const Gate &gate, const Hidden &hidden)
 {
-   run_recurrence(r, GruResetBeforeCell<T, Gate, Hidden>{weights, bias, recurrent, candidate_recurrent,
-                                                                  gate, hidden});
+   run_recurrence(
+      r, GruResetBeforeCell<T, Gate, Hidden>{weights, bias, recurrent, candidate_recurrent, gate, hidden});
 }
 
 } // namespace SOFIE_JIT_ISA

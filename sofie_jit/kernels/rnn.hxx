@@ -61,7 +61,7 @@ constexpr std::size_t recurrent_chunk(std::size_t units)
 // values[gates][units][K], ONNX's gate by gate and outputs before inputs -> [panel][K][gate][unit_vectors * lanes].
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std::size_t units, std::size_t K,
-                         std::size_t unit_vectors)
+                                        std::size_t unit_vectors)
 {
    const std::size_t width = unit_vectors * lanes<T>, panels = (units + width - 1) / width;
    Buffer<T> packed(panels * K * gates * width);
@@ -75,8 +75,8 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std:
 // values[2][gates][units] (null: zeros), ONNX's Wb and Rb -> Wb + Rb as [panel][gate][unit_vectors * lanes], but Wb
 // alone from gate `summed` on.
 template <class T>
-SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates, std::size_t units, std::size_t unit_vectors,
-                              std::size_t summed)
+SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates, std::size_t units,
+                                             std::size_t unit_vectors, std::size_t summed)
 {
    const std::size_t width = unit_vectors * lanes<T>, panels = (units + width - 1) / width;
    Buffer<T> packed(panels * gates * width);
@@ -229,8 +229,8 @@ struct Block {
 
 // One round over the panels of a time step. product(panel, row, gates) fills kept vectors for each of MR rows from
 // `row` on; begin(gates, at) and then end(gates, at) turn those of one row into states at offset `at`. Activation
-// functions are long chains of operations, so that each step is done for many gates before the next, side by side: those
-// of a tile, or, for a single row, of many panels.
+// functions are long chains of operations, so that each step is done for many gates before the next, side by side:
+// those of a tile, or, for a single row, of many panels.
 template <int MR, int kept, int unit_vectors, class T, class Product, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const Product &product, const Begin &begin, const End &end)
 {

@@ -32,7 +32,8 @@ void swap_axes(std::size_t rows, std::size_t columns, const T *x, std::size_t x_
    constexpr std::size_t block = 64 / sizeof(T) < 16 ? 16 : 64 / sizeof(T);
    for (std::size_t r = 0; r < rows; r += block)
       for (std::size_t c = 0; c < columns; c += block) {
-         const std::size_t r_end = r + block < rows ? r + block : rows, c_end = c + block < columns ? c + block : columns;
+         const std::size_t r_end = r + block < rows ? r + block : rows;
+         const std::size_t c_end = c + block < columns ? c + block : columns;
          for (std::size_t i = r; i < r_end; ++i)
             for (std::size_t j = c; j < c_end; ++j)
                y[i * y_stride + j] = x[j * x_stride + i];

@@ -33,7 +33,8 @@ void test(std::size_t a, std::size_t b, std::size_t c)
                transpose(axes, x.data(), y.data());
             check::require(y.back() == T(77), "transpose: wrote past the end");
             y.pop_back();
-            check::close("transpose " + std::to_string(a) + " " + std::to_string(b) + " " + std::to_string(c), y, want, 0);
+            const std::string what = std::to_string(a) + " " + std::to_string(b) + " " + std::to_string(c);
+            check::close("transpose " + what, y, want, 0);
          }
       }
 }
