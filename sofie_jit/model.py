@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, InputError, OutOfRangeError, ShapeError
 from sofie_jit.header import export_header, write_header
 from sofie_jit.jit import Session
-from sofie_jit.operators.operator import BATCH, Shape, TensorType, split_count
+from sofie_jit.operators.operator import BATCH, Dim, Shape, TensorType, split_count
 from sofie_jit.parallel import FLOPS_PER_THREAD, run_all, shares, thread_count
 from sofie_jit.passes import lower
 from sofie_jit.rmodel import RModel
@@ -193,7 +194,7 @@ class Model:
         return dims
 
     def _results(self, out: Any, dims: dict[str, int]) -> list[np.ndarray]:
-        shapes = [tuple(dims[d] if isinstance(d, str) else d for d in kind.shape) for kind in self._outputs]
+        shapes = [tuple(_size(dim, dims) for dim in kind.shape) for kind in self._outputs]
         if out is None:
             return [np.empty(shape, kind.dtype) for shape, kind in zip(shapes, self._outputs, strict=True)]
         results = list(out) if isinstance(out, (list, tuple)) else [out]
@@ -289,6 +290,12 @@ def _hint(found: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
     if found and None not in expected[1:] and size == functools.reduce(lambda a, b: a * (b or 0), expected[1:], 1):
         return f": the number of elements fits; pass x.reshape({(-1, *expected[1:])})"
     return ""
+
+
+def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
+    """A dimension's value, once those known only at run time are."""
+    factor, names = split_count((dim,))
+    return math.prod((factor, *(sizes[name] for name in names)))
 
 
 def _pack(structure: Any, results: list[np.ndarray]) -> Any:

@@ -81,7 +81,7 @@ class SessionWriter:
         self.failures: dict[int, str] = {}
         self.calls: list[str] = []
         types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
-        self.dims = list(dict.fromkeys(d for t in types for d in t.shape if isinstance(d, str)))
+        self.dims = list(dict.fromkeys(name for t in types for d in t.shape for name in split_count((d,))[1]))
         self.dim_names = {d: "batch" if d == BATCH else f"dim{i}" for i, d in enumerate(self.dims)}
         self._walk()
 
@@ -138,7 +138,7 @@ class SessionWriter:
         return Expression(name, f"{CPP_TYPES[dtype]} *")
 
     def dim(self, dim: Dim) -> Expression:
-        return Expression(self.dim_names[dim] if isinstance(dim, str) else str(dim), "std::size_t")
+        return self.count((dim,))
 
     def count(self, shape: Shape) -> Expression:
         factor, dims = split_count(shape)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.operators.operator import (
-    BATCH,
     CPP_TYPES,
     Dim,
     Emitter,
     ROperator,
     TensorType,
     common_dtype,
+    counts_rows,
     format_shape,
     normalize_axis,
 )
@@ -46,7 +46,7 @@ class Concat(ROperator):
         return TensorType(dtype, (*first.shape[:axis], joined, *first.shape[axis + 1 :]))
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
-        return inputs[0].shape[:1] == (BATCH,) and normalize_axis("Concat", self.axis, inputs[0].rank) == 0
+        return any(map(counts_rows, inputs[0].shape[:1])) and normalize_axis("Concat", self.axis, inputs[0].rank) == 0
 
     def emit(self, code: Emitter) -> str:
         y = code.outputs[0]

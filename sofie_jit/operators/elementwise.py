@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators.operator import (
-    BATCH,
     CPP_TYPES,
     Dim,
     Emitter,
@@ -16,6 +15,7 @@ from sofie_jit.operators.operator import (
     Shape,
     TensorType,
     common_dtype,
+    counts_rows,
     format_shape,
     literal,
 )
@@ -68,7 +68,7 @@ class Broadcasting(ROperator):
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         rank = max(t.rank for t in inputs)
-        return any(dim == BATCH and axis != t.rank - rank for t in inputs for axis, dim in enumerate(t.shape))
+        return any(counts_rows(dim) and axis != t.rank - rank for t in inputs for axis, dim in enumerate(t.shape))
 
     def _shape(self, code: Emitter) -> str:
         return broadcast(code, self.op_type, code.outputs[0].shape, [t.shape for t in code.inputs if t is not None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sofie_jit.operators.operator import BATCH, Emitter, ROperator, TensorType, normalize_axis
+from sofie_jit.operators.operator import Emitter, ROperator, TensorType, counts_rows, normalize_axis
 
 
 @dataclass(kw_only=True)
@@ -25,7 +25,7 @@ class Gather(ROperator):
         return TensorType(data.dtype, (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :]))
 
     def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
-        return data.shape[:1] == (BATCH,) and normalize_axis("Gather", self.axis, data.rank) == 0
+        return any(map(counts_rows, data.shape[:1])) and normalize_axis("Gather", self.axis, data.rank) == 0
 
     def emit(self, code: Emitter) -> str:
         data, indices = code.inputs

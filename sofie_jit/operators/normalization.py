@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.operators.operator import (
-    BATCH,
     Dim,
     Emitter,
     ROperator,
     TensorType,
     common_dtype,
+    counts_rows,
     format_shape,
     literal,
     normalize_axis,
@@ -91,7 +91,7 @@ class RowNormalization(ROperator):
         return _infer(self, x, self._split(x.shape)[1], *parameters)
 
     def mixes_rows(self, x: TensorType, *parameters: TensorType | None) -> bool:
-        return BATCH in x.shape[normalize_axis(self.op_type, self.axis, x.rank) :]
+        return any(map(counts_rows, x.shape[normalize_axis(self.op_type, self.axis, x.rank) :]))
 
 
 @dataclass(kw_only=True)

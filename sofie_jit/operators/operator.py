@@ -22,7 +22,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, ShapeError
 
 Dim = int | str
-"""A dimension: a number, or the name of one that is known when the model runs."""
+"""A dimension: a number, the name of one that is known when the model runs, or a product of both (``7*batch``)."""
 Shape = tuple[Dim, ...]
 
 BATCH = "batch"
@@ -60,7 +60,20 @@ def format_shape(shape: Shape) -> str:
 
 def split_count(shape: Shape) -> tuple[int, tuple[str, ...]]:
     """The number of elements of ``shape`` as a factor and the run-time dimensions it is multiplied by."""
-    return math.prod(d for d in shape if isinstance(d, int)), tuple(sorted(d for d in shape if isinstance(d, str)))
+    factors = [factor for dim in shape for factor in (dim.split("*") if isinstance(dim, str) else [dim])]
+    names = [factor for factor in factors if isinstance(factor, str) and not factor.isdecimal()]
+    return math.prod(int(factor) for factor in factors if factor not in names), tuple(sorted(names))
+
+
+def product(*dims: Dim) -> Dim:
+    """Several dimensions as one: a number, or a text like ``7*batch`` if some are known only at run time."""
+    factor, names = split_count(dims)
+    return "*".join([*([str(factor)] if factor != 1 else []), *names]) if names else factor
+
+
+def counts_rows(dim: Dim) -> bool:
+    """Whether a dimension is the batch, or the batch times other dimensions."""
+    return BATCH in split_count((dim,))[1]
 
 
 def static_dims(operator: str, shape: Shape, what: str = "input") -> tuple[int, ...]:

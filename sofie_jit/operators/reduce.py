@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from sofie_jit.errors import DtypeError
 from sofie_jit.operators.operator import (
-    BATCH,
     CPP_TYPES,
     Emitter,
     ROperator,
     Shape,
     TensorType,
+    counts_rows,
     literal,
     normalize_axis,
     static_dims,
@@ -43,7 +43,7 @@ class Reduce(ROperator):
         return TensorType(x.dtype, tuple(shape))
 
     def mixes_rows(self, x: TensorType) -> bool:
-        return any(x.shape[axis] == BATCH for axis in self._axes(x.rank))
+        return any(counts_rows(x.shape[axis]) for axis in self._axes(x.rank))
 
     def emit(self, code: Emitter) -> str:
         x = code.inputs[0]

@@ -6,7 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.operators.operator import BATCH, Dim, ROperator, Shape, TensorType, format_shape, split_count
+from sofie_jit.operators.operator import (
+    Dim,
+    ROperator,
+    Shape,
+    TensorType,
+    counts_rows,
+    format_shape,
+    product,
+    split_count,
+)
 
 
 @dataclass(kw_only=True)
@@ -38,7 +47,7 @@ class Reshape(ROperator):
         return TensorType(x.dtype, tuple(target))
 
     def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[:1] == (BATCH,) and self.infer(x).shape[:1] != (BATCH,)
+        return any(map(counts_rows, x.shape)) and not any(map(counts_rows, self.infer(x).shape[:1]))
 
 
 def _remaining(text: str, shape: Shape, known: Shape) -> Dim:
@@ -46,9 +55,9 @@ def _remaining(text: str, shape: Shape, known: Shape) -> Dim:
     (total, dims), (part, used) = split_count(shape), split_count(known)
     left = Counter(dims) - Counter(used)
     names = list(left.elements())
-    if Counter(used) - Counter(dims) or part == 0 or total % part or len(names) > 1 or (names and total != part):
+    if Counter(used) - Counter(dims) or part == 0 or total % part or (total == 0 and names):
         raise ShapeError(f"{text}: {_product(known)} elements do not divide {_product(shape)} into one known size")
-    return names[0] if names else total // part
+    return product(total // part, *names)
 
 
 def _product(shape: Shape | list[Dim]) -> str:

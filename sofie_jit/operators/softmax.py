@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators.operator import (
-    BATCH,
     Emitter,
     ROperator,
     TensorType,
+    counts_rows,
     format_shape,
     normalize_axis,
     static_dim,
@@ -31,7 +31,7 @@ class AlongAxis(ROperator):
         return x
 
     def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[normalize_axis(self.op_type, self.axis, x.rank)] == BATCH
+        return counts_rows(x.shape[normalize_axis(self.op_type, self.axis, x.rank)])
 
     def _sizes(self, code: Emitter) -> tuple[str, str, str]:
         """The input as [outer][size][inner] around the axis."""

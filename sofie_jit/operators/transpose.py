@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.operators.operator import BATCH, Dim, Emitter, ROperator, Shape, TensorType, format_shape, split_count
+from sofie_jit.operators.operator import (
+    Dim,
+    Emitter,
+    ROperator,
+    Shape,
+    TensorType,
+    counts_rows,
+    format_shape,
+    split_count,
+)
 
 
 @dataclass(kw_only=True)
@@ -23,7 +32,7 @@ class Transpose(ROperator):
         return TensorType(x.dtype, tuple(x.shape[axis] for axis in self.perm))
 
     def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[:1] == (BATCH,) and self.perm[0] != 0
+        return x.rank > 0 and counts_rows(x.shape[0]) and self.perm[0] != 0
 
     def emit(self, code: Emitter) -> str:
         x = code.inputs[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sofie_jit.operators.operator import BATCH, Shape, split_count
+from sofie_jit.operators.operator import BATCH, Shape, counts_rows, split_count
 from sofie_jit.rmodel import RModel
 
 ALIGNMENT = 64
@@ -84,9 +84,10 @@ def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
 
 def can_tile(rmodel: RModel) -> bool:
     """Whether rows of the batch are independent, so that a batch may go through the network in tiles."""
-    tensors = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
-    by_rows = all(t.shape and t.shape[0] == BATCH and BATCH not in t.shape[1:] for t in tensors)
-    return by_rows and not any(
+    ends = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
+    by_rows = all(t.shape[:1] == (BATCH,) for t in ends)
+    between = [*ends, *rmodel.intermediate.values()]
+    return by_rows and not any(any(map(counts_rows, t.shape[1:])) for t in between) and not any(
         op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs)) for op in rmodel.operators
     )
 
