@@ -6,23 +6,38 @@ unique name, infers its type, and returns it as a :class:`Symbol`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sofie_jit.errors import GraphError
 from sofie_jit.operators.operator import ROperator, Shape, TensorType
 from sofie_jit.rmodel import RModel, tensor_type
 
 
-@dataclass(frozen=True, eq=False)
+def _operation(name: str, reflected: bool = False) -> Callable[..., Symbol]:
+    """A method of Symbol that calls a function of ``sofie_jit.ops``, which is built on this module."""
+
+    def method(*operands: Any) -> Symbol:
+        from sofie_jit import ops
+
+        result: Symbol = getattr(ops, name)(*(reversed(operands) if reflected else operands))
+        return result
+
+    return method
+
+
+@dataclass(eq=False)
 class Symbol:
     """A tensor of a model that is being built."""
 
     name: str
     type: TensorType
     builder: Builder
+    mask: Symbol | None = None
+    """The bool tensor that says which of its steps count, for parsers of formats that know masks."""
 
     @property
     def shape(self) -> Shape:
@@ -35,6 +50,30 @@ class Symbol:
     @property
     def rank(self) -> int:
         return len(self.type.shape)
+
+    # Arithmetic adds operators, with numpy's broadcasting and Keras's element types; see sofie_jit.ops. == stays
+    # Python's own, so that Symbols may be keys of a dict: ops.equal compares numbers.
+    __add__, __radd__ = _operation("add"), _operation("add", reflected=True)
+    __sub__, __rsub__ = _operation("subtract"), _operation("subtract", reflected=True)
+    __mul__, __rmul__ = _operation("multiply"), _operation("multiply", reflected=True)
+    __truediv__, __rtruediv__ = _operation("divide"), _operation("divide", reflected=True)
+    __floordiv__, __rfloordiv__ = _operation("floor_divide"), _operation("floor_divide", reflected=True)
+    __mod__, __rmod__ = _operation("mod"), _operation("mod", reflected=True)
+    __pow__, __rpow__ = _operation("power"), _operation("power", reflected=True)
+    __matmul__, __rmatmul__ = _operation("matmul"), _operation("matmul", reflected=True)
+    __lt__, __le__, __gt__, __ge__ = map(_operation, ("less", "less_equal", "greater", "greater_equal"))
+    __and__, __or__, __invert__ = map(_operation, ("logical_and", "logical_or", "logical_not"))
+    __neg__, __abs__, __getitem__ = map(_operation, ("negative", "absolute", "getitem"))
+
+    __array_ufunc__ = None  # so that array + symbol asks the symbol
+
+    def __bool__(self) -> bool:
+        raise GraphError(
+            f"{self!r} has no value while the model is built, so Python cannot decide by it; choose with ops.where"
+        )
+
+    def __iter__(self) -> Any:
+        raise GraphError(f"{self!r} cannot be looped over; ops.unstack takes it apart")
 
     def __repr__(self) -> str:
         return f"<Symbol '{self.name}' {self.type}>"
@@ -76,10 +115,10 @@ class Builder:
         ``hint`` is the wanted name of the output, by default the operator's type. Raises what the operator's
         ``infer`` raises.
         """
-        results = operator.infer(*(symbol.type if symbol else None for symbol in inputs))
+        results = operator.infer(*(symbol.type if symbol is not None else None for symbol in inputs))
         several = isinstance(results, tuple)
         types = results if isinstance(results, tuple) else (results,)
-        operator.inputs = [symbol.name if symbol else "" for symbol in inputs]
+        operator.inputs = [symbol.name if symbol is not None else "" for symbol in inputs]
         operator.outputs = [self._unique(hint or operator.op_type.lower()) for _ in types]
         operator.origin = operator.origin or self.origin
         self.rmodel.add_operator(operator)

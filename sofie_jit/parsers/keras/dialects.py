@@ -272,9 +272,9 @@ def _package(spec: Mapping[str, Any], era: int) -> tuple[str, str]:
 
 
 def _is_operation(spec: Mapping[str, Any]) -> bool:
-    """Whether a spec of an .h5 file is a bare operation: every layer writes these two options, no operation does."""
+    """Whether a spec of an .h5 file is a bare operation: every layer writes these options, no operation does."""
     config, called = spec.get("config"), spec.get("inbound_nodes")
-    return isinstance(config, Mapping) and bool(called) and not {"trainable", "dtype", "layers"} & set(config)
+    return isinstance(config, Mapping) and bool(called) and not {"trainable", "layers"} & set(config)
 
 
 def _options(class_name: str, config: dict[str, Any], era: int) -> tuple[str, dict[str, Any]]:

@@ -30,7 +30,10 @@ import numpy as np
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.operators.elementwise import Cast
-from sofie_jit.parsers.keras.graph import Layer
+from sofie_jit.parsers.keras import masks
+from sofie_jit.parsers.keras.dialects import MODELS
+from sofie_jit.parsers.keras.graph import Call, Layer, Value, flatten, map_leaves, nested
+from sofie_jit.parsers.keras.weights import NON_TRAINABLE, attribute_paths
 
 if TYPE_CHECKING:
     from sofie_jit.operators.operator import ROperator
@@ -134,9 +137,24 @@ def weight_names(layer: Layer) -> WeightNames:
 
 
 def sublayer_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
-    """Weight names of a wrapped layer as its wrapper lists them, ``path`` being the wrapper's attribute."""
+    """Weight names of a wrapped layer or model as its wrapper lists them, ``path`` being the wrapper's attribute."""
+    if spec["class_name"] in MODELS and not spec["package"]:
+        return _model_weights(path, spec)
     layer = Layer(str(spec["config"].get("name", path)), spec["class_name"], spec["config"], spec["package"])
     return tuple(f"{path}/{name}" for name in weight_names(layer))
+
+
+def _model_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
+    """The same for a model: its layers' weights in order, but those that are not trained at the end."""
+    model = nested(dict(spec), path)
+    trainable = {id(leaf): trains for leaf, trains in model.leaves()}
+    names = [
+        (not trainable[id(leaf)] or name.rpartition("/")[2] in NON_TRAINABLE, f"{where}/{name}")
+        for leaf, where in attribute_paths(model, f"{path}/")
+        if leaf.class_name != "InputLayer"
+        for name in weight_names(leaf)
+    ]
+    return tuple(name for _, name in sorted(names, key=lambda pair: pair[0]))
 
 
 def unknown_class(layer: Layer) -> str:
@@ -250,10 +268,11 @@ class LayerCall:
             isinstance(value, Symbol)
             and value.dtype in ("float32", "float64")
             and value.dtype != self.dtype
-            and "dtype" in self.layer.config  # bare operations have none and take what comes
+            and "dtype" in self.layer.config
+            and not self.layer.class_name.startswith("ops.")  # bare operations take what comes
             and self.layer.config.get("autocast") is not False
         )
-        return self.add(Cast(to=self.dtype), value) if cast else value
+        return masks.attach(self.add(Cast(to=self.dtype), value), value.mask) if cast else value
 
     def sublayer(self, path: str, spec: Mapping[str, Any]) -> LayerCall:
         """A call of the layer that this layer wraps as attribute ``path``; ``spec`` is what its config has of it."""
@@ -270,15 +289,31 @@ class LayerCall:
             self.refuse(f"the dtype policy {self.config['dtype']!r} is not translated; save the model with 'float32'")
         args = tuple(self._autocast(value) for value in args)
         kwargs = {key: self._autocast(value) for key, value in kwargs.items() if value is not None}
+        mask = masks.given(self, entry.handler, args, kwargs)
         try:
             inspect.signature(entry.handler).bind(self, *args, **kwargs)
         except TypeError as error:
             self.refuse(f"called with {_describe(args, kwargs)}, which is not translated ({error})")
+        outer, self.builder.origin = self.builder.origin, str(self.layer)
         result = entry.handler(self, *args, **kwargs)
+        masks.hand_on(self, entry.handler, args[0] if args else None, mask, result)
+        self.builder.origin = outer
         if unread := self.config.unread():
             options = ", ".join(f"{key}={value!r}" for key, value in unread.items())
             self.refuse(f"the option {options} is not translated")
         return result
+
+
+def run_calls(calls: Sequence[Call], results: dict[int, list[Any]], builder: Builder) -> dict[int, list[Any]]:
+    """The tensors of all ``calls`` in order, by number; ``results`` has those of the inputs as number -1."""
+    for number, call in enumerate(calls):
+
+        def symbol(leaf: Any) -> Any:
+            return results[leaf.call][leaf.index] if isinstance(leaf, Value) else leaf
+
+        args, kwargs = map_leaves(symbol, call.args), map_leaves(symbol, call.kwargs)
+        results[number] = flatten(LayerCall(call.layer, builder)(*args, **kwargs))
+    return results
 
 
 def _describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

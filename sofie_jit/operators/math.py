@@ -1,0 +1,340 @@
+"""Functions of numbers beyond activations (ONNX's elementary functions), and ArgMax, CumSum, GatherElements, TopK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.operators.elementwise import Binary
+from sofie_jit.operators.operator import (
+    BATCH,
+    Emitter,
+    ROperator,
+    TensorType,
+    format_shape,
+    normalize_axis,
+    static_dim,
+)
+
+# -- element by element ----------------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Unary(ROperator):
+    """A function of every number by itself; input and output have one type and shape."""
+
+    kernels = ("math.hxx",)
+    integers: ClassVar[bool] = False
+    """Whether it is defined for integers too."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not (x.dtype.startswith("float") or (self.integers and x.dtype.startswith("int"))):
+            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
+        return x
+
+    def emit(self, code: Emitter) -> str:
+        size = code.count(code.outputs[0].shape)
+        return code.call("map", size, code.input(0), code.output(0), f"k::{self.op_type}{{}}")
+
+
+@dataclass(kw_only=True)
+class Neg(Unary):
+    """``-x``."""
+
+    integers = True
+
+
+@dataclass(kw_only=True)
+class Abs(Unary):
+    """``|x|``."""
+
+    integers = True
+
+
+@dataclass(kw_only=True)
+class Sign(Unary):
+    """-1, 0 or 1; NaN of NaN."""
+
+    integers = True
+
+
+@dataclass(kw_only=True)
+class Square(Unary):
+    """``x * x``."""
+
+    integers = True
+
+
+@dataclass(kw_only=True)
+class Reciprocal(Unary):
+    """``1 / x``."""
+
+
+@dataclass(kw_only=True)
+class Sqrt(Unary):
+    """The square root."""
+
+
+@dataclass(kw_only=True)
+class Rsqrt(Unary):
+    """``1 / Sqrt(x)``."""
+
+
+@dataclass(kw_only=True)
+class Cbrt(Unary):
+    """The cube root."""
+
+
+@dataclass(kw_only=True)
+class Expm1(Unary):
+    """``e^x - 1``."""
+
+
+@dataclass(kw_only=True)
+class Exp2(Unary):
+    """``2^x``."""
+
+
+@dataclass(kw_only=True)
+class Log(Unary):
+    """The natural logarithm."""
+
+
+@dataclass(kw_only=True)
+class Log1p(Unary):
+    """``Log(1 + x)``."""
+
+
+@dataclass(kw_only=True)
+class Log2(Unary):
+    """The logarithm to base 2."""
+
+
+@dataclass(kw_only=True)
+class Log10(Unary):
+    """The logarithm to base 10."""
+
+
+@dataclass(kw_only=True)
+class Erf(Unary):
+    """The error function."""
+
+
+@dataclass(kw_only=True)
+class Erfc(Unary):
+    """``1 - Erf(x)``."""
+
+
+@dataclass(kw_only=True)
+class Floor(Unary):
+    """The largest whole number up to x."""
+
+
+@dataclass(kw_only=True)
+class Ceil(Unary):
+    """The smallest whole number from x."""
+
+
+@dataclass(kw_only=True)
+class Round(Unary):
+    """The nearest whole number, halves to the even one."""
+
+
+@dataclass(kw_only=True)
+class Trunc(Unary):
+    """The whole number towards 0."""
+
+
+@dataclass(kw_only=True)
+class Sin(Unary):
+    """The sine."""
+
+
+@dataclass(kw_only=True)
+class Cos(Unary):
+    """The cosine."""
+
+
+@dataclass(kw_only=True)
+class Tan(Unary):
+    """The tangent."""
+
+
+@dataclass(kw_only=True)
+class Asin(Unary):
+    """The inverse sine."""
+
+
+@dataclass(kw_only=True)
+class Acos(Unary):
+    """The inverse cosine."""
+
+
+@dataclass(kw_only=True)
+class Atan(Unary):
+    """The inverse tangent."""
+
+
+@dataclass(kw_only=True)
+class Sinh(Unary):
+    """The hyperbolic sine."""
+
+
+@dataclass(kw_only=True)
+class Cosh(Unary):
+    """The hyperbolic cosine."""
+
+
+@dataclass(kw_only=True)
+class Asinh(Unary):
+    """The inverse hyperbolic sine."""
+
+
+@dataclass(kw_only=True)
+class Acosh(Unary):
+    """The inverse hyperbolic cosine."""
+
+
+@dataclass(kw_only=True)
+class Atanh(Unary):
+    """The inverse hyperbolic tangent."""
+
+
+@dataclass(kw_only=True)
+class Mod(Binary):
+    """The remainder of ``A / B``, of the sign of B; an integer remainder by 0 is 0."""
+
+    kernels = ("math.hxx",)
+
+
+@dataclass(kw_only=True)
+class Atan2(Binary):
+    """The angle of the point (B, A)."""
+
+    integers = False
+    kernels = ("math.hxx",)
+
+
+# -- along an axis ---------------------------------------------------------------------------------------------------
+
+
+def _sizes(code: Emitter, operator: str, axis: int) -> tuple[str, str, str]:
+    """The first input as [outer][size][inner] around ``axis``."""
+    x = code.inputs[0]
+    assert x is not None
+    axis = normalize_axis(operator, axis, x.rank)
+    return code.count(x.shape[:axis]), code.dim(x.shape[axis]), code.count(x.shape[axis + 1 :])
+
+
+@dataclass(kw_only=True)
+class ArgMax(ROperator):
+    """Where along ``axis`` the largest number is, as int32; the first of several, and the first NaN if there is one."""
+
+    axis: int = 0
+    keepdims: bool = True
+
+    kernels = ("math.hxx",)
+    smallest: ClassVar[bool] = False
+
+    def infer(self, x: TensorType) -> TensorType:
+        axis = normalize_axis(self.op_type, self.axis, x.rank)
+        if x.dtype == "bool" or x.shape[axis] == 0:
+            raise DtypeError(f"{self.op_type} along axis {axis} is not defined for {x}")
+        return TensorType("int32", (*x.shape[:axis], *((1,) if self.keepdims else ()), *x.shape[axis + 1 :]))
+
+    def mixes_rows(self, x: TensorType) -> bool:
+        return x.shape[self.axis] == BATCH
+
+    def emit(self, code: Emitter) -> str:
+        sizes = _sizes(code, self.op_type, self.axis)
+        return code.call("arg_max", *sizes, self.smallest, code.input(0), code.output(0))
+
+
+@dataclass(kw_only=True)
+class ArgMin(ArgMax):
+    """Where along ``axis`` the smallest number is; otherwise as ArgMax."""
+
+    smallest = True
+
+
+@dataclass(kw_only=True)
+class CumSum(ROperator):
+    """Sums along ``axis`` up to and with each place."""
+
+    axis: int = 0
+
+    kernels = ("math.hxx",)
+
+    def infer(self, x: TensorType) -> TensorType:
+        axis = normalize_axis("CumSum", self.axis, x.rank)
+        if x.dtype == "bool" or x.shape[axis] == 0:
+            raise DtypeError(f"CumSum along axis {axis} is not defined for {x}")
+        return x
+
+    def mixes_rows(self, x: TensorType) -> bool:
+        return x.shape[self.axis] == BATCH
+
+    def emit(self, code: Emitter) -> str:
+        return code.call("cum_sum", *_sizes(code, "CumSum", self.axis), code.input(0), code.output(0))
+
+
+@dataclass(kw_only=True)
+class GatherElements(ROperator):
+    """``Y[..., p, ...] = data[..., indices[..., p, ...], ...]`` along ``axis``; both agree in all other axes."""
+
+    axis: int = 0
+
+    kernels = ("math.hxx",)
+    failure = "an index lies outside the axis it points into"
+
+    def infer(self, data: TensorType, indices: TensorType) -> TensorType:
+        axis = normalize_axis("GatherElements", self.axis, data.rank)
+        rest = [t.shape[:axis] + t.shape[axis + 1 :] for t in (data, indices)]
+        if data.rank != indices.rank or rest[0] != rest[1]:
+            raise ShapeError(
+                f"GatherElements: data {format_shape(data.shape)} and indices {format_shape(indices.shape)} must agree "
+                f"in all axes but {axis}"
+            )
+        if not indices.dtype.startswith("int"):
+            raise DtypeError(f"GatherElements needs integer indices, got {indices}")
+        return replace(data, shape=indices.shape)
+
+    def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
+        return data.shape[self.axis] == BATCH
+
+    def emit(self, code: Emitter) -> str:
+        indices = code.inputs[1]
+        assert indices is not None
+        outer, size, inner = _sizes(code, "GatherElements", self.axis)
+        places = code.dim(indices.shape[self.axis])
+        return code.checked_call(
+            "gather_elements", outer, size, places, inner, code.input(0), code.input(1), code.output(0)
+        )
+
+
+@dataclass(kw_only=True)
+class TopK(ROperator):
+    """The ``k`` largest numbers along the last axis, the largest first, and where they are (int32)."""
+
+    k: int = 1
+
+    kernels = ("math.hxx",)
+
+    def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
+        size = static_dim("TopK", x.shape, -1) if x.rank else 0
+        if not 0 <= self.k <= size or x.dtype == "bool":
+            raise ShapeError(f"TopK: there are no {self.k} largest numbers along the last axis of {x}")
+        shape = (*x.shape[:-1], self.k)
+        return TensorType(x.dtype, shape), TensorType("int32", shape)
+
+    def mixes_rows(self, x: TensorType) -> bool:
+        return x.shape[-1] == BATCH
+
+    def emit(self, code: Emitter) -> str:
+        x = code.inputs[0]
+        assert x is not None
+        return code.call(
+            "top_k", code.count(x.shape[:-1]), code.dim(x.shape[-1]), self.k, code.input(0), code.output(0),
+            code.output(1), code.scratch("bool", (x.shape[-1],)),
+        )  # fmt: skip

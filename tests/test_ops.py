@@ -1,0 +1,244 @@
+"""Bare operations in Functional graphs against Keras: ``keras.ops.*``, ``keras.activations.*``, Python's operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from tolerance import ABSOLUTE, distance, leaves
+
+Operation = Callable[[Any, Any, Any], Any]
+"""Of x (batch, 4, 6) and y (batch, 1, 6), both float32, and n (batch, 4), int32."""
+
+
+def operations() -> dict[str, dict[str, Operation]]:
+    """All cases, by groups; what is in a group makes one model."""
+    import keras
+    from keras import activations, ops
+
+    unary = (
+        "absolute", "negative", "sign", "square", "reciprocal", "exp", "expm1", "erf", "floor", "ceil", "trunc", "sin",
+        "cos", "tan", "arctan", "sinh", "cosh", "tanh", "arcsinh", "cbrt", "exp2", "isnan", "isinf", "isfinite",
+        "round", "deg2rad", "rad2deg", "nan_to_num", "copy", "stop_gradient", "zeros_like", "ones_like", "logical_not",
+    )  # fmt: skip
+    positive = ("sqrt", "rsqrt", "log", "log1p", "log2", "log10")
+    within_1 = ("arcsin", "arccos", "arctanh")
+    binary = (
+        "add", "subtract", "multiply", "divide", "true_divide", "divide_no_nan", "floor_divide", "mod", "maximum",
+        "minimum", "arctan2", "logaddexp", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+        "logical_and", "logical_or", "logical_xor",
+    )  # fmt: skip
+    reductions = ("sum", "mean", "prod", "max", "min", "any", "all", "var", "std", "logsumexp", "amax", "amin")
+    weight = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
+    apart = lambda name: lambda x, y, n: getattr(ops, name)(x)  # noqa: E731
+    two = lambda name: lambda x, y, n: getattr(ops, name)(x, y)  # noqa: E731
+    return {
+        "unary": {
+            **{name: apart(name) for name in unary},
+            **{name: lambda x, y, n, name=name: getattr(ops, name)(ops.abs(x) + 0.1) for name in positive},
+            **{name: lambda x, y, n, name=name: getattr(ops, name)(ops.tanh(x)) for name in within_1},
+            "arccosh": lambda x, y, n: ops.arccosh(ops.abs(x) + 1.5),
+            "round_2": lambda x, y, n: ops.round(x, 2),
+            "abs_int": lambda x, y, n: ops.abs(n),
+            "sqrt_int": lambda x, y, n: ops.sqrt(n),
+            "full_like": lambda x, y, n: ops.full_like(x, 2.5),
+            "tril": lambda x, y, n: ops.tril(x, 1),
+            "triu": lambda x, y, n: ops.triu(x, -1),
+        },
+        "binary": {
+            **{name: two(name) for name in binary},
+            "of int and float": lambda x, y, n: ops.add(n[:, :, None], x),
+            "divide ints": lambda x, y, n: ops.divide(n, n + 5),
+            "mod ints": lambda x, y, n: ops.mod(n, 3),
+            "floor_divide ints": lambda x, y, n: n // 3,
+            "negative mod": lambda x, y, n: x % -0.7,
+            "clip": lambda x, y, n: ops.clip(x, -0.5, 1),
+            "where": lambda x, y, n: ops.where(x > y, x, 0.5),
+            "power": lambda x, y, n: ops.abs(x) ** y,
+            "squared": lambda x, y, n: x**2 + x**3.0 + (x**2) ** 0.5,
+            "power of a number": lambda x, y, n: 2.0**x,
+            "with an array": lambda x, y, n: x * weight + weight,
+            "python": lambda x, y, n: (1 - x) / (y * y + 1.0) - 3 * abs(-x),
+            "hypot": two("hypot"),
+        },
+        "reductions": {
+            **{name: lambda x, y, n, name=name: getattr(ops, name)(x, axis=1) for name in reductions},
+            **{
+                f"{name} keepdims": lambda x, y, n, name=name: getattr(ops, name)(x, axis=(1, -1), keepdims=True)
+                for name in reductions
+            },
+            "norm": lambda x, y, n: ops.norm(x, axis=-1),
+            "norm 1": lambda x, y, n: ops.norm(x, ord=1, axis=-1, keepdims=True),
+            "norm inf": lambda x, y, n: ops.norm(x, ord=float("inf"), axis=1),
+            "norm 3": lambda x, y, n: ops.norm(x, ord=3, axis=1),
+            "norm fro": lambda x, y, n: ops.norm(x, ord="fro", axis=(1, 2)),
+            "normalize": lambda x, y, n: ops.normalize(x),
+            "normalize 1": lambda x, y, n: ops.normalize(x, axis=1, order=1),
+            "argmax": lambda x, y, n: ops.argmax(x, axis=-1),
+            "argmin": lambda x, y, n: ops.argmin(x, axis=1, keepdims=True),
+            "argmax int": lambda x, y, n: ops.argmax(n, axis=1),
+            "sum int": lambda x, y, n: ops.sum(n, axis=1),
+            "mean int": lambda x, y, n: ops.mean(n, axis=1),
+            "sum of bool": lambda x, y, n: ops.sum(x > 0, axis=1),
+            "moments": lambda x, y, n: ops.moments(x, axes=[1]),
+            "average": lambda x, y, n: ops.average(x, axis=1, weights=np.array([1, 2, 3, 4.0], np.float32)),
+            "count_nonzero": lambda x, y, n: ops.count_nonzero(n, axis=1),
+            "cumsum": lambda x, y, n: ops.cumsum(x, axis=1),
+            "top_k": lambda x, y, n: ops.top_k(x, 3),
+        },
+        "shapes": {
+            "reshape": lambda x, y, n: ops.reshape(x, (-1, 8, 3)),
+            "transpose": lambda x, y, n: ops.transpose(x, (0, 2, 1)),
+            "swapaxes": lambda x, y, n: ops.swapaxes(x, 1, -1),
+            "moveaxis": lambda x, y, n: ops.moveaxis(x, -1, 1),
+            "expand_dims": lambda x, y, n: ops.expand_dims(x, -2),
+            "squeeze": lambda x, y, n: ops.squeeze(y, 1),
+            "tile": lambda x, y, n: ops.tile(x, (1, 2, 3)),
+            "repeat": lambda x, y, n: ops.repeat(x, 2, axis=1),
+            "flip": lambda x, y, n: ops.flip(x, axis=1),
+            "roll": lambda x, y, n: ops.roll(x, 2, axis=2),
+            "concatenate": lambda x, y, n: ops.concatenate([x, y, n[:, 0:1, None] + y], axis=1),
+            "stack": lambda x, y, n: ops.stack([x, x * 2], axis=-1),
+            "split": lambda x, y, n: ops.split(x, 3, axis=-1),
+            "split at": lambda x, y, n: ops.split(x, [1, 3], axis=1),
+            "unstack": lambda x, y, n: ops.unstack(x, axis=1),
+            "hstack": lambda x, y, n: ops.hstack([x, y]),
+            "pad": lambda x, y, n: ops.pad(x, ((0, 0), (1, 2), (0, 3)), constant_values=1.5),
+            "pad reflect": lambda x, y, n: ops.pad(x, ((0, 0), (1, 2), (0, 0)), mode="reflect"),
+            "pad symmetric": lambda x, y, n: ops.pad(x, ((0, 0), (0, 0), (2, 1)), mode="symmetric"),
+            "take": lambda x, y, n: ops.take(x, [2, 0, -1], axis=1),
+            "take_along_axis": lambda x, y, n: ops.take_along_axis(x, ops.argmax(x, axis=-1, keepdims=True), axis=-1),
+            "diff": lambda x, y, n: ops.diff(x, axis=1),
+            "one_hot": lambda x, y, n: ops.one_hot(n, 5),
+            "one_hot axis": lambda x, y, n: ops.one_hot(n, 5, axis=1, dtype="int32"),
+            "multi_hot": lambda x, y, n: ops.multi_hot(n, 5),
+            "cast": lambda x, y, n: ops.cast(x, "int32"),
+            "cast bool": lambda x, y, n: ops.cast(n, "bool"),
+            "slices": lambda x, y, n: x[:, 1:-1, ::-2],
+            "index": lambda x, y, n: x[:, -1],
+            "ellipsis": lambda x, y, n: x[..., None, 2:],
+            "one and new": lambda x, y, n: x[:, None, 2, ..., 1::3],
+        },
+        "products": {
+            "matmul": lambda x, y, n: ops.matmul(x, ops.transpose(y, (0, 2, 1))),
+            "matmul weight": lambda x, y, n: ops.matmul(x, weight.T),
+            "@": lambda x, y, n: x @ weight[0],
+            "dot": lambda x, y, n: ops.dot(x, weight.T),
+            "tensordot": lambda x, y, n: ops.tensordot(x, weight, axes=[[1, 2], [0, 1]]),
+            "tensordot 1": lambda x, y, n: ops.tensordot(x, weight.T, axes=1),
+            "einsum batch": lambda x, y, n: ops.einsum("bij,bkj->bik", x, y),
+            "einsum weight": lambda x, y, n: ops.einsum("btf,hf->bht", x, weight),
+            "einsum sums": lambda x, y, n: ops.einsum("bij,bij->b", x, x),
+            "einsum outer": lambda x, y, n: ops.einsum("bi,bkj->bijk", x[:, 0], y),
+            "einsum ellipsis": lambda x, y, n: ops.einsum("...j,kj->...k", x, weight),
+            "einsum one": lambda x, y, n: ops.einsum("bij->bj", x),
+            "einsum three": lambda x, y, n: ops.einsum("bij,kj,bkj->bi", x, weight, x),
+        },
+        "activations": {
+            **{
+                name: lambda x, y, n, name=name: getattr(activations, name)(x)
+                for name in dir(activations)
+                if not name.startswith("_") and name not in (*NO_ACTIVATIONS, *NOT_IN_GRAPHS)
+            },
+            "threshold": lambda x, y, n: activations.threshold(x, 0.2, -1.0),
+            "relu with options": lambda x, y, n: activations.relu(x, 0.1, 1.5, 0.3),
+            "leaky_relu slope": lambda x, y, n: activations.leaky_relu(x, 0.4),
+            "elu alpha": lambda x, y, n: activations.elu(x, 0.4),
+            "celu alpha": lambda x, y, n: activations.celu(x, 0.4),
+            "gelu tanh": lambda x, y, n: activations.gelu(x, approximate=True),
+            "shrink": lambda x, y, n: activations.soft_shrink(x, 0.2) + activations.hard_shrink(x, 0.7),
+            "softmax axis": lambda x, y, n: activations.softmax(x, axis=1),
+            "hard_silu": lambda x, y, n: ops.hard_silu(x),
+            "sparsemax": lambda x, y, n: ops.sparsemax(x),
+            "ops.relu": lambda x, y, n: ops.relu(x),
+            "ops.softmax axes": lambda x, y, n: ops.softmax(x, axis=1),
+            "ops.sigmoid": lambda x, y, n: keras.ops.sigmoid(x),
+            "ops.gelu": lambda x, y, n: ops.gelu(x),
+        },
+    }
+
+
+NO_ACTIVATIONS = ("get", "serialize", "deserialize")
+NOT_IN_GRAPHS = ("threshold", "linear", "hard_silu", "hard_swish", "mish", "sparsemax")
+"""Activations that Keras 3.15 cannot call on a symbolic tensor, or not without arguments; linear leaves no trace."""
+
+GROUPS = ["unary", "binary", "reductions", "shapes", "products", "activations"]
+
+
+def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 4, 6), (5, 1, 6)))
+    x[0, 0, :2] = y[0, 0, :2]
+    y[1, 0, 0] = 0
+    return x, y, rng.integers(0, 5, size=(5, 4)).astype(np.int32)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("group", GROUPS)
+def test_operations(group: str, suffix: str, tmp_path: Path) -> None:
+    import keras
+
+    cases = operations()[group]
+    inputs = [keras.Input((4, 6)), keras.Input((1, 6)), keras.Input((4,), dtype="int32")]
+    model = keras.Model(inputs, {name: case(*inputs) for name, case in cases.items()})
+    path = tmp_path / f"model{suffix}"
+    model.save(path)
+    got = sofie_jit.load(path).infer(*data())
+    wrong = []
+    for name, want in model(data()).items():
+        for ours, theirs in zip(leaves(got[name]), leaves(want), strict=True):
+            kind = theirs.dtype.name
+            assert (ours.shape, ours.dtype.name) == (theirs.shape, kind), name
+            if distance(ours, theirs) > ABSOLUTE:
+                wrong.append(name)
+    exact = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in data()]
+    for name in dict.fromkeys(wrong):  # rounded otherwise than by Keras: then Keras must be as far from float64
+        want = leaves(cases[name](*map(keras.ops.convert_to_tensor, exact)))
+        for ours, theirs, double in zip(leaves(got[name]), leaves(model(data())[name]), want, strict=True):
+            assert distance(ours, double) <= 2 * distance(theirs, double), name
+
+
+def test_float64_stays(tmp_path: Path) -> None:
+    import keras
+    from keras import ops
+
+    x = keras.Input((3,), dtype="float64")
+    model = keras.Model(x, [ops.cast(ops.exp(x) * 2, "float64"), ops.cast(x, "float32")])
+    model.save(tmp_path / "m.keras")
+    values = np.random.default_rng(0).normal(size=(4, 3))
+    for got, want in zip(sofie_jit.load(tmp_path / "m.keras").infer(values), model(values), strict=True):
+        assert got.dtype == want.dtype.name
+        assert distance(got, np.asarray(want)) < 1e-15 if got.dtype == "float64" else 1e-6
+
+
+REFUSED: dict[str, tuple[Operation, str]] = {
+    "no translation": (lambda x, y, n: _ops().sort(x), "sort.*no translation"),
+    "a cast that wraps": (lambda x, y, n: _ops().cast(x, "uint8"), "element type uint8 is not supported"),
+    "the batch's mean": (lambda x, y, n: _ops().mean(x, axis=0), "leaves 'batch' open"),
+    "a row of the batch": (lambda x, y, n: x[0], "'batch' is left open"),
+    "a reshape across rows": (lambda x, y, n: _ops().reshape(x, (-1, 5)), "do not divide"),
+    "max with initial": (lambda x, y, n: _ops().max(x, axis=1, initial=3.0), "initial=3.0"),
+    "a matrix norm": (lambda x, y, n: _ops().norm(x, ord=2, axis=(1, 2)), "ord=2 over axes"),
+}
+
+
+def _ops() -> Any:
+    from keras import ops
+
+    return ops
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, tmp_path: Path) -> None:
+    import keras
+
+    case, message = REFUSED[name]
+    inputs = [keras.Input((4, 6)), keras.Input((1, 6)), keras.Input((4,), dtype="int32")]
+    keras.Model(inputs, case(*inputs)).save(tmp_path / "m.keras")
+    with pytest.raises(sofie_jit.SofieError, match=f"(?s){message}"):
+        sofie_jit.load(tmp_path / "m.keras")
