@@ -47,6 +47,7 @@ CLASSES = {
     "UnifiedLSTM": "LSTM",
     "UnifiedGRU": "GRU",
     "TimeDistributedDense": "Dense",
+    "GroupedQueryAttention": "GroupQueryAttention",  # its name in Python, which .h5 files have
 }  # fmt: skip
 """Old class name -> today's."""
 

@@ -123,7 +123,7 @@ class Trace:
         if self.count > MAX_CALLS:
             raise ModelFileError(f"the model comes to more than {MAX_CALLS:,} calls of layers; no real model does")
         if isinstance(layer, Model):
-            result = _unpack(layer.call(_model_inputs(layer, args, kwargs), self))
+            result = _unpack(layer.call(_model_inputs(layer, args, kwargs, self), self))
         else:
             self.calls.append(Call(layer, *_split_states(layer, args, kwargs)))
             result = Value(len(self.calls) - 1, 0)
@@ -320,11 +320,19 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str) -> Model:
     return Model(name, own_name, spec["class_name"], trainable, list(layers.values()), inputs, call)
 
 
-def _model_inputs(model: Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-    """The tensors for a nested model's inputs, from the arguments it is called with."""
+def nested(spec: Spec, name: str) -> Model:
+    """The model of ``spec`` that stands inside a layer; ``name`` is put before the names of its layers."""
+    return _model(spec, name, str(spec["config"].get("name", name)), f"{name}/")
+
+
+def _model_inputs(model: Model, args: tuple[Any, ...], kwargs: Mapping[str, Any], trace: Trace) -> list[Any]:
+    """The tensors for a nested model's inputs, from the arguments it is called with.
+
+    Masks given with them are attached by a call of ``ops.AttachMask``, an operation of ours.
+    """
     if kwargs.get("training"):
         raise ModelFileError(f"model '{model.name}' is called with training=True; only inference is translated")
-    extra = [key for key, value in kwargs.items() if value is not None and key != "training"]
+    extra = [key for key, value in kwargs.items() if value is not None and key not in ("training", "mask")]
     if extra or len(args) != 1:
         raise ModelFileError(
             f"nested model '{model.name}' is called with {len(args)} arguments"
@@ -337,6 +345,11 @@ def _model_inputs(model: Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]
         raise ModelFileError(
             f"model '{model.name}' has {len(model.inputs)} inputs and is called with {len(tensors)} tensors"
         )
+    masks = flatten(kwargs.get("mask"))
+    for index, mask in enumerate(masks[: len(tensors)]):
+        if mask is not None:
+            attach = Layer(f"{model.name}/mask", "ops.AttachMask", {})
+            tensors[index] = trace.append(attach, (tensors[index], mask), {})
     return tensors
 
 

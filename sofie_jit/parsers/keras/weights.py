@@ -53,11 +53,11 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
     used: set[str] = set()
     bound: dict[Any, Layer] = {}
     elsewhere: list[tuple[Layer, str, tuple[str, ...]]] = []
-    for layer, path in _paths(root, ""):
+    for layer, path in attribute_paths(root):
         layer_names = names(layer)
         if not layer_names:
             continue
-        parts = {part: f"{path}/{part}" if part else path for part in map(dirname, layer_names)}
+        parts = {part: _stored_path(f"{path}/{part}" if part else path, stored) for part in map(dirname, layer_names)}
         if layer.shared_id is not None and not set(parts.values()) & set(stored.paths):
             elsewhere.append((layer, path, layer_names))
             continue
@@ -85,17 +85,29 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
         raise WeightsError(f"the file has weights that no layer uses, under {_some(left)}; is this its architecture?")
 
 
-def _paths(model: Model, prefix: str) -> Iterator[tuple[Layer, str]]:
+PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that Keras itself calls otherwise than it writes them."""
+
+
+def _stored_path(path: str, stored: AttributePaths) -> str:
+    """``path``, or that of the attribute's private name (``_gate_dense``), whichever the file has."""
+    parent, _, attribute = path.rpartition("/")
+    private = f"{parent}/_{attribute}"
+    return private if path not in stored.paths and private in stored.paths else path
+
+
+def attribute_paths(model: Model, prefix: str = "") -> Iterator[tuple[Layer, str]]:
     """Every layer with its attribute path: ``layers/dense_1``, counted by class in the order of creation."""
     count: Counter[str] = Counter()
     for layer in model.layers:
-        name = _snake_case(layer.class_name if isinstance(layer, Model) else layer.saved_class.rpartition(">")[2])
+        name = layer.class_name if isinstance(layer, Model) else layer.saved_class.rpartition(">")[2]
+        name = _snake_case(PYTHON_NAMES.get(name, name))
         path = f"{prefix}layers/{name}_{count[name]}" if count[name] else f"{prefix}layers/{name}"
         if isinstance(layer, Layer) and layer.class_name.startswith("ops."):
             continue  # a bare operation is no layer to Keras
         count[name] += 1
         if isinstance(layer, Model):
-            yield from _paths(layer, f"{path}/")
+            yield from attribute_paths(layer, f"{path}/")
         else:
             yield layer, path
 

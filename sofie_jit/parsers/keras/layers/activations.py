@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.activations import Clip, Elu, GeneralRelu, LeakyRelu, Relu, Threshold
 from sofie_jit.operators.elementwise import PRelu
@@ -62,8 +63,18 @@ def prelu(call: LayerCall, x: Symbol) -> Symbol:
 
 
 @layer("Softmax")
-def softmax(call: LayerCall, x: Symbol) -> Symbol:
-    """``e^x`` divided by its sum along ``axis``, an axis or several."""
+def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
+    """``e^x`` divided by its sum along ``axis``, an axis or several; what is masked becomes 0."""
+    if mask is not None:
+        shape = (1,) * (x.rank - mask.rank) + mask.shape
+        if any(m not in (1, n) for m, n in zip(shape, x.shape, strict=False)) or mask.rank > x.rank:
+            call.refuse(f"its mask has shape {mask.shape}, which does not broadcast to its input's {x.shape}")
+        counts = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
+        return ops.where(counts, _softmax(call, ops.where(counts, x, -1e9)), 0.0)
+    return _softmax(call, x)
+
+
+def _softmax(call: LayerCall, x: Symbol) -> Symbol:
     axes = axes_of(call, x, call.config["axis"])
     if len(axes) == 1:
         return call.add(Softmax(axis=axes[0]), x)

@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.elementwise import Cast
 from sofie_jit.operators.gather import Gather
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
+from sofie_jit.parsers.keras.masks import attach
 
 
 @layer("Embedding", weights=("embeddings",))
 def embedding(call: LayerCall, x: Symbol) -> Symbol:
-    """Row ``x[...]`` of a table for every element; floating-point input is cut to integers, as Keras does."""
-    if call.config["mask_zero"]:
-        call.refuse("mask_zero=True makes later layers skip steps, which is not translated")
+    """Row ``x[...]`` of a table for every element; floating-point input is cut to integers, as Keras does.
+
+    With ``mask_zero``, elements that are 0 are masked.
+    """
     shape = (call.config["input_dim"], call.config["output_dim"])
     table = call.constant(call.weight("embeddings", shape), "embeddings")
     if x.dtype == "bool":
         x = call.add(Cast(to="int32"), x)
-    return call.add(Gather(), table, x)
+    rows = call.add(Gather(), table, x)
+    return attach(rows, ops.not_equal(x, 0)) if call.config["mask_zero"] else rows
+
+
+@layer(
+    "ReversibleEmbedding",
+    weights=lambda c: ("embeddings",) if c["tie_weights"] else ("embeddings", "reverse_embeddings"),
+)
+def reversible_embedding(call: LayerCall, x: Symbol, reverse: bool = False) -> Symbol:
+    """Embedding, and, called with ``reverse=True``, the product of ``x`` and the table transposed."""
+    inputs, outputs = call.config["input_dim"], call.config["output_dim"]
+    cap, dtype = call.config["logit_soft_cap"], call.config["reverse_dtype"]
+    if not reverse:
+        rows: Symbol = embedding(call, x)
+        return rows
+    call.config.ignore("mask_zero")
+    if call.config["tie_weights"]:
+        kernel = call.weight("embeddings", (inputs, outputs)).T
+    else:
+        kernel = call.weight("reverse_embeddings", (outputs, inputs))
+    table = call.constant(kernel, "reverse_embeddings")
+    logits = ops.matmul(*(ops.cast(m, dtype or call.dtype) for m in (x, table)))
+    return logits if cap is None else ops.multiply(ops.tanh(ops.divide(logits, cap)), cap)

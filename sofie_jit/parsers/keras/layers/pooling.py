@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
 from sofie_jit.operators.reshape import Reshape
@@ -27,7 +28,19 @@ def global_max_pooling(call: LayerCall, x: Symbol) -> Symbol:
     return _global_pooling(call, x, GlobalMaxPool)
 
 
-@layer("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
+@layer("GlobalAveragePooling1D")
+def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
+    """The mean of each channel over the steps that are not masked."""
+    if mask is None:
+        return _global_pooling(call, x, GlobalAveragePool)
+    steps = 1 if layout(call) == "NHWC" else 2
+    counts = ops.expand_dims(ops.cast(mask, "bool"), 3 - steps)
+    keep = bool(call.config["keepdims"])
+    total = ops.sum(ops.where(counts, x, 0.0), steps, keep)
+    return ops.divide(total, ops.sum(ops.cast(counts, x.dtype), steps, keep))
+
+
+@layer("GlobalAveragePooling2D", "GlobalAveragePooling3D")
 def global_average_pooling(call: LayerCall, x: Symbol) -> Symbol:
     """The mean of each channel."""
     return _global_pooling(call, x, GlobalAveragePool)

@@ -1,0 +1,64 @@
+"""TimeDistributed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from sofie_jit import ops
+from sofie_jit.builder import Symbol
+from sofie_jit.operators.operator import product
+from sofie_jit.parsers.keras import graph
+from sofie_jit.parsers.keras.dialects import MODELS
+from sofie_jit.parsers.keras.layers.registry import LayerCall, find, layer, run_calls, sublayer_weights
+from sofie_jit.parsers.keras.masks import UNUSED
+from sofie_jit.parsers.keras.weights import attribute_paths
+
+
+@layer("TimeDistributed", weights=lambda c: sublayer_weights("layer", c["layer"]))
+def time_distributed(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
+    """A layer, or a model, applied to every step: the steps count as rows of the batch."""
+    if x.rank < 3:
+        call.refuse(f"its input has shape {x.shape}; it needs (batch, steps, ...)")
+    if mask is not None and mask.shape[:2] != x.shape[:2]:
+        call.refuse(f"its mask has shape {mask.shape}, its input {x.shape}; the first two axes must be equal")
+    spec, rows = call.config["layer"], product(*x.shape[:2])
+    folded = ops.reshape(x, (rows, *x.shape[2:]))
+    folded_mask = None if mask is None else ops.reshape(mask, (rows, *mask.shape[2:]))
+    y = _apply(call, spec, folded, folded_mask)
+    if y.shape[:1] != (rows,):
+        call.refuse(f"the layer it wraps makes {y.type} of {folded.type}, which is no row for every step")
+    return ops.reshape(y, (*x.shape[:2], *y.shape[1:]))
+
+
+def _apply(call: LayerCall, spec: Mapping[str, Any], rows: Symbol, mask: Symbol | None) -> Symbol:
+    """The wrapped layer or model of ``rows``; the mask goes to those that know one."""
+    if spec["class_name"] in MODELS and not spec["package"]:
+        rows.mask = mask
+        outputs = _apply_model(call, spec, rows)
+    else:
+        inner = call.sublayer("layer", spec)
+        entry = find(inner.layer)
+        used = entry is not None and "mask" in inspect.signature(entry.handler).parameters
+        used = used and inner.layer.class_name not in UNUSED
+        outputs = graph.flatten(inner(rows, mask=mask) if used else inner(rows))
+    if len(outputs) != 1:
+        call.refuse(f"the {spec['class_name']} it wraps has {len(outputs)} outputs; Keras distributes layers of one")
+    output: Symbol = outputs[0]
+    return output
+
+
+def _apply_model(call: LayerCall, spec: Mapping[str, Any], rows: Symbol) -> list[Symbol]:
+    model = graph.nested(dict(spec), f"{call.name}/{spec['config'].get('name', 'layer')}")
+    if len(model.inputs) != 1:
+        call.refuse(f"the model it wraps has {len(model.inputs)} inputs; Keras distributes models of one")
+    for leaf, path in attribute_paths(model, "layer/"):
+        prefix = f"{path}/"
+        leaf.weights = {
+            name[len(prefix) :]: array for name, array in call.layer.weights.items() if name.startswith(prefix)
+        }
+    trace = graph.Trace()
+    outputs = model.call([graph.Value(-1, 0)], trace)
+    results = run_calls(trace.calls, {-1: [rows]}, call.builder)
+    return [results[value.call][value.index] for value in graph.flatten(outputs)]
