@@ -33,10 +33,10 @@ def _einsum_weights(config: Mapping[str, Any]) -> WeightNames:
 def einsum_dense(call: LayerCall, x: Symbol) -> Symbol:
     """``activation(einsum(equation, x, W) + b)``, b spanning the axes of the result that ``bias_axes`` names."""
     equation, bias_axes = call.config["equation"], call.config["bias_axes"]
-    match = re.fullmatch(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\1)([a-zA-Z]+)(\3)", equation.replace(" ", ""))
+    match = re.fullmatch(r"(\.{3}|)([a-zA-Z]+)(\.{3}|),([a-zA-Z]+)->\1([a-zA-Z]+)\3", equation.replace(" ", ""))
     if match is None:
         call.refuse(f"equation={equation!r} is not of the form 'ab,bc->ac', '...b,bc->...c' or 'ab...,bc->ac...'")
-    names, kernel_names, result = match[2], match[4], match[6]
+    names, kernel_names, result = match[2], match[4], match[5]
     call.config.ignore("output_shape")  # the weights have it
     kernel = call.constant(call.weight("kernel", [None] * len(kernel_names)), "kernel")
     y = ops.einsum(equation, x, kernel)
