@@ -50,6 +50,7 @@ class Rendering:
     tiled: bool
     """Whether rows of the batch are independent of each other."""
     arena_bytes: Callable[[dict[str, int]], int] = field(repr=False, default=lambda dims: 0)
+    """Scratch memory of a call, given the sizes of the run-time dimensions; the batch being that of one tile."""
 
 
 class Expression(str):
@@ -312,7 +313,7 @@ class SessionWriter:
             offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
             moved.append(f"{names[name]} + {offset}")
         return [
-            f"constexpr std::size_t tile = {self.arena.tile()};",
+            f"const std::size_t tile = k::tile_size({self._bytes(self._row_totals())});",
             "const std::size_t whole = batch;",
             "if (batch > tile)",
             "   batch = tile; // the arena holds one tile",
@@ -338,11 +339,17 @@ class SessionWriter:
         terms = [" * ".join([*(self.dim_names[d] for d in dims), str(size)]) for dims, size in totals.items()]
         return " + ".join(terms) or "0"
 
+    def _row_totals(self) -> dict[tuple[str, ...], int]:
+        """What one row of the batch needs of the arena."""
+        totals: dict[tuple[str, ...], int] = {}
+        for slot in self.arena.slots:
+            if BATCH in slot.dims:
+                others = tuple(d for d in slot.dims if d != BATCH)
+                totals[others] = totals.get(others, 0) + slot.size
+        return totals
+
     def _arena_bytes(self, dims: dict[str, int]) -> int:
-        sizes = dict(dims)
-        if BATCH in sizes and can_tile(self.rmodel):
-            sizes[BATCH] = min(sizes[BATCH], self.arena.tile())
-        return sum(int(slot.size * np.prod([sizes[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
+        return sum(int(slot.size * np.prod([dims[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
 
 
 _BUFFERS = {

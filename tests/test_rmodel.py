@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -197,3 +198,16 @@ def test_mistakes_are_named(breakage: Callable[[RModel], object], error: type[So
     with pytest.raises(error, match=message):
         breakage(model)
         model.generate()
+
+
+def test_long_sequences_go_in_smaller_tiles() -> None:
+    """Memory stays bounded when an open dimension, and not the batch, makes rows big."""
+    model = RModel("sequence")
+    model.add_input_tensor_info("x", "float32", (None, "time", 8))
+    model.add_operator(Relu(inputs=["x"], outputs=["a"]))
+    model.add_operator(Relu(inputs=["a"], outputs=["y"]))
+    model.add_output_tensor_names("y")
+    compiled = model.compile(optimize=False)
+    assert re.search(r"tile_size\(dim1 \* 64\)", compiled._session.text)
+    x = np.random.default_rng(5).normal(size=(37, 20_000, 8)).astype(np.float32)
+    np.testing.assert_array_equal(compiled.infer(x), np.maximum(x, 0))

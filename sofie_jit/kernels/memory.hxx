@@ -19,6 +19,17 @@ constexpr std::size_t align_up(std::size_t bytes)
    return (bytes + alignment - 1) / alignment * alignment;
 }
 
+// Rows of the batch that go through the whole network at once, given what one needs of the arena: as many as keep the
+// arena at a quarter of a usual second-level cache, but full register tiles (tile.hxx) if that takes bearable memory.
+constexpr std::size_t tile_size(std::size_t row_bytes)
+{
+   constexpr std::size_t cached = 256 << 10, bearable = 16 << 20, full = 12;
+   const std::size_t row = row_bytes ? row_bytes : 1;
+   const std::size_t rows = cached / row > full ? cached / row / full * full : full;
+   const std::size_t most = bearable / row > 1 ? bearable / row : 1;
+   return rows < most ? rows : most;
+}
+
 // Zeroed, 64-byte aligned array of numbers; copies are deep. A register-wide read past the end stays inside.
 template <class T>
 class Buffer {

@@ -17,13 +17,6 @@ from sofie_jit.rmodel import RModel
 ALIGNMENT = 64
 """Bytes; slots start at multiples of it (``memory.hxx``: a cache line and the widest register)."""
 
-TILE_BYTES = 256 * 1024
-"""A tile of rows is as large as keeps the arena about this size, a quarter of a usual L2 cache."""
-SMALLEST_TILE = 12
-"""Rows that fill a register tile (``tile_rows`` of ``tile.hxx``); tiles are multiples of it where memory allows."""
-LARGEST_ARENA = 16 * 1024 * 1024
-"""Bytes; past this, smaller tiles than SMALLEST_TILE are used."""
-
 
 @dataclass
 class Slot:
@@ -57,12 +50,6 @@ class Arena:
         """Gives a slot back for tensors that come later."""
         self._free.append(slot)
 
-    def tile(self) -> int:
-        """Rows of the batch that go through the whole network at once."""
-        row = max(sum(slot.size for slot in self.slots if BATCH in slot.dims), 1)
-        rows = max(TILE_BYTES // row, SMALLEST_TILE) // SMALLEST_TILE * SMALLEST_TILE
-        return max(min(rows, LARGEST_ARENA // row), 1)
-
 
 def storage(rmodel: RModel) -> dict[str, str]:
     """For every tensor the tensor whose memory it is: itself, or what an alias such as Reshape reads."""
@@ -87,8 +74,13 @@ def can_tile(rmodel: RModel) -> bool:
     ends = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
     by_rows = all(t.shape[:1] == (BATCH,) for t in ends)
     between = [*ends, *rmodel.intermediate.values()]
-    return by_rows and not any(any(map(counts_rows, t.shape[1:])) for t in between) and not any(
-        op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs)) for op in rmodel.operators
+    return (
+        by_rows
+        and not any(any(map(counts_rows, t.shape[1:])) for t in between)
+        and not any(
+            op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
+            for op in rmodel.operators
+        )
     )
 
 
