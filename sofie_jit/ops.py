@@ -868,6 +868,20 @@ def multi_hot(inputs: Symbol, num_classes: int, axis: int = -1, dtype: Any = Non
     return places if inputs.rank < 2 else max(places, axis=1)
 
 
+def searchsorted(sorted_sequence: Value, values: Symbol, side: str = "left") -> Symbol:
+    """How many of ``sorted_sequence`` come before each of ``values``; with side "right" those equal to it do."""
+    if side not in ("left", "right"):
+        raise ShapeError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    ascending, x = promote(sorted_sequence, values)
+    return _apply(functions.SearchSorted(right=side == "right"), x, ascending)
+
+
+def digitize(x: Symbol, bins: Sequence[float]) -> Symbol:
+    """Which of the intervals between the ascending ``bins`` each number lies in; each begins with its lower bound."""
+    bounds = np.asarray(bins, np.float32)  # as TensorFlow keeps them
+    return searchsorted(bounds, cast(x, _floating(x)), side="right")
+
+
 def full_like(x: Symbol, fill_value: Value, dtype: Any = None) -> Symbol:
     """``fill_value`` in the shape of ``x``."""
     value = convert(fill_value, _dtype(dtype or x.dtype), x.builder)

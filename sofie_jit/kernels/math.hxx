@@ -168,6 +168,24 @@ void top_k(std::size_t outer, std::size_t size, std::size_t k, const T *x, T *va
    }
 }
 
+// y[i]: how many of the ascending numbers lie before x[i], those equal to it counting if `right`. NaN lies behind all
+// of them if `right`, else before.
+template <class T>
+void search_sorted(std::size_t n, std::size_t size, bool right, const T *x, const T *ascending, std::int32_t *y)
+{
+   for (std::size_t i = 0; i < n; ++i) {
+      std::size_t low = 0, high = size;
+      while (low < high) {
+         const std::size_t middle = low + (high - low) / 2;
+         if (right ? !(x[i] < ascending[middle]) : ascending[middle] < x[i])
+            low = middle + 1;
+         else
+            high = middle;
+      }
+      y[i] = std::int32_t(low);
+   }
+}
+
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit
 #endif

@@ -12,6 +12,7 @@ from sofie_jit.operators.operator import (
     Emitter,
     ROperator,
     TensorType,
+    common_dtype,
     format_shape,
     normalize_axis,
     static_dim,
@@ -337,4 +338,30 @@ class TopK(ROperator):
         return code.call(
             "top_k", code.count(x.shape[:-1]), code.dim(x.shape[-1]), self.k, code.input(0), code.output(0),
             code.output(1), code.scratch("bool", (x.shape[-1],)),
+        )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class SearchSorted(ROperator):
+    """How many numbers of a vector in ascending order are less than each number of X, as int32.
+
+    With ``right`` those equal to it count too; NaN then lies behind all of them, otherwise before.
+    """
+
+    right: bool = False
+
+    kernels = ("math.hxx",)
+
+    def infer(self, x: TensorType, ascending: TensorType) -> TensorType:
+        dtype = common_dtype("SearchSorted", x, ascending)
+        if ascending.rank != 1 or dtype == "bool":
+            raise ShapeError(f"SearchSorted looks for numbers in a vector, not for {x} in {ascending}")
+        return TensorType("int32", x.shape)
+
+    def emit(self, code: Emitter) -> str:
+        ascending = code.inputs[1]
+        assert ascending is not None
+        return code.call(
+            "search_sorted", code.count(code.outputs[0].shape), code.dim(ascending.shape[0]), self.right,
+            code.input(0), code.input(1), code.output(0),
         )  # fmt: skip

@@ -169,14 +169,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "PReLU": {"shared_axes": None},
     "ThresholdedReLU": {"theta": 1.0},
     "Rescaling": {"offset": 0.0},
+    "IntegerLookup": {"vocabulary": None, "invert": False, "mask_token": None, "num_oov_indices": 1,
+                      "oov_method": "floormod", "output_mode": "int", "pad_to_max_tokens": False, "max_tokens": None},
+    "Discretization": {"output_mode": "int", "bin_boundaries": None},
     "Attention": {"use_scale": False, "score_mode": "dot"},
     "AdditiveAttention": {"use_scale": True},
     "MultiHeadAttention": {"value_dim": None, "use_bias": True, "output_shape": None, "attention_axes": None},
 }  # fmt: skip
 """What Keras takes for an option that a config leaves out."""
 
-DEFAULTS_BEFORE_KERAS_3 = {
-    name: {"recurrent_activation": "hard_sigmoid"} for name in ("LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM2D")
+DEFAULTS_BEFORE_KERAS_3: dict[str, dict[str, Any]] = {
+    **{name: {"recurrent_activation": "hard_sigmoid"} for name in ("LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM2D")},
+    "RandomCrop": {"crop_to_aspect_ratio": True},
 }
 """The same where Keras 1 and 2 took something else."""
 
@@ -251,7 +255,8 @@ def _layer(spec: Any, era: int) -> Spec:
         options = {key: decode(value) for key, value in config.items()}
         if not package:
             class_name, options = _options(class_name, options, era)
-    return {**spec, "class_name": class_name, "package": package, "config": options, "saved_class": spec["class_name"]}
+    return {**spec, "class_name": class_name, "package": package, "config": options, "saved_class": spec["class_name"],
+            "era": era}  # fmt: skip
 
 
 def _package(spec: Mapping[str, Any], era: int) -> tuple[str, str]:
@@ -272,10 +277,17 @@ def _package(spec: Mapping[str, Any], era: int) -> tuple[str, str]:
     return "", class_name
 
 
+OPERATIONS_WITH_A_DTYPE = ("Cast", "ConvertToTensor", "Cumsum", "FullLike", "MultiHot", "OneHot", "OnesLike", "Prod",
+                           "ZerosLike")  # fmt: skip
+"""Bare operations that have an argument of the name of the layers' option."""
+
+
 def _is_operation(spec: Mapping[str, Any]) -> bool:
-    """Whether a spec of an .h5 file is a bare operation: every layer writes these options, no operation does."""
+    """Whether a spec of an .h5 file is a bare operation: layers write ``dtype``, and most ``trainable``."""
     config, called = spec.get("config"), spec.get("inbound_nodes")
-    return isinstance(config, Mapping) and bool(called) and not {"trainable", "layers"} & set(config)
+    if not isinstance(config, Mapping) or not called or {"trainable", "layers"} & set(config):
+        return False
+    return "dtype" not in config or spec["class_name"] in OPERATIONS_WITH_A_DTYPE
 
 
 def _options(class_name: str, config: dict[str, Any], era: int) -> tuple[str, dict[str, Any]]:
@@ -283,7 +295,7 @@ def _options(class_name: str, config: dict[str, Any], era: int) -> tuple[str, di
     if class_name == "Merge":
         return _merge(config, era)
     renamed = {**OPTIONS, **{old: new for old, new, classes in OPTIONS_OF_SOME if class_name in classes}}
-    kept = "input_dim" if class_name == "Embedding" else None
+    kept = "input_dim" if class_name in ("Embedding", "ReversibleEmbedding") else None
     options = {renamed.get(key, key): value for key, value in config.items() if key == kept or key not in DROPPED}
     for option, groups in COMBINED.items():
         for group in groups:

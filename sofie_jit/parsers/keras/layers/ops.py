@@ -112,6 +112,8 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "Pad": (ops.pad, ("pad_width", "mode")),
     "Take": (ops.take, ("axis",)),
     "TakeAlongAxis": (ops.take_along_axis, ("axis",)),
+    "Digitize": (ops.digitize, ()),
+    "SearchSorted": (ops.searchsorted, ("side",)),
     "OneHot": (ops.one_hot, ("num_classes", "axis", "dtype", "sparse")),
     "MultiHot": (ops.multi_hot, ("num_classes", "axis", "dtype", "sparse")),
     "ZerosLike": (ops.zeros_like, ("dtype",)),

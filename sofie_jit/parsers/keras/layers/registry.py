@@ -283,7 +283,8 @@ class LayerCall:
         entry = find(self.layer)
         if entry is None:
             raise UnsupportedLayerError(unknown_class(self.layer))
-        if kwargs.pop("training", False):
+        augments = "training" in inspect.signature(entry.handler).parameters
+        if not augments and kwargs.pop("training", False):
             self.refuse("called with training=True; only inference is translated, save the model without it")
         if self.config.get("dtype") not in DTYPES:
             self.refuse(f"the dtype policy {self.config['dtype']!r} is not translated; save the model with 'float32'")

@@ -1,0 +1,194 @@
+"""Preprocessing: Rescaling, Normalization, encodings of categories, and augmentations, which only training changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sofie_jit import ops
+from sofie_jit.builder import Symbol
+from sofie_jit.parsers.keras.axes import axes_of
+from sofie_jit.parsers.keras.layers.registry import LayerCall, WeightNames, layer
+
+
+@layer("Rescaling")
+def rescaling(call: LayerCall, x: Symbol) -> Symbol:
+    """``x * scale + offset``; of integers in floating point."""
+    scale, offset = (np.asarray(call.config[key], call.dtype) for key in ("scale", "offset"))
+    y = ops.multiply(ops.cast(x, call.dtype), scale)
+    return ops.add(y, offset) if offset.any() else y
+
+
+def normalization_weights(config: Mapping[str, Any]) -> WeightNames:
+    """What ``adapt`` found, unless mean and variance are options; ``count`` serves further adapting."""
+    return ("mean", "variance", "count") if config["mean"] is None else ()
+
+
+@layer("Normalization", weights=normalization_weights)
+def normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """``(x - mean) / stddev`` by statistics for every index along ``axis``; or, with ``invert``, back again."""
+    option = call.config["axis"]
+    axes = [] if option is None or option == [] else axes_of(call, x, option)
+    kept = [x.shape[axis] for axis in axes]
+    if call.config["mean"] is None:
+        shape = [n if isinstance(n, int) else None for n in kept]
+        mean, variance = call.weight("mean", shape), call.weight("variance", shape)
+    else:
+        mean, variance = (np.asarray(call.config[key], call.dtype) for key in ("mean", "variance"))
+    # statistics of fewer axes belong to the last of those kept
+    own = dict(zip(reversed(axes), reversed(mean.shape), strict=False))
+    aligned = [own.get(axis, 1) for axis in range(x.rank)]
+    if mean.ndim > len(axes) or mean.size != np.prod(aligned, dtype=int):
+        call.refuse(f"mean has the shape {mean.shape}, which does not fit axis={option!r} of its input {x.type}")
+    mean, variance = np.reshape(mean, aligned), np.reshape(variance, aligned)
+    deviation = np.maximum(np.sqrt(variance), np.asarray(ops.EPSILON, variance.dtype))
+    x = ops.cast(x, call.dtype)
+    if call.config["invert"]:
+        return ops.add(ops.multiply(x, deviation), mean)
+    return ops.divide(ops.subtract(x, mean), deviation)
+
+
+# -- categories ------------------------------------------------------------------------------------------------------
+
+
+def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol | None = None) -> Symbol:
+    """Categories ``x`` as ``output_mode`` says: "int", "one_hot", "multi_hot" or "count"."""
+    mode = call.config["output_mode"]
+    if call.config.get("sparse"):
+        call.refuse("sparse=True: sparse tensors are not supported; save the model with sparse=False")
+    if mode == "int":
+        return x
+    if mode == "one_hot":
+        return ops.one_hot(ops.squeeze(x, -1) if x.rank > 1 and x.shape[-1] == 1 else x, depth, dtype=dtype)
+    if mode not in ("multi_hot", "count"):
+        call.refuse(f"output_mode={mode!r} is not translated; 'int', 'one_hot', 'multi_hot' and 'count' are")
+    if x.rank < 2:
+        call.refuse(f"output_mode={mode!r} needs a list of categories per row, its input is {x.type}")
+    places = ops.one_hot(x, depth, dtype=dtype)
+    if mode == "multi_hot":
+        return ops.max(places, axis=1)
+    return ops.sum(places if weights is None else ops.multiply(places, ops.expand_dims(weights, -1)), axis=1)
+
+
+@layer("CategoryEncoding")
+def category_encoding(call: LayerCall, x: Symbol, count_weights: Symbol | None = None) -> Symbol:
+    """Integers below ``num_tokens`` as "one_hot", "multi_hot" or "count"."""
+    return _encoded(call, x, int(call.config["num_tokens"]), call.dtype, count_weights)
+
+
+@layer("Discretization")
+def discretization(call: LayerCall, x: Symbol) -> Symbol:
+    """Which of the intervals between ``bin_boundaries`` each number lies in."""
+    call.config.ignore("num_bins", "epsilon")
+    bounds = call.config["bin_boundaries"]
+    if bounds is None:
+        call.refuse("it has no bin_boundaries: it was saved before adapt()")
+    return _encoded(call, ops.digitize(x, bounds), len(bounds) + 1, call.dtype)
+
+
+@layer("IntegerLookup")
+def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
+    """The place of integers in a vocabulary, behind those for the mask token and for what is not in it.
+
+    Without places for what is not in it, such a number makes ``infer`` raise OutOfRangeError.
+    """
+    config = call.config
+    config.ignore("vocabulary_size", "vocabulary_dtype", "oov_token", "salt")
+    vocabulary, unknown, mask = config["vocabulary"], int(config["num_oov_indices"]), config["mask_token"]
+    if vocabulary is None:
+        call.refuse("its vocabulary is not in the config; make the layer with vocabulary=layer.get_vocabulary()")
+    if config["invert"]:
+        call.refuse("invert=True is not translated; look the integers up after the model")
+    method = config["oov_method"]
+    if unknown > 1 and method != "floormod":
+        call.refuse(f"oov_method={method!r} with several oov indices is not translated; use 'floormod'")
+    masked = int(mask is not None and config["output_mode"] == "int")
+    first = masked + unknown
+    special = [mask] * masked + [config.get("oov_token")] * unknown
+    tokens = np.asarray(vocabulary[first:] if vocabulary[:first] == special else vocabulary, np.int64)
+    order = np.argsort(tokens)
+
+    x = ops.cast(x, "int64")
+    place = ops.minimum(ops.searchsorted(tokens[order], x), len(tokens) - 1)
+    found = ops.equal(ops.take(tokens[order], place), x)
+    index = ops.take(first + order, place)
+    is_mask = None if mask is None else ops.equal(x, int(mask))
+    other: Any = ops.add(ops.mod(x, unknown), masked) if unknown > 1 else masked
+    if unknown == 0:  # an index out of range tells
+        known = found if is_mask is None else ops.logical_or(found, is_mask)
+        other = ops.take(np.zeros(1, np.int64), ops.cast(ops.logical_not(known), "int64"))
+    if is_mask is not None:
+        other = ops.where(is_mask, 0 if masked else -1, other)  # -1 is no category
+    index = ops.where(found, index, other)
+    depth = config["max_tokens"] if config["pad_to_max_tokens"] else first + len(tokens)
+    config.ignore("max_tokens")
+    return _encoded(call, index, int(depth), call.dtype)
+
+
+# -- images ----------------------------------------------------------------------------------------------------------
+
+
+def _check_training(call: LayerCall, training: bool) -> None:
+    """Keras 3 writes training=True, these layers' default, into every file, and goes by how the model is called."""
+    if training and "data_format" not in call.config:  # Keras 2
+        call.refuse("called with training=True, it augments at random at inference too; save the model without it")
+
+
+@layer(
+    "AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
+    "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
+    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
+    "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "Solarization",
+)  # fmt: skip
+def augmentation(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
+    """The images as floating-point numbers: these layers act in training only."""
+    _check_training(call, training)
+    call.config.ignore(*call.config)
+    return ops.cast(images, call.dtype)
+
+
+@layer("RandomCrop")
+def random_crop(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
+    """Images that have the size asked for as they are; others Keras 2 cuts to its proportions and resizes.
+
+    The versions of Keras 3 disagree about others, and some give another size than they say.
+    """
+    config = call.config
+    _check_training(call, training)
+    size = [int(config["height"]), int(config["width"])]
+    data_format = config.get("data_format") or "channels_last"
+    first = images.rank - 3 if data_format == "channels_last" else images.rank - 2
+    images = ops.cast(images, call.dtype)
+    if list(images.shape[first : first + 2]) == size:
+        config.ignore("crop_to_aspect_ratio")
+        return images
+    if not config.get("crop_to_aspect_ratio"):
+        call.refuse(
+            f"Keras 3 leaves it open how images {images.shape} become {size} at inference; put a Resizing or "
+            "CenterCrop in its place"
+        )
+    options = {
+        "height": size[0], "width": size[1], "interpolation": "bilinear", "crop_to_aspect_ratio": True,
+        "pad_to_aspect_ratio": False, "antialias": False, "fill_mode": "constant", "fill_value": 0.0,
+        "data_format": data_format,
+    }  # fmt: skip
+    spec = {"class_name": "Resizing", "package": "", "config": options, "saved_class": "Resizing"}
+    resized: Symbol = call.sublayer("resizing", spec)(images)
+    return resized
+
+
+@layer("AutoContrast")
+def auto_contrast(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
+    """Every channel of every image stretched to the range of values that there is."""
+    low, high = (float(limit) for limit in call.config["value_range"])
+    call.config.ignore("data_format")  # Keras looks at axes 1 and 2 in both formats
+    x = ops.cast(images, call.dtype)
+    y = ops.multiply(ops.divide(ops.subtract(x, low), high - low), 255.0)
+    darkest, brightest = (of(y, axis=(1, 2), keepdims=True) for of in (ops.min, ops.max))
+    scale = ops.divide(255.0, ops.subtract(brightest, darkest))
+    y = ops.clip(ops.add(ops.multiply(y, scale), ops.multiply(ops.negative(darkest), scale)), 0.0, 255.0)
+    y = ops.add(ops.multiply(ops.divide(y, 255.0), high - low), low)
+    return ops.where(ops.isnan(y), x, y)

@@ -1,0 +1,470 @@
+"""TensorFlow functions as nodes of Keras 2 models: TFOpLambda, SlicingOpLambda, and the older TensorFlowOpLayer.
+
+Two tables to :mod:`sofie_jit.ops`: of TensorFlow's functions, called with the arguments of their Python signatures, and
+of its graph operations, called with tensors and the attributes of a NodeDef.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit import ops
+from sofie_jit.builder import Symbol
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
+
+# -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
+
+
+def _binary(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    return lambda x, y: function(x, y)
+
+
+def _reduction(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    def reduce(input_tensor: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return function(input_tensor, axis, keepdims)
+
+    return reduce
+
+
+def _mean(input_tensor: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
+    if not input_tensor.dtype.startswith("float"):
+        raise UnsupportedLayerError("TensorFlow's mean of integers is not translated; cast to float before it")
+    return ops.mean(input_tensor, axis, keepdims)
+
+
+def _true_divide(x: Any, y: Any) -> Symbol:
+    if not ops.result_type(x, y).startswith("float"):  # TensorFlow divides integers in float64
+        x = ops.cast(x, "float64") if isinstance(x, Symbol) else np.float64(x)
+    return ops.divide(x, y)
+
+
+def _matmul(
+    a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False,
+    adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False,
+) -> Symbol:  # fmt: skip
+    x, y = ops.promote(a, b)
+    x = ops.swapaxes(x, -1, -2) if transpose_a or adjoint_a else x
+    return ops.matmul(x, ops.swapaxes(y, -1, -2) if transpose_b or adjoint_b else y)
+
+
+def _split(value: Symbol, num_or_size_splits: Any, axis: int = 0, num: int | None = None) -> Any:
+    if isinstance(num_or_size_splits, int):
+        return ops.split(value, num_or_size_splits, axis)
+    return ops.split(value, np.cumsum(num_or_size_splits)[:-1], axis)
+
+
+def _gather(params: Symbol, indices: Any, axis: int | None = None, batch_dims: int = 0) -> Symbol:
+    if batch_dims:
+        raise UnsupportedLayerError(f"batch_dims={batch_dims} is not translated, only 0 is")
+    return ops.take(params, np.asarray(indices) if isinstance(indices, list) else indices, axis or 0)
+
+
+def _one_hot(
+    indices: Symbol, depth: int, on_value: Any = None, off_value: Any = None, axis: int | None = None, dtype: Any = None
+) -> Symbol:
+    hot = ops.one_hot(indices, depth, -1 if axis is None else axis, "bool")
+    if on_value is None and off_value is None:
+        return ops.cast(hot, dtype or "float32")
+    chosen = ops.where(hot, 1 if on_value is None else on_value, 0 if off_value is None else off_value)
+    return ops.cast(chosen, dtype or chosen.dtype)
+
+
+def _pad(tensor: Symbol, paddings: Any, mode: str = "CONSTANT", constant_values: float = 0) -> Symbol:
+    return ops.pad(tensor, paddings, mode.lower(), constant_values if mode.upper() == "CONSTANT" else None)
+
+
+def _l2_normalize(x: Symbol, axis: Any = None, epsilon: float = 1e-12) -> Symbol:
+    return ops.multiply(x, ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis, keepdims=True), epsilon)))
+
+
+def _arg(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    def arg(input: Symbol, axis: int | None = None, output_type: Any = "int64") -> Symbol:
+        return ops.cast(function(input, 0 if axis is None else axis), output_type)
+
+    return arg
+
+
+def _bias_add(value: Symbol, bias: Any, data_format: str | None = None) -> Symbol:
+    if data_format and data_format.startswith("NC"):
+        bias = ops.reshape(ops.promote(bias, value)[0], (-1, *(1,) * (value.rank - 2)))
+    return ops.add(value, bias)
+
+
+def _tensors(operation: Callable[[Any, Any], Any]) -> Callable[[Sequence[Any]], Any]:
+    def fold(inputs: Sequence[Any]) -> Any:
+        first, *others = inputs
+        for x in others:
+            first = operation(first, x)
+        return first
+
+    return fold
+
+
+def _getitem(tensor: Symbol, slice_spec: Any) -> Symbol:
+    def part(spec: Any) -> Any:
+        if isinstance(spec, Mapping) and set(spec) <= {"start", "stop", "step"}:
+            return slice(spec.get("start"), spec.get("stop"), spec.get("step"))
+        return spec
+
+    return ops.getitem(tensor, [part(spec) for spec in slice_spec] if isinstance(slice_spec, list) else slice_spec)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "__operators__.add": _binary(ops.add),
+    "__operators__.getitem": _getitem,
+    "slice": lambda input_, begin, size: ops.getitem(
+        input_, [slice(b, None if n == -1 else b + n) for b, n in zip(begin, size, strict=True)]
+    ),
+    **{
+        f"math.{name}": _binary(function)
+        for name, function in {
+            "add": ops.add,
+            "subtract": ops.subtract,
+            "multiply": ops.multiply,
+            "truediv": _true_divide,
+            "divide": _true_divide,
+            "divide_no_nan": ops.divide_no_nan,
+            "floordiv": ops.floor_divide,
+            "floormod": ops.mod,
+            "mod": ops.mod,
+            "pow": ops.power,
+            "maximum": ops.maximum,
+            "minimum": ops.minimum,
+            "squared_difference": ops.squared_difference,
+            "equal": ops.equal,
+            "not_equal": ops.not_equal,
+            "less": ops.less,
+            "less_equal": ops.less_equal,
+            "greater": ops.greater,
+            "greater_equal": ops.greater_equal,
+            "logical_and": ops.logical_and,
+            "logical_or": ops.logical_or,
+            "logical_xor": ops.logical_xor,
+        }.items()
+    },
+    "math.atan2": lambda y, x: ops.arctan2(y, x),
+    "math.add_n": _tensors(ops.add),
+    "clip_by_value": lambda t, clip_value_min, clip_value_max: ops.clip(t, clip_value_min, clip_value_max),
+    **{
+        f"math.{name}": (lambda x, function=function: function(x))
+        for name, function in {
+            "negative": ops.negative,
+            "abs": ops.absolute,
+            "sign": ops.sign,
+            "square": ops.square,
+            "sqrt": ops.sqrt,
+            "rsqrt": ops.rsqrt,
+            "reciprocal": ops.reciprocal,
+            "exp": ops.exp,
+            "expm1": ops.expm1,
+            "log": ops.log,
+            "log1p": ops.log1p,
+            "erf": ops.erf,
+            "erfc": ops.erfc,
+            "floor": ops.floor,
+            "ceil": ops.ceil,
+            "rint": ops.round,
+            "round": ops.round,
+            "sin": ops.sin,
+            "cos": ops.cos,
+            "tan": ops.tan,
+            "asin": ops.arcsin,
+            "acos": ops.arccos,
+            "atan": ops.arctan,
+            "sinh": ops.sinh,
+            "cosh": ops.cosh,
+            "tanh": ops.tanh,
+            "asinh": ops.arcsinh,
+            "acosh": ops.arccosh,
+            "atanh": ops.arctanh,
+            "sigmoid": ops.sigmoid,
+            "is_nan": ops.isnan,
+            "is_inf": ops.isinf,
+            "is_finite": ops.isfinite,
+            "logical_not": ops.logical_not,
+        }.items()
+    },
+    "math.softplus": lambda features: ops.softplus(features),
+    **{
+        f"math.reduce_{name}": _reduction(function)
+        for name, function in {
+            "sum": ops.sum,
+            "prod": ops.prod,
+            "max": ops.max,
+            "min": ops.min,
+            "any": ops.any,
+            "all": ops.all,
+            "std": ops.std,
+            "variance": ops.var,
+            "logsumexp": ops.logsumexp,
+            "euclidean_norm": lambda x, axis, keepdims: ops.norm(x, None, axis, keepdims),
+        }.items()
+    },
+    "math.reduce_mean": _mean,
+    "math.argmax": _arg(ops.argmax),
+    "math.argmin": _arg(ops.argmin),
+    "math.cumsum": lambda x, axis=0, exclusive=False, reverse=False: _cumsum(x, axis, exclusive, reverse),
+    "math.top_k": lambda input, k=1, sorted=True: ops.top_k(input, k, sorted),
+    "math.l2_normalize": _l2_normalize,
+    "nn.relu": lambda features: ops.relu(features),
+    "nn.relu6": lambda features: ops.clip(features, 0.0, 6.0),
+    "nn.elu": lambda features: ops.elu(features),
+    "nn.leaky_relu": lambda features, alpha=0.2: ops.leaky_relu(features, alpha),
+    "nn.gelu": lambda features, approximate=False: ops.gelu(features, approximate),
+    "nn.silu": lambda features, beta=1.0: ops.multiply(features, ops.sigmoid(ops.multiply(features, beta))),
+    "nn.softmax": lambda logits, axis=None: ops.softmax(logits, -1 if axis is None else axis),
+    "nn.log_softmax": lambda logits, axis=None: ops.log_softmax(logits, -1 if axis is None else axis),
+    "nn.bias_add": _bias_add,
+    "linalg.matmul": _matmul,
+    "linalg.matrix_transpose": lambda a, conjugate=False: ops.swapaxes(a, -1, -2),
+    "tensordot": lambda a, b, axes: ops.tensordot(a, b, axes),
+    "cast": lambda x, dtype: ops.cast(x, dtype),
+    "identity": lambda input: input,
+    "stop_gradient": lambda input: input,
+    "convert_to_tensor": lambda value, dtype=None, dtype_hint=None: ops.convert_to_tensor(value, dtype),
+    "zeros_like": lambda input, dtype=None: ops.zeros_like(input, dtype),
+    "ones_like": lambda input, dtype=None: ops.ones_like(input, dtype),
+    "where": lambda condition, x, y: ops.where(condition, x, y),
+    "concat": lambda values, axis: ops.concatenate(values, axis),
+    "stack": lambda values, axis=0: ops.stack(values, axis),
+    "unstack": lambda value, num=None, axis=0: ops.unstack(value, num, axis),
+    "split": _split,
+    "reshape": lambda tensor, shape: ops.reshape(tensor, shape),
+    "transpose": lambda a, perm=None, conjugate=False: ops.transpose(a, perm),
+    "expand_dims": lambda input, axis: ops.expand_dims(input, axis),
+    "squeeze": lambda input, axis=None: ops.squeeze(input, axis or None),
+    "tile": lambda input, multiples: ops.tile(input, multiples),
+    "repeat": lambda input, repeats, axis=None: ops.repeat(input, repeats, axis),
+    "reverse": lambda tensor, axis: ops.flip(tensor, axis),
+    "roll": lambda input, shift, axis: ops.roll(input, shift, axis),
+    "pad": _pad,
+    "gather": _gather,
+    "one_hot": _one_hot,
+    "broadcast_to": lambda input, shape: ops.broadcast_to(input, shape),
+}
+"""TensorFlow's function -> ours, with TensorFlow's arguments."""
+
+ALIASES = {
+    "nn.sigmoid": "math.sigmoid", "sigmoid": "math.sigmoid", "nn.tanh": "math.tanh", "tanh": "math.tanh",
+    "nn.swish": "nn.silu", "nn.softplus": "math.softplus", "nn.l2_normalize": "math.l2_normalize",
+    "linalg.l2_normalize": "math.l2_normalize", "nn.top_k": "math.top_k", "keras.activations.relu": "nn.relu",
+    "linalg.transpose": "transpose", "linalg.tensordot": "tensordot", "divide": "math.divide",
+    "math.div_no_nan": "math.divide_no_nan", "floor_div": "math.floordiv", "div": "math.divide",
+}  # fmt: skip
+"""Other names that TensorFlow has for functions of the table."""
+
+
+def _cumsum(x: Symbol, axis: int, exclusive: bool, reverse: bool) -> Symbol:
+    if exclusive:
+        return ops.subtract(_cumsum(x, axis, False, reverse), x)
+    return ops.flip(ops.cumsum(ops.flip(x, axis), axis), axis) if reverse else ops.cumsum(x, axis)
+
+
+@layer("TFOpLambda", "SlicingOpLambda")
+def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
+    """A function of TensorFlow, called with its own arguments."""
+    symbol = str(call.config["function"])
+    name = symbol.removeprefix("compat.v1.").removeprefix("compat.v2.")
+    function = FUNCTIONS.get(ALIASES.get(name, name)) or FUNCTIONS.get(f"math.{name}")
+    if name in ("einsum", "linalg.einsum"):
+        call.refuse("Keras 2 does not save which tensors an einsum takes; use the layer EinsumDense, Dot or tf.matmul")
+    if function is None:
+        call.refuse(
+            f"tf.{symbol} has no translation; teach it with load(..., replace={{'{call.name}': function}}), or cut "
+            "the model before it with outputs="
+        )
+    # what TensorFlow's own machinery looks at
+    given = {key: value for key, value in kwargs.items() if not (key in ("name", "validate_indices") or value is None)}
+    try:
+        inspect.signature(function).bind(*args, **given)
+    except TypeError as error:
+        call.refuse(f"tf.{symbol} is called with {', '.join(given)}, which is not translated ({error})")
+    return function(*args, **given)
+
+
+# -- operations of TensorFlow's graphs -------------------------------------------------------------------------------
+
+
+def _ints(value: Any) -> Any:
+    """A constant input that names axes, sizes or places, as Python integers."""
+    if isinstance(value, Symbol):
+        raise UnsupportedLayerError("an axis or a shape is computed by the model; only constant ones are translated")
+    return np.asarray(value).astype(int).tolist()
+
+
+def _strided_slice(attr: Mapping[str, Any], x: Symbol, begin: Any, end: Any, strides: Any) -> Symbol:
+    masks = {key: int(attr.get(f"{key}_mask", 0)) for key in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    key: list[Any] = []
+    for i, (first, last, step) in enumerate(zip(_ints(begin), _ints(end), _ints(strides), strict=True)):
+        on = {name for name, mask in masks.items() if mask >> i & 1}
+        if "ellipsis" in on:
+            key.append(Ellipsis)
+        elif "new_axis" in on:
+            key.append(None)
+        elif "shrink_axis" in on:
+            key.append(first)
+        else:
+            key.append(slice(None if "begin" in on else first, None if "end" in on else last, step))
+    return ops.getitem(x, key)
+
+
+def _graph_reduction(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    return lambda attr, x, axis: function(x, _ints(axis), bool(attr.get("keep_dims", False)))
+
+
+def _simple(function: Any) -> Callable[..., Any]:
+    return lambda attr, *tensors: function(*tensors)
+
+
+TYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_INT32": "int32", "DT_INT64": "int64", "DT_BOOL": "bool",
+         "DT_HALF": "float16", "DT_BFLOAT16": "bfloat16"}  # fmt: skip
+
+GRAPH_OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{
+        name: _simple(function)
+        for name, function in {
+            "Add": ops.add,
+            "AddV2": ops.add,
+            "Sub": ops.subtract,
+            "Mul": ops.multiply,
+            "RealDiv": _true_divide,
+            "DivNoNan": ops.divide_no_nan,
+            "FloorDiv": ops.floor_divide,
+            "FloorMod": ops.mod,
+            "Pow": ops.power,
+            "Maximum": ops.maximum,
+            "Minimum": ops.minimum,
+            "SquaredDifference": ops.squared_difference,
+            "Equal": ops.equal,
+            "NotEqual": ops.not_equal,
+            "Less": ops.less,
+            "LessEqual": ops.less_equal,
+            "Greater": ops.greater,
+            "GreaterEqual": ops.greater_equal,
+            "LogicalAnd": ops.logical_and,
+            "LogicalOr": ops.logical_or,
+            "LogicalNot": ops.logical_not,
+            "Neg": ops.negative,
+            "Abs": ops.absolute,
+            "Sign": ops.sign,
+            "Square": ops.square,
+            "Sqrt": ops.sqrt,
+            "Rsqrt": ops.rsqrt,
+            "Reciprocal": ops.reciprocal,
+            "Exp": ops.exp,
+            "Expm1": ops.expm1,
+            "Log": ops.log,
+            "Log1p": ops.log1p,
+            "Erf": ops.erf,
+            "Floor": ops.floor,
+            "Ceil": ops.ceil,
+            "Round": ops.round,
+            "Rint": ops.round,
+            "Sin": ops.sin,
+            "Cos": ops.cos,
+            "Tan": ops.tan,
+            "Atan": ops.arctan,
+            "Sinh": ops.sinh,
+            "Cosh": ops.cosh,
+            "Tanh": ops.tanh,
+            "Sigmoid": ops.sigmoid,
+            "Softplus": ops.softplus,
+            "Relu": ops.relu,
+            "Elu": ops.elu,
+            "Softmax": ops.softmax,
+            "LogSoftmax": ops.log_softmax,
+            "Identity": ops.identity,
+            "StopGradient": ops.identity,
+            "SelectV2": ops.where,
+            "Select": ops.where,
+            "ClipByValue": ops.clip,
+            "ZerosLike": ops.zeros_like,
+            "OnesLike": ops.ones_like,
+        }.items()
+    },
+    "Relu6": lambda attr, x: ops.clip(x, 0.0, 6.0),
+    "LeakyRelu": lambda attr, x: ops.leaky_relu(x, attr.get("alpha", 0.2)),
+    "AddN": lambda attr, *tensors: _tensors(ops.add)(tensors),
+    "BiasAdd": lambda attr, x, bias: _bias_add(x, bias, attr.get("data_format")),
+    "Cast": lambda attr, x: ops.cast(x, TYPES.get(attr["DstT"], attr["DstT"])),
+    **{
+        name: _graph_reduction(function)
+        for name, function in {
+            "Mean": _mean,
+            "Sum": ops.sum,
+            "Prod": ops.prod,
+            "Max": ops.max,
+            "Min": ops.min,
+            "All": ops.all,
+            "Any": ops.any,
+        }.items()
+    },
+    "ArgMax": lambda attr, x, axis: _arg(ops.argmax)(x, _ints(axis), TYPES[attr.get("output_type", "DT_INT64")]),
+    "ArgMin": lambda attr, x, axis: _arg(ops.argmin)(x, _ints(axis), TYPES[attr.get("output_type", "DT_INT64")]),
+    "Reshape": lambda attr, x, shape: ops.reshape(x, _ints(shape)),
+    "Transpose": lambda attr, x, perm: ops.transpose(x, _ints(perm)),
+    "ExpandDims": lambda attr, x, axis: ops.expand_dims(x, _ints(axis)),
+    "Squeeze": lambda attr, x: ops.squeeze(x, [int(a) for a in attr.get("squeeze_dims", [])] or None),
+    "ConcatV2": lambda attr, *tensors: ops.concatenate(tensors[:-1], _ints(tensors[-1])),
+    "Pack": lambda attr, *tensors: ops.stack(tensors, int(attr.get("axis", 0))),
+    "Unpack": lambda attr, x: ops.unstack(x, None, int(attr.get("axis", 0))),
+    "Split": lambda attr, axis, x: ops.split(x, int(attr["num_split"]), _ints(axis)),
+    "SplitV": lambda attr, x, sizes, axis: _split(x, _ints(sizes), _ints(axis)),
+    "StridedSlice": _strided_slice,
+    "Slice": lambda attr, x, begin, size: FUNCTIONS["slice"](x, _ints(begin), _ints(size)),
+    "Tile": lambda attr, x, multiples: ops.tile(x, _ints(multiples)),
+    "ReverseV2": lambda attr, x, axis: ops.flip(x, _ints(axis)),
+    "Pad": lambda attr, x, paddings: ops.pad(x, _ints(paddings)),
+    "PadV2": lambda attr, x, paddings, value: ops.pad(x, _ints(paddings), constant_values=value),
+    "MirrorPad": lambda attr, x, paddings: ops.pad(x, _ints(paddings), str(attr["mode"]).lower()),
+    "GatherV2": lambda attr, x, indices, axis: _gather(x, indices, _ints(axis), int(attr.get("batch_dims", 0))),
+    "OneHot": lambda attr, x, depth, on, off: _one_hot(x, _ints(depth), on, off, int(attr.get("axis", -1))),
+    "MatMul": lambda attr, a, b: _matmul(a, b, attr.get("transpose_a", False), attr.get("transpose_b", False)),
+    **dict.fromkeys(
+        ("BatchMatMul", "BatchMatMulV2"),
+        lambda attr, a, b: _matmul(a, b, attr.get("adj_x", False), attr.get("adj_y", False)),
+    ),
+}
+"""Operation of TensorFlow's graphs -> ours, of its attributes and inputs."""
+
+
+@layer("TensorFlowOpLayer")
+def tf_operation(call: LayerCall, inputs: Any) -> Any:
+    """One operation of a TensorFlow graph, with those of its inputs that are constant in the config."""
+    node = call.config["node_def"]
+    if isinstance(node, str) and node.lstrip().startswith("{"):
+        node = json.loads(node)
+    if not isinstance(node, Mapping) or "op" not in node:
+        call.refuse("its node_def is not written in JSON; save the model again with TensorFlow 2.3 or later")
+    function = GRAPH_OPERATIONS.get(node["op"])
+    if function is None:
+        call.refuse(
+            f"TensorFlow's operation {node['op']} has no translation; teach it with "
+            f"load(..., replace={{'{call.name}': function}}), or cut the model before it with outputs="
+        )
+    constants = {int(key): value for key, value in (call.config.get("constants") or {}).items()}
+    tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    for place in sorted(constants):
+        tensors.insert(place, constants[place])
+    return function({key: _attribute(value) for key, value in node.get("attr", {}).items()}, *tensors)
+
+
+def _attribute(value: Any) -> Any:
+    """An AttrValue: what its one field holds."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return value
+    ((kind, inner),) = value.items()
+    if kind == "i":
+        return int(inner)  # JSON has 64-bit integers as strings
+    if kind == "s":
+        return base64.b64decode(inner).decode()
+    if kind == "list" and isinstance(inner, Mapping):
+        return next(iter(inner.values()), [])
+    return inner

@@ -1,0 +1,177 @@
+"""TensorFlow functions in models of Keras 2 against tf_keras, which writes and evaluates them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from tolerance import ABSOLUTE, distance
+
+Operation = Callable[[Any, Any, Any], Any]
+"""Of the tensorflow module, x (batch, 4, 6) in float32, and n (batch, 4) in int32."""
+WEIGHT = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
+
+FUNCTIONS: dict[str, Operation] = {
+    "operators": lambda tf, x, n: (1.0 - x) / (x * x + 1.0) - 2.0 * -x + 3.0,
+    "power": lambda tf, x, n: x**2 + abs(x) ** 1.5,
+    "array": lambda tf, x, n: x * WEIGHT,
+    "slices": lambda tf, x, n: x[:, 1:3, ::2],
+    "ellipsis": lambda tf, x, n: x[..., None, -1],
+    "index": lambda tf, x, n: x[:, 0],
+    "comparison": lambda tf, x, n: tf.logical_and(x > 0.0, x < 1.0),
+    "where": lambda tf, x, n: tf.where(x >= 0.5, x, 0.0),
+    "concat": lambda tf, x, n: tf.concat([x, x * 2], axis=1),
+    "stack": lambda tf, x, n: tf.stack([x, x], axis=1),
+    "unstack": lambda tf, x, n: tf.unstack(x, axis=1)[2],
+    "split": lambda tf, x, n: tf.split(x, 2, axis=2)[1],
+    "split sizes": lambda tf, x, n: tf.split(x, [1, 3], axis=1)[1],
+    "reduce_mean": lambda tf, x, n: tf.reduce_mean(x, axis=1, keepdims=True),
+    "reduce_sum": lambda tf, x, n: tf.reduce_sum(x, axis=[1, 2]),
+    "reduce_max": lambda tf, x, n: tf.reduce_max(x, -1) - tf.reduce_min(x, -1) + tf.reduce_prod(x, -1),
+    "reduce_std": lambda tf, x, n: tf.math.reduce_std(x, axis=1) + tf.math.reduce_variance(x, axis=1),
+    "reduce_logsumexp": lambda tf, x, n: tf.reduce_logsumexp(x, axis=-1),
+    "reduce_any": lambda tf, x, n: tf.reduce_any(x > 1, axis=-1),
+    "argmax": lambda tf, x, n: tf.argmax(x, axis=-1),
+    "cumsum": lambda tf, x, n: tf.cumsum(x, axis=1, reverse=True),
+    "top_k": lambda tf, x, n: tf.math.top_k(x, 2).values,
+    "reshape": lambda tf, x, n: tf.reshape(x, [-1, 24]),
+    "transpose": lambda tf, x, n: tf.transpose(x, [0, 2, 1]),
+    "expand and squeeze": lambda tf, x, n: tf.squeeze(tf.expand_dims(x, 1), [1]),
+    "tile": lambda tf, x, n: tf.tile(x, [1, 2, 1]),
+    "repeat": lambda tf, x, n: tf.repeat(x, 2, axis=1),
+    "reverse": lambda tf, x, n: tf.reverse(x, [1]),
+    "roll": lambda tf, x, n: tf.roll(x, 1, 2),
+    "pad": lambda tf, x, n: tf.pad(x, [[0, 0], [1, 2], [0, 0]], constant_values=2),
+    "pad reflect": lambda tf, x, n: tf.pad(x, [[0, 0], [1, 2], [0, 0]], mode="REFLECT"),
+    "gather": lambda tf, x, n: tf.gather(x, [0, 2], axis=1),
+    "one_hot": lambda tf, x, n: tf.one_hot(n, 5),
+    "one_hot values": lambda tf, x, n: tf.one_hot(n, 5, on_value=2.0, off_value=-1.0),
+    "cast": lambda tf, x, n: tf.cast(n, "float32") + x[:, :, 0],
+    "integers": lambda tf, x, n: n // 2 + n % 3,
+    "integer division": lambda tf, x, n: n / 3,
+    "matmul": lambda tf, x, n: tf.matmul(x, x, transpose_b=True),
+    "@": lambda tf, x, n: x @ tf.transpose(x, [0, 2, 1]),
+    "tensordot": lambda tf, x, n: tf.tensordot(x, WEIGHT.T, axes=[[2], [0]]),
+    "clip": lambda tf, x, n: tf.clip_by_value(x, -0.5, 1.0),
+    "functions": lambda tf, x, n: tf.exp(tf.sin(x)) + tf.sqrt(tf.abs(x)) + tf.square(tf.floor(x)) - tf.sign(x),
+    "logarithm": lambda tf, x, n: tf.math.log(tf.math.log1p(tf.abs(x)) + 1.0) * tf.math.rsqrt(tf.abs(x) + 1.0),
+    "add_n": lambda tf, x, n: tf.add_n([x, x, x]),
+    "l2_normalize": lambda tf, x, n: tf.math.l2_normalize(x, axis=-1),
+    "maximum": lambda tf, x, n: tf.maximum(x, 0.3) + tf.minimum(x, -0.3) + tf.math.squared_difference(x, 1.0),
+    "activations": lambda tf, x, n: tf.nn.relu(x) + tf.nn.relu6(x) + tf.sigmoid(x) + tf.tanh(x) + tf.nn.elu(x),
+    "more activations": lambda tf, x, n: tf.nn.leaky_relu(x, alpha=0.3) + tf.nn.softplus(x) + tf.nn.silu(x),
+    "gelu": lambda tf, x, n: tf.nn.gelu(x),
+    "softmax": lambda tf, x, n: tf.nn.softmax(x) + tf.nn.log_softmax(x, axis=1),
+    "bias_add": lambda tf, x, n: tf.nn.bias_add(x, WEIGHT[0]),
+    "top of a layer": lambda tf, x, n: tf.zeros_like(x) + tf.ones_like(x),
+}
+GRAPH: dict[str, tuple[str, dict[str, Any], dict[int, Any], Callable[[np.ndarray], np.ndarray]]] = {
+    "AddV2": ("AddV2", {"T": {"type": "DT_FLOAT"}}, {1: 2.5}, lambda x: x + np.float32(2.5)),
+    "reversed": ("Sub", {"T": {"type": "DT_FLOAT"}}, {0: 1.0}, lambda x: 1 - x),
+    "Mean": ("Mean", {"keep_dims": {"b": True}}, {1: [1]}, lambda x: x.mean(1, keepdims=True)),
+    "ConcatV2": ("ConcatV2", {"N": {"i": "1"}}, {1: 1}, lambda x: x),
+    "Reshape": ("Reshape", {}, {1: [-1, 24]}, lambda x: x.reshape(-1, 24)),
+    "Transpose": ("Transpose", {}, {1: [0, 2, 1]}, lambda x: x.transpose(0, 2, 1)),
+    "Squeeze": ("ExpandDims", {}, {1: 1}, lambda x: x[:, None]),
+    "Relu": ("Relu", {}, {}, lambda x: np.maximum(x, 0)),
+    "LeakyRelu": ("LeakyRelu", {"alpha": {"f": 0.5}}, {}, lambda x: np.where(x < 0, x * np.float32(0.5), x)),
+    "Cast": ("Cast", {"DstT": {"type": "DT_INT32"}}, {}, lambda x: x.astype(np.int32)),
+    "StridedSlice": (
+        "StridedSlice", {"begin_mask": {"i": "1"}, "end_mask": {"i": "5"}, "shrink_axis_mask": {"i": "2"}},
+        {1: [0, 1, 2], 2: [0, 2, 0], 3: [1, 1, 2]}, lambda x: x[:, 1, 2::2],
+    ),
+    "GatherV2": ("GatherV2", {}, {1: [2, 0], 2: 2}, lambda x: x[:, :, [2, 0]]),
+}  # fmt: skip
+
+
+def data() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(5, 4, 6)).astype(np.float32), rng.integers(0, 5, size=(5, 4)).astype(np.int32)]
+
+
+def compare(got: Any, want: Any, name: str) -> None:
+    want = np.asarray(want)
+    assert (got.shape, got.dtype.name) == (want.shape, want.dtype.name), name
+    assert distance(got, want) <= ABSOLUTE, name
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_functions(suffix: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    import tensorflow as tf
+
+    inputs = [keras.Input((4, 6)), keras.Input((4,), dtype="int32")]
+    chosen = {
+        name: f for name, f in FUNCTIONS.items() if name != "ellipsis" or suffix == ".h5"
+    }  # tf_keras cannot save it
+    model = keras.Model(inputs, [operation(tf, *inputs) for operation in chosen.values()])
+    model.save(tmp_path / f"m{suffix}")
+    results = sofie_jit.load(tmp_path / f"m{suffix}").infer(*data())
+    for name, got, want in zip(chosen, results, model(data()), strict=True):
+        compare(got, want, name)
+
+
+def graph_operation(name: str) -> dict[str, Any]:
+    """The config of a model with one TensorFlowOpLayer, as tf.keras 2.0 to 2.3 wrote them."""
+    operation, attributes, constants, _ = GRAPH[name]
+    return {
+        "class_name": "Model",
+        "keras_version": "2.3.0-tf",
+        "config": {
+            "name": "m",
+            "layers": [
+                {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+                 "config": {"batch_input_shape": [None, 4, 6], "dtype": "float32", "name": "x"}},
+                {"class_name": "TensorFlowOpLayer", "name": "op", "inbound_nodes": [[["x", 0, 0, {}]]],
+                 "config": {"name": "op", "trainable": True, "dtype": "float32",
+                            "node_def": {"name": "op", "op": operation, "input": ["x"], "attr": attributes},
+                            "constants": {str(place): value for place, value in constants.items()}}},
+            ],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["op", 0, 0]],
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def no_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import h5py
+
+    path = tmp_path_factory.mktemp("weights") / "none.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = np.array([b"x", b"op"])
+        for name in ("x", "op"):
+            file.create_group(name).attrs["weight_names"] = np.array([], "S1")
+    return path
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_graph_operations(name: str, no_weights: Path) -> None:
+    x = data()[0]
+    compare(sofie_jit.load(no_weights, config=graph_operation(name)).infer(x), GRAPH[name][3](x), name)
+
+
+REFUSED: dict[str, tuple[Operation, str]] = {
+    "einsum": (lambda tf, x, n: tf.einsum("bij,bkj->bik", x, x), "does not save which tensors"),
+    "unknown": (lambda tf, x, n: tf.sort(x), r"tf.sort has no translation.*replace="),
+    "the shape": (lambda tf, x, n: tf.shape(x), r"shape has no translation"),
+    "integer mean": (lambda tf, x, n: tf.reduce_mean(n, axis=1), "mean of integers is not translated"),
+    "batch_dims": (lambda tf, x, n: tf.gather(x, n, batch_dims=1), "batch_dims=1"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    import tensorflow as tf
+
+    operation, message = REFUSED[name]
+    inputs = [keras.Input((4, 6)), keras.Input((4,), dtype="int32")]
+    keras.Model(inputs, operation(tf, *inputs)).save(tmp_path / "m.h5")
+    with pytest.raises(sofie_jit.UnsupportedLayerError, match=f"(?s){message}"):
+        sofie_jit.load(tmp_path / "m.h5")
