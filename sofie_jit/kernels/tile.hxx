@@ -43,32 +43,32 @@ struct Tile {
    // v[i] += a[i * stride + k] * panel[k] for k < length.
    SOFIE_JIT_INLINE void accumulate(const T *a, std::size_t stride, const T *panel, std::size_t length)
    {
-      for (std::size_t k = 0; k < length; ++k) {
-         vec<T> w[NV];
-         SOFIE_JIT_UNROLL
-         for (int j = 0; j < NV; ++j)
-            w[j] = load(panel + (k * NV + std::size_t(j)) * lanes<T>);
-         SOFIE_JIT_UNROLL
-         for (int i = 0; i < MR; ++i) {
-            const vec<T> x = broadcast(a[std::size_t(i) * stride + k]);
-            SOFIE_JIT_UNROLL
-            for (int j = 0; j < NV; ++j)
-               v[i][j] = fma<T>(x, w[j], v[i][j]);
-         }
-      }
+      const T *rows[MR];
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         rows[i] = a + std::size_t(i) * stride;
+      gather(rows, 0, panel, length);
    }
 
-   // The same with rows anywhere: v[i] += rows[i][begin + k] * panel[k] for k < length.
+   // The same with rows anywhere: v[i] += rows[i][begin + k] * panel[k] for k < length. One running pointer and the
+   // other rows' distances from it: with MR pointers and a counter, x86-64 would be two registers short.
    SOFIE_JIT_INLINE void gather(const T *const (&rows)[MR], std::size_t begin, const T *panel, std::size_t length)
    {
-      for (std::size_t k = begin; k < begin + length; ++k, panel += NV * lanes<T>) {
+      std::intptr_t distance[MR];
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         distance[i] = reinterpret_cast<std::intptr_t>(rows[i]) - reinterpret_cast<std::intptr_t>(rows[0]);
+      const char *at = reinterpret_cast<const char *>(rows[0] + begin);
+      const char *const end = at + length * sizeof(T);
+      for (; at != end; at += sizeof(T), panel += NV * lanes<T>) {
+         asm("" : "+r"(at)); // or the compiler makes pointers and a counter of it again
          vec<T> w[NV];
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
             w[j] = load(panel + j * lanes<T>);
          SOFIE_JIT_UNROLL
          for (int i = 0; i < MR; ++i) {
-            const vec<T> x = broadcast(rows[i][k]);
+            const vec<T> x = broadcast(*reinterpret_cast<const T *>(at + distance[i]));
             SOFIE_JIT_UNROLL
             for (int j = 0; j < NV; ++j)
                v[i][j] = fma<T>(x, w[j], v[i][j]);
