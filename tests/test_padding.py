@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.errors import DtypeError, ShapeError, UnsupportedLayerError
+from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators import Pad, Resize, Slice, Upsample
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.rmodel import RModel
@@ -65,13 +65,6 @@ def test_numbers_are_moved_exactly() -> None:
     got, want = sofie_jit.load(model).infer(x), np.asarray(model(x))
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
-
-
-@pytest.mark.parametrize("interpolation", ["bicubic", "lanczos3", "lanczos5"])
-def test_other_interpolations_are_refused(interpolation: str) -> None:
-    model = keras.Sequential([keras.Input((4, 5, 2)), layers.UpSampling2D(2, interpolation=interpolation, name="up")])
-    with pytest.raises(UnsupportedLayerError, match=rf"up \(UpSampling2D\).*interpolation='{interpolation}'.*bilinear"):
-        sofie_jit.load(model)
 
 
 # -- the operators -----------------------------------------------------------------------------------------------------

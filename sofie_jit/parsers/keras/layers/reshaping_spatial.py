@@ -8,6 +8,7 @@ from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.resize import Resize, Upsample
 from sofie_jit.operators.slice import Slice
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
+from sofie_jit.parsers.keras.layers.resizing import INTERPOLATIONS, resize_images
 from sofie_jit.parsers.keras.layers.spatial import borders, dimensions, layout, one_of, per_axis, spatial_axes
 
 
@@ -43,14 +44,18 @@ def cropping(call: LayerCall, x: Symbol) -> Symbol:
 
 @layer("UpSampling1D", "UpSampling2D", "UpSampling3D")
 def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
-    """Every pixel repeated, or, for images of two dimensions, bilinear interpolation between pixels."""
+    """Every pixel repeated, or, for images of two dimensions, interpolation between pixels."""
     count, data_layout = dimensions(call, x), _layout(call)
-    scales = per_axis(call, "size", count)
-    if count == 2 and one_of(call, "interpolation", {"nearest": False, "bilinear": True}):
+    scales, axes = per_axis(call, "size", count), spatial_axes(count, data_layout)
+    method = one_of(call, "interpolation", INTERPOLATIONS) if count == 2 else "nearest"
+    if method == "bilinear":
         resized: Symbol = call.add(Resize(scales=scales, layout=data_layout), x)
         return resized
+    if method != "nearest":
+        sizes = [static_dim("UpSampling2D", x.shape, axis) * scale for axis, scale in zip(axes, scales, strict=True)]
+        return resize_images(call, x, axes, sizes, method)
     per_dimension = [1] * x.rank
-    for axis, scale in zip(spatial_axes(count, data_layout), scales, strict=True):
+    for axis, scale in zip(axes, scales, strict=True):
         per_dimension[axis] = scale
     repeated: Symbol = call.add(Upsample(scales=per_dimension), x)
     return repeated
