@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.errors import OutOfRangeError, UnsupportedLayerError
+from sofie_jit.errors import OutOfRangeError
 from sofie_jit.operators import Gather
 from sofie_jit.rmodel import RModel
-from tolerance import check_file
+from tolerance import check_file, randomize
 
 layers = keras.layers
 
@@ -60,11 +60,14 @@ def test_nan_as_index(tmp_path: Path) -> None:
         sofie_jit.load(tmp_path / "m.h5").infer(np.full((1, 1), np.nan))
 
 
-def test_mask_zero_is_refused(tmp_path: Path) -> None:
-    model = keras.Sequential([keras.Input((4,)), layers.Embedding(5, 2, mask_zero=True), layers.LSTM(3)])
-    model.save(tmp_path / "m.h5")
-    with pytest.raises(UnsupportedLayerError, match="mask_zero"):
-        sofie_jit.load(tmp_path / "m.h5")
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_reversible_embedding(tied: bool, suffix: str, tmp_path: Path) -> None:
+    embedding = layers.ReversibleEmbedding(7, 3, tie_weights=tied, logit_soft_cap=None if tied else 2.0)
+    inputs = keras.Input((4,), dtype="int32")
+    words = embedding(inputs)
+    model = randomize(keras.Model(inputs, [words, embedding(words, reverse=True)]))
+    check_file(model, np.random.default_rng(0).integers(0, 7, size=(5, 4)), tmp_path, suffix)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])

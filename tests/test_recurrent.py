@@ -180,12 +180,6 @@ def test_stateful_is_refused(tmp_path: Path) -> None:
         sofie_jit.load(tmp_path / "m.h5")
 
 
-def test_masks_are_refused(tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((4, 3)), layers.Masking(), layers.LSTM(5)]).save(tmp_path / "m.h5")
-    with pytest.raises(UnsupportedLayerError, match="Masking"):
-        sofie_jit.load(tmp_path / "m.h5")
-
-
 @pytest.mark.parametrize(("cudnn", "plain"), [("CuDNNLSTM", "LSTM"), ("CuDNNGRU", "GRU")])
 def test_cudnn_layers_of_keras_2(cudnn: str, plain: str, tmp_path: Path) -> None:
     """A file of tf-keras's, its layer renamed and the weights converted by tf-keras: the layer itself needs a GPU."""

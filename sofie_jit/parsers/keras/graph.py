@@ -44,6 +44,8 @@ class Layer:
     """The name without those of the models around it, which may hold slashes of their own."""
     shared_id: Any = None
     """What Keras 3 marks one layer with that appears in several models."""
+    era: int = 3
+    """Major version of the Keras that wrote it, where its meaning cannot be put in Keras 3's words."""
 
     def __str__(self) -> str:
         package = f"{self.package}>" if self.package else ""
@@ -59,7 +61,7 @@ class Layer:
         weights = {name[len(prefix) :]: w for name, w in self.weights.items() if name.startswith(prefix)}
         return Layer(
             f"{self.name}/{spec['config'].get('name', path)}", spec["class_name"], spec["config"], spec["package"],
-            weights, spec["saved_class"],
+            weights, spec["saved_class"], era=spec.get("era", 3),
         )  # fmt: skip
 
 
@@ -313,6 +315,7 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str) -> Model:
                 saved_class=inner["saved_class"],
                 own_name=inner_name,
                 shared_id=inner.get("shared_object_id"),
+                era=inner.get("era", 3),
             )
     make = _sequential if spec["class_name"] == "Sequential" else _functional
     inputs, call = make(spec, name, layers)

@@ -1,7 +1,8 @@
 """Keras's masking made explicit: which layers use, pass on, combine or lose a mask.
 
 A mask is a bool tensor beside a tensor (``Symbol.mask``), True at the steps that count; its shape is that of the
-tensor's first axes. Where it comes from and where it goes is what Keras 3 does when a layer is called:
+tensor's first axes. Where it comes from and where it goes is what Keras does when a layer is called, Keras 3 unless
+the layer is of an earlier era:
 
 * a layer whose ``call`` has an argument ``mask``, or ``query_mask``, is given the mask of its tensor, or of ``query``;
   its handler declares that it uses masks by having a parameter of that name;
@@ -44,27 +45,34 @@ def stops(call: LayerCall, inputs: Any, mask: Any) -> Any:
 
 
 def merges(call: LayerCall, inputs: Any, mask: Any) -> Any:
-    """A step counts if it does in any input; an input without a mask leaves none."""
+    """A step counts if it does in any input; an input without a mask leaves none. In Keras 2: if it does in all."""
     masks = flatten(mask)
+    if call.layer.era < 3:
+        return all_of(*dict.fromkeys(m for m in masks if m is not None))
     if any(m is None for m in masks):
         return None
     return functools.reduce(ops.logical_or, dict.fromkeys(masks))
 
 
 def concatenates(call: LayerCall, inputs: Any, mask: Any) -> Any:
-    """Masks one after the other like their tensors; along the last axis, a step counts if it does in any input."""
+    """Masks one after the other like their tensors; along the last axis they are merged, no mask being all True."""
     tensors, masks = flatten(inputs), flatten(mask)
     for x, m in zip(tensors, masks, strict=True):
         if m is not None and m.rank != x.rank - 1:
             call.refuse(f"it concatenates {x.type} with a mask {m.type}; only masks of all axes but the last are known")
     axis = call.config["axis"] % tensors[0].rank
-    if axis == tensors[0].rank - 1 and None not in masks:
+    if axis == tensors[0].rank - 1 and (None not in masks or call.layer.era < 3):
         return merges(call, inputs, mask)
     all_true = call.builder.constant(_TRUE, "true")
     if axis == tensors[0].rank - 1:
         return ops.broadcast_to(all_true, tensors[0].shape[:-1])
     parts = [ops.broadcast_to(all_true if m is None else m, x.shape[:-1]) for x, m in zip(tensors, masks, strict=True)]
     return ops.concatenate(parts, axis)
+
+
+def passes_since_keras_3(call: LayerCall, inputs: Any, mask: Any) -> Any:
+    """The output has the mask of the input, in files of Keras 3."""
+    return mask if call.layer.era >= 3 else None
 
 
 def of_query(call: LayerCall, inputs: Any, mask: Any) -> Any:
@@ -87,12 +95,12 @@ def of_both_sequences(call: LayerCall, inputs: Any, mask: Any) -> Any:
 RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dense", "Dropout", "ELU",
-         "GaussianDropout", "GaussianNoise", "GroupNormalization", "GroupQueryAttention", "Identity",
-         "LayerNormalization", "LeakyReLU", "Masking", "MultiHeadAttention", "Normalization", "PReLU", "ReLU",
-         "Rescaling", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU",
-         "TimeDistributed", "UnitNormalization"),
+         "GaussianDropout", "GaussianNoise", "GroupNormalization", "GroupQueryAttention", "LayerNormalization",
+         "LeakyReLU", "Masking", "MultiHeadAttention", "PReLU", "ReLU", "Softmax", "SpatialDropout1D",
+         "SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU", "TimeDistributed", "UnitNormalization"),
         passes,
     ),
+    **dict.fromkeys(("Identity", "Normalization", "Rescaling"), passes_since_keras_3),
     **dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"), merges),
     "Concatenate": concatenates,
     **dict.fromkeys(("AdditiveAttention", "Attention"), of_query),
@@ -110,6 +118,15 @@ RULES: dict[str, Rule] = {
          "RMSNormalization", "RepeatVector", "Reshape", "Resizing", "ReversibleEmbedding", "STFTSpectrogram",
          "SeparableConv1D", "SeparableConv2D", "SpectralNormalization", "UpSampling1D", "UpSampling2D",
          "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"),
+        stops,
+    ),
+    **dict.fromkeys(
+        ("AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "CutMix", "Equalization",
+         "MaxNumBoundingBoxes", "MixUp", "Pipeline", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+         "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip",
+         "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+         "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+         "RandomTranslation", "RandomZoom", "Solarization"),
         stops,
     ),
 }  # fmt: skip
@@ -160,9 +177,9 @@ def given(call: LayerCall, handler: Callable[..., Any], args: Sequence[Any], kwa
         for name, value in [*zip(names, args, strict=False), *kwargs.items()]
         if any(isinstance(leaf, Symbol) for leaf in flatten(value))
     }
-    wanted = {"mask": next(iter(tensors.values()))} if len(tensors) == 1 else {}
+    wanted = {"mask": next(iter(tensors.values()))} if len(tensors) == 1 or (tensors and call.layer.era < 3) else {}
     if len(tensors) > 1:
-        wanted = {f"{name}_mask": value for name, value in tensors.items()}
+        wanted |= {f"{name}_mask": value for name, value in tensors.items()}
     for name, value in wanted.items():
         mask = masks_of(value)
         if name in parameters and kwargs.get(name) is None and mask is not None:

@@ -64,12 +64,17 @@ def prelu(call: LayerCall, x: Symbol) -> Symbol:
 
 @layer("Softmax")
 def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
-    """``e^x`` divided by its sum along ``axis``, an axis or several; what is masked becomes 0."""
+    """``e^x`` divided by its sum along ``axis``, an axis or several; what is masked becomes 0 (in Keras 2, a
+    row that is masked entirely does not).
+    """
     if mask is not None:
         shape = (1,) * (x.rank - mask.rank) + mask.shape
         if any(m not in (1, n) for m, n in zip(shape, x.shape, strict=False)) or mask.rank > x.rank:
             call.refuse(f"its mask has shape {mask.shape}, which does not broadcast to its input's {x.shape}")
         counts = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
+        if call.layer.era < 3:
+            masked = -1e9 if call.config.get("robust_masking") else ops.subtract(x, 1e9)
+            return _softmax(call, ops.where(counts, x, masked))
         return ops.where(counts, _softmax(call, ops.where(counts, x, -1e9)), 0.0)
     return _softmax(call, x)
 

@@ -136,9 +136,13 @@ def multi_head_attention(
     """Attention in ``num_heads`` projections of query, key and value, the results projected to the output."""
     key = value if key is None else key
     config, axes = call.config, _attention_axes(call, query)
+    config.ignore("query_shape", "key_shape", "value_shape")  # Keras 2 wrote what it was built for
     query_mask = query.mask  # Keras looks at the tensor, whatever the argument says, and takes the masks off
-    for x in (query, value, key):
-        x.mask = None
+    if call.layer.era < 3:
+        value_mask, key_mask = value.mask, key.mask
+    else:
+        for x in (query, value, key):
+            x.mask = None
     masks = (query_mask, value_mask, key_mask, attention_mask)
     allowed = _allowed(call, query, value, masks, use_causal_mask)
     size, value_size = config["key_dim"], config["value_dim"] or config["key_dim"]
@@ -160,7 +164,7 @@ def multi_head_attention(
     if allowed is not None:
         allowed = _flat_mask(call, allowed, len(lead), queries, keys)
     fused = not config["dropout"] and not return_attention_scores and rank == 3
-    scores = _masked_softmax(ops.matmul(rows, columns), allowed, fused)
+    scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
     mixed = ops.reshape(ops.matmul(scores, values), (*lead, *queries, value_size))
     mixed = ops.transpose(mixed, [order.index(axis) for axis in range(rank + 1)])
     output = attach(_output(call, mixed, query, (heads, value_size), config["output_shape"]), query_mask)
@@ -204,7 +208,7 @@ def group_query_attention(
             else ops.reshape(allowed, (allowed.shape[0], groups, heads // groups, *allowed.shape[2:]))
         )
     fused = not config["dropout"] and not return_attention_scores
-    scores = _masked_softmax(ops.matmul(rows, columns), allowed, fused)
+    scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
     mixed = ops.reshape(ops.matmul(scores, values), (batch, heads, targets, size))
     output = _output(call, ops.transpose(mixed, (0, 2, 1, 3)), query, (heads, size), None)
     return (output, ops.reshape(scores, (batch, heads, targets, sources))) if return_attention_scores else output
@@ -249,10 +253,12 @@ def _flat_mask(call: LayerCall, allowed: Symbol, lead: int, queries: Shape, keys
     return ops.reshape(allowed, (*allowed.shape[:lead], product(*queries), product(*keys)))
 
 
-def _masked_softmax(scores: Symbol, allowed: Symbol | None, fused: bool) -> Symbol:
+def _masked_softmax(call: LayerCall, scores: Symbol, allowed: Symbol | None, fused: bool) -> Symbol:
     """Softmax over the scores that are ``allowed``; a row without any is uniform in Keras's fused attention, else 0."""
     if allowed is None:
         return ops.softmax(scores)
+    if call.layer.era < 3:
+        return ops.softmax(ops.where(allowed, scores, ops.subtract(scores, LARGE)))
     weights = ops.softmax(ops.where(allowed, scores, -LARGEST if fused else -LARGE))
     return weights if fused else ops.where(allowed, weights, 0.0)
 

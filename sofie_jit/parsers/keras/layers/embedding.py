@@ -31,12 +31,12 @@ def embedding(call: LayerCall, x: Symbol) -> Symbol:
 def reversible_embedding(call: LayerCall, x: Symbol, reverse: bool = False) -> Symbol:
     """Embedding, and, called with ``reverse=True``, the product of ``x`` and the table transposed."""
     inputs, outputs = call.config["input_dim"], call.config["output_dim"]
-    cap, dtype = call.config["logit_soft_cap"], call.config["reverse_dtype"]
+    cap, dtype, tied = (call.config[key] for key in ("logit_soft_cap", "reverse_dtype", "tie_weights"))
     if not reverse:
         rows: Symbol = embedding(call, x)
         return rows
     call.config.ignore("mask_zero")
-    if call.config["tie_weights"]:
+    if tied:
         kernel = call.weight("embeddings", (inputs, outputs)).T
     else:
         kernel = call.weight("reverse_embeddings", (outputs, inputs))

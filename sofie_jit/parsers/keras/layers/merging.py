@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
+from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.concat import Concat
-from sofie_jit.operators.elementwise import Add, Cast, Max, Mean, Min, Mul, Sub, Sum
+from sofie_jit.operators.elementwise import Add, Cast, Max, Mean, Min, Mul, Sub, Sum, Variadic
 from sofie_jit.operators.matmul import MatMul
 from sofie_jit.operators.normalization import LpNormalization
 from sofie_jit.operators.reshape import Reshape
@@ -46,11 +48,14 @@ def subtract(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
 
 @layer("Multiply")
 def multiply(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The product of all inputs."""
-    product, *others = _tensors(call, inputs)
+    """The product of all inputs; what is masked counts as 1, or as 0 where all inputs are masked."""
+    tensors = _tensors(call, inputs)
+    masks = _masks(call, tensors)
+    product, *others = [x if m is None else ops.where(m, x, 1.0) for x, m in zip(tensors, masks, strict=True)]
     for x in others:
         product = call.add(Mul(), product, x)
-    return product
+    given = [m for m in masks if m is not None]
+    return ops.where(functools.reduce(ops.logical_or, given), product, 0.0) if len(given) == len(masks) else product
 
 
 @layer("Average")
@@ -62,14 +67,38 @@ def average(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
 
 @layer("Maximum")
 def maximum(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The largest of all inputs, element by element."""
-    return call.add(Max(), *_tensors(call, inputs))
+    """The largest of all inputs, element by element; what is masked does not count."""
+    return _extremum(call, Max, inputs)
 
 
 @layer("Minimum")
 def minimum(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The smallest of all inputs, element by element."""
-    return call.add(Min(), *_tensors(call, inputs))
+    """The smallest of all inputs, element by element; what is masked does not count."""
+    return _extremum(call, Min, inputs)
+
+
+def _extremum(call: LayerCall, operator: type[Variadic], inputs: Sequence[Symbol]) -> Symbol:
+    tensors = _tensors(call, inputs)
+    masks = _masks(call, tensors)
+    if all(m is None for m in masks):
+        return call.add(operator(), *tensors)
+    (found, counts), *others = zip(tensors, masks, strict=True)
+    for x, m in others:  # as Keras does, where the result of three inputs depends on their order
+        x = x if m is None else ops.where(m, x, found)
+        found = found if counts is None else ops.where(counts, found, x)
+        counts = None if counts is None or m is None else ops.logical_or(counts, m)
+        found = call.add(operator(), found, x)
+    return found
+
+
+def _masks(call: LayerCall, tensors: Sequence[Symbol]) -> list[Symbol | None]:
+    """The masks of ``tensors``, which broadcast to them; Keras 2 did not look at them."""
+    if call.layer.era < 3:
+        return [None] * len(tensors)
+    for x in tensors:
+        if x.mask is not None and x.mask.rank != x.rank - 1:
+            call.refuse(f"it merges {x.type} with a mask {x.mask.type}; only masks of all axes but the last are known")
+    return [None if x.mask is None else ops.expand_dims(x.mask, -1) for x in tensors]
 
 
 @layer("Concatenate")

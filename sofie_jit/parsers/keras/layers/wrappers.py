@@ -12,13 +12,16 @@ from sofie_jit.operators.operator import product
 from sofie_jit.parsers.keras import graph
 from sofie_jit.parsers.keras.dialects import MODELS
 from sofie_jit.parsers.keras.layers.registry import LayerCall, find, layer, run_calls, sublayer_weights
-from sofie_jit.parsers.keras.masks import UNUSED
+from sofie_jit.parsers.keras.masks import UNUSED, attach
 from sofie_jit.parsers.keras.weights import attribute_paths
 
 
 @layer("TimeDistributed", weights=lambda c: sublayer_weights("layer", c["layer"]))
 def time_distributed(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
-    """A layer, or a model, applied to every step: the steps count as rows of the batch."""
+    """A layer, or a model, applied to every step: the steps count as rows of the batch.
+
+    In Keras 2 the mask of the output is what the layer makes of its rows' masks.
+    """
     if x.rank < 3:
         call.refuse(f"its input has shape {x.shape}; it needs (batch, steps, ...)")
     if mask is not None and mask.shape[:2] != x.shape[:2]:
@@ -26,10 +29,17 @@ def time_distributed(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> 
     spec, rows = call.config["layer"], product(*x.shape[:2])
     folded = ops.reshape(x, (rows, *x.shape[2:]))
     folded_mask = None if mask is None else ops.reshape(mask, (rows, *mask.shape[2:]))
+    if call.layer.era < 3:
+        folded.mask = folded_mask
     y = _apply(call, spec, folded, folded_mask)
     if y.shape[:1] != (rows,):
         call.refuse(f"the layer it wraps makes {y.type} of {folded.type}, which is no row for every step")
-    return ops.reshape(y, (*x.shape[:2], *y.shape[1:]))
+    output = ops.reshape(y, (*x.shape[:2], *y.shape[1:]))
+    if call.layer.era < 3 and y.mask is not None:
+        attach(output, ops.reshape(y.mask, (*x.shape[:2], *y.mask.shape[1:])))
+    elif call.layer.era < 3 and mask is not None:
+        attach(output, ops.any(mask, range(2, mask.rank)) if mask.rank > 2 else mask)
+    return output
 
 
 def _apply(call: LayerCall, spec: Mapping[str, Any], rows: Symbol, mask: Symbol | None) -> Symbol:
