@@ -6,6 +6,7 @@ TensorFlow never.
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,11 @@ from sofie_jit.errors import (
 from sofie_jit.rmodel import RModel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sofie_jit.custom import KernelOperator, register_layer
     from sofie_jit.model import Model
+    from sofie_jit.support import check, supported_layers
 
 __version__ = "0.1.0"
 
@@ -34,6 +39,7 @@ __all__ = [
     "DtypeError",
     "GraphError",
     "InputError",
+    "KernelOperator",
     "MissingDependencyError",
     "Model",
     "ModelFileError",
@@ -43,7 +49,10 @@ __all__ = [
     "SofieError",
     "UnsupportedLayerError",
     "WeightsError",
+    "check",
     "load",
+    "register_layer",
+    "supported_layers",
 ]
 
 
@@ -54,6 +63,7 @@ def load(
     threads: int | None = None,
     outputs: list[str] | None = None,
     optimize: bool = True,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Model:
     """Loads a saved Keras model and compiles it.
 
@@ -62,6 +72,9 @@ def load(
     ``threads``: at most so many threads share a big batch; by default what ``SOFIE_JIT_NUM_THREADS`` or
     ``OMP_NUM_THREADS`` says, else the cores this process may use. Results do not depend on it, to the last bit.
     ``outputs``: cut the model at these layers and return their outputs instead of the model's.
+    ``replace``: your own functions in place of layers, by name: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They are
+    called with symbolic tensors, which know arithmetic and the functions of ``sofie_jit.ops``; nothing in the file is
+    ever executed.
     ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance.
 
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
@@ -70,12 +83,20 @@ def load(
     from sofie_jit.model import Model
     from sofie_jit.parsers.keras import parse
 
-    return Model(parse(source, config=config, outputs=outputs), threads=threads, optimize=optimize)
+    return Model(parse(source, config=config, outputs=outputs, replace=replace), threads=threads, optimize=optimize)
+
+
+_LAZY = {
+    "Model": "model",
+    "KernelOperator": "custom",
+    "register_layer": "custom",
+    "check": "support",
+    "supported_layers": "support",
+}
+"""Public names -> their modules, which cost more to import than the rest of the package."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Model":  # importing it costs more than the rest of the package
-        from sofie_jit.model import Model
-
-        return Model
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"sofie_jit.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'sofie_jit' has no attribute '{name}'")

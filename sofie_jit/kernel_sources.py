@@ -30,9 +30,31 @@ def kernel_namespace() -> str:
     return f"sofie_jit_{kernel_hash()}"
 
 
+_added: dict[str, str] = {}
+
+
+def add_source(namespace: str, text: str) -> str:
+    """Adds a user's C++ as a kernel header, in ``namespace`` within that of the kernels; the name of the header.
+
+    Equal ``namespace`` must mean equal ``text``.
+    """
+    name, guard = f"{namespace}.hxx", f"SOFIE_JIT_{namespace.upper()}_HXX"
+    includes = "".join(re.findall(r"^[ \t]*#[ \t]*include[ \t]*<.*>.*\n", text, re.MULTILINE))
+    body = re.sub(r"^[ \t]*#[ \t]*include[ \t]*<.*>.*\n", "", text, flags=re.MULTILINE)
+    _added[name] = (
+        f"#ifndef {guard}\n#define {guard}\n{includes}namespace sofie_jit {{\ninline namespace SOFIE_JIT_ISA {{\n"
+        f"namespace {namespace} {{\n{body}\n}}\n}}\n}}\n#endif\n"
+    )
+    return name
+
+
+def _source(name: str) -> str:
+    return _added[name] if name in _added else (DIRECTORY / name).read_text()
+
+
 @functools.cache
 def _includes(name: str) -> tuple[str, ...]:
-    return tuple(_INCLUDE.findall((DIRECTORY / name).read_text()))
+    return tuple(_INCLUDE.findall(_source(name)))
 
 
 def closure(names: Iterable[str]) -> list[str]:
@@ -53,7 +75,7 @@ def closure(names: Iterable[str]) -> list[str]:
 @functools.cache
 def kernel_text(name: str) -> str:
     """One kernel header under the hashed names, without its includes of other kernels and without comments."""
-    text = _INCLUDE.sub("", (DIRECTORY / name).read_text())
+    text = _INCLUDE.sub("", _source(name))
     text = re.sub(r"^[ \t]*//.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"[ \t]+//[^\n\"]*$", "", text, flags=re.MULTILINE)
     return renamed(text)

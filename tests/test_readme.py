@@ -76,7 +76,8 @@ def test_supported_layers_are_the_registered_ones() -> None:
     names = set()
     for first, *more in (token.split("/") for token in re.findall(r"[A-Z][\w/]+", layers)):
         names |= {first, *(first[:-2] + dimensions for dimensions in more)}  # Conv1D/2D/3D
-    assert sorted(names ^ {name for name, entry in entries().items() if entry.builtin}) == []
+    registered = {name for name, entry in entries().items() if entry.builtin and not name.startswith("ops.")}
+    assert sorted(names ^ registered) == []
 
 
 def test_links_lead_somewhere() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from sofie_jit.builder import Builder, Symbol
-from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.parsers.keras import dialects, files, graph, weights
 from sofie_jit.parsers.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.layers import registry
@@ -21,17 +21,19 @@ def parse(
     source: Any,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: str | Sequence[str] | None = None,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> RModel:
     """The RModel of a saved Keras model.
 
     ``source`` and ``config`` are those of :func:`files.read`; ``outputs`` names layers to end the model in instead
-    of its own outputs. Inputs bear Keras's names; ``output_labels`` are Keras's ``output_names``, and
+    of its own outputs; ``replace`` holds functions of Symbols that stand in for layers, by the layers' names. Inputs
+    bear Keras's names; ``output_labels`` are Keras's ``output_names``, and
     ``output_structure`` says how Keras nests the outputs.
 
     Raises FileNotFoundError, ModelFileError, WeightsError, and UnsupportedLayerError, which lists every layer that
     stands in the way.
     """
-    return translate(read_graph(source, config, outputs))
+    return translate(read_graph(source, config, outputs), replace)
 
 
 def read_graph(
@@ -51,8 +53,17 @@ def read_graph(
     return model
 
 
-def translate(model: LayerGraph) -> RModel:
-    """The RModel of a graph: the handler of each call, in order. Raises UnsupportedLayerError listing all problems."""
+def translate(model: LayerGraph, replace: Mapping[str, Callable[..., Any]] | None = None) -> RModel:
+    """The RModel of a graph: the handler of each call, in order, or the function of ``replace`` for that layer.
+
+    Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names what is no layer.
+    """
+    replace = replace or {}
+    names = {layer.name for layer, _ in model.root.leaves()}
+    if unknown := [name for name in replace if name not in names]:
+        raise ModelFileError(
+            f"replace= names '{unknown[0]}', which is no layer of this model; there are: {', '.join(sorted(names))}"
+        )
     rmodel = RModel(model.name)
     builder = Builder(rmodel)
     inputs = [builder.input(given.name, given.dtype, _dims(given, model)) for given in model.inputs]
@@ -62,7 +73,7 @@ def translate(model: LayerGraph) -> RModel:
     for number in model.needed():
         call = model.calls[number]
         try:
-            result = _run(call, results, builder)
+            result = _run(call, results, builder, replace.get(call.layer.name))
         except UnsupportedLayerError as error:
             problems.extend(problem for problem in error.problems if problem not in problems)
             continue
@@ -85,9 +96,11 @@ def translate(model: LayerGraph) -> RModel:
     return rmodel
 
 
-def _run(call: Call, results: Mapping[int, list[Any]], builder: Builder) -> list[Any] | None:
+def _run(
+    call: Call, results: Mapping[int, list[Any]], builder: Builder, replacement: Callable[..., Any] | None
+) -> list[Any] | None:
     """The tensors that a call gives; None if it cannot be checked because another layer was refused."""
-    names = registry.weight_names(call.layer)
+    names = () if replacement else registry.weight_names(call.layer)
     if any(value.call not in results for value in call.values()):
         return None
     if names and not call.layer.weights:  # not told apart from an unknown layer's
@@ -96,6 +109,8 @@ def _run(call: Call, results: Mapping[int, list[Any]], builder: Builder) -> list
     def symbol(leaf: Any) -> Any:
         return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, Value) else leaf
 
+    if replacement:
+        return _replaced(call, replacement, map_leaves(symbol, call.args), map_leaves(symbol, call.kwargs), builder)
     try:
         layer_call = registry.LayerCall(call.layer, builder)
         return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
@@ -110,6 +125,22 @@ def _run(call: Call, results: Mapping[int, list[Any]], builder: Builder) -> list
             f"{call.layer}: cannot be translated ({type(error).__name__}: {error}); either its config is not what "
             f"Keras writes, or this is a bug of sofie_jit. The config: {dict(call.layer.config)!r:.300}"
         ) from error
+
+
+def _replaced(
+    call: Call, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], builder: Builder
+) -> list[Any]:
+    """The Symbols that a user's function gives in place of a layer; errors within it are the user's to see."""
+    given = {key: value for key, value in kwargs.items() if key not in ("training", "mask") and value is not None}
+    builder.origin = f"{call.layer}, replaced"
+    result = flatten(function(*args, **given))
+    builder.origin = ""
+    if not all(isinstance(symbol, Symbol) for symbol in result):
+        raise GraphError(
+            f"{call.layer}: the function of replace= should return tensors made of those it is given, by arithmetic "
+            f"and the functions of sofie_jit.ops; it returned {result!r:.100}"
+        )
+    return result
 
 
 def _weight_names(layer: Layer) -> tuple[str, ...] | None:

@@ -255,6 +255,8 @@ def _layer(spec: Any, era: int) -> Spec:
         options = {key: decode(value) for key, value in config.items()}
         if not package:
             class_name, options = _options(class_name, options, era)
+        elif "dtype" in options:
+            options["dtype"] = _dtype(options["dtype"])
     return {**spec, "class_name": class_name, "package": package, "config": options, "saved_class": spec["class_name"],
             "era": era}  # fmt: skip
 
@@ -513,6 +515,8 @@ def convert_weights(
     class_name: str, config: Mapping[str, Any], arrays: Sequence[np.ndarray], era: int, backend: str = ""
 ) -> list[np.ndarray]:
     """A layer's weights as Keras 3 would keep them, from what an older Keras or its Theano backend wrote."""
+    if class_name in MODELS and arrays and (era == 1 or backend == "theano"):
+        raise WeightsError(f"a {class_name} model inside a layer, saved by Keras 1 or Theano, is not translated")
     if class_name in _WRAPPERS:
         inner, count = config["layer"], len(arrays) // _WRAPPERS[class_name]
         return [

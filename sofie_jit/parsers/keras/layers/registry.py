@@ -30,7 +30,7 @@ import numpy as np
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.operators.elementwise import Cast
-from sofie_jit.parsers.keras import masks
+from sofie_jit.parsers.keras import masks, refusals
 from sofie_jit.parsers.keras.dialects import MODELS
 from sofie_jit.parsers.keras.graph import Call, Layer, Value, flatten, map_leaves, nested
 from sofie_jit.parsers.keras.weights import NON_TRAINABLE, attribute_paths
@@ -162,8 +162,11 @@ def unknown_class(layer: Layer) -> str:
     if layer.package:
         return (
             f"{layer}: a custom class of '{layer.package}' has no translation; teach it with "
-            f"sofie_jit.register_layer, or cut the model before it with outputs="
+            f"sofie_jit.register_layer, give load(..., replace={{name: function}}), or cut the model before it with "
+            "outputs="
         )
+    if reason := refusals.CLASSES.get(layer.class_name):
+        return f"{layer}: {reason}"
     return f"{layer}: this class has no translation; cut the model before it with outputs="
 
 

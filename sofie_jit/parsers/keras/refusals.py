@@ -1,0 +1,48 @@
+"""What is not translated, and why: whole classes of Keras, and options of classes that are translated otherwise."""
+
+from __future__ import annotations
+
+_STRINGS = "it works on strings; turn them to numbers before the model"
+_OTHERS_CODE = "it holds another framework's code, which no file describes; save that part with its own framework"
+_CELL = "a cell computes one step of a recurrent layer; wrap it in RNN"
+_ABSTRACT = "a base class that computes nothing by itself"
+
+CLASSES = {
+    "Lambda": "it holds Python code, which is never executed; give its function: load(..., replace={name: function})",
+    "TextVectorization": _STRINGS,
+    "StringLookup": _STRINGS,
+    "Hashing": "it hashes numbers as strings of digits; hash them before the model",
+    "HashedCrossing": "it hashes numbers as strings of digits; hash them before the model",
+    "FlaxLayer": _OTHERS_CODE,
+    "JaxLayer": _OTHERS_CODE,
+    "TFSMLayer": _OTHERS_CODE,
+    "TorchModuleWrapper": _OTHERS_CODE,
+    "Layer": _ABSTRACT,
+    "Wrapper": _ABSTRACT,
+    "InputSpec": "it is no layer",
+    "GRUCell": _CELL,
+    "LSTMCell": _CELL,
+    "SimpleRNNCell": _CELL,
+    "StackedRNNCells": _CELL,
+    "ContrastLimitedAdaptiveHistogramEqualization": "histograms of image tiles; equalize the images before the model",
+    "Pipeline": "put its layers into the model one by one",
+    "STFTSpectrogram": "spectrograms are not translated yet; compute them before the model",
+    "MelSpectrogram": "spectrograms are not translated yet; compute them before the model",
+    "Merge": "its mode is a function; use a merging layer such as Add or Concatenate",
+    "MaxoutDense": "a layer of Keras 1 that later versions dropped",
+    "Highway": "a layer of Keras 1 that later versions dropped",
+    "DenseFeatures": "feature columns are tables of strings and numbers; feed numbers instead",
+    "RandomFourierFeatures": "a layer of tf.keras's experiments that Keras 3 dropped",
+}
+"""Class -> why it is not translated, and a way on."""
+
+OPTIONS = {
+    "BatchNormalization": "several axes at once",
+    "Discretization": "sparse=True",
+    "CategoryEncoding": "sparse=True",
+    "IntegerLookup": "invert, idf weights, farmhash with several oov indices, a vocabulary outside the config",
+    "RandomCrop": "Keras 3's with images of another size than asked for",
+    "TFOpLambda": "functions outside the table of layers/tf_ops.py, einsum (its tensors are not saved)",
+    "TensorFlowOpLayer": "operations outside the table of layers/tf_ops.py, axes and shapes computed by the model",
+}
+"""Class -> what of it is refused."""
