@@ -16,6 +16,8 @@ from tolerance import check, check_file, randomize
 
 layers = keras.layers
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*")
+
 QUERIES, KEYS, SIZE = 4, 6, 5
 
 

@@ -132,13 +132,13 @@ def test_a_merge_of_models_at_the_start_of_a_sequential():
     merge = layer("m", "Merge", mode="concat", concat_axis=-1, layers=[left, right])
     model = build({"class_name": "Sequential", "config": [merge, layer("d")]}, "2.0.6")
     assert [(i.name, i.shape) for i in model.inputs] == [("a_input", (None, 3)), ("c_input", (None, 4))]
-    assert text(model) == ["a(a_input)", "c(c_input)", "b(%0)", "m([%2, %1])", "d(%3)", "%4"]
+    assert text(model) == ["a(a_input)", "b(%0)", "c(c_input)", "m([%1, %2])", "d(%3)", "%4"]
     assert model.calls[3].layer.class_name == "Concatenate"
     deeper = {"class_name": "Sequential", "config": [merge, layer("e")]}
     other = {"class_name": "Sequential", "config": [layer("f", batch_input_shape=[None, 5])]}
     model = build({"class_name": "Sequential", "config": [layer("n", "Merge", layers=[deeper, other])]}, "1.2.2")
     assert [i.name for i in model.inputs] == ["a_input", "c_input", "f_input"]
-    assert text(model)[-2:] == ["n([%5, %2])", "%6"]
+    assert text(model)[-2:] == ["n([%4, %5])", "%6"]
 
 
 # -- Functional ----------------------------------------------------------------------------------------------------

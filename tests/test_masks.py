@@ -192,6 +192,17 @@ def test_multi_head_attention_takes_the_mask_off_its_inputs(tmp_path: Path) -> N
     check_file(randomize(model), sequences(), tmp_path, ".keras")
 
 
+def test_the_first_attention_gets_the_mask(tmp_path: Path) -> None:
+    """Which one Keras runs first depends on how many layers follow it."""
+    inputs, x = masked()
+    hidden = layers.Dense(FEATURES)(layers.Dense(FEATURES)(inputs))
+    early = layers.MultiHeadAttention(2, 3)(x, inputs)
+    late = layers.MultiHeadAttention(2, 3)(x, hidden)
+    for _ in range(4):
+        late = layers.Dense(FEATURES)(late)
+    check_file(randomize(keras.Model(inputs, [early, late])), sequences(), tmp_path, ".keras")
+
+
 # -- Keras 2 ---------------------------------------------------------------------------------------------------------
 
 KERAS_2: dict[str, Callable[[Any, Any, Any], Any]] = {

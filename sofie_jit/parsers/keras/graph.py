@@ -7,7 +7,8 @@ as often as :class:`Call` as they are called. What a call is given is what Keras
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -620,7 +621,10 @@ def _sorted_nodes(
     resolve: Callable[[_Ref, bool], tuple[str, int]],
     outputs: Any,
 ) -> list[tuple[str, int]]:
-    """All calls, each after those it needs. Raises ModelFileError for a cycle."""
+    """All calls, each after those it needs, otherwise as the config has them. Raises ModelFileError for a cycle.
+
+    Keras writes layers in the order in which it runs them, which matters where one takes the mask off its input.
+    """
     needs: dict[tuple[str, int], set[tuple[str, int]]] = {}
     users: dict[tuple[str, int], list[tuple[str, int]]] = {}
     available = {(key, 0) for key in inputs}
@@ -635,15 +639,17 @@ def _sorted_nodes(
             raise ModelFileError(
                 f"model '{model}' uses layer '{need[0]}', which is neither called nor one of its inputs"
             )
-    ready = deque(node for node, missing in needs.items() if not missing)
+    numbered = list(needs)
+    number_of = {node: number for number, node in enumerate(numbered)}
+    ready = [number for number, node in enumerate(numbered) if not needs[node]]  # ascending, so it is a heap
     order = []
     while ready:
-        node = ready.popleft()
+        node = numbered[heapq.heappop(ready)]
         order.append(node)
         for user in users.get(node, ()):
             needs[user].discard(node)
             if not needs[user]:
-                ready.append(user)
+                heapq.heappush(ready, number_of[user])
     if len(order) < len(needs):
         stuck = sorted({key for (key, index), missing in needs.items() if missing})
         raise ModelFileError(f"model '{model}' has a cycle: none of the layers {_some(stuck)} can be computed first")

@@ -199,7 +199,8 @@ def hand_on(call: LayerCall, handler: Callable[..., Any], inputs: Any, mask: Any
     if what is None:
         call.refuse(
             "its input has a mask (of Masking, or an Embedding with mask_zero=True), and what this layer does with one "
-            "is not known; save the model without the mask"
+            "is not known; save the model without the mask, or, if the layer is yours, register a handler for it that "
+            "has a parameter 'mask'"
         )
     for symbol, m in zip(symbols, flatten(what(call, inputs, mask)), strict=False):
         if symbol.mask is None:

@@ -208,6 +208,8 @@ def group_query_attention(
             else ops.reshape(allowed, (allowed.shape[0], groups, heads // groups, *allowed.shape[2:]))
         )
     fused = not config["dropout"] and not return_attention_scores
+    if not fused and attention_mask is not None and attention_mask.dtype.startswith("float"):
+        call.refuse("its attention_mask holds floating-point numbers, of which Keras rounds some; cast them to bool")
     scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
     mixed = ops.reshape(ops.matmul(scores, values), (batch, heads, targets, size))
     output = _output(call, ops.transpose(mixed, (0, 2, 1, 3)), query, (heads, size), None)

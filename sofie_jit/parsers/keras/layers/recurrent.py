@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.concat import Concat
 from sofie_jit.operators.elementwise import Add, Mean, Mul
@@ -152,6 +153,7 @@ def _recurrent(
     operator.flip_output = backwards != flip
     operator.zero_output_for_mask = zero_masked
 
+    mask = None if mask is None else ops.cast(mask, "bool")
     given: list[Symbol | None] = [call.add(Reshape(shape=(0, 1, units)), state) for state in states]
     given += [None] * (count - len(states) + len(operator.after_states))
     results = call.add_all(operator, x, *weights, None, *given, mask)
