@@ -76,10 +76,12 @@ def _define(text: str, what: str) -> None:
     try:
         cppyy().cppdef(text)
     except SyntaxError as error:
-        raise CompileError(
-            f"the generated C++ of {what} does not compile here; this is a bug of sofie_jit or of its installation.\n"
-            f"{str(error)[:2000]}"
-        ) from None
+        blame = (
+            "see the source given to KernelOperator"
+            if "user_" in str(error)
+            else ("this is a bug of sofie_jit or of its installation")
+        )
+        raise CompileError(f"the C++ of {what} does not compile here; {blame}.\n{str(error)[:2000]}") from None
 
 
 def declare_kernels(names: list[str]) -> None:

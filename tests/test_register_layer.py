@@ -157,6 +157,11 @@ def test_what_replace_refuses(tmp_path: Path) -> None:
     with pytest.raises(sofie_jit.GraphError, match="defines no function 'near'"):
         bad = KernelOperator(source=KERNEL, function="near")
         sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda t: t.builder.add(bad, t)})
+    with pytest.raises(sofie_jit.CompileError, match="see the source given to KernelOperator"):
+        bad = KernelOperator(
+            source="template <class T> void wrong(std::size_t, const T *, T *y) { y = 1.5; }", function="wrong"
+        )
+        sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda t: t.builder.add(bad, t)})
     with pytest.raises(ZeroDivisionError):
         sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda t: t * (1 / 0)})
 
