@@ -1,0 +1,51 @@
+"""LocallyConnected1D and 2D, which Keras 3 has no more, against the Keras 2 of tf-keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit.errors import UnsupportedLayerError
+from tolerance import ABSOLUTE, distance
+
+tf_keras = pytest.importorskip("tf_keras")
+layers = tf_keras.layers
+
+CASES = {
+    "1D": ((11, 3), [{"kernel_size": 3}, {"kernel_size": 4, "strides": 3, "use_bias": False, "activation": "relu"}]),
+    "2D": ((6, 5, 2), [{"kernel_size": 3, "activation": "tanh"}, {"kernel_size": (2, 3), "strides": (2, 1)}]),
+}
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("kind", CASES)
+def test_layer(kind: str, data_format: str, tmp_path: Path) -> None:
+    shape, options = CASES[kind]
+    shape = shape if data_format == "channels_last" else (shape[-1], *shape[:-1])
+    x = tf_keras.Input(shape)
+    made = [
+        getattr(layers, f"LocallyConnected{kind}")(4, data_format=data_format, implementation=implementation, **o)
+        for o in options
+        for implementation in (1, 2, 3)
+    ]
+    model, rng = tf_keras.Model(x, [layer(x) for layer in made]), np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) * 0.3 for w in model.get_weights()])
+    values = rng.normal(size=(3, *shape)).astype(np.float32)
+    model.save(tmp_path / "m.h5")
+    loaded = sofie_jit.load(tmp_path / "m.h5")
+    got = loaded.infer(values)
+    for y, want in zip(got, model(values), strict=True):
+        assert y.shape == want.shape
+        assert distance(y, np.asarray(want)) <= ABSOLUTE
+    for whole, alone in zip(got, loaded.infer(values[1:2]), strict=True):
+        np.testing.assert_array_equal(whole[1:2], alone)
+
+
+def test_padding_is_refused(tmp_path: Path) -> None:
+    layer = layers.LocallyConnected1D(1, 3, padding="same", implementation=2)
+    tf_keras.Sequential([tf_keras.Input((6, 2)), layer]).save(tmp_path / "m.h5")
+    with pytest.raises(UnsupportedLayerError, match="padding='same' is not translated"):
+        sofie_jit.load(tmp_path / "m.h5")
