@@ -147,8 +147,8 @@ bool gather_elements(std::size_t outer, std::size_t size, std::size_t places, st
    return true;
 }
 
-// The k largest numbers of x[outer][size], the first of equal ones first, NaN last, and where they are; `taken` has
-// room for `size` truth values.
+// The k largest numbers of x[outer][size], the first of equal ones first, NaN last, and where they are; either may be
+// null, if nobody asks. `taken` has room for `size` truth values.
 template <class T>
 void top_k(std::size_t outer, std::size_t size, std::size_t k, const T *x, T *values, std::int32_t *indices,
            bool *taken)
@@ -162,8 +162,10 @@ void top_k(std::size_t outer, std::size_t size, std::size_t k, const T *x, T *va
             if (!taken[i] && (best == size || x[i] > x[best] || (x[best] != x[best] && x[i] == x[i])))
                best = i;
          taken[best] = true;
-         *values++ = x[best];
-         *indices++ = std::int32_t(best);
+         if (values)
+            *values++ = x[best];
+         if (indices)
+            *indices++ = std::int32_t(best);
       }
    }
 }
