@@ -4,7 +4,8 @@ from __future__ import annotations
 
 _STRINGS = "it works on strings; turn them to numbers before the model"
 _OTHERS_CODE = "it holds another framework's code, which no file describes; save that part with its own framework"
-_CELL = "a cell computes one step of a recurrent layer; wrap it in RNN"
+_CELL = "a cell computes one step of an RNN over given cells, which is not translated yet; use LSTM, GRU or SimpleRNN"
+_CONV_LSTM = "recurrence over convolutions is not translated yet; cut the model before it with outputs="
 _ABSTRACT = "a base class that computes nothing by itself"
 
 CLASSES = {
@@ -24,6 +25,11 @@ CLASSES = {
     "LSTMCell": _CELL,
     "SimpleRNNCell": _CELL,
     "StackedRNNCells": _CELL,
+    "RNN": "recurrence over given cells is not translated yet; use LSTM, GRU or SimpleRNN, one per cell",
+    "SpectralNormalization": "not translated yet; save the layer it wraps, whose kernel is already normalized",
+    "ConvLSTM1D": _CONV_LSTM,
+    "ConvLSTM2D": _CONV_LSTM,
+    "ConvLSTM3D": _CONV_LSTM,
     "ContrastLimitedAdaptiveHistogramEqualization": "histograms of image tiles; equalize the images before the model",
     "Pipeline": "put its layers into the model one by one",
     "STFTSpectrogram": "spectrograms are not translated yet; compute them before the model",
