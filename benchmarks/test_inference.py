@@ -13,7 +13,6 @@ import pytest
 from models import BENCHMARKS
 
 from sofie_jit.bench import ENGINES, prepare
-from sofie_jit.errors import UnsupportedLayerError
 
 TOLERANCE = 1e-4
 """Of the output's scale: enough to tell a wrong answer from rounding in networks of any depth."""
@@ -38,10 +37,7 @@ def example(name: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
 )
 def test_inference(benchmark: Any, name: str, batch: int, engine: str) -> None:
     x, expected = example(name, batch)
-    try:
-        call = prepare(engine, keras_model(name), x)
-    except UnsupportedLayerError as error:
-        pytest.skip(f"not translated yet: {error.problems[0]}")
+    call = prepare(engine, keras_model(name), x)
     assert np.abs(call(x) - expected).max() <= TOLERANCE * np.abs(expected).max()
     benchmark.group = f"{name}, batch {batch}"
     benchmark.name = engine
