@@ -70,10 +70,22 @@ def test_open_time_dimension(tmp_path: Path) -> None:
         check(loaded.infer(x := rng.normal(size=(3, time, 6)).astype(np.float32)), model, x)
 
 
-def test_open_dimension_that_has_no_name(tmp_path: Path) -> None:
+def test_an_open_dimension_is_multiplied(tmp_path: Path) -> None:
     inputs = keras.Input((None, 6))
+    model = keras.Model(inputs, layers.Reshape((-1, 3))(inputs))
     path = tmp_path / "m.keras"
-    keras.Model(inputs, layers.Reshape((-1, 3))(inputs)).save(path)
+    model.save(path)
+    loaded = sofie_jit.load(path)
+    for time in (1, 4):
+        x = np.random.default_rng(time).normal(size=(2, time, 6)).astype(np.float32)
+        assert loaded.infer(x).shape == (2, 2 * time, 3)
+        check(loaded.infer(x), model, x)
+
+
+def test_an_open_dimension_that_has_no_name_is_refused(tmp_path: Path) -> None:
+    inputs = keras.Input((None, 3))
+    path = tmp_path / "m.keras"
+    keras.Model(inputs, layers.Reshape((-1, 2))(inputs)).save(path)
     with pytest.raises(ShapeError, match="do not divide"):
         sofie_jit.load(path)
 
