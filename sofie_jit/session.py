@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from sofie_jit.operators.operator import (
     format_shape,
     split_count,
 )
-from sofie_jit.passes.plan_memory import Arena, can_tile, last_uses, storage
+from sofie_jit.passes.plan_memory import Arena, Slot, can_tile, last_uses, storage
 from sofie_jit.rmodel import RModel
 
 
@@ -49,8 +49,8 @@ class Rendering:
     """Functions that the JIT text enters kernels through: name -> definition."""
     tiled: bool
     """Whether rows of the batch are independent of each other."""
-    arena_bytes: Callable[[dict[str, int]], int] = field(repr=False, default=lambda dims: 0)
-    """Scratch memory of a call, given the sizes of the run-time dimensions; the batch being that of one tile."""
+    slots: list[Slot]
+    """The scratch memory of a call."""
 
 
 class Expression(str):
@@ -291,7 +291,7 @@ class SessionWriter:
             names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
             outlined=self.outlined,
             tiled=can_tile(self.rmodel),
-            arena_bytes=self._arena_bytes,
+            slots=self.arena.slots,
         )
 
     def _unused(self, name: str) -> bool:
@@ -347,9 +347,6 @@ class SessionWriter:
                 others = tuple(d for d in slot.dims if d != BATCH)
                 totals[others] = totals.get(others, 0) + slot.size
         return totals
-
-    def _arena_bytes(self, dims: dict[str, int]) -> int:
-        return sum(int(slot.size * np.prod([dims[d] for d in slot.dims], dtype=np.int64)) for slot in self.arena.slots)
 
 
 _BUFFERS = {
