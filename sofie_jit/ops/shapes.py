@@ -1,0 +1,323 @@
+"""Shapes, places and indices: what moves numbers and computes none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.builder import Symbol
+from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.operators import math as functions
+from sofie_jit.operators.concat import Concat
+from sofie_jit.operators.expand import Expand
+from sofie_jit.operators.gather import Gather
+from sofie_jit.operators.operator import Dim, format_shape, normalize_axis
+from sofie_jit.operators.operator import static_dim as static
+from sofie_jit.operators.pad import Pad
+from sofie_jit.operators.reshape import Reshape
+from sofie_jit.operators.slice import Slice
+from sofie_jit.operators.transpose import Transpose
+from sofie_jit.ops.core import (
+    Axes,
+    Value,
+    apply,
+    axes_of,
+    builder_of,
+    cast,
+    convert,
+    element_type,
+    promote,
+    result_type,
+    weight_of,
+)
+from sofie_jit.ops.elementwise import equal, subtract, where
+
+
+def reshape(x: Symbol, newshape: Any) -> Symbol:
+    """``x`` under another shape; -1 or None stands for what remains, a name for a run-time dimension."""
+    shape: list[Dim] = [-1 if n is None else n for n in ([newshape] if isinstance(newshape, int) else newshape)]
+    if 0 in shape:
+        raise ShapeError(f"reshape: the shape {tuple(shape)} has no elements")
+    if tuple(shape) == x.shape:
+        return x
+    values = weight_of(x)
+    return apply(Reshape(shape=tuple(shape)), x) if values is None else x.builder.constant(values.reshape(shape))
+
+
+def ravel(x: Symbol) -> Symbol:
+    """All elements in one axis."""
+    return reshape(x, (-1,))
+
+
+def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
+    """``x`` with new axes of size 1 at the places ``axis`` of the result."""
+    new = [axis] if isinstance(axis, int) else list(axis)
+    rank = x.rank + len(new)
+    places = {normalize_axis("expand_dims", a, rank) for a in new}
+    dims = iter(x.shape)
+    return reshape(x, [1 if a in places else next(dims) for a in range(rank)])
+
+
+def squeeze(x: Symbol, axis: Axes = None) -> Symbol:
+    """``x`` without axes of size 1: without ``axis``, or without all of them."""
+    axes = [a for a, n in enumerate(x.shape) if n == 1] if axis is None else axes_of(x, axis)
+    if other := [a for a in axes if x.shape[a] != 1]:
+        raise ShapeError(f"squeeze: axis {other[0]} of {format_shape(x.shape)} is not of size 1")
+    return reshape(x, [n for a, n in enumerate(x.shape) if a not in axes])
+
+
+def inverse(order: Sequence[int]) -> list[int]:
+    """The order of axes that undoes ``transpose`` by ``order``."""
+    return [list(order).index(axis) for axis in range(len(order))]
+
+
+def transpose(x: Symbol, axes: Sequence[int] | None = None) -> Symbol:
+    """Axis i of the result is axis ``axes[i]`` of ``x``; by default all axes in reverse."""
+    order = [a % x.rank for a in axes] if axes is not None else list(reversed(range(x.rank)))
+    if order == list(range(x.rank)):
+        return x
+    values = weight_of(x)
+    if values is None:
+        return apply(Transpose(perm=order), x)
+    return x.builder.constant(np.ascontiguousarray(values.transpose(order)))  # once, not in every call
+
+
+def swapaxes(x: Symbol, axis1: int, axis2: int) -> Symbol:
+    """``x`` with two axes exchanged."""
+    order = list(range(x.rank))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return transpose(x, order)
+
+
+def moveaxis(x: Symbol, source: int | Sequence[int], destination: int | Sequence[int]) -> Symbol:
+    """``x`` with the axes ``source`` at the places ``destination``, the others in their order."""
+    sources = [a % x.rank for a in ([source] if isinstance(source, int) else source)]
+    places = [a % x.rank for a in ([destination] if isinstance(destination, int) else destination)]
+    order = [a for a in range(x.rank) if a not in sources]
+    for place, axis in sorted(zip(places, sources, strict=True)):
+        order.insert(place, axis)
+    return transpose(x, order)
+
+
+def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
+    """``x`` repeated to ``shape``; -1 or None stands for the size that ``x`` has."""
+    missing = len(shape) - x.rank
+    sizes = [x.shape[a - missing] if n in (None, -1) and a >= missing else n for a, n in enumerate(shape)]
+    return apply(Expand(shape=tuple(sizes)), x)
+
+
+def tile(x: Symbol, repeats: int | Sequence[int]) -> Symbol:
+    """``x`` as often as ``repeats`` says along each axis."""
+    counts = [repeats] if isinstance(repeats, int) else list(repeats)
+    counts = [1] * (x.rank - len(counts)) + counts
+    x = reshape(x, (1,) * (len(counts) - x.rank) + x.shape)
+    for axis, count in enumerate(counts):
+        if count != 1:
+            x = _repeated(x, axis, count, together=False)
+    return x
+
+
+def repeat(x: Symbol, repeats: int | Sequence[int], axis: int | None = None) -> Symbol:
+    """Every element along ``axis`` so often; by default those of the raveled tensor."""
+    if axis is None:
+        return repeat(ravel(x), repeats, 0)
+    counts = [repeats] if isinstance(repeats, int) else list(repeats)
+    if len(counts) == 1:
+        return _repeated(x, normalize_axis("repeat", axis, x.rank), counts[0], together=True)
+    return take(x, np.repeat(np.arange(static("repeat", x.shape, axis)), counts), axis)
+
+
+def _repeated(x: Symbol, axis: int, count: int, together: bool) -> Symbol:
+    size = static("repeat", x.shape, axis)
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    pair = (size, count) if together else (count, size)
+    apart = reshape(x, (*before, *((size, 1) if together else (1, size)), *after))
+    return reshape(apply(Expand(shape=(*before, *pair, *after)), apart), (*before, size * count, *after))
+
+
+def flip(x: Symbol, axis: Axes = None) -> Symbol:
+    """``x`` backwards along ``axis``; None stands for all axes."""
+    axes = axes_of(x, axis)
+    ends = [-static("flip", x.shape, a) - 1 for a in axes]
+    return apply(Slice(starts=[-1] * len(axes), ends=ends, axes=axes, steps=[-1] * len(axes)), x)
+
+
+def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
+    """``x`` moved on by ``shift`` along ``axis``, what leaves at the end returning at the front."""
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), x.shape)
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    for a, by in zip(axes, shifts, strict=True):
+        size = static("roll", x.shape, a)
+        if by % size:
+            cut = size - by % size
+            x = concatenate([slice_along(x, a, cut, size), slice_along(x, a, 0, cut)], a)
+    return x
+
+
+def concatenate(xs: Sequence[Value], axis: int = 0) -> Symbol:
+    """Tensors one after the other along ``axis``."""
+    tensors = promote(*xs)
+    return tensors[0] if len(tensors) == 1 else apply(Concat(axis=axis), *tensors)
+
+
+def stack(x: Sequence[Value], axis: int = 0) -> Symbol:
+    """Tensors of one shape along a new axis."""
+    tensors = promote(*x)
+    return concatenate([expand_dims(tensor, axis) for tensor in tensors], axis)
+
+
+def slice_along(x: Symbol, axis: int, start: int, end: int, step: int = 1) -> Symbol:
+    """``x`` from ``start`` to ``end`` along ``axis``."""
+    return apply(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
+
+
+def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
+    """Parts of ``x`` along ``axis``: so many equal ones, or those between the places given."""
+    size = static("split", x.shape, normalize_axis("split", axis, x.rank))
+    if isinstance(indices_or_sections, int):
+        if size % indices_or_sections:
+            raise ShapeError(f"split: axis {axis} of {format_shape(x.shape)} has no {indices_or_sections} equal parts")
+        part = size // indices_or_sections
+        places = list(range(part, size, part))
+    else:
+        places = [int(place) for place in indices_or_sections]
+    return tuple(slice_along(x, axis, a, b) for a, b in zip([0, *places], [*places, size], strict=True))
+
+
+def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
+    """The slices of ``x`` along ``axis``."""
+    size = static("unstack", x.shape, normalize_axis("unstack", axis, x.rank))
+    return tuple(squeeze(slice_along(x, axis, i, i + 1), axis) for i in range(size))
+
+
+def getitem(x: Symbol, key: Any) -> Symbol:
+    """``x[key]``: integers, slices, Ellipsis, None, and arrays of integers at most once."""
+    keys = list(key) if isinstance(key, (tuple, list)) else [key]
+    used = [k for k in keys if k is not None and k is not Ellipsis]
+    dots = [i for i, k in enumerate(keys) if k is Ellipsis]
+    if len(used) > x.rank or len(dots) > 1:
+        raise ShapeError(f"an index of {len(used)} places does not fit a tensor {format_shape(x.shape)}")
+    here = dots[0] if dots else len(keys)
+    keys[here : here + 1] = [slice(None)] * (x.rank - len(used))
+    shape: list[Dim] = []
+    picked: tuple[int, Any] | None = None
+    starts, ends, axes, steps = [], [], [], []
+    axis = 0
+    for k in keys:
+        if k is None:
+            shape.append(1)
+            continue
+        if isinstance(k, slice):
+            if (k.start, k.stop, k.step) not in ((None, None, None), (None, None, 1), (0, None, None), (0, None, 1)):
+                size = static("a slice", x.shape, axis)
+                places = range(size)[k]
+                starts.append(places.start)
+                ends.append(places.stop if places.stop >= 0 else -size - 1)
+                axes.append(axis)
+                steps.append(places.step)
+                shape.append(len(places))
+            else:
+                shape.append(x.shape[axis])
+        elif isinstance(k, (int, np.integer)) and not isinstance(k, bool):
+            size = static("an index", x.shape, axis)
+            if not -size <= k < size:
+                raise ShapeError(f"index {k} lies outside axis {axis} of {format_shape(x.shape)}")
+            starts.append(int(k) % size)
+            ends.append(int(k) % size + 1)
+            axes.append(axis)
+            steps.append(1)
+        elif isinstance(k, (Symbol, np.ndarray)) and picked is None and str(k.dtype).startswith("int"):
+            picked = (len(shape), k)
+            shape.append(x.shape[axis])
+        else:
+            raise ShapeError(f"an index of {type(k).__name__} ({k!r:.60}) is not translated")
+        axis += 1
+    if axes:
+        x = apply(Slice(starts=starts, ends=ends, axes=axes, steps=steps), x)
+    x = reshape(x, shape)
+    return take(x, picked[1], picked[0]) if picked else x
+
+
+def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Symbol:
+    """``x`` with a border: a constant, or its own numbers mirrored ("reflect", "symmetric")."""
+    width = np.asarray(pad_width)
+    pairs = np.broadcast_to(width, (x.rank, 2)).tolist()
+    if mode == "constant":
+        value = 0 if constant_values is None else constant_values
+        if isinstance(value, Symbol) or np.ndim(value):
+            raise ShapeError(f"pad: constant_values must be one number, got {value!r:.60}")
+        return apply(Pad(pads=[p[0] for p in pairs] + [p[1] for p in pairs], value=value), x)
+    if mode not in ("reflect", "symmetric"):
+        raise ShapeError(f"pad: mode {mode!r} is not translated; 'constant', 'reflect' and 'symmetric' are")
+    for axis, (before, after) in enumerate(pairs):
+        if before or after:
+            places = np.pad(np.arange(static("pad", x.shape, axis)), (before, after), mode)  # type: ignore[call-overload]
+            x = take(x, places, axis)
+    return x
+
+
+def take(x: Value, indices: Value, axis: int | None = None) -> Symbol:
+    """The elements of ``x`` at ``indices`` along ``axis``, negative ones from the end."""
+    builder = builder_of(x, indices)
+    data = x if isinstance(x, Symbol) else convert(x, result_type(x), builder)
+    if axis is None:
+        return take(ravel(data), indices, 0)
+    places = indices if isinstance(indices, Symbol) else convert(np.asarray(indices), "int64", builder)
+    return apply(Gather(axis=axis), data, places)
+
+
+def take_along_axis(x: Symbol, indices: Value, axis: int | None = None) -> Symbol:
+    """The elements of ``x`` along ``axis`` at ``indices``, which have an index per place of the result."""
+    if axis is None:
+        return take_along_axis(ravel(x), ravel(indices), 0)
+    places = indices if isinstance(indices, Symbol) else convert(np.asarray(indices), "int64", x.builder)
+    along = normalize_axis("take_along_axis", axis, x.rank)
+    shape = tuple(n if a != along else places.shape[a] for a, n in enumerate(x.shape))
+    places = places if places.shape == shape else apply(Expand(shape=shape), places)
+    return apply(functions.GatherElements(axis=axis), x, places)
+
+
+def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Symbol:
+    """1 at the place that ``x`` counts to along a new ``axis``, 0 elsewhere."""
+    if sparse:
+        raise DtypeError("one_hot: sparse tensors are not supported; give sparse=False")
+    along = normalize_axis("one_hot", axis, x.rank + 1)
+    classes = np.arange(num_classes).reshape([-1 if a == along else 1 for a in range(x.rank + 1)])
+    whole = x if x.dtype.startswith("int") else cast(x, "int32")
+    hot = equal(expand_dims(whole, along), classes.astype(whole.dtype))
+    return cast(hot, dtype or "float32")
+
+
+def full_like(x: Symbol, fill_value: Value, dtype: Any = None) -> Symbol:
+    """``fill_value`` in the shape of ``x``."""
+    value = convert(fill_value, element_type(dtype or x.dtype), x.builder)
+    return apply(Expand(shape=x.shape), value)
+
+
+def zeros_like(x: Symbol, dtype: Any = None) -> Symbol:
+    """0 in the shape of ``x``."""
+    return full_like(x, 0, dtype)
+
+
+def ones_like(x: Symbol, dtype: Any = None) -> Symbol:
+    """1 in the shape of ``x``."""
+    return full_like(x, 1, dtype)
+
+
+def triangle(x: Symbol, k: int, lower: bool) -> Symbol:
+    """``x`` with 0 above its k-th diagonal (below it, if not ``lower``)."""
+    rows, columns = (static("tril and triu", x.shape, axis) for axis in (-2, -1))
+    kept = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
+    return where(x.builder.constant(kept if lower else ~kept), x, 0)
+
+
+def diff(a: Symbol, n: int = 1, axis: int = -1) -> Symbol:
+    """Differences of neighbours along ``axis``, ``n`` times."""
+    for _ in range(n):
+        size = static("diff", a.shape, axis)
+        a = subtract(slice_along(a, axis, 1, size), slice_along(a, axis, 0, size - 1))
+    return a
