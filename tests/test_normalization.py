@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from tolerance import check, check_file, randomize
+from tolerance import ABSOLUTE, check, check_file, distance, randomize
 
 keras = pytest.importorskip("keras")
 
@@ -54,7 +54,7 @@ def test_batch_normalization_between_layers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "axis"),
     [((7,), -1), ((33,), 1), ((4, 3), -1), ((4, 3), 1), ((4, 5, 3), [2, 3]), ((4, 5, 3), [1, 2, 3]),
-     ((4, 5, 3), [1, 3]), ((4, 5, 3), 2), ((4, 5, 3), [1])],
+     ((4, 5, 3), [1, 3]), ((4, 5, 3), 2), ((4, 5, 3), [1]), ((4, 5, 3), [-1, 1]), ((4, 5, 3), (2, 1))],
 )  # fmt: skip
 def test_layer_normalization(scale: bool, center: bool, shape: tuple[int, ...], axis: Any) -> None:
     model = randomize(sequential(shape, keras.layers.LayerNormalization(axis=axis, scale=scale, center=center)))
@@ -83,7 +83,8 @@ def test_layer_normalization_far_from_zero() -> None:
     check(sofie_jit.load(model).infer(x), model, x)
 
 
-@pytest.mark.parametrize(("shape", "axis"), [((7,), -1), ((4, 5, 3), -1), ((5, 5, 5), 1), ((3, 5, 3), [2, 3])])
+@pytest.mark.parametrize(("shape", "axis"), [((7,), -1), ((4, 5, 3), -1), ((5, 5, 5), 1), ((3, 5, 3), [2, 3]),
+                                              ((3, 5, 5), [-1, 2])])  # fmt: skip
 @pytest.mark.parametrize("name", ["RMSNormalization", "UnitNormalization"])
 def test_rows(name: str, shape: tuple[int, ...], axis: Any) -> None:
     model = randomize(sequential(shape, getattr(keras.layers, name)(axis=axis)))
@@ -109,11 +110,27 @@ def test_unit_normalization_of_zeros() -> None:
     np.testing.assert_array_equal(sofie_jit.load(model).infer(x), np.asarray(model(x)))
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_several_axes_of_keras_2(suffix: str, tmp_path: Path) -> None:
+    tf_keras = pytest.importorskip("tf_keras")
+    inputs = tf_keras.Input((4, 5, 3))
+    kinds = [tf_keras.layers.BatchNormalization, tf_keras.layers.LayerNormalization]
+    outputs = [kind(axis=axis, **part)(inputs) for kind in kinds for axis in ([1, 3], [-1, 2], [3, 1])
+               for part in ({}, {"scale": False, "center": False})]  # fmt: skip
+    model = tf_keras.Model(inputs, outputs)
+    for weight in model.weights:
+        weight.assign(abs(numbers(*weight.shape)) + 0.1)
+    x = numbers(6, 4, 5, 3)
+    model.save(tmp_path / f"m{suffix}")
+    for got, want in zip(sofie_jit.load(tmp_path / f"m{suffix}").infer(x), model(x), strict=True):
+        assert distance(got, np.asarray(want)) <= ABSOLUTE
+
+
 @pytest.mark.parametrize(("scale", "center"), PARTS)
 @pytest.mark.parametrize(
     ("shape", "groups", "axis"),
     [((4, 5, 6), 3, -1), ((4, 5, 6), 1, -1), ((4, 5, 6), -1, -1), ((4, 5, 6), 6, -1), ((6, 5, 4), 2, 1),
-     ((9, 40), 8, -1), ((6, 9), -1, 1)],
+     ((4, 6, 5), 3, -2), ((9, 40), 8, -1), ((6, 9), -1, 1)],
 )  # fmt: skip
 def test_group_normalization(
     scale: bool, center: bool, shape: tuple[int, ...], groups: int, axis: int, tmp_path: Path

@@ -1,4 +1,4 @@
-"""TimeDistributed against Keras: over layers and models, with masks, and a number of steps that is open."""
+"""TimeDistributed and SpectralNormalization against Keras: over layers and models, with masks, with open steps."""
 
 from __future__ import annotations
 
@@ -136,6 +136,34 @@ def test_no_steps_are_refused() -> None:
     x = builder.input("x", "float32", (None, 3))
     with pytest.raises(UnsupportedLayerError, match=r"needs \(batch, steps, ...\)"):
         LayerCall(Layer("td", "TimeDistributed", {}), builder)(x)
+
+
+NORMALIZED: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
+    "Dense": (lambda: layers.Dense(3, activation="tanh"), SEQUENCE),
+    "Dense without bias": (lambda: layers.Dense(3, use_bias=False), ROW),
+    "Conv1D": (lambda: layers.Conv1D(3, 2), SEQUENCE),
+    "Conv2D": (lambda: layers.Conv2D(4, 3, groups=2), IMAGE),
+    "Conv2DTranspose": (lambda: layers.Conv2DTranspose(3, 2), IMAGE),
+    "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(2), IMAGE),
+    "EinsumDense": (lambda: layers.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d"), SEQUENCE),
+    "frozen": (lambda: layers.Dense(3, trainable=False), ROW),
+}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_spectral_normalization(suffix: str, tmp_path: Path) -> None:
+    inputs = {shape: keras.Input(shape) for _, shape in NORMALIZED.values()}
+    tokens = keras.Input((4,), dtype="int32")
+    outputs = {name: layers.SpectralNormalization(make())(inputs[shape]) for name, (make, shape) in NORMALIZED.items()}
+    outputs["Embedding"] = layers.SpectralNormalization(layers.Embedding(9, 5))(tokens)  # cut to integers
+    inner = inner_model(layers.SpectralNormalization(layers.Dense(7)), layers.BatchNormalization(), layers.Dense(2))
+    outputs["nested"] = inner(inputs[ROW])
+    outputs["distributed"] = layers.TimeDistributed(layers.SpectralNormalization(layers.Dense(2)))(inputs[SEQUENCE])
+    model = keras.Model([*inputs.values(), tokens], outputs)
+    for weight in randomize(model).weights:
+        weight.assign(weight * 3)
+    x = [numbers(3, *shape) for shape in inputs]
+    check_file(model, [*x, np.arange(12).reshape(3, 4) % 9], tmp_path, suffix)
 
 
 # -- products of dimensions ------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _STRINGS = "it works on strings; turn them to numbers before the model"
 _OTHERS_CODE = "it holds another framework's code, which no file describes; save that part with its own framework"
-_CELL = "a cell computes one step of an RNN over given cells, which is not translated yet; use LSTM, GRU or SimpleRNN"
 _CONV_LSTM = "recurrence over convolutions is not translated yet; cut the model before it with outputs="
 _ABSTRACT = "a base class that computes nothing by itself"
 
@@ -21,12 +20,6 @@ CLASSES = {
     "Layer": _ABSTRACT,
     "Wrapper": _ABSTRACT,
     "InputSpec": "it is no layer",
-    "GRUCell": _CELL,
-    "LSTMCell": _CELL,
-    "SimpleRNNCell": _CELL,
-    "StackedRNNCells": _CELL,
-    "RNN": "recurrence over given cells is not translated yet; use LSTM, GRU or SimpleRNN, one per cell",
-    "SpectralNormalization": "not translated yet; save the layer it wraps, whose kernel is already normalized",
     "ConvLSTM1D": _CONV_LSTM,
     "ConvLSTM2D": _CONV_LSTM,
     "ConvLSTM3D": _CONV_LSTM,
@@ -43,10 +36,10 @@ CLASSES = {
 """Class -> why it is not translated, and a way on."""
 
 OPTIONS = {
-    "BatchNormalization": "several axes at once",
     "Discretization": "sparse=True",
     "CategoryEncoding": "sparse=True",
     "IntegerLookup": "invert, idf weights, farmhash with several oov indices, a vocabulary outside the config",
+    "RNN": "cells that are not Keras's own",
     "RandomCrop": "Keras 3's with images of another size than asked for",
     "TFOpLambda": "functions outside the table of layers/tf_ops.py, einsum (its tensors are not saved)",
     "TensorFlowOpLayer": "operations outside the table of layers/tf_ops.py, axes and shapes computed by the model",

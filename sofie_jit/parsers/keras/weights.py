@@ -24,8 +24,10 @@ from sofie_jit.parsers.keras.graph import Layer, Model
 WeightNames = Callable[[Layer], "tuple[str, ...] | None"]
 """A layer -> the names of its weights, None if its class is unknown."""
 
-NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count")
+NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u")
 """Weights that Keras counts as non-trainable, which a nested model's group of an .h5 file has at its end."""
+BEHIND_ANOTHERS = ("vector_u",)
+"""Weights before which Keras 3 stores the wrapped layer's kernel a second time, as the wrapper's own."""
 
 
 def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
@@ -65,6 +67,8 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
         for part, where in parts.items():
             mine = [name for name in layer_names if dirname(name) == part]
             arrays = stored.paths.get(where, [])
+            if mine[0].endswith(BEHIND_ANOTHERS):
+                arrays = arrays[1:]
             if len(arrays) != len(mine):
                 raise WeightsError(
                     f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs {len(mine)} weights: "
@@ -101,7 +105,7 @@ def attribute_paths(model: Model, prefix: str = "") -> Iterator[tuple[Layer, str
     count: Counter[str] = Counter()
     for layer in model.layers:
         name = layer.class_name if isinstance(layer, Model) else layer.saved_class.rpartition(">")[2]
-        name = _snake_case(PYTHON_NAMES.get(name, name))
+        name = snake_case(PYTHON_NAMES.get(name, name))
         path = f"{prefix}layers/{name}_{count[name]}" if count[name] else f"{prefix}layers/{name}"
         if isinstance(layer, Layer) and layer.class_name.startswith("ops."):
             continue  # a bare operation is no layer to Keras
@@ -112,7 +116,7 @@ def attribute_paths(model: Model, prefix: str = "") -> Iterator[tuple[Layer, str
             yield layer, path
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
     """Keras's rule, by which ``Conv2DTranspose`` is ``conv2d_transpose``."""
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
@@ -270,7 +274,7 @@ def _contradicts_name(slot: Slot, stored: str, _: set[str]) -> bool:
 
 
 _KNOWN = {"kernel", "bias", "recurrent_kernel", "embeddings", "gamma", "beta", "moving_mean", "moving_variance",
-          "depthwise_kernel", "pointwise_kernel", "alpha"}  # fmt: skip
+          "depthwise_kernel", "pointwise_kernel", "alpha", "vector_u"}  # fmt: skip
 
 
 def _shapes(weights: Sequence[Weight]) -> str:

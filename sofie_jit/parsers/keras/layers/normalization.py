@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.elementwise import Mul
 from sofie_jit.operators.normalization import (
@@ -53,12 +56,33 @@ def batch_norm_weights(config: Mapping[str, Any]) -> WeightNames:
 def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
     """Normalization per channel by statistics of the training data; a mask plays no role at inference."""
     call.config.ignore("momentum", "synchronized", "renorm", "renorm_clipping", "renorm_momentum")
-    axis = _single_axis(call, x)
+    axes = axes_of(call, x, call.config["axis"])
+    if len(axes) > 1:
+        return _batch_normalization_over(call, x, axes)
+    axis = axes[0]
     channels = x.shape[axis : axis + 1]
     gamma, beta = _gamma_and_beta(call, channels)
     mean, variance = _weight(call, "moving_mean", channels), _weight(call, "moving_variance", channels)
     operator = BatchNormalization(axis=axis, epsilon=float(call.config["epsilon"]))
     return call.add(operator, x, gamma, beta, mean, variance)
+
+
+def _batch_normalization_over(call: LayerCall, x: Symbol, axes: list[int]) -> Symbol:
+    """The same with statistics for every index along several axes, as Keras 2 can have it: a scale and an offset."""
+    sizes = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
+    shape = [size if isinstance(size, int) else None for size in sizes]
+
+    def weight(name: str) -> np.ndarray:
+        return call.weight(name, shape).astype(np.float64)
+
+    scale = 1 / np.sqrt(weight("moving_variance") + float(call.config["epsilon"]))
+    if call.config["scale"]:
+        scale = scale * weight("gamma")
+    offset = -weight("moving_mean") * scale
+    if call.config["center"]:
+        offset = offset + weight("beta")
+    scaled = ops.multiply(x, call.constant(scale.astype(call.dtype), "scale"))
+    return ops.add(scaled, call.constant(offset.astype(call.dtype), "offset"))
 
 
 def layer_norm_weights(config: Mapping[str, Any]) -> WeightNames:
@@ -69,11 +93,16 @@ def layer_norm_weights(config: Mapping[str, Any]) -> WeightNames:
 @layer("LayerNormalization", weights=layer_norm_weights)
 def layer_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Normalization of every row by its own mean and variance, over one or several axes."""
-    axes = axes_of(call, x, call.config["axis"])
+    option = call.config["axis"]
+    axes = axes_of(call, x, option)
     row = tuple(x.shape[axis] for axis in axes)
+    # Keras makes the weights in the order of the option, sorted since Keras 3, and reads them in that of the axes
+    listed = [option] if isinstance(option, int) else sorted(option) if call.layer.era >= 3 else option
+    stored = tuple(x.shape[axis] for axis in listed)
     uncentered = bool(call.config.get("rms_scaling"))
     call.config.ignore("scale", "center")
-    gamma, beta = (_weight(call, "gamma", row), None) if uncentered else _gamma_and_beta(call, row)
+    weights = (_weight(call, "gamma", stored), None) if uncentered else _gamma_and_beta(call, stored)
+    gamma, beta = (None if weight is None else ops.reshape(weight, row) for weight in weights)
     operator = LayerNormalization(axis=-len(axes), epsilon=float(call.config["epsilon"]), centered=not uncentered)
     return over_axes(call, x, axes, lambda moved: call.add(operator, moved, gamma, beta))
 

@@ -1,4 +1,4 @@
-"""TimeDistributed."""
+"""TimeDistributed and SpectralNormalization."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sofie_jit.builder import Symbol
 from sofie_jit.operators.operator import product
 from sofie_jit.parsers.keras import graph
 from sofie_jit.parsers.keras.dialects import MODELS
-from sofie_jit.parsers.keras.layers.registry import LayerCall, find, layer, run_calls, sublayer_weights
+from sofie_jit.parsers.keras.layers.registry import LayerCall, WeightNames, find, layer, run_calls, sublayer_weights
 from sofie_jit.parsers.keras.masks import UNUSED, attach
 from sofie_jit.parsers.keras.weights import attribute_paths
 
@@ -72,3 +72,22 @@ def _apply_model(call: LayerCall, spec: Mapping[str, Any], rows: Symbol) -> list
     outputs = model.call([graph.Value(-1, 0)], trace)
     results = run_calls(trace.calls, {-1: [rows]}, call.builder)
     return [results[value.call][value.index] for value in graph.flatten(outputs)]
+
+
+def spectral_normalization_weights(config: Mapping[str, Any]) -> WeightNames:
+    """Those of the wrapped layer, the first of which is normalized, and the vector that training estimates it by."""
+    kernel, *others = sublayer_weights("layer", config["layer"])
+    trained = config.get("trainable", True) and config["layer"]["config"].get("trainable", True)
+    return (kernel, *others, "vector_u") if trained else (kernel, "vector_u", *others)
+
+
+@layer("Addons>SpectralNormalization", weights=spectral_normalization_weights, builtin=False)
+@layer("SpectralNormalization", weights=spectral_normalization_weights)
+def spectral_normalization(call: LayerCall, x: Symbol) -> Symbol:
+    """The wrapped layer as it is: training leaves its kernel divided by its largest singular value.
+
+    Since Keras 3 the result has the type of the input, so that embeddings of integers are cut to integers.
+    """
+    call.config.ignore("power_iterations")
+    y: Symbol = call.sublayer("layer", call.config["layer"])(x)
+    return ops.cast(y, x.dtype) if call.layer.era >= 3 else y
