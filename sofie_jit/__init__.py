@@ -80,10 +80,10 @@ def load(
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
     UnsupportedLayerError (all layers that cannot be translated, at once).
     """
-    from sofie_jit.model import Model
-    from sofie_jit.parsers.keras import parse
+    from sofie_jit.open_model import open_model
+    from sofie_jit.parsers.keras import Translation, read_graph
 
-    return Model(parse(source, config=config, outputs=outputs, replace=replace), threads=threads, optimize=optimize)
+    return open_model(Translation(read_graph(source, config, outputs), replace), threads=threads, optimize=optimize)
 
 
 _LAZY = {

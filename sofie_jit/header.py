@@ -8,12 +8,12 @@ names, says of every operator which layer it came from, and is source-compatible
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, ShapeError
+from sofie_jit.errors import GraphError
 from sofie_jit.identifiers import comment, identifier
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
 from sofie_jit.operators.operator import BATCH, CPP_TYPES, Shape, split_count
@@ -46,9 +46,12 @@ def readable_names() -> Callable[[str], str]:
 # -- the text for cppyy ----------------------------------------------------------------------------------------------
 
 
-def jit_text(rmodel: RModel) -> tuple[str, str, Rendering]:
-    """Namespace, text and parts of the code that the JIT compiles for a lowered model."""
-    r = SessionWriter(rmodel, positional_names(), comments=False, outline=True).render()
+def jit_text(rmodel: RModel, *, profile: bool = False) -> tuple[str, str, Rendering]:
+    """Namespace, text and parts of the code that the JIT compiles for a lowered model.
+
+    ``profile``: a Session that reads the clock after each operator, and ``take_laps``, which fetches the sums.
+    """
+    r = SessionWriter(rmodel, positional_names(), comments=False, outline=True, profile=profile).render()
     arguments = ", ".join(filter(None, [r.dim_arguments, r.tensor_arguments]))
     names = ", ".join(part.split()[-1].lstrip("*") for part in arguments.split(", "))
     body = f"""
@@ -72,9 +75,16 @@ int infer_released(std::uintptr_t session, {arguments})
 {{
    return infer(session, {names});
 }}
-"""
+{_TAKE_LAPS.format(size=1 + len(r.laps)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     return namespace, f"namespace {namespace} {{{body}}}\n", r
+
+
+_TAKE_LAPS = """void take_laps(std::uintptr_t session, double *seconds)
+{{
+   k::take_laps({size}, reinterpret_cast<const Session *>(session)->fSeconds, seconds);
+}}
+"""
 
 
 # -- the saved header ------------------------------------------------------------------------------------------------
@@ -84,13 +94,10 @@ def export_header(rmodel: RModel, name: str) -> tuple[str, dict[str, np.ndarray]
     """The self-contained header of a lowered model, and its weights by C++ name in the order of the ``.dat`` file.
 
     ``name`` is the stem of the file: it gives the guard, the namespace ``TMVA_SOFIE_<name>`` and the default weight
-    file's name. Raises ShapeError if run-time dimensions other than the batch are open.
+    file's name. Run-time dimensions are arguments of ``infer``, the batch first; without it, it is 1.
     """
     name_of = readable_names()
     r = SessionWriter(rmodel, name_of, comments=True, outline=False).render()
-    extra = [d for d in r.dims if d != BATCH]
-    if extra:
-        raise ShapeError(f"a saved header needs every dimension but the batch fixed; open are: {', '.join(extra)}")
     stem = identifier(name, "", set()) or "model"
     guard = f"ROOT_TMVA_SOFIE_{stem.upper()}"
     kernels = closure([*r.kernels, "weight_file.hxx"])
@@ -156,23 +163,25 @@ def _export_infer(rmodel: RModel, r: Rendering) -> str:
         result, packed = f"std::vector<{vectors[0]}>", f"{{{', '.join(names)}}}"
     else:
         result, packed = f"std::tuple<{', '.join(vectors)}>", f"std::make_tuple({', '.join(names)})"
-    batch = ["std::size_t batch"] if BATCH in r.dims else []
-    declared = [f"      {v} {n}({_count(t.shape)});" for v, n, t in zip(vectors, names, kinds, strict=True)]
+    sizes = list(r.dims.values())
+    open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
+    declared = [f"      {v} {n}({_count(t.shape, r.dims)});" for v, n, t in zip(vectors, names, kinds, strict=True)]
     lines = [
         "",
-        f"   {result} infer({', '.join([*batch, *inputs])}) const",
+        f"   {result} infer({', '.join([*_sizes(sizes), *inputs])}) const",
         "   {",
         *declared,
-        f"      check(run({', '.join([*(['batch'] if batch else []), *given, *pointers])}));",
+        f"      check(run({', '.join([*sizes, *given, *pointers])}));",
         f"      return {packed};",
         "   }",
     ]
-    if batch:
+    if BATCH in r.dims:
+        ones = ["std::size_t(1)" if size == r.dims[BATCH] else size for size in sizes]
         lines += [
             "",
-            f"   {result} infer({', '.join(inputs)}) const",
+            f"   {result} infer({', '.join([*_sizes(open_sizes), *inputs])}) const",
             "   {",
-            f"      return infer(std::size_t(1), {', '.join(given)});",
+            f"      return infer({', '.join([*ones, *given])});",
             "   }",
         ]
     cases = [
@@ -189,9 +198,13 @@ def _export_infer(rmodel: RModel, r: Rendering) -> str:
     return "\n".join(lines)
 
 
-def _count(shape: Shape) -> str:
+def _count(shape: Shape, names: Mapping[str, str]) -> str:
     factor, dims = split_count(shape)
-    return " * ".join(["batch" for _ in dims] + [str(factor)])
+    return " * ".join([*(names[dim] for dim in dims), str(factor)])
+
+
+def _sizes(names: Iterable[str]) -> list[str]:
+    return [f"std::size_t {name}" for name in names]
 
 
 def _do_infer(rmodel: RModel, r: Rendering) -> str:
@@ -201,7 +214,8 @@ def _do_infer(rmodel: RModel, r: Rendering) -> str:
     arguments = [
         f"{CPP_TYPES[rmodel.tensor_type(n).dtype]} {'const ' if n in rmodel.inputs else ''}*{r.names[n]}" for n in names
     ]
-    batch = BATCH in r.dims
+    sizes = list(r.dims.values())
+    open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
 
     def function(parameters: list[str], values: list[str]) -> str:
         return (
@@ -209,9 +223,11 @@ def _do_infer(rmodel: RModel, r: Rendering) -> str:
             f"   Session::check(session.run({', '.join(values)}));\n}}\n"
         )
 
-    if not batch:
-        return function(arguments, given)
-    return function(["std::size_t batch", *arguments], ["batch", *given]) + "\n" + function(arguments, ["1", *given])
+    whole = function([*_sizes(sizes), *arguments], [*sizes, *given])
+    if BATCH not in r.dims:
+        return whole
+    ones = ["1" if size == r.dims[BATCH] else size for size in sizes]
+    return whole + "\n" + function([*_sizes(open_sizes), *arguments], [*ones, *given])
 
 
 def write_header(rmodel: RModel, path: Path) -> Path:

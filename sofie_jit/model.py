@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, InputError, OutOfRangeError, ShapeError
-from sofie_jit.header import export_header, write_header
+from sofie_jit.header import export_header
 from sofie_jit.jit import Session
 from sofie_jit.operators.operator import BATCH, Dim, Shape, TensorType, split_count
 from sofie_jit.parallel import FLOPS_PER_THREAD, run_all, shares, thread_count
 from sofie_jit.passes import lower
-from sofie_jit.rmodel import RModel
+from sofie_jit.rmodel import RModel, sizes_of
 
 RELEASE_GIL_BYTES = 64 * 1024
 """Calls that read and write less than this keep the GIL: releasing it would cost more than they take."""
@@ -40,8 +40,9 @@ class Model:
         self._session = Session(self._lowered)
         self._inputs = list(self._lowered.inputs.items())
         self._outputs = [self._lowered.tensor_type(name) for name in self._lowered.outputs]
-        self._dims = self._session.rendering.dims
+        self._dims = list(self._session.rendering.dims)
         self._threads = thread_count(threads)
+        self._optimize = optimize
         self._flops = flops_per_row(self._lowered)
         self._fast = self._fast_path()
 
@@ -67,11 +68,11 @@ class Model:
     @property
     def input_shapes(self) -> list[tuple[int | None, ...]]:
         """Per input its shape; None stands for an open dimension, the first being the batch."""
-        return [_public(kind.shape) for kind in self._rmodel.inputs.values()]
+        return [public_shape(kind.shape) for _, kind in self._inputs]
 
     @property
     def output_shapes(self) -> list[tuple[int | None, ...]]:
-        return [_public(kind.shape) for kind in self._outputs]
+        return [public_shape(kind.shape) for kind in self._outputs]
 
     @property
     def input_dtypes(self) -> list[str]:
@@ -216,14 +217,31 @@ class Model:
     @property
     def header(self) -> str:
         """The self-contained C++ header of the model, as :meth:`save_header` writes it."""
-        return export_header(self._lowered, "model")[0]
+        return export_header(lower(self._fixed(None), self._optimize), "model")[0]
 
-    def save_header(self, path: str | os.PathLike[str]) -> Path:
+    def save_header(
+        self, path: str | os.PathLike[str], *, input_shapes: Sequence[Sequence[int | None]] | None = None
+    ) -> Path:
         """Writes the C++ header to ``path`` and its weights beside it, as ``<stem>.dat``.
 
-        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Returns the path of the header.
+        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Open dimensions become arguments of ``infer``,
+        after the batch; ``input_shapes``, one per input with None for what stays open, fixes them. Returns the path
+        of the header.
+
+        Raises ShapeError if a dimension must be fixed and is not.
         """
-        return write_header(self._lowered, Path(path))
+        return self._fixed(input_shapes).save_header(path, optimize=self._optimize)
+
+    def specialize(self, *input_shapes: Sequence[int | None]) -> Model:
+        """The same model for inputs of these shapes, one per input with None for what stays open.
+
+        Raises ShapeError for shapes that the inputs cannot have.
+        """
+        return Model(self._fixed(input_shapes), threads=self._threads, optimize=self._optimize)
+
+    def _fixed(self, input_shapes: Sequence[Sequence[int | None]] | None) -> RModel:
+        """The network with sizes for open dimensions."""
+        return self._rmodel if input_shapes is None else self._rmodel.bind(sizes_of(self._rmodel.inputs, input_shapes))
 
     def summary(self) -> str:
         """A table of the operators with their outputs' shapes and parameters."""
@@ -246,7 +264,8 @@ def flops_per_row(rmodel: RModel) -> int:
     return total
 
 
-def _public(shape: Shape) -> tuple[int | None, ...]:
+def public_shape(shape: Shape) -> tuple[int | None, ...]:
+    """A shape with None for what is known only when the model runs."""
     return tuple(None if isinstance(dim, str) else dim for dim in shape)
 
 

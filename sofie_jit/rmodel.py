@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
-from sofie_jit.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, TensorType, format_shape
+from sofie_jit.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, TensorType, bind_shape, format_shape
 
 if TYPE_CHECKING:
     from sofie_jit.model import Model
@@ -188,6 +188,14 @@ class RModel:
         new.intermediate, new._generated = {}, False
         return new
 
+    def bind(self, sizes: Mapping[str, int]) -> RModel:
+        """A copy in which run-time dimensions have the given ``sizes``, by name."""
+        new = self.copy()
+        new.inputs = {name: TensorType(t.dtype, bind_shape(t.shape, sizes)) for name, t in self.inputs.items()}
+        for op in new.operators:
+            op.bind(sizes)
+        return new
+
     # -- using ---------------------------------------------------------------------------------------------------
 
     def compile(self, *, threads: int | None = None, optimize: bool = True) -> Model:
@@ -199,7 +207,8 @@ class RModel:
     def save_header(self, path: str | os.PathLike[str], *, optimize: bool = True) -> Path:
         """Writes the C++ header to ``path`` and its weights beside it, as ``<stem>.dat``, without compiling anything.
 
-        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Returns the path of the header.
+        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Run-time dimensions are arguments of ``infer``;
+        :meth:`bind` fixes them. Returns the path of the header.
         """
         from sofie_jit.header import write_header
         from sofie_jit.passes import lower
@@ -256,6 +265,30 @@ class RModel:
 def tensor_type(values: np.ndarray) -> TensorType:
     """The type of an array."""
     return TensorType(values.dtype.name, tuple(values.shape))
+
+
+def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | None]]) -> dict[str, int]:
+    """The sizes that ``shapes``, one per input, give to the run-time dimensions of ``inputs``; None says nothing.
+
+    Raises ShapeError if they do not fit.
+    """
+    sizes: dict[str, int] = {}
+    declared = ", ".join(f"{name} {format_shape(kind.shape)}" for name, kind in inputs.items())
+    if len(shapes) != len(inputs):
+        raise ShapeError(f"{len(shapes)} input shapes given, one is needed for each of the inputs: {declared}")
+    for (name, kind), shape in zip(inputs.items(), shapes, strict=True):
+        if len(shape) != kind.rank:
+            raise ShapeError(
+                f"input '{name}' is {format_shape(kind.shape)}, which cannot have the shape {tuple(shape)}"
+            )
+        for dim, size in zip(kind.shape, shape, strict=True):
+            expected = sizes.setdefault(dim, size) if isinstance(dim, str) and size is not None else dim
+            if size is not None and (size != expected or size < 1):
+                raise ShapeError(
+                    f"input '{name}' is {format_shape(kind.shape)}, which cannot have the shape {tuple(shape)}: "
+                    f"found {size} where {expected} is needed"
+                )
+    return sizes
 
 
 def _dtype_name(dtype: Any, what: str) -> str:

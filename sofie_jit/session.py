@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.identifiers import comment
+from sofie_jit.identifiers import comment, identifier
 from sofie_jit.kernel_sources import closure, renamed
 from sofie_jit.operators.operator import (
     BATCH,
@@ -33,7 +33,7 @@ class Rendering:
 
     kernels: list[str]
     """Kernel headers, in an order in which they compile."""
-    dims: list[str]
+    dims: dict[str, str]
     """Run-time dimensions, in the order of the entry point's arguments (the model's words)."""
     weights: list[str]
     """Initialized tensors in the order in which the Session's constructor takes their addresses."""
@@ -51,6 +51,8 @@ class Rendering:
     """Whether rows of the batch are independent of each other."""
     slots: list[Slot]
     """The scratch memory of a call."""
+    laps: list[int]
+    """Places of the operators whose seconds a profiling Session adds up, after those of reading the clock."""
 
 
 class Expression(str):
@@ -65,13 +67,21 @@ class Expression(str):
 
 
 class SessionWriter:
-    """Walks the operators once, planning memory as it goes; each operator emits its call through this Emitter."""
+    """Walks the operators once, planning memory as it goes; each operator emits its call through this Emitter.
 
-    def __init__(self, rmodel: RModel, name_of: Callable[[str], str], *, comments: bool, outline: bool):
+    ``comments``: say of each call what it is; ``outline``: enter kernels through functions that models share;
+    ``profile``: read the clock after each call.
+    """
+
+    def __init__(
+        self, rmodel: RModel, name_of: Callable[[str], str], *, comments: bool, outline: bool, profile: bool = False
+    ):
         self.rmodel = rmodel
         self.name_of = name_of
         self.comments = comments
         self.outline = outline
+        self.profile = profile
+        self.laps: list[int] = []
         self.outlined: dict[str, str] = {}  # name -> definition
         self.roots = storage(rmodel)
         self.arena = Arena()
@@ -83,7 +93,11 @@ class SessionWriter:
         self.calls: list[str] = []
         types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
         self.dims = list(dict.fromkeys(name for t in types for d in t.shape for name in split_count((d,))[1]))
-        self.dim_names = {d: "batch" if d == BATCH else f"dim{i}" for i, d in enumerate(self.dims)}
+        taken: set[str] = set()
+        self.dim_names = {
+            d: "batch" if d == BATCH else identifier(d, "size_", taken) if comments else f"dim{i}"
+            for i, d in enumerate(self.dims)
+        }
         self._walk()
 
     # the Emitter that operators see
@@ -219,6 +233,9 @@ class SessionWriter:
                 if self.comments:
                     self.calls.append(f"// {index}: {self._describe(op)}")
                 self.calls.extend(line.removeprefix("      ") for line in statement.splitlines())
+                if self.profile:
+                    self.laps.append(index)
+                    self.calls.append(f"fSeconds[{len(self.laps)}] += k::lap(mark);")
                 for slot in self._scratch:
                     self.arena.free(slot)
             for name in sorted(touched):
@@ -257,12 +274,14 @@ class SessionWriter:
             declared.append("static_cast<void>(arena);")
         unused = [f"static_cast<void>({self.name_of(self.roots[n])});" for n in self.rmodel.inputs if self._unused(n)]
         unused += [f"static_cast<void>({self.dim_names[d]});" for d in self.dims]
-        body = [*declared, *unused, *self.calls, "return 0;"]
+        clock = ["double mark = k::seconds();", "fSeconds[0] += k::lap(mark);"] if self.profile else []
+        body = [*declared, *unused, *clock, *self.calls, "return 0;"]
         sizes = Counter(kind for kind, _, _ in self.members.values())
         session = [
             "struct Session {",
             *(f"   k::Buffer<{kind}> {_BUFFERS[kind]}[{size}];" for kind, size in sizes.items()),
             "   mutable k::ArenaPool fArenas;",
+            *([f"   mutable double fSeconds[{1 + len(self.laps)}] = {{}};"] if self.profile else []),
             "",
             f"   explicit Session(const void *const *{'weights' if self.members else ''})",
             "   {",
@@ -279,10 +298,11 @@ class SessionWriter:
             *(f"      {line}" for line in body),
             "   }",
         ]
-        kernels = closure(["memory.hxx", *(header for op in self.rmodel.operators for header in op.kernels)])
+        own = ["memory.hxx", "profile.hxx"] if self.profile else ["memory.hxx"]
+        kernels = closure([*own, *(header for op in self.rmodel.operators for header in op.kernels)])
         return Rendering(
             kernels=kernels,
-            dims=self.dims,
+            dims=self.dim_names,
             weights=self.weights,
             failures=self.failures,
             session=renamed("\n".join(session)),
@@ -292,6 +312,7 @@ class SessionWriter:
             outlined=self.outlined,
             tiled=can_tile(self.rmodel),
             slots=self.arena.slots,
+            laps=self.laps,
         )
 
     def _unused(self, name: str) -> bool:

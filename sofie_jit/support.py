@@ -153,6 +153,7 @@ def check(
 
     Raises FileNotFoundError. What else is wrong with the file is in the report.
     """
+    from sofie_jit.open_model import examine
     from sofie_jit.parsers import keras as parser
 
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
@@ -162,7 +163,7 @@ def check(
         return Report(label, str(error).splitlines())
     problems: list[str] = []
     try:
-        parser.translate(graph, replace).generate()
+        examine(parser.Translation(graph, replace))
     except UnsupportedLayerError as error:
         problems = error.problems
     except SofieError as error:

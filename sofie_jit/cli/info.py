@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sofie_jit.parsers.keras import parse
+    from sofie_jit.open_model import examine, example_summary
+    from sofie_jit.parsers.keras import Translation, read_graph
 
-    print(parse(args.file, config=args.config).summary())
+    (rmodel, *_), needed = examine(Translation(read_graph(args.file, args.config)))
+    print(example_summary(rmodel, needed))
     return 0

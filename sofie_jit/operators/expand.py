@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.operators.operator import Emitter, ROperator, Shape, TensorType, format_shape
+from sofie_jit.operators.operator import Emitter, ROperator, Shape, TensorType, bind_shape, format_shape
 from sofie_jit.operators.transpose import strided_copy
 
 
@@ -18,6 +19,9 @@ class Expand(ROperator):
     shape: Shape = ()
 
     kernels = ("transpose.hxx",)
+
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        self.shape = bind_shape(tuple(self.shape), sizes)
 
     def infer(self, x: TensorType) -> TensorType:
         rank = max(x.rank, len(self.shape))

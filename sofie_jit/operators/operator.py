@@ -13,7 +13,7 @@ Loops belong into kernels, never into the emitted text.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
@@ -69,6 +69,18 @@ def product(*dims: Dim) -> Dim:
     """Several dimensions as one: a number, or a text like ``7*batch`` if some are known only at run time."""
     factor, names = split_count(dims)
     return "*".join([*([str(factor)] if factor != 1 else []), *names]) if names else factor
+
+
+def bind_shape(shape: Shape, sizes: Mapping[str, int]) -> Shape:
+    """``shape`` with numbers for the run-time dimensions that ``sizes`` names."""
+
+    def bound(dim: Dim) -> Dim:
+        if not isinstance(dim, str):
+            return dim
+        factor, names = split_count((dim,))
+        return product(factor, *(sizes.get(name, name) for name in names))
+
+    return tuple(map(bound, shape))
 
 
 def counts_rows(dim: Dim) -> bool:
@@ -202,6 +214,9 @@ class ROperator:
         Raises ShapeError or DtypeError with the numbers that disagree.
         """
         raise NotImplementedError(f"{self.op_type}.infer")
+
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        """Puts numbers for the run-time dimensions that ``sizes`` names into the attributes that have such names."""
 
     def mixes_rows(self, *inputs: Any) -> bool:
         """Whether an output row depends on other rows of the batch; True switches tiling of the batch off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
@@ -11,6 +12,7 @@ from sofie_jit.operators.operator import (
     ROperator,
     Shape,
     TensorType,
+    bind_shape,
     counts_rows,
     format_shape,
     product,
@@ -29,6 +31,9 @@ class Reshape(ROperator):
     shape: Shape = ()
 
     is_alias = True
+
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        self.shape = bind_shape(tuple(self.shape), sizes)
 
     def infer(self, x: TensorType) -> TensorType:
         text = f"Reshape of {format_shape(x.shape)} to {format_shape(tuple(self.shape))}"

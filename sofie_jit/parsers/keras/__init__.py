@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.operators.operator import BATCH, Shape, TensorType, bind_shape
 from sofie_jit.parsers.keras import dialects, files, graph, weights
 from sofie_jit.parsers.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.layers import registry
 from sofie_jit.rmodel import RModel
 
-__all__ = ["parse", "read_graph"]
+__all__ = ["Translation", "parse", "read_graph", "translate"]
+
+
+@dataclass
+class Translation:
+    """A saved Keras model that becomes an RModel for any sizes of its open dimensions."""
+
+    graph: LayerGraph
+    replace: Mapping[str, Callable[..., Any]] | None = None
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """The inputs with names for the open dimensions."""
+        builder = Builder(RModel())
+        for given in self.graph.inputs:
+            builder.input(given.name, given.dtype, _dims(given, self.graph))
+        return builder.rmodel.inputs
+
+    def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
+        """The RModel, with ``sizes`` for open dimensions by name; see :func:`translate` for what is raised."""
+        return translate(self.graph, self.replace, sizes)
 
 
 def parse(
@@ -22,18 +44,19 @@ def parse(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: str | Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> RModel:
     """The RModel of a saved Keras model.
 
     ``source`` and ``config`` are those of :func:`files.read`; ``outputs`` names layers to end the model in instead
-    of its own outputs; ``replace`` holds functions of Symbols that stand in for layers, by the layers' names. Inputs
-    bear Keras's names; ``output_labels`` are Keras's ``output_names``, and
-    ``output_structure`` says how Keras nests the outputs.
+    of its own outputs; ``replace`` holds functions of Symbols that stand in for layers, by the layers' names;
+    ``sizes`` fixes open dimensions by name. Inputs bear Keras's names; ``output_labels`` are Keras's
+    ``output_names``, and ``output_structure`` says how Keras nests the outputs.
 
     Raises FileNotFoundError, ModelFileError, WeightsError, and UnsupportedLayerError, which lists every layer that
     stands in the way.
     """
-    return translate(read_graph(source, config, outputs), replace)
+    return translate(read_graph(source, config, outputs), replace, sizes)
 
 
 def read_graph(
@@ -53,8 +76,14 @@ def read_graph(
     return model
 
 
-def translate(model: LayerGraph, replace: Mapping[str, Callable[..., Any]] | None = None) -> RModel:
+def translate(
+    model: LayerGraph,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> RModel:
     """The RModel of a graph: the handler of each call, in order, or the function of ``replace`` for that layer.
+
+    Open dimensions are named as :func:`_dims` says; ``sizes`` has numbers for those that shall not stay open.
 
     Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names what is no layer.
     """
@@ -66,7 +95,9 @@ def translate(model: LayerGraph, replace: Mapping[str, Callable[..., Any]] | Non
         )
     rmodel = RModel(model.name)
     builder = Builder(rmodel)
-    inputs = [builder.input(given.name, given.dtype, _dims(given, model)) for given in model.inputs]
+    inputs = [
+        builder.input(given.name, given.dtype, bind_shape(_dims(given, model), sizes or {})) for given in model.inputs
+    ]
     results: dict[int, list[Any]] = {-1: list(inputs)}
     problems: list[str] = []
     unchecked: list[Call] = []
@@ -169,7 +200,7 @@ def _numbered(structure: Any, numbers: Iterator[int]) -> Any:
     return next(numbers)
 
 
-def _dims(given: Input, model: LayerGraph) -> list[int | str | None]:
+def _dims(given: Input, model: LayerGraph) -> Shape:
     """The input's shape with names for open dimensions: ``time`` where there is but one, else the input's name too.
 
     The batch is open even where the config has a number for it, which Keras 3 takes from the first data it sees.
@@ -185,7 +216,7 @@ def _dims(given: Input, model: LayerGraph) -> list[int | str | None]:
     names = [
         n if n is not None else f"dim{axis}_of_{prefix}" if several else "time" for axis, n in enumerate(given.shape)
     ]
-    return [fixed, *names[1:]] if names else []
+    return (BATCH if fixed is None else fixed, *names[1:]) if names else ()
 
 
 def _is_stateful(configs: Any) -> bool:
