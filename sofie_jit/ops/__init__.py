@@ -16,4 +16,5 @@ from sofie_jit.ops.nn import *  # noqa: F403
 from sofie_jit.ops.products import *  # noqa: F403
 from sofie_jit.ops.reductions import *  # noqa: F403
 from sofie_jit.ops.shapes import *  # noqa: F403
+from sofie_jit.ops.signal import *  # noqa: F403
 from sofie_jit.ops.sorting import *  # noqa: F403

@@ -25,8 +25,6 @@ CLASSES = {
     "ConvLSTM3D": _CONV_LSTM,
     "ContrastLimitedAdaptiveHistogramEqualization": "histograms of image tiles; equalize the images before the model",
     "Pipeline": "put its layers into the model one by one",
-    "STFTSpectrogram": "spectrograms are not translated yet; compute them before the model",
-    "MelSpectrogram": "spectrograms are not translated yet; compute them before the model",
     "Merge": "its mode is a function; use a merging layer such as Add or Concatenate",
     "MaxoutDense": "a layer of Keras 1 that later versions dropped",
     "Highway": "a layer of Keras 1 that later versions dropped",
