@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,8 @@ import numpy as np
 
 from sofie_jit.errors import CompileError, MissingDependencyError
 from sofie_jit.header import CALLS, jit_text
-from sofie_jit.kernel_sources import kernel_namespace, kernel_text
+from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
+from sofie_jit.operators.operator import CPP_TYPES
 from sofie_jit.rmodel import RModel
 from sofie_jit.session import Rendering
 
@@ -28,9 +30,11 @@ log = logging.getLogger(__name__)
 FORK_FLAGS = "-O2 -march=native -mllvm -optimize-regalloc=true"
 """What ROOT's fork of cppyy needs to emit good code. Real cppyy needs nothing and dies of the last flag."""
 
+RUNTIME = Path(__file__).parent / "runtime"
+
 _lock = threading.RLock()  # Cling is not re-entrant
 _declared: set[str] = set()
-_namespaces: dict[str, Any] = {}
+_entries: dict[str, np.ndarray] = {}
 
 
 def is_root_fork() -> bool:
@@ -93,41 +97,86 @@ def declare_kernels(names: list[str]) -> None:
                 _declared.add(name)
 
 
-def compile_text(namespace: str, text: str, rendering: Rendering) -> Any:
-    """The C++ namespace that ``text`` defines, compiled at most once per process."""
+@functools.cache
+def runtime(name: str = "session") -> Any:
+    """The C++ namespace of what is compiled once per process, with the file ``runtime/<name>.hxx`` in it."""
     with _lock:
-        if namespace not in _namespaces:
+        _define((RUNTIME / f"{name}.hxx").read_text(), f"runtime/{name}.hxx")
+        found = cppyy().gbl.sofie_jit_runtime
+        if name == "session":
+            found.run_released.__release_gil__ = True
+        return found
+
+
+def compile_text(namespace: str, text: str, rendering: Rendering) -> np.ndarray:
+    """The entry of the C++ namespace that ``text`` defines, compiled at most once per process.
+
+    An entry is the addresses of ``create``, ``destroy`` and ``infer``, as uint64 (``runtime/session.hxx``).
+    """
+    with _lock:
+        if namespace not in _entries:
+            published = runtime().published
             declare_kernels(rendering.kernels)
             calls = {name: code for name, code in rendering.outlined.items() if name not in _declared}
             entries = "\n".join(calls.values())
             _define(f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{entries}\n}}\n{text}", "the model")
             _declared.update(calls)
-            found = getattr(cppyy().gbl, namespace)
-            found.infer_released.__release_gil__ = True
-            _namespaces[namespace] = found
-        return _namespaces[namespace]
+            entry = np.zeros(3, np.uint64)
+            published(entry)
+            _entries[namespace] = entry
+        return _entries[namespace]
 
 
 class Session:
     """A lowered RModel, compiled, with its weights packed.
 
-    ``infer(handle, *dims, *inputs, *outputs)`` computes: sizes of the run-time dimensions in the order of
-    ``rendering.dims``, then C-contiguous arrays of exactly the right types and shapes; nothing is checked here. It
-    returns 0, or a key of ``rendering.failures``. ``infer_released`` is the same without the GIL. Both may be called
-    from many threads.
+    With ``profile``, a call also adds up how long its operators take, and is for one thread at a time.
     """
 
-    def __init__(self, lowered: RModel):
-        namespace, text, self.rendering = jit_text(lowered)
-        code = compile_text(namespace, text, self.rendering)
+    def __init__(self, lowered: RModel, *, profile: bool = False):
+        self.namespace, self.text, self.rendering = jit_text(lowered, profile=profile)
+        create, destroy, self.entry = map(int, compile_text(self.namespace, self.text, self.rendering))
         arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
         addresses = np.array([array.ctypes.data for array in arrays] or [0], np.uint64)
+        self._run, self._run_released = runtime().run, runtime().run_released
         with _lock:
-            self.handle: int = code.create(addresses)
-        self._finalizer = weakref.finalize(self, code.destroy, self.handle)
+            self.handle: int = runtime().create(create, addresses)
+        self._finalizer = weakref.finalize(self, runtime().destroy, destroy, self.handle)
         self._finalizer.atexit = False
-        self.infer, self.infer_released = code.infer, code.infer_released
-        self.text = text
+
+    def run(self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, release_gil: bool = False) -> int:
+        """Computes; returns 0, or a key of ``rendering.failures``. May be called from many threads at once.
+
+        ``dims``: the sizes of ``rendering.dims``. ``arrays``: inputs, then outputs, C-contiguous and of exactly the
+        right types and shapes; nothing is checked here.
+        """
+        pointers = [array.ctypes.data for array in arrays]
+        frame = np.array([self.entry, self.handle, len(dims), *dims, *pointers], np.uint64)
+        status: int = (self._run_released if release_gil else self._run)(frame)
+        return status
+
+    def take_laps(self) -> np.ndarray:
+        """Seconds since the last time spent reading the clock, and in each operator of ``rendering.laps``.
+
+        Raises ValueError if the Session was not made with ``profile``.
+        """
+        if not self.rendering.laps:
+            raise ValueError("this Session does not look at the clock: make it with profile=True")
+        seconds = np.empty(1 + len(self.rendering.laps))
+        getattr(cppyy().gbl, self.namespace).take_laps(self.handle, seconds)
+        return seconds
+
+
+@functools.cache
+def peak_flops(dtype: str) -> float:
+    """Floating-point operations per second that one core reaches on registers alone, measured once per process."""
+    declare_kernels(closure(["profile.hxx"]))
+    name = f"sofie_jit_peak_{dtype}"
+    rate = f"{kernel_namespace()}::fma_rate<{CPP_TYPES[dtype]}>(20000)"
+    with _lock:
+        _define(f"namespace {name} {{ double rate() {{ return {rate}; }} }}", "the measurement of the peak")
+    measure = getattr(cppyy().gbl, name).rate
+    return float(max(measure() for _ in range(100)))
 
 
 def _native(array: np.ndarray) -> np.ndarray:
@@ -135,4 +184,13 @@ def _native(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
-__all__ = ["CompileError", "Rendering", "Session", "compile_text", "cppyy", "declare_kernels", "is_root_fork"]
+__all__ = [
+    "CompileError",
+    "Rendering",
+    "Session",
+    "compile_text",
+    "cppyy",
+    "declare_kernels",
+    "is_root_fork",
+    "peak_flops",
+]
