@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sofie_jit.bench import keras_file
 
-def prepare(model: Any, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+
+def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    return keras_file.write(model, directory)
+
+
+def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    model = keras_file.read(path)
     return lambda x: np.asarray(model(x, training=False))

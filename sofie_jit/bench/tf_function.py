@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sofie_jit.bench import keras_file
 
-def prepare(model: Any, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+
+def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    return keras_file.write(model, directory)
+
+
+def load(
+    path: Path, x: np.ndarray, threads: int, jit_compile: bool | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
+    model = keras_file.read(path)
     graph = tf.function(
-        lambda inputs: model(inputs, training=False), input_signature=[tf.TensorSpec(x.shape, tf.as_dtype(x.dtype))]
+        lambda inputs: model(inputs, training=False),
+        input_signature=[tf.TensorSpec(x.shape, tf.as_dtype(x.dtype))],
+        jit_compile=jit_compile,
     )
     return lambda x: np.asarray(graph(tf.constant(x)))

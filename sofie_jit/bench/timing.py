@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
+
+Sample = Callable[[int], float]
+"""Takes a number of calls, makes them, and returns the seconds they took."""
 
 
 def seconds_per_call(call: Callable[[], Any], *, budget: float = 0.3, samples: int = 9) -> float:
@@ -26,3 +32,47 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
     for _ in range(number):
         call()
     return time.perf_counter() - start
+
+
+def sample_of(call: Any, x: Any) -> Sample:
+    """Times ``call(x)``, by the call's own clock if it has one (``call.seconds(x, number)``)."""
+    own = getattr(call, "seconds", None)
+    if own is not None:
+        return lambda number: float(own(x, number))
+    return lambda number: _seconds(functools.partial(call, x), number)
+
+
+def round_robin(
+    samples: Mapping[str, Sample], *, rounds: int = 10, block: float = 0.03, shortest: float = 2e-4
+) -> dict[str, list[float]]:
+    """Seconds per call of each of ``samples``, measured in turns, so that what disturbs the machine disturbs all alike.
+
+    In each of ``rounds``, each has a block of at least two measurements and some ``block`` seconds, after one that is
+    thrown away, because others have used the caches since. A measurement makes as many calls as take ``shortest``
+    seconds. Every round begins with another one.
+    """
+    numbers = {name: _calls_for(sample, shortest) for name, sample in samples.items()}
+    measured: dict[str, list[float]] = {name: [] for name in samples}
+    order = deque(samples)
+    for _ in range(rounds):
+        for name in order:
+            number, sample = numbers[name], samples[name]
+            sample(number)
+            spent = 0.0
+            for count in itertools.count(1):
+                seconds = sample(number)
+                measured[name].append(seconds / number)
+                spent += seconds
+                if count >= 2 and spent >= block:
+                    break
+        order.rotate(-1)
+    return measured
+
+
+def _calls_for(sample: Sample, seconds: float) -> int:
+    """How many calls take ``seconds``."""
+    sample(1)
+    number = 1
+    while (taken := sample(number)) < seconds:
+        number = max(number + 1, min(10 * number, int(1.2 * number * seconds / max(taken, 1e-9))))
+    return number

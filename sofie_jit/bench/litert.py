@@ -1,0 +1,40 @@
+"""LiteRT, formerly TensorFlow Lite: a flat file for one batch, run by XNNPACK's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.bench import saved_model
+
+
+def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    path = directory / f"batch_{len(x)}.tflite"
+    if not path.exists():
+        import tensorflow as tf
+
+        # its converter from functions answers NaN with Keras 3
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model.write(model, x, directory)))
+        path.write_bytes(converter.convert())
+    return path
+
+
+def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    source_index, target_index = source["index"], target["index"]
+    set_tensor, invoke, get_tensor = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
+
+    def call(x: np.ndarray) -> np.ndarray:
+        set_tensor(source_index, x)
+        invoke()
+        y: np.ndarray = get_tensor(target_index)
+        return y
+
+    return call

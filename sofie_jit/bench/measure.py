@@ -1,0 +1,196 @@
+"""All engines on one model: each in its turn within one process, which is started for it with the threads it may have.
+
+``measure`` starts that process; ``python -m sofie_jit.bench.measure`` is it, with a request as JSON on standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.bench import ENGINES, TOLERANCE, difference, environment, prepare
+from sofie_jit.bench.timing import Sample, round_robin, sample_of
+from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError, SofieError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One engine on one batch."""
+
+    engine: str
+    batch: int
+    threads: int
+    minimum: float = float("nan")
+    """Seconds per call, the least."""
+    median: float = float("nan")
+    difference: float = float("nan")
+    """From Keras's answer, relative to its scale."""
+    problem: str = ""
+    """Why it was not timed; '' if it was."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an engine costs a process that begins with it."""
+
+    engine: str
+    batch: int
+    threads: int
+    seconds: float = float("nan")
+    """From the start of the interpreter to the first result."""
+    memory: int = 0
+    """Bytes of the process's resident memory then."""
+    problem: str = ""
+
+
+def measure(
+    file: str | os.PathLike[str],
+    *,
+    batches: Sequence[int] = (1,),
+    engines: Sequence[str] = tuple(ENGINES),
+    threads: int = 1,
+    inputs: str | os.PathLike[str] | None = None,
+    starts: bool = False,
+    rounds: int = 10,
+    block: float = 0.03,
+    directory: str | os.PathLike[str] | None = None,
+) -> tuple[list[Cell], list[Start]]:
+    """Times ``engines``, keys of :data:`ENGINES`, on the model that Keras saved as ``file``, at each of ``batches``.
+
+    ``inputs``: a .npy file of rows to evaluate, repeated as needed; by default normally distributed numbers.
+    ``starts``: measure also what each engine costs a fresh process, at the first batch.
+    ``rounds``, ``block``: see :func:`round_robin`.
+    ``directory``: where conversions to the engines' formats are kept for later calls with the same ``file``.
+
+    An engine that is not installed, cannot run the model or answers otherwise than Keras is a Cell with a ``problem``.
+    Raises InputError or ModelFileError if Keras itself cannot run the model on such inputs, and
+    MissingDependencyError without Keras and TensorFlow.
+    """
+    if missing := ENGINES["model(x)"].missing:
+        raise MissingDependencyError(f"Keras is what every engine is compared with; {missing}")
+    with tempfile.TemporaryDirectory() as temporary:
+        answer = Path(temporary) / "answer.json"
+        request = {
+            "file": os.fspath(file), "batches": list(batches), "engines": list(engines), "threads": threads,
+            "inputs": None if inputs is None else os.fspath(inputs), "starts": starts, "rounds": rounds, "block": block,
+            "directory": os.fspath(directory or temporary), "answer": str(answer),
+        }  # fmt: skip
+        command = [sys.executable, "-m", "sofie_jit.bench.measure"]
+        run = subprocess.run(
+            command, input=json.dumps(request), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=os.environ | environment.variables(threads),
+        )  # fmt: skip
+        if run.returncode or not answer.exists():
+            raise SofieError(f"the process that measures ended with code {run.returncode}:\n{run.stderr[-2000:]}")
+        found = json.loads(answer.read_text())
+    if "error" in found:
+        raise {"InputError": InputError}.get(found["error"], ModelFileError)(found["message"])
+    return [Cell(**cell) for cell in found["cells"]], [Start(**start) for start in found["starts"]]
+
+
+# -- the process that measures ---------------------------------------------------------------------------------------
+
+
+def _measure(request: dict[str, Any]) -> dict[str, Any]:
+    environment.pin(request["threads"])
+    directory, threads, engines = Path(request["directory"]), request["threads"], request["engines"]
+    try:
+        model = _read(request["file"])
+        data = None if request["inputs"] is None else np.load(request["inputs"])
+        examples = [_example(model, batch, data) for batch in request["batches"]]
+    except (InputError, ModelFileError) as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    cells: list[Cell] = []
+    for x in examples:
+        cells += _cells(model, x, engines, threads, request["rounds"], request["block"], directory)
+    usable = [cell.engine for cell in cells if cell.batch == len(examples[0]) and not cell.problem]
+    starts = [_start(engine, model, examples[0], threads, directory) for engine in usable if request["starts"]]
+    return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
+
+
+def _read(file: str) -> Any:
+    import keras
+
+    if not Path(file).exists():
+        raise ModelFileError(f"there is no file '{file}'")
+    try:
+        return keras.models.load_model(file, compile=False)
+    except Exception as error:
+        raise ModelFileError(f"Keras {keras.__version__} cannot load {file}, so there is nothing to compare with: "
+                             f"{error}") from error  # fmt: skip
+
+
+def _example(model: Any, batch: int, data: np.ndarray | None) -> np.ndarray:
+    """``batch`` rows for ``model``: of ``data``, or random ones."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"models of one input and one output are compared; this one has {len(model.inputs)} and "
+            f"{len(model.outputs)}. sofie-jit profile takes any"
+        )
+    (_, *row), dtype = model.inputs[0].shape, np.dtype(model.inputs[0].dtype)
+    if data is not None:
+        if not len(data):
+            raise InputError("the file of inputs has no rows")
+        return np.ascontiguousarray(np.resize(data, (batch, *data.shape[1:])), dtype)
+    if None in row:
+        sizes = ", ".join(map(str, row))
+        raise InputError(f"the model's input has shape (None, {sizes}): give inputs (--input) to run on")
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(batch, *row)).astype(dtype) if dtype.kind == "f" else np.zeros((batch, *row), dtype)
+
+
+def _cells(
+    model: Any, x: np.ndarray, engines: list[str], threads: int, rounds: int, block: float, directory: Path
+) -> list[Cell]:
+    expected = np.asarray(model(x, training=False))
+    cells: dict[str, Cell] = {}
+    samples: dict[str, Sample] = {}
+    for engine in engines:
+        try:
+            call = prepare(engine, model, x, threads=threads, directory=directory)
+            distance = difference(call(x), expected)
+            problem = "" if distance <= TOLERANCE else f"its answer differs by {distance:.1e} of the scale"
+            samples |= {} if problem else {engine: sample_of(call, x)}
+            cells[engine] = Cell(engine, len(x), threads, difference=distance, problem=problem)
+        except Exception as error:  # whatever another engine raises is a result, and shown
+            cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
+    for engine, seconds in round_robin(samples, rounds=rounds, block=block).items():
+        cells[engine] = Cell(
+            engine, len(x), threads, min(seconds), statistics.median(seconds), cells[engine].difference
+        )  # fmt: skip
+    return list(cells.values())
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{text[:200]}..." if len(text) > 200 else text or type(error).__name__
+
+
+def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path) -> Start:
+    from sofie_jit.bench import start
+
+    path = ENGINES[engine].adapter.convert(model, x, directory)
+    try:
+        seconds, memory = start.measure(ENGINES[engine].module, path, x, threads)
+        return Start(engine, len(x), threads, seconds, memory)
+    except SofieError as error:
+        return Start(engine, len(x), threads, problem=str(error))
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    Path(request["answer"]).write_text(json.dumps(_measure(request)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""OpenVINO, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.bench import saved_model
+
+
+def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    path = directory / f"batch_{len(x)}.xml"
+    if not path.exists():
+        import openvino
+
+        converted = openvino.convert_model(str(saved_model.write(model, x, directory)), input=list(x.shape))
+        openvino.save_model(converted, path, compress_to_fp16=False)
+    return path
+
+
+def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    import openvino
+
+    options = {
+        "INFERENCE_PRECISION_HINT": "f32",  # by default bfloat16 where the processor has it
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # the process is pinned already
+    }
+    request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
+    infer, output = request.infer, request.get_output_tensor(0)
+
+    def call(x: np.ndarray) -> np.ndarray:
+        infer((x,), share_inputs=True, share_outputs=True)
+        y: np.ndarray = output.data.copy()
+        return y
+
+    return call

@@ -1,0 +1,59 @@
+"""What was measured, as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from sofie_jit.bench import ENGINES
+from sofie_jit.bench.measure import Cell, Start
+
+
+def best_peer(cells: Iterable[Cell], value: str = "median") -> float:
+    """Seconds of the fastest engine that is not this package; NaN if none was timed."""
+    return min((getattr(cell, value) for cell in cells if not cell.problem and not ENGINES[cell.engine].ours),
+               default=math.nan)  # fmt: skip
+
+
+def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
+    """Per batch and number of threads a table of the engines, the fastest first."""
+    groups: dict[tuple[int, int], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.batch, cell.threads), []).append(cell)
+    parts = [_group(group) for group in groups.values()]
+    if starts:
+        rows = [("engine", "first result", "memory")]
+        rows += [(s.engine, s.problem or f"{s.seconds * 1e3:.0f} ms", "" if s.problem else f"{s.memory / 1e6:.0f} MB")
+                 for s in sorted(starts, key=lambda start: start.seconds)]  # fmt: skip
+        parts.append(f"fresh interpreter to the first result, batch {starts[0].batch}\n{columns(rows)}")
+    return "\n\n".join(parts)
+
+
+def _group(cells: Sequence[Cell]) -> str:
+    best = {value: best_peer(cells, value) for value in ("minimum", "median")}
+    rows: list[tuple[str, ...]] = [
+        ("engine", "minimum", "median", "minimum / best peer", "median / best peer", "off by")
+    ]
+    for cell in sorted((c for c in cells if not c.problem), key=lambda c: c.median):
+        times = [getattr(cell, value) for value in best]
+        ratios = [f"{t / best[value]:.2f}" if best[value] > 0 else "-" for t, value in zip(times, best, strict=True)]
+        rows.append((cell.engine, *map(microseconds, times), *ratios, f"{cell.difference:.0e}"))
+    lines = [f"{cell.engine}: {cell.problem}" for cell in cells if cell.problem]
+    threads = "1 thread" if cells[0].threads == 1 else f"{cells[0].threads} threads"
+    return "\n".join([f"batch {cells[0].batch}, {threads}, microseconds per call", columns(rows), *lines])
+
+
+def microseconds(seconds: float) -> str:
+    """Three digits or all before the point."""
+    value = seconds * 1e6
+    return f"{value:.{max(0, 2 - int(math.log10(value))) if value >= 1 else 2}f}" if value > 0 else "-"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows under a header, the first column to the left and numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -1,0 +1,62 @@
+"""What an engine costs a process that begins with it: time to the first result, and memory.
+
+``measure`` starts fresh interpreters; ``python -m sofie_jit.bench.start MODULE PATH INPUT THREADS`` is one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sofie_jit.errors import SofieError
+
+
+def measure(module: str, path: Path, x: np.ndarray, threads: int, repeat: int = 3) -> tuple[float, int]:
+    """Seconds from the start of an interpreter to the first result, the least of ``repeat``, and bytes of memory.
+
+    ``module``: the engine's adapter; ``path``: what its ``convert`` wrote. Raises SofieError if the process fails.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        np.save(Path(directory) / "x.npy", x)
+        command = [sys.executable, "-m", "sofie_jit.bench.start", module, str(path), f"{directory}/x.npy", str(threads)]
+        runs = [_run(command) for _ in range(repeat)]
+    return min(seconds for seconds, _ in runs), min(memory for _, memory in runs)
+
+
+def _run(command: list[str]) -> tuple[float, int]:
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(MARK):
+                seconds = time.perf_counter() - start
+                process.communicate()
+                return seconds, int(line.removeprefix(MARK))
+        _, errors = process.communicate()
+    raise SofieError(f"{command[3]} fails in a fresh process: {errors[-500:]}")
+
+
+MARK = "first result; bytes of memory: "
+
+
+def resident_memory() -> int:
+    """Bytes of this process's resident memory."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+def main() -> None:
+    module, path, inputs, threads = sys.argv[1:]
+    x = np.load(inputs)
+    importlib.import_module(f"sofie_jit.bench.{module}").load(Path(path), x, int(threads))(x)
+    print(MARK + str(resident_memory()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
