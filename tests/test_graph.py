@@ -526,7 +526,7 @@ def test_class_names_become_paths():
     # Keras's own examples of its rule
     for name, path in [("Conv2DTranspose", "conv2d_transpose"), ("PReLU", "p_re_lu"), ("LSTM", "lstm"),
                        ("BatchNormalization", "batch_normalization"), ("GRU", "gru")]:  # fmt: skip
-        assert weights._snake_case(name) == path
+        assert weights.snake_case(name) == path
 
 
 def test_a_layer_of_two_models_is_stored_once():

@@ -256,7 +256,7 @@ ARGUMENTS: dict[str, Any] = {
     "dims": (1,), "n": 2, "axes": 1, "equation": "ab,bc->ac", "output_shape": 3, "stddev": 0.1, "scale": 1.0,
     "num_tokens": 3, "num_bins": 3, "height": 3, "width": 3, "activation": "relu", "fft_length": 8, "output_size": 2,
     "sequence_length": 4, "sequence_stride": 2, "factor": 1, "height_factor": 0.1, "width_factor": 0.1,
-    "max_number": 1, "layers": [],
+    "max_number": 1, "layers": [], "cells": [],
 }  # fmt: skip
 
 

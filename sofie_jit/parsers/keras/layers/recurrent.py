@@ -1,111 +1,88 @@
-"""Recurrent layers: LSTM, GRU, SimpleRNN, their cuDNN variants of Keras 2, and Bidirectional.
+"""Recurrent layers: LSTM, GRU, SimpleRNN, RNN over given cells, the cells, cuDNN's layers, and Bidirectional.
 
 Keras's weights are (inputs, gates * units), the gates side by side; ONNX's are (1, gates * units, inputs), with other
-gates first.
+gates first. Stacked cells run one after the other, each over the whole sequence that the one before gives: a step
+that is masked is skipped by all of them, so that is what Keras computes step by step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.operators.concat import Concat
 from sofie_jit.operators.elementwise import Add, Mean, Mul
 from sofie_jit.operators.gather import Gather
 from sofie_jit.operators.gru import GRU
 from sofie_jit.operators.lstm import LSTM
-from sofie_jit.operators.operator import ROperator
+from sofie_jit.operators.operator import Dim, ROperator
 from sofie_jit.operators.reshape import Reshape
 from sofie_jit.operators.rnn import RNN, Recurrent
 from sofie_jit.parsers.keras.activation import functor
+from sofie_jit.parsers.keras.graph import flatten
 from sofie_jit.parsers.keras.layers.registry import LayerCall, WeightNames, layer, sublayer_weights
+from sofie_jit.parsers.keras.weights import snake_case
 
 LSTM_GATES = (0, 3, 1, 2)
 """Where ONNX's gates i, o, f, c stand among Keras's i, f, c, o."""
 GRU_GATES = (0, 1, 2)
 SIMPLE_GATES = (0,)
 
-States = Symbol | Sequence[Symbol] | None
+States = Any
+"""A Symbol, nested lists of them, or None."""
 
 
-def cell_weights(config: Mapping[str, Any]) -> WeightNames:
-    """Names of the weights of a layer with one of the built-in cells."""
-    return ("cell/kernel", "cell/recurrent_kernel", *(("cell/bias",) if config["use_bias"] else ()))
+@dataclass(frozen=True)
+class Walk:
+    """How a layer goes through time; ``flipped`` means that its sequence comes out in the reverse order."""
+
+    mask: Symbol | None = None
+    backwards: bool = False
+    flipped: bool = False
+    zero_masked: bool = False
 
 
-@layer("LSTM", weights=cell_weights)
-def lstm(
-    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
-) -> Any:
-    """Long short-term memory over a sequence."""
+# -- cells ---------------------------------------------------------------------------------------------------------
+
+
+def _lstm(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbol | None]]:
     gate, cell = functor(call, call.config["recurrent_activation"]), functor(call, call.config["activation"])
     call.config.ignore("unit_forget_bias")
-    operator = LSTM(hidden_size=call.config["units"], activations=(gate, cell, cell))
-    weights = _weights(call, x, operator.hidden_size, LSTM_GATES, (4 * operator.hidden_size,))
-    return _recurrent(call, operator, x, weights, initial_state, mask, flip)
+    units = call.config["units"]
+    operator = LSTM(hidden_size=units, activations=(gate, cell, cell))
+    return operator, _weights(call, x, prefix, units, LSTM_GATES, (4 * units,))
 
 
-@layer("GRU", weights=cell_weights)
-def gru(
-    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
-) -> Any:
-    """Gated recurrent units over a sequence; with ``reset_after`` there are two biases."""
+def _gru(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbol | None]]:
     gate, hidden = functor(call, call.config["recurrent_activation"]), functor(call, call.config["activation"])
     units, reset_after = call.config["units"], bool(call.config["reset_after"])
     operator = GRU(hidden_size=units, activations=(gate, hidden), linear_before_reset=reset_after)
-    weights = _weights(call, x, units, GRU_GATES, (2, 3 * units) if reset_after else (3 * units,))
-    return _recurrent(call, operator, x, weights, initial_state, mask, flip)
+    bias_shape = (2, 3 * units) if reset_after else (3 * units,)
+    return operator, _weights(call, x, prefix, units, GRU_GATES, bias_shape)
 
 
-@layer("SimpleRNN", weights=cell_weights)
-def simple_rnn(
-    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
-) -> Any:
-    """``h = activation(x W + h R + b)`` over a sequence."""
-    operator = RNN(hidden_size=call.config["units"], activations=(functor(call, call.config["activation"]),))
-    weights = _weights(call, x, operator.hidden_size, SIMPLE_GATES, (operator.hidden_size,))
-    return _recurrent(call, operator, x, weights, initial_state, mask, flip)
-
-
-@layer("CuDNNLSTM", weights=("kernel", "recurrent_kernel", "bias"))
-def cudnn_lstm(call: LayerCall, x: Symbol, initial_state: States = None, flip: bool = False) -> Any:
-    """LSTM with the weights as cuDNN had them: every gate transposed, and two biases."""
-    call.config.ignore("unit_forget_bias")
-    operator = LSTM(hidden_size=call.config["units"])
-    weights = _cudnn_weights(call, x, operator.hidden_size, LSTM_GATES)
-    return _recurrent(call, operator, x, weights, initial_state, None, flip)
-
-
-@layer("CuDNNGRU", weights=("kernel", "recurrent_kernel", "bias"))
-def cudnn_gru(call: LayerCall, x: Symbol, initial_state: States = None, flip: bool = False) -> Any:
-    """GRU with ``reset_after`` and the weights as cuDNN had them: every gate transposed."""
-    operator = GRU(hidden_size=call.config["units"], linear_before_reset=True)
-    weights = _cudnn_weights(call, x, operator.hidden_size, GRU_GATES)
-    return _recurrent(call, operator, x, weights, initial_state, None, flip)
+def _simple_rnn(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbol | None]]:
+    units = call.config["units"]
+    operator = RNN(hidden_size=units, activations=(functor(call, call.config["activation"]),))
+    return operator, _weights(call, x, prefix, units, SIMPLE_GATES, (units,))
 
 
 def _weights(
-    call: LayerCall, x: Symbol, units: int, order: Sequence[int], bias_shape: tuple[int, ...]
+    call: LayerCall, x: Symbol, prefix: str, units: int, order: Sequence[int], bias_shape: tuple[int, ...]
 ) -> list[Symbol | None]:
     """W, R and B of a built-in cell."""
     inputs, columns = _features(call, x), len(order) * units
-    kernel = call.weight("cell/kernel", (inputs, columns))
-    recurrent = call.weight("cell/recurrent_kernel", (units, columns))
-    bias = call.weight("cell/bias", bias_shape) if call.config["use_bias"] else None
+    kernel = call.weight(f"{prefix}kernel", (inputs, columns))
+    recurrent = call.weight(f"{prefix}recurrent_kernel", (units, columns))
+    bias = call.weight(f"{prefix}bias", bias_shape) if call.config["use_bias"] else None
     return _constants(call, kernel, recurrent, bias, order)
-
-
-def _cudnn_weights(call: LayerCall, x: Symbol, units: int, order: Sequence[int]) -> list[Symbol | None]:
-    inputs, gates = _features(call, x), len(order)
-    kernel = call.weight("kernel", (inputs, gates * units))
-    recurrent = call.weight("recurrent_kernel", (units, gates * units))
-    kernel = np.hstack([gate.reshape(units, inputs).T for gate in np.hsplit(kernel, gates)])
-    recurrent = np.hstack([gate.T for gate in np.hsplit(recurrent, gates)])
-    return _constants(call, kernel, recurrent, call.weight("bias", (2 * gates * units,)), order)
 
 
 def _features(call: LayerCall, x: Symbol) -> int:
@@ -131,42 +108,226 @@ def _constants(
     return [*symbols, call.constant(np.concatenate(both, axis=1), "B")]
 
 
+CELLS = {"LSTMCell": _lstm, "GRUCell": _gru, "SimpleRNNCell": _simple_rnn}
+STACK = "StackedRNNCells"
+
+
+def _cell_weights(config: Mapping[str, Any]) -> WeightNames:
+    return ("kernel", "recurrent_kernel", *(("bias",) if config["use_bias"] else ()))
+
+
+@layer("LSTMCell", "GRUCell", "SimpleRNNCell", weights=_cell_weights)
+def cell(call: LayerCall, x: Symbol, states: States, walk: Walk | None = None) -> Any:
+    """One step of LSTM, GRU or SimpleRNN: the output, and the list of new states.
+
+    With ``walk``, all steps of a sequence.
+    """
+    sequence = x if walk else ops.expand_dims(x, 1)
+    operator, weights = CELLS[call.layer.class_name](call, sequence, "")
+    given = flatten(states)
+    if len(given) != len(operator.states):
+        call.refuse(f"called with {len(given)} states; it has {len(operator.states)}")
+    y, last = _run(call, operator, sequence, weights, given, walk or Walk())
+    return (y if walk else last[0]), last
+
+
+def _stack_weights(config: Mapping[str, Any]) -> WeightNames:
+    """Names of all cells' weights, those of cells that are not trained at the end."""
+    cells = sorted(_stacked(config), key=lambda part: part[1]["config"].get("trainable") is False)
+    return tuple(name for path, spec in cells for name in _known_cell_weights(config, path, spec))
+
+
+@layer(STACK, weights=_stack_weights)
+def stacked_cells(call: LayerCall, x: Symbol, states: States, walk: Walk | None = None) -> Any:
+    """Cells of which each takes the output of the one before."""
+    cells, given, new = list(_stacked(call.config)), flatten(states), []
+    if len(given) != len(_units(cells)):
+        call.refuse(f"called with {len(given)} states; its cells have {len(_units(cells))}")
+    for number, (path, spec) in enumerate(cells):
+        count = len(_units([(path, spec)]))
+        onward = replace(walk, flipped=walk.flipped and number == len(cells) - 1) if walk else None
+        x, after = call.sublayer(path, spec)(x, given[:count], walk=onward)
+        given = given[count:]
+        new.append(after)
+    return x, new
+
+
+def _stacked(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The cells of a stack, by the attribute paths that Keras saves them under."""
+    seen: Counter[str] = Counter()
+    for spec in config["cells"]:
+        name = snake_case(spec["saved_class"])
+        yield f"cells/{name}_{seen[name]}" if seen[name] else f"cells/{name}", spec
+        seen[name] += 1
+
+
+def _known_cell_weights(config: Mapping[str, Any], path: str, spec: Mapping[str, Any]) -> WeightNames:
+    if spec["package"] or spec["class_name"] not in (*CELLS, STACK):
+        package = f"{spec['package']}>" if spec["package"] else ""
+        raise UnsupportedLayerError(
+            f"{config.get('name')}: its cell is of class {package}{spec['class_name']}; translated are "
+            f"{', '.join((*CELLS, STACK))}. Give a function for the layer, load(..., replace={{name: function}}), or "
+            "cut the model before it with outputs="
+        )
+    return sublayer_weights(path, spec)
+
+
+def _units(cells: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
+    """The size of every state of some cells."""
+    sizes: list[int] = []
+    for _, spec in cells:
+        config, count = spec["config"], 2 if spec["class_name"] == "LSTMCell" else 1
+        sizes += _units(list(_stacked(config))) if spec["class_name"] == STACK else [config["units"]] * count
+    return sizes
+
+
+# -- layers --------------------------------------------------------------------------------------------------------
+
+
+def layer_weights(config: Mapping[str, Any]) -> WeightNames:
+    """Names of the weights of a layer with a cell of its own."""
+    return tuple(f"cell/{name}" for name in _cell_weights(config))
+
+
+@layer("LSTM", weights=layer_weights)
+def lstm(
+    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
+) -> Any:
+    """Long short-term memory over a sequence."""
+    return _recurrent(call, x, *_lstm(call, x, "cell/"), initial_state, mask, flip)
+
+
+@layer("GRU", weights=layer_weights)
+def gru(
+    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
+) -> Any:
+    """Gated recurrent units over a sequence; with ``reset_after`` there are two biases."""
+    return _recurrent(call, x, *_gru(call, x, "cell/"), initial_state, mask, flip)
+
+
+@layer("SimpleRNN", weights=layer_weights)
+def simple_rnn(
+    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
+) -> Any:
+    """``h = activation(x W + h R + b)`` over a sequence."""
+    return _recurrent(call, x, *_simple_rnn(call, x, "cell/"), initial_state, mask, flip)
+
+
+@layer("RNN", weights=lambda c: _known_cell_weights(c, "cell", c["cell"]))
+def rnn(
+    call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
+) -> Any:
+    """A cell, or several stacked, over a sequence; the cells are those of Keras."""
+    spec = call.config["cell"]
+    inner = call.sublayer("cell", spec)
+
+    def run(states: Sequence[Symbol | None], walk: Walk) -> tuple[Symbol, list[Any]]:
+        sequence, last = inner(x, states, walk=walk)
+        return sequence, last
+
+    _features(call, x)
+    shapes = [(x.shape[0], units) for units in _units([("cell", spec)])]
+    return through_time(call, run, shapes, initial_state, mask, flip)
+
+
+@layer("CuDNNLSTM", weights=("kernel", "recurrent_kernel", "bias"))
+def cudnn_lstm(call: LayerCall, x: Symbol, initial_state: States = None, flip: bool = False) -> Any:
+    """LSTM with the weights as cuDNN had them: every gate transposed, and two biases."""
+    call.config.ignore("unit_forget_bias")
+    operator = LSTM(hidden_size=call.config["units"])
+    weights = _cudnn_weights(call, x, operator.hidden_size, LSTM_GATES)
+    return _recurrent(call, x, operator, weights, initial_state, None, flip)
+
+
+@layer("CuDNNGRU", weights=("kernel", "recurrent_kernel", "bias"))
+def cudnn_gru(call: LayerCall, x: Symbol, initial_state: States = None, flip: bool = False) -> Any:
+    """GRU with ``reset_after`` and the weights as cuDNN had them: every gate transposed."""
+    operator = GRU(hidden_size=call.config["units"], linear_before_reset=True)
+    weights = _cudnn_weights(call, x, operator.hidden_size, GRU_GATES)
+    return _recurrent(call, x, operator, weights, initial_state, None, flip)
+
+
+def _cudnn_weights(call: LayerCall, x: Symbol, units: int, order: Sequence[int]) -> list[Symbol | None]:
+    inputs, gates = _features(call, x), len(order)
+    kernel = call.weight("kernel", (inputs, gates * units))
+    recurrent = call.weight("recurrent_kernel", (units, gates * units))
+    kernel = np.hstack([gate.reshape(units, inputs).T for gate in np.hsplit(kernel, gates)])
+    recurrent = np.hstack([gate.T for gate in np.hsplit(recurrent, gates)])
+    return _constants(call, kernel, recurrent, call.weight("bias", (2 * gates * units,)), order)
+
+
 def _recurrent(
     call: LayerCall,
-    operator: Recurrent,
     x: Symbol,
+    operator: Recurrent,
     weights: Sequence[Symbol | None],
     initial_state: States,
     mask: Symbol | None,
     flip: bool,
 ) -> Any:
-    """What all recurrent layers do around their operator; ``flip`` reverses the sequence that comes out."""
-    config, units, count = call.config, operator.hidden_size, len(operator.states)
-    if config["stateful"]:
-        call.refuse("stateful=True keeps states between calls, which is not translated; save the model without it")
-    states = [initial_state] if isinstance(initial_state, Symbol) else list(initial_state or [])
-    if states and len(states) != count:
-        call.refuse(f"called with {len(states)} initial states; it has {count}")
+    """A layer of one operator."""
+    shapes = [(x.shape[0], operator.hidden_size)] * len(operator.states)
+    return through_time(
+        call, lambda states, walk: _run(call, operator, x, weights, states, walk), shapes, initial_state, mask, flip
+    )
+
+
+def _run(
+    call: LayerCall,
+    operator: Recurrent,
+    x: Symbol,
+    weights: Sequence[Symbol | None],
+    states: Sequence[Symbol | None],
+    walk: Walk,
+) -> tuple[Symbol, list[Symbol]]:
+    """A built-in cell over a sequence: its outputs, and its states after the last step."""
+    units = operator.hidden_size
+    operator.direction = "reverse" if walk.backwards else "forward"
+    operator.flip_output = walk.flipped
+    operator.zero_output_for_mask = walk.zero_masked
+    given = [None if state is None else call.add(Reshape(shape=(0, 1, units)), state) for state in states]
+    unused = [None] * len(operator.after_states)
+    results = call.add_all(operator, x, *weights, None, *given, *unused, walk.mask)
+    sequence = call.add(Reshape(shape=(0, 0, units)), results[0])
+    return sequence, [call.add(Reshape(shape=(0, units)), state) for state in results[1:]]
+
+
+def through_time(
+    call: LayerCall,
+    run: Callable[[Sequence[Symbol | None], Walk], tuple[Symbol, list[Any]]],
+    shapes: Sequence[tuple[Dim, ...]],
+    initial_state: States,
+    mask: Symbol | None,
+    flip: bool,
+) -> Any:
+    """What all recurrent layers do around the recurrence.
+
+    ``run`` is given the states to begin with (None: zeros), each of which has one of ``shapes``, and returns the
+    sequence of outputs and the states after the last step, for stacked cells a list of each cell's. ``flip`` reverses
+    the sequence that comes out.
+    """
+    config = call.config
+    states: list[Symbol | None] = [None] * len(shapes) if initial_state is None else flatten(initial_state)
+    if len(states) != len(shapes):
+        call.refuse(f"called with {len(states)} initial states; it has {len(shapes)}")
+    from_zero = initial_state is None
     zero_masked = bool(config.get("zero_output_for_mask"))
     backwards = bool(config["go_backwards"])
-    operator.direction = "reverse" if backwards else "forward"
-    operator.flip_output = backwards != flip
-    operator.zero_output_for_mask = zero_masked
-
     mask = None if mask is None else ops.cast(mask, "bool")
-    given: list[Symbol | None] = [call.add(Reshape(shape=(0, 1, units)), state) for state in states]
-    given += [None] * (count - len(states) + len(operator.after_states))
-    results = call.add_all(operator, x, *weights, None, *given, mask)
-    sequence = call.add(Reshape(shape=(0, 0, units)), results[0])
-    last = [call.add(Reshape(shape=(0, units)), state) for state in results[1:]]
+    sequence, last = run(states, Walk(mask, backwards, backwards != flip, zero_masked))
     if config["return_sequences"]:
         output = sequence
-    elif mask is not None and (states or zero_masked):  # then a masked last step's output is not the state
+    elif mask is not None and (not from_zero or zero_masked):  # then a masked last step's output is not the state
         end = call.constant(np.array(0 if flip else -1), "last_step")
         output = call.add(Gather(axis=1), sequence, end)
     else:
-        output = last[0]
+        output = _output_state(last)
     return (output, *last) if config["return_state"] else output
+
+
+def _output_state(last: Sequence[Any]) -> Symbol:
+    """The state that is a cell's output: its first; of stacked cells, that of the last."""
+    return last[0] if isinstance(last[0], Symbol) else _output_state(last[-1])
 
 
 # -- Bidirectional -------------------------------------------------------------------------------------------------
@@ -203,7 +364,7 @@ def bidirectional(call: LayerCall, x: Symbol, initial_state: States = None, mask
     for half in calls:
         if half.layer.class_name not in WRAPPED or half.layer.package:
             call.refuse(f"it wraps a {half.layer.class_name}; translated are {', '.join(WRAPPED)}")
-    states = [initial_state] if isinstance(initial_state, Symbol) else list(initial_state or [])
+    states = [] if initial_state is None else flatten(initial_state)
     middle = len(states) // 2
     results = [
         calls[0](x, initial_state=states[:middle] or None, mask=mask),
@@ -220,5 +381,5 @@ def bidirectional(call: LayerCall, x: Symbol, initial_state: States = None, mask
     return (output, *last) if last else output
 
 
-WRAPPED = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU")
+WRAPPED = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
 """Classes that Bidirectional may wrap."""
