@@ -47,6 +47,22 @@ INTEGERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
                                            "pad_to_max_tokens": True}, (4,)),
     "lookup count": ("IntegerLookup", {**LOOKUP, "output_mode": "count"}, (4,)),
     "special tokens given": ("IntegerLookup", {"vocabulary": [0, -1, 7, 2], "mask_token": 0}, (4,)),
+    "lookup farmhash": ("IntegerLookup", {**LOOKUP, "num_oov_indices": 3, "oov_method": "farmhash"}, (4,)),
+    "lookup with salt": ("IntegerLookup", {**LOOKUP, "num_oov_indices": 3, "oov_method": "farmhash", "salt": [1, -2],
+                                           "mask_token": 1}, (4,)),
+    "lookup tf_idf": ("IntegerLookup", {**LOOKUP, "output_mode": "tf_idf", "idf_weights": [0.3, 0.5, 0.1, 2.0],
+                                        "max_tokens": 7, "pad_to_max_tokens": True}, (4,)),
+    "tf_idf of all": ("IntegerLookup", {"vocabulary": [-1, 7, 2], "output_mode": "tf_idf",
+                                        "idf_weights": [0.3, 0.5, 0.1], "mask_token": 0}, (4,)),
+    "inverse lookup": ("IntegerLookup", {**LOOKUP, "invert": True}, (4,)),
+    "inverse lookup with mask": ("IntegerLookup", {**LOOKUP, "invert": True, "mask_token": 9, "oov_token": 55,
+                                                   "num_oov_indices": 2}, (4,)),
+    "hashing": ("Hashing", {"num_bins": 5}, (4,)),
+    "hashing with salt": ("Hashing", {"num_bins": 7, "salt": 2**62 + 1, "dtype": "int32"}, (4, 3)),
+    "hashing with mask": ("Hashing", {"num_bins": 4, "salt": [5, -7], "mask_value": 3}, (4,)),
+    "hashing one_hot": ("Hashing", {"num_bins": 3, "output_mode": "one_hot"}, (1,)),
+    "hashing multi_hot": ("Hashing", {"num_bins": 3, "output_mode": "multi_hot"}, (4,)),
+    "hashing count": ("Hashing", {"num_bins": 3, "output_mode": "count", "mask_value": 2}, (4,)),
 }  # fmt: skip
 
 
@@ -80,7 +96,7 @@ def test_integers(suffix: str, tmp_path: Path) -> None:
     for name, (_, _, shape) in INTEGERS.items():
         want = np.asarray(layers[name](x[list(inputs).index(shape)]))
         assert got[name].shape == want.shape, name
-        np.testing.assert_array_equal(got[name], want, err_msg=name)
+        np.testing.assert_allclose(got[name], want, rtol=1e-6, atol=0, err_msg=name)
 
 
 def test_weights_found_by_adapting(tmp_path: Path) -> None:
@@ -105,6 +121,52 @@ def test_integers_without_a_place_raise(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.infer(np.array([[1, 3]])), [[1, 0]])
     with pytest.raises(sofie_jit.OutOfRangeError):
         model.infer(np.array([[1, 2]]))
+
+
+def test_hashes_of_many_integers(tmp_path: Path) -> None:
+    """Of every number of digits that an int64 has."""
+    import keras
+
+    inputs = [keras.Input((1,), dtype="int64"), keras.Input((1,), dtype="int64"), keras.Input((1,), dtype="int32")]
+    bins = 2**53 + 5
+    outputs = [
+        keras.layers.Hashing(bins)(inputs[0]),
+        keras.layers.Hashing(bins, salt=[2**63 - 1, -3])(inputs[0]),
+        keras.layers.Hashing(97)(inputs[2]),
+        keras.layers.HashedCrossing(bins)(inputs[:2]),
+        keras.layers.HashedCrossing(5, output_mode="one_hot")([inputs[2], inputs[2]]),
+    ]
+    model = keras.Model(inputs, outputs)
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-(2**63), 2**63 - 1, 20_000) >> rng.integers(0, 63, 20_000) for _ in range(2))
+    a[:4] = [0, -1, 2**63 - 1, -(2**63)]
+    x = [a[:, None], b[:, None], (a % 2**31).astype(np.int32)[:, None]]
+    model.save(tmp_path / "m.keras")
+    for got, want in zip(sofie_jit.load(tmp_path / "m.keras").infer(*x), model(x), strict=True):
+        assert got.dtype.name == want.dtype.name
+        np.testing.assert_array_equal(got, want)
+
+
+def test_vocabularies_found_by_adapting(tmp_path: Path) -> None:
+    import keras
+
+    x = np.array([[3, 1, 3, 12], [9, 3, 1, 1]])
+    layers = [
+        keras.layers.IntegerLookup(),
+        keras.layers.IntegerLookup(output_mode="tf_idf"),
+        keras.layers.IntegerLookup(mask_token=9, max_tokens=4, num_oov_indices=1),
+    ]
+    for layer in layers:
+        layer.adapt(x)
+    inputs = keras.Input((4,), dtype="int64")
+    nested = keras.Sequential([keras.Input((4,), dtype="int64"), layers[0]])
+    model = keras.Model(inputs, [*(layer(inputs) for layer in layers[1:]), nested(inputs)])
+    y = np.array([[1, 2, 3, 9], [12, 12, 0, 3]])
+    check(sofie_jit.load(model).infer(y), model, y)
+    check_file(model, y, tmp_path, ".keras")
+    model.save(tmp_path / "m.h5")
+    with pytest.raises(sofie_jit.UnsupportedLayerError, match=r"save the model as \.keras"):
+        sofie_jit.load(tmp_path / "m.h5")
 
 
 AUGMENTATIONS: dict[str, dict[str, Any]] = {

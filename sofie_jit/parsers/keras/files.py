@@ -13,9 +13,9 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Group:
     name: str
     weights: list[Weight]
     layers: list[Group] | None = None
+    adapted: Mapping[str, Any] = field(default_factory=dict)
+    """Options that the layer's ``adapt()`` found and its config does not have; of live models only."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class AttributePaths:
     """Weights by attribute path, ``layers/dense_1`` -> arrays in order (.keras archives and .weights.h5 of Keras 3)."""
 
     paths: dict[str, list[Weight]]
+    adapted: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """By the path of a layer: options that its ``adapt()`` found and its config does not have."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,10 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
         _parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'"
     )
     weights_path = path / "model.weights.h5"
+    names = [file.relative_to(path).as_posix() for file in path.glob(f"{ASSETS}**/{VOCABULARY}")]
+    vocabularies = _vocabularies(names, lambda name: (path / name).read_bytes())
     with _hdf5_errors(str(weights_path)), _open(weights_path) as file:
-        return SavedModel(str(path), config, _attribute_paths(file), version, version)
+        return SavedModel(str(path), config, _attribute_paths(file, vocabularies), version, version)
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------
@@ -272,7 +278,24 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
         version = _keras_version(_parse_json(_member(path, archive, "metadata.json"), f"'{path}': metadata.json"))
     data = io.BytesIO(_member(path, archive, "model.weights.h5"))
     with _hdf5_errors(f"{path}/model.weights.h5"), _open(data) as file:
-        return SavedModel(str(path), given or config, _attribute_paths(file), version, version)
+        vocabularies = _vocabularies(sorted(members), lambda name: _member(path, archive, name))
+        return SavedModel(str(path), given or config, _attribute_paths(file, vocabularies), version, version)
+
+
+ASSETS, VOCABULARY = "assets/", "vocabulary.txt"
+"""Where an archive has the vocabularies that layers found by ``adapt()``: ``assets/<path of layer>/vocabulary.txt``."""
+
+
+def _vocabularies(names: Iterable[str], content: Callable[[str], bytes]) -> dict[str, dict[str, Any]]:
+    """The vocabularies of integers among the files ``names``, by the path of their layers."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if not name.startswith(ASSETS) or not name.endswith(f"/{VOCABULARY}"):
+            continue
+        words = content(name).split()
+        if all(re.fullmatch(rb"-?\d{1,19}", word) for word in words):
+            found[name[len(ASSETS) : -len(VOCABULARY) - 1]] = {"vocabulary": [int(word) for word in words]}
+    return found
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
@@ -416,8 +439,9 @@ def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
     return LayerGroups(groups)
 
 
-def _attribute_paths(file: h5py.File) -> AttributePaths:
-    """The layout of Keras 3: ``layers/dense_1/vars/0``."""
+def _attribute_paths(file: h5py.File, adapted: Mapping[str, dict[str, Any]] | None = None) -> AttributePaths:
+    """The layout of Keras 3: ``layers/dense_1/vars/0``; ``adapted`` is what else the archive has of layers."""
+    options = {path: dict(values) for path, values in (adapted or {}).items()}
     path = file.filename if isinstance(file.filename, str) else "model.weights.h5"
     paths: dict[str, list[Weight]] = {}
     seen: set[h5py.Group] = {file["/"]}
@@ -435,11 +459,14 @@ def _attribute_paths(file: h5py.File) -> AttributePaths:
             seen.add(child)
             if key != "vars":
                 todo.append((f"{name}/{key}" if name else key, child))
+            elif list(child) == ["idf_weights"]:
+                options.setdefault(name, {})["idf_weights"] = _array(_child(child, "idf_weights", path), path)
             elif len(child) and not is_training_state(name):
                 indices = sorted(child, key=lambda k: (len(k), k))
                 paths[name] = [Weight(f"{name}/vars/{i}", _array(_child(child, i, path), path)) for i in indices]
     # Keras 2.12 and 2.13 called the list of layers so
-    return AttributePaths({re.sub(r"\b_layer_checkpoint_dependencies\b", "layers", k): v for k, v in paths.items()})
+    paths = {re.sub(r"\b_layer_checkpoint_dependencies\b", "layers", key): value for key, value in paths.items()}
+    return AttributePaths(paths, options)
 
 
 def is_training_state(path: str) -> bool:
@@ -473,7 +500,13 @@ def _live_group(layer: Any) -> Group:
     if hasattr(layer, "get_layer") and isinstance(getattr(layer, "layers", None), list):
         return Group(layer.name, [], [_live_group(inner) for inner in layer.layers])
     variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-    return Group(layer.name, [Weight(getattr(v, "path", v.name), _numbers(v)) for v in variables])
+    weights = [Weight(getattr(v, "path", v.name), _numbers(v)) for v in variables]
+    adapted: dict[str, Any] = {}
+    if getattr(layer, "vocabulary_dtype", None) == "int64" and hasattr(layer, "get_vocabulary"):
+        adapted["vocabulary"] = [int(token) for token in layer.get_vocabulary()]
+        if layer.output_mode == "tf_idf":
+            adapted["idf_weights"] = _numbers(layer.idf_weights)
+    return Group(layer.name, weights, adapted=adapted)
 
 
 def _numbers(variable: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from posixpath import dirname
 from typing import Any
 
@@ -44,6 +44,7 @@ def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
     if isinstance(saved.weights, AttributePaths):
         _bind_paths(root, saved.weights, weight_names, complete)
     else:
+        _fill_in_groups(root, saved.weights.groups)
         era = dialects.era(saved.config, saved.weights_version)
         _bind_groups(root, saved.weights, _Binder(weight_names, era, saved.backend), complete)
 
@@ -56,6 +57,7 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
     bound: dict[Any, Layer] = {}
     elsewhere: list[tuple[Layer, str, tuple[str, ...]]] = []
     for layer, path in attribute_paths(root):
+        _fill_in(layer, stored.adapted.get(path, {}))
         layer_names = names(layer)
         if not layer_names:
             continue
@@ -87,6 +89,12 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
     left = [path for path in stored.paths if path not in used and not is_training_state(path)]
     if complete and left:
         raise WeightsError(f"the file has weights that no layer uses, under {_some(left)}; is this its architecture?")
+
+
+def _fill_in(layer: Layer | Model, adapted: Mapping[str, Any]) -> None:
+    """Sets the options that ``adapt()`` found, if the config does not have them."""
+    if isinstance(layer, Layer):
+        layer.config = {**layer.config, **{k: v for k, v in adapted.items() if layer.config.get(k) is None}}
 
 
 PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
@@ -150,7 +158,7 @@ class _Binder:
 
 
 def _bind_groups(root: Model, stored: LayerGroups, binder: _Binder, complete: bool) -> None:
-    groups = [group for group in stored.groups if group.weights or group.layers]
+    groups = [group for group in stored.groups if _has_weights(group)]
     by_name = {group.name: group for group in groups}
     if len(by_name) < len(groups):
         raise WeightsError("the file has two groups of weights for one layer name; it is damaged")
@@ -172,6 +180,20 @@ def _bind_groups(root: Model, stored: LayerGroups, binder: _Binder, complete: bo
     for layer, group in zip(layers, matched, strict=True):
         if group is not None:
             _bind_group(layer, group, binder, complete)
+
+
+def _has_weights(group: Group) -> bool:
+    return bool(group.weights) or any(map(_has_weights, group.layers or ()))
+
+
+def _fill_in_groups(model: Model, groups: Sequence[Group]) -> None:
+    """The same for a live model, whose layers are found by their names."""
+    by_name = {group.name: group for group in groups}
+    for layer in model.layers:
+        if group := by_name.get(layer.own_name):
+            _fill_in(layer, group.adapted)
+            if isinstance(layer, Model):
+                _fill_in_groups(layer, group.layers or ())
 
 
 def _bind_group(layer: Layer | Model, group: Group, binder: _Binder, complete: bool) -> None:

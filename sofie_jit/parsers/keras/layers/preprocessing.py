@@ -1,4 +1,4 @@
-"""Preprocessing: Rescaling, Normalization, encodings of categories, and augmentations, which only training changes."""
+"""Preprocessing: Rescaling, Normalization, and augmentations, which only training changes."""
 
 from __future__ import annotations
 
@@ -48,83 +48,6 @@ def normalization(call: LayerCall, x: Symbol) -> Symbol:
     if call.config["invert"]:
         return ops.add(ops.multiply(x, deviation), mean)
     return ops.divide(ops.subtract(x, mean), deviation)
-
-
-# -- categories ------------------------------------------------------------------------------------------------------
-
-
-def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol | None = None) -> Symbol:
-    """Categories ``x`` as ``output_mode`` says: "int", "one_hot", "multi_hot" or "count"."""
-    mode = call.config["output_mode"]
-    if call.config.get("sparse"):
-        call.refuse("sparse=True: sparse tensors are not supported; save the model with sparse=False")
-    if mode == "int":
-        return x
-    if mode == "one_hot":
-        return ops.one_hot(ops.squeeze(x, -1) if x.rank > 1 and x.shape[-1] == 1 else x, depth, dtype=dtype)
-    if mode not in ("multi_hot", "count"):
-        call.refuse(f"output_mode={mode!r} is not translated; 'int', 'one_hot', 'multi_hot' and 'count' are")
-    if x.rank < 2:
-        call.refuse(f"output_mode={mode!r} needs a list of categories per row, its input is {x.type}")
-    places = ops.one_hot(x, depth, dtype=dtype)
-    if mode == "multi_hot":
-        return ops.max(places, axis=1)
-    return ops.sum(places if weights is None else ops.multiply(places, ops.expand_dims(weights, -1)), axis=1)
-
-
-@layer("CategoryEncoding")
-def category_encoding(call: LayerCall, x: Symbol, count_weights: Symbol | None = None) -> Symbol:
-    """Integers below ``num_tokens`` as "one_hot", "multi_hot" or "count"."""
-    return _encoded(call, x, int(call.config["num_tokens"]), call.dtype, count_weights)
-
-
-@layer("Discretization")
-def discretization(call: LayerCall, x: Symbol) -> Symbol:
-    """Which of the intervals between ``bin_boundaries`` each number lies in."""
-    call.config.ignore("num_bins", "epsilon")
-    bounds = call.config["bin_boundaries"]
-    if bounds is None:
-        call.refuse("it has no bin_boundaries: it was saved before adapt()")
-    return _encoded(call, ops.digitize(x, bounds), len(bounds) + 1, call.dtype)
-
-
-@layer("IntegerLookup")
-def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
-    """The place of integers in a vocabulary, behind those for the mask token and for what is not in it.
-
-    Without places for what is not in it, such a number makes ``infer`` raise OutOfRangeError.
-    """
-    config = call.config
-    config.ignore("vocabulary_size", "vocabulary_dtype", "oov_token", "salt")
-    vocabulary, unknown, mask = config["vocabulary"], int(config["num_oov_indices"]), config["mask_token"]
-    if vocabulary is None:
-        call.refuse("its vocabulary is not in the config; make the layer with vocabulary=layer.get_vocabulary()")
-    if config["invert"]:
-        call.refuse("invert=True is not translated; look the integers up after the model")
-    method = config["oov_method"]
-    if unknown > 1 and method != "floormod":
-        call.refuse(f"oov_method={method!r} with several oov indices is not translated; use 'floormod'")
-    masked = int(mask is not None and config["output_mode"] == "int")
-    first = masked + unknown
-    special = [mask] * masked + [config.get("oov_token")] * unknown
-    tokens = np.asarray(vocabulary[first:] if vocabulary[:first] == special else vocabulary, np.int64)
-    order = np.argsort(tokens)
-
-    x = ops.cast(x, "int64")
-    place = ops.minimum(ops.searchsorted(tokens[order], x), len(tokens) - 1)
-    found = ops.equal(ops.take(tokens[order], place), x)
-    index = ops.take(first + order, place)
-    is_mask = None if mask is None else ops.equal(x, int(mask))
-    other: Any = ops.add(ops.mod(x, unknown), masked) if unknown > 1 else masked
-    if unknown == 0:  # an index out of range tells
-        known = found if is_mask is None else ops.logical_or(found, is_mask)
-        other = ops.take(np.zeros(1, np.int64), ops.cast(ops.logical_not(known), "int64"))
-    if is_mask is not None:
-        other = ops.where(is_mask, 0 if masked else -1, other)  # -1 is no category
-    index = ops.where(found, index, other)
-    depth = config["max_tokens"] if config["pad_to_max_tokens"] else first + len(tokens)
-    config.ignore("max_tokens")
-    return _encoded(call, index, int(depth), call.dtype)
 
 
 # -- images ----------------------------------------------------------------------------------------------------------
