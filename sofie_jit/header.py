@@ -52,29 +52,27 @@ def jit_text(rmodel: RModel, *, profile: bool = False) -> tuple[str, str, Render
     ``profile``: a Session that reads the clock after each operator, and ``take_laps``, which fetches the sums.
     """
     r = SessionWriter(rmodel, positional_names(), comments=False, outline=True, profile=profile).render()
-    arguments = ", ".join(filter(None, [r.dim_arguments, r.tensor_arguments]))
-    names = ", ".join(part.split()[-1].lstrip("*") for part in arguments.split(", "))
+    types = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
+    given = [f"dims[{i}]" for i in range(len(r.dims))]
+    given += [f"static_cast<{CPP_TYPES[t.dtype]} *>(tensors[{i}])" for i, t in enumerate(types)]
     body = f"""
 namespace k = {kernel_namespace()};
 using namespace {CALLS};
 {r.session}
 }};
-std::uintptr_t create(const std::uintptr_t *weights)
+void *create(const void *const *weights)
 {{
-   return reinterpret_cast<std::uintptr_t>(new Session(reinterpret_cast<const void *const *>(weights)));
+   return new Session(weights);
 }}
-void destroy(std::uintptr_t session)
+void destroy(void *session)
 {{
-   delete reinterpret_cast<Session *>(session);
+   delete static_cast<Session *>(session);
 }}
-int infer(std::uintptr_t session, {arguments})
+int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, void *const *tensors)
 {{
-   return reinterpret_cast<const Session *>(session)->run({names});
+   return static_cast<const Session *>(session)->run({", ".join(given)});
 }}
-int infer_released(std::uintptr_t session, {arguments})
-{{
-   return infer(session, {names});
-}}
+const int published = sofie_jit_runtime::publish(create, destroy, infer);
 {_TAKE_LAPS.format(size=1 + len(r.laps)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     return namespace, f"namespace {namespace} {{{body}}}\n", r

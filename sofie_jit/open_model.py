@@ -6,13 +6,19 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from sofie_jit.arguments import Arguments, public_shape
 from sofie_jit.errors import ShapeError, SofieError, UnsupportedLayerError
-from sofie_jit.model import Model, public_shape
+from sofie_jit.model import Model
 from sofie_jit.operators.operator import BATCH, TensorType, format_shape, split_count
 from sofie_jit.parallel import thread_count
 from sofie_jit.rmodel import RModel, sizes_of
+
+if TYPE_CHECKING:
+    from sofie_jit.profile import Profile
 
 KEPT = 16
 """Shapes whose Models are kept, the last used ones; each holds packed weights of its own."""
@@ -76,8 +82,13 @@ def open_model(translation: Translation, *, threads: int | None = None, optimize
     """
     rmodels, needed = examine(translation)
     if needed:
+        if rmodels[0].states:
+            raise ShapeError(
+                f"the model has stateful=True layers and is compiled per size of {', '.join(needed)}, which do not go "
+                "together: save it with these dimensions fixed"
+            )
         return OpenModel(translation, rmodels, needed, threads=threads, optimize=optimize)
-    return Model(rmodels[0], threads=threads, optimize=optimize)
+    return rmodels[0].compile(threads=threads, optimize=optimize)
 
 
 def fixed(
@@ -134,12 +145,11 @@ class OpenModel(Model):
         self._translation = translation
         self._needed = tuple(needed)
         self._rmodel, other = examples
-        self._inputs = list(translation.inputs.items())
+        self._arguments = Arguments(translation.inputs)
         self._output_shapes = [
             _common(self._rmodel.tensor_type(a), other.tensor_type(b))
             for a, b in zip(self._rmodel.outputs, other.outputs, strict=True)
         ]
-        self._outputs = [self._rmodel.tensor_type(name) for name in self._rmodel.outputs]
         self._threads = thread_count(threads)
         self._optimize = optimize
         self._models: OrderedDict[tuple[int, ...], Model] = OrderedDict()
@@ -147,16 +157,26 @@ class OpenModel(Model):
         self._lock = threading.Lock()
 
     @property
+    def input_shapes(self) -> list[tuple[int | None, ...]]:
+        return list(self._arguments.shapes)
+
+    @property
     def output_shapes(self) -> list[tuple[int | None, ...]]:
         return list(self._output_shapes)
 
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        arrays = self._standardize(inputs)
-        dims = self._bind_dims(arrays)
-        model = self._model(tuple(dims[name] for name in self._needed))
+        model, arrays = self._for(inputs)
         return model.infer(*arrays, out=out, threads=self._threads if threads is None else threads)
 
-    __call__ = infer
+    def profile(self, *inputs: Any) -> Profile:
+        model, arrays = self._for(inputs)
+        return model.profile(*arrays)
+
+    def _for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
+        """The Model for the sizes of ``inputs``, and them as arrays."""
+        arrays = self._arguments.standardize(inputs)
+        dims = self._arguments.bind(arrays)
+        return self._model(tuple(dims[name] for name in self._needed)), arrays
 
     def _model(self, sizes: tuple[int, ...]) -> Model:
         with self._lock:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sofie_jit import DtypeError, InputError, RModel, ShapeError
-from sofie_jit.jit import _namespaces
+from sofie_jit.jit import _entries
 from sofie_jit.model import Model
 from sofie_jit.operators.activations import Relu
 from sofie_jit.operators.elementwise import Add
@@ -152,9 +152,9 @@ def test_several_inputs() -> None:
 
 def test_one_architecture_is_compiled_once() -> None:
     mlp(seed=1).compile()
-    before = len(_namespaces)
+    before = len(_entries)
     models = [mlp(seed, prefix=f"m{seed}_").compile() for seed in range(50)]
-    assert len(_namespaces) == before
+    assert len(_entries) == before
     x = np.random.default_rng(6).normal(size=(3, 12)).astype(np.float32)
     for seed in (0, 49):
         np.testing.assert_array_equal(models[seed].infer(x), mlp(seed).compile().infer(x))

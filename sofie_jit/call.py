@@ -1,0 +1,81 @@
+"""What ``Model.infer`` does: checks, threads, and the way into C++."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.arguments import Arguments, pack, result_arrays
+from sofie_jit.builtin import builtin
+from sofie_jit.errors import OutOfRangeError
+from sofie_jit.jit import Session
+from sofie_jit.operators.operator import BATCH
+from sofie_jit.parallel import FLOPS_PER_THREAD, run_all, shares, thread_count
+from sofie_jit.rmodel import RModel
+
+RELEASE_GIL_BYTES = 64 * 1024
+"""Calls that read and write less than this keep the GIL: releasing it would cost more than they take."""
+
+
+class Call:
+    """A lowered and compiled network as a function of numpy arrays; see :meth:`Model.infer`."""
+
+    def __init__(self, lowered: RModel, labels: Sequence[str], threads: int):
+        self.session = Session(lowered)
+        self.arguments = Arguments(lowered.inputs)
+        self.outputs = [(label, lowered.tensor_type(name)) for label, name in zip(labels, lowered.outputs, strict=True)]
+        self.structure = lowered.output_structure
+        self.threads = threads
+        self.flops = flops_per_row(lowered)
+
+    def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        arrays = self.arguments.standardize(inputs)
+        dims = self.arguments.bind(arrays)
+        results = result_arrays(self.outputs, out, dims)
+        self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
+        return pack(self.structure, results)
+
+    def run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
+        """Computes ``results``; OutOfRangeError if an index in the data lies outside its table."""
+        tensors = [*arrays, *results]
+        rendering = self.session.rendering
+        small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
+
+        def part(rows: slice) -> int:
+            sizes = [rows.stop - rows.start if name == BATCH else dims[name] for name in rendering.dims]
+            return self.session.run(sizes, [tensor[rows] for tensor in tensors], release_gil=True)
+
+        if rendering.tiled and not small:
+            parts = shares(dims[BATCH], threads, self.flops)
+            statuses = run_all([functools.partial(part, rows) for rows in parts])
+        else:
+            statuses = [self.session.run([dims[name] for name in rendering.dims], tensors, release_gil=not small)]
+        for status in filter(None, statuses):
+            raise OutOfRangeError(rendering.failures[status])
+
+    def builtin(self) -> Any:
+        """The same as a builtin function, which takes usual arguments several times as fast; None if impossible."""
+        if self.structure not in (None, 0, list(range(len(self.outputs)))) or self.structure == [0]:
+            return None
+        shared = self.threads > 1 and self.session.rendering.tiled
+        return builtin(
+            self.session,
+            self,
+            list(self.arguments.kinds.values()),
+            [kind for _, kind in self.outputs],
+            batch=BATCH,
+            limit=int(2 * FLOPS_PER_THREAD / self.flops) + 1 if shared else None,
+            release=RELEASE_GIL_BYTES,
+        )
+
+
+def flops_per_row(rmodel: RModel) -> int:
+    """Floating-point operations per row of the batch; at least 1."""
+    total = 1
+    for op in rmodel.operators:
+        inputs = [rmodel.tensor_type(name) if name else None for name in op.inputs]
+        total += op.flops(inputs, [rmodel.tensor_type(name) for name in op.outputs if name])
+    return total

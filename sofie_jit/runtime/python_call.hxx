@@ -1,0 +1,211 @@
+// The short way from Python into a Session: a builtin function per Model, in a fifth of a microsecond.
+//
+// It takes the calls there are most of, arrays of exactly the right type and shape, and hands every other one to a
+// Python function, which converts or explains. Only what CPython and numpy keep stable between versions is relied on,
+// and all of it is declared here, since Python's own headers need not be installed.
+#ifndef SOFIE_JIT_PYTHON_CALL_HXX
+#define SOFIE_JIT_PYTHON_CALL_HXX
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sofie_jit_runtime {
+
+struct Object { // what every Python object begins with
+   std::intptr_t references;
+   void *type;
+};
+
+struct Array { // numpy's ndarray
+   Object head;
+   void *data;
+   int rank;
+   const std::intptr_t *shape;
+   const std::intptr_t *strides;
+   Object *base;
+   Object *descr;
+   int flags;
+};
+constexpr int contiguous_aligned = 0x0001 | 0x0100, writeable = 0x0400;
+
+// The functions of CPython and numpy that are called; jit.py fills it in, in this order.
+struct Interface {
+   void *(*capsule_pointer)(Object *, const char *);
+   Object *(*new_capsule)(void *, const char *, void (*)(Object *));
+   Object *(*new_function)(const void *method, Object *self, Object *module);
+   Object *(*vectorcall)(Object *callable, Object *const *args, std::size_t count, Object *names);
+   void (*incref)(Object *);
+   void (*decref)(Object *);
+   Object *(*new_list)(std::intptr_t);
+   int (*list_set)(Object *, std::intptr_t, Object *);
+   void *(*save_thread)();
+   void (*restore_thread)(void *);
+   Object *(*new_array)(void *type, int rank, const std::intptr_t *shape, int number, const std::intptr_t *strides,
+                        void *data, int itemsize, int flags, Object *owner);
+   void *array_type;
+};
+
+inline Interface python;
+
+// One tensor as the fast way needs it.
+struct Tensor {
+   Object *descr; // numpy's only dtype object of its kind
+   int number;    // and its number
+   int rank;
+   std::intptr_t itemsize;
+   std::intptr_t size[8]; // of an axis, or, if negative, -1 - the place of its run-time dimension
+};
+constexpr int most_tensors = 16, most_dims = 8;
+
+struct Call {
+   Infer infer;
+   const void *session;
+   Object *slow;           // a Python function of the same arguments, for everything that is not usual
+   std::intptr_t batch;    // the place of the batch among the run-time dimensions
+   std::intptr_t limit;    // batches from here on go the slow way, which shares them among threads
+   std::intptr_t release;  // bytes read and written from which on the GIL is released
+   int inputs, outputs, dims;
+   Tensor tensors[most_tensors];
+};
+
+inline bool take(const Call &call, const Tensor &expected, const Object *object, std::intptr_t *dims,
+                 std::intptr_t &bytes, int flags)
+{
+   if (object->type != python.array_type)
+      return false;
+   const Array &array = *reinterpret_cast<const Array *>(object);
+   if (array.descr != expected.descr || array.rank != expected.rank || (array.flags & flags) != flags)
+      return false;
+   std::intptr_t size = expected.itemsize;
+   for (int axis = 0; axis < expected.rank; ++axis) {
+      const std::intptr_t found = array.shape[axis];
+      std::intptr_t wanted = expected.size[axis];
+      if (wanted < 0) {
+         std::intptr_t &dim = dims[-1 - wanted];
+         wanted = dim ? dim : (dim = found);
+      }
+      if (found != wanted)
+         return false;
+      size *= found;
+   }
+   bytes += size;
+   return size != 0;
+}
+
+inline Object *make(const Tensor &kind, const std::intptr_t *dims, std::intptr_t &bytes)
+{
+   std::intptr_t shape[8], size = kind.itemsize;
+   for (int axis = 0; axis < kind.rank; ++axis) {
+      shape[axis] = kind.size[axis] < 0 ? dims[-1 - kind.size[axis]] : kind.size[axis];
+      size *= shape[axis];
+   }
+   bytes += size;
+   return python.new_array(python.array_type, kind.rank, shape, kind.number, nullptr, nullptr, 0, 0, nullptr);
+}
+
+inline Object *call_fast(const Call &call, Object *const *args)
+{
+   std::intptr_t dims[most_dims] = {}, bytes = 0;
+   void *tensors[most_tensors];
+   Object *results[most_tensors];
+   for (int i = 0; i < call.inputs; ++i) {
+      if (!take(call, call.tensors[i], args[i], dims, bytes, contiguous_aligned))
+         return nullptr;
+      tensors[i] = reinterpret_cast<Array *>(args[i])->data;
+   }
+   if (call.batch >= 0 && dims[call.batch] >= call.limit)
+      return nullptr;
+   for (int i = 0; i < call.outputs; ++i) {
+      results[i] = make(call.tensors[call.inputs + i], dims, bytes);
+      if (!results[i]) {
+         while (i--)
+            python.decref(results[i]);
+         return nullptr; // out of memory; the slow way says so
+      }
+      tensors[call.inputs + i] = reinterpret_cast<Array *>(results[i])->data;
+   }
+   std::size_t sizes[most_dims];
+   for (int i = 0; i < call.dims; ++i)
+      sizes[i] = static_cast<std::size_t>(dims[i]);
+   void *const thread = bytes >= call.release ? python.save_thread() : nullptr;
+   const int status = call.infer(call.session, sizes, tensors);
+   if (thread)
+      python.restore_thread(thread);
+   if (status) {
+      for (int i = 0; i < call.outputs; ++i)
+         python.decref(results[i]);
+      return nullptr; // the slow way fails again, and raises
+   }
+   if (call.outputs == 1)
+      return results[0];
+   Object *const list = python.new_list(call.outputs);
+   for (int i = 0; list && i < call.outputs; ++i)
+      python.list_set(list, i, results[i]);
+   return list;
+}
+
+inline Object *infer(Object *self, Object *const *args, std::intptr_t count, Object *names)
+{
+   const Call &call = *static_cast<const Call *>(python.capsule_pointer(self, "sofie_jit.Call"));
+   if (count == call.inputs && !names)
+      if (Object *const result = call_fast(call, args))
+         return result;
+   return python.vectorcall(call.slow, args, static_cast<std::size_t>(count), names);
+}
+
+inline void forget(Object *capsule)
+{
+   const Call *const call = static_cast<const Call *>(python.capsule_pointer(capsule, "sofie_jit.Call"));
+   python.decref(call->slow);
+   delete call;
+}
+
+struct Method { // CPython's PyMethodDef
+   const char *name;
+   Object *(*function)(Object *, Object *const *, std::intptr_t, Object *);
+   int flags;
+   const char *doc;
+};
+
+inline Method method = {"infer", infer, 0x0080 | 0x0002, nullptr}; // fast call with keywords
+
+void start(const std::uint64_t *interface, const char *doc)
+{
+   void **slots = reinterpret_cast<void **>(&python);
+   for (std::size_t i = 0; i < sizeof(Interface) / sizeof(void *); ++i)
+      slots[i] = reinterpret_cast<void *>(interface[i]);
+   method.doc = doc;
+}
+
+// A new builtin function `infer`. `header`: infer, session, slow, batch, limit, release, inputs, outputs, dims; `tensors`: per tensor
+// descr, number, itemsize, rank and 8 sizes.
+std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
+{
+   Call *const call = new Call;
+   call->infer = reinterpret_cast<Infer>(header[0]);
+   call->session = reinterpret_cast<const void *>(header[1]);
+   call->slow = reinterpret_cast<Object *>(header[2]);
+   call->batch = header[3];
+   call->limit = header[4];
+   call->release = header[5];
+   call->inputs = static_cast<int>(header[6]);
+   call->outputs = static_cast<int>(header[7]);
+   call->dims = static_cast<int>(header[8]);
+   for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 12) {
+      Tensor &tensor = call->tensors[i];
+      tensor.descr = reinterpret_cast<Object *>(tensors[0]);
+      tensor.number = static_cast<int>(tensors[1]);
+      tensor.itemsize = tensors[2];
+      tensor.rank = static_cast<int>(tensors[3]);
+      for (int axis = 0; axis < 8; ++axis)
+         tensor.size[axis] = tensors[4 + axis];
+   }
+   python.incref(call->slow);
+   Object *const capsule = python.new_capsule(call, "sofie_jit.Call", forget);
+   Object *const function = python.new_function(&method, capsule, nullptr);
+   python.decref(capsule);
+   return reinterpret_cast<std::uint64_t>(function);
+}
+
+} // namespace sofie_jit_runtime
+#endif

@@ -1,0 +1,64 @@
+// How Python reaches a Session: every text that is compiled publishes three functions, and these here call them, so
+// that none of a model's own functions needs a wrapper by cppyy.
+#ifndef SOFIE_JIT_SESSION_HXX
+#define SOFIE_JIT_SESSION_HXX
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sofie_jit_runtime {
+
+using Create = void *(*)(const void *const *weights);
+using Destroy = void (*)(void *session);
+// 0, or the number of what went wrong. `dims`: the run-time dimensions; `tensors`: C-contiguous inputs, then outputs.
+using Infer = int (*)(const void *session, const std::size_t *dims, void *const *tensors);
+
+struct Entry {
+   Create create;
+   Destroy destroy;
+   Infer infer;
+};
+inline Entry latest;
+
+inline int publish(Create create, Destroy destroy, Infer infer)
+{
+   latest = {create, destroy, infer};
+   return 0;
+}
+
+// Copies the three functions of the text compiled last.
+void published(std::uint64_t *entry)
+{
+   entry[0] = reinterpret_cast<std::uint64_t>(latest.create);
+   entry[1] = reinterpret_cast<std::uint64_t>(latest.destroy);
+   entry[2] = reinterpret_cast<std::uint64_t>(latest.infer);
+}
+
+std::uint64_t create(std::uint64_t function, const std::uint64_t *weights)
+{
+   return reinterpret_cast<std::uint64_t>(
+      reinterpret_cast<Create>(function)(reinterpret_cast<const void *const *>(weights)));
+}
+
+void destroy(std::uint64_t function, std::uint64_t session)
+{
+   reinterpret_cast<Destroy>(function)(reinterpret_cast<void *>(session));
+}
+
+// `frame`: infer, session, number of run-time dimensions, these, and the tensors.
+int run(const std::uint64_t *frame)
+{
+   const Infer infer = reinterpret_cast<Infer>(frame[0]);
+   const std::uint64_t *const dims = frame + 3;
+   return infer(reinterpret_cast<const void *>(frame[1]), reinterpret_cast<const std::size_t *>(dims),
+                reinterpret_cast<void *const *>(dims + frame[2]));
+}
+
+// The same; Python calls it without the GIL.
+int run_released(const std::uint64_t *frame)
+{
+   return run(frame);
+}
+
+} // namespace sofie_jit_runtime
+#endif
