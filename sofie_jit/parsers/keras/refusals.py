@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _STRINGS = "it works on strings; turn them to numbers before the model"
 _OTHERS_CODE = "it holds another framework's code, which no file describes; save that part with its own framework"
-_CONV_LSTM = "recurrence over convolutions is not translated yet; cut the model before it with outputs="
 _ABSTRACT = "a base class that computes nothing by itself"
 
 CLASSES = {
@@ -18,16 +17,10 @@ CLASSES = {
     "Layer": _ABSTRACT,
     "Wrapper": _ABSTRACT,
     "InputSpec": "it is no layer",
-    "ConvLSTM1D": _CONV_LSTM,
-    "ConvLSTM2D": _CONV_LSTM,
-    "ConvLSTM3D": _CONV_LSTM,
     "ContrastLimitedAdaptiveHistogramEqualization": "histograms of image tiles; equalize the images before the model",
     "Pipeline": "put its layers into the model one by one",
-    "Merge": "its mode is a function; use a merging layer such as Add or Concatenate",
-    "MaxoutDense": "a layer of Keras 1 that later versions dropped",
-    "Highway": "a layer of Keras 1 that later versions dropped",
+    "Merge": "its mode is 'cos' or a function; use a merging layer such as Add, Concatenate or Dot(normalize=True)",
     "DenseFeatures": "feature columns are tables of strings and numbers; feed numbers instead",
-    "RandomFourierFeatures": "a layer of tf.keras's experiments that Keras 3 dropped",
 }
 """Class -> why it is not translated, and a way on."""
 
