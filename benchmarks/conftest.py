@@ -1,17 +1,37 @@
-"""One thread for every engine: pinned to one core, and TensorFlow told so before it starts."""
+"""Every engine gets the same cores and threads, and is told so before it starts; the last lines are the table."""
 
 from __future__ import annotations
 
-import os
+from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ["OMP_NUM_THREADS"] = "1"
+import pytest
 
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+from sofie_jit.bench import environment, report
+from sofie_jit.bench.measure import Cell
 
-import tensorflow as tf
+CELLS = pytest.StashKey[dict[str, list[Cell]]]()
 
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--threads", type=int, default=1, help="threads of every engine, and cores (default 1)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    import os
+
+    threads = config.getoption("--threads")
+    os.environ.update(environment.variables(threads))
+    environment.pin(threads)
+    config.stash[CELLS] = {}
+
+
+@pytest.fixture
+def cells(request: pytest.FixtureRequest) -> dict[str, list[Cell]]:
+    """What has been measured, per model."""
+    return request.config.stash[CELLS]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for name, cells in config.stash[CELLS].items():
+        terminalreporter.section(name)
+        terminalreporter.write_line(report.table(cells))

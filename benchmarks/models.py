@@ -73,15 +73,13 @@ def application(name: str) -> Any:
     return model
 
 
-SMALL = (1, 32, 1024)
-
 BENCHMARKS = {
-    "jet MLP": Benchmark(lambda: mlp(16, (64, 32, 32), 5, "softmax"), SMALL),
-    "Higgs MLP": Benchmark(lambda: mlp(28, (300,) * 5, 1, "sigmoid"), SMALL),
-    "MNIST CNN": Benchmark(mnist_cnn, SMALL),
-    "LSTM": Benchmark(lambda: recurrent(layers.LSTM), SMALL),
-    "GRU": Benchmark(lambda: recurrent(layers.GRU), SMALL),
-    "transformer": Benchmark(transformer, SMALL),
+    "jet MLP": Benchmark(lambda: mlp(16, (64, 32, 32), 5, "softmax"), (1, 8, 32, 256, 1024)),
+    "Higgs MLP": Benchmark(lambda: mlp(28, (300,) * 5, 1, "sigmoid"), (1, 8, 32, 256, 1024)),
+    "MNIST CNN": Benchmark(mnist_cnn, (1, 8, 32, 256)),
+    "LSTM": Benchmark(lambda: recurrent(layers.LSTM), (1, 8, 32, 256)),
+    "GRU": Benchmark(lambda: recurrent(layers.GRU), (1, 8, 32, 256)),
+    "transformer": Benchmark(transformer, (1, 4, 16)),
     "MobileNetV2": Benchmark(lambda: application("MobileNetV2"), (1,)),
     "ResNet50": Benchmark(lambda: application("ResNet50"), (1,)),
 }

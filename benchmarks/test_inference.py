@@ -1,21 +1,21 @@
-"""infer beside Keras's three ways of calling a model, numpy array in, numpy array out, one thread each.
+"""infer beside every engine that is installed, numpy array in, numpy array out.
 
-Before an engine is timed its answer is compared with Keras's; a wrong engine is not timed.
+Before an engine is timed its answer is compared with Keras's; a wrong engine is not timed. pytest-benchmark measures
+one engine after the other; where noise matters, ``sofie-jit bench`` and run.py let them take turns.
 """
 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from models import BENCHMARKS
 
-from sofie_jit.bench import ENGINES, prepare
-
-TOLERANCE = 1e-4
-"""Of the output's scale: enough to tell a wrong answer from rounding in networks of any depth."""
+from sofie_jit.bench import ENGINES, TOLERANCE, difference, prepare
+from sofie_jit.bench.measure import Cell
 
 
 @functools.cache
@@ -31,14 +31,42 @@ def example(name: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
     return x, np.asarray(model(x, training=False))
 
 
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where engines keep what they made of the models."""
+    return tmp_path_factory.mktemp("converted")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("name", "batch"), [(name, batch) for name, benchmark in BENCHMARKS.items() for batch in benchmark.batches]
 )
-def test_inference(benchmark: Any, name: str, batch: int, engine: str) -> None:
+def test_inference(
+    benchmark: Any,
+    name: str,
+    batch: int,
+    engine: str,
+    converted: Path,
+    cells: dict[str, list[Cell]],
+    request: pytest.FixtureRequest,
+) -> None:
+    if missing := ENGINES[engine].missing:
+        pytest.skip(f"{engine}: {missing}")
     x, expected = example(name, batch)
-    call = prepare(engine, keras_model(name), x)
-    assert np.abs(call(x) - expected).max() <= TOLERANCE * np.abs(expected).max()
+    threads = request.config.getoption("--threads")
+    directory = converted / name
+    directory.mkdir(exist_ok=True)
+    call = prepare(engine, keras_model(name), x, threads=threads, directory=directory)
+    distance = difference(call(x), expected)
+    assert distance <= TOLERANCE
     benchmark.group = f"{name}, batch {batch}"
     benchmark.name = engine
-    benchmark(call, x)
+    own = getattr(call, "seconds", None)
+    if own is None:
+        benchmark(call, x)
+        seconds = benchmark.stats.stats.min, benchmark.stats.stats.median
+    else:  # timed by its own clock
+        benchmark.pedantic(call, (x,), rounds=5)
+        taken = sorted(own(x, 100) / 100 for _ in range(20))
+        seconds = taken[0], taken[10]
+    cells.setdefault(name, []).append(Cell(engine, batch, threads, *seconds, difference=distance))

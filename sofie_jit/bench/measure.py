@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,10 @@ class Cell:
     engine: str
     batch: int
     threads: int
-    minimum: float = float("nan")
-    """Seconds per call, the least."""
-    median: float = float("nan")
-    difference: float = float("nan")
+    minimum: float = 0.0
+    """Seconds per call, the least; 0 if it was not timed, as the others."""
+    median: float = 0.0
+    difference: float = 0.0
     """From Keras's answer, relative to its scale."""
     problem: str = ""
     """Why it was not timed; '' if it was."""
@@ -46,7 +46,7 @@ class Start:
     engine: str
     batch: int
     threads: int
-    seconds: float = float("nan")
+    seconds: float = 0.0
     """From the start of the interpreter to the first result."""
     memory: int = 0
     """Bytes of the process's resident memory then."""
@@ -159,15 +159,16 @@ def _cells(
         try:
             call = prepare(engine, model, x, threads=threads, directory=directory)
             distance = difference(call(x), expected)
-            problem = "" if distance <= TOLERANCE else f"its answer differs by {distance:.1e} of the scale"
-            samples |= {} if problem else {engine: sample_of(call, x)}
-            cells[engine] = Cell(engine, len(x), threads, difference=distance, problem=problem)
+            if distance <= TOLERANCE:
+                samples[engine] = sample_of(call, x)
+                cells[engine] = Cell(engine, len(x), threads, difference=distance)
+            else:
+                problem = f"its answer is off by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
+                cells[engine] = Cell(engine, len(x), threads, problem=problem)
         except Exception as error:  # whatever another engine raises is a result, and shown
             cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
     for engine, seconds in round_robin(samples, rounds=rounds, block=block).items():
-        cells[engine] = Cell(
-            engine, len(x), threads, min(seconds), statistics.median(seconds), cells[engine].difference
-        )  # fmt: skip
+        cells[engine] = replace(cells[engine], minimum=min(seconds), median=statistics.median(seconds))
     return list(cells.values())
 
 

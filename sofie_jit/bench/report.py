@@ -31,16 +31,20 @@ def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
 
 def _group(cells: Sequence[Cell]) -> str:
     best = {value: best_peer(cells, value) for value in ("minimum", "median")}
-    rows: list[tuple[str, ...]] = [
-        ("engine", "minimum", "median", "minimum / best peer", "median / best peer", "off by")
-    ]
+    rows: list[tuple[str, ...]] = [("engine", "minimum", "median", "minima / best", "medians / best", "off by")]
     for cell in sorted((c for c in cells if not c.problem), key=lambda c: c.median):
         times = [getattr(cell, value) for value in best]
         ratios = [f"{t / best[value]:.2f}" if best[value] > 0 else "-" for t, value in zip(times, best, strict=True)]
         rows.append((cell.engine, *map(microseconds, times), *ratios, f"{cell.difference:.0e}"))
     lines = [f"{cell.engine}: {cell.problem}" for cell in cells if cell.problem]
     threads = "1 thread" if cells[0].threads == 1 else f"{cells[0].threads} threads"
-    return "\n".join([f"batch {cells[0].batch}, {threads}, microseconds per call", columns(rows), *lines])
+    return "\n".join(
+        [
+            f"batch {cells[0].batch}, {threads}, microseconds per call, and relative to the best peer",
+            columns(rows),
+            *lines,
+        ]
+    )
 
 
 def microseconds(seconds: float) -> str:

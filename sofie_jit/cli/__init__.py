@@ -19,13 +19,15 @@ from inspect import cleandoc
 import sofie_jit
 from sofie_jit.errors import SofieError
 
-COMMANDS = ("demo", "info", "run", "emit")
+COMMANDS = ("demo", "info", "run", "emit", "profile", "bench")
 
 EXAMPLES = """\
 sofie-jit demo                                the shipped network, from file to answers
 sofie-jit info m.h5                           what the model is made of
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
-sofie-jit emit m.h5 -o model.hxx              its C++ header and weights"""
+sofie-jit emit m.h5 -o model.hxx              its C++ header and weights
+sofie-jit profile m.h5                        where its time goes
+sofie-jit bench m.h5 --batch 1,32             its time beside other engines"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,3 +87,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture, if FILE holds weights alone (model.to_json())"
     )
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number

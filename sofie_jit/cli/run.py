@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.cli import add_model_arguments
+from sofie_jit.cli.arrays import array_file, read
 from sofie_jit.errors import InputError
 
 EXAMPLES = """\
@@ -25,23 +26,16 @@ sofie-jit run two_inputs.keras inputs.npz -o outputs.npz"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=_array_file, help="arrays to read, .npy or .npz")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="arrays to read, .npy or .npz")
     parser.add_argument(
-        "-o", "--output", metavar="OUTPUT", required=True, type=_array_file, help="where results go, .npy or .npz"
+        "-o", "--output", metavar="OUTPUT", required=True, type=array_file, help="where results go, .npy or .npz"
     )
-
-
-def _array_file(text: str) -> Path:
-    path = Path(text)
-    if path.suffix not in (".npy", ".npz"):
-        raise argparse.ArgumentTypeError(f"'{text}' must end in .npy or .npz")
-    return path
 
 
 def run(args: argparse.Namespace) -> int:
     import sofie_jit
 
-    arrays = [_read(path) for path in args.inputs]
+    arrays = [read(path) for path in args.inputs]
     model = sofie_jit.load(args.file, config=args.config)
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
@@ -53,15 +47,6 @@ def run(args: argparse.Namespace) -> int:
     for name, result in results.items():
         print(f"{args.output}: {name} {result.dtype} {result.shape}")
     return 0
-
-
-def _read(path: Path) -> Any:
-    """An array, or a dict of arrays; raises InputError if the file holds neither."""
-    try:
-        loaded = np.load(path)
-        return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} holds no numpy arrays of numbers: {error}") from None
 
 
 def _save_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

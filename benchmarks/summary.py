@@ -1,0 +1,155 @@
+"""What run.py measured, brought together: one figure per model, batch, threads and engine, and the tables of it."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sofie_jit.bench import ENGINES
+from sofie_jit.bench.report import microseconds
+
+OURS, INSIDE = "sofie_jit", "header, inside C++"
+PEERS = [name for name, engine in ENGINES.items() if not engine.ours]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model at one batch with so many threads, over all repetitions."""
+
+    model: str
+    batch: int
+    threads: int
+    minimum: dict[str, float]
+    """Engine -> seconds, the least of all repetitions; engines that were timed only."""
+    median: dict[str, float]
+    """Engine -> seconds, the median of the repetitions' medians."""
+    ratios: dict[str, tuple[float, float]]
+    """Engine -> minimum and median relative to the best peer's of the same repetition: medians over repetitions."""
+
+    @property
+    def best_peer(self) -> str:
+        return min((name for name in self.median if name in PEERS), key=self.median.__getitem__)
+
+
+def summarize(results: dict[str, Any]) -> list[Row]:
+    """The rows of a results file, in its order; those without any peer are left out."""
+    groups: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
+    for cell in results["cells"]:
+        if not cell["problem"]:
+            groups.setdefault((cell["model"], cell["batch"], cell["threads"]), []).append(cell)
+    rows = []
+    for (model, batch, threads), cells in groups.items():
+        engines = [name for name in ENGINES if any(cell["engine"] == name for cell in cells)]
+        if not set(engines) & set(PEERS):
+            continue
+        minimum = {name: min(c["minimum"] for c in cells if c["engine"] == name) for name in engines}
+        median = {name: statistics.median(c["median"] for c in cells if c["engine"] == name) for name in engines}
+        ratios = {name: (_ratio(cells, name, "minimum"), _ratio(cells, name, "median")) for name in engines}
+        rows.append(Row(model, batch, threads, minimum, median, ratios))
+    return rows
+
+
+def _ratio(cells: Sequence[dict[str, Any]], engine: str, value: str) -> float:
+    found = []
+    for cell in cells:
+        if cell["engine"] == engine:
+            beside = [c[value] for c in cells if c["repetition"] == cell["repetition"] and c["engine"] in PEERS]
+            found.append(cell[value] / min(beside))
+    return statistics.median(found)
+
+
+# -- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def times_table(rows: Sequence[Row]) -> str:
+    """Medians in microseconds, the best of each row in bold, and how sofie_jit stands to the best peer."""
+    engines = [name for name in ENGINES if any(name in row.median for row in rows)]
+    python = [name for name in engines if name != INSIDE]  # who calls from Python, and so may be the best
+
+    def line(row: Row) -> list[str]:
+        best = min((name for name in python if name in row.median), key=row.median.__getitem__)
+        times = [microseconds(row.median[name]) if name in row.median else "-" for name in engines]
+        cells = [f"**{t}**" if name == best else t for name, t in zip(engines, times, strict=True)]
+        if OURS not in row.ratios:
+            return [f"{row.model}, {row.batch}", *cells, "-"]
+        low, middle = row.ratios[OURS]
+        lost = " (lost)" if middle > 1 else ""
+        return [f"{row.model}, {row.batch}", *cells, f"{middle:.2f} / {low:.2f}{lost}"]
+
+    return _markdown(["model, batch", *engines, "medians / minima to the best peer"], map(line, rows))
+
+
+def starts_table(starts: Sequence[dict[str, Any]]) -> str:
+    """Milliseconds and megabytes of a fresh process, per model and engine."""
+    engines = [name for name in ENGINES if any(start["engine"] == name for start in starts)]
+    models = list(dict.fromkeys(start["model"] for start in starts))
+    found = {(s["model"], s["engine"]): f"{s['seconds'] * 1e3:.0f} / {s['memory'] / 1e6:.0f}"
+             for s in starts if not s["problem"]}  # fmt: skip
+    rows = [[model, *(found.get((model, name), "-") for name in engines)] for model in models]
+    return _markdown(["model", *engines], rows)
+
+
+def about(results: dict[str, Any]) -> str:
+    """When, where and with what."""
+    machine, versions = results["machine"], results["versions"]
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Measured on {results['date']} on {machine['processor']} ({', '.join(machine['instruction sets'])}; "
+        f"{machine['cores']} cores, {machine['memory']}, {machine['system']}; load before: {machine['load before']}), "
+        f"{results['repetitions']} repetitions. {listed}. Again: `{results['command']}`"
+    )
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page benchmarks/results/README.md: all tables."""
+    rows = summarize(results)
+    parts = ["# Results", "", "Written by `benchmarks/run.py`.", "", about(results)]
+    for threads in dict.fromkeys(row.threads for row in rows):
+        parts += ["", f"## {_threads(threads)}", "", "Median microseconds per call, numpy in and numpy out; the last",
+                  "column is sofie_jit relative to the best peer of the same repetition.", "",
+                  times_table([row for row in rows if row.threads == threads])]  # fmt: skip
+    for threads in dict.fromkeys(start["threads"] for start in results["starts"]):
+        parts += ["", f"## A fresh process, {_threads(threads)}", "",
+                  "Milliseconds from the start of the interpreter to the first result, and megabytes of memory then,",
+                  "at the smallest batch.", "",
+                  starts_table([start for start in results["starts"] if start["threads"] == threads])]  # fmt: skip
+    problems = dict.fromkeys(f"{c['model']}, batch {c['batch']}, {c['engine']}: {c['problem']}"
+                             for c in results["cells"] if c["problem"])  # fmt: skip
+    if problems:
+        parts += ["", "## Not timed", "", *(f"* {problem}" for problem in problems)]
+    return "\n".join([*parts, ""])
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+SECTION = re.compile(r"(<!-- benchmarks:.*?-->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
+"""Where the README has its table and figures."""
+
+
+def write_readme(readme: Path, results: dict[str, Any]) -> None:
+    """Puts the table of one thread and the figures into ``readme``."""
+    rows = [row for row in summarize(results) if row.threads == 1]
+    parts = [
+        about(results),
+        "Median microseconds per call on one thread, numpy in and numpy out, best in bold. Last column: sofie_jit "
+        "relative to the best peer, ratio of medians / of minima; below 1 is faster.",
+        times_table(rows),
+        "![time against batch](benchmarks/results/times.svg)",
+        "![time relative to the best peer](benchmarks/results/ratios.svg)",
+        "More threads, start and memory: [benchmarks/results](benchmarks/results/README.md).",
+    ]
+    text = readme.read_text()
+    if not SECTION.search(text):
+        raise SystemExit(f"{readme} has no section between '<!-- benchmarks: -->' and '<!-- end of benchmarks -->'")
+    readme.write_text(SECTION.sub(lambda m: m[1] + "\n\n".join(parts) + "\n" + m[2], text))

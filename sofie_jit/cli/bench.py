@@ -1,0 +1,70 @@
+"""Time a model beside other engines.
+
+Runs the model here, as a header compiled by g++, and in every engine that is installed: LiteRT, ONNX Runtime,
+OpenVINO, and Keras with and without XLA. An engine's answer is compared with Keras's before it is timed; engines take
+turns in one process that is pinned to as many cores as it has threads. Needs Keras and TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from sofie_jit.cli import positive
+from sofie_jit.errors import InputError
+
+if TYPE_CHECKING:
+    from sofie_jit.bench.measure import Cell, Start
+
+EXAMPLES = """\
+sofie-jit bench m.h5
+sofie-jit bench m.h5 --batch 1,32,1024 --start
+sofie-jit bench m.h5 --engines sofie_jit,litert,onnxruntime --threads 2
+sofie-jit bench m.h5 --input x.npy --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a model saved by Keras, one input and one output")
+    parser.add_argument(
+        "--batch", metavar="ROWS,...", type=_list_of(positive), default=[1], help="rows per call (default 1)"
+    )
+    parser.add_argument("--engines", metavar="NAME,...", help="which ones (default all)")
+    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default 1)")
+    parser.add_argument("--input", metavar="X.npy", help="rows to evaluate (default random numbers)")
+    parser.add_argument("--start", action="store_true", help="also the time and memory of a fresh process")
+    parser.add_argument("--rounds", metavar="N", type=positive, default=10, help="turns of each engine (default 10)")
+    parser.add_argument("--json", action="store_true", help="print the figures, the machine and versions as JSON")
+
+
+def _list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
+    return lambda text: [kind(part) for part in text.split(",")]
+
+
+def run(args: argparse.Namespace) -> int:
+    from sofie_jit.bench import ENGINES, environment, find_engines, report
+    from sofie_jit.bench.measure import measure
+
+    if args.threads > environment.cores():
+        raise InputError(f"--threads {args.threads}: this process may use {environment.cores()} cores")
+    cells, starts = measure(
+        args.file,
+        batches=args.batch,
+        engines=find_engines(args.engines) if args.engines else tuple(ENGINES),
+        threads=args.threads,
+        inputs=args.input,
+        starts=args.start,
+        rounds=args.rounds,
+    )
+    print(_json(cells, starts) if args.json else report.table(cells, starts))
+    return 0
+
+
+def _json(cells: list[Cell], starts: list[Start]) -> str:
+    from sofie_jit.bench import environment
+
+    figures = {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
+    about = {"machine": environment.machine(), "versions": environment.versions()}
+    return json.dumps(about | figures, indent=1)

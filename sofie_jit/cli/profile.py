@@ -1,0 +1,59 @@
+"""Show where a model's time goes.
+
+Runs the model many times on one thread and lists its operators with time, share of the whole, floating-point operations
+per second and memory traffic. Without --input, the model runs on random numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.cli import add_model_arguments, positive
+from sofie_jit.cli.arrays import array_file, read
+from sofie_jit.errors import InputError
+
+EXAMPLES = """\
+sofie-jit profile m.h5
+sofie-jit profile m.h5 --batch 1024 --plot m.svg
+sofie-jit profile two_inputs.h5 --input jets.npy tracks.npy"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default 1)")
+    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="arrays to run on, .npy or .npz")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument(
+        "--plot", metavar="IMAGE", type=Path, help="draw them too: .svg, .png or .pdf (needs matplotlib)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    import sofie_jit
+
+    model = sofie_jit.load(args.file, config=args.config)
+    found = model.profile(*([read(path) for path in args.input] if args.input else random_inputs(model, args.batch)))
+    if args.json:
+        print(json.dumps({"seconds": found.seconds, "peak": found.peak, "operators": found.records}, indent=1))
+    else:
+        print(found)
+    if args.plot:
+        found.plot().figure.savefig(args.plot)
+    return 0
+
+
+def random_inputs(model: Any, batch: int) -> list[np.ndarray]:
+    """``batch`` rows for each input of ``model``; raises InputError if their shape is not known."""
+    rng, arrays = np.random.default_rng(0), []
+    for name, shape, dtype in zip(model.input_names, model.input_shapes, model.input_dtypes, strict=True):
+        if None in shape[1:]:
+            raise InputError(f"input '{name}' has shape {shape}: say with --input what to run on")
+        sizes = [batch if size is None else size for size in shape]
+        arrays.append(rng.normal(size=sizes).astype(dtype) if dtype.startswith("float") else np.zeros(sizes, dtype))
+    return arrays
