@@ -64,6 +64,7 @@ def in_float64(model: Any) -> Any:
     try:
         twin = type(model).from_config(to_float64(model.get_config()))
         twin.set_weights(model.get_weights())
+        finalize(twin)
     finally:
         keras.config.set_floatx(before)
     return twin
@@ -73,6 +74,14 @@ def _is_float(value: Any) -> bool:
     if isinstance(value, dict):
         value = value.get("config", {}).get("name", "")
     return value is None or str(value).startswith(("float", "mixed"))
+
+
+def finalize(model: Any) -> Any:
+    """Makes layers whose numbers derive from their weights (Normalization) take them from the weights as they are."""
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    return model
 
 
 def check(got: Any, keras_model: Any, inputs: Any) -> None:

@@ -20,3 +20,10 @@ def stochastic_depth(call: LayerCall, x: Symbol) -> Symbol:
     """``x``: whole blocks are left out in training only (ConvNeXt)."""
     call.config.ignore("drop_path_rate")
     return x
+
+
+@layer("CustomScaleLayer")
+def custom_scale_layer(call: LayerCall, inputs: list[Symbol]) -> Symbol:
+    """``x + scale * y``: the residual blocks of InceptionResNetV2."""
+    x, y = inputs
+    return x + y * float(call.config["scale"])
