@@ -25,6 +25,12 @@ class Support:
     """What it computes, in a sentence; '' for operations, which are those of numpy."""
     refused: str
     """What is refused of it and why: options, or if ``family`` is '' the class as a whole; '' for nothing."""
+    options: tuple[str, ...] = ()
+    """The options that its translation acts upon, those of older versions of Keras included."""
+    ignored: tuple[str, ...] = ()
+    """The options that have no influence at inference; ``*`` stands for all that are not in ``options``."""
+    refusals: tuple[str, ...] = ()
+    """What a file is told that is refused, as it stands in the source: of options, and of inputs that do not fit."""
 
     @property
     def supported(self) -> bool:
@@ -40,17 +46,22 @@ class Support:
 def supported_layers() -> dict[str, Support]:
     """Every class that is known, by name: those that are translated, with what is not, and those refused, with why.
 
-    Options that are not named as refused are translated, or have no influence at inference. An option that is neither
-    makes :func:`sofie_jit.load` raise UnsupportedLayerError, never compute something else.
+    Options are those that the layers' handlers read in their source, so the list is what the code does. An option that
+    is neither read nor without influence makes :func:`sofie_jit.load` raise UnsupportedLayerError if a file sets it.
     """
     from sofie_jit.parsers.keras import refusals
     from sofie_jit.parsers.keras.layers import registry
+    from sofie_jit.parsers.keras.options import reading
 
     known = {}
     for name, entry in registry.entries().items():
         family = "ops" if name.startswith("ops.") else entry.handler.__module__.rpartition(".")[2]
         description = (inspect.getdoc(entry.handler) or "").partition("\n\n")[0].replace("\n", " ")
-        known[name] = Support(name, family, description, refusals.OPTIONS.get(name, ""))
+        found = reading(entry.handler, name)
+        known[name] = Support(
+            name, family, description, refusals.OPTIONS.get(name, ""),
+            tuple(sorted(found.read)), (*registry.IGNORED_OPTIONS, *sorted(found.ignored)), found.refusals,
+        )  # fmt: skip
     for name, reason in refusals.CLASSES.items():
         known.setdefault(name, Support(name, "", "", reason))
     return dict(sorted(known.items()))
@@ -65,19 +76,28 @@ TITLES = {
 """Names of families that are not those of their modules."""
 
 
+EXPLANATION = """\
+*Options* are those that act at inference, as Keras 3 calls them; old names are translated to these. All others of the
+class serve training only. Values that are refused say so when a file is loaded, and in
+`sofie_jit.supported_layers()["Conv2D"].refusals`."""
+
+
 def markdown() -> str:
     """The page docs/layers.md: every class that is known."""
     families: dict[str, list[Support]] = {}
     for known in supported_layers().values():
         families.setdefault(known.family, []).append(known)
-    parts = ["# Layers", "", "Written by `python -m sofie_jit.support` from the layers' handlers."]
+    parts = ["# Layers", "", "Written by `python -m sofie_jit.support` from the layers' handlers.", "", EXPLANATION]
     for family, members in sorted(item for item in families.items() if item[0]):
         parts += ["", f"## {TITLES.get(family, family.replace('_', ' ').capitalize())}", ""]
         if family == "ops":
             parts += [", ".join(f"`{s.name.removeprefix('ops.')}`" for s in members) + "."]
             continue
-        parts += ["| Layer | What it computes | Refused |", "| --- | --- | --- |"]
-        parts += [f"| {s.name} | {s.description.replace('|', chr(92) + '|')} | {s.refused} |" for s in members]
+        parts += ["| Layer | What it computes | Options | Refused |", "| --- | --- | --- | --- |"]
+        parts += [
+            f"| {s.name} | {s.description.replace('|', chr(92) + '|')} | {', '.join(s.options)} | {s.refused} |"
+            for s in members
+        ]
     return "\n".join([*parts, "", "## Not supported", "", refused_markdown(), ""])
 
 

@@ -47,7 +47,7 @@ def build_and_run(program: Path, directory: Path, configuration: tuple[str, tupl
     """The digest that the program prints, built by a compiler with flags."""
     compiler, flags = configuration
     binary = directory / "-".join([program.stem, compiler, *flags])
-    command = [compiler, *WARNINGS, *flags, f"-I{KERNELS}", str(program), "-o", str(binary)]
+    command = [compiler, *WARNINGS, *flags, "-pthread", f"-I{KERNELS}", str(program), "-o", str(binary)]
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     ran = subprocess.run([str(binary)], capture_output=True, text=True)
