@@ -12,7 +12,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit import OutOfRangeError, UnsupportedLayerError
-from sofie_jit.jit import _namespaces
+from sofie_jit.jit import _entries
 from test_header import STRICT
 from tolerance import check, check_file, randomize
 
@@ -137,12 +137,12 @@ def test_fifty_models_of_one_architecture_compile_once(tmp_path: Path) -> None:
         model = randomize(mlp(f"m{seed}"), seed)
         model.save(tmp_path / f"file{seed}.keras")
         loaded.append(sofie_jit.load(tmp_path / f"file{seed}.keras"))
-        compiled = compiled or set(_namespaces)
+        compiled = compiled or set(_entries)
         if seed % 10 == 0:
             check(loaded[-1].infer(x), model, x)
             again = sofie_jit.load(tmp_path / f"file{seed}.keras")
             np.testing.assert_array_equal(again.infer(x), loaded[-1].infer(x))
-    assert set(_namespaces) == compiled
+    assert set(_entries) == compiled
     assert len({model.infer(x).tobytes() for model in loaded}) == 50
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.operators.operator import BATCH, Shape, TensorType, bind_shape
-from sofie_jit.parsers.keras import dialects, files, graph, weights
+from sofie_jit.parsers.keras import dialects, files, weights
+from sofie_jit.parsers.keras.build import build
 from sofie_jit.parsers.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.layers import registry
 from sofie_jit.rmodel import RModel
@@ -67,7 +68,7 @@ def read_graph(
     """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`."""
     saved = files.read(source, config)
     try:
-        model = graph.build(dialects.modernize(saved.config, saved.keras_version))
+        model = build(dialects.modernize(saved.config, saved.keras_version))
         if outputs is not None:
             model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
         weights.bind(model.root, saved, _weight_names)
@@ -210,17 +211,11 @@ def _dims(given: Input, model: LayerGraph) -> Shape:
             f"the file does not say what shape the input '{given.name}' has; save the model after building it, "
             "model.build((None, ...)), or begin it with an InputLayer"
         )
-    fixed = given.shape[0] if given.shape and _is_stateful([leaf.config for leaf, _ in model.root.leaves()]) else None
+    stateful = dialects.is_stateful([leaf.config for leaf, _ in model.root.leaves()])
+    fixed = given.shape[0] if given.shape and stateful else None
     several = sum(None in (i.shape or ())[1:] for i in model.inputs) > 1 or list(given.shape[1:]).count(None) > 1
     prefix = "".join(c if c.isalnum() else "_" for c in given.name)
     names = [
         n if n is not None else f"dim{axis}_of_{prefix}" if several else "time" for axis, n in enumerate(given.shape)
     ]
     return (BATCH if fixed is None else fixed, *names[1:]) if names else ()
-
-
-def _is_stateful(configs: Any) -> bool:
-    """Whether a layer keeps its states from batch to batch; only then does the size of the batch matter to Keras."""
-    if isinstance(configs, Mapping):
-        return configs.get("stateful") is True or any(map(_is_stateful, configs.values()))
-    return isinstance(configs, (list, tuple)) and any(map(_is_stateful, configs))

@@ -231,6 +231,13 @@ def era(model: Mapping[str, Any], keras_version: str = "") -> int:
     return 1 if words & {"border_mode", "dim_ordering", "inner_activation", "W_regularizer", "nb_filter"} else 2
 
 
+def is_stateful(config: Any) -> bool:
+    """Whether a layer keeps its states from batch to batch; only then does the size of the batch matter to Keras."""
+    if isinstance(config, Mapping):
+        return config.get("stateful") is True or any(map(is_stateful, config.values()))
+    return isinstance(config, (list, tuple)) and any(map(is_stateful, config))
+
+
 # -- one layer -----------------------------------------------------------------------------------------------------
 
 

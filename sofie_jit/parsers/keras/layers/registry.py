@@ -31,8 +31,9 @@ from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.operators.elementwise import Cast
 from sofie_jit.parsers.keras import masks, refusals
+from sofie_jit.parsers.keras.build import nested
 from sofie_jit.parsers.keras.dialects import MODELS
-from sofie_jit.parsers.keras.graph import Call, Layer, Value, flatten, map_leaves, nested
+from sofie_jit.parsers.keras.graph import Call, Layer, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.weights import NON_TRAINABLE, attribute_paths
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.operator import product
 from sofie_jit.parsers.keras import graph
-from sofie_jit.parsers.keras.dialects import MODELS
+from sofie_jit.parsers.keras.build import nested
+from sofie_jit.parsers.keras.dialects import MODELS, is_stateful
 from sofie_jit.parsers.keras.layers.registry import LayerCall, WeightNames, find, layer, run_calls, sublayer_weights
 from sofie_jit.parsers.keras.masks import UNUSED, attach
 from sofie_jit.parsers.keras.weights import attribute_paths
@@ -27,6 +28,8 @@ def time_distributed(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> 
     if mask is not None and mask.shape[:2] != x.shape[:2]:
         call.refuse(f"its mask has shape {mask.shape}, its input {x.shape}; the first two axes must be equal")
     spec, rows = call.config["layer"], product(*x.shape[:2])
+    if is_stateful(spec):
+        call.refuse("it wraps a layer with stateful=True, whose states would go from step to step; save it without")
     folded = ops.reshape(x, (rows, *x.shape[2:]))
     folded_mask = None if mask is None else ops.reshape(mask, (rows, *mask.shape[2:]))
     if call.layer.era < 3:
@@ -60,7 +63,7 @@ def _apply(call: LayerCall, spec: Mapping[str, Any], rows: Symbol, mask: Symbol 
 
 
 def _apply_model(call: LayerCall, spec: Mapping[str, Any], rows: Symbol) -> list[Symbol]:
-    model = graph.nested(dict(spec), f"{call.name}/{spec['config'].get('name', 'layer')}")
+    model = nested(dict(spec), f"{call.name}/{spec['config'].get('name', 'layer')}")
     if len(model.inputs) != 1:
         call.refuse(f"the model it wraps has {len(model.inputs)} inputs; Keras distributes models of one")
     for leaf, path in attribute_paths(model, "layer/"):
@@ -69,7 +72,7 @@ def _apply_model(call: LayerCall, spec: Mapping[str, Any], rows: Symbol) -> list
             name[len(prefix) :]: array for name, array in call.layer.weights.items() if name.startswith(prefix)
         }
     trace = graph.Trace()
-    outputs = model.call([graph.Value(-1, 0)], trace)
+    outputs = model.wiring([graph.Value(-1, 0)], trace)
     results = run_calls(trace.calls, {-1: [rows]}, call.builder)
     return [results[value.call][value.index] for value in graph.flatten(outputs)]
 
