@@ -88,7 +88,8 @@ class Builder:
     def __init__(self, rmodel: RModel):
         self.rmodel = rmodel
         self.origin = ""
-        self._names: set[str] = set(rmodel.inputs) | set(rmodel.initialized)
+        self._names: set[str] = {*rmodel.inputs, *rmodel.states, *rmodel.initialized}
+        self._states: dict[str, Symbol] = {}
         self._constants: dict[tuple[Any, ...], tuple[np.ndarray, Symbol]] = {}
 
     def input(self, name: str, dtype: str, shape: Sequence[int | str | None]) -> Symbol:
@@ -96,6 +97,19 @@ class Builder:
         self.rmodel.add_input_tensor_info(name, dtype, shape)
         self._names.add(name)
         return Symbol(name, self.rmodel.inputs[name], self)
+
+    def state(self, name: str, dtype: str, shape: Sequence[int]) -> Symbol:
+        """What the model carries from call to call as ``name``, at this point: as found, or as last updated."""
+        if name not in self._states:
+            self.rmodel.add_state_tensor_info(name, dtype, shape)
+            self._names.add(name)
+            self._states[name] = Symbol(name, self.rmodel.states[name], self)
+        return self._states[name]
+
+    def update_state(self, name: str, value: Symbol) -> None:
+        """Makes ``value`` the state ``name`` from here on, and in the next call of the model."""
+        self.rmodel.update_state(name, value.name)
+        self._states[name] = value
 
     def constant(self, array: Any, hint: str = "constant") -> Symbol:
         """A weight; the same memory given again is the same tensor, so shared layers share their weights."""

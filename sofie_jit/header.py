@@ -97,6 +97,8 @@ def export_header(rmodel: RModel, name: str) -> tuple[str, dict[str, np.ndarray]
     name_of = readable_names()
     r = SessionWriter(rmodel, name_of, comments=True, outline=False).render()
     stem = identifier(name, "", set()) or "model"
+    count = len(rmodel.updates)  # states stand at the end of inputs and outputs
+    states = list(zip(list(rmodel.inputs)[-count:], rmodel.outputs[-count:], strict=True)) if count else []
     guard = f"ROOT_TMVA_SOFIE_{stem.upper()}"
     kernels = closure([*r.kernels, "weight_file.hxx"])
     weights = {name_of(w): rmodel.initialized[w] for w in r.weights}
@@ -109,6 +111,7 @@ def export_header(rmodel: RModel, name: str) -> tuple[str, dict[str, np.ndarray]
 // immutable after construction and its infer may be called from many threads.
 {"".join(f"// input  {comment(n)}: {t}" + chr(10) for n, t in rmodel.inputs.items())}\
 {"".join(f"// output {comment(n)}: {rmodel.tensor_type(n)}" + chr(10) for n in rmodel.outputs)}\
+{"".join(f"// state  {comment(n)}: zeros at first, then {comment(v)} of the call before" + chr(10) for n, v in states)}\
 #ifndef {guard}
 #define {guard}
 

@@ -21,7 +21,8 @@ class RModel:
     """A network of operators over named tensors.
 
     ``name`` is only a label. Tensors are of four kinds, as in SOFIE: *input*, *initialized* (weights), *intermediate*
-    (what operators compute; found by :meth:`generate`), and *output* (intermediate ones that ``infer`` returns).
+    (what operators compute; found by :meth:`generate`), and *output* (intermediate ones that ``infer`` returns). A
+    recurrent network may also have *states*, which it carries from one call of ``infer`` to the next.
 
     >>> model = RModel("tiny")
     >>> model.add_input_tensor_info("x", "float32", (None, 3))
@@ -37,6 +38,10 @@ class RModel:
         self.inputs: dict[str, TensorType] = {}
         self.initialized: dict[str, np.ndarray] = {}
         self.operators: list[ROperator] = []
+        self.states: dict[str, TensorType] = {}
+        """Tensors that are zeros in the first call of ``infer``, and then what ``updates`` says."""
+        self.updates: dict[str, str] = {}
+        """State -> the tensor that is its value in the next call."""
         self.outputs: list[str] = []
         self.output_labels: list[str] = []
         """What the user calls the outputs, where that differs from the names of their tensors."""
@@ -70,6 +75,18 @@ class RModel:
         self._define(name, "input")
         self.inputs[name] = TensorType(_dtype_name(dtype, f"input '{name}'"), tuple(dims))
 
+    def add_state_tensor_info(self, name: str, dtype: str, shape: Sequence[int]) -> None:
+        """Declares a state: zeros in the first call of ``infer``, then what :meth:`update_state` names."""
+        if not all(isinstance(dim, (int, np.integer)) and not isinstance(dim, bool) and dim >= 0 for dim in shape):
+            raise ShapeError(f"state '{name}': every dimension must be a size, the batch's too, got {tuple(shape)}")
+        self._define(name, "state")
+        self.states[name] = TensorType(_dtype_name(dtype, f"state '{name}'"), tuple(int(dim) for dim in shape))
+
+    def update_state(self, name: str, value: str) -> None:
+        """Makes tensor ``value`` of one call of ``infer`` the state ``name`` of the next; the last update counts."""
+        self._generated = False
+        self.updates[name] = value
+
     def add_initialized_tensor(self, name: str, array: Any) -> None:
         """Adds a weight: a numpy array of float32, float64, int32, int64 or bool. It is not copied."""
         values = np.asarray(array)
@@ -98,7 +115,8 @@ class RModel:
         self._generated = False
         if not name:
             raise GraphError(f"an {kind} needs a name")
-        for table, other in ((self.inputs, "input"), (self.initialized, "initialized tensor")):
+        tables = ((self.inputs, "input"), (self.states, "state"), (self.initialized, "initialized tensor"))
+        for table, other in tables:
             if name in table:
                 raise GraphError(f"{kind} '{name}': there is already an {other} of that name; names must be unique")
 
@@ -111,7 +129,7 @@ class RModel:
         """
         if self._generated:
             return
-        known: dict[str, TensorType] = dict(self.inputs)
+        known: dict[str, TensorType] = {**self.inputs, **self.states}
         known.update((name, tensor_type(values)) for name, values in self.initialized.items())
         produced = {name: i for i, op in enumerate(self.operators) for name in op.outputs}
         intermediate: dict[str, TensorType] = {}
@@ -140,6 +158,13 @@ class RModel:
         for name in self.outputs:
             if name not in known:
                 raise GraphError(f"output '{name}' is computed by no operator; there are: {_some(known)}")
+        for name in dict.fromkeys([*self.states, *self.updates]):
+            value = self.updates.get(name, "")
+            if name not in known or known.get(value) != known[name]:
+                raise GraphError(
+                    f"state '{name}', {known.get(name, 'not declared')}, is updated by '{value}', "
+                    f"{known.get(value, 'no tensor of this model')}; a state and a tensor of its type are needed"
+                )
         self.intermediate = intermediate
         self._generated = True
 
@@ -161,7 +186,7 @@ class RModel:
     def tensor_type(self, name: str) -> TensorType:
         """Element type and shape of any tensor of the generated model. Raises GraphError for an unknown name."""
         self.generate()
-        for table in (self.inputs, self.intermediate):
+        for table in (self.inputs, self.states, self.intermediate):
             if name in table:
                 return table[name]
         if name in self.initialized:
@@ -170,7 +195,7 @@ class RModel:
 
     def unique_name(self, hint: str) -> str:
         """``hint``, with a number behind it if a tensor of that name exists."""
-        taken = {*self.inputs, *self.initialized, *(name for op in self.operators for name in op.outputs)}
+        taken = {*self.inputs, *self.states, *self.initialized, *(name for op in self.operators for name in op.outputs)}
         name, number = hint, 0
         while name in taken:
             number += 1
@@ -181,6 +206,7 @@ class RModel:
         """A model of its own with copied operators; the arrays of weights are shared."""
         new = copy.copy(self)
         new.inputs, new.initialized = dict(self.inputs), dict(self.initialized)
+        new.states, new.updates = dict(self.states), dict(self.updates)
         new.operators = [copy.copy(op) for op in self.operators]
         for op in new.operators:
             op.inputs, op.outputs = list(op.inputs), list(op.outputs)
@@ -201,8 +227,9 @@ class RModel:
     def compile(self, *, threads: int | None = None, optimize: bool = True) -> Model:
         """Generates, JIT-compiles and returns the :class:`Model` that :func:`sofie_jit.load` returns for a file."""
         from sofie_jit.model import Model
+        from sofie_jit.stateful_model import StatefulModel
 
-        return Model(self, threads=threads, optimize=optimize)
+        return (StatefulModel if self.states else Model)(self, threads=threads, optimize=optimize)
 
     def save_header(self, path: str | os.PathLike[str], *, optimize: bool = True) -> Path:
         """Writes the C++ header to ``path`` and its weights beside it, as ``<stem>.dat``, without compiling anything.
@@ -248,6 +275,7 @@ class RModel:
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         tensors = [f"input   {name}: {kind}" for name, kind in self.inputs.items()]
+        tensors += [f"state   {name}: {kind}" for name, kind in self.states.items()]
         labels = self.output_labels or self.outputs
         tensors += [
             f"output  {label}: {self.tensor_type(name)}" for label, name in zip(labels, self.outputs, strict=True)

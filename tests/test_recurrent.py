@@ -174,12 +174,6 @@ def test_float64(tmp_path: Path) -> None:
     np.testing.assert_allclose(got, np.asarray(model(x)), rtol=0, atol=1e-14)
 
 
-def test_stateful_is_refused(tmp_path: Path) -> None:
-    keras.Sequential([keras.Input(batch_shape=(2, 4, 3)), layers.GRU(5, stateful=True)]).save(tmp_path / "m.h5")
-    with pytest.raises(UnsupportedLayerError, match="stateful=True"):
-        sofie_jit.load(tmp_path / "m.h5")
-
-
 @pytest.mark.parametrize(("cudnn", "plain"), [("CuDNNLSTM", "LSTM"), ("CuDNNGRU", "GRU")])
 def test_cudnn_layers_of_keras_2(cudnn: str, plain: str, tmp_path: Path) -> None:
     """A file of tf-keras's, its layer renamed and the weights converted by tf-keras: the layer itself needs a GPU."""

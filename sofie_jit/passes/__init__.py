@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.fold_batchnorm import fold_batchnorm
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.lower_gemm import lower_gemm
@@ -14,6 +15,7 @@ from sofie_jit.rmodel import RModel
 REQUIRED, OPTIONAL = True, False
 
 PASSES = [
+    (REQUIRED, explicit_states),
     (REQUIRED, drop_unused),
     (REQUIRED, lower_gemm),
     (OPTIONAL, fold_batchnorm),

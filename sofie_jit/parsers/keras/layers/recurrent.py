@@ -310,11 +310,17 @@ def through_time(
     states: list[Symbol | None] = [None] * len(shapes) if initial_state is None else flatten(initial_state)
     if len(states) != len(shapes):
         call.refuse(f"called with {len(states)} initial states; it has {len(shapes)}")
-    from_zero = initial_state is None
+    if config["stateful"]:
+        kept = _kept_states(call, shapes, given=initial_state is not None)
+        states = kept if initial_state is None else states
+    from_zero = states[0] is None
     zero_masked = bool(config.get("zero_output_for_mask"))
     backwards = bool(config["go_backwards"])
     mask = None if mask is None else ops.cast(mask, "bool")
     sequence, last = run(states, Walk(mask, backwards, backwards != flip, zero_masked))
+    if config["stateful"]:
+        for name, state in zip(_state_names(call, shapes), flatten(last), strict=True):
+            call.builder.update_state(name, state)
     if config["return_sequences"]:
         output = sequence
     elif mask is not None and (not from_zero or zero_masked):  # then a masked last step's output is not the state
@@ -323,6 +329,27 @@ def through_time(
     else:
         output = _output_state(last)
     return (output, *last) if config["return_state"] else output
+
+
+def _state_names(call: LayerCall, shapes: Sequence[Any]) -> list[str]:
+    return [f"{call.name}/state{i}" for i in range(len(shapes))]
+
+
+def _kept_states(call: LayerCall, shapes: Sequence[tuple[Dim, ...]], given: bool) -> list[Symbol | None]:
+    """The states that the call before left."""
+    if given and call.layer.era < 3:
+        call.refuse(
+            "stateful=True with initial states, which Keras 2 takes only while those it has kept are zeros; save the "
+            "model without one or the other"
+        )
+    known = [[dim for dim in shape if isinstance(dim, int)] for shape in shapes]
+    if any(len(dims) != len(shape) for dims, shape in zip(known, shapes, strict=True)):
+        call.refuse(
+            f"stateful=True needs a batch of known size, its states have the shapes {shapes}; build the model on "
+            "Input(batch_shape=(...))"
+        )
+    names = _state_names(call, shapes)
+    return [call.builder.state(name, call.dtype, dims) for name, dims in zip(names, known, strict=True)]
 
 
 def _output_state(last: Sequence[Any]) -> Symbol:
@@ -343,7 +370,8 @@ MERGE_MODES: dict[str, Callable[[], ROperator]] = {
 def _halves(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The wrapped layers by attribute; without a layer of its own, backwards runs a copy of the forward one."""
     forward = config["layer"]
-    opposite = {"go_backwards": not forward["config"]["go_backwards"]}
+    name, backwards = forward["config"].get("name", "layer"), forward["config"]["go_backwards"]
+    opposite = {"go_backwards": not backwards, "name": f"backward_{name}"}
     backward = config["backward_layer"] or {**forward, "config": {**forward["config"], **opposite}}
     halves = {"forward_layer": forward, "backward_layer": backward}
     return {path: {**spec, "config": _masked_to_zero(spec["config"])} for path, spec in halves.items()}
@@ -381,5 +409,5 @@ def bidirectional(call: LayerCall, x: Symbol, initial_state: States = None, mask
     return (output, *last) if last else output
 
 
-WRAPPED = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
+WRAPPED = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 """Classes that Bidirectional may wrap."""

@@ -1,0 +1,50 @@
+"""Models that remember: recurrent layers which go on where the call before left them (Keras's ``stateful=True``)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.arguments import Arguments
+from sofie_jit.model import Model
+from sofie_jit.operators.operator import static_dims
+from sofie_jit.parallel import thread_count
+from sofie_jit.passes.explicit_states import explicit_states
+from sofie_jit.rmodel import RModel
+
+
+class StatefulModel(Model):
+    """A :class:`Model` whose results depend on the calls before, too.
+
+    :func:`sofie_jit.load` returns one for a network with ``stateful=True`` layers. The states of row i of one call
+    are where row i of the next begins; they are zeros at first, and after :meth:`reset_states`. The batch is the one
+    that the network was made for. Calls wait for each other; one that fails changes nothing. What is compiled is a
+    pure function, with the states as further inputs and outputs, and a saved header is just that.
+    """
+
+    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: bool = True):
+        rmodel.generate()
+        self._rmodel = rmodel
+        self._threads = thread_count(threads)
+        self._optimize = optimize
+        self._arguments = Arguments(rmodel.inputs)
+        self._step = Model(explicit_states(rmodel), threads=threads, optimize=optimize)
+        self._lock = threading.Lock()
+        self._zeros = [np.zeros(static_dims("state", kind.shape), kind.dtype) for kind in rmodel.states.values()]
+        self._states = self._zeros
+
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        arrays = self._arguments.standardize(inputs)
+        with self._lock:
+            if out is not None:
+                given = list(out) if isinstance(out, (list, tuple)) else [out]
+                out = [*given, *map(np.empty_like, self._states)]
+            results = self._step.infer(*arrays, *self._states, out=out, threads=threads)
+            self._states = results["states"]
+        return results["outputs"]
+
+    def reset_states(self) -> None:
+        with self._lock:
+            self._states = self._zeros
