@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 from summary import INSIDE, OURS, PEERS, Row, summarize
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -27,7 +27,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "XLA": {"color": "#e09f3e", "marker": "X"},
     "tf.function": {"color": "#6c757d", "marker": "<"},
     "model(x)": {"color": "#adb5bd", "marker": ">"},
-    "predict": {"color": "#ced4da", "marker": "h"},
+    "predict": {"color": "#ced4da", "marker": "d"},
 }
 """Ours in one color, peers in others; a marker each, for those who do not see colors."""
 
@@ -59,7 +59,7 @@ def times(rows: Sequence[Row]) -> Figure:
                 axes.loglog(*zip(*points, strict=True), label=engine, zorder=3 if engine == OURS else 2, **style)
         axes.set_title(name, fontweight="bold")
         axes.set_xticks([row.batch for row in group], [str(row.batch) for row in group])
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(_microseconds))
         axes.grid(axis="y", color="#e9ecef")
         axes.set_xlabel("batch")
@@ -90,7 +90,7 @@ def ratios(rows: Sequence[Row]) -> Figure:
     axes.set_xlim(smallest / 1.3, 20)
     ticks = [t for t in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if t >= smallest / 1.3]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(places, [f"{row.model}, {row.batch}" for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(color="#e9ecef")

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, models: Path) -> dict[str, Any]:
                 cells, starts = measure(
                     models / name / "original.keras",
                     batches=(batches[0], batches[-1]) if args.quick and len(batches) > 1 else batches,
-                    engines=args.engines, threads=threads, starts=repetition == 0,
+                    engines=args.engines, threads=threads, starts=0 if repetition else 1 if args.quick else 3,
                     rounds=2 if args.quick else 10, block=0.005 if args.quick else 0.03, directory=models / name,
                 )  # fmt: skip
                 results["cells"] += [{"model": name, "repetition": repetition, **asdict(cell)} for cell in cells]

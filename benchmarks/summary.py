@@ -85,7 +85,7 @@ def times_table(rows: Sequence[Row]) -> str:
         lost = " (lost)" if middle > 1 else ""
         return [f"{row.model}, {row.batch}", *cells, f"{middle:.2f} / {low:.2f}{lost}"]
 
-    return _markdown(["model, batch", *engines, "medians / minima to the best peer"], map(line, rows))
+    return _markdown(["model, batch", *engines, "to the best peer"], map(line, rows))
 
 
 def starts_table(starts: Sequence[dict[str, Any]]) -> str:
@@ -114,8 +114,9 @@ def page(results: dict[str, Any]) -> str:
     rows = summarize(results)
     parts = ["# Results", "", "Written by `benchmarks/run.py`.", "", about(results)]
     for threads in dict.fromkeys(row.threads for row in rows):
-        parts += ["", f"## {_threads(threads)}", "", "Median microseconds per call, numpy in and numpy out; the last",
-                  "column is sofie_jit relative to the best peer of the same repetition.", "",
+        parts += ["", f"## {_threads(threads)}", "", "Median microseconds per call, numpy in and numpy out. The last",
+                  "column is sofie_jit relative to the best peer of the same repetition, medians / minima. A header",
+                  "has one thread always.", "",
                   times_table([row for row in rows if row.threads == threads])]  # fmt: skip
     for threads in dict.fromkeys(start["threads"] for start in results["starts"]):
         parts += ["", f"## A fresh process, {_threads(threads)}", "",

@@ -77,16 +77,16 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Conv" in out
 
 
-@pytest.mark.parametrize("command", ["info", "run", "emit"])
+@pytest.mark.parametrize("command", ["info", "run", "emit", "profile"])
 def test_missing_and_wrong_files(
     command: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rest = {"info": [], "run": [str(images), "-o", str(tmp_path / "y.npy")], "emit": ["-o", str(tmp_path / "m.hxx")]}
+    rest = {"run": [str(images), "-o", str(tmp_path / "y.npy")], "emit": ["-o", str(tmp_path / "m.hxx")]}
     missing = tmp_path / "missing.h5"
-    assert str(missing) in error_of(capsys, command, str(missing), *rest[command])
+    assert str(missing) in error_of(capsys, command, str(missing), *rest.get(command, []))
     wrong = tmp_path / "wrong.h5"
     wrong.write_text("not a model")
-    assert str(wrong) in error_of(capsys, command, str(wrong), *rest[command])
+    assert str(wrong) in error_of(capsys, command, str(wrong), *rest.get(command, []))
     assert not (tmp_path / "y.npy").exists()
     assert not (tmp_path / "m.hxx").exists()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import statistics
@@ -60,7 +61,7 @@ def measure(
     engines: Sequence[str] = tuple(ENGINES),
     threads: int = 1,
     inputs: str | os.PathLike[str] | None = None,
-    starts: bool = False,
+    starts: int = 0,
     rounds: int = 10,
     block: float = 0.03,
     directory: str | os.PathLike[str] | None = None,
@@ -68,14 +69,16 @@ def measure(
     """Times ``engines``, keys of :data:`ENGINES`, on the model that Keras saved as ``file``, at each of ``batches``.
 
     ``inputs``: a .npy file of rows to evaluate, repeated as needed; by default normally distributed numbers.
-    ``starts``: measure also what each engine costs a fresh process, at the first batch.
+    ``starts``: how many fresh processes to start with each engine, for what that costs, at the first batch.
     ``rounds``, ``block``: see :func:`round_robin`.
     ``directory``: where conversions to the engines' formats are kept for later calls with the same ``file``.
 
     An engine that is not installed, cannot run the model or answers otherwise than Keras is a Cell with a ``problem``.
     Raises InputError or ModelFileError if Keras itself cannot run the model on such inputs, and
-    MissingDependencyError without Keras and TensorFlow.
+    MissingDependencyError without Keras and TensorFlow, FileNotFoundError without the file.
     """
+    if not Path(file).exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(file))
     if missing := ENGINES["model(x)"].missing:
         raise MissingDependencyError(f"Keras is what every engine is compared with; {missing}")
     with tempfile.TemporaryDirectory() as temporary:
@@ -114,15 +117,14 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     for x in examples:
         cells += _cells(model, x, engines, threads, request["rounds"], request["block"], directory)
     usable = [cell.engine for cell in cells if cell.batch == len(examples[0]) and not cell.problem]
-    starts = [_start(engine, model, examples[0], threads, directory) for engine in usable if request["starts"]]
+    tries = request["starts"]
+    starts = [_start(engine, model, examples[0], threads, directory, tries) for engine in usable if tries]
     return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
 
 
 def _read(file: str) -> Any:
     import keras
 
-    if not Path(file).exists():
-        raise ModelFileError(f"there is no file '{file}'")
     try:
         return keras.models.load_model(file, compile=False)
     except Exception as error:
@@ -177,12 +179,12 @@ def _one_line(error: Exception) -> str:
     return f"{text[:200]}..." if len(text) > 200 else text or type(error).__name__
 
 
-def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path) -> Start:
+def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path, tries: int) -> Start:
     from sofie_jit.bench import start
 
     path = ENGINES[engine].adapter.convert(model, x, directory)
     try:
-        seconds, memory = start.measure(ENGINES[engine].module, path, x, threads)
+        seconds, memory = start.measure(ENGINES[engine].module, path, x, threads, tries)
         return Start(engine, len(x), threads, seconds, memory)
     except SofieError as error:
         return Start(engine, len(x), threads, problem=str(error))

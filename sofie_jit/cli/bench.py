@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         engines=find_engines(args.engines) if args.engines else tuple(ENGINES),
         threads=args.threads,
         inputs=args.input,
-        starts=args.start,
+        starts=3 if args.start else 0,
         rounds=args.rounds,
     )
     print(_json(cells, starts) if args.json else report.table(cells, starts))
