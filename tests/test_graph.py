@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from sofie_jit.errors import ModelFileError, SofieError, WeightsError
-from sofie_jit.parsers.keras import dialects, files, graph, weights
+from sofie_jit.parsers.keras import dialects, files, weights
+from sofie_jit.parsers.keras.build import build
 from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight
 from sofie_jit.parsers.keras.graph import Value, flatten
 
@@ -62,8 +63,8 @@ def sequential(*layers, name="seq", **config):
     return {"class_name": "Sequential", "config": {"name": name, "layers": list(layers), **config}}
 
 
-def build(spec, version="2.2.4"):
-    return graph.build(dialects.modernize(spec, version))
+def built(spec, version="2.2.4"):
+    return build(dialects.modernize(spec, version))
 
 
 def text(model):
@@ -101,7 +102,7 @@ def text(model):
     ],
 )
 def test_sequential_in_all_dialects(spec):
-    model = build(spec)
+    model = built(spec)
     assert [(i.name, i.shape) for i in model.inputs] == [("a_input", (None, 3))]
     assert text(model) == ["a(a_input)", "b(%0)", "%1"]
     assert model.output_names == ["b"]
@@ -109,20 +110,20 @@ def test_sequential_in_all_dialects(spec):
 
 def test_sequential_in_sequential():
     inner = sequential(layer("a", batch_input_shape=[None, 3]), layer("b"), name="inner")
-    model = build(sequential(inner, layer("b"), name="outer"))
+    model = built(sequential(inner, layer("b"), name="outer"))
     assert model.inputs[0].shape == (None, 3)
     assert text(model) == ["inner/a(a_input)", "inner/b(%0)", "b(%1)", "%2"]
 
 
 def test_functional_as_first_layer_of_a_sequential():
     inner = functional([given("x", 4), node(layer("d"), refs("x"))], [["x", 0, 0]], [["d", 0, 0]], "inner")
-    model = build(sequential(inner, layer("e")))
+    model = built(sequential(inner, layer("e")))
     assert [(i.name, i.shape) for i in model.inputs] == [("x", (None, 4))]
     assert text(model) == ["inner/d(x)", "e(%0)", "%1"]
 
 
 def test_a_sequential_without_a_known_shape():
-    assert build(sequential(layer("a"))).inputs[0].shape is None
+    assert built(sequential(layer("a"))).inputs[0].shape is None
 
 
 def test_a_merge_of_models_at_the_start_of_a_sequential():
@@ -130,13 +131,13 @@ def test_a_merge_of_models_at_the_start_of_a_sequential():
     left = {"class_name": "Sequential", "config": [layer("a", batch_input_shape=[None, 3]), layer("b")]}
     right = {"class_name": "Sequential", "config": [layer("c", batch_input_shape=[None, 4])]}
     merge = layer("m", "Merge", mode="concat", concat_axis=-1, layers=[left, right])
-    model = build({"class_name": "Sequential", "config": [merge, layer("d")]}, "2.0.6")
+    model = built({"class_name": "Sequential", "config": [merge, layer("d")]}, "2.0.6")
     assert [(i.name, i.shape) for i in model.inputs] == [("a_input", (None, 3)), ("c_input", (None, 4))]
     assert text(model) == ["a(a_input)", "b(%0)", "c(c_input)", "m([%1, %2])", "d(%3)", "%4"]
     assert model.calls[3].layer.class_name == "Concatenate"
     deeper = {"class_name": "Sequential", "config": [merge, layer("e")]}
     other = {"class_name": "Sequential", "config": [layer("f", batch_input_shape=[None, 5])]}
-    model = build({"class_name": "Sequential", "config": [layer("n", "Merge", layers=[deeper, other])]}, "1.2.2")
+    model = built({"class_name": "Sequential", "config": [layer("n", "Merge", layers=[deeper, other])]}, "1.2.2")
     assert [i.name for i in model.inputs] == ["a_input", "c_input", "f_input"]
     assert text(model)[-2:] == ["n([%4, %5])", "%6"]
 
@@ -145,7 +146,7 @@ def test_a_merge_of_models_at_the_start_of_a_sequential():
 
 
 def test_keras_2_wiring():
-    model = build(functional(
+    model = built(functional(
         [given("x", 3), given("y", 3), node(layer("a"), refs("x"), refs("y")),
          node(layer("sum", "Add"), refs("a:0", "a:1"))],
         [["x", 0, 0], ["y", 0, 0]], [["sum", 0, 0], ["a", 1, 0]],
@@ -156,7 +157,7 @@ def test_keras_2_wiring():
 
 
 def test_keras_3_wiring():
-    model = build(functional(
+    model = built(functional(
         [given("x", 3), node(layer("a", trainable=True), args(tensor("x"))),
          node(layer("cat", "Concatenate", trainable=True), args([tensor("x"), tensor("a")])),
          node(layer("add", "Add"), args(tensor("cat"), 3.0))],
@@ -169,18 +170,18 @@ def test_keras_3_wiring():
 
 def test_layers_listed_before_what_they_need():
     layers = [node(layer("b"), refs("a")), node(layer("a"), refs("x")), given("x", 3)]
-    assert text(build(functional(layers, [["x", 0, 0]], [["b", 0, 0]]))) == ["a(x)", "b(%0)", "%1"]
+    assert text(built(functional(layers, [["x", 0, 0]], [["b", 0, 0]]))) == ["a(x)", "b(%0)", "%1"]
 
 
 def test_calls_that_no_output_needs_are_kept_apart():
-    model = build(functional(
+    model = built(functional(
         [given("x", 3), node(layer("a"), refs("x")), node(layer("b"), refs("x"))], [["x", 0, 0]], [["a", 0, 0]],
     ))  # fmt: skip
     assert [model.calls[i].layer.name for i in model.needed()] == ["a"]
 
 
 def test_outputs_that_are_inputs_or_intermediates():
-    model = build(functional(
+    model = built(functional(
         [given("x", 3), node(layer("a"), refs("x")), node(layer("b"), refs("a"))],
         [["x", 0, 0]], [["x", 0, 0], ["a", 0, 0], ["b", 0, 0], ["b", 0, 0]],
     ))  # fmt: skip
@@ -201,13 +202,13 @@ def test_outputs_that_are_inputs_or_intermediates():
 )
 def test_structures_of_outputs(outputs, want):
     layers = [given("x", 3), node(layer("a"), refs("x")), node(layer("b"), refs("a"))]
-    assert text(build(functional(layers, ["x", 0, 0], outputs)))[-1] == want
+    assert text(built(functional(layers, ["x", 0, 0], outputs)))[-1] == want
 
 
 def test_inputs_keep_their_order_and_types():
     layers = [given("b", 3, dtype="int32"), given("a", 4, dtype="float16"), given("c", None, 2, dtype="uint8"),
               node(layer("cat", "Concatenate"), refs("a", "b", "c"))]  # fmt: skip
-    model = build(functional(layers, [["b", 0, 0], ["a", 0, 0], ["c", 0, 0]], [["cat", 0, 0]]))
+    model = built(functional(layers, [["b", 0, 0], ["a", 0, 0], ["c", 0, 0]], [["cat", 0, 0]]))
     assert [(i.name, i.dtype, i.shape) for i in model.inputs] == [
         ("b", "int32", (None, 3)),
         ("a", "float32", (None, 4)),
@@ -217,14 +218,14 @@ def test_inputs_keep_their_order_and_types():
 
 def test_inputs_by_name_are_taken_in_the_order_of_the_names():
     layers = [given("b", 3), given("a", 3), node(layer("cat", "Concatenate"), refs("b", "a"))]
-    model = build(functional(layers, {"b": ["b", 0, 0], "a": ["a", 0, 0]}, [["cat", 0, 0]]))
+    model = built(functional(layers, {"b": ["b", 0, 0], "a": ["a", 0, 0]}, [["cat", 0, 0]]))
     assert [i.name for i in model.inputs] == ["a", "b"]
 
 
 def test_states_come_as_initial_state_in_every_dialect():
     def model(call, version):
         layers = [given("x", 5, 3), given("h", 2), given("c", 2), node(layer("rnn", "LSTM", dtype="float32"), call)]
-        return text(build(functional(layers, [["x", 0, 0], ["h", 0, 0], ["c", 0, 0]], [["rnn", 0, 0]]), version))
+        return text(built(functional(layers, [["x", 0, 0], ["h", 0, 0], ["c", 0, 0]], [["rnn", 0, 0]]), version))
 
     want = ["rnn(x, initial_state=[h, c])", "%0"]
     assert model(refs("x", "h", "c"), "2.2.4") == want
@@ -234,7 +235,7 @@ def test_states_come_as_initial_state_in_every_dialect():
 
 def test_several_outputs_of_a_layer():
     layers = [given("x", 5, 3), node(layer("rnn", "LSTM"), refs("x")), node(layer("d"), refs("rnn:0:2"))]
-    assert text(build(functional(layers, [["x", 0, 0]], [["d", 0, 0]]))) == ["rnn(x)", "d(%0.2)", "%1"]
+    assert text(built(functional(layers, [["x", 0, 0]], [["d", 0, 0]]))) == ["rnn(x)", "d(%0.2)", "%1"]
 
 
 def test_arguments_that_are_no_tensors():
@@ -242,7 +243,7 @@ def test_arguments_that_are_no_tensors():
     scale = layer("scale", "TFOpLambda")
     layers = [given("x", 3), given("y", 3), node(op, ["x", 0, 0, {"y": ["y", 0, 0], "name": None}]),
               node(scale, ["_CONSTANT_VALUE", -1, 2.5, {"y": ["tf.math.add", 0, 0]}])]  # fmt: skip
-    model = build(functional(layers, [["x", 0, 0], ["y", 0, 0]], [["scale", 0, 0]]), "2.9.0")
+    model = built(functional(layers, [["x", 0, 0], ["y", 0, 0]], [["scale", 0, 0]]), "2.9.0")
     assert text(model) == ["tf.math.add(x, y=y, name=None)", "scale(2.5, y=%0)", "%1"]
 
 
@@ -253,7 +254,7 @@ def test_constants_and_slices_of_keras_3():
         {"class_name": "__slice__", "config": {"start": None, "stop": 2, "step": None}}]}  # fmt: skip
     layers = [given("x", 3), node(layer("item", "GetItem"), args(tensor("x"), index)),
               node(layer("mul", "Multiply"), args(tensor("item"), array))]  # fmt: skip
-    first, second = build(functional(layers, ["x", 0, 0], ["mul", 0, 0]), "3.9.0").calls
+    first, second = built(functional(layers, ["x", 0, 0], ["mul", 0, 0]), "3.9.0").calls
     assert first.args[1] == (Ellipsis, slice(None, 2, None))
     np.testing.assert_array_equal(second.args[1], np.array([[1.0, 2.0]], "f4"))
 
@@ -270,7 +271,7 @@ def twice(inner, dialect, first, outputs, version):
                                                             [[tensor(n) for n in names_]]))  # fmt: skip
     add = layer("add", "Add", trainable=True)
     layers = [given("x", 3), node(inner, call("x"), call("x")), node(add, call(f"inner:{first}", f"inner:{first + 1}"))]
-    return text(build(functional(layers, [["x", 0, 0]], outputs), version))
+    return text(built(functional(layers, [["x", 0, 0]], outputs), version))
 
 
 @pytest.mark.parametrize("inner", [INNER, INNER_SEQUENTIAL])
@@ -297,7 +298,7 @@ def test_nested_models_with_several_inputs_and_outputs():
         [["p", 0, 0], ["q", 0, 0]], [["b", 0, 0], ["a", 0, 0]], "inner", "Model",
     )  # fmt: skip
     layers = [given("x", 3), given("y", 3), node(inner, refs("x", "y")), node(layer("c"), refs("inner:1:1"))]
-    model = build(functional(layers, [["x", 0, 0], ["y", 0, 0]], [["c", 0, 0], ["inner", 1, 0]]))
+    model = built(functional(layers, [["x", 0, 0], ["y", 0, 0]], [["c", 0, 0], ["inner", 1, 0]]))
     assert text(model) == ["inner/a(x)", "inner/b(y)", "c(%0)", "[%2, %1]"]
 
 
@@ -308,7 +309,7 @@ def test_nested_models_called_by_name():
     )  # fmt: skip
     call = args({"q": tensor("x"), "p": tensor("y")})
     layers = [given("x", 3), given("y", 3), node(inner, call)]
-    model = build(functional(layers, [["x", 0, 0], ["y", 0, 0]], ["inner", 1, 0]), "3.0.0")
+    model = built(functional(layers, [["x", 0, 0], ["y", 0, 0]], ["inner", 1, 0]), "3.0.0")
     assert text(model) == ["inner/sub([y, x])", "%0"]
 
 
@@ -316,19 +317,19 @@ def test_models_in_models_to_any_depth():
     spec = layer("d")
     for depth in range(20):
         spec = sequential(spec, name=f"m{depth}")
-    (call,) = build(spec).calls
+    (call,) = built(spec).calls
     assert call.layer.name == "/".join([f"m{depth}" for depth in range(18, -1, -1)] + ["d"])
 
 
 def test_a_layer_name_with_a_slash_and_spaces():
     layers = [given("in put", 3), node(layer("a/b c"), refs("in put"))]
-    model = build(functional(layers, [["in put", 0, 0]], [["a/b c", 0, 0]]))
+    model = built(functional(layers, [["in put", 0, 0]], [["a/b c", 0, 0]]))
     assert text(model) == ["a/b c(in put)", "%0"]
 
 
 def test_cutting_at_named_layers():
     layers = [given("x", 3), node(INNER, refs("x")), node(layer("e"), refs("inner:1"))]
-    model = build(functional(layers, [["x", 0, 0]], [["e", 0, 0]]))
+    model = built(functional(layers, [["x", 0, 0]], [["e", 0, 0]]))
     assert model.cut(["inner"]).outputs == Value(0, 0)
     assert model.cut(["inner/d", "e", "x"]).outputs == [Value(0, 0), Value(1, 0), Value(-1, 0)]
     assert model.cut(["inner"]).needed() == [0]
@@ -376,7 +377,7 @@ X = given("x", 3)
 )  # fmt: skip
 def test_contradictions_are_named(spec, words):
     with pytest.raises(ModelFileError, match=words):
-        build(spec)
+        built(spec)
 
 
 def test_models_that_double_at_every_level_end():
@@ -386,7 +387,7 @@ def test_models_that_double_at_every_level_end():
             [X, node(spec, refs("x"), refs(f"m{depth - 1}:0"))], [["x", 0, 0]], [[f"m{depth - 1}", 1, 0]], f"m{depth}"
         )
     with pytest.raises(ModelFileError, match="calls of layers"):
-        build(spec)
+        built(spec)
 
 
 def places(value, path=()):
@@ -410,7 +411,7 @@ def test_garbled_configs_raise_nothing_else(file):
             target = target[key]
         target[last] = random.choice(junk)
         with suppress(SofieError):
-            model = graph.build(dialects.modernize(config, saved.keras_version))
+            model = build(dialects.modernize(config, saved.keras_version))
             weights.bind(model.root, replace(saved, config=config), names)
 
 
@@ -426,7 +427,7 @@ def group(name, *stored):
 
 
 def bound(spec, stored, version="2.4.0", backend=""):
-    model = build(spec, version)
+    model = built(spec, version)
     saved = SavedModel("test", spec, stored, version, version, backend)
     weights.bind(model.root, saved, names)
     return {
