@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class Model:
         rmodel.generate()
         self._rmodel = rmodel
         self._lowered = lower(rmodel, optimize)
+        self._options = {"threads": threads, "optimize": optimize}
         self._threads = thread_count(threads)
         self._optimize = optimize
         self._call = Call(self._lowered, self.output_names, self._threads)
@@ -130,6 +132,10 @@ class Model:
         from sofie_jit.profile import profile
 
         return profile(self._lowered, *inputs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as the network, which is compiled again on arrival (once per process and architecture)."""
+        return functools.partial(type(self), **self._options), (self._rmodel,)
 
     # -- the header ----------------------------------------------------------------------------------------------
 

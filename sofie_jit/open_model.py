@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
 from collections import OrderedDict
@@ -142,6 +143,7 @@ class OpenModel(Model):
         threads: int | None = None,
         optimize: bool = True,
     ):
+        self._options = {"threads": threads, "optimize": optimize}
         self._translation = translation
         self._needed = tuple(needed)
         self._rmodel, other = examples
@@ -177,6 +179,9 @@ class OpenModel(Model):
         arrays = self._arguments.standardize(inputs)
         dims = self._arguments.bind(arrays)
         return self._model(tuple(dims[name] for name in self._needed)), arrays
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(open_model, **self._options), (self._translation,)
 
     def _model(self, sizes: tuple[int, ...]) -> Model:
         with self._lock:
