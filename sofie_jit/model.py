@@ -38,7 +38,7 @@ class Model:
         rmodel.generate()
         self._rmodel = rmodel
         self._lowered = lower(rmodel, optimize)
-        self._options = {"threads": threads, "optimize": optimize}
+        self._options: dict[str, Any] = {"threads": threads, "optimize": optimize}
         self._threads = thread_count(threads)
         self._optimize = optimize
         self._call = Call(self._lowered, self.output_names, self._threads)

@@ -143,7 +143,7 @@ class OpenModel(Model):
         threads: int | None = None,
         optimize: bool = True,
     ):
-        self._options = {"threads": threads, "optimize": optimize}
+        self._options: dict[str, Any] = {"threads": threads, "optimize": optimize}
         self._translation = translation
         self._needed = tuple(needed)
         self._rmodel, other = examples
