@@ -1,6 +1,6 @@
 """Measures everything and writes it down: a JSON file, tables, figures, and the section of the README.
 
-    python benchmarks/run.py                      all, an hour on two cores; let the machine do nothing else
+    python benchmarks/run.py                      all, some hours on two cores; let the machine do nothing else
     python benchmarks/run.py --quick -o /tmp/try  whether it works, some minutes; the README stays as it is
 
 Each repetition measures each model in a new process, with one thread and with all cores; within it the engines take
@@ -27,11 +27,10 @@ from sofie_jit.bench.measure import measure
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-COMMAND = "python benchmarks/run.py"
 
 
-def run(args: argparse.Namespace, models: Path) -> dict[str, Any]:
-    """All measurements; ``models`` is where files are kept meanwhile."""
+def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
+    """All measurements, and the file that has them; ``models`` is where files are kept meanwhile."""
     from models import BENCHMARKS
 
     names = args.models or list(BENCHMARKS)
@@ -39,9 +38,10 @@ def run(args: argparse.Namespace, models: Path) -> dict[str, Any]:
         sys.exit(f"no such model: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     results: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "command": COMMAND, "repetitions": args.repeat, "machine": environment.machine(),
-        "versions": environment.versions(), "cells": [], "starts": [],
+        "command": " ".join(["python", "benchmarks/run.py", *sys.argv[1:]]), "repetitions": args.repeat,
+        "machine": environment.machine(), "versions": environment.versions(), "cells": [], "starts": [],
     }  # fmt: skip
+    file = args.output / f"{results['date']}.json"
     for name in names:
         (models / name).mkdir()
         BENCHMARKS[name].model().save(models / name / "original.keras")
@@ -53,14 +53,15 @@ def run(args: argparse.Namespace, models: Path) -> dict[str, Any]:
                 cells, starts = measure(
                     models / name / "original.keras",
                     batches=(batches[0], batches[-1]) if args.quick and len(batches) > 1 else batches,
-                    engines=args.engines, threads=threads, starts=0 if repetition else 1 if args.quick else 3,
+                    engines=args.engines, threads=threads, starts=args.starts,
                     rounds=2 if args.quick else 10, block=0.005 if args.quick else 0.03, directory=models / name,
                 )  # fmt: skip
                 results["cells"] += [{"model": name, "repetition": repetition, **asdict(cell)} for cell in cells]
-                results["starts"] += [{"model": name, **asdict(start)} for start in starts]
+                results["starts"] += [{"model": name, "repetition": repetition, **asdict(start)} for start in starts]
+                file.write_text(json.dumps(results, indent=1) + "\n")
                 taken = time.monotonic() - before
                 print(f"repetition {repetition + 1}, {threads} thread(s), {name}: {taken:.0f} s", flush=True)
-    return results
+    return file, results
 
 
 def numbers(text: str) -> list[int]:
@@ -74,13 +75,12 @@ def main() -> None:
     parser.add_argument("--engines", type=find_engines, default=list(ENGINES), help="names, with commas (default all)")
     parser.add_argument("--threads", type=numbers, default=sorted({1, environment.cores()}), help="default 1 and all")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions (default 3)")
+    parser.add_argument("--starts", type=int, default=1, help="fresh processes per engine and repetition (default 1)")
     parser.add_argument("--quick", action="store_true", help="few batches and rounds: figures that mean nothing")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as models:
-        results = run(args, Path(models))
-    file = args.output / f"{results['date']}.json"
-    file.write_text(json.dumps(results, indent=1) + "\n")
+        file, results = run(args, Path(models))
     (args.output / "README.md").write_text(summary.page(results))
     written = [file, args.output / "README.md", *figures.draw(results, args.output)]
     if args.output == RESULTS and not args.quick:
