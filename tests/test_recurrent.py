@@ -1,8 +1,9 @@
-"""LSTM, GRU, SimpleRNN and Bidirectional against Keras, with every option, and the operators behind them."""
+"""Recurrent layers, their cells and Bidirectional against Keras, with every option, and the operators behind them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,117 @@ def test_nan_stays_in_its_row(tmp_path: Path) -> None:
     x[4, 2, 1] = np.nan
     loaded = check_file(model, x, tmp_path)
     assert np.isnan(loaded.infer(x)).any(axis=1).tolist() == [False] * 4 + [True] + [False] * 4
+
+
+# -- RNN and cells -------------------------------------------------------------------------------------------------
+
+
+def stack() -> list[Any]:
+    """Cells with states of different number and size, and with options."""
+    return [
+        layers.LSTMCell(4, activation="relu", recurrent_activation="hard_sigmoid"),
+        layers.GRUCell(5, reset_after=False, dropout=0.2),
+        layers.LSTMCell(3, use_bias=False, unit_forget_bias=False),
+        layers.SimpleRNNCell(6, name="third"),
+    ]
+
+
+RNNS: list[tuple[Callable[[], Any], dict[str, Any]]] = [
+    (lambda: layers.LSTMCell(4), {"return_sequences": True, "return_state": True}),
+    (lambda: layers.GRUCell(4, use_bias=False), {"go_backwards": True, "return_state": True}),
+    (lambda: layers.SimpleRNNCell(4, activation="relu"), {"go_backwards": True, "return_sequences": True}),
+    (stack, {}),
+    (stack, {"return_sequences": True, "return_state": True, "zero_output_for_mask": True}),
+    (stack, {"go_backwards": True, "return_sequences": True}),
+    (stack, {"go_backwards": True, "return_state": True, "unroll": True}),
+    (lambda: layers.StackedRNNCells([layers.GRUCell(2), layers.StackedRNNCells(stack())]), {"return_sequences": True}),
+]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("cell", "options"), RNNS)
+def test_rnn(cell: Callable[[], Any], options: dict[str, Any], masked: bool, tmp_path: Path) -> None:
+    inputs = keras.Input((5, 3))
+    y = layers.RNN(cell(), **options)(layers.Masking()(inputs) if masked else inputs)
+    model = randomize(keras.Model(inputs, y))
+    x = sequences(7, 5, 3)
+    x[0], x[1, :2], x[2, 3:], x[3, 2] = 0, 0, 0, 0
+    for suffix in (".h5", ".keras"):
+        check_file(model, x, tmp_path, suffix)
+
+
+def test_rnn_in_bidirectional(tmp_path: Path) -> None:
+    inputs = keras.Input((None, 3))
+    y = layers.Bidirectional(layers.RNN(stack(), return_sequences=True))(inputs)
+    model = randomize(keras.Model(inputs, layers.Bidirectional(layers.RNN(layers.GRUCell(3)), merge_mode="mul")(y)))
+    for suffix in (".h5", ".keras"):
+        check_file(model, sequences(7, 5, 3), tmp_path, suffix)
+
+
+def test_initial_states_of_stacked_cells(tmp_path: Path) -> None:
+    x = keras.Input((5, 3), name="x")
+    h, c, g = (keras.Input((units,), name=name) for name, units in (("h", 4), ("c", 4), ("g", 2)))
+    cells = [layers.LSTMCell(4), layers.GRUCell(2)]
+    y, (new_h, new_c), new_g = layers.RNN(cells, return_state=True)(x, initial_state=[[h, c], g])
+    model = randomize(keras.Model([x, h, c, g], [y, new_g, new_c, new_h]))
+    for suffix in (".h5", ".keras"):
+        check_file(model, [sequences(7, 5, 3), *(sequences(7, units) for units in (4, 4, 2))], tmp_path, suffix)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_cells_by_themselves(suffix: str, tmp_path: Path) -> None:
+    x, h, c = keras.Input((3,), name="x"), keras.Input((4,), name="h"), keras.Input((4,), name="c")
+    y, (new_h, new_c) = layers.LSTMCell(4)(x, [h, c])
+    z, state = layers.GRUCell(2)(y, layers.Dense(2)(new_c))
+    cells = layers.StackedRNNCells([layers.LSTMCell(4), layers.SimpleRNNCell(2)])
+    stacked, states = cells(x, [[new_h, new_c], [state]])
+    model = randomize(keras.Model([x, h, c], [y, new_c, z, state, stacked, *keras.tree.flatten(states)]))
+    check_file(model, [sequences(7, 3), sequences(7, 4), sequences(7, 4, seed=1)], tmp_path, suffix)
+
+
+def test_rnn_of_keras_2(tmp_path: Path) -> None:
+    import tf_keras
+
+    inputs = tf_keras.Input((5, 3))
+    cells = [tf_keras.layers.GRUCell(4, recurrent_activation="hard_sigmoid"), tf_keras.layers.LSTMCell(2)]
+    y, *states = tf_keras.layers.RNN(cells, return_sequences=True, return_state=True)(tf_keras.layers.Masking()(inputs))
+    z = tf_keras.layers.Bidirectional(tf_keras.layers.RNN(tf_keras.layers.SimpleRNNCell(3)))(y)
+    step, _ = tf_keras.layers.LSTMCell(2)(z, states=[states[1][0], states[1][1]])
+    model = tf_keras.Model(inputs, [y, step, states[0], *states[1]])
+    model.set_weights([sequences(*weight.shape, seed=i) / 3 for i, weight in enumerate(model.get_weights())])
+    x = sequences(7, 5, 3)
+    x[0], x[1, :2], x[2, 3:] = 0, 0, 0
+    for suffix in (".h5", ".keras"):
+        model.save(tmp_path / f"m{suffix}")
+        for got, want in zip(sofie_jit.load(tmp_path / f"m{suffix}").infer(x), model(x), strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=2e-6)
+
+
+def test_a_cell_that_is_not_trained(tmp_path: Path) -> None:
+    """Its weights stand behind those of the others in an .h5 file."""
+    inputs = keras.Input((5, 4))
+    cells = [layers.GRUCell(4, trainable=False), layers.GRUCell(4), layers.GRUCell(4)]
+    model = randomize(keras.Model(inputs, layers.RNN(cells)(inputs)))
+    for suffix in (".h5", ".keras"):
+        check_file(model, sequences(7, 5, 4), tmp_path, suffix)
+
+
+class OwnCell(keras.layers.Layer):
+    """A cell of a user's."""
+
+    state_size = output_size = 2
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        return inputs + states[0], [inputs]
+
+
+@pytest.mark.parametrize("cell", [OwnCell, lambda: [layers.GRUCell(2), OwnCell()]], ids=["alone", "stacked"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_cells_of_other_classes_are_refused(cell: Callable[[], Any], suffix: str, tmp_path: Path) -> None:
+    inputs = keras.Input((5, 2))
+    keras.Model(inputs, layers.RNN(cell(), name="own")(inputs)).save(tmp_path / f"m{suffix}")
+    with pytest.raises(UnsupportedLayerError, match=r"its cell is of class .*OwnCell; translated are LSTMCell"):
+        sofie_jit.load(tmp_path / f"m{suffix}")
 
 
 # -- the operators -------------------------------------------------------------------------------------------------

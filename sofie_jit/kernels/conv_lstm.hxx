@@ -62,12 +62,17 @@ void conv_lstm_gates(std::size_t pixels, std::size_t filters, const T *x, const 
          store(carry + i, now);
          store(part[0] + i, gate.template apply<T>(load(part[3] + i)) * cell.template apply<T>(now));
       }
-      each_run([&](std::size_t at, std::size_t pixel, std::size_t, std::size_t n) {
-         if (mask && !mask[pixel])
-            return;
+      const auto keep = [&](std::size_t at, std::size_t n) {
          std::memcpy(h + begin + at, part[0] + at, n * sizeof(T));
          std::memcpy(c + begin + at, carry + at, n * sizeof(T));
-      });
+      };
+      if (!mask)
+         keep(0, count);
+      else
+         each_run([&](std::size_t at, std::size_t pixel, std::size_t, std::size_t n) {
+            if (mask[pixel])
+               keep(at, n);
+         });
    }
 }
 
