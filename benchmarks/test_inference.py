@@ -63,7 +63,7 @@ def test_inference(
     assert distance <= TOLERANCE
     benchmark.group = f"{name}, batch {batch}"
     benchmark.name = engine
-    if hasattr(call, "seconds"):  # its own clock tells less than pytest-benchmark's, which has no way to ask it
+    if hasattr(call, "seconds"):  # timed inside C++, where pytest-benchmark's clock does not reach
         benchmark.pedantic(call, (x,), rounds=1)
         taken = round_robin({engine: sample_of(call, x)})[engine]
         seconds = min(taken), statistics.median(taken)

@@ -14,7 +14,7 @@ import numpy as np
 from sofie_jit.bench import keras_file
 from sofie_jit.operators.operator import CPP_TYPES
 
-FLAGS = ("-std=c++17", "-O2", "-march=native", "-shared", "-fPIC")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
 
 SOURCE = """
 #include "model.hxx"
