@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from sofie_jit.builtin import builtin
 from sofie_jit.errors import OutOfRangeError
 from sofie_jit.jit import Session
 from sofie_jit.operators.operator import BATCH
-from sofie_jit.parallel import FLOPS_PER_THREAD, run_all, shares, thread_count
+from sofie_jit.parallel import FLOPS_PER_THREAD, thread_count, useful_threads
 from sofie_jit.rmodel import RModel
 
 RELEASE_GIL_BYTES = 64 * 1024
@@ -40,20 +39,15 @@ class Call:
 
     def run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
         """Computes ``results``; OutOfRangeError if an index in the data lies outside its table."""
-        tensors = [*arrays, *results]
-        rendering = self.session.rendering
+        tensors, rendering = [*arrays, *results], self.session.rendering
+        sizes = [dims[name] for name in rendering.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
-
-        def part(rows: slice) -> int:
-            sizes = [rows.stop - rows.start if name == BATCH else dims[name] for name in rendering.dims]
-            return self.session.run(sizes, [tensor[rows] for tensor in tensors], release_gil=True)
-
         if rendering.tiled and not small:
-            parts = shares(dims[BATCH], threads, self.flops)
-            statuses = run_all([functools.partial(part, rows) for rows in parts])
+            threads = useful_threads(threads, dims[BATCH], self.flops)
         else:
-            statuses = [self.session.run([dims[name] for name in rendering.dims], tensors, release_gil=not small)]
-        for status in filter(None, statuses):
+            threads = 1
+        status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
+        if status:
             raise OutOfRangeError(rendering.failures[status])
 
     def builtin(self) -> Any:

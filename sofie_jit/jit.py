@@ -21,7 +21,7 @@ import numpy as np
 from sofie_jit.errors import CompileError, MissingDependencyError
 from sofie_jit.header import CALLS, jit_text
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
-from sofie_jit.operators.operator import CPP_TYPES
+from sofie_jit.operators.operator import BATCH, CPP_TYPES
 from sofie_jit.rmodel import RModel
 from sofie_jit.session import Rendering
 
@@ -108,6 +108,17 @@ def runtime(name: str = "session") -> Any:
         return found
 
 
+@functools.cache
+def _thread_pool() -> Any:
+    """The C++ namespace with ``run_shared``; a forked child's pool starts anew, for it has none of the threads."""
+    found = runtime("thread_pool")
+    found.run_shared.__release_gil__ = True
+    found.start_pool()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=found.start_pool)
+    return found
+
+
 def compile_text(namespace: str, text: str, rendering: Rendering) -> np.ndarray:
     """The entry of the C++ namespace that ``text`` defines, compiled at most once per process.
 
@@ -144,16 +155,21 @@ class Session:
         self._finalizer = weakref.finalize(self, runtime().destroy, destroy, self.handle)
         self._finalizer.atexit = False
 
-    def run(self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, release_gil: bool = False) -> int:
+    def run(
+        self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
+    ) -> int:
         """Computes; returns 0, or a key of ``rendering.failures``. May be called from many threads at once.
 
         ``dims``: the sizes of ``rendering.dims``. ``arrays``: inputs, then outputs, C-contiguous and of exactly the
-        right types and shapes; nothing is checked here.
+        right types and shapes; nothing is checked here. ``threads``: at most so many share the batch, which must be
+        independent rows (``rendering.tiled``).
         """
-        pointers = [array.ctypes.data for array in arrays]
-        frame = np.array([self.entry, self.handle, len(dims), *dims, *pointers], np.uint64)
-        status: int = (self._run_released if release_gil else self._run)(frame)
-        return status
+        frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
+        if threads > 1:
+            place = list(self.rendering.dims).index(BATCH)
+            frame += [array.nbytes // dims[place] for array in arrays]
+            return int(_thread_pool().run_shared(np.array(frame, np.uint64), len(arrays), place, threads))
+        return int((self._run_released if release_gil else self._run)(np.array(frame, np.uint64)))
 
     def take_laps(self) -> np.ndarray:
         """Seconds since the last time spent reading the clock, and in each operator of ``rendering.laps``.

@@ -1,17 +1,12 @@
-"""A batch shared among threads: how many, which rows, and the pool that runs them."""
+"""How many threads share a batch; ``runtime/thread_pool.hxx`` has the threads themselves."""
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-FLOPS_PER_THREAD = 20e6
-"""Work below which another thread does not pay: about a millisecond on one slow core."""
+FLOPS_PER_THREAD = 10e6
+"""Work below which another thread does not pay: a tenth of a millisecond of a fast core."""
 VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
-
-_pool: ThreadPoolExecutor | None = None
 
 
 def thread_count(threads: int | None) -> int:
@@ -34,34 +29,6 @@ def thread_count(threads: int | None) -> int:
     return os.cpu_count() or 1
 
 
-def shares(batch: int, threads: int, flops_per_row: float) -> list[slice]:
-    """Rows per thread: at most ``threads`` slices of about one size, fewer if the work is small."""
-    count = max(1, min(threads, batch, int(batch * flops_per_row / FLOPS_PER_THREAD)))
-    bounds = [batch * i // count for i in range(count + 1)]
-    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
-
-
-def run_all(tasks: Sequence[Callable[[], int]]) -> list[int]:
-    """Runs every task, the first on the calling thread, and returns their results in order."""
-    if len(tasks) == 1:
-        return [tasks[0]()]
-    futures = [_executor().submit(task) for task in tasks[1:]]
-    first = tasks[0]()
-    return [first, *(future.result() for future in futures)]
-
-
-def _executor() -> ThreadPoolExecutor:
-    global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(max_workers=max(os.cpu_count() or 1, 8), thread_name_prefix="sofie_jit")
-    return _pool
-
-
-def _forget_pool() -> None:
-    """A forked child has the pool's object but none of its threads."""
-    global _pool
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+def useful_threads(threads: int, batch: int, flops_per_row: float) -> int:
+    """How many of ``threads`` a batch keeps busy; at least 1."""
+    return max(1, min(threads, batch, int(batch * flops_per_row / FLOPS_PER_THREAD)))

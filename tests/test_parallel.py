@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from sofie_jit import parallel
+from sofie_jit import OutOfRangeError, RModel, parallel
 from sofie_jit.model import Model
-from sofie_jit.parallel import shares, thread_count
+from sofie_jit.operators import Gather
+from sofie_jit.parallel import thread_count, useful_threads
 from test_model import mlp
 
 
@@ -22,18 +24,41 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_the_bits_do_not_depend_on_threads(model: Model, threads: int) -> None:
     x = np.random.default_rng(0).normal(size=(10_001, 12)).astype(np.float32)
-    assert len(shares(len(x), threads, model._flops)) == threads
+    assert useful_threads(threads, len(x), model._call.flops) == threads
     np.testing.assert_array_equal(
         model.infer(x, threads=threads),
         np.concatenate([model.infer(x[:5000], threads=1), model.infer(x[5000:], threads=1)]),
     )
 
 
-def test_shares() -> None:
-    assert shares(10, 4, 1e9) == [slice(0, 2), slice(2, 5), slice(5, 7), slice(7, 10)]
-    assert shares(3, 8, 1e9) == [slice(0, 1), slice(1, 2), slice(2, 3)]
-    assert shares(1000, 8, 1.0) == [slice(0, 1000)]  # too little work
-    assert shares(0, 8, 1e9) == [slice(0, 0)]
+def test_useful_threads() -> None:
+    assert useful_threads(4, 10, 1e9) == 4
+    assert useful_threads(8, 3, 1e9) == 3
+    assert useful_threads(8, 1000, 1.0) == 1  # too little work
+    assert useful_threads(8, 0, 1e9) == 1
+
+
+def test_callers_that_share_the_pool_do_not_disturb_each_other(model: Model) -> None:
+    x = np.random.default_rng(2).normal(size=(3000, 12)).astype(np.float32)
+    want = model.infer(x, threads=1)
+    with ThreadPoolExecutor(6) as callers:
+        for result in callers.map(lambda threads: model.infer(x, threads=threads), [2, 3, 1, 4] * 50):
+            np.testing.assert_array_equal(result, want)
+
+
+def test_an_index_out_of_range_is_reported_from_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "FLOPS_PER_THREAD", 1e4)
+    lookup = RModel("lookup")
+    lookup.add_input_tensor_info("i", "int32", (None, 4))
+    lookup.add_initialized_tensor("table", np.ones((8, 16), np.float32))
+    lookup.add_operator(Gather(inputs=["table", "i"], outputs=["y"]))
+    lookup.add_output_tensor_names("y")
+    indices = np.zeros((1000, 4), np.int32)
+    model = lookup.compile(threads=2)
+    assert model.infer(indices).sum() == indices.size * 16
+    indices[999, 3] = 8
+    with pytest.raises(OutOfRangeError):
+        model.infer(indices)
 
 
 def test_thread_count(monkeypatch: pytest.MonkeyPatch) -> None:
