@@ -1,6 +1,6 @@
 """All engines on one model: each in its turn within one process, which is started for it with the threads it may have.
 
-``measure`` starts that process; ``python -m sofie_jit.bench.measure`` is it, with a request as JSON on standard input.
+``measure`` starts that process; ``python -m sofie_jit.bench.measure`` is it, given a request in a JSON file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ def measure(
     rounds: int = 10,
     block: float = 0.03,
     directory: str | os.PathLike[str] | None = None,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> tuple[list[Cell], list[Start]]:
     """Times ``engines``, keys of :data:`ENGINES`, on the model that Keras saved as ``file``, at each of ``batches``.
 
@@ -72,6 +73,7 @@ def measure(
     ``starts``: how many fresh processes to start with each engine, for what that costs, at the first batch.
     ``rounds``, ``block``: see :func:`round_robin`.
     ``directory``: where conversions to the engines' formats are kept for later calls with the same ``file``.
+    ``progress``: is told each step.
 
     An engine that is not installed, cannot run the model or answers otherwise than Keras is a Cell with a ``problem``.
     Raises InputError or ModelFileError if Keras itself cannot run the model on such inputs, and
@@ -88,17 +90,28 @@ def measure(
             "inputs": None if inputs is None else os.fspath(inputs), "starts": starts, "rounds": rounds, "block": block,
             "directory": os.fspath(directory or temporary), "answer": str(answer),
         }  # fmt: skip
-        command = [sys.executable, "-m", "sofie_jit.bench.measure"]
-        run = subprocess.run(
-            command, input=json.dumps(request), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=os.environ | environment.variables(threads),
-        )  # fmt: skip
-        if run.returncode or not answer.exists():
-            raise SofieError(f"the process that measures ended with code {run.returncode}:\n{run.stderr[-2000:]}")
+        given, errors = Path(temporary) / "request.json", Path(temporary) / "errors.txt"
+        given.write_text(json.dumps(request))
+        command = [sys.executable, "-m", "sofie_jit.bench.measure", str(given)]
+        variables = os.environ | environment.variables(threads)
+        with errors.open("w") as log, subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=log, env=variables
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(STEP):
+                    progress(line.removeprefix(STEP).strip())
+        if process.returncode or not answer.exists():
+            said = errors.read_text()[-2000:]
+            raise SofieError(f"the process that measures ended with code {process.returncode}:\n{said}")
         found = json.loads(answer.read_text())
     if "error" in found:
         raise {"InputError": InputError}.get(found["error"], ModelFileError)(found["message"])
     return [Cell(**cell) for cell in found["cells"]], [Start(**start) for start in found["starts"]]
+
+
+STEP = "measuring: "
+"""What lines about progress begin with."""
 
 
 # -- the process that measures ---------------------------------------------------------------------------------------
@@ -158,6 +171,7 @@ def _cells(
     cells: dict[str, Cell] = {}
     samples: dict[str, Sample] = {}
     for engine in engines:
+        print(f"{STEP}batch {len(x)}: {engine} gets ready", flush=True)
         try:
             call = prepare(engine, model, x, threads=threads, directory=directory)
             distance = difference(call(x), expected)
@@ -169,6 +183,7 @@ def _cells(
                 cells[engine] = Cell(engine, len(x), threads, problem=problem)
         except Exception as error:  # whatever another engine raises is a result, and shown
             cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
+    print(f"{STEP}batch {len(x)}: {len(samples)} engines take turns", flush=True)
     for engine, seconds in round_robin(samples, rounds=rounds, block=block).items():
         cells[engine] = replace(cells[engine], minimum=min(seconds), median=statistics.median(seconds))
     return list(cells.values())
@@ -182,6 +197,7 @@ def _one_line(error: Exception) -> str:
 def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path, tries: int) -> Start:
     from sofie_jit.bench import start
 
+    print(f"{STEP}fresh processes: {engine}", flush=True)
     path = ENGINES[engine].adapter.convert(model, x, directory)
     try:
         seconds, memory = start.measure(ENGINES[engine].module, path, x, threads, tries)
@@ -191,7 +207,7 @@ def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path
 
 
 def main() -> None:
-    request = json.load(sys.stdin)
+    request = json.loads(Path(sys.argv[1]).read_text())
     Path(request["answer"]).write_text(json.dumps(_measure(request)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -57,9 +58,17 @@ def run(args: argparse.Namespace) -> int:
         inputs=args.input,
         starts=3 if args.start else 0,
         rounds=args.rounds,
+        progress=_show if sys.stderr.isatty() else lambda step: None,
     )
+    if sys.stderr.isatty():
+        _show("")
     print(_json(cells, starts) if args.json else report.table(cells, starts))
     return 0
+
+
+def _show(step: str) -> None:
+    """Puts ``step`` in place of the last one on the terminal."""
+    print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
 
 
 def _json(cells: list[Cell], starts: list[Start]) -> str:
