@@ -17,6 +17,7 @@ from sofie_jit.passes import lower
 from sofie_jit.rmodel import RModel, sizes_of
 
 if TYPE_CHECKING:
+    from sofie_jit.display import Graph
     from sofie_jit.profile import Profile
 
 CALLS_BEFORE_BUILTIN = 4
@@ -171,6 +172,20 @@ class Model:
     def summary(self) -> str:
         """A table of the operators with their outputs' shapes and parameters."""
         return self._rmodel.summary()
+
+    def draw(self, *, optimized: bool = False) -> Graph:
+        """The operators and the tensors between them as a drawing for notebooks; its ``save`` writes a file.
+
+        ``optimized``: the operators that run, instead of those that the layers were translated to.
+        """
+        from sofie_jit.display import Graph
+
+        return Graph(lower(self._rmodel, self._optimize) if optimized else self._rmodel)
+
+    def _repr_html_(self) -> str:
+        from sofie_jit.display import describe
+
+        return describe(f"sofie_jit.{type(self).__name__}", self._rmodel, optimize=self._optimize)
 
     def __repr__(self) -> str:
         def listed(names: list[str], shapes: list[tuple[int | None, ...]]) -> str:

@@ -122,8 +122,11 @@ def translated(translation: Translation, sizes: Mapping[str, int]) -> RModel:
 
 def example_summary(rmodel: RModel, needed: Sequence[str]) -> str:
     """The table of operators, which says where sizes are but examples."""
-    note = f"compiled per shape of the inputs; these are example sizes of {', '.join(needed)}\n" if needed else ""
-    return note + rmodel.summary()
+    return f"{_note(needed)}\n{rmodel.summary()}" if needed else rmodel.summary()
+
+
+def _note(needed: Sequence[str]) -> str:
+    return f"compiled per shape of the inputs; these are example sizes of {', '.join(needed)}"
 
 
 class OpenModel(Model):
@@ -207,6 +210,12 @@ class OpenModel(Model):
 
     def summary(self) -> str:
         return example_summary(self._rmodel, self._needed)
+
+    def _repr_html_(self) -> str:
+        from sofie_jit.display import describe
+
+        title, note = f"sofie_jit.{type(self).__name__}", _note(self._needed)
+        return describe(title, self._rmodel, optimize=self._optimize, note=note)
 
 
 def _common(one: TensorType, other: TensorType) -> tuple[int | None, ...]:

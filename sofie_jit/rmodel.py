@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sofie_jit import tables
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, TensorType, bind_shape, format_shape
 
 if TYPE_CHECKING:
+    from sofie_jit.display import Graph
     from sofie_jit.model import Model
 
 
@@ -267,13 +269,6 @@ class RModel:
     def summary(self) -> str:
         """A table of the operators with their outputs' shapes and parameters."""
         self.generate()
-        rows = [("operator", "from", "output", "parameters")]
-        for op in self.operators:
-            shapes = " ".join(format_shape(self.tensor_type(name).shape) for name in op.outputs if name)
-            count = sum(self.initialized[name].size for name in op.inputs if name in self.initialized)
-            rows.append((op.op_type, op.origin, shapes, f"{count:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         tensors = [f"input   {name}: {kind}" for name, kind in self.inputs.items()]
         tensors += [f"state   {name}: {kind}" for name, kind in self.states.items()]
         labels = self.output_labels or self.outputs
@@ -281,7 +276,29 @@ class RModel:
             f"output  {label}: {self.tensor_type(name)}" for label, name in zip(labels, self.outputs, strict=True)
         ]
         total = sum(values.size for values in self.initialized.values())
-        return "\n".join([*tensors, "", lines[0], "-" * len(lines[0]), *lines[1:], "", f"parameters: {total:,}"])
+        table = tables.text([("operator", "from", "output", "parameters"), *self.operator_rows()], left=4)
+        return "\n".join([*tensors, "", table, "", f"parameters: {total:,}"])
+
+    def operator_rows(self) -> list[tuple[str, str, str, str]]:
+        """Of each operator its ONNX name, the layer it came from, its outputs' shapes, and its parameters, as text."""
+        self.generate()
+        rows = []
+        for op in self.operators:
+            shapes = " ".join(format_shape(self.tensor_type(name).shape) for name in op.outputs if name)
+            count = sum(self.initialized[name].size for name in op.inputs if name in self.initialized)
+            rows.append((op.op_type, op.origin, shapes, f"{count:,}"))
+        return rows
+
+    def draw(self) -> Graph:
+        """The operators and the tensors between them as a drawing for notebooks; its ``save`` writes a file."""
+        from sofie_jit.display import Graph
+
+        return Graph(self)
+
+    def _repr_html_(self) -> str:
+        from sofie_jit.display import describe
+
+        return describe("RModel", self)
 
     def __repr__(self) -> str:
         return (
