@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from sofie_jit.operators.operator import static_dims
 from sofie_jit.parallel import thread_count
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.rmodel import RModel
+
+if TYPE_CHECKING:
+    from sofie_jit.profile import Profile
 
 
 class StatefulModel(Model):
@@ -44,6 +47,9 @@ class StatefulModel(Model):
             results = self._step.infer(*arrays, *self._states, out=out, threads=threads)
             self._states = results["states"]
         return results["outputs"]
+
+    def profile(self, *inputs: Any) -> Profile:
+        return self._step.profile(*self._arguments.standardize(inputs), *self._states)  # which stay as they are
 
     def reset_states(self) -> None:
         with self._lock:

@@ -102,6 +102,20 @@ def test_of_several_inputs_and_open_dimensions(tmp_path: Path) -> None:
     assert per_shape.profile(np.ones((2, 8, 9, 3))).records
 
 
+def test_of_a_model_that_remembers() -> None:
+    import keras
+
+    steps = keras.Input((3, 2), batch_size=4)
+    model = sofie_jit.load(keras.Model(steps, keras.layers.LSTM(5, stateful=True)(steps)))
+    x = np.ones((4, 3, 2), np.float32)
+    once = model.infer(x)
+    assert "LSTM" in [record["operator"] for record in model.profile(x).records]
+    again = model.infer(x)
+    model.reset_states()
+    np.testing.assert_array_equal(model.infer(x), once)
+    np.testing.assert_array_equal(model.infer(x), again)
+
+
 def test_refusals() -> None:
     model = small().compile()
     with pytest.raises(InputError, match="at least one row"):
