@@ -125,13 +125,13 @@ void reduce_columns(std::size_t size, std::size_t stride, std::size_t count, con
       for (std::size_t k = first; k < end; ++k)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            part[j] = Op::template term<T>(load_up_to(x + k * stride + j * lanes<T>, count - j * lanes<T>), part[j]);
+            part[j] = Op::template term<T>(load_up_to(x + k * stride + j * lanes<T>, count - std::size_t(j) * lanes<T>), part[j]);
       for (int j = 0; j < NV; ++j)
          for (int i = 0; i < lanes<T>; ++i)
             total[j][i] = Op::template combine<T>(total[j][i], part[j][i]);
    }
    for (int j = 0; j < NV; ++j)
-      store_up_to(y + j * lanes<T>, total[j], count - j * lanes<T>);
+      store_up_to(y + j * lanes<T>, total[j], count - std::size_t(j) * lanes<T>);
 }
 
 template <class Op, class T>

@@ -48,6 +48,12 @@
 #else
 #define SOFIE_JIT_UNROLL _Pragma("GCC unroll 32")
 #endif
+// A loop that is short or whose body is big: unrolling or vectorising it would cost compile time only.
+#if defined(__clang__)
+#define SOFIE_JIT_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define SOFIE_JIT_ROLLED
+#endif
 #define SOFIE_JIT_INLINE inline __attribute__((always_inline))
 #define SOFIE_JIT_NOINLINE __attribute__((noinline))
 // What runs once, at construction: small code, quickly compiled.
@@ -90,9 +96,42 @@ SOFIE_JIT_INLINE void store(T *p, vec<T> x)
    *reinterpret_cast<typename simd<T>::unaligned *>(p) = x;
 }
 
-// The first n lanes only (0 <= n <= lanes): nothing beyond p[n - 1] is touched; lanes past n are `fill`.
+// The first n lanes only: nothing beyond p[n - 1] is touched, and lanes past n are `fill`; all of them if n >= lanes<T>.
 template <class T>
-SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill = T(0))
+SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill = T(0));
+template <class T>
+SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n);
+
+#if defined(__AVX512F__)
+// One bit per lane.
+template <class T>
+SOFIE_JIT_INLINE unsigned first_lanes(std::size_t n)
+{
+   return (1u << (n < std::size_t(lanes<T>) ? unsigned(n) : unsigned(lanes<T>))) - 1u;
+}
+template <>
+SOFIE_JIT_INLINE vec<float> load_n<float>(const float *p, std::size_t n, float fill)
+{
+   return (vec<float>)__builtin_ia32_loadups512_mask(p, broadcast(fill), static_cast<unsigned short>(first_lanes<float>(n)));
+}
+template <>
+SOFIE_JIT_INLINE vec<double> load_n<double>(const double *p, std::size_t n, double fill)
+{
+   return (vec<double>)__builtin_ia32_loadupd512_mask(p, broadcast(fill), static_cast<unsigned char>(first_lanes<double>(n)));
+}
+template <>
+SOFIE_JIT_INLINE void store_n<float>(float *p, vec<float> x, std::size_t n)
+{
+   __builtin_ia32_storeups512_mask(p, x, static_cast<unsigned short>(first_lanes<float>(n)));
+}
+template <>
+SOFIE_JIT_INLINE void store_n<double>(double *p, vec<double> x, std::size_t n)
+{
+   __builtin_ia32_storeupd512_mask(p, x, static_cast<unsigned char>(first_lanes<double>(n)));
+}
+#else
+template <class T>
+SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill)
 {
    alignas(SOFIE_JIT_VECTOR_BYTES) T tmp[lanes<T>];
    for (int i = 0; i < lanes<T>; ++i)
@@ -109,6 +148,7 @@ SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n)
       if (std::size_t(i) < n)
          p[i] = tmp[i];
 }
+#endif
 
 // a * b + c with one rounding (in the namespace `baseline`, hardware without FMA, with two).
 template <class T>
