@@ -106,7 +106,7 @@ def about(results: dict[str, Any]) -> str:
     return (
         f"Measured on {results['date']} on {machine['processor']} ({', '.join(machine['instruction sets'])}; "
         f"{machine['cores']} cores, {machine['memory']}, {machine['system']}; load before: {machine['load before']}), "
-        f"{results['repetitions']} repetitions. {listed}. Again: `{results['command']}`"
+        f"repetitions: {results['repetitions']}. {listed}. Again: `{results['command']}`"
     )
 
 

@@ -110,7 +110,7 @@ class Profile:
         ax.bar_label(drawn, [f"{peak} of peak" if peak else "" for peak in peaks], padding=3, fontsize=8)
         ax.set_yticks(range(len(bars)), labels, fontsize=8)
         ax.invert_yaxis()
-        ax.margins(x=0.15)
+        ax.margins(x=0.2)
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_xlabel(f"time ({unit})")
         ax.set_title(self.caption.replace("; ", "\n"), fontsize=9)
