@@ -226,6 +226,26 @@ def test_table() -> None:
     assert ["LiteRT", "200", "ms", "5", "MB"] in lines
 
 
+def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: dict[str, Any] = {}
+
+    def instead(file: str, **options: Any) -> tuple[list[Cell], list[Start]]:
+        asked.update(options, file=file)
+        return CELLS, []
+
+    monkeypatch.setattr("sofie_jit.bench.measure.measure", instead)
+    assert main(["bench", "m.h5", "--batch", "1,32", "--engines", "sofie_jit,litert", "--json", "--start"]) == 0
+    assert (asked["file"], asked["batches"], asked["threads"]) == ("m.h5", [1, 32], 1)
+    assert asked["engines"] == ["sofie_jit", "LiteRT"]
+    assert asked["starts"] > 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [Cell(**cell) for cell in answer["cells"]] == CELLS
+    assert answer["machine"]["cores"] >= 1
+    assert main(["bench", "m.h5"]) == 0
+    assert (asked["batches"], asked["engines"]) == ([1], tuple(ENGINES))
+    assert report.table(CELLS) in capsys.readouterr().out
+
+
 def test_environment() -> None:
     assert environment.variables(1)["XLA_FLAGS"].endswith("--xla_cpu_multi_thread_eigen=false")
     assert environment.variables(2)["TF_NUM_INTRAOP_THREADS"] == "2"
