@@ -105,9 +105,10 @@ def logaddexp(x1: Value, x2: Value) -> Symbol:
 
 
 def hypot(x1: Value, x2: Value) -> Symbol:
-    """``sqrt(x1**2 + x2**2)``."""
-    a, b = promote(x1, x2, dtype=floating(x1, x2))
-    return sqrt(add(square(a), square(b)))
+    """``sqrt(x1**2 + x2**2)``, computed so that no square overflows."""
+    a, b = (absolute(x) for x in promote(x1, x2, dtype=floating(x1, x2)))
+    larger = maximum(a, b)
+    return multiply(larger, sqrt(add(square(divide_no_nan(minimum(a, b), larger)), 1.0)))
 
 
 def clip(x: Symbol, x_min: Value, x_max: Value) -> Symbol:
