@@ -78,12 +78,14 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=1, help="fresh processes per engine and repetition (default 1)")
     parser.add_argument("--quick", action="store_true", help="few batches and rounds: figures that mean nothing")
     args = parser.parse_args()
+    if args.quick and args.output == RESULTS:
+        parser.error("figures of --quick mean nothing: say with -o where to put them")
     args.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as models:
         file, results = run(args, Path(models))
     (args.output / "README.md").write_text(summary.page(results))
     written = [file, args.output / "README.md", *figures.draw(results, args.output)]
-    if args.output == RESULTS and not args.quick:
+    if args.output == RESULTS:
         summary.write_readme(ROOT / "README.md", results)
         written.append(ROOT / "README.md")
     print("\n".join(map(str, written)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from sofie_jit.arguments import result_arrays
 from sofie_jit.call import Call
-from sofie_jit.errors import InputError
+from sofie_jit.errors import InputError, MissingDependencyError
 from sofie_jit.jit import Session, peak_flops
 from sofie_jit.operators.operator import BATCH, ROperator, TensorType, bind_shape, format_shape, split_count
 from sofie_jit.rmodel import RModel
@@ -94,8 +94,10 @@ class Profile:
         are drawn as one bar.
         """
         if ax is None:
-            from matplotlib.figure import Figure
-
+            try:
+                from matplotlib.figure import Figure
+            except ImportError as error:
+                raise MissingDependencyError(f"plot draws with matplotlib: pip install matplotlib ({error})") from error
             ax = Figure(figsize=(8, 1.2 + 0.28 * min(len(self.records), most + 1)), layout="constrained").add_subplot()
         slowest = sorted(self.records, key=lambda record: -record["seconds"])[:most]
         shown = [record for record in self.records if any(record is other for other in slowest)]
