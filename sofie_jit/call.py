@@ -23,6 +23,7 @@ class Call:
     """A lowered and compiled network as a function of numpy arrays; see :meth:`Model.infer`."""
 
     def __init__(self, lowered: RModel, labels: Sequence[str], threads: int):
+        self.lowered = lowered
         self.session = Session(lowered)
         self.arguments = Arguments(lowered.inputs)
         self.outputs = [(label, lowered.tensor_type(name)) for label, name in zip(labels, lowered.outputs, strict=True)]
@@ -31,11 +32,39 @@ class Call:
         self.flops = flops_per_row(lowered)
 
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        arrays = self.arguments.standardize(inputs)
+        arrays = self._equal_batches(self.arguments.standardize(inputs))
         dims = self.arguments.bind(arrays)
         results = result_arrays(self.outputs, out, dims)
         self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
         return pack(self.structure, results)
+
+    def _equal_batches(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Repeats single rows, such as one mask for all, as often as the other inputs have rows, as Keras's layers do.
+
+        Arrays stay as they are where that could change the answer: if rows are not independent, or if an output comes
+        from single rows alone.
+        """
+        rows = {name: len(array) for (name, kind), array in zip(self.arguments.kinds.items(), arrays, strict=True)
+                if kind.shape[:1] == (BATCH,)}  # fmt: skip
+        counts = set(rows.values())
+        if len(counts) != 2 or 1 not in counts or not self.session.rendering.tiled:
+            return arrays
+        batch = max(counts) if 0 not in counts else 0
+        several = {name for name, count in rows.items() if count == batch}
+        if not all(sources & several for sources in self._sources()):
+            return arrays
+        return [
+            np.ascontiguousarray(np.broadcast_to(array, (batch, *array.shape[1:]))) if rows.get(name) == 1 else array
+            for name, array in zip(self.arguments.kinds, arrays, strict=True)
+        ]
+
+    def _sources(self) -> list[set[str]]:
+        """Per output the names of the inputs that it depends on."""
+        sources: dict[str, set[str]] = {name: {name} for name in self.lowered.inputs}
+        for op in self.lowered.operators:
+            found = set[str]().union(*(sources.get(name, set()) for name in op.inputs))
+            sources.update((name, found) for name in op.outputs)
+        return [sources.get(name, set()) for name in self.lowered.outputs]
 
     def run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
         """Computes ``results``; OutOfRangeError if an index in the data lies outside its table."""

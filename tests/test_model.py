@@ -175,3 +175,23 @@ def test_nan_stays_in_its_row(model: Model, x: np.ndarray) -> None:
     result = model.infer(dirty)
     assert np.isnan(result[7]).all()
     np.testing.assert_array_equal(np.delete(result, 7, axis=0), np.delete(model.infer(x[:30]), 7, axis=0))
+
+
+def test_a_single_row_serves_all() -> None:
+    model = two_inputs()
+    a, b = np.arange(12, dtype=np.float32).reshape(3, 4), np.ones((1, 4), np.float32)
+    np.testing.assert_array_equal(model.infer(a, b), a + 1)
+    np.testing.assert_array_equal(model.infer(b, a), a + 1)
+    assert model.infer(a[:0], b).shape == (0, 4)
+    with pytest.raises(ShapeError, match="batch sizes differ"):
+        model.infer(a, a[:2])
+
+
+def test_a_single_row_whose_output_stands_alone_is_not_repeated() -> None:
+    rmodel = RModel("apart")
+    for name in ("a", "b"):
+        rmodel.add_input_tensor_info(name, "float32", (None, 4))
+        rmodel.add_operator(Relu(inputs=[name], outputs=[f"{name}_out"]))
+    rmodel.add_output_tensor_names("a_out", "b_out")
+    with pytest.raises(ShapeError, match="batch sizes differ"):
+        rmodel.compile().infer(np.ones((3, 4)), np.ones((1, 4)))
