@@ -10,7 +10,7 @@
 #define SOFIE_JIT_SIMD_HXX
 
 #ifdef __FAST_MATH__
-#error "sofie_jit headers promise exact IEEE arithmetic: compile without -ffast-math"
+#error "sofie-jit headers promise exact IEEE arithmetic: compile without -ffast-math"
 #endif
 
 #include <cmath>
@@ -20,26 +20,34 @@
 #include <limits>
 #include <type_traits>
 
-#if !defined(__clang__) && defined(__FMA__)
-#include <immintrin.h>
-#elif !defined(__clang__) && defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
 // Vectors wider than the baseline registers belong to code of that instruction set alone, so the set is part of
-// every kernel's name: objects compiled with different -march flags can then meet in one program.
-#if defined(__AVX512F__)
+// every kernel's name: objects compiled with different -march flags can then meet in one program. (A saved header
+// that carries code for several sets defines these three itself, for clang's macros know of the command line only.)
+#if defined(SOFIE_JIT_ISA)
+#elif defined(__AVX512F__)
 #define SOFIE_JIT_ISA avx512
 #define SOFIE_JIT_VECTOR_BYTES 64
+#define SOFIE_JIT_FMA 1
 #elif defined(__AVX__) && defined(__FMA__)
 #define SOFIE_JIT_ISA avx2
 #define SOFIE_JIT_VECTOR_BYTES 32
+#define SOFIE_JIT_FMA 1
 #elif defined(__FMA__) || defined(__aarch64__)
 #define SOFIE_JIT_ISA fma128
 #define SOFIE_JIT_VECTOR_BYTES 16
+#define SOFIE_JIT_FMA 1
 #else
 #define SOFIE_JIT_ISA baseline
 #define SOFIE_JIT_VECTOR_BYTES 16
+#define SOFIE_JIT_FMA 0
+#endif
+
+#if !defined(__clang__) && SOFIE_JIT_FMA
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
+#include <immintrin.h>
+#endif
 #endif
 
 // Loops over register blocks must disappear; g++ unrolls them at -O2 by itself and warns at clang's pragma.
@@ -96,42 +104,9 @@ SOFIE_JIT_INLINE void store(T *p, vec<T> x)
    *reinterpret_cast<typename simd<T>::unaligned *>(p) = x;
 }
 
-// The first n lanes only: nothing beyond p[n - 1] is touched, and lanes past n are `fill`; all of them if n >= lanes<T>.
+// The first n lanes only, all if n >= lanes<T>: nothing beyond p[n - 1] is touched; lanes past n are `fill`.
 template <class T>
-SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill = T(0));
-template <class T>
-SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n);
-
-#if defined(__AVX512F__)
-// One bit per lane.
-template <class T>
-SOFIE_JIT_INLINE unsigned first_lanes(std::size_t n)
-{
-   return (1u << (n < std::size_t(lanes<T>) ? unsigned(n) : unsigned(lanes<T>))) - 1u;
-}
-template <>
-SOFIE_JIT_INLINE vec<float> load_n<float>(const float *p, std::size_t n, float fill)
-{
-   return (vec<float>)__builtin_ia32_loadups512_mask(p, broadcast(fill), static_cast<unsigned short>(first_lanes<float>(n)));
-}
-template <>
-SOFIE_JIT_INLINE vec<double> load_n<double>(const double *p, std::size_t n, double fill)
-{
-   return (vec<double>)__builtin_ia32_loadupd512_mask(p, broadcast(fill), static_cast<unsigned char>(first_lanes<double>(n)));
-}
-template <>
-SOFIE_JIT_INLINE void store_n<float>(float *p, vec<float> x, std::size_t n)
-{
-   __builtin_ia32_storeups512_mask(p, x, static_cast<unsigned short>(first_lanes<float>(n)));
-}
-template <>
-SOFIE_JIT_INLINE void store_n<double>(double *p, vec<double> x, std::size_t n)
-{
-   __builtin_ia32_storeupd512_mask(p, x, static_cast<unsigned char>(first_lanes<double>(n)));
-}
-#else
-template <class T>
-SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill)
+SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill = T(0))
 {
    alignas(SOFIE_JIT_VECTOR_BYTES) T tmp[lanes<T>];
    for (int i = 0; i < lanes<T>; ++i)
@@ -147,6 +122,34 @@ SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n)
    for (int i = 0; i < lanes<T>; ++i)
       if (std::size_t(i) < n)
          p[i] = tmp[i];
+}
+
+#if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
+// One bit for each of the first n lanes.
+template <class T>
+constexpr unsigned lane_mask(std::size_t n)
+{
+   return (1u << (n < std::size_t(lanes<T>) ? unsigned(n) : unsigned(lanes<T>))) - 1u;
+}
+template <>
+SOFIE_JIT_INLINE vec<float> load_n<float>(const float *p, std::size_t n, float fill)
+{
+   return (vec<float>)__builtin_ia32_loadups512_mask(p, broadcast(fill), static_cast<unsigned short>(lane_mask<float>(n)));
+}
+template <>
+SOFIE_JIT_INLINE vec<double> load_n<double>(const double *p, std::size_t n, double fill)
+{
+   return (vec<double>)__builtin_ia32_loadupd512_mask(p, broadcast(fill), static_cast<unsigned char>(lane_mask<double>(n)));
+}
+template <>
+SOFIE_JIT_INLINE void store_n<float>(float *p, vec<float> x, std::size_t n)
+{
+   __builtin_ia32_storeups512_mask(p, x, static_cast<unsigned short>(lane_mask<float>(n)));
+}
+template <>
+SOFIE_JIT_INLINE void store_n<double>(double *p, vec<double> x, std::size_t n)
+{
+   __builtin_ia32_storeupd512_mask(p, x, static_cast<unsigned char>(lane_mask<double>(n)));
 }
 #endif
 
@@ -175,14 +178,14 @@ SOFIE_JIT_INLINE vec<double> fma<double>(vec<double> a, vec<double> b, vec<doubl
 template <>
 SOFIE_JIT_INLINE vec<float> fma<float>(vec<float> a, vec<float> b, vec<float> c)
 {
-#if defined(__AVX512F__)
+#if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
    return (vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__AVX__) && defined(__FMA__)
+#elif SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 32
    return (vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#elif defined(__FMA__)
-   return (vec<float>)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
 #elif defined(__aarch64__)
    return (vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#elif SOFIE_JIT_FMA
+   return (vec<float>)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
 #else
    return a * b + c;
 #endif
@@ -190,14 +193,14 @@ SOFIE_JIT_INLINE vec<float> fma<float>(vec<float> a, vec<float> b, vec<float> c)
 template <>
 SOFIE_JIT_INLINE vec<double> fma<double>(vec<double> a, vec<double> b, vec<double> c)
 {
-#if defined(__AVX512F__)
+#if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
    return (vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif defined(__AVX__) && defined(__FMA__)
+#elif SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 32
    return (vec<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#elif defined(__FMA__)
-   return (vec<double>)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
 #elif defined(__aarch64__)
    return (vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#elif SOFIE_JIT_FMA
+   return (vec<double>)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
 #else
    return a * b + c;
 #endif
@@ -208,7 +211,7 @@ SOFIE_JIT_INLINE vec<double> fma<double>(vec<double> a, vec<double> b, vec<doubl
 template <class T>
 SOFIE_JIT_INLINE T fma1(T a, T b, T c)
 {
-#if defined(__FMA__) || defined(__aarch64__)
+#if SOFIE_JIT_FMA
    return sizeof(T) == 4 ? T(__builtin_fmaf(float(a), float(b), float(c))) : T(__builtin_fma(double(a), double(b), double(c)));
 #else
    return fma<T>(broadcast(a), broadcast(b), broadcast(c))[0];
