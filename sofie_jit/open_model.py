@@ -64,6 +64,11 @@ def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:
             except SofieError as caught:
                 error = _plainer(error, caught)
         if len(found) > 1:
+            if found[0].states:
+                raise ShapeError(
+                    f"the model has stateful=True layers, so it cannot be compiled per size of {', '.join(needed)}; "
+                    "save it with these dimensions fixed"
+                )
             return found[:2], needed
     raise error
 
@@ -83,11 +88,6 @@ def open_model(translation: Translation, *, threads: int | None = None, optimize
     """
     rmodels, needed = examine(translation)
     if needed:
-        if rmodels[0].states:
-            raise ShapeError(
-                f"the model has stateful=True layers and is compiled per size of {', '.join(needed)}, which do not go "
-                "together: save it with these dimensions fixed"
-            )
         return OpenModel(translation, rmodels, needed, threads=threads, optimize=optimize)
     return rmodels[0].compile(threads=threads, optimize=optimize)
 

@@ -30,6 +30,7 @@ class StatefulModel(Model):
     def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: bool = True):
         rmodel.generate()
         self._rmodel = rmodel
+        self._options = {"threads": threads, "optimize": optimize}
         self._threads = thread_count(threads)
         self._optimize = optimize
         self._arguments = Arguments(rmodel.inputs)
@@ -50,6 +51,13 @@ class StatefulModel(Model):
 
     def profile(self, *inputs: Any) -> Profile:
         return self._step.profile(*self._arguments.standardize(inputs), *self._states)  # which stay as they are
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied with its states, which then go their own way."""
+        return *super().__reduce__(), self._states
+
+    def __setstate__(self, states: list[np.ndarray]) -> None:
+        self._states = states
 
     def reset_states(self) -> None:
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,6 +143,42 @@ def test_calls_of_many_threads_wait_for_each_other() -> None:
     assert totals == list(range(1, 201))
     model.reset_states()
     assert model.infer([1]) == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_take_their_states_along(duplicate: Callable[[Any], Any]) -> None:
+    model = counter().compile(threads=1)
+    model.infer([1])
+    twin = duplicate(model)
+    assert (twin.infer([1]), model.infer([5]), twin.infer([1])) == (2, 6, 3)
+
+
+def test_a_profile_changes_no_state() -> None:
+    model = counter().compile()
+    model.infer([1])
+    assert model.profile([1]).records[0]["operator"] == "Add"
+    assert model.infer([1]) == 2
+
+
+def test_sizes_compiled_one_by_one_are_refused(tmp_path: Path) -> None:
+    inputs = keras.Input(batch_shape=(2, None, None, 3))
+    y = layers.Reshape((1, 4))(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs)))
+    keras.Model(inputs, layers.GRU(2, stateful=True)(y)).save(tmp_path / "m.h5")
+    with pytest.raises(ShapeError, match="cannot be compiled per size of dim1"):
+        sofie_jit.load(tmp_path / "m.h5")
+    assert not sofie_jit.check(tmp_path / "m.h5").ok
+
+
+def test_open_time(tmp_path: Path) -> None:
+    inputs = keras.Input(batch_shape=(BATCH, None, 2))
+    model = randomize(keras.Model(inputs, layers.LSTM(4, stateful=True)(inputs)))
+    model.save(tmp_path / "m.keras")
+    loaded = sofie_jit.load(tmp_path / "m.keras")
+    reset(model)
+    for x in batches(3):
+        for part in (x[:, :1], x[:, 1:]):
+            assert distance(loaded.infer(part), np.asarray(model(part))) < 2e-6
+    assert loaded.specialize((BATCH, 4, 2)).input_shapes == [(BATCH, 4, 2)]
 
 
 def test_a_saved_header_has_states_as_inputs_and_outputs() -> None:
