@@ -20,8 +20,8 @@ from sofie_jit.jit import cppyy, declare_kernels
 from sofie_jit.kernel_sources import closure, kernel_namespace
 
 KERNELS = {
-    "gemm": ("gemm.hxx", "gemm_tile<k::tile_rows, 2, float, k::Relu>"),
-    "conv": ("conv.hxx", "conv_tile<k::tile_rows, 2, float, k::Relu>"),
+    "gemm": ("gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
+    "conv": ("conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
 }
 """Name -> header, and the function whose loop does nearly all of the kernel's work."""
 

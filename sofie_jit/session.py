@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +170,12 @@ class SessionWriter:
 
         return Expression(f"k::{name}{written(values)}", f"const k::{name} &")
 
+    def function(self, function: str, parameters: Sequence[str], *args: str) -> str:
+        names = [f"a{i}" for i in range(len(parameters))]
+        declared = ", ".join(f"{kind} {name}" for kind, name in zip(parameters, names, strict=True))
+        definition = f"({declared.replace('* ', '*')}) {{ k::{function}({', '.join([*names, *args])}); }}"
+        return self._outlined("void", definition) if self.outline else f"[]{definition}"
+
     def call(self, function: str, *args: Any) -> str:
         return f"{self._expression(function, args, 'void')};"
 
@@ -206,9 +212,13 @@ class SessionWriter:
         target = "" if into is None else f"{parameter(into)} = "
         body = f"{target}k::{function}({', '.join(map(inner, args))})"
         definition = f"({', '.join(parameters)}) {{ {'return ' if result != 'void' else ''}{body}; }}"
+        return f"{self._outlined(result, definition)}({', '.join(passed)})"
+
+    def _outlined(self, result: str, definition: str) -> str:
+        """The name of a function with these parameters and this body."""
         name = f"call_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
         self.outlined[name] = f"{result} {name}{definition}"
-        return f"{name}({', '.join(passed)})"
+        return name
 
     # the walk
 

@@ -1,5 +1,5 @@
-// Activation functions as function objects over vec<T>: used alone by elementwise.hxx and in the epilogues of gemm,
-// conv and friends. Parameters are data members, of the element type. NaN goes in, NaN comes out, but for the
+// Activation functions as function objects over vec<T>, and `map`, which applies one to a tensor or, for gemm, conv and
+// friends, to a block of their results. Parameters are data members, of the element type. NaN goes in, NaN comes out, but for the
 // functions that Keras writes with a comparison NaN fails: Shrink, Threshold, and GeneralRelu with a threshold.
 //
 // A result that is a product is fenced by rounded(), so that no compiler fuses it with a sum that follows.
@@ -11,6 +11,30 @@
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
+
+// Loops have one body for whole registers and for the rest, so that a function is inlined once.
+template <class T>
+SOFIE_JIT_INLINE vec<T> load_up_to(const T *p, std::size_t n)
+{
+   return n >= std::size_t(lanes<T>) ? load(p) : load_n(p, n);
+}
+
+template <class T>
+SOFIE_JIT_INLINE void store_up_to(T *p, vec<T> x, std::size_t n)
+{
+   if (n >= std::size_t(lanes<T>))
+      store(p, x);
+   else
+      store_n(p, x, n);
+}
+
+// y[i] = function(x[i]) for i < n; y may be x.
+template <class T, class Function>
+void map(std::size_t n, const T *x, T *y, const Function &function)
+{
+   for (std::size_t i = 0; i < n; i += lanes<T>)
+      store_up_to(y + i, function.template apply<T>(load_up_to(x + i, n - i)), n - i);
+}
 
 template <class T>
 SOFIE_JIT_INLINE vec<T> clip(vec<T> x, T low, T high)

@@ -1,6 +1,6 @@
-// Direct convolution of channels-last images in one, two or three dimensions, bias and activation fused:
+// Direct convolution of channels-last images in one, two or three dimensions, with bias and epilogue (tile.hxx):
 //
-//    y[b][od][oh][ow][o] = activation(bias[o] + sum over kd, kh, kw, c of
+//    y[b][od][oh][ow][o] = epilogue(bias[o] + sum over kd, kh, kw, c of
 //                          x[b][od * SD + kd * DD - PD][...][...][c] * kernel[kd][kh][kw][c][o])
 //
 // and, with groups, output o of group g = o / (O / groups) sees the C / groups channels of group g.
@@ -147,24 +147,25 @@ void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T
    }
 }
 
-template <int MR, int NV, class T, class Activation>
-void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, const T *panel, const T *bias, T *y,
-               std::size_t stride, std::size_t n, const Activation &activation)
+template <int MR, int NV, class T>
+void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, const T *panel, const T *bias,
+               const T *residual, T *y, std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
 {
    const T *x[MR];
    SOFIE_JIT_UNROLL
    for (int i = 0; i < MR; ++i)
       x[i] = pixels[i];
-   Tile<T, MR, NV> sum, before;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
+   Tile<T, MR, NV> sum;
    sum.clear();
-   before.clear();
    std::size_t k = 0;
    bool several = false;
    for (const ConvRun *run = runs; run != runs + count; ++run) {
       if (k == k_block) {
          if (several)
             sum.add(before);
-         before = sum;
+         sum.put(before, NV * lanes<T>);
+         asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
          sum.clear();
          several = true;
          k = 0;
@@ -175,29 +176,30 @@ void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, c
    }
    if (several)
       sum.add(before);
-   finish_tile(sum, bias, y, stride, n, activation);
+   sum.add_bias(bias);
+   finish_tile(sum, residual, y, stride, n, epilogue);
 }
 
 // One panel of weights over all pixels of a strip.
-template <int MR, int NV, class T, class Activation>
+template <int MR, int NV, class T>
 void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t count, const T *panel, const T *bias,
-                T *y, std::size_t n, const Activation &activation)
+                const T *residual, T *y, std::size_t n, const Epilogue<T> &epilogue)
 {
    const Window &w = s.window;
    const std::size_t pixels = s.strip * w.OW, step = w.SW * s.C, next_row = w.SH * conv_source(s).row;
    for (std::size_t pixel = 0;; pixel += MR) {
       if (pixel + MR > pixels)
          pixel = pixels - MR;
-      const T *at[MR];
+      const T *places[MR];
       std::size_t row = pixel / w.OW, column = pixel % w.OW;
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i) {
-         at[i] = x + row * next_row + column * step;
+         places[i] = x + row * next_row + column * step;
          ++column;
          row += column == w.OW ? 1 : 0;
          column = column == w.OW ? 0 : column;
       }
-      conv_tile<MR, NV>(at, runs, count, panel, bias, y + pixel * s.O, s.O, n, activation);
+      conv_tile<MR, NV>(places, runs, count, panel, bias, at(residual, pixel * s.O), y + pixel * s.O, s.O, n, epilogue);
       if (pixel + MR == pixels)
          break;
    }
@@ -206,16 +208,16 @@ void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t
 // MR: pixels of a register tile, at most those of a strip. Panels: which widths of panels a group has, 1 for one vector
 // (the last panel may be so narrow), 2 for two, 3 for both. panels from pack_conv, bias from pack_bias; scratch:
 // conv_scratch<T>(s) elements.
-template <int MR, int Panels, class T, class Activation>
-void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, T *y, T *scratch,
-          const Activation &activation)
+template <int MR, int Panels, class T>
+void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+          T *scratch, const Epilogue<T> &epilogue)
 {
    const Window &w = s.window;
    const std::size_t strip = s.strip, K = s.K(), inputs = s.group_inputs(), outputs = s.group_outputs();
    ConvRun *runs = reinterpret_cast<ConvRun *>(scratch + conv_copy_size(s));
    const std::size_t count = conv_runs(s, runs);
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C)
-      for (std::size_t od = 0; od < w.OD; ++od, y += w.OH * w.OW * s.O)
+      for (std::size_t od = 0; od < w.OD; ++od, y += w.OH * w.OW * s.O, residual = at(residual, w.OH * w.OW * s.O))
          for (std::size_t oh = 0;; oh += strip) {
             if (oh + strip > w.OH)
                oh = w.OH - strip;
@@ -228,17 +230,19 @@ void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, co
                for (std::size_t n = 0; n < outputs; n += panel_width<T>) {
                   const T *panel = panels + g * conv_group_size<T>(s) + n * K;
                   const std::size_t o = g * outputs + n;
-                  T *out = y + oh * w.OW * s.O + o;
+                  const std::size_t to = oh * w.OW * s.O + o;
                   if constexpr (Panels & 1)
                      if (Panels == 1 || outputs - n <= lanes<T>) {
-                        conv_panel<MR, 1>(s, source + g * inputs, runs, count, panel, bias + o, out, outputs - n,
-                                          activation);
+                        conv_panel<MR, 1>(s, source + g * inputs, runs, count, panel, bias + o, at(residual, to), y + to,
+                                          outputs - n, epilogue);
                         continue;
                      }
                   if constexpr (Panels & 2)
-                     conv_panel<MR, 2>(s, source + g * inputs, runs, count, panel, bias + o, out, outputs - n,
-                                       activation);
+                     conv_panel<MR, 2>(s, source + g * inputs, runs, count, panel, bias + o, at(residual, to), y + to,
+                                       outputs - n, epilogue);
                }
+            if (epilogue.function)
+               epilogue.function(strip * w.OW * s.O, y + oh * w.OW * s.O, y + oh * w.OW * s.O);
             if (oh + strip == w.OH)
                break;
          }

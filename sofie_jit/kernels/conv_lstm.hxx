@@ -113,7 +113,8 @@ void conv_lstm(const ConvRecurrence<T> &r, const T *panels, const T *zeros, cons
          const std::size_t time = r.backwards ? r.steps - 1 - step : step;
          const bool *mask = r.mask ? r.mask + (b * r.steps + time) * r.masks : nullptr;
          if (!mask || r.masks > 1 || mask[0]) {
-            conv<MR, Panels>(1, r.shape, state[0], panels, zeros, recurrent, r.scratch, Identity{});
+            conv<MR, Panels>(1, r.shape, state[0], panels, zeros, static_cast<const T *>(nullptr), recurrent, r.scratch,
+                             no_epilogue<T>);
             conv_lstm_gates(pixels, filters, r.x + (b * r.steps + time) * 4 * size, recurrent,
                             r.masks > 1 ? mask : nullptr, state[0], state[1], gate, cell);
          }

@@ -1,4 +1,4 @@
-// Transposed convolution of channels-last images, bias and activation fused: a convolution run backwards, in which
+// Transposed convolution of channels-last images, with bias and epilogue (tile.hxx): a convolution run backwards, in which
 // every input pixel adds its multiple of the kernel to a window of the output.
 //
 // `w` is the window of the convolution that is transposed: its image (D, H, W) is our output, its outputs (OD, OH, OW)
@@ -75,10 +75,10 @@ inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std:
 }
 
 // One output pixel: V is a vector of channels, or one.
-template <class V, class T, class Activation>
+template <class V, class T>
 SOFIE_JIT_INLINE void add_up(std::size_t O, const T *products, const std::int64_t *row, const std::int64_t *rows_end,
                              const std::int64_t *column, const std::int64_t *columns_end, const T *bias, T *y,
-                             const Activation &activation)
+                             const Epilogue<T> &epilogue)
 {
    each_channels<V, 1, T>(O, [&](std::size_t o) {
       V sum{};
@@ -87,23 +87,25 @@ SOFIE_JIT_INLINE void add_up(std::size_t O, const T *products, const std::int64_
          SOFIE_JIT_ROLLED
          for (const std::int64_t *c = column; c != columns_end; ++c)
             sum += fetch<V>(products + std::size_t(*r + *c) + o);
-      put<T>(y + o, activate<V, T>(sum + fetch<V>(bias + o), activation));
+      put<T>(y + o, bound(sum + fetch<V>(bias + o), epilogue));
    });
 }
 
 // Few: O < lanes<T>; at_once: images whose products fit into `products`, w.pixels() * w.taps() * O numbers each.
 // panels from pack_conv_transpose, zeros and bias from pack_bias; list: conv_transpose_list(w) numbers.
-template <bool Few, class T, class Activation>
+template <bool Few, class T>
 void conv_transpose(std::size_t batch, std::size_t at_once, const Window &w, std::size_t C, std::size_t O, const T *x,
                     const T *panels, const T *zeros, const T *bias, T *y, T *products, std::int64_t *list,
-                    const Activation &activation)
+                    const Epilogue<T> &epilogue)
 {
    const std::size_t width = w.taps() * O;
    std::int64_t *places = list + w.W + 1, *rows = places + w.OW * w.KW;
    list_columns(w, O, list, places);
    for (std::size_t b = 0; b < batch; b += at_once) {
+      T *const first = y;
       const std::size_t images = batch - b < at_once ? batch - b : at_once;
-      gemm(images * w.pixels(), C, width, x + b * w.pixels() * C, panels, zeros, products, Identity{});
+      gemm(images * w.pixels(), C, width, x + b * w.pixels() * C, panels, zeros, static_cast<const T *>(nullptr),
+           products, no_epilogue<T>);
       const T *image = products;
       for (std::size_t i = 0; i < images; ++i, image += w.pixels() * width)
          for (std::size_t d = 0; d < w.D; ++d)
@@ -111,8 +113,10 @@ void conv_transpose(std::size_t batch, std::size_t at_once, const Window &w, std
                const std::int64_t *rows_end = rows + list_rows(w, O, d, h, rows);
                for (std::size_t c = 0; c < w.W; ++c, y += O)
                   add_up<channels_of<T, Few>>(O, image, rows, rows_end, places + list[c], places + list[c + 1], bias, y,
-                                              activation);
+                                              epilogue);
             }
+      if (epilogue.function)
+         epilogue.function(std::size_t(y - first), first, first);
    }
 }
 

@@ -1,14 +1,15 @@
-// Depthwise convolution of channels-last images, bias and activation fused: every channel has a kernel of its own,
+// Depthwise convolution of channels-last images, with bias and epilogue (tile.hxx): every channel has a kernel of
+// its own,
 //
-//    y[b][od][oh][ow][c] = activation(bias[c] + sum over taps of x[b][...][c] * weights[tap][c])
+//    y[b][od][oh][ow][c] = epilogue(bias[c] + sum over taps of x[b][...][c] * weights[tap][c])
 //
 // vectorised over channels, several pixels at once to reuse the weights. Taps outside the image are left out. A
 // sum runs over the taps in order.
 #ifndef SOFIE_JIT_DEPTHWISE_HXX
 #define SOFIE_JIT_DEPTHWISE_HXX
 
-#include "activations.hxx"
 #include "memory.hxx"
+#include "tile.hxx"
 #include "window.hxx"
 
 namespace sofie_jit {
@@ -25,19 +26,19 @@ SOFIE_JIT_COLD Buffer<T> pack_depthwise(const T *kernel, std::size_t taps, std::
    return packed;
 }
 
-template <class V, class T, class Activation>
-SOFIE_JIT_INLINE V activate(V x, const Activation &activation)
+// The bounds of an epilogue, for a vector or a number.
+template <class V, class T>
+SOFIE_JIT_INLINE V bound(V x, const Epilogue<T> &epilogue)
 {
-   if constexpr (std::is_same_v<V, T>)
-      return activation.template apply<T>(broadcast(x))[0];
-   else
-      return activation.template apply<T>(x);
+   const V low = spread<V>(epilogue.low), high = spread<V>(epilogue.high);
+   x = x < low ? low : x;
+   return x > high ? high : x;
 }
 
-template <class V, int P, class T, class Activation>
+template <class V, int P, class T>
 SOFIE_JIT_INLINE void depthwise_pixels(std::size_t C, const T *x, std::size_t place, std::size_t step, const Tap *taps,
                                        std::size_t count, const T *weights, const T *bias, T *y,
-                                       const Activation &activation)
+                                       const Epilogue<T> &epilogue)
 {
    each_channels<V, 1, T>(C, [&](std::size_t c) {
       V sum[P] = {};
@@ -52,7 +53,7 @@ SOFIE_JIT_INLINE void depthwise_pixels(std::size_t C, const T *x, std::size_t pl
       const V b = fetch<V>(bias + c);
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
-         put<T>(y + std::size_t(p) * C + c, activate<V, T>(sum[p] + b, activation));
+         put<T>(y + std::size_t(p) * C + c, bound(sum[p] + b, epilogue));
    });
 }
 
@@ -66,17 +67,20 @@ void repeat_channels(std::size_t pixels, std::size_t C, std::size_t times, const
 }
 
 // Few: C < lanes<T>. bias from pack_bias; scratch: 2 * w.taps() numbers.
-template <bool Few, class T, class Activation>
+template <bool Few, class T>
 void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
-               std::int64_t *scratch, const Activation &activation)
+               std::int64_t *scratch, const Epilogue<T> &epilogue)
 {
    Tap *taps = tap_list(scratch);
    SOFIE_JIT_ROLLED
-   for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
+   for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C) {
       each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
          depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, weights, bias,
-                                                                   y + pixel * C, activation);
+                                                                   y + pixel * C, epilogue);
       });
+      if (epilogue.function)
+         epilogue.function(w.pixels() * C, y, y);
+   }
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -1,6 +1,4 @@
 // Element by element: functions of one tensor, binary operations with numpy's broadcasting, casts, comparisons, where.
-//
-// Every loop has one body for whole registers and for the rest, so that a function is inlined once.
 #ifndef SOFIE_JIT_ELEMENTWISE_HXX
 #define SOFIE_JIT_ELEMENTWISE_HXX
 
@@ -8,29 +6,6 @@
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
-
-template <class T>
-SOFIE_JIT_INLINE vec<T> load_up_to(const T *p, std::size_t n)
-{
-   return n >= std::size_t(lanes<T>) ? load(p) : load_n(p, n);
-}
-
-template <class T>
-SOFIE_JIT_INLINE void store_up_to(T *p, vec<T> x, std::size_t n)
-{
-   if (n >= std::size_t(lanes<T>))
-      store(p, x);
-   else
-      store_n(p, x, n);
-}
-
-// y[i] = function(x[i]) for i < n; y may be x.
-template <class T, class Function>
-void map(std::size_t n, const T *x, T *y, const Function &function)
-{
-   for (std::size_t i = 0; i < n; i += lanes<T>)
-      store_up_to(y + i, function.template apply<T>(load_up_to(x + i, n - i)), n - i);
-}
 
 template <class P>
 struct DivideBy {

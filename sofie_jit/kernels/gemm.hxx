@@ -1,31 +1,38 @@
-// y[rows][N] = activation(x[rows][K] * W[K][N] + bias[N]), W packed once into panels (see tile.hxx).
+// y[rows][N] = activation(x[rows][K] * W[K][N] + bias[N] + residual[rows][N]), W packed once into panels (see tile.hxx).
 //
-// panels: [ceil(N / panel_width)][K][panel_width], the outputs past N zero. bias: padded to whole panels.
+// panels: [ceil(N / panel_width)][K][panel_width], the outputs past N zero; the last panel is one vector wide if that
+// is enough. bias: padded with zeros to whole panels. residual may be null.
+//
 // Batches go in blocks of tile_rows rows per panel; what remains in blocks of 4 and single rows. The order of each
-// output's sum depends on K alone, so a row's bits do not depend on the batch it came in.
+// output's sum depends on K and N alone (k_split), so a row's bits do not depend on the batch it came in.
 #ifndef SOFIE_JIT_GEMM_HXX
 #define SOFIE_JIT_GEMM_HXX
 
-#include "activations.hxx"
 #include "memory.hxx"
 #include "tile.hxx"
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+// Where the panel that starts at output n ends.
 template <class T>
-constexpr std::size_t panel_width = 2 * lanes<T>;
+constexpr std::size_t panel_end(std::size_t n, std::size_t N)
+{
+   return n + (N - n <= std::size_t(lanes<T>) ? std::size_t(lanes<T>) : panel_width<T>);
+}
 
 // W[k][n] = values[k * N + n], or values[n * K + k] if transposed; scaled by alpha.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N, bool transposed = false, T alpha = T(1))
 {
    constexpr std::size_t width = panel_width<T>;
-   const std::size_t panels = (N + width - 1) / width;
-   Buffer<T> packed(panels * K * width);
-   for (std::size_t n = 0; n < N; ++n)
+   const std::size_t last = N / width * width;
+   Buffer<T> packed(N > last ? panel_end<T>(last, N) * K : N * K);
+   for (std::size_t n = 0; n < N; ++n) {
+      const std::size_t first = n / width * width, w = panel_end<T>(first, N) - first;
       for (std::size_t k = 0; k < K; ++k)
-         packed[(n / width * K + k) * width + n % width] = alpha * (transposed ? values[n * K + k] : values[k * N + n]);
+         packed[first * K + k * w + (n - first)] = alpha * (transposed ? values[n * K + k] : values[k * N + n]);
+   }
    return packed;
 }
 
@@ -40,68 +47,215 @@ SOFIE_JIT_COLD Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1)
    return packed;
 }
 
-// A finished tile: bias, activation, and only the `n` outputs there are. (A narrow tile goes through memory, for a
-// branch on every vector would double the code.)
-template <int MR, int NV, class T, class Activation>
-SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, T *y, std::size_t stride, std::size_t n,
-                                  const Activation &activation)
+// How the sum over k is cut: into `count` blocks of `length` terms, the last of what is left.
+struct Split {
+   std::size_t count, length;
+};
+
+// Blocks of at most k_block terms. A row that comes alone sums four of them side by side, so where the outputs fill few
+// registers there are no fewer than that.
+constexpr Split k_split(std::size_t K, std::size_t N)
 {
-   constexpr std::size_t width = std::size_t(NV) * lanes<T>;
-   alignas(SOFIE_JIT_VECTOR_BYTES) T narrow[MR * width];
-   const bool whole = n >= width;
-   T *out = whole ? y : narrow;
-   const std::size_t step = whole ? stride : width;
-   SOFIE_JIT_UNROLL
-   for (int j = 0; j < NV; ++j) {
-      const std::size_t at = std::size_t(j) * lanes<T>;
-      const vec<T> b = load(bias + at);
-      SOFIE_JIT_UNROLL
-      for (int i = 0; i < MR; ++i)
-         store(out + std::size_t(i) * step + at, activation.template apply<T>(sum.v[i][j] + b));
-   }
-   if (!whole)
-      for (std::size_t i = 0; i < std::size_t(MR); ++i)
-         for (std::size_t j = 0; j < n; ++j)
-            y[i * stride + j] = narrow[i * width + j];
+   const std::size_t together = K < 128 || N > 64 ? 1 : 4;
+   const std::size_t count = (K + together * k_block - 1) / (together * k_block) * together;
+   return {count, count == 1 ? K : count == 4 ? K / 4 : count ? K / count : 0}; // a division takes as long as a small layer
 }
 
-template <int MR, int NV, class T, class Activation>
-void gemm_tile(const T *x, std::size_t K, const T *panel, const T *bias, T *y, std::size_t stride, std::size_t n,
-               const Activation &activation)
+// What all rows of a gemm share.
+template <class T>
+struct Dense {
+   std::size_t K, N, stride; // terms, outputs, and the distance of rows of y
+   const T *panels, *bias;
+   const Epilogue<T> &epilogue;
+   Split split;
+};
+
+// Where output o of a row of y lies in the residual, if there is one.
+template <class T>
+SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
 {
-   Tile<T, MR, NV> sum, before;
-   for (std::size_t k = 0;; k += k_block) {
+   return residual ? residual + o : residual;
+}
+
+// The sums of MR rows, `row` apart, with the panel of output o.
+template <int MR, int NV, class T>
+SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::size_t o, const T *x, std::size_t row)
+{
+   alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
+   const T *panel = g.panels + o * g.K;
+   for (std::size_t k = 0, left = g.split.count;; --left) {
+      const std::size_t terms = left > 1 ? g.split.length : g.K - k;
       sum.clear();
-      sum.accumulate(x + k, K, panel + k * NV * lanes<T>, K - k < k_block ? K - k : k_block);
+      sum.accumulate(x + k, row, panel + k * NV * lanes<T>, terms);
       if (k)
          sum.add(before);
-      if (k + k_block >= K)
+      if (left <= 1)
          break;
-      before = sum;
+      sum.put(before, NV * lanes<T>);
+      asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
+      k += terms;
    }
-   finish_tile(sum, bias, y, stride, n, activation);
+   sum.add_bias(g.bias + o);
 }
 
-// All rows times one panel: `n` outputs (more than a panel's width counts as a whole panel) of N in a row of y.
-template <class T, class Activation>
-void gemm_panel(std::size_t rows, std::size_t K, std::size_t N, std::size_t n, const T *x, const T *panel,
-                const T *bias, T *y, const Activation &activation)
+template <int MR, int NV, class T>
+void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
-   std::size_t row = 0;
-   for (; row + tile_rows <= rows; row += tile_rows)
-      gemm_tile<tile_rows, 2>(x + row * K, K, panel, bias, y + row * N, N, n, activation);
-   for (; row + 4 <= rows; row += 4)
-      gemm_tile<4, 2>(x + row * K, K, panel, bias, y + row * N, N, n, activation);
-   for (; row < rows; ++row)
-      gemm_tile<1, 2>(x + row * K, K, panel, bias, y + row * N, N, n, activation);
+   Tile<T, MR, NV> sum;
+   gemm_sum(sum, g, o, x, g.K);
+   finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue);
 }
 
-template <class T, class Activation>
-void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, T *y,
-          const Activation &activation)
+// Whole tiles of rows, and fours, with the panels of NV vectors that begin at outputs from `o` to `end`.
+template <int NV, class T>
+void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   for (std::size_t n = 0; n < N; n += panel_width<T>)
-      gemm_panel(rows, K, N, N - n, x, panels + n * K, bias + n, y + n, activation);
+   const std::size_t whole = rows - rows % tile_rows;
+   for (; o < end; o += std::size_t(NV) * lanes<T>)
+      for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4) {
+         const auto tile = row < whole ? gemm_tile<tile_rows, NV, T> : gemm_tile<4, NV, T>;
+         tile(g, o, x + row * g.K, at(residual, row * g.stride), y + row * g.stride);
+      }
+}
+
+// ---- a single row
+
+template <int NV, class T>
+SOFIE_JIT_INLINE void row_panel(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
+{
+   Tile<T, 1, NV> sum;
+   gemm_sum(sum, g, o, x, 0);
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < NV; ++j, o += lanes<T>)
+      if (o < g.N)
+         finish_vector(sum.v[0][j], at(residual, o), y + o, g.N - o, g.epilogue);
+}
+
+// Panel by panel from output o on.
+template <class T>
+SOFIE_JIT_NOINLINE void row_in_turn(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
+{
+   for (; o + lanes<T> < g.N; o += panel_width<T>)
+      row_panel<2>(g, o, x, residual, y);
+   if (o < g.N)
+      row_panel<1>(g, o, x, residual, y);
+}
+
+constexpr int chains = 4; // sums that go side by side, to hide fma's latency
+
+// Part i is the sum over `terms` terms of x + i * x_step with the weights at w + i * w_step, [terms][NV * lanes].
+template <int NV, class T>
+SOFIE_JIT_NOINLINE void row_chains(const T *x, std::size_t x_step, const T *w, std::size_t w_step, std::size_t terms,
+                                   T *parts)
+{
+   Tile<T, chains, NV> sum;
+   sum.clear();
+   sum.products(x, x_step, w, w_step, terms);
+   sum.put(parts, NV * lanes<T>);
+}
+
+// Outputs from o on, `width` of them at most, of sums that want the bias.
+template <class T>
+SOFIE_JIT_INLINE void row_finish(const Dense<T> &g, std::size_t o, const T *sums, std::size_t width, const T *residual,
+                                 T *y)
+{
+   SOFIE_JIT_ROLLED
+   for (const T *const end = sums + width; sums < end && o < g.N; sums += lanes<T>, o += lanes<T>)
+      finish_vector(load(sums) + load(g.bias + o), at(residual, o), y + o, g.N - o, g.epilogue);
+}
+
+// `chains` panels at a time while there are so many; the outputs that this gave.
+template <class T>
+SOFIE_JIT_NOINLINE std::size_t row_by_panels(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   constexpr std::size_t width = chains * panel_width<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T parts[width], sums[width];
+   std::size_t o = 0;
+   for (; o + width <= g.N; o += width) {
+      for (std::size_t block = 0, k = 0; block < g.split.count; ++block, k += g.split.length) {
+         const std::size_t terms = block + 1 < g.split.count ? g.split.length : g.K - k;
+         const T *const w = g.panels + o * g.K + k * panel_width<T>;
+         row_chains<2>(x + k, 0, w, g.K * panel_width<T>, terms, block ? parts : sums);
+         SOFIE_JIT_ROLLED
+         for (std::size_t j = 0; block && j < width; j += lanes<T>)
+            store(sums + j, load(sums + j) + load(parts + j));
+      }
+      row_finish(g, o, sums, width, residual, y);
+   }
+   return o;
+}
+
+// Panel by panel, `chains` blocks of k at a time.
+template <class T>
+SOFIE_JIT_NOINLINE void row_by_blocks(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   alignas(SOFIE_JIT_VECTOR_BYTES) T parts[chains * panel_width<T>], sums[panel_width<T>];
+   const std::size_t length = g.split.length, rest = g.split.count * length;
+   for (std::size_t o = 0, width; o < g.N; o += width) {
+      width = panel_end<T>(o, g.N) - o;
+      const T *panel = g.panels + o * g.K;
+      const auto sum = width == panel_width<T> ? row_chains<2, T> : row_chains<1, T>;
+      for (std::size_t block = 0; block < g.split.count; block += chains) {
+         const std::size_t k = block * length;
+         sum(x + k, length, panel + k * width, length * width, length, parts);
+         SOFIE_JIT_ROLLED
+         for (std::size_t j = 0; j < width; j += lanes<T>) {
+            const T *const part = parts + j;
+            vec<T> last = load(part + 3 * width);
+            for (std::size_t r = rest; r < g.K && block + chains == g.split.count; ++r)
+               last = fma<T>(broadcast(x[r]), load(panel + r * width + j), last);
+            const vec<T> first = block ? load(sums + j) + load(part) : load(part);
+            store(sums + j, first + load(part + width) + load(part + 2 * width) + last);
+         }
+      }
+      row_finish(g, o, sums, width, residual, y);
+   }
+}
+
+template <class T>
+SOFIE_JIT_INLINE void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   if (g.split.count && g.split.count % chains == 0)
+      row_by_blocks(g, x, residual, y);
+   else
+      row_in_turn(g, g.N < chains * panel_width<T> ? 0 : row_by_panels(g, x, residual, y), x, residual, y);
+}
+
+// ---- all rows
+
+// Rows whose inputs and outputs, so many bytes each, stay in a second-level cache: all, or whole tiles.
+constexpr std::size_t gemm_block(std::size_t rows, std::size_t bytes)
+{
+   constexpr std::size_t cached = 512 << 10;
+   return rows * bytes <= cached ? rows : (cached / bytes / tile_rows + 1) * tile_rows;
+}
+
+// Fours of rows, and single ones.
+template <class T>
+void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
+{
+   const std::size_t fours = rows - rows % tile_rows % 4, beyond = g.N % panel_width<T>;
+   if (fours) {
+      const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
+      gemm_tiles<2>(g, 0, wide, fours, x, residual, y);
+      gemm_tiles<1>(g, wide, g.N, fours, x, residual, y);
+   }
+   for (std::size_t row = fours; row < rows; ++row)
+      gemm_row(g, x + row * g.K, at(residual, row * g.stride), y + row * g.stride);
+}
+
+template <class T>
+void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
+          T *y, const Epilogue<T> &epilogue)
+{
+   const Dense<T> g{K, N, N, panels, bias, epilogue, k_split(K, N)};
+   const std::size_t most = gemm_block(rows, (K + N) * sizeof(T));
+   for (std::size_t first = 0; first < rows; first += most) {
+      const std::size_t block = rows - first < most ? rows - first : most;
+      gemm_rows(g, block, x + first * K, at(residual, first * N), y + first * N);
+      if (epilogue.function)
+         epilogue.function(block * N, y + first * N, y + first * N);
+   }
 }
 
 } // namespace SOFIE_JIT_ISA

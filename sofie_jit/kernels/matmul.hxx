@@ -1,7 +1,7 @@
 // Products of stacks of matrices that are both known only at run time: y[s][M][N] = a[s][M][K] * b[s][K][N].
 //
 // B is packed panel by panel into `panel` (K * panel_width elements of the caller's scratch), and each panel meets all
-// rows of A through the tiles of gemm.hxx.
+// rows of A as in gemm.hxx.
 #ifndef SOFIE_JIT_MATMUL_HXX
 #define SOFIE_JIT_MATMUL_HXX
 
@@ -36,11 +36,12 @@ void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t 
       }
       const T *left = a + at_a * M * K, *right = b + at_b * K * N;
       for (std::size_t n = 0; n < N; n += width) {
-         const std::size_t used = N - n < width ? N - n : width;
+         const std::size_t used = N - n < width ? N - n : width, row = panel_end<T>(n, N) - n;
          for (std::size_t k = 0; k < K; ++k)
-            for (std::size_t i = 0; i < width; ++i)
-               panel[k * width + i] = i < used ? right[k * N + n + i] : T(0);
-         gemm_panel(M, K, N, N - n, left, panel, zeros, y + matrix * M * N + n, Identity{});
+            for (std::size_t i = 0; i < row; ++i)
+               panel[k * row + i] = i < used ? right[k * N + n + i] : T(0);
+         const Dense<T> g{K, used, N, panel, zeros, no_epilogue<T>, k_split(K, N)};
+         gemm_rows(g, M, left, static_cast<const T *>(nullptr), y + matrix * M * N + n);
       }
    }
 }

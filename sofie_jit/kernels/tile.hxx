@@ -15,8 +15,12 @@ inline namespace SOFIE_JIT_ISA {
 
 constexpr std::size_t k_block = 256;
 
+template <class T>
+constexpr std::size_t panel_width = 2 * lanes<T>;
+
 // Rows of a tile with two vectors of outputs: accumulators, two weights and one broadcast must fit the registers.
 constexpr int tile_rows = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : 6;
+
 
 template <class T, int MR, int NV>
 struct Tile {
@@ -75,7 +79,132 @@ struct Tile {
          }
       }
    }
+
+   SOFIE_JIT_INLINE void add_bias(const T *bias)
+   {
+      SOFIE_JIT_UNROLL
+      for (int j = 0; j < NV; ++j) {
+         const vec<T> b = load(bias + j * lanes<T>);
+         SOFIE_JIT_UNROLL
+         for (int i = 0; i < MR; ++i)
+            v[i][j] = v[i][j] + b;
+      }
+   }
+
+   // Smaller numbers become `low`, NaN stays.
+   SOFIE_JIT_INLINE void raise(vec<T> low)
+   {
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            v[i][j] = select<T>(v[i][j] < low, low, v[i][j]);
+   }
+
+   SOFIE_JIT_INLINE void lower(vec<T> high)
+   {
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            v[i][j] = select<T>(v[i][j] > high, high, v[i][j]);
+   }
+
+   // To and from memory of the size of a tile.
+   SOFIE_JIT_INLINE void put(T *memory, std::size_t step) const
+   {
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            store(memory + std::size_t(i) * step + j * lanes<T>, v[i][j]);
+   }
+
+   SOFIE_JIT_INLINE void add(const T *memory)
+   {
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < NV; ++j)
+            v[i][j] = v[i][j] + load(memory + (i * NV + j) * lanes<T>);
+   }
+
+   // v[i] += x[i * x_step + k] * w[i * w_step + k * NV * lanes] for k < length: every row has weights of its own.
+   SOFIE_JIT_INLINE void products(const T *x, std::size_t x_step, const T *w, std::size_t w_step, std::size_t length)
+   {
+      const T *const end = x + length;
+      for (; x != end; ++x, w += NV * lanes<T>) {
+         asm("" : "+r"(x), "+r"(w));
+         SOFIE_JIT_UNROLL
+         for (int i = 0; i < MR; ++i) {
+            const vec<T> number = broadcast(x[std::size_t(i) * x_step]);
+            SOFIE_JIT_UNROLL
+            for (int j = 0; j < NV; ++j)
+               v[i][j] = fma<T>(number, load(w + std::size_t(i) * w_step + j * lanes<T>), v[i][j]);
+         }
+      }
+   }
 };
+
+// What becomes of finished sums, to which the tile has added the bias: a tensor of the result's shape is added (unless
+// null), v < low becomes low, v > high becomes high, and `function` (unless null) gets blocks of finished numbers while
+// they are in the cache. NaN stays.
+template <class T>
+struct Epilogue {
+   T low, high;
+   void (*function)(std::size_t n, const T *x, T *y);
+};
+
+template <class T>
+constexpr Epilogue<T> no_epilogue{-std::numeric_limits<T>::infinity(), std::numeric_limits<T>::infinity(), nullptr};
+
+template <class T>
+SOFIE_JIT_INLINE void finish_vector(vec<T> sum, const T *residual, T *y, std::size_t n, const Epilogue<T> &epilogue)
+{
+   const vec<T> low = broadcast(epilogue.low), high = broadcast(epilogue.high);
+   if (residual)
+      sum = sum + load_n(residual, n);
+   sum = select<T>(sum < low, low, sum);
+   sum = select<T>(sum > high, high, sum);
+   if (n >= std::size_t(lanes<T>))
+      store(y, sum); // the next layer reads it at once, and what a masked store writes is not forwarded to loads
+   else
+      store_n(y, sum, n);
+}
+
+// Finished sums in memory, rows of `width`.
+template <class T>
+SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t width, const T *residual, T *y,
+                                    std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
+{
+   SOFIE_JIT_ROLLED
+   for (std::size_t i = 0; i < rows; ++i)
+      SOFIE_JIT_ROLLED
+      for (std::size_t j = 0; j < width && j < n; j += lanes<T>) {
+         const std::size_t at = i * stride + j;
+         finish_vector(load(sums + i * width + j), residual ? residual + at : residual, y + at, n - j, epilogue);
+      }
+}
+
+// A finished tile: bias and epilogue; `n` outputs to y, more than the tile's width counting as that. (What is not the
+// common case goes through memory, for branches on every vector would double the code.)
+template <int MR, int NV, class T>
+SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y, std::size_t stride, std::size_t n,
+                                  const Epilogue<T> &epilogue)
+{
+   constexpr std::size_t width = std::size_t(NV) * lanes<T>;
+   if (n >= width && !residual) {
+      if (epilogue.low > -std::numeric_limits<T>::infinity())
+         sum.raise(broadcast(epilogue.low));
+      if (epilogue.high < std::numeric_limits<T>::infinity())
+         sum.lower(broadcast(epilogue.high));
+      sum.put(y, stride);
+   } else {
+      alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
+      sum.put(copy, width);
+      finish_copy(copy, MR, width, residual, y, stride, n, epilogue);
+   }
+}
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

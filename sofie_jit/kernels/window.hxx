@@ -9,13 +9,6 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// A loop that is short or whose body is big: unrolling or vectorising it would cost compile time only.
-#if defined(__clang__)
-#define SOFIE_JIT_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
-#else
-#define SOFIE_JIT_ROLLED
-#endif
-
 // The one of three numbers that goes with registers of 64, 32 or 16 bytes.
 template <class V>
 constexpr V by_vector(V bytes64, V bytes32, V bytes16)

@@ -27,6 +27,11 @@ class Activation(ROperator):
             raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
         return x
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The limits if this is ``x``, but ``low`` below the one and ``high`` above the other; NaN stays."""
+        return None
+
     def functor(self, dtype: str) -> str:
         """The C++ function object, its parameters as literals of ``dtype``."""
         values = ", ".join(literal(value, dtype) for value in self.attributes().values())
@@ -42,6 +47,20 @@ def functor(activation: Activation | None, dtype: str) -> str:
     return activation.functor(dtype) if activation else "k::Identity{}"
 
 
+def epilogue(code: Emitter, activation: Activation | None, dtype: str) -> str:
+    """The struct ``Epilogue`` of ``tile.hxx`` for a fused activation: bounds, or the function that its operator calls.
+
+    All are data, so that one compiled kernel serves every activation.
+    """
+    cpp = CPP_TYPES[dtype]
+    low, high = activation.bounds or (-math.inf, math.inf) if activation else (-math.inf, math.inf)
+    function = "nullptr"
+    if activation and activation.bounds is None:
+        types = ("std::size_t", f"const {cpp} *", f"{cpp} *")
+        function = code.function("map", types, activation.functor(dtype))
+    return code.struct(f"Epilogue<{cpp}>", literal(low, dtype), literal(high, dtype), function)
+
+
 # -- piecewise linear ------------------------------------------------------------------------------------------------
 
 
@@ -50,6 +69,10 @@ class Relu(Activation):
     """``max(x, 0)``."""
 
     integers = True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
 
 
 @dataclass(kw_only=True)
@@ -65,6 +88,10 @@ class Clip(Activation):
 
     low: float = -math.inf
     high: float = math.inf
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.low, self.high
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
-from sofie_jit.operators.activations import Activation, functor
+from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -41,11 +41,12 @@ K_BLOCK = 256
 
 @dataclass(kw_only=True)
 class Conv(ROperator):
-    """``Y = activation(X * W + B)``, ``*`` being what machine learning calls a convolution.
+    """``Y = activation(X * W + B + R)``, ``*`` being what machine learning calls a convolution.
 
     Inputs: images X, (N, C, spatial axes) or, with ``layout="NHWC"``, (N, spatial axes, C); the kernel W, a weight,
     (M, C / group, spatial axes) or, with ``kernel_layout="HWIO"``, (spatial axes, C / group, M); optionally the bias
     B (M,), a weight. One to three spatial axes. Output M feature maps in the layout of X. float32 or float64.
+    Beyond ONNX are ``activation`` and, unless there is one channel a group, the input R of the output's shape.
     """
 
     strides: Sequence[int] | None = None
@@ -57,7 +58,7 @@ class Conv(ROperator):
     kernel_layout: str = "OIHW"
     activation: Activation | None = None
 
-    kernels = ("conv.hxx", "depthwise.hxx")
+    kernels = ("conv.hxx", "depthwise.hxx", "activations.hxx")
 
     def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
         """The window, and the channels of input and output."""
@@ -81,14 +82,19 @@ class Conv(ROperator):
         axes = window_axes("Conv", sizes, taps, self.strides, self.pads, self.dilations, self.auto_pad)
         return axes, channels, outputs
 
-    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
-        dtype = common_dtype("Conv", x, w, *([b] if b else []))
+    def infer(
+        self, x: TensorType, w: TensorType, b: TensorType | None = None, r: TensorType | None = None
+    ) -> TensorType:
+        dtype = common_dtype("Conv", x, w, *(t for t in (b, r) if t))
         if not dtype.startswith("float"):
             raise DtypeError(f"Conv computes in float32 or float64, got {dtype}: add a Cast")
         axes, _, outputs = self._axes(x, w)
         if b is not None and b.shape != (outputs,):
             raise ShapeError(f"Conv: the bias must be ({outputs},), one number per output channel, got {b.shape}")
-        return TensorType(dtype, image_shape(x.shape[:1], outputs_of(axes), outputs, self.layout))
+        shape = image_shape(x.shape[:1], outputs_of(axes), outputs, self.layout)
+        if r is not None and r.shape != shape:
+            raise ShapeError(f"Conv: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
+        return TensorType(dtype, shape)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         x, w = inputs[0], inputs[1]
@@ -121,8 +127,10 @@ class Conv(ROperator):
         one = literal(1, y.dtype)
         panels = code.packed("pack_gemm", code.raw(1), k, outputs, self.kernel_layout == "OIHW", one)
         rows = code.count((y.shape[0], *outputs_of(axes)))
-        activation = functor(self.activation, y.dtype)
-        return code.call("gemm", rows, k, outputs, code.input(0), panels, bias, code.output(0), activation)
+        return code.call(
+            "gemm", rows, k, outputs, code.input(0), panels, bias, code.input(3), code.output(0),
+            epilogue(code, self.activation, y.dtype),
+        )  # fmt: skip
 
     def _emit_depthwise(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
         y = code.outputs[0]
@@ -139,7 +147,7 @@ class Conv(ROperator):
         calls.append(code.call(
             f"depthwise<{few}>", code.count(batch), code.struct("Window", *window_members(axes)),
             outputs, x, weights, bias, code.output(0), code.scratch("int64", (2 * taps,)),
-            functor(self.activation, y.dtype),
+            epilogue(code, self.activation, y.dtype),
         ))  # fmt: skip
         return "\n".join(calls)
 
@@ -152,8 +160,8 @@ class Conv(ROperator):
         pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
         widths = by_vector(lambda lanes: panel_widths(outputs // self.group, lanes), y.dtype)
         return code.call(
-            f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.output(0),
-            scratch, functor(self.activation, y.dtype),
+            f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
+            code.output(0), scratch, epilogue(code, self.activation, y.dtype),
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
-from sofie_jit.operators.activations import Activation, functor
+from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.geometry import Axis, by_vector, image_axes, image_shape, outputs_of, volume, window_members
 from sofie_jit.operators.operator import (
     Emitter,
@@ -41,7 +41,7 @@ class ConvTranspose(ROperator):
     kernel_layout: str = "IOHW"
     activation: Activation | None = None
 
-    kernels = ("conv_transpose.hxx",)
+    kernels = ("conv_transpose.hxx", "activations.hxx")
 
     def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
         """The window of the convolution that is transposed, from output to input; channels of input and output."""
@@ -120,7 +120,7 @@ class ConvTranspose(ROperator):
             code.packed("pack_bias", code.raw(absent), taps * outputs, one),
             code.packed("pack_bias", code.raw(2), outputs, one),
             code.output(0), code.scratch(y.dtype, (at_once * products,)),
-            code.scratch("int64", (list_size(axes),)), functor(self.activation, y.dtype),
+            code.scratch("int64", (list_size(axes),)), epilogue(code, self.activation, y.dtype),
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.operators.activations import Activation, functor
+from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.operator import (
     Emitter,
     ROperator,
@@ -21,10 +21,11 @@ from sofie_jit.operators.operator import (
 
 @dataclass(kw_only=True)
 class Gemm(ROperator):
-    """``Y = activation(alpha * A' B' + beta * C)``, with A' the matrix A, transposed if ``trans_a``; B' likewise.
+    """``Y = activation(alpha * A' B' + beta * C + R)``, with A' the matrix A, transposed if ``trans_a``; B' likewise.
 
-    Inputs A (M, K), B (K, N) and, optionally, C, broadcast to (M, N); output Y (M, N). Beyond ONNX, A may have
-    more than two dimensions (..., K) when it is not transposed: all but the last count rows.
+    Inputs A (M, K), B (K, N) and, optionally, C, broadcast to (M, N), and R (M, N); output Y (M, N). Beyond ONNX are R
+    and ``activation``, and A may have more than two dimensions (..., K) when it is not transposed: all but the last
+    count rows.
     """
 
     alpha: float = 1.0
@@ -33,10 +34,12 @@ class Gemm(ROperator):
     trans_b: bool = False
     activation: Activation | None = None
 
-    kernels = ("gemm.hxx",)
+    kernels = ("gemm.hxx", "activations.hxx")
 
-    def infer(self, a: TensorType, b: TensorType, c: TensorType | None = None) -> TensorType:
-        dtype = common_dtype("Gemm", a, b, *([c] if c else []))
+    def infer(
+        self, a: TensorType, b: TensorType, c: TensorType | None = None, r: TensorType | None = None
+    ) -> TensorType:
+        dtype = common_dtype("Gemm", a, b, *(t for t in (c, r) if t))
         if b.rank != 2 or a.rank < 2 or (self.trans_a and a.rank != 2):
             raise ShapeError(f"Gemm multiplies matrices, got A {format_shape(a.shape)} and B {format_shape(b.shape)}")
         a_shape = a.shape[::-1] if self.trans_a else a.shape
@@ -51,6 +54,8 @@ class Gemm(ROperator):
             padded = (1,) * (len(shape) - c.rank) + c.shape
             if len(padded) != len(shape) or any(x not in (1, y) for x, y in zip(padded, shape, strict=True)):
                 raise ShapeError(f"Gemm: C {format_shape(c.shape)} does not broadcast to {format_shape(shape)}")
+        if r is not None and r.shape != shape:
+            raise ShapeError(f"Gemm: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
         return TensorType(dtype, shape)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
@@ -66,6 +71,6 @@ class Gemm(ROperator):
         panels = code.packed("pack_gemm", code.raw(1), k, n, self.trans_b, alpha)
         bias = code.packed("pack_bias", code.raw(2), n, beta)
         return code.call(
-            "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.output(0),
-            functor(self.activation, y.dtype),
+            "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.input(3), code.output(0),
+            epilogue(code, self.activation, y.dtype),
         )  # fmt: skip

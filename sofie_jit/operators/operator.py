@@ -180,6 +180,9 @@ class Emitter(Protocol):
         text in a call (functors, literals) is compiled into it.
         """
 
+    def function(self, function: str, parameters: Sequence[str], *args: str) -> str:
+        """Pointer to a C++ function of ``parameters`` (types) that calls ``function`` with these and then ``args``."""
+
     def call(self, function: str, *args: Any) -> str:
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
 

@@ -1,6 +1,7 @@
 #include "conv.hxx"
 
 #include "check.hxx"
+#include "epilogue.hxx"
 #include "geometry.hxx"
 
 using namespace sofie_jit;
@@ -8,13 +9,14 @@ using check::one;
 using check::window;
 
 template <class T>
-void run(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, T *y)
+void run(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+         const Epilogue<T> &epilogue = check::relu<T>)
 {
    Buffer<T> scratch(conv_scratch<T>(s));
    if (s.strip * s.window.OW >= 5) // the block of pixels changes no bit, so a few stand for all
-      conv<5, 3>(batch, s, x, panels, bias, y, scratch.data(), Relu{});
+      conv<5, 3>(batch, s, x, panels, bias, residual, y, scratch.data(), epilogue);
    else
-      conv<1, 3>(batch, s, x, panels, bias, y, scratch.data(), Relu{});
+      conv<1, 3>(batch, s, x, panels, bias, residual, y, scratch.data(), epilogue);
 }
 
 template <class T>
@@ -24,6 +26,11 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
    const std::size_t batch = 2, channels = s.group_inputs(), pixels = w.pixels();
    check::Random random(w.inputs() * 1000003 + w.taps() * 1009 + C * 101 + O);
    const auto x = random.vector<T>(batch * w.inputs() * C), k = random.vector<T>(s.K() * O), b = random.vector<T>(O);
+
+   const bool more = (C + O) % 2; // some with all that an epilogue can have
+   const auto &epilogue = more ? check::everything<T> : check::relu<T>;
+   const auto added = random.vector<T>(more ? batch * pixels * O : 0);
+   const T *const residual = more ? added.data() : nullptr;
 
    std::vector<double> want;
    for (std::size_t n = 0; n < batch; ++n)
@@ -37,7 +44,7 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
                         sum += double(x[(n * w.inputs() + at) * C + o / s.group_outputs() * channels + c]) *
                                double(k[(tap * channels + c) * O + o]);
                   });
-                  want.push_back(std::fmax(sum, 0));
+                  want.push_back(check::applied(epilogue, sum + (more ? double(added[want.size()]) : 0)));
                }
 
    const std::string what = "conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O) +
@@ -45,13 +52,14 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
    const auto panels = pack_conv<T>(k.data(), s);
    const auto bias = pack_bias<T>(b.data(), O);
    std::vector<T> y(want.size() + 1, T(77)), one_by_one(want.size()), oihw(k.size());
-   run(batch, s, x.data(), panels.data(), bias.data(), y.data());
+   run(batch, s, x.data(), panels.data(), bias.data(), residual, y.data(), epilogue);
    check::require(y.back() == T(77), what + ": wrote past the end");
    y.pop_back();
    check::close(what, y, want, tolerance);
 
    for (std::size_t n = 0; n < batch; ++n)
-      run(1, s, x.data() + n * w.inputs() * C, panels.data(), bias.data(), one_by_one.data() + n * pixels * O);
+      run(1, s, x.data() + n * w.inputs() * C, panels.data(), bias.data(), at(residual, n * pixels * O),
+          one_by_one.data() + n * pixels * O, epilogue);
    check::same_bits(what + ": image by image", y, one_by_one);
 
    for (std::size_t tap = 0; tap < w.taps(); ++tap)
@@ -74,8 +82,9 @@ void test_block(std::size_t C, std::size_t O)
    const auto bias = pack_bias<T>(b.data(), O);
    std::vector<T> y(2 * s.window.pixels() * O), z(y.size());
    Buffer<T> scratch(conv_scratch<T>(s));
-   conv<tile_rows, Panels>(2, s, x.data(), panels.data(), bias.data(), y.data(), scratch.data(), Relu{});
-   run(2, s, x.data(), panels.data(), bias.data(), z.data());
+   conv<tile_rows, Panels>(2, s, x.data(), panels.data(), bias.data(), static_cast<const T *>(nullptr), y.data(),
+                           scratch.data(), check::relu<T>);
+   run(2, s, x.data(), panels.data(), bias.data(), static_cast<const T *>(nullptr), z.data());
    check::same_bits("conv with " + std::to_string(O) + " outputs, blocked", y, z);
 }
 

@@ -1,6 +1,7 @@
 #include "conv_transpose.hxx"
 
 #include "check.hxx"
+#include "epilogue.hxx"
 #include "geometry.hxx"
 
 using namespace sofie_jit;
@@ -14,6 +15,7 @@ void test(const Window &w, std::size_t C, std::size_t O, double tolerance)
    check::Random random(w.inputs() * 1000003 + w.taps() * 1009 + C * 31 + O);
    const auto x = random.vector<T>(batch * w.pixels() * C), k = random.vector<T>(w.taps() * O * C), b = random.vector<T>(O);
 
+   const auto &epilogue = C % 2 ? check::everything<T> : check::relu<T>;
    std::vector<double> want(batch * w.inputs() * O);
    for (std::size_t n = 0; n < batch; ++n)
       for (std::size_t od = 0; od < w.OD; ++od)
@@ -26,7 +28,7 @@ void test(const Window &w, std::size_t C, std::size_t O, double tolerance)
                         want[(n * w.inputs() + at) * O + o] += double(pixel[c]) * double(k[(tap * O + o) * C + c]);
                });
    for (std::size_t i = 0; i < want.size(); ++i)
-      want[i] = std::fmax(want[i] + double(b[i % O]), 0);
+      want[i] = check::applied(epilogue, want[i] + double(b[i % O]));
 
    const std::string what = "conv_transpose" + check::describe(w) + ", " + std::to_string(C) + " to " + std::to_string(O);
    const auto panels = pack_conv_transpose<T>(k.data(), w.taps(), C, O, false);
@@ -36,10 +38,10 @@ void test(const Window &w, std::size_t C, std::size_t O, double tolerance)
    std::vector<std::int64_t> list(conv_transpose_list(w) + 1, 77);
    if (O < lanes<T>)
       conv_transpose<true>(batch, at_once, w, C, O, x.data(), panels.data(), zeros.data(), bias.data(), y.data(),
-                           products.data(), list.data(), Relu{});
+                           products.data(), list.data(), epilogue);
    else
       conv_transpose<false>(batch, at_once, w, C, O, x.data(), panels.data(), zeros.data(), bias.data(), y.data(),
-                            products.data(), list.data(), Relu{});
+                            products.data(), list.data(), epilogue);
    check::require(y.back() == T(77) && list.back() == 77, what + ": wrote past the end");
    y.pop_back();
    check::close(what, y, want, tolerance);
@@ -67,7 +69,7 @@ int main()
    for (const Window &w : windows)
       for (std::size_t O : {1, 5, 16, 37}) {
          test<float>(w, 7, O, 1e-6);
-         test<double>(w, 7, O, 1e-15);
+         test<double>(w, 7, O, 3e-15);
       }
    test<float>(windows[1], 600, 3, 1e-6);
    return check::done();

@@ -1,6 +1,7 @@
 #include "gemm.hxx"
 
 #include "check.hxx"
+#include "epilogue.hxx"
 
 using namespace sofie_jit;
 
@@ -11,6 +12,10 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    const auto x = random.vector<T>(rows * K), w = random.vector<T>(K * N), b = random.vector<T>(N);
    const auto panels = pack_gemm<T>(w.data(), K, N, transposed);
    const auto bias = pack_bias<T>(b.data(), N);
+   const bool more = (K + N) % 2; // half of the sizes with all that an epilogue can have
+   const auto &epilogue = more ? check::everything<T> : check::relu<T>;
+   const auto added = random.vector<T>(more ? rows * N + 1 : 0);
+   const T *const residual = more ? added.data() : nullptr;
 
    std::vector<double> want(rows * N);
    for (std::size_t r = 0; r < rows; ++r)
@@ -18,17 +23,17 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
          double sum = 0;
          for (std::size_t k = 0; k < K; ++k)
             sum += double(x[r * K + k]) * double(transposed ? w[n * K + k] : w[k * N + n]);
-         want[r * N + n] = std::fmax(sum + double(b[n]), 0);
+         want[r * N + n] = check::applied(epilogue, sum + double(b[n]) + (more ? double(added[r * N + n]) : 0));
       }
 
    const std::string what = "gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N);
    std::vector<T> y(rows * N + 1, T(77)), one(rows * N);
-   gemm(rows, K, N, x.data(), panels.data(), bias.data(), y.data(), Relu{});
+   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, y.data(), epilogue);
    check::require(y.back() == T(77), what + ": wrote past the end");
    y.pop_back();
-   check::close(what, y, want, tolerance);
+   check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded numbers are small, their errors are not
    for (std::size_t r = 0; r < rows; ++r)
-      gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), one.data() + r * N, Relu{});
+      gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), at(residual, r * N), one.data() + r * N, epilogue);
    check::same_bits(what + ": row by row", y, one);
 }
 
@@ -40,5 +45,15 @@ int main()
             test<float>(rows, K, N, false, 3e-6);
             test<double>(rows, K, N, true, 1e-14);
          }
+   test<float>(3, 1030, 40, false, 3e-6); // blocks of the sum, and one output more than panels side by side
+   test<float>(2, 300, 129, false, 3e-6);
+   test<float>(600, 200, 70, false, 3e-6); // blocks of rows
+
+   // NaN stays, infinities are bounded
+   const float x[] = {std::nanf(""), INFINITY, -INFINITY, 1}, w = 1, b = 0;
+   float y[4];
+   const auto panels = pack_gemm(&w, 1, 1), bias = pack_bias(&b, 1);
+   gemm<float>(4, 1, 1, x, panels.data(), bias.data(), nullptr, y, {-2, 3, nullptr});
+   check::require(y[0] != y[0] && y[1] == 3 && y[2] == -2 && y[3] == 1, "gemm: bounds");
    return check::done();
 }
