@@ -91,7 +91,8 @@ def markdown() -> str:
     for family, members in sorted(item for item in families.items() if item[0]):
         parts += ["", f"## {TITLES.get(family, family.replace('_', ' ').capitalize())}", ""]
         if family == "ops":
-            parts += [", ".join(f"`{s.name.removeprefix('ops.')}`" for s in members) + "."]
+            parts += [", ".join(f"`{s.name.removeprefix('ops.')}`" for s in members) + ".", "", "Refused are:", ""]
+            parts += _refused_operations()
             continue
         parts += ["| Layer | What it computes | Options | Refused |", "| --- | --- | --- | --- |"]
         parts += [
@@ -99,6 +100,16 @@ def markdown() -> str:
             for s in members
         ]
     return "\n".join([*parts, "", "## Not supported", "", refused_markdown(), ""])
+
+
+def _refused_operations() -> list[str]:
+    """A line for every reason, with the operations of ``keras.ops`` that it stands for."""
+    from sofie_jit.parsers.keras import refusals
+
+    reasons: dict[str, list[str]] = {}
+    for name, reason in refusals.OPERATIONS.items():
+        reasons.setdefault(reason, []).append(f"`{name}`")
+    return [f"* {', '.join(names)}: {reason}" for reason, names in reasons.items()]
 
 
 def refused_markdown() -> str:

@@ -5,10 +5,41 @@
 #ifndef SOFIE_JIT_MATH_HXX
 #define SOFIE_JIT_MATH_HXX
 
+#include <numeric>
+
 #include "elementwise.hxx"
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
+
+// The inverse of std::erf, by Newton's steps.
+inline double erf_inverse(double y)
+{
+   const double a = std::fabs(y);
+   if (!(a < 1))
+      return a == 1 ? y * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+   double x = a * 0.886226925452758; // sqrt(pi) / 2
+   if (a >= 0.5) {                   // Winitzki's approximation, good to 2e-3
+      const double rest = std::log1p(-a * a), half = 4.330746750799873 + rest / 2;
+      x = std::sqrt(std::sqrt(half * half - rest / 0.147) - half);
+   }
+   for (int i = 0; i < 4; ++i) {
+      const double error = a < 0.5 ? std::erf(x) - a : (1 - a) - std::erfc(x); // each keeps its digits there
+      x -= error * 0.886226925452758 * std::exp(x * x);
+   }
+   return std::copysign(x, y);
+}
+
+// The modified Bessel function of the first kind of order 0, by its power series, whose terms are all positive.
+inline double bessel_i0(double x)
+{
+   double term = 1, sum = 1;
+   for (int k = 1; term > 1e-17 * sum && k < 2000; ++k) {
+      term *= x * x / (4.0 * k * k);
+      sum += term;
+   }
+   return sum;
+}
 
 // A function object for map() from an expression of the vector `x`.
 #define SOFIE_JIT_OF_VECTOR(name, expression)   \
@@ -54,6 +85,9 @@ SOFIE_JIT_OF_NUMBER(Cosh, std::cosh(v))
 SOFIE_JIT_OF_NUMBER(Asinh, std::asinh(v))
 SOFIE_JIT_OF_NUMBER(Acosh, std::acosh(v))
 SOFIE_JIT_OF_NUMBER(Atanh, std::atanh(v))
+SOFIE_JIT_OF_NUMBER(Erfinv, erf_inverse(double(v)))
+SOFIE_JIT_OF_NUMBER(BesselI0, bessel_i0(double(v)))
+SOFIE_JIT_OF_NUMBER(BitwiseNot, ~v)
 #undef SOFIE_JIT_OF_NUMBER
 #undef SOFIE_JIT_OF_VECTOR
 
@@ -71,6 +105,14 @@ SOFIE_JIT_OF_NUMBER(Atanh, std::atanh(v))
       }                                                   \
    };
 SOFIE_JIT_OF_NUMBERS(Atan2, std::atan2(p, q))
+SOFIE_JIT_OF_NUMBERS(NextAfter, std::nextafter(p, q))
+SOFIE_JIT_OF_NUMBERS(Gcd, T(std::gcd(p, q)))
+SOFIE_JIT_OF_NUMBERS(Lcm, T(std::lcm(p, q)))
+SOFIE_JIT_OF_NUMBERS(BitwiseAnd, T(p & q))
+SOFIE_JIT_OF_NUMBERS(BitwiseOr, T(p | q))
+SOFIE_JIT_OF_NUMBERS(BitwiseXor, T(p ^ q))
+SOFIE_JIT_OF_NUMBERS(BitShiftLeft, q >= 0 && q < T(8 * sizeof(T)) ? T(std::uint64_t(p) << q) : T(0))
+SOFIE_JIT_OF_NUMBERS(BitShiftRight, T(p >> (q >= 0 && q < T(8 * sizeof(T)) ? q : T(8 * sizeof(T) - 1))))
 #undef SOFIE_JIT_OF_NUMBERS
 
 // The remainder of p / q, of the sign of q. A float remainder by 0 is NaN; an integer one, which has no value, is 0.
@@ -129,6 +171,18 @@ void cum_sum(std::size_t outer, std::size_t size, std::size_t inner, const T *x,
    }
 }
 
+// y[outer][size][inner]: products of x up to and with each place.
+template <class T>
+void cum_prod(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
+      for (std::size_t i = 0; i < inner; ++i)
+         y[i] = x[i];
+      for (std::size_t i = inner; i < size * inner; ++i)
+         y[i] = y[i - inner] * x[i];
+   }
+}
+
 // y[outer][places][inner] = x[outer][index[outer][places][inner]][inner], negative indices counting from the end.
 // Returns false if an index lies outside.
 template <class T, class Index>
@@ -145,29 +199,6 @@ bool gather_elements(std::size_t outer, std::size_t size, std::size_t places, st
             *y++ = x[std::size_t(at) * inner + i];
          }
    return true;
-}
-
-// The k largest numbers of x[outer][size], the first of equal ones first, NaN last, and where they are; either may be
-// null, if nobody asks. `taken` has room for `size` truth values.
-template <class T>
-void top_k(std::size_t outer, std::size_t size, std::size_t k, const T *x, T *values, std::int32_t *indices,
-           bool *taken)
-{
-   for (std::size_t o = 0; o < outer; ++o, x += size) {
-      for (std::size_t i = 0; i < size; ++i)
-         taken[i] = false;
-      for (std::size_t n = 0; n < k; ++n) {
-         std::size_t best = size;
-         for (std::size_t i = 0; i < size; ++i)
-            if (!taken[i] && (best == size || x[i] > x[best] || (x[best] != x[best] && x[i] == x[i])))
-               best = i;
-         taken[best] = true;
-         if (values)
-            *values++ = x[best];
-         if (indices)
-            *indices++ = std::int32_t(best);
-      }
-   }
 }
 
 // y[i]: how many of the ascending numbers lie before x[i], those equal to it counting if `right`. NaN lies behind all

@@ -203,6 +203,83 @@ class Atanh(Unary):
 
 
 @dataclass(kw_only=True)
+class Erfinv(Unary):
+    """The inverse of the error function."""
+
+
+@dataclass(kw_only=True)
+class BesselI0(Unary):
+    """The modified Bessel function of the first kind of order 0."""
+
+
+@dataclass(kw_only=True)
+class OfIntegers(Binary):
+    """A function of two integers."""
+
+    kernels = ("math.hxx",)
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        if not (a.dtype.startswith("int") and b.dtype.startswith("int")):
+            raise DtypeError(f"{self.op_type} is defined for integers, got {a} and {b}: add a Cast")
+        return super().infer(a, b)
+
+
+@dataclass(kw_only=True)
+class BitwiseAnd(OfIntegers):
+    """The bits that both have."""
+
+
+@dataclass(kw_only=True)
+class BitwiseOr(OfIntegers):
+    """The bits that one has."""
+
+
+@dataclass(kw_only=True)
+class BitwiseXor(OfIntegers):
+    """The bits that only one has."""
+
+
+@dataclass(kw_only=True)
+class BitShiftLeft(OfIntegers):
+    """The bits of A moved up by B places, 0 for B out of range."""
+
+
+@dataclass(kw_only=True)
+class BitShiftRight(OfIntegers):
+    """The bits of A moved down by B places, the sign staying."""
+
+
+@dataclass(kw_only=True)
+class Gcd(OfIntegers):
+    """The greatest common divisor."""
+
+
+@dataclass(kw_only=True)
+class Lcm(OfIntegers):
+    """The least common multiple."""
+
+
+@dataclass(kw_only=True)
+class BitwiseNot(Unary):
+    """All bits turned round."""
+
+    integers = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.dtype.startswith("int"):
+            raise DtypeError(f"BitwiseNot is defined for integers, got {x}: add a Cast")
+        return x
+
+
+@dataclass(kw_only=True)
+class NextAfter(Binary):
+    """The number next to A on the way to B."""
+
+    integers = False
+    kernels = ("math.hxx",)
+
+
+@dataclass(kw_only=True)
 class Mod(Binary):
     """The remainder of ``A / B``, of the sign of B; an integer remainder by 0 is 0."""
 
@@ -266,18 +343,26 @@ class CumSum(ROperator):
     axis: int = 0
 
     kernels = ("math.hxx",)
+    function: ClassVar[str] = "cum_sum"
 
     def infer(self, x: TensorType) -> TensorType:
-        axis = normalize_axis("CumSum", self.axis, x.rank)
+        axis = normalize_axis(self.op_type, self.axis, x.rank)
         if x.dtype == "bool" or x.shape[axis] == 0:
-            raise DtypeError(f"CumSum along axis {axis} is not defined for {x}")
+            raise DtypeError(f"{self.op_type} along axis {axis} is not defined for {x}")
         return x
 
     def mixes_rows(self, x: TensorType) -> bool:
         return x.shape[self.axis] == BATCH
 
     def emit(self, code: Emitter) -> str:
-        return code.call("cum_sum", *_sizes(code, "CumSum", self.axis), code.input(0), code.output(0))
+        return code.call(self.function, *_sizes(code, self.op_type, self.axis), code.input(0), code.output(0))
+
+
+@dataclass(kw_only=True)
+class CumProd(CumSum):
+    """Products along ``axis`` up to and with each place."""
+
+    function = "cum_prod"
 
 
 @dataclass(kw_only=True)
@@ -316,16 +401,20 @@ class GatherElements(ROperator):
 
 @dataclass(kw_only=True)
 class TopK(ROperator):
-    """The ``k`` largest numbers along the last axis, the largest first, and where they are (int32)."""
+    """The ``k`` largest numbers along the last axis, the largest first, and where they are (int32).
+
+    Without ``largest`` the smallest ones, the smallest first. Equal ones keep their order, NaN comes last.
+    """
 
     k: int = 1
+    largest: bool = True
 
-    kernels = ("math.hxx",)
+    kernels = ("sort.hxx",)
 
     def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
         size = static_dim("TopK", x.shape, -1) if x.rank else 0
         if not 0 <= self.k <= size or x.dtype == "bool":
-            raise ShapeError(f"TopK: there are no {self.k} largest numbers along the last axis of {x}")
+            raise ShapeError(f"TopK: there are no {self.k} numbers to choose along the last axis of {x}")
         shape = (*x.shape[:-1], self.k)
         return TensorType(x.dtype, shape), TensorType("int32", shape)
 
@@ -335,9 +424,10 @@ class TopK(ROperator):
     def emit(self, code: Emitter) -> str:
         x = code.inputs[0]
         assert x is not None
+        size = static_dim("TopK", x.shape, -1)
         return code.call(
-            "top_k", code.count(x.shape[:-1]), code.dim(x.shape[-1]), self.k, code.input(0), code.output(0),
-            code.output(1), code.scratch("bool", (x.shape[-1],)),
+            "top_k", code.count(x.shape[:-1]), size, self.k, self.largest, code.input(0), code.output(0),
+            code.output(1), code.scratch("int32", (2 * size,)),
         )  # fmt: skip
 
 

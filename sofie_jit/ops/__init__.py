@@ -12,6 +12,7 @@ are those of ``keras.ops``. What does not fit raises ShapeError or DtypeError.
 
 from sofie_jit.ops.core import *  # noqa: F403
 from sofie_jit.ops.elementwise import *  # noqa: F403
+from sofie_jit.ops.image import *  # noqa: F403
 from sofie_jit.ops.nn import *  # noqa: F403
 from sofie_jit.ops.products import *  # noqa: F403
 from sofie_jit.ops.reductions import *  # noqa: F403

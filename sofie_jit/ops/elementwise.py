@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from sofie_jit.builder import Symbol
 from sofie_jit.errors import DtypeError
 from sofie_jit.operators import activations, elementwise
 from sofie_jit.operators import math as functions
-from sofie_jit.ops.core import Value, apply, builder_of, cast, convert, floating, promote, result_type
+from sofie_jit.ops.core import Value, apply, builder_of, cast, convert, element_type, floating, promote, result_type
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -119,6 +120,49 @@ def clip(x: Symbol, x_min: Value, x_max: Value) -> Symbol:
     return minimum(maximum(x, x_min), x_max)
 
 
+def fmod(x1: Value, x2: Value) -> Symbol:
+    """The remainder of ``x1 / x2``, of the sign of ``x1``."""
+    a, b = promote(x1, x2)
+    rest = mod(absolute(a), absolute(b))
+    return where(less(a, 0), negative(rest), rest)
+
+
+def logaddexp2(x1: Value, x2: Value) -> Symbol:
+    """``log2(2 ** x1 + 2 ** x2)``."""
+    a, b = promote(x1, x2, dtype=floating(x1, x2))
+    return divide(logaddexp(multiply(a, math.log(2)), multiply(b, math.log(2))), math.log(2))
+
+
+def ldexp(x1: Value, x2: Value) -> Symbol:
+    """``x1 * 2 ** x2``."""
+    a, b = promote(x1, x2, dtype=floating(x1, x2))
+    return multiply(a, exp2(b))
+
+
+def heaviside(x1: Value, x2: Value) -> Symbol:
+    """0 below 0, 1 above, ``x2`` at 0."""
+    a, b = promote(x1, x2, dtype=floating(x1, x2))
+    return where(less(a, 0), 0, where(equal(a, 0), b, where(isnan(a), a, 1)))
+
+
+def _of_numbers(operator: type[elementwise.Binary]) -> Callable[[Value, Value], Symbol]:
+    def function(x1: Value, x2: Value) -> Symbol:
+        return apply(operator(), *promote(x1, x2))
+
+    function.__doc__ = operator.__doc__
+    return function
+
+
+gcd = _of_numbers(functions.Gcd)
+lcm = _of_numbers(functions.Lcm)
+nextafter = _of_numbers(functions.NextAfter)
+bitwise_and = _of_numbers(functions.BitwiseAnd)
+bitwise_or = _of_numbers(functions.BitwiseOr)
+bitwise_xor = _of_numbers(functions.BitwiseXor)
+bitwise_left_shift = _of_numbers(functions.BitShiftLeft)
+bitwise_right_shift = _of_numbers(functions.BitShiftRight)
+
+
 # -- comparison and logic --------------------------------------------------------------------------------------------
 
 
@@ -161,11 +205,57 @@ def isfinite(x: Symbol) -> Symbol:
     return less(absolute(x), math.inf)
 
 
+def isposinf(x: Symbol) -> Symbol:
+    """Whether a number is infinite and positive."""
+    return equal(x, math.inf)
+
+
+def isneginf(x: Symbol) -> Symbol:
+    """Whether a number is infinite and negative."""
+    return equal(x, -math.inf)
+
+
+def signbit(x: Symbol) -> Symbol:
+    """Whether a number is less than 0, or the negative 0."""
+    if not x.dtype.startswith("float"):
+        return less(cast(x, "int32") if x.dtype == "bool" else x, 0)
+    return logical_or(less(x, 0), logical_and(equal(x, 0), less(reciprocal(x), 0)))
+
+
+def isclose(x1: Value, x2: Value, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Symbol:
+    """Whether ``|x1 - x2| <= atol + rtol |x2|``; infinities are close to themselves."""
+    a, b = promote(x1, x2, dtype=floating(x1, x2))
+    near = less_equal(absolute(subtract(a, b)), add(multiply(absolute(b), rtol), atol))
+    close = logical_or(equal(a, b), logical_and(near, isfinite(b)))
+    return logical_or(close, logical_and(isnan(a), isnan(b))) if equal_nan else close
+
+
 def where(condition: Symbol, x1: Value, x2: Value) -> Symbol:
     """``x1`` where ``condition`` is true, else ``x2``."""
     builder, kind = builder_of(condition, x1, x2), result_type(x1, x2)
     chosen = [convert(value, kind, builder) for value in (x1, x2)]
     return apply(elementwise.Where(), convert(condition, "bool", builder), *chosen)
+
+
+def fmax(x1: Value, x2: Value) -> Symbol:
+    """The larger one; the other one if one is NaN."""
+    a, b = promote(x1, x2)
+    return where(isnan(a), b, where(isnan(b), a, maximum(a, b)))
+
+
+def fmin(x1: Value, x2: Value) -> Symbol:
+    """The smaller one; the other one if one is NaN."""
+    a, b = promote(x1, x2)
+    return where(isnan(a), b, where(isnan(b), a, minimum(a, b)))
+
+
+def select(condlist: Sequence[Symbol], choicelist: Sequence[Value], default: Value = 0) -> Symbol:
+    """Of ``choicelist`` the first whose condition is true, else ``default``."""
+    chosen = default
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        chosen = where(condition, choice, chosen)
+    result: Symbol = chosen
+    return result
 
 
 def nan_to_num(x: Symbol, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Symbol:
@@ -205,6 +295,8 @@ log2 = _unary(functions.Log2)
 log10 = _unary(functions.Log10)
 erf = _unary(functions.Erf)
 erfc = _unary(functions.Erfc)
+erfinv = _unary(functions.Erfinv)
+i0 = _unary(functions.BesselI0)
 floor = _unary(functions.Floor)
 ceil = _unary(functions.Ceil)
 trunc = _unary(functions.Trunc)
@@ -220,6 +312,33 @@ tanh = _unary(activations.Tanh)
 arcsinh = _unary(functions.Asinh)
 arccosh = _unary(functions.Acosh)
 arctanh = _unary(functions.Atanh)
+
+
+def bitwise_not(x: Symbol) -> Symbol:
+    """All bits turned round."""
+    return apply(functions.BitwiseNot(), x)
+
+
+def sinc(x: Symbol) -> Symbol:
+    """``sin(pi x) / (pi x)``, and 1 at 0."""
+    turned = multiply(cast(x, floating(x)), math.pi)
+    zero = equal(turned, 0)
+    return where(zero, 1, divide(sin(turned), where(zero, 1, turned)))
+
+
+def angle(x: Symbol) -> Symbol:
+    """The angle of a real number: 0, or pi below 0."""
+    return arctan2(0.0, x)
+
+
+def saturate_cast(x: Symbol, dtype: Any) -> Symbol:
+    """``x`` as ``dtype``, numbers out of its range as its ends."""
+    to = element_type(dtype)
+    if not (to.startswith("int") and (x.dtype.startswith("float") or (x.dtype, to) == ("int64", "int32"))):
+        return cast(x, to)
+    ends = np.iinfo(to)
+    inside = cast(where(less(absolute(x), float(ends.max)), x, 0), to) if x.dtype.startswith("float") else cast(x, to)
+    return where(greater_equal(x, ends.max), ends.max, where(less_equal(x, ends.min), ends.min, inside))
 
 
 def round(x: Symbol, decimals: int = 0) -> Symbol:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sofie_jit.builder import Symbol
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.matmul import MatMul
 from sofie_jit.ops.core import Value, apply, cast, promote, weight_of
-from sofie_jit.ops.elementwise import multiply
-from sofie_jit.ops.shapes import expand_dims, reshape, squeeze
+from sofie_jit.ops.elementwise import multiply, subtract
+from sofie_jit.ops.reductions import sum
+from sofie_jit.ops.shapes import expand_dims, moveaxis, reshape, squeeze, stack, unstack
 
 
 def matmul(x1: Value, x2: Value) -> Symbol:
@@ -56,6 +58,31 @@ def outer(x1: Value, x2: Value) -> Symbol:
     """All products of an element of each."""
     a, b = promote(x1, x2)
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
+
+
+def inner(x1: Value, x2: Value) -> Symbol:
+    """Sums of products along the last axis of both."""
+    a, b = promote(x1, x2)
+    return multiply(a, b) if 0 in (a.rank, b.rank) else tensordot(a, b, ([a.rank - 1], [b.rank - 1]))
+
+
+def vdot(x1: Value, x2: Value) -> Symbol:
+    """The sum of the products of all elements, of the whole batch."""
+    a, b = promote(x1, x2)
+    return sum(multiply(reshape(a, (-1,)), reshape(b, (-1,))))
+
+
+def cross(x1: Value, x2: Value, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Symbol:
+    """The cross product of vectors of two or three numbers along the axes; of two pairs only its third number."""
+    places = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    a, b = (moveaxis(x, place, -1) for x, place in zip(promote(x1, x2), places, strict=False))
+    sizes = {a.shape[-1], b.shape[-1]}
+    if not sizes <= {2, 3}:
+        raise ShapeError(f"cross: vectors have 2 or 3 numbers, got tensors {a.type} and {b.type}")
+    u, v = ([*unstack(x, axis=-1), 0][:3] for x in (a, b))
+    pairs = [(0, 1)] if sizes == {2} else [(1, 2), (2, 0), (0, 1)]
+    numbers = [subtract(multiply(u[i], v[j]), multiply(u[j], v[i])) for i, j in pairs]
+    return numbers[0] if sizes == {2} else moveaxis(stack(numbers, -1), -1, places[2])
 
 
 def einsum(subscripts: str, *operands: Value) -> Symbol:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from sofie_jit.builder import Symbol
@@ -10,14 +11,30 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.operators import math as functions
 from sofie_jit.operators import reduce
 from sofie_jit.operators.expand import Expand
-from sofie_jit.ops.core import Axes, Value, apply, axes_of, cast, convert_to_tensor, countable, floating, promote
+from sofie_jit.operators.operator import static_dim as static
+from sofie_jit.ops.core import (
+    Axes,
+    Value,
+    apply,
+    axes_of,
+    cast,
+    convert,
+    convert_to_tensor,
+    countable,
+    floating,
+    promote,
+)
 from sofie_jit.ops.elementwise import (
     absolute,
     add,
     divide,
+    equal,
     exp,
+    isclose,
     isfinite,
+    isnan,
     log,
+    logical_not,
     multiply,
     not_equal,
     power,
@@ -26,7 +43,7 @@ from sofie_jit.ops.elementwise import (
     subtract,
     where,
 )
-from sofie_jit.ops.shapes import reshape, squeeze
+from sofie_jit.ops.shapes import diagonal, diff, expand_dims, moveaxis, reshape, slice_along, squeeze
 
 
 def _reduce(operator: type[reduce.Reduce], x: Symbol, axis: Axes, keepdims: bool) -> Symbol:
@@ -104,6 +121,34 @@ def average(x: Symbol, weights: Value = None, axis: Axes = None) -> Symbol:
     return divide(sum(weighted, axis), total)
 
 
+def trace(x: Symbol, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Symbol:
+    """The sum along a diagonal."""
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
+def trapezoid(y: Symbol, x: Value = None, dx: float = 1.0, axis: int = -1) -> Symbol:
+    """The integral of ``y`` along ``axis`` by the trapezoidal rule, at the places ``x`` or ``dx`` apart."""
+    y = moveaxis(cast(y, floating(y)), axis, -1)
+    size = static("trapezoid", y.shape, -1)
+    sides = add(slice_along(y, -1, 1, size), slice_along(y, -1, 0, size - 1))
+    if x is None:
+        return multiply(sum(sides, -1), dx / 2)
+    places = convert(x, y.dtype, y.builder)
+    return divide(sum(multiply(diff(moveaxis(places, axis, -1) if places.rank > 1 else places), sides), -1), 2.0)
+
+
+def allclose(x1: Value, x2: Value, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Symbol:
+    """Whether all numbers are close, of the whole batch."""
+    return all(isclose(x1, x2, rtol, atol, equal_nan))
+
+
+def isin(x1: Value, x2: Value, assume_unique: bool = False, invert: bool = False) -> Symbol:
+    """Whether every number of ``x1`` is among those of ``x2``."""
+    a, b = promote(x1, x2)
+    found = any(equal(expand_dims(a, -1), reshape(b, (-1,))), -1)
+    return logical_not(found) if invert else found
+
+
 def logsumexp(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
     """``log(sum(exp(x)))``, without overflow."""
     x = cast(x, floating(x))
@@ -129,6 +174,66 @@ def norm(x: Symbol, ord: Any = None, axis: Axes = None, keepdims: bool = False) 
     return sum(size, axes, keepdims) if ord == 1 else power(sum(power(size, ord), axes, keepdims), 1 / ord)
 
 
+# -- without NaN -----------------------------------------------------------------------------------------------------
+
+
+def _without_nan(function: Callable[..., Symbol], neutral: float) -> Callable[..., Symbol]:
+    def reduction(x: Symbol, *args: Any, **kwargs: Any) -> Symbol:
+        return function(_filled(x, neutral), *args, **kwargs)
+
+    reduction.__doc__ = f"As :func:`{function.__name__}`, leaving NaN out."
+    return reduction
+
+
+def _filled(x: Symbol, value: float) -> Symbol:
+    return where(isnan(x), value, x) if x.dtype.startswith("float") else x
+
+
+def nanmean(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The mean of what is not NaN."""
+    x = cast(x, floating(x))
+    numbers = sum(cast(logical_not(isnan(x)), x.dtype), axis, keepdims)
+    return divide(nansum(x, axis, keepdims), numbers)
+
+
+def nanvar(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The variance of what is not NaN."""
+    x = cast(x, floating(x))
+    return nanmean(squared_difference(x, nanmean(x, axis, keepdims=True)), axis, keepdims)
+
+
+def nanstd(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The standard deviation of what is not NaN."""
+    return sqrt(nanvar(x, axis, keepdims))
+
+
+def nanmax(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The largest of what is not NaN; NaN where there is nothing else."""
+    return _unless_all_nan(x, max(_filled(x, -math.inf), axis, keepdims), math.nan, axis, keepdims)
+
+
+def nanmin(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The smallest of what is not NaN; NaN where there is nothing else."""
+    return _unless_all_nan(x, min(_filled(x, math.inf), axis, keepdims), math.nan, axis, keepdims)
+
+
+def nanargmax(x: Symbol, axis: int | None = None, keepdims: bool = False) -> Symbol:
+    """Where the largest of what is not NaN is; -1 where there is nothing else."""
+    return _unless_all_nan(x, argmax(_filled(x, -math.inf), axis, keepdims), -1, axis, keepdims)
+
+
+def nanargmin(x: Symbol, axis: int | None = None, keepdims: bool = False) -> Symbol:
+    """Where the smallest of what is not NaN is; -1 where there is nothing else."""
+    return _unless_all_nan(x, argmin(_filled(x, math.inf), axis, keepdims), -1, axis, keepdims)
+
+
+def _unless_all_nan(x: Symbol, result: Symbol, otherwise: float, axis: Axes, keepdims: bool) -> Symbol:
+    return where(all(isnan(x), axis, keepdims), otherwise, result) if x.dtype.startswith("float") else result
+
+
+# -- places and sums along the way -----------------------------------------------------------------------------------
+
+
 def _arg(operator: type[functions.ArgMax], x: Symbol, axis: int | None, keepdims: bool) -> Symbol:
     if axis is None:
         if keepdims:
@@ -151,3 +256,15 @@ def cumsum(x: Symbol, axis: int | None = None, dtype: Any = None) -> Symbol:
     """Sums along ``axis`` up to and with each place."""
     x = countable(convert_to_tensor(x, dtype))
     return apply(functions.CumSum(axis=axis), x) if axis is not None else cumsum(reshape(x, (-1,)), 0)
+
+
+def cumprod(x: Symbol, axis: int | None = None, dtype: Any = None) -> Symbol:
+    """Products along ``axis`` up to and with each place."""
+    x = countable(convert_to_tensor(x, dtype))
+    return apply(functions.CumProd(axis=axis), x) if axis is not None else cumprod(reshape(x, (-1,)), 0)
+
+
+nansum = _without_nan(sum, 0)
+nanprod = _without_nan(prod, 1)
+nancumsum = _without_nan(cumsum, 0)
+nancumprod = _without_nan(cumprod, 1)

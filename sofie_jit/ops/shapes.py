@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +15,7 @@ from sofie_jit.operators import math as functions
 from sofie_jit.operators.concat import Concat
 from sofie_jit.operators.expand import Expand
 from sofie_jit.operators.gather import Gather
-from sofie_jit.operators.operator import Dim, format_shape, normalize_axis
+from sofie_jit.operators.operator import Dim, format_shape, normalize_axis, product
 from sofie_jit.operators.operator import static_dim as static
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.reshape import Reshape
@@ -28,11 +30,12 @@ from sofie_jit.ops.core import (
     cast,
     convert,
     element_type,
+    floating,
     promote,
     result_type,
     weight_of,
 )
-from sofie_jit.ops.elementwise import equal, subtract, where
+from sofie_jit.ops.elementwise import add, equal, multiply, subtract, where
 
 
 def reshape(x: Symbol, newshape: Any) -> Symbol:
@@ -101,6 +104,26 @@ def moveaxis(x: Symbol, source: int | Sequence[int], destination: int | Sequence
     return transpose(x, order)
 
 
+def rearrange(tensor: Symbol, pattern: str, **axes_lengths: int) -> Symbol:
+    """Axes split, joined and moved as ``pattern`` says: "b (h two) w -> b w (two h)", with ``two=2``."""
+    before, after = (
+        [group.strip("()").split() for group in re.findall(r"\([^)]*\)|\S+", side)] for side in pattern.split("->")
+    )
+    names = [name for group in before for name in group]
+    if len(before) != tensor.rank or sorted(names) != sorted(name for group in after for name in group):
+        raise ShapeError(f"rearrange: '{pattern}' does not fit a tensor {format_shape(tensor.shape)}")
+    sizes: dict[str, Dim] = dict(axes_lengths)
+    for group, size in zip(before, tensor.shape, strict=True):
+        unknown = [name for name in group if name not in sizes]
+        if len(unknown) > 1:
+            raise ShapeError(f"rearrange: '{pattern}' needs the sizes of all but one of {', '.join(group)}")
+        known = math.prod(axes_lengths[name] for name in group if name in axes_lengths)
+        if unknown:
+            sizes[unknown[0]] = size if known == 1 else static("rearrange", (size,), 0) // known
+    apart = transpose(reshape(tensor, [sizes[name] for name in names]), [names.index(n) for g in after for n in g])
+    return reshape(apart, [product(*(sizes[name] for name in group)) for group in after])
+
+
 def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
     """``x`` repeated to ``shape``; -1 or None stands for the size that ``x`` has."""
     missing = len(shape) - x.rank
@@ -158,6 +181,16 @@ def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
     return x
 
 
+def rot90(array: Symbol, k: int = 1, axes: Sequence[int] = (0, 1)) -> Symbol:
+    """``array`` turned by ``k`` right angles in the plane of ``axes``, from the first towards the second."""
+    first, second = (normalize_axis("rot90", axis, array.rank) for axis in axes)
+    if k % 4 == 0:
+        return array
+    if k % 4 == 2:
+        return flip(array, [first, second])
+    return swapaxes(flip(array, second), first, second) if k % 4 == 1 else flip(swapaxes(array, first, second), second)
+
+
 def concatenate(xs: Sequence[Value], axis: int = 0) -> Symbol:
     """Tensors one after the other along ``axis``."""
     tensors = promote(*xs)
@@ -186,6 +219,15 @@ def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, .
     else:
         places = [int(place) for place in indices_or_sections]
     return tuple(slice_along(x, axis, a, b) for a, b in zip([0, *places], [*places, size], strict=True))
+
+
+def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
+    """As :func:`split`, but the first parts may be larger by one."""
+    if not isinstance(indices_or_sections, int):
+        return split(x, indices_or_sections, axis)
+    size = static("array_split", x.shape, normalize_axis("array_split", axis, x.rank))
+    parts = np.array_split(np.arange(size), indices_or_sections)
+    return split(x, np.cumsum([len(part) for part in parts])[:-1], axis)
 
 
 def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
@@ -281,6 +323,40 @@ def take_along_axis(x: Symbol, indices: Value, axis: int | None = None) -> Symbo
     return apply(functions.GatherElements(axis=axis), x, places)
 
 
+def diagonal(x: Symbol, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Symbol:
+    """The numbers whose place in ``axis2`` is that in ``axis1`` plus ``offset``, along a new last axis."""
+    moved = moveaxis(x, [axis1, axis2], [-2, -1])
+    rows, columns = (static("diagonal", moved.shape, axis) for axis in (-2, -1))
+    places = [row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns]
+    return take(reshape(moved, (*moved.shape[:-2], rows * columns)), places, -1)
+
+
+def extract_sequences(x: Symbol, sequence_length: int, sequence_stride: int) -> Symbol:
+    """The overlapping parts of ``x`` along its last axis, as rows: (..., parts, ``sequence_length``)."""
+    starts = np.arange(0, static("extract_sequences", x.shape, -1) - sequence_length + 1, sequence_stride)
+    return take(x, starts[:, np.newaxis] + np.arange(sequence_length), -1)
+
+
+def slice_update(inputs: Symbol, start_indices: Sequence[int], updates: Symbol) -> Symbol:
+    """``inputs`` with ``updates`` in place of the numbers from ``start_indices`` on."""
+    if not all(isinstance(start, int) for start in start_indices):
+        raise ShapeError("slice_update at places that the model computes is not translated; only constant ones are")
+    for axis in reversed(range(inputs.rank)):
+        start, size, part = start_indices[axis], inputs.shape[axis], updates.shape[axis]
+        if part == size:
+            continue
+        size, part = static("slice_update", inputs.shape, axis), static("slice_update", updates.shape, axis)
+        around = inputs
+        for before in range(axis):  # the axes before are cut to what is written
+            if updates.shape[before] != inputs.shape[before]:
+                first = start_indices[before]
+                around = slice_along(around, before, first, first + static("slice_update", updates.shape, before))
+        parts = [(0, start), None, (start + part, size)]
+        pieces = [updates if p is None else slice_along(around, axis, *p) for p in parts if p is None or p[0] < p[1]]
+        updates = concatenate(pieces, axis)
+    return cast(updates, inputs.dtype)
+
+
 def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Symbol:
     """1 at the place that ``x`` counts to along a new ``axis``, 0 elsewhere."""
     if sparse:
@@ -290,6 +366,15 @@ def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, spar
     whole = x if x.dtype.startswith("int") else cast(x, "int32")
     hot = equal(expand_dims(whole, along), classes.astype(whole.dtype))
     return cast(hot, dtype or "float32")
+
+
+def linspace(start: Value, stop: Value, num: int = 50, endpoint: bool = True, axis: int = 0) -> Symbol:
+    """``num`` numbers from ``start`` to ``stop`` (short of it, if not ``endpoint``) along a new axis."""
+    a, b = promote(start, stop, dtype=floating(start, stop))
+    axis = normalize_axis("linspace", axis, max(a.rank, b.rank) + 1)
+    steps = np.linspace(0, 1, num, endpoint).reshape([-1] + [1] * (max(a.rank, b.rank) - axis)).astype(a.dtype)
+    first = expand_dims(a, axis)
+    return add(first, multiply(expand_dims(subtract(b, a), axis), steps))
 
 
 def full_like(x: Symbol, fill_value: Value, dtype: Any = None) -> Symbol:
@@ -313,6 +398,17 @@ def triangle(x: Symbol, k: int, lower: bool) -> Symbol:
     rows, columns = (static("tril and triu", x.shape, axis) for axis in (-2, -1))
     kept = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
     return where(x.builder.constant(kept if lower else ~kept), x, 0)
+
+
+def kron(x1: Value, x2: Value) -> Symbol:
+    """The products of every element of ``x1`` with the whole of ``x2``, in blocks."""
+    a, b = promote(x1, x2)
+    rank = max(a.rank, b.rank)
+    first, second = ((1,) * (rank - x.rank) + x.shape for x in (a, b))
+    outer = multiply(
+        reshape(a, [n for size in first for n in (size, 1)]), reshape(b, [n for size in second for n in (1, size)])
+    )
+    return reshape(outer, [product(m, n) for m, n in zip(first, second, strict=True)])
 
 
 def diff(a: Symbol, n: int = 1, axis: int = -1) -> Symbol:

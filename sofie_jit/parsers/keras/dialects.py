@@ -288,8 +288,9 @@ def _package(spec: Mapping[str, Any], era: int) -> tuple[str, str]:
     return "", class_name
 
 
-OPERATIONS_WITH_A_DTYPE = ("Cast", "ConvertToTensor", "Cumsum", "FullLike", "MultiHot", "OneHot", "OnesLike", "Prod",
-                           "ZerosLike")  # fmt: skip
+OPERATIONS_WITH_A_DTYPE = ("Array", "Cast", "ConvertToTensor", "Cumprod", "Cumsum", "EmptyLike", "Full", "FullLike",
+                           "Linspace", "MultiHot", "Nancumprod", "Nancumsum", "OneHot", "OnesLike", "Prod",
+                           "SaturateCast", "ZerosLike")  # fmt: skip
 """Bare operations that have an argument of the name of the layers' option."""
 
 

@@ -36,3 +36,41 @@ OPTIONS = {
     "TensorFlowOpLayer": "operations outside the table of layers/tf_ops.py, axes and shapes computed by the model",
 }
 """Class -> what of it is refused."""
+
+_FUNCTION = "it takes a Python function, which no file describes"
+_COMPLEX = "there are no complex numbers; compute with real and imaginary part"
+_DYNAMIC = "the shape of its result depends on the numbers"
+_DECOMPOSITION = "decompositions and inverses of matrices are not translated"
+_ACROSS = "it works across the rows of a batch"
+_PLACES = "it reads or writes at places that the model computes"
+
+OPERATIONS = {
+    **dict.fromkeys(
+        ("AssociativeScan", "Cond", "ForiLoop", "JVP", "Map", "Scan", "Switch", "VectorizedMap", "WhileLoop"), _FUNCTION
+    ),
+    **dict.fromkeys(("Polar", "ViewAsComplex", "ViewAsReal"), _COMPLEX),
+    **dict.fromkeys(("Arange", "Bincount", "Histogram", "Nonzero", "Unique"), _DYNAMIC),
+    **dict.fromkeys(
+        ("Cholesky", "CholeskyInverse", "Det", "Eig", "Eigh", "Inv", "Logdet", "Lstsq", "LuFactor", "MatrixRank",
+         "Pinv", "Qr", "SVD", "Slogdet", "Solve", "SolveTriangular"),
+        _DECOMPOSITION,
+    ),
+    **dict.fromkeys(
+        ("Corrcoef", "Correlate", "Diag", "Diagflat", "Meshgrid", "PSNR", "SegmentMax", "SegmentMin", "SegmentProd",
+         "SegmentReduction", "SegmentSum"),
+        _ACROSS,
+    ),
+    **dict.fromkeys(
+        ("AffineTransform", "MapCoordinates", "PerspectiveTransform", "ScaleAndTranslate", "Scatter", "ScatterUpdate"),
+        _PLACES,
+    ),
+    **dict.fromkeys(("CTCDecode", "CTCLoss"), "alignment of sequences is not translated"),
+    **dict.fromkeys(("Fold", "ISTFT"), "sums of overlapping windows are not translated; use a transposed convolution"),
+    **dict.fromkeys(("Ndim", "Size"), "it is a number of the shape, which Python knows without the model"),
+    **dict.fromkeys(("GaussianBlur", "SSIM", "SobelEdges"), "use a DepthwiseConv2D that has its kernel"),
+    **dict.fromkeys(("Geomspace", "Logspace"), "take exp of a Linspace"),
+    "Argpartition": "the order within the parts is left open; use argsort",
+    "ElasticTransform": "it is random",
+    "View": "it takes the bits of numbers for other numbers",
+}  # fmt: skip
+"""Bare operation (its class, without ``ops.``) -> why it is not translated."""

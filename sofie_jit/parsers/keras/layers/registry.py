@@ -129,6 +129,11 @@ def weight_names(layer: Layer) -> WeightNames:
     entry = find(layer)
     if entry is None:
         raise UnsupportedLayerError(unknown_class(layer))
+    if layer.config.get("dtype") not in DTYPES:  # a quantized layer has other weights
+        raise UnsupportedLayerError(
+            f"{layer}: the dtype policy {layer.config['dtype']!r} is not translated; save the model with 'float32', "
+            "before it is quantized"
+        )
     try:
         return tuple(entry.weights(layer.config))
     except KeyError as error:
@@ -166,7 +171,9 @@ def unknown_class(layer: Layer) -> str:
             f"sofie_jit.register_layer, give load(..., replace={{name: function}}), or cut the model before it with "
             "outputs="
         )
-    if reason := refusals.CLASSES.get(layer.class_name):
+    operation = layer.class_name.removeprefix("ops.")
+    reasons = refusals.CLASSES if operation == layer.class_name else refusals.OPERATIONS
+    if reason := reasons.get(operation):
         return f"{layer}: {reason}"
     return f"{layer}: this class has no translation; cut the model before it with outputs="
 
@@ -290,8 +297,6 @@ class LayerCall:
         augments = "training" in inspect.signature(entry.handler).parameters
         if not augments and kwargs.pop("training", False):
             self.refuse("called with training=True; only inference is translated, save the model without it")
-        if self.config.get("dtype") not in DTYPES:
-            self.refuse(f"the dtype policy {self.config['dtype']!r} is not translated; save the model with 'float32'")
         args = tuple(self._autocast(value) for value in args)
         kwargs = {key: self._autocast(value) for key, value in kwargs.items() if value is not None}
         mask = masks.given(self, entry.handler, args, kwargs)
