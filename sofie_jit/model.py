@@ -95,7 +95,8 @@ class Model:
         ``threads``: at most so many threads share a big batch, instead of what :func:`sofie_jit.load` was given;
         the results' bits do not depend on it.
 
-        Returns fresh arrays in the structure Keras returns: one array, a list, or a dict.
+        Returns fresh arrays in the structure Keras returns: one array, a list, or a dict. Layers with ``stateful=True``
+        go on where the call before left them; :meth:`reset_states` makes them begin anew.
 
         Raises InputError (a TypeError) for a wrong number or wrong names of inputs, ShapeError (a ValueError) for a
         wrong shape, DtypeError (a TypeError) for arrays that are not real numbers, OutOfRangeError (an IndexError) if
