@@ -1,6 +1,6 @@
 // Softmax and its kin along one axis: x and y are [outer][size][inner], `size` is the axis.
 //
-// Along the last axis (inner = 1) a row is reduced in 16 virtual lanes; otherwise vectors of `inner` are, `size` in
+// Along the last axis (inner = 1) a row is reduced in 16 virtual lanes, short rows several at once; otherwise vectors of `inner` are, `size` in
 // ascending order. y may not be x. Rows with Inf or NaN come out as from exp(x - max) / sum: NaN wherever that gives NaN.
 #ifndef SOFIE_JIT_SOFTMAX_HXX
 #define SOFIE_JIT_SOFTMAX_HXX
@@ -22,6 +22,36 @@ void softmax_row(std::size_t n, const T *x, T *y)
    const T sum = reduce_row<ReduceSum>(n, y), log_sum = Log ? vlog<T>(broadcast(sum))[0] : T(0);
    for (std::size_t i = 0; i < n; i += lanes<T>)
       store_up_to(y + i, Log ? load_up_to(x + i, n - i) - largest - log_sum : load_up_to(y + i, n - i) / sum, n - i);
+}
+
+// Up to a register full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in softmax_row's order.
+template <bool Log, class T>
+void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
+{
+   constexpr std::size_t width = lanes<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width] = {}, sums[virtual_lanes * width];
+   for (std::size_t k = 0; k < n; ++k)
+      for (std::size_t r = 0; r < rows; ++r)
+         turned[k * width + r] = x[r * n + k];
+   vec<T> largest = load(turned);
+   for (std::size_t k = 1; k < n; ++k)
+      largest = max<T>(load(turned + k * width), largest);
+   for (std::size_t k = 0; k < n; ++k) {
+      const vec<T> v = load(turned + k * width) - largest, e = vexp<T>(v);
+      store(turned + k * width, Log ? v : e);
+      store(sums + k * width, e);
+   }
+   for (std::size_t half = virtual_lanes / 2, left = n; half > 0; left = left < half ? left : half, half /= 2)
+      for (std::size_t k = 0; k + half < left; ++k)
+         store(sums + k * width, load(sums + k * width) + load(sums + (k + half) * width));
+   const vec<T> sum = load(sums), log_sum = Log ? vlog<T>(sum) : vec<T>{};
+   for (std::size_t k = 0; k < n; ++k) {
+      const vec<T> v = load(turned + k * width);
+      store(turned + k * width, Log ? v - log_sum : v / sum);
+   }
+   for (std::size_t k = 0; k < n; ++k)
+      for (std::size_t r = 0; r < rows; ++r)
+         y[r * n + k] = turned[k * width + r];
 }
 
 // Up to one register of neighbouring columns, `stride` apart along the axis.
@@ -49,6 +79,11 @@ void softmax_any(std::size_t outer, std::size_t size, std::size_t inner, const T
 {
    if (size == 0)
       return;
+   if (inner == 1 && size <= std::size_t(virtual_lanes) && outer > 3 && 2 * outer > size) { // few rows are faster one by one
+      for (std::size_t o = 0; o < outer; o += lanes<T>)
+         softmax_short_rows<Log>(outer - o < lanes<T> ? outer - o : std::size_t(lanes<T>), size, x + o * size, y + o * size);
+      return;
+   }
    for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
       if (inner == 1)
          softmax_row<Log>(size, x, y);

@@ -60,7 +60,7 @@ void test(const char *name, Column (*want)(const Column &),
 {
    for (std::size_t size : {1, 2, 5, 15, 16, 17, 40, 100})
       for (std::size_t inner : {1, 3, 16, 21}) {
-         const std::size_t outer = 3;
+         const std::size_t outer = inner == 1 ? 37 : 3;
          check::Random random(size * 100 + inner);
          auto x = random.vector<T>(outer * size * inner, -6, 6);
          x[0] = T(-HUGE_VAL); // a row of one number becomes NaN, in a longer one it gets nothing
@@ -78,6 +78,10 @@ void test(const char *name, Column (*want)(const Column &),
          run(outer, size, inner, x.data(), y.data());
          check::require(y.back() == T(77), std::string(name) + ": wrote past the end");
          y.pop_back();
+         std::vector<T> one_by_one(y.size());
+         for (std::size_t o = 0; o < outer; ++o)
+            run(1, size, inner, x.data() + o * size * inner, one_by_one.data() + o * size * inner);
+         check::same_bits(std::string(name) + ": row by row", y, one_by_one);
          if (size > 1 || want != sparsemax64)
             check::close(std::string(name) + " " + std::to_string(size) + " " + std::to_string(inner), y, wanted, tolerance);
       }
