@@ -68,7 +68,7 @@ ENGINES = {
     "header, inside C++": Engine("header_inside", ("keras",), "g++", ours=True),
     "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS)),
     "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime", "tf2onnx", *_KERAS)),
-    "OpenVINO": Engine("openvino", ("openvino", *_KERAS)),
+    "OpenVINO": Engine("openvino", ("openvino", "tf2onnx", *_KERAS)),
     "XLA": Engine("xla", _KERAS),
     "tf.function": Engine("tf_function", _KERAS),
     "model(x)": Engine("keras_call", _KERAS),

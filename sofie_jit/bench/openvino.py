@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.bench import saved_model
+from sofie_jit.bench import onnx_runtime, saved_model
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
@@ -16,7 +16,11 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
     if not path.exists():
         import openvino
 
-        converted = openvino.convert_model(str(saved_model.write(model, x, directory)), input=list(x.shape))
+        shape = list(x.shape)
+        try:  # an LSTM stays one in ONNX alone
+            converted = openvino.convert_model(str(onnx_runtime.convert(model, x, directory)), input=shape)
+        except openvino.frontend.OpConversionFailure:  # and a GRU becomes a loop that it cannot read
+            converted = openvino.convert_model(str(saved_model.write(model, x, directory)), input=shape)
         openvino.save_model(converted, path, compress_to_fp16=False)
     return path
 
