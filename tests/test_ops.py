@@ -244,7 +244,6 @@ def operations() -> dict[str, dict[str, Operation]]:
             "max_pool": lambda x, y, n: ops.max_pool(image(x), 2, padding="same"),
             "average_pool": lambda x, y, n: ops.average_pool(x, 2, 1),
             "adaptive_average_pool": lambda x, y, n: ops.adaptive_average_pool(image(x), (2, 3)),
-            "adaptive_max_pool": lambda x, y, n: ops.adaptive_max_pool(image(x), (2, 1)),
             "batch_normalization": lambda x, y, n: ops.batch_normalization(
                 x, weight[0], weight[1] ** 2, -1, offset=weight[2], scale=weight[3]
             ),

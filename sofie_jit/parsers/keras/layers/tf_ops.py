@@ -17,6 +17,7 @@ import numpy as np
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.operators.activations import LogSigmoid, Selu, Softsign
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
@@ -114,6 +115,17 @@ def _getitem(tensor: Symbol, slice_spec: Any) -> Symbol:
         return spec
 
     return ops.getitem(tensor, [part(spec) for spec in slice_spec] if isinstance(slice_spec, list) else slice_spec)
+
+
+LAYOUTS = {"NHWC": "channels_last", "NCHW": "channels_first"}
+
+
+def _sort(values: Symbol, axis: int = -1, direction: str = "ASCENDING") -> Symbol:
+    return ops.sort(values, axis) if direction == "ASCENDING" else -ops.sort(-values, axis)
+
+
+def _argsort(values: Symbol, axis: int = -1, direction: str = "ASCENDING", stable: bool = False) -> Symbol:
+    return ops.argsort(values if direction == "ASCENDING" else -values, axis)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -221,6 +233,21 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "nn.silu": lambda features, beta=1.0: ops.multiply(features, ops.sigmoid(ops.multiply(features, beta))),
     "nn.softmax": lambda logits, axis=None: ops.softmax(logits, -1 if axis is None else axis),
     "nn.log_softmax": lambda logits, axis=None: ops.log_softmax(logits, -1 if axis is None else axis),
+    "nn.selu": lambda features: ops.activation(Selu(), features),
+    "nn.softsign": lambda features: ops.activation(Softsign(), features),
+    "nn.crelu": lambda features, axis=-1: ops.concatenate([ops.relu(features), ops.relu(ops.negative(features))], axis),
+    "math.log_sigmoid": lambda x: ops.activation(LogSigmoid(), x),
+    "math.multiply_no_nan": lambda x, y: ops.where(ops.equal(y, 0), 0, ops.multiply(x, y)),
+    "math.erfinv": lambda x: ops.erfinv(x),
+    "nn.moments": lambda x, axes, shift=None, keepdims=False: ops.moments(x, axes, keepdims),
+    "nn.depth_to_space": lambda input, block_size, data_format="NHWC": ops.depth_to_space(
+        input, block_size, LAYOUTS[data_format]
+    ),
+    "nn.space_to_depth": lambda input, block_size, data_format="NHWC": ops.space_to_depth(
+        input, block_size, LAYOUTS[data_format]
+    ),
+    "sort": _sort,
+    "argsort": _argsort,
     "nn.bias_add": _bias_add,
     "linalg.matmul": _matmul,
     "linalg.matrix_transpose": lambda a, conjugate=False: ops.swapaxes(a, -1, -2),
