@@ -8,17 +8,21 @@ import pytest
 from sofie_jit import RModel
 from sofie_jit.operators.activations import Relu, Tanh
 from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.conv_transpose import ConvTranspose
 from sofie_jit.operators.elementwise import Add
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.identity import Identity
 from sofie_jit.operators.normalization import BatchNormalization
+from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.reshape import Reshape
 from sofie_jit.operators.transpose import Transpose
 from sofie_jit.passes import lower
+from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.drop_unused import drop_unused
 from sofie_jit.passes.fold_batchnorm import fold_batchnorm
 from sofie_jit.passes.fuse_activation import fuse_activation
+from sofie_jit.passes.fuse_add import fuse_add
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.plan_memory import Arena, can_tile
 from sofie_jit.passes.separate_outputs import separate_outputs
@@ -110,6 +114,109 @@ def test_batch_normalization_is_folded(layer: str, bias: bool, scaled: bool) -> 
     rmodel = model_of(shape, op, norm, Relu(inputs=["n"], outputs=["y"]), **weights)
     assert types(fold_batchnorm(rmodel)) == [types(rmodel)[0], "Relu"]
     assert len(lower(rmodel).operators) == (3 if layer == "conv NCHW" else 1)
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("kernel_layout", ["HWOI", "IOHW"])
+def test_batch_normalization_is_folded_into_a_transposed_convolution(kernel_layout: str) -> None:
+    rng = np.random.default_rng(10)
+    kernel = rng.normal(size=(3, 2, 6, 4))
+    kernel = kernel if kernel_layout == "HWOI" else kernel.transpose(3, 2, 0, 1)
+    weights = {"v": rng.uniform(0.5, 2, size=6), **{name: rng.normal(size=6) for name in "gsm"}}
+    conv = ConvTranspose(layout="NHWC", kernel_layout=kernel_layout, strides=[2, 1], inputs=["x", "K"], outputs=["h"])
+    norm = BatchNormalization(axis=3, inputs=["h", "g", "s", "m", "v"], outputs=["y"])
+    rmodel = model_of((None, 3, 5, 4), conv, norm, K=kernel, **weights)
+    assert types(fold_batchnorm(rmodel)) == ["ConvTranspose"]
+    same_numbers(rmodel)
+
+
+ONE_BY_ONE = np.random.default_rng(3).normal(size=(1, 1, 4, 4))
+THREE_BY_THREE = np.random.default_rng(4).normal(size=(3, 3, 4, 4))
+
+
+def conv_of(x: str, y: str, kernel: str = "K", **attributes: object) -> Conv:
+    return Conv(layout="NHWC", kernel_layout="HWIO", inputs=[x, kernel], outputs=[y], **attributes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", [ONE_BY_ONE, THREE_BY_THREE], ids=["as gemm", "direct"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_residual_is_added_by_the_convolution(kernel: np.ndarray, swapped: bool) -> None:
+    same = {"auto_pad": "SAME_UPPER"}
+    rmodel = model_of(
+        (None, 6, 5, 4),
+        conv_of("x", "a", **same),
+        Relu(inputs=["a"], outputs=["b"]),
+        conv_of("b", "c", **same),
+        Add(inputs=["x", "c"] if swapped else ["c", "x"], outputs=["d"]),
+        Tanh(inputs=["d"], outputs=["y"]),
+        K=kernel,
+    )
+    fused = fuse_add(rmodel)
+    assert types(fused) == ["Conv", "Relu", "Conv", "Tanh"]
+    assert fused.operators[2].inputs == ["b", "K", "", "x"]
+    assert types(lower(rmodel)) == ["Conv", "Conv"]
+    same_numbers(rmodel)
+
+
+def test_the_later_of_two_producers_adds() -> None:
+    rmodel = model_of(
+        (None, 4),
+        Gemm(inputs=["x", "W"], outputs=["a"]),
+        Gemm(inputs=["x", "V", "b"], outputs=["c"]),
+        Add(inputs=["a", "c"], outputs=["d"]),
+        Add(inputs=["d", "x"], outputs=["y"]),  # an operator takes one residual
+        W=W, V=W + 1, b=np.ones(4),
+    )  # fmt: skip
+    fused = fuse_add(rmodel)
+    assert types(fused) == ["Gemm", "Gemm", "Add"]
+    assert fused.operators[1].inputs == ["x", "V", "b", "a"]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [
+        [conv_of("x", "c"), Add(inputs=["c", "c"], outputs=["y"])],
+        [conv_of("x", "c"), Add(inputs=["c", "row"], outputs=["y"])],
+        [conv_of("x", "c", activation=Relu()), Add(inputs=["c", "x"], outputs=["y"])],
+        [conv_of("x", "c", "D", group=4), Add(inputs=["c", "x"], outputs=["y"])],
+        [conv_of("x", "c"), Add(inputs=["c", "x"], outputs=["z"]), Add(inputs=["z", "c"], outputs=["y"])],
+    ],
+    ids=["itself", "broadcast", "activation between", "depthwise", "needed elsewhere"],
+)
+def test_other_additions_stay(operators: list[object]) -> None:
+    weights = {"K": ONE_BY_ONE, "D": ONE_BY_ONE[:, :, :1], "row": np.ones(4)}
+    rmodel = drop_unused(model_of((None, 6, 5, 4), *operators, **weights))
+    assert types(fuse_add(rmodel))[:2] == ["Conv", "Add"]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_padding_is_absorbed(group: int) -> None:
+    pad = Pad(pads=[0, 1, 0, 0, 0, 2, 3, 0], inputs=["x"], outputs=["p"])
+    conv = conv_of("p", "y", strides=[2, 1], pads=[0, 1, 0, 0], group=group)
+    rmodel = model_of((None, 6, 5, 4), pad, conv, K=THREE_BY_THREE[:, :, : 4 // group])
+    absorbed = drop_unused(absorb_padding(rmodel))
+    assert types(absorbed) == ["Conv"]
+    assert absorbed.operators[0].attributes()["pads"] == [1, 1, 2, 3]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize(
+    ("pad", "attributes"),
+    [
+        (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0], value=1.0), {}),
+        (Pad(pads=[0, 1, 0, 0, 0, -1, 0, 0]), {}),
+        (Pad(pads=[0, 1, 0, 1, 0, 1, 0, 0]), {}),
+        (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0]), {"auto_pad": "SAME_UPPER"}),
+    ],
+    ids=["ones", "cropping", "channels", "same"],
+)
+def test_other_padding_stays(pad: Pad, attributes: dict[str, object]) -> None:
+    pad.inputs, pad.outputs = ["x"], ["p"]
+    channels = 4 + pad.pads[3]
+    rmodel = model_of((None, 6, 5, 4), pad, conv_of("p", "y", **attributes), K=np.ones((3, 3, channels, 4)))
+    assert types(drop_unused(absorb_padding(rmodel))) == ["Pad", "Conv"]
     same_numbers(rmodel)
 
 

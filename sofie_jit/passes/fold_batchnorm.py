@@ -1,4 +1,4 @@
-"""A BatchNormalization right behind a Gemm or Conv becomes part of its weights."""
+"""A BatchNormalization right behind a Gemm, Conv or ConvTranspose becomes part of its weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.conv_transpose import ConvTranspose
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.normalization import BatchNormalization
 from sofie_jit.operators.operator import ROperator
@@ -38,7 +39,7 @@ def fold_batchnorm(rmodel: RModel) -> RModel:
 
 def _fold(model: RModel, op: ROperator, norm: BatchNormalization) -> ROperator | None:
     """``op`` with ``norm`` in its weights, or None if it cannot take it."""
-    if not isinstance(op, (Gemm, Conv)) or op.activation is not None:
+    if not isinstance(op, (Gemm, Conv, ConvTranspose)) or op.activation is not None:
         return None
     x, kernel, bias = (*op.inputs, "")[:3]
     _, gamma, beta, mean, variance = norm.inputs
@@ -46,7 +47,7 @@ def _fold(model: RModel, op: ROperator, norm: BatchNormalization) -> ROperator |
     if any(name and name not in known for name in (kernel, bias, gamma, beta, mean, variance)):
         return None
     kind = model.tensor_type(op.outputs[0])
-    channels = 1 if isinstance(op, Conv) and op.layout == "NCHW" else kind.rank - 1
+    channels = 1 if not isinstance(op, Gemm) and op.layout == "NCHW" else kind.rank - 1
     if norm.axis % kind.rank != channels:
         return None
 
@@ -57,8 +58,9 @@ def _fold(model: RModel, op: ROperator, norm: BatchNormalization) -> ROperator |
     beta_of_op = op.beta if isinstance(op, Gemm) else 1.0
     shifted = (beta_of_op * values(bias, 0.0) - values(mean, 0.0)) * scale + values(beta, 0.0)
     weights = known[kernel].astype(np.float64)
-    outputs_first = op.trans_b if isinstance(op, Gemm) else op.kernel_layout == "OIHW"
-    weights = weights * (scale.reshape(-1, *[1] * (weights.ndim - 1)) if outputs_first else scale)
+    layout = ("OI" if op.trans_b else "IO") if isinstance(op, Gemm) else op.kernel_layout
+    axis = layout.replace("HW", "").index("O") + (weights.ndim - 2 if layout.startswith("HW") else 0)
+    weights = weights * scale.reshape(-1, *[1] * (weights.ndim - 1 - axis))
 
     def add(hint: str, array: np.ndarray) -> str:
         name = model.unique_name(hint)

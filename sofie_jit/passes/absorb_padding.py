@@ -1,0 +1,30 @@
+"""Zeros put around images become the padding of the convolution that follows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.pad import Pad
+from sofie_jit.rmodel import RModel
+
+
+def absorb_padding(rmodel: RModel) -> RModel:
+    """Every Conv behind a Pad of its spatial axes reads what the Pad reads; a Pad that nobody needs stays behind."""
+    new = rmodel.copy()
+    padded = {op.outputs[0]: op for op in new.operators if isinstance(op, Pad) and op.value == 0 and min(op.pads) >= 0}
+    for index, op in enumerate(new.operators):
+        pad = padded.get(op.inputs[0]) if op.inputs else None
+        if pad is None or not isinstance(op, Conv) or op.auto_pad not in ("NOTSET", "VALID"):
+            continue
+        rank = len(pad.pads) // 2
+        spatial = slice(1, rank - 1) if op.layout == "NHWC" else slice(2, rank)
+        before, after = pad.pads[:rank], pad.pads[rank:]
+        pads = [*before[spatial], *after[spatial]]
+        if sum(pads) != sum(pad.pads):  # it pads the batch or the channels too
+            continue
+        pads = [a + b for a, b in zip(pads, op.pads or [0] * len(pads), strict=True)]
+        changes: dict[str, Any] = {"inputs": [pad.inputs[0], *op.inputs[1:]], "pads": pads, "auto_pad": "NOTSET"}
+        new.operators[index] = dataclasses.replace(op, **changes)
+    return new

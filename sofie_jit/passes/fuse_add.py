@@ -1,0 +1,50 @@
+"""An Add of two tensors of one shape joins the Gemm or Conv that makes one of them: a residual connection."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.elementwise import Add
+from sofie_jit.operators.gemm import Gemm
+from sofie_jit.operators.operator import ROperator
+from sofie_jit.passes.uses import uses
+from sofie_jit.rmodel import RModel
+
+
+def fuse_add(rmodel: RModel) -> RModel:
+    """The operator moves to the place of the Add and takes what it adds as its input R."""
+    new = rmodel.copy()
+    new.generate()
+    count = uses(new)
+    made_by: dict[str, int] = {}
+    operators: list[ROperator | None] = []
+    for op in rmodel.copy().operators:
+        fused = None
+        if isinstance(op, Add):
+            sources = sorted((made_by[name] for name in op.inputs if count[name] == 1 and name in made_by), reverse=True)
+            for index in sources:
+                fused = _fused(new, operators[index], op)
+                if fused is not None:
+                    operators[index] = None
+                    break
+        made_by.update(dict.fromkeys(op.outputs, len(operators)))
+        operators.append(fused or op)
+    new.operators = [op for op in operators if op is not None]
+    return new
+
+
+def _fused(model: RModel, op: ROperator | None, add: Add) -> ROperator | None:
+    """``op`` with what ``add`` adds to its result, or None if it cannot take it."""
+    if not isinstance(op, (Gemm, Conv)) or op.activation is not None or len(op.inputs) > 3:
+        return None
+    result, *terms = (model.tensor_type(name).shape for name in (*add.outputs, *add.inputs))
+    if any(shape != result for shape in terms):
+        return None
+    if isinstance(op, Conv) and (op.layout == "NCHW" or 1 < op.group == model.tensor_type(op.inputs[0]).shape[-1]):
+        return None
+    other = next(name for name in add.inputs if name != op.outputs[0])
+    inputs = [*op.inputs, *[""] * (3 - len(op.inputs)), other]
+    changes: dict[str, Any] = {"inputs": inputs, "outputs": list(add.outputs)}
+    return dataclasses.replace(op, **changes)
