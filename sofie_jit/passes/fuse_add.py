@@ -23,7 +23,9 @@ def fuse_add(rmodel: RModel) -> RModel:
     for op in rmodel.copy().operators:
         fused = None
         if isinstance(op, Add):
-            sources = sorted((made_by[name] for name in op.inputs if count[name] == 1 and name in made_by), reverse=True)
+            sources = sorted(
+                (made_by[name] for name in op.inputs if count[name] == 1 and name in made_by), reverse=True
+            )
             for index in sources:
                 fused = _fused(new, operators[index], op)
                 if fused is not None:
