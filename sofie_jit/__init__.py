@@ -28,6 +28,7 @@ from sofie_jit.rmodel import RModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sofie_jit.comparison import compare
     from sofie_jit.custom import KernelOperator, register_layer
     from sofie_jit.model import Model
     from sofie_jit.support import check, supported_layers
@@ -50,6 +51,7 @@ __all__ = [
     "UnsupportedLayerError",
     "WeightsError",
     "check",
+    "compare",
     "load",
     "register_layer",
     "supported_layers",
@@ -91,6 +93,7 @@ _LAZY = {
     "KernelOperator": "custom",
     "register_layer": "custom",
     "check": "support",
+    "compare": "comparison",
     "supported_layers": "support",
 }
 """Public names -> their modules, which cost more to import than the rest of the package."""

@@ -18,70 +18,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 
 import sofie_jit
+from sofie_jit.comparison import TOLERANCE as ABSOLUTE
+from sofie_jit.comparison import distance, finalize, in_float64, leaves
 
-ABSOLUTE = 1e-6
-
-
-def leaves(structure: Any) -> list[np.ndarray]:
-    """The arrays of a nested structure of lists and dicts, in order."""
-    if isinstance(structure, dict):
-        return [leaf for part in structure.values() for leaf in leaves(part)]
-    if isinstance(structure, (list, tuple)):
-        return [leaf for part in structure for leaf in leaves(part)]
-    return [np.asarray(structure)]
-
-
-def distance(got: np.ndarray, want: np.ndarray, scale: float | None = None) -> float:
-    """Largest difference relative to the scale of ``want``; infinite where NaN or Inf disagree."""
-    got, want = got.astype(np.float64), want.astype(np.float64)
-    finite = np.isfinite(want)
-    if not np.array_equal(got[~finite], want[~finite], equal_nan=True):
-        return float("inf")
-    got, want = got[finite], want[finite]
-    if not want.size:
-        return 0.0
-    scale = float(np.abs(want).max()) if scale is None else scale
-    worst = float(np.abs(got - want).max())
-    return worst / scale if scale > 0 else (0.0 if worst <= ABSOLUTE else worst)
-
-
-def in_float64(model: Any) -> Any:
-    """``model`` rebuilt by Keras in float64, weights copied."""
-    import keras
-
-    def to_float64(config: Any) -> Any:
-        if isinstance(config, dict):
-            return {
-                key: "float64" if key == "dtype" and _is_float(value) else to_float64(value)
-                for key, value in config.items()
-            }
-        if isinstance(config, (list, tuple)):
-            return type(config)(map(to_float64, config))
-        return config
-
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    try:
-        twin = type(model).from_config(to_float64(model.get_config()))
-        twin.set_weights(model.get_weights())
-        finalize(twin)
-    finally:
-        keras.config.set_floatx(before)
-    return twin
-
-
-def _is_float(value: Any) -> bool:
-    if isinstance(value, dict):
-        value = value.get("config", {}).get("name", "")
-    return value is None or str(value).startswith(("float", "mixed"))
-
-
-def finalize(model: Any) -> Any:
-    """Makes layers whose numbers derive from their weights (Normalization) take them from the weights as they are."""
-    for layer in model._flatten_layers():
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
-    return model
+__all__ = ["ABSOLUTE", "check", "check_file", "distance", "finalize", "in_float64", "leaves", "randomize"]
 
 
 def check(got: Any, keras_model: Any, inputs: Any) -> None:
