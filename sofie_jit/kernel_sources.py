@@ -85,3 +85,10 @@ def renamed(text: str) -> str:
     """``text`` with the kernels' namespace and macros under their hashed names."""
     text = re.sub(r"\bsofie_jit\b", kernel_namespace(), text)
     return re.sub(r"\bSOFIE_JIT_", f"SOFIE_JIT_{kernel_hash().upper()}_", text)
+
+
+def variant(text: str, name: str) -> str:
+    """``text`` under hashed names, with those of the copy called ``name``: kernels for another instruction set."""
+    text = text.replace(kernel_namespace(), f"{kernel_namespace()}_{name}")
+    macros = f"SOFIE_JIT_{kernel_hash().upper()}_"
+    return text.replace(macros, f"{macros}{name.upper()}_")

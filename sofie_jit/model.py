@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from sofie_jit.arguments import public_shape
 from sofie_jit.builtin import is_ready
 from sofie_jit.call import Call
-from sofie_jit.header import export_header
 from sofie_jit.parallel import thread_count
 from sofie_jit.passes import lower
 from sofie_jit.rmodel import RModel, sizes_of
+from sofie_jit.saved_header import Weights, export_header
 
 if TYPE_CHECKING:
     from sofie_jit.display import Graph
@@ -147,17 +147,23 @@ class Model:
         return export_header(lower(self._fixed(None), self._optimize), "model")[0]
 
     def save_header(
-        self, path: str | os.PathLike[str], *, input_shapes: Sequence[Sequence[int | None]] | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        input_shapes: Sequence[Sequence[int | None]] | None = None,
+        weights: Weights = "text",
+        namespace: str | None = None,
+        dispatch: bool = False,
     ) -> Path:
-        """Writes the C++ header to ``path`` and its weights beside it, as ``<stem>.dat``.
+        """Writes the C++ header to ``path``; returns its path.
 
-        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Open dimensions become arguments of ``infer``,
-        after the batch; ``input_shapes``, one per input with None for what stays open, fixes them. Returns the path
-        of the header.
+        Open dimensions become arguments of ``infer``, after the batch; ``input_shapes``, one per input with None for
+        what stays open, fixes them. The other options are those of :meth:`RModel.save_header`.
 
         Raises ShapeError if a dimension must be fixed and is not.
         """
-        return self._fixed(input_shapes).save_header(path, optimize=self._optimize)
+        fixed = self._fixed(input_shapes)
+        return fixed.save_header(path, weights=weights, namespace=namespace, dispatch=dispatch, optimize=self._optimize)
 
     def specialize(self, *input_shapes: Sequence[int | None]) -> Model:
         """The same model for inputs of these shapes, one per input with None for what stays open.

@@ -17,6 +17,7 @@ from sofie_jit.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, Tenso
 if TYPE_CHECKING:
     from sofie_jit.display import Graph
     from sofie_jit.model import Model
+    from sofie_jit.saved_header import Weights
 
 
 class RModel:
@@ -233,17 +234,32 @@ class RModel:
 
         return (StatefulModel if self.states else Model)(self, threads=threads, optimize=optimize)
 
-    def save_header(self, path: str | os.PathLike[str], *, optimize: bool = True) -> Path:
-        """Writes the C++ header to ``path`` and its weights beside it, as ``<stem>.dat``, without compiling anything.
+    def save_header(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        weights: Weights = "text",
+        namespace: str | None = None,
+        dispatch: bool = False,
+        optimize: bool = True,
+    ) -> Path:
+        """Writes the C++ header to ``path``, which ends in ``.hxx`` or the like, without compiling anything.
 
-        The file's stem names the namespace, ``TMVA_SOFIE_<stem>``. Run-time dimensions are arguments of ``infer``;
-        :meth:`bind` fixes them. Returns the path of the header.
+        ``weights``: ``"text"`` writes them beside it, as ``<stem>.dat`` in SOFIE's form; ``"binary"`` as
+        ``<stem>.bin``, smaller and read faster; ``"embedded"`` puts them into the header. ``namespace``: that of the
+        Session, by default ``TMVA_SOFIE_<stem>``. ``dispatch``: the header carries code for AVX-512, AVX2 and any
+        other processor, and picks when it runs; it is three times as long to compile, and wants no ``-march``.
+
+        Run-time dimensions are arguments of ``infer``; :meth:`bind` fixes them. Returns the path of the header.
+
+        Raises GraphError for a file that is no header's, or an option that cannot be.
         """
-        from sofie_jit.header import write_header
         from sofie_jit.passes import lower
+        from sofie_jit.saved_header import write_header
 
         self.generate()
-        return write_header(lower(self, optimize), Path(path))
+        lowered = lower(self, optimize)
+        return write_header(lowered, Path(path), weights=weights, namespace=namespace, dispatch=dispatch)
 
     # -- printing, under SOFIE's names ---------------------------------------------------------------------------
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sofie_jit
 from sofie_jit import GraphError, RModel
 from sofie_jit.identifiers import comment, identifier
 from sofie_jit.model import Model
+from sofie_jit.operators.elementwise import Cast
 from sofie_jit.operators.gemm import Gemm
+from sofie_jit.saved_header import Weights
+from test_kernels import cpu_flags
 from test_model import mlp, two_inputs
 from test_rmodel import gemm_relu_transpose
 
@@ -204,3 +208,185 @@ def test_open_dimensions_are_arguments(tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.infer(np.ones((3, steps, 4))), np.full((3, steps, 2), 4))
     header = model.save_header(tmp_path / "jets.hxx")
     assert "infer(std::size_t batch, std::size_t size_time, float const *tensor_x)" in header.read_text()
+
+
+def bits_of_rows(model: Model, directory: Path, namespace: str, compiler: str, *flags: str) -> np.ndarray:
+    """What the default Session of the saved header ``net.hxx`` answers to ``rows``."""
+    values = ", ".join(f"{v!r}f" for v in rows(model).ravel().tolist())
+    main = MAIN.format(includes='#include "net.hxx"', name="net", type="float", values=values, batch="5")
+    return outputs(build(directory, main.replace("TMVA_SOFIE_net", namespace), compiler, *flags))
+
+
+def rows(model: Model) -> np.ndarray:
+    return np.random.default_rng(7).normal(size=(5, *model.input_shapes[0][1:])).astype(np.float32)
+
+
+@pytest.mark.parametrize(("weights", "suffix"), [("text", ".dat"), ("binary", ".bin"), ("embedded", None)])
+def test_weights_in_every_form(tmp_path: Path, weights: Weights, suffix: str | None) -> None:
+    model = mlp().compile()
+    model.save_header(tmp_path / "net.hxx", weights=weights, namespace="physics::tagger")
+    assert {path.name for path in tmp_path.iterdir()} == {"net.hxx", *([f"net{suffix}"] if suffix else [])}
+    got = bits_of_rows(model, tmp_path, "physics::tagger", COMPILERS[-1], "-march=native")
+    np.testing.assert_array_equal(got, model.infer(rows(model)).ravel())
+
+
+def every_type() -> RModel:
+    """Weights of each element type, with values that are hard to write down, added up."""
+    rmodel = RModel("types")
+    rmodel.add_input_tensor_info("x", "float32", (None, 1))
+    for dtype in ("float32", "float64", "int32", "int64", "bool"):
+        kind = np.finfo(dtype) if dtype.startswith("float") else np.iinfo(dtype) if dtype != "bool" else None
+        least = [] if kind is None else [kind.min, kind.max, *([kind.tiny, -0.0] if dtype.startswith("float") else [])]
+        rmodel.add_initialized_tensor(f"w_{dtype}", np.array([*least, 1, 0], dtype))
+        rmodel.add_operator(Cast(to="float64", inputs=[f"w_{dtype}"], outputs=[f"y_{dtype}"]))
+        rmodel.add_output_tensor_names(f"y_{dtype}")
+    return rmodel
+
+
+@pytest.mark.parametrize("weights", ["text", "binary", "embedded"])
+def test_weights_of_every_type(tmp_path: Path, weights: Weights) -> None:
+    every_type().save_header(tmp_path / "net.hxx", weights=weights, optimize=False)
+    main = """
+#include "net.hxx"
+#include <cstdio>
+int main()
+{
+   const float x[1] = {};
+   for (const auto &result : TMVA_SOFIE_net::Session().infer(x))
+      for (const double y : result)
+         std::printf("%.17g\\n", y);
+}
+"""
+    got = outputs(build(tmp_path, main, COMPILERS[0]))
+    np.testing.assert_array_equal(got, np.concatenate(list(every_type().initialized.values())).astype(float))
+
+
+def test_binary_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    mlp().compile().save_header(tmp_path / "net.hxx", weights="binary")
+    data = (tmp_path / "net.bin").read_bytes()
+    main = """
+#include "net.hxx"
+#include <cstdio>
+int main()
+{
+   try { const TMVA_SOFIE_net::Session session; } catch (const std::runtime_error &error) { std::puts(error.what()); }
+   return 0;
+}
+"""
+    program = build(tmp_path, main, COMPILERS[0])
+    for damaged, message in (
+        (data[: len(data) // 2], "the file ends before its values do"),
+        (data.replace(b"360 float32", b"361 float32", 1), "found 'tensor_w0 361'"),
+        (data.replace(b"360 float32", b"360 float64", 1), "expected float32, found 'float64'"),
+        (data.replace(b"sofie-jit", b"something", 1), "found 'something weights'"),
+    ):
+        (tmp_path / "net.bin").write_bytes(damaged)
+        assert message in subprocess.run([str(program)], cwd=tmp_path, capture_output=True, text=True).stdout
+
+
+def test_one_reader_for_both_files(tmp_path: Path) -> None:
+    model = mlp().compile()
+    model.save_header(tmp_path / "net.hxx", weights="binary")
+    (tmp_path / "net.bin").rename(tmp_path / "elsewhere")
+    model.save_header(tmp_path / "net.hxx")
+    (tmp_path / "elsewhere").rename(tmp_path / "net.dat")
+    got = bits_of_rows(model, tmp_path, "TMVA_SOFIE_net", COMPILERS[0], "-march=native")
+    np.testing.assert_array_equal(got, model.infer(rows(model)).ravel())
+
+
+def test_options_that_cannot_be(tmp_path: Path) -> None:
+    for name in ("a b", "1st", "class", "a::", "::a", "a::std", "_A", "a__b", "a;b", "é"):
+        with pytest.raises(GraphError, match="namespace"):
+            two_inputs().save_header(tmp_path / "net.hxx", namespace=name)
+    with pytest.raises(GraphError, match="text, binary, embedded, not as 'root'"):
+        two_inputs().save_header(tmp_path / "net.hxx", weights="root")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_names_that_are_no_identifiers(tmp_path: Path) -> None:
+    model = mlp().compile()
+    model.save_header(tmp_path / 'my "first"\\net é.hxx')
+    (tmp_path / 'my "first"\\net é.hxx').rename(tmp_path / "net.hxx")  # which #include can name
+    got = bits_of_rows(model, tmp_path, "TMVA_SOFIE_my_first_net", COMPILERS[0], "-march=native")
+    np.testing.assert_array_equal(got, model.infer(rows(model)).ravel())
+
+
+def test_objects_for_different_processors_in_one_program(tmp_path: Path) -> None:
+    model = mlp().compile()
+    model.save_header(tmp_path / "net.hxx", weights="embedded")
+    values = ", ".join(f"{v!r}f" for v in rows(model)[0].tolist())
+    part = '#include "net.hxx"\nfloat NAME(const float *x) { return TMVA_SOFIE_net::Session().infer(x)[0]; }\n'
+    (tmp_path / "baseline.cc").write_text(part.replace("NAME", "baseline"))
+    main = part.replace("NAME", "native") + (
+        "#include <cstdio>\nfloat baseline(const float *x);\n"
+        f"int main() {{ const float x[] = {{{values}}};\n"
+        '   std::printf("%.17g %.17g\\n", static_cast<double>(native(x)), static_cast<double>(baseline(x))); }\n'
+    )
+    compiler = COMPILERS[0]
+    subprocess.run([compiler, *STRICT, "-O0", "-c", "baseline.cc"], cwd=tmp_path, check=True)
+    native, baseline = outputs(build(tmp_path, main, compiler, "-O0", "-march=native", "baseline.o"))
+    assert native == model.infer(rows(model))[0, 0]
+    np.testing.assert_allclose(baseline, native, rtol=1e-5)
+
+
+def every_kind() -> Model:
+    """Kernels of many kinds, those that are called through lambdas among them."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    x = keras.Input((9, 5))
+    y = keras.layers.Conv1D(19, 3, activation="gelu")(x)
+    y = keras.layers.MaxPooling1D(2, padding="same")(y)
+    y = keras.layers.LayerNormalization()(y)
+    y = keras.layers.Bidirectional(keras.layers.GRU(7, return_sequences=True))(y)
+    y = keras.layers.LSTM(21, return_sequences=True)(y)
+    y = keras.layers.MultiHeadAttention(2, 5)(y, y)
+    y = keras.layers.Dense(11, activation="softmax")(keras.layers.Flatten()(y))
+    return sofie_jit.load(keras.Model(x, y))
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_one_program_for_every_processor(tmp_path: Path, compiler: str) -> None:
+    model = every_kind()
+    model.save_header(tmp_path / "net.hxx", dispatch=True)
+    values = ", ".join(f"{v!r}f" for v in rows(model).ravel().tolist())
+    main = f"""
+#include "net.hxx"
+#include <cstdio>
+using namespace TMVA_SOFIE_net;
+const float x[] = {{{values}}};
+template <class Chosen>
+void print()
+{{
+   float y[55];
+   constexpr std::size_t count = sizeof weight_entries / sizeof *weight_entries;
+   const Chosen session(k::WeightFile("net.dat", weight_entries, count).pointers());
+   session.run(5, x, y);
+   for (const float value : y)
+      std::printf("%.17g\\n", static_cast<double>(value));
+}}
+int main()
+{{
+   print<plain::Session>();
+#if defined(__x86_64__)
+   if (__builtin_cpu_supports("avx2"))
+      print<avx2::Session>();
+   if (__builtin_cpu_supports("avx512f"))
+      print<avx512::Session>();
+#endif
+   const Session session, copy = session;
+   for (const float value : copy.infer(5, x))
+      std::printf("%.17g\\n", static_cast<double>(value));
+   std::fputs(session.fInstructionSet, stderr);
+}}
+"""
+    program = build(tmp_path, main, compiler, "-O1")
+    plain, *fused = outputs(program).reshape(-1, 5, 11)
+    want = model.infer(rows(model))
+    np.testing.assert_allclose(plain, want, rtol=0, atol=1e-6)
+    sets = ["plain", *(name for name, flag in (("avx2", "avx2"), ("avx512", "avx512f")) if flag in cpu_flags())]
+    assert len(fused) == len(sets)
+    for got in fused if len(sets) > 1 else ():
+        np.testing.assert_array_equal(got, want)
+    run = subprocess.run([str(program)], cwd=tmp_path, capture_output=True, text=True)
+    assert run.stderr == sets[-1]

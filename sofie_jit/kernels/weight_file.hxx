@@ -1,11 +1,13 @@
-// Reading the text file of weights that lies beside a saved header. Not used by code compiled in Python.
+// Reading the file of weights that lies beside a saved header. Not used by code compiled in Python.
+//
+// The text is SOFIE's: per tensor a line with its name and length, then its values. The binary one begins with a line
+// of its own; then comes, per tensor, a line with name, length and type, the values' bytes, and a line's end.
 #ifndef SOFIE_JIT_WEIGHT_FILE_HXX
 #define SOFIE_JIT_WEIGHT_FILE_HXX
 
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -35,25 +37,38 @@ class WeightFile {
 public:
    WeightFile(const std::string &filename, const WeightEntry *entries, std::size_t count)
    {
-      std::ifstream file(filename, std::ios::binary);
-      if (!file)
-         throw std::runtime_error("sofie_jit: cannot open the weight file '" + filename + "'");
-      const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+      const std::string text = contents(filename);
       const char *at = text.data(), *end = at + text.size();
+      const std::string first_line = "sofie-jit weights 1\n";
+      const bool binary = text.compare(0, first_line.size(), first_line) == 0;
+      if (binary)
+         at += first_line.size();
       for (std::size_t i = 0; i < count; ++i) {
          const WeightEntry &entry = entries[i];
-         const std::string where = "sofie_jit: weight file '" + filename + "', tensor '" + entry.name + "'";
+         const std::string where = "sofie-jit: weight file '" + filename + "', tensor '" + entry.name + "'";
          const std::string name = token(at, end), size = token(at, end);
          if (name != entry.name || size != std::to_string(entry.size))
             throw std::runtime_error(where + ": expected its name and length " + std::to_string(entry.size) +
                                      ", found '" + name.substr(0, 80) + " " + size.substr(0, 80) + "'");
-         fTensors.push_back(read(at, end, entry, where));
+         fTensors.push_back(binary ? bytes(at, end, entry, where) : read(at, end, entry, where));
          fPointers.push_back(fTensors.back().data());
       }
    }
    const void *const *pointers() const { return fPointers.data(); }
 
 private:
+   static std::string contents(const std::string &filename)
+   {
+      std::ifstream file(filename, std::ios::binary | std::ios::ate);
+      if (!file)
+         throw std::runtime_error("sofie-jit: cannot open the weight file '" + filename + "'");
+      std::string text(static_cast<std::size_t>(file.tellg()), '\0');
+      file.seekg(0);
+      if (!file.read(&text[0], static_cast<std::streamsize>(text.size())))
+         throw std::runtime_error("sofie-jit: cannot read the weight file '" + filename + "'");
+      return text;
+   }
+
    static bool space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
    static std::string token(const char *&at, const char *end)
@@ -105,6 +120,26 @@ private:
       case Element::boolean: break;
       }
       return values<bool>(at, end, entry.size, where);
+   }
+
+   static Buffer<char> bytes(const char *&at, const char *end, const WeightEntry &entry, const std::string &where)
+   {
+      if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+         throw std::runtime_error(where + ": binary files are for processors with the little end first; use text");
+      static const struct {
+         const char *name;
+         std::size_t size;
+      } types[] = {{"float32", 4}, {"float64", 8}, {"int32", 4}, {"int64", 8}, {"bool", 1}}; // as Element
+      const auto &type = types[static_cast<std::size_t>(entry.type)];
+      const std::string found = token(at, end);
+      if (found != type.name)
+         throw std::runtime_error(where + ": expected " + type.name + ", found '" + found.substr(0, 80) + "'");
+      const std::size_t size = entry.size * type.size;
+      if (static_cast<std::size_t>(end - at) < size + 2)
+         throw std::runtime_error(where + ": the file ends before its values do");
+      Buffer<char> buffer = keep(at + 1, size); // past the line's end
+      at += 1 + size;
+      return buffer;
    }
 
    std::vector<Buffer<char>> fTensors;
