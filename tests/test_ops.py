@@ -258,7 +258,6 @@ def operations() -> dict[str, dict[str, Operation]]:
             ),
             "binary_crossentropy": lambda x, y, n: ops.binary_crossentropy(ops.sigmoid(x), ops.sigmoid(x * 2)),
             "binary logits": lambda x, y, n: ops.binary_crossentropy(ops.sigmoid(x), x, from_logits=True),
-            "categorical_crossentropy": lambda x, y, n: ops.categorical_crossentropy(ops.softmax(x), ops.sigmoid(x)),
             "sparse_categorical_crossentropy": lambda x, y, n: ops.sparse_categorical_crossentropy(
                 n, x, from_logits=True
             ),

@@ -252,7 +252,6 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "LayerNorm": (ops.layer_normalization, ("axis", "epsilon", "rms_scaling")),
     "DotProductAttention": (ops.dot_product_attention, ("is_causal",)),
     "BinaryCrossentropy": (ops.binary_crossentropy, ("from_logits",)),
-    "CategoricalCrossentropy": (ops.categorical_crossentropy, ("from_logits", "axis")),
     "SparseCategoricalCrossentropy": (ops.sparse_categorical_crossentropy, ("from_logits", "axis")),
     # images
     "DepthToSpace": (ops.depth_to_space, ("block_size", "data_format")),
