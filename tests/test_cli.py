@@ -139,3 +139,15 @@ def test_emit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "namespace TMVA_SOFIE_digits" in header.read_text()
     assert (tmp_path / "digits.dat").stat().st_size > 100_000
     assert "digits.txt" in error_of(capsys, "emit", str(MODEL_FILE), "-o", str(tmp_path / "digits.txt"))
+
+
+def test_emit_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = tmp_path / "digits.hxx"
+    options = ["--embed-weights", "--namespace", "a::b", "--dispatch"]
+    assert main(["emit", str(MODEL_FILE), "-o", str(header), *options]) == 0
+    assert capsys.readouterr().out == f"wrote {header}, weights inside\n"
+    assert "namespace a::b {" in header.read_text()
+    assert "avx512" in header.read_text()
+    assert main(["emit", str(MODEL_FILE), "-o", str(header), "--binary"]) == 0
+    assert capsys.readouterr().out == f"wrote {header} and {tmp_path / 'digits.bin'}\n"
+    assert "namespace" in error_of(capsys, "emit", str(MODEL_FILE), "-o", str(header), "--namespace", "class")
