@@ -22,6 +22,9 @@ constexpr std::size_t panel_width = 2 * lanes<T>;
 constexpr int tile_rows = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : 6;
 
 
+// Steps over k by which weights are fetched into the cache before they are used.
+constexpr int weights_ahead = 16;
+
 template <class T, int MR, int NV>
 struct Tile {
    vec<T> v[MR][NV];
@@ -68,8 +71,10 @@ struct Tile {
          asm("" : "+r"(at)); // or the compiler makes pointers and a counter of it again
          vec<T> w[NV];
          SOFIE_JIT_UNROLL
-         for (int j = 0; j < NV; ++j)
+         for (int j = 0; j < NV; ++j) {
             w[j] = load(panel + j * lanes<T>);
+            __builtin_prefetch(panel + (weights_ahead * NV + j) * lanes<T>); // what is beyond the end does no harm
+         }
          SOFIE_JIT_UNROLL
          for (int i = 0; i < MR; ++i) {
             const vec<T> x = broadcast(*reinterpret_cast<const T *>(at + distance[i]));
