@@ -21,6 +21,7 @@ from sofie_jit.errors import (
     ShapeError,
     SofieError,
     UnsupportedLayerError,
+    VerificationError,
     WeightsError,
 )
 from sofie_jit.rmodel import RModel
@@ -49,6 +50,7 @@ __all__ = [
     "ShapeError",
     "SofieError",
     "UnsupportedLayerError",
+    "VerificationError",
     "WeightsError",
     "check",
     "compare",
@@ -66,6 +68,7 @@ def load(
     outputs: list[str] | None = None,
     optimize: bool = True,
     replace: Mapping[str, Callable[..., Any]] | None = None,
+    verify: bool = False,
 ) -> Model:
     """Loads a saved Keras model and compiles it.
 
@@ -78,14 +81,22 @@ def load(
     called with symbolic tensors, which know arithmetic and the functions of ``sofie_jit.ops``; nothing in the file is
     ever executed.
     ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance.
+    ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
+    compiled for that; it takes several times as long.
 
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
-    UnsupportedLayerError (all layers that cannot be translated, at once).
+    UnsupportedLayerError (all layers that cannot be translated, at once), VerificationError (``verify`` failed).
     """
     from sofie_jit.open_model import open_model
     from sofie_jit.parsers.keras import Translation, read_graph
 
-    return open_model(Translation(read_graph(source, config, outputs), replace), threads=threads, optimize=optimize)
+    translation = Translation(read_graph(source, config, outputs), replace)
+    model = open_model(translation, threads=threads, optimize=optimize)
+    if verify:
+        from sofie_jit.verify import verify as verify_network
+
+        verify_network(model.rmodel, optimize=optimize)
+    return model
 
 
 _LAZY = {

@@ -57,5 +57,9 @@ class CompileError(SofieError, RuntimeError):
     """The generated C++ could not be compiled in this process."""
 
 
+class VerificationError(SofieError, ArithmeticError):
+    """Compiled code gives other numbers than rounding explains; see :func:`sofie_jit.verify.verify`."""
+
+
 class MissingDependencyError(SofieError, ImportError):
     """An optional package is needed for what was asked and is not installed."""
