@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
+from pathlib import Path
 
 import sofie_jit
 from sofie_jit.errors import SofieError
@@ -61,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sofie-jit {sofie_jit.__version__}")
+    parser.add_argument(
+        "--cmake-dir",
+        action="version",
+        version=str(Path(sofie_jit.__file__).parent / "cmake"),
+        help="print the directory to give to CMake as sofie_jit_DIR, and exit",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"sofie_jit.cli.{name}")

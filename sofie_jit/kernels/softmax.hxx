@@ -29,7 +29,7 @@ template <bool Log, class T>
 void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
    constexpr std::size_t width = lanes<T>;
-   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width] = {}, sums[virtual_lanes * width];
+   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width] = {}, sums[virtual_lanes * width] = {};
    for (std::size_t k = 0; k < n; ++k)
       for (std::size_t r = 0; r < rows; ++r)
          turned[k * width + r] = x[r * n + k];

@@ -1,0 +1,66 @@
+# find_package(sofie_jit CONFIG) with -Dsofie_jit_DIR=$(python -m sofie_jit --cmake-dir) defines
+#
+#   sofie_jit_add_model(<target> <file> [NAMESPACE <name>] [WEIGHTS embedded|binary|text] [DISPATCH]
+#                       [INPUT_SHAPES <sizes>...])
+#
+# <target>: an interface library; who links it can #include "<target>.hxx", made of the Keras model <file> when the
+# program is built, and made anew when <file> changes. NAMESPACE: that of its Session, by default TMVA_SOFIE_<target>.
+# WEIGHTS: where they are, by default in the header; for the others <target>_WEIGHTS is set to the file to give to the
+# Session. DISPATCH: code for AVX-512, AVX2 and any other processor, chosen when the program runs; without it, add
+# -march=native or the processor's name to the compiler's options. INPUT_SHAPES: as --input-shape of `sofie-jit emit`.
+
+set(SOFIE_JIT_DEMO_MODEL "${CMAKE_CURRENT_LIST_DIR}/../demo/digits.h5")
+find_program(SOFIE_JIT_COMMAND sofie-jit
+   HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../../bin" # of the environment that this file is installed in
+   DOC "sofie-jit, the command of the Python package sofie_jit")
+
+function(sofie_jit_add_model target file)
+   cmake_parse_arguments(PARSE_ARGV 2 model "DISPATCH" "NAMESPACE;WEIGHTS" "INPUT_SHAPES")
+   if(model_UNPARSED_ARGUMENTS OR model_KEYWORDS_MISSING_VALUES)
+      message(FATAL_ERROR "sofie_jit_add_model: cannot make sense of "
+                          "'${model_UNPARSED_ARGUMENTS}${model_KEYWORDS_MISSING_VALUES}'")
+   endif()
+   if(NOT SOFIE_JIT_COMMAND)
+      message(FATAL_ERROR "sofie_jit_add_model: the command sofie-jit is not on the PATH; activate the environment "
+                          "that sofie_jit is installed in, or give -DSOFIE_JIT_COMMAND=<where it is>")
+   endif()
+   get_filename_component(file "${file}" ABSOLUTE)
+   set(directory "${CMAKE_CURRENT_BINARY_DIR}/${target}.sofie_jit")
+   set(header "${directory}/${target}.hxx")
+   set(files "${header}")
+   set(options)
+   if(NOT DEFINED model_WEIGHTS OR model_WEIGHTS STREQUAL "embedded")
+      list(APPEND options --embed-weights)
+   elseif(model_WEIGHTS STREQUAL "binary")
+      list(APPEND options --binary)
+      list(APPEND files "${directory}/${target}.bin")
+   elseif(model_WEIGHTS STREQUAL "text")
+      list(APPEND files "${directory}/${target}.dat")
+   else()
+      message(FATAL_ERROR "sofie_jit_add_model: WEIGHTS is embedded, binary or text, not '${model_WEIGHTS}'")
+   endif()
+   if(model_DISPATCH)
+      list(APPEND options --dispatch)
+   endif()
+   if(model_NAMESPACE)
+      list(APPEND options --namespace ${model_NAMESPACE})
+   endif()
+   foreach(shape IN LISTS model_INPUT_SHAPES)
+      list(APPEND options --input-shape ${shape})
+   endforeach()
+
+   file(MAKE_DIRECTORY "${directory}")
+   add_custom_command(
+      OUTPUT ${files}
+      COMMAND "${SOFIE_JIT_COMMAND}" emit "${file}" -o "${header}" ${options}
+      DEPENDS "${file}"
+      COMMENT "C++ of the model ${file}"
+      VERBATIM)
+   add_custom_target(${target}_sofie_jit DEPENDS ${files})
+   add_library(${target} INTERFACE)
+   add_dependencies(${target} ${target}_sofie_jit)
+   target_include_directories(${target} INTERFACE "${directory}")
+   target_compile_features(${target} INTERFACE cxx_std_17)
+   list(REMOVE_AT files 0)
+   set(${target}_WEIGHTS "${files}" PARENT_SCOPE)
+endfunction()
