@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import sofie_jit
 from sofie_jit.cli import COMMANDS, main
 from sofie_jit.demo import MODEL_FILE, load_digits
+from sofie_jit.progress import Progress
 
 
 @pytest.fixture
@@ -77,7 +79,52 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Conv" in out
 
 
-@pytest.mark.parametrize("command", ["info", "run", "emit", "profile"])
+def test_info_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(MODEL_FILE), "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 8, 8, 1]}]
+    assert about["parameters"] == sum(op["parameters"] for op in about["operators"]) == 13754
+    assert about["flops"] == sum(op["flops"] for op in about["operators"]) > 100_000
+    assert "digit (Dense)" in about["layers"]
+
+
+def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import keras
+
+    assert main(["check", str(MODEL_FILE)]) == 0
+    assert "can be loaded" in capsys.readouterr().out
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x, name="own")]).save(tmp_path / "m.h5")
+    assert main(["check", str(tmp_path / "m.h5"), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    assert [layer["name"] for layer in report["layers"] if layer["problem"]] == ["own"]
+    (tmp_path / "wrong.h5").write_text("not a model")
+    assert main(["check", str(tmp_path / "wrong.h5")]) == 1
+    assert "cannot be loaded" in capsys.readouterr().out
+    assert "missing.h5" in error_of(capsys, "check", str(tmp_path / "missing.h5"))
+
+
+def test_compare(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figure = tmp_path / "figure.svg"
+    assert main(["compare", str(MODEL_FILE), "--input", str(images), "--no-times", "--plot", str(figure)]) == 0
+    assert "agrees with Keras" in capsys.readouterr().out
+    assert figure.read_text().startswith("<?xml")
+    assert main(["compare", str(MODEL_FILE), "--rows", "3", "--no-times", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"][0]["shape"] == [3, 10]
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for part in ("cppyy", "EXTRA_CLING_ARGS", "precompiled header", "GFLOP/s", "sofie_jit can run models here"):
+        assert part in out
+    monkeypatch.setenv("SOFIE_JIT_NUM_THREADS", "many")
+    assert main(["doctor", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert [f["what"] for f in findings if f["severe"]] == ["threads"]
+
+
+@pytest.mark.parametrize("command", ["info", "run", "emit", "profile", "compare"])
 def test_missing_and_wrong_files(
     command: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +146,81 @@ def test_run(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         loaded = np.load(output)
         answers = loaded if output.suffix == ".npy" else loaded[loaded.files[0]]
         assert np.abs(answers - digits.keras).max() < 1e-6
+
+
+def test_run_reads_and_writes_tables_and_archives_in_pieces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    digits = load_digits()
+    pixels = digits.images.reshape(100, 64)
+    table = pandas.DataFrame({f"p{i}": pixels[:, i] for i in reversed(range(64))} | {"label": digits.labels})
+    table.to_csv("x.csv", index=False)
+    table.to_parquet("x.parquet", row_group_size=40)
+    np.savetxt("unnamed.csv", pixels, delimiter=",")
+    np.savez_compressed("x.npz", image=digits.images)
+    np.savez("fortran.npz", anything=np.asfortranarray(digits.images))
+    chosen = ["--columns", ",".join(f"p{i}" for i in range(64))]
+    read = {
+        "y.npy": np.load,
+        "y.npz": lambda path: np.load(path)["digit"],
+        "y.csv": lambda path: pandas.read_csv(path).to_numpy(),
+        "y.parquet": lambda path: pandas.read_parquet(path)[[f"digit_{i}" for i in range(10)]].to_numpy(),
+    }
+    cases = [("x.csv", chosen), ("x.parquet", chosen), ("unnamed.csv", []), ("x.npz", []), ("fortran.npz", [])]
+    for (source, options), output in zip(cases, ["y.npy", "y.npz", "y.csv", "y.parquet", "y.npy"], strict=True):
+        assert main(["run", str(MODEL_FILE), source, *options, "--chunk", "33", "-o", output]) == 0
+        assert capsys.readouterr().out == f"{output}: digit float32 (100, 10)\n"
+        answers = read[output](output)
+        assert answers.shape == (100, 10)
+        assert np.abs(answers - digits.keras).max() < 1e-6
+    assert main(["run", str(MODEL_FILE), "unnamed.csv", "-o", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == ",".join(f"digit_{i}" for i in range(10))
+    assert len(out.splitlines()) == 101
+    assert err == "-: digit float32 (100, 10)\n"
+    for wrong, said in (
+        (["x.csv", "--columns", "p0,nope"], "no column nope"),
+        (["unnamed.csv", "--columns", "p0"], "does not name the columns"),
+        (["x.npz", "--columns", "p0"], "--columns is for"),
+    ):
+        assert said in error_of(capsys, "run", str(MODEL_FILE), *wrong, "-o", "z.csv")
+    np.save("empty.npy", digits.images[:0])
+    for output in ("e.npy", "e.npz", "e.csv", "e.parquet"):
+        assert main(["run", str(MODEL_FILE), "empty.npy", "-o", output]) == 0
+    assert np.load("e.npy").shape == (0, 10)
+    capsys.readouterr()
+    assert "nowhere" in error_of(capsys, "run", str(MODEL_FILE), "empty.npy", "-o", "nowhere/y.npy")
+
+
+def test_run_takes_all_rows_at_once_if_they_depend_on_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import keras
+
+    x = keras.Input((2,), name="x")
+    keras.Model(x, x - keras.ops.sum(x, axis=0)).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.ones((5, 2)))
+    argv = ["run", str(tmp_path / "m.keras"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]
+    assert main(argv) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.full((5, 2), -4))
+    capsys.readouterr()
+    assert "depend on each other" in error_of(capsys, *argv, "--chunk", "2")
+
+
+def test_progress_is_shown_on_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(10) as bar:
+        bar.advance(10)
+    assert capsys.readouterr().err == ""
+    with Progress(10, shown=True) as bar:
+        bar.advance(5)
+        bar.advance(5)
+    assert "100%  10 of 10 rows" in capsys.readouterr().err
+    with Progress(None, shown=True) as bar:
+        bar.advance(1234)
+    assert "1,234 rows" in capsys.readouterr().err
 
 
 def test_run_with_several_inputs_and_outputs(

@@ -13,22 +13,25 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from pathlib import Path
 
 import sofie_jit
 from sofie_jit.errors import SofieError
 
-COMMANDS = ("demo", "info", "run", "emit", "profile", "bench")
+COMMANDS = ("demo", "info", "check", "run", "emit", "compare", "profile", "bench", "doctor")
 
 EXAMPLES = """\
 sofie-jit demo                                the shipped network, from file to answers
 sofie-jit info m.h5                           what the model is made of
+sofie-jit check m.h5                          whether it can be loaded, and if not, why
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
 sofie-jit emit m.h5 -o model.hxx              its C++ header and weights
+sofie-jit compare m.h5                        how far it is from Keras, and how fast
 sofie-jit profile m.h5                        where its time goes
-sofie-jit bench m.h5 --batch 1,32             its time beside other engines"""
+sofie-jit bench m.h5 --batch 1,32             its time beside other engines
+sofie-jit doctor                              whether everything is there that it needs"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,6 +97,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture, if FILE holds weights alone (model.to_json())"
     )
+
+
+def list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
+    """The type of an argument that is a list with commas."""
+
+    def parse(text: str) -> list[int]:
+        return [kind(part) for part in text.split(",")]
+
+    parse.__name__ = "list"  # what argparse calls a wrong one
+    return parse
 
 
 def positive(text: str) -> int:

@@ -1,29 +1,354 @@
-"""Arrays that commands read from files."""
+"""Arrays in files, read and written a piece at a time: .npy, .npz, .csv and .parquet.
+
+A :class:`Source` knows its length if the file tells it, and gives rows on demand; a :class:`Sink` takes them. Both hold
+one piece in memory. Tables (.csv, .parquet) have a row of numbers per row of the batch, in C order.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import math
+import os
+import sys
+import tempfile
+import warnings
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 
-from sofie_jit.errors import InputError
+from sofie_jit.errors import InputError, MissingDependencyError
+
+SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
+STANDARD_OUTPUT = Path("-")
 
 
 def array_file(text: str) -> Path:
-    """The type of an argument that names a file of arrays."""
+    """The type of an argument that names a file of arrays to read."""
     path = Path(text)
-    if path.suffix not in (".npy", ".npz"):
-        raise argparse.ArgumentTypeError(f"'{text}' must end in .npy or .npz")
+    if path.suffix not in SUFFIXES:
+        raise argparse.ArgumentTypeError(f"'{text}' must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     return path
 
 
+def array_output(text: str) -> Path:
+    """The type of an argument that names a file of arrays to write, or ``-``."""
+    return STANDARD_OUTPUT if text == "-" else array_file(text)
+
+
 def read(path: Path) -> Any:
-    """An array, or a dict of arrays; raises InputError if the file holds neither."""
+    """All of a file: an array, or of .npz a dict of arrays. Raises what :func:`sources` raises."""
+    found = sources([path])
+    arrays = {name: whole(source) for name, source in found.items()}
+    return arrays if path.suffix == ".npz" else next(iter(arrays.values()))
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """An array in a file."""
+
+    length: int | None
+    """Rows; None if that takes reading the file."""
+
+    def pieces(self, rows: int) -> Iterator[np.ndarray]:
+        """The array in pieces of ``rows`` rows, the last one shorter; an empty array is one piece."""
+
+
+def sources(paths: Sequence[Path], columns: Sequence[str] | None = None) -> dict[str, Source]:
+    """The arrays of files by name: of an .npz those of its members, else the path.
+
+    ``columns``: those of tables to read, in this order. Raises FileNotFoundError; InputError, also while reading, if a
+    file does not hold what its name says; MissingDependencyError for .parquet without pyarrow.
+    """
+    found: dict[str, Source] = {}
+    for path in paths:
+        if columns is not None and path.suffix not in _TABLES:
+            raise InputError(f"{path} has no columns to choose by name: --columns is for .csv and .parquet")
+        with _as_input_errors(path):
+            if path.suffix == ".npz":
+                with zipfile.ZipFile(path) as archive:
+                    members = [name for name in archive.namelist() if name.endswith(".npy")]
+                found |= {name.removesuffix(".npy"): _Member(path, name) for name in members}
+            elif path.suffix == ".npy":
+                found[str(path)] = _Npy(path)
+            else:
+                found[str(path)] = _TABLES[path.suffix](path, columns)
+    return found
+
+
+def whole(source: Source) -> np.ndarray:
+    """All of a source."""
+    pieces = list(source.pieces(1 << 20))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+@contextlib.contextmanager
+def _as_input_errors(path: Path) -> Iterator[None]:
     try:
-        loaded = np.load(path)
-        return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+        yield
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} holds no numpy arrays of numbers: {error}") from None
+        raise InputError(f"{path} holds no arrays of numbers: {error}") from None
+
+
+class _Npy:
+    def __init__(self, path: Path):
+        self.path = path
+        self.array = np.load(path, mmap_mode="r")
+        self.length = len(self.array) if self.array.ndim else None
+
+    def pieces(self, rows: int) -> Iterator[np.ndarray]:
+        if not self.length:
+            yield np.asarray(self.array)
+        for start in range(0, self.length or 0, rows):
+            yield np.asarray(self.array[start : start + rows])
+
+
+class _Member:
+    """A member of an .npz, read as it is decompressed."""
+
+    def __init__(self, path: Path, name: str):
+        self.path, self.name = path, name
+        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+            self.shape, self.fortran_order, self.dtype = _npy_header(file)
+        self.length = self.shape[0] if self.shape else None
+
+    def pieces(self, rows: int) -> Iterator[np.ndarray]:
+        with _as_input_errors(self.path), zipfile.ZipFile(self.path) as archive, archive.open(self.name) as file:
+            if self.fortran_order or not self.length:
+                yield np.lib.format.read_array(file, allow_pickle=False)
+                return
+            _npy_header(file)
+            row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+            for start in range(0, self.length, rows):
+                count = min(rows, self.length - start)
+                data = file.read(count * row)
+                if len(data) < count * row:
+                    raise EOFError(f"{self.name} ends early")
+                yield np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
+
+
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran_order, dtype = reader(file)
+    if dtype.hasobject:
+        raise ValueError("Python objects, which are not read")
+    return shape, fortran_order, dtype
+
+
+class _Csv:
+    """Numbers between commas; a first line that holds none names the columns."""
+
+    length = None
+
+    def __init__(self, path: Path, columns: Sequence[str] | None):
+        self.path = path
+        with path.open(newline="") as file:
+            first = [cell.strip().strip('"') for cell in file.readline().rstrip("\r\n").split(",")]
+        self.names = None if all(map(_is_number, first)) else first
+        if columns is not None and self.names is None:
+            raise InputError(f"--columns: the first line of {path} does not name the columns")
+        self.places = None if columns is None else _places(path, self.names or [], columns)
+
+    def pieces(self, rows: int) -> Iterator[np.ndarray]:
+        width, given = len(self.names or ()), False
+        with _as_input_errors(self.path), self.path.open() as file:
+            if self.names is not None:
+                file.readline()
+            while True:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "loadtxt", UserWarning)  # that nothing is left
+                    piece = np.loadtxt(file, delimiter=",", usecols=self.places, ndmin=2, max_rows=rows)
+                if not len(piece):
+                    if not given:
+                        yield np.empty((0, len(self.places) if self.places else width))
+                    return
+                given = True
+                yield piece
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+class _Parquet:
+    def __init__(self, path: Path, columns: Sequence[str] | None):
+        self.path = path
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        self.file = _pyarrow().ParquetFile(path)
+        self.names = list(self.file.schema_arrow.names if columns is None else columns)
+        _places(path, self.file.schema_arrow.names, self.names)
+        self.length = self.file.metadata.num_rows
+
+    def pieces(self, rows: int) -> Iterator[np.ndarray]:
+        given = False
+        with _as_input_errors(self.path):
+            for batch in self.file.iter_batches(rows, columns=self.names):
+                given = True
+                parts = [_flat(batch.column(batch.schema.get_field_index(name))) for name in self.names]
+                yield np.concatenate(parts, axis=1)
+            if not given:
+                yield np.empty((0, len(self.names)))
+
+
+def _flat(column: Any) -> np.ndarray:
+    """A column of numbers or of lists of them, as a matrix."""
+    values = column.to_numpy(zero_copy_only=False)
+    return np.stack(list(values)) if values.dtype == object else values[:, None]
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingDependencyError("reading and writing .parquet needs pyarrow: pip install pyarrow") from None
+    return pyarrow.parquet
+
+
+def _places(path: Path, names: Sequence[str], columns: Sequence[str]) -> list[int]:
+    if missing := [name for name in columns if name not in names]:
+        there = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise InputError(f"{path} has no column {', '.join(missing)}; there are: {there}")
+    return [list(names).index(name) for name in columns]
+
+
+_TABLES: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet}
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+class Sink(Protocol):
+    """Takes arrays by name, piece by piece along the first axis."""
+
+    def write(self, pieces: Mapping[str, np.ndarray]) -> None:
+        """One more piece of every array."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+@contextlib.contextmanager
+def sink(path: Path) -> Iterator[Sink]:
+    """A Sink that makes ``path``, or prints .csv for ``-``. A file appears under its name when all went well."""
+    if path == STANDARD_OUTPUT:
+        yield _CsvSink(sys.stdout)
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
+        part = Path(directory) / path.name
+        target: Sink = _SINKS[path.suffix](part)
+        yield target
+        target.close()
+        os.replace(part, path)
+
+
+class _NpySink:
+    HEADER = 256
+    """Bytes; room for any length that the array may come to have."""
+
+    def __init__(self, path: Path):
+        self.file = path.open("wb")
+        self.file.write(b" " * self.HEADER)
+        self.length, self.row, self.dtype = 0, (), np.dtype(np.float32)
+
+    def write(self, pieces: Mapping[str, np.ndarray]) -> None:
+        (piece,) = pieces.values()
+        self.length += len(piece)
+        self.row, self.dtype = piece.shape[1:], piece.dtype
+        self.file.write(np.ascontiguousarray(piece).data if piece.size else b"")
+
+    def close(self) -> None:
+        described = np.lib.format.dtype_to_descr(self.dtype)
+        header = str({"descr": described, "fortran_order": False, "shape": (self.length, *self.row)}).encode()
+        size = self.HEADER - 10
+        self.file.seek(0)
+        self.file.write(b"\x93NUMPY\x01\x00" + size.to_bytes(2, "little") + header.ljust(size - 1) + b"\n")
+        self.file.close()
+
+
+class _NpzSink:
+    """Members grow as files beside each other, which are packed in the end."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.members: dict[str, _NpySink] = {}
+
+    def _file(self, number: int) -> Path:
+        return self.path.with_name(f"{number}.npy")
+
+    def write(self, pieces: Mapping[str, np.ndarray]) -> None:
+        for name, piece in pieces.items():
+            if name not in self.members:
+                self.members[name] = _NpySink(self._file(len(self.members)))
+            self.members[name].write({name: piece})
+
+    def close(self) -> None:
+        with zipfile.ZipFile(self.path, "w") as archive:
+            for number, (name, member) in enumerate(self.members.items()):
+                member.close()
+                archive.write(self._file(number), f"{name}.npy")
+
+
+def _columns(pieces: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A table's columns: ``y`` for one number a row, else ``y_0``, ``y_1``, ..."""
+    found: dict[str, np.ndarray] = {}
+    for name, piece in pieces.items():
+        flat = piece.reshape(len(piece), math.prod(piece.shape[1:]))
+        one = flat.shape[1] == 1
+        found |= {name if one else f"{name}_{i}": flat[:, i] for i in range(flat.shape[1])}
+    return found
+
+
+class _CsvSink:
+    def __init__(self, target: Path | IO[str]):
+        self.file = target.open("w") if isinstance(target, Path) else target
+        self.started = False
+
+    def write(self, pieces: Mapping[str, np.ndarray]) -> None:
+        columns = _columns(pieces)
+        if not self.started:
+            print(",".join(columns), file=self.file)
+            self.started = True
+        formats = [_FORMATS.get(column.dtype.name, "%d") for column in columns.values()]
+        np.savetxt(self.file, np.rec.fromarrays(list(columns.values())), fmt=formats, delimiter=",")
+
+    def close(self) -> None:
+        self.file.close()
+
+
+_FORMATS = {"float32": "%.9g", "float64": "%.17g"}
+"""Enough to read back the same number."""
+
+
+class _ParquetSink:
+    def __init__(self, path: Path):
+        self.path = path
+        self.parquet = _pyarrow()
+        self.writer: Any = None
+
+    def write(self, pieces: Mapping[str, np.ndarray]) -> None:
+        import pyarrow
+
+        table = pyarrow.table({name: np.ascontiguousarray(column) for name, column in _columns(pieces).items()})
+        if self.writer is None:
+            self.writer = self.parquet.ParquetWriter(self.path, table.schema)
+        self.writer.write_table(table)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+_SINKS: dict[str, Any] = {".npy": _NpySink, ".npz": _NpzSink, ".csv": _CsvSink, ".parquet": _ParquetSink}

@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sofie_jit.cli import positive
+from sofie_jit.cli import list_of, positive
 from sofie_jit.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ sofie-jit bench m.h5 --input x.npy --json"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a model saved by Keras, one input and one output")
     parser.add_argument(
-        "--batch", metavar="ROWS,...", type=_list_of(positive), default=[1], help="rows per call (default 1)"
+        "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default 1)"
     )
     parser.add_argument("--engines", metavar="NAME,...", help="which ones (default all)")
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default 1)")
@@ -38,10 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", action="store_true", help="also the time and memory of a fresh process")
     parser.add_argument("--rounds", metavar="N", type=positive, default=10, help="turns of each engine (default 10)")
     parser.add_argument("--json", action="store_true", help="print the figures, the machine and versions as JSON")
-
-
-def _list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
-    return lambda text: [kind(part) for part in text.split(",")]
 
 
 def run(args: argparse.Namespace) -> int:

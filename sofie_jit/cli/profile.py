@@ -9,13 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from sofie_jit.cli import add_model_arguments, positive
 from sofie_jit.cli.arrays import array_file, read
-from sofie_jit.errors import InputError
 
 EXAMPLES = """\
 sofie-jit profile m.h5
@@ -27,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default 1)")
-    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="arrays to run on, .npy or .npz")
+    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="arrays to run on")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument(
         "--plot", metavar="IMAGE", type=Path, help="draw them too: .svg, .png or .pdf (needs matplotlib)"
@@ -36,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import sofie_jit
+    from sofie_jit.random_inputs import random_inputs
 
     model = sofie_jit.load(args.file, config=args.config)
     found = model.profile(*([read(path) for path in args.input] if args.input else random_inputs(model, args.batch)))
@@ -46,14 +43,3 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         found.plot().figure.savefig(args.plot)
     return 0
-
-
-def random_inputs(model: Any, batch: int) -> list[np.ndarray]:
-    """``batch`` rows for each input of ``model``; raises InputError if their shape is not known."""
-    rng, arrays = np.random.default_rng(0), []
-    for name, shape, dtype in zip(model.input_names, model.input_shapes, model.input_dtypes, strict=True):
-        if None in shape[1:]:
-            raise InputError(f"input '{name}' has shape {shape}: say with --input what to run on")
-        sizes = [batch if size is None else size for size in shape]
-        arrays.append(rng.normal(size=sizes).astype(dtype) if dtype.startswith("float") else np.zeros(sizes, dtype))
-    return arrays

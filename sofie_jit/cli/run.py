@@ -1,63 +1,126 @@
 """Evaluate a model on arrays from files.
 
-Give one .npy file per input, in the order that `info` lists them, or one .npz file that holds them by name. The first
-axis is the batch. A model with one output writes .npy or .npz, one with several writes .npz, by output name.
+Give one file per input, in the order that `info` lists them, or one .npz file that holds them by name. The first axis
+is the batch. Tables (.csv, .parquet) have a row of numbers per row of the batch. Files larger than memory are read,
+evaluated and written piece by piece.
+
+OUTPUT is .npy, .npz, .csv or .parquet, whatever the input is; - prints .csv. A model with several outputs writes
+.npz, by name, or columns side by side.
 """
 
 from __future__ import annotations
 
 import argparse
-import zipfile
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.cli import add_model_arguments
-from sofie_jit.cli.arrays import array_file, read
+from sofie_jit.cli import add_model_arguments, positive
+from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_file, array_output, sink, sources, whole
 from sofie_jit.errors import InputError
+from sofie_jit.progress import Progress
 
 EXAMPLES = """\
 sofie-jit run m.h5 x.npy -o y.npy
 sofie-jit run two_inputs.h5 jets.npy tracks.npy -o y.npy
-sofie-jit run two_inputs.keras inputs.npz -o outputs.npz"""
+sofie-jit run two_inputs.keras inputs.npz -o outputs.npz
+sofie-jit run m.h5 events.parquet --columns pt,eta,phi,mass -o scores.parquet
+sofie-jit run m.h5 x.csv -o - | head"""
+
+PIECE_BYTES = 64 << 20
+"""How much of the inputs is in memory at once, if --chunk does not say."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="arrays to read, .npy or .npz")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="arrays to read")
     parser.add_argument(
-        "-o", "--output", metavar="OUTPUT", required=True, type=array_file, help="where results go, .npy or .npz"
+        "-o", "--output", metavar="OUTPUT", required=True, type=array_output, help="where results go; - prints them"
     )
+    parser.add_argument(
+        "--columns", metavar="NAME,...", type=lambda text: text.split(","), help="columns of a table, in this order"
+    )
+    parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default some 64 MB)")
+    parser.add_argument("--threads", metavar="N", type=positive, help="threads (default all cores)")
 
 
 def run(args: argparse.Namespace) -> int:
     import sofie_jit
 
-    arrays = [read(path) for path in args.inputs]
-    model = sofie_jit.load(args.file, config=args.config)
+    found = sources(args.inputs, args.columns)
+    model = sofie_jit.load(args.file, config=args.config, threads=args.threads)
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
-    results = _by_name(model, model.infer(*arrays))
-    if args.output.suffix == ".npy":
-        np.save(args.output, next(iter(results.values())))
-    else:
-        _save_npz(args.output, results)
-    for name, result in results.items():
-        print(f"{args.output}: {name} {result.dtype} {result.shape}")
+    inputs = _by_input(model, found, by_name=args.inputs[0].suffix == ".npz" and len(args.inputs) == 1)
+    lengths = {source.length for source in inputs.values() if source.length is not None}
+    if len(lengths) > 1:
+        counts = ", ".join(f"'{name}' has {source.length}" for name, source in inputs.items())
+        raise InputError(f"the inputs have different numbers of rows: {counts}")
+    total = lengths.pop() if lengths else None
+    last: dict[str, np.ndarray] = {}
+    with sink(args.output) as target, Progress(total) as bar:
+        for pieces in _pieces(inputs, _rows_at_once(model, args.chunk)):
+            last = by_name(model, model.infer(_shaped(model, pieces)))
+            target.write(last)
+            bar.advance(len(next(iter(last.values()))))
+    messages = sys.stderr if args.output == STANDARD_OUTPUT else sys.stdout
+    for name, result in last.items():
+        print(f"{args.output}: {name} {result.dtype} {(bar.done, *result.shape[1:])}", file=messages)
     return 0
 
 
-def _save_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """What np.savez writes, but for arrays of any name ("file" among them)."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+def _by_input(model: Any, found: dict[str, Source], *, by_name: bool) -> dict[str, Source]:
+    names = model.input_names
+    if by_name and (len(names) > 1 or set(found) == set(names)):
+        if set(found) != set(names):
+            raise InputError(f"the model's inputs are named {names}; the file holds {list(found)}")
+        return {name: found[name] for name in names}
+    if len(found) != len(names):
+        raise InputError(f"the model has {len(names)} inputs ({', '.join(names)}); got {len(found)} arrays")
+    return dict(zip(names, found.values(), strict=True))
 
 
-def _by_name(model: Any, results: Any) -> dict[str, np.ndarray]:
+def _rows_at_once(model: Any, chunk: int | None) -> int | None:
+    """How many rows to evaluate at once; None for all there are, if their results depend on each other."""
+    from sofie_jit.passes import lower
+    from sofie_jit.passes.plan_memory import can_tile
+
+    if not can_tile(lower(model.rmodel)):
+        if chunk is not None:
+            raise InputError("--chunk: rows of this model's results depend on each other, it takes them all at once")
+        return None
+    row = sum(np.prod([d or 1 for d in shape[1:]]) * 8 for shape in (*model.input_shapes, *model.output_shapes))
+    return chunk or max(1, int(PIECE_BYTES / row))
+
+
+def _pieces(inputs: dict[str, Source], rows: int | None) -> Iterator[dict[str, np.ndarray]]:
+    if rows is None:
+        yield {name: whole(source) for name, source in inputs.items()}
+        return
+    iterators = {name: source.pieces(rows) for name, source in inputs.items()}
+    while True:
+        pieces = {name: next(iterator, None) for name, iterator in iterators.items()}
+        ended = [name for name, piece in pieces.items() if piece is None]
+        if ended and len(ended) < len(pieces):
+            raise InputError(f"the inputs have different numbers of rows: '{ended[0]}' ends before the others")
+        if ended:
+            return
+        yield {name: piece for name, piece in pieces.items() if piece is not None}
+
+
+def _shaped(model: Any, pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows of tables in the shape of the inputs."""
+    shaped = {}
+    for (name, piece), (_, *row) in zip(pieces.items(), model.input_shapes, strict=True):
+        fits = piece.ndim == 2 and None not in row and piece.shape[1] == np.prod(row)
+        shaped[name] = piece.reshape(len(piece), *row) if fits else piece
+    return shaped
+
+
+def by_name(model: Any, results: Any) -> dict[str, np.ndarray]:
+    """What ``infer`` returned, by output name."""
     arrays = dict(_numbered(model.rmodel.output_structure, results))
     return {name: arrays[index] for index, name in enumerate(model.output_names)}
 

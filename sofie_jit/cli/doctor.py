@@ -1,0 +1,196 @@
+"""Say whether everything is there that sofie_jit needs, and what to do if not.
+
+Looks at versions, the compiler in cppyy, its flags and its precompiled header, the processor, compilers for saved
+headers, and optional packages; then compiles the shipped network and compares its answers. Exit code 1 if something
+that is needed is not right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+import sofie_jit
+from sofie_jit import tables
+
+EXAMPLES = """\
+sofie-jit doctor
+sofie-jit doctor --json"""
+
+OPTIONAL = {
+    "keras": "compare, bench",
+    "tensorflow": "compare, bench",
+    "tf_keras": "compare with files of Keras 2",
+    "matplotlib": "plot",
+    "pyarrow": ".parquet files",
+    "pandas": "data frames",
+    "uproot": "ROOT files",
+    "awkward": "events of variable length",
+    "dask": "many machines",
+}
+"""Package -> what it is used for."""
+
+SLOW = 5e9
+"""Floating-point operations per second of a core, below which code is not optimized, or runs on a strange machine."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    what: str
+    found: str
+    problem: str = ""
+    """What to do; '' if nothing."""
+    severe: bool = False
+    """Whether models cannot be run without doing that."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    findings = [finding for examine in EXAMINATIONS for finding in examine()]
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            print(f"{finding.what:{width}}  {finding.found}")
+            if finding.problem:
+                print(f"{'':{width}}  {'PROBLEM' if finding.severe else 'note'}: {finding.problem}")
+    severe = any(finding.severe for finding in findings)
+    if not args.json:
+        print(
+            "\n"
+            + ("sofie_jit cannot run models here, see PROBLEM above" if severe else "sofie_jit can run models here")
+        )
+    return 1 if severe else 0
+
+
+def _packages() -> Iterator[Finding]:
+    yield Finding("sofie_jit", f"{sofie_jit.__version__} in {Path(sofie_jit.__file__).parent}")
+    yield Finding("Python", f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}")
+    for name in ("numpy", "h5py"):
+        found = version(name)
+        yield Finding(name, found or "not installed", "" if found else f"pip install {name}", not found)
+
+
+def version(name: str) -> str:
+    """The version of a package; '' if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _machine() -> Iterator[Finding]:
+    from sofie_jit.bench.environment import machine
+    from sofie_jit.parallel import VARIABLES, thread_count
+
+    facts = machine()
+    sets = facts["instruction sets"]
+    slow = "" if sets else "without fused multiply-add (FMA), results are slower and round differently"
+    yield Finding("system", f"{facts['system']}, {facts['architecture']}")
+    yield Finding("processor", f"{facts['processor']}: {', '.join(sets) or 'baseline'}", slow)
+    given = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
+    try:
+        yield Finding("threads", f"{thread_count(None)} of {facts['cores']} cores" + "".join(f", {x}" for x in given))
+    except ValueError as error:
+        yield Finding("threads", ", ".join(given), str(error), severe=True)
+
+
+def _cppyy() -> Iterator[Finding]:
+    from sofie_jit.jit import FORK_FLAGS, cppyy, is_root_fork
+
+    flags = os.environ.get("EXTRA_CLING_ARGS", "")
+    before = os.environ.get("CLING_STANDARD_PCH", "")
+    start = time.perf_counter()
+    try:
+        cppyy()
+    except sofie_jit.MissingDependencyError as error:
+        yield Finding("cppyy", version("cppyy") or "not installed", str(error), severe=True)
+        return
+    seconds = time.perf_counter() - start
+    kind = "the one of ROOT's wheel" if is_root_fork() else f"{version('cppyy')}, Cling {version('cppyy-cling')}"
+    yield Finding("cppyy", f"{kind}, started in {tables.duration(seconds)}")
+    unoptimized = is_root_fork() and flags and "regalloc" not in flags
+    yield Finding(
+        "EXTRA_CLING_ARGS", flags or "not set",
+        f"ROOT's cppyy needs '{FORK_FLAGS}' for fast code; unset the variable or set it to that" if unoptimized else "",
+    )  # fmt: skip
+    if not is_root_fork():
+        yield _precompiled_header(before)
+
+
+def _precompiled_header(given: str) -> Finding:
+    """The headers of the standard library, which Cling reads at start in a form that it wrote at its first."""
+    if (given or os.environ.get("CLING_STANDARD_PCH", "")).lower() == "none":
+        return Finding("precompiled header", "none (CLING_STANDARD_PCH=none)", "starting takes longer without")
+    folders = [Path(spec.origin).parent for name in ("cppyy", "cppyy_backend")
+               if (spec := importlib.util.find_spec(name)) and spec.origin]  # fmt: skip
+    places = [Path(given)] if given else [p for f in folders for p in (*f.glob("*.pch*"), *f.glob("etc/*.pch*"))]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        writable = any(os.access(folder, os.W_OK) for folder in folders)
+        advice = "it is written at the next start" if writable else (
+            f"{folders[0]} cannot be written to: let somebody who may import cppyy once, or set CLING_STANDARD_PCH to "
+            "a file that can be written"
+        )  # fmt: skip
+        return Finding("precompiled header", "not there", f"starting takes longer without; {advice}")
+    return Finding("precompiled header", f"{found} ({tables.size(found.stat().st_size)})")
+
+
+def _compilers() -> Iterator[Finding]:
+    for name in ("g++", "clang++"):
+        path = shutil.which(name)
+        found = subprocess.run([path, "--version"], capture_output=True, text=True).stdout if path else ""
+        yield Finding(name, found.partition("\n")[0] or "not installed (only saved headers need a compiler)")
+
+
+def _optional() -> Iterator[Finding]:
+    for name, purpose in OPTIONAL.items():
+        yield Finding(name, version(name) or f"not installed (for: {purpose})")
+    yield Finding("graphviz", shutil.which("dot") or "not installed (for: drawings of graphs)")
+
+
+def _demo() -> Iterator[Finding]:
+    from sofie_jit.demo import MODEL_FILE, load_digits
+    from sofie_jit.jit import peak_flops
+
+    images, _, keras = load_digits()
+    start = time.perf_counter()
+    try:
+        answers = sofie_jit.load(MODEL_FILE, threads=1).infer(images)
+    except sofie_jit.SofieError as error:
+        yield Finding("demo network", "does not run", str(error), severe=True)
+        return
+    seconds = time.perf_counter() - start
+    wrong = float(np.abs(answers - keras).max())
+    yield Finding(
+        "demo network", f"loaded, compiled and run in {tables.duration(seconds)}, {wrong:.0e} from Keras",
+        "its answers should differ by less than 1e-6" if wrong >= 1e-6 else "", severe=wrong >= 1e-6,
+    )  # fmt: skip
+    peak = peak_flops("float32")
+    yield Finding(
+        "speed of a core", f"{peak / 1e9:.0f} GFLOP/s", "code seems not to be optimized" if peak < SLOW else ""
+    )
+
+
+EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _packages, _machine, _cppyy, _demo, _compilers, _optional,
+)  # fmt: skip
