@@ -26,7 +26,8 @@ Weights = Literal["text", "binary", "embedded"]
 SUFFIXES: dict[Weights, str] = {"text": ".dat", "binary": ".bin"}
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
-"""Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have."""
+"""Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have
+(kernels/processor.hxx asks it)."""
 
 
 def readable_names() -> Callable[[str], str]:
@@ -145,6 +146,7 @@ def _single(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) ->
 def _dispatching(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) -> tuple[str, str, str]:
     """The same with kernels and Session once per instruction set, and a Session that picks one of them."""
     source = "".join(kernel_text(kernel) for kernel in kernels)
+    choice = "".join(kernel_text(kernel) for kernel in closure(["processor.hxx"]) if kernel not in kernels)
     body = f"namespace k = {kernel_namespace()};\n\n{r.session}\n}};\n"
     opening = renamed("inline namespace SOFIE_JIT_ISA {\n")
     before = [
@@ -177,16 +179,15 @@ namespace {name} {{
 #endif
 """
         )
-    before.append(f"#endif // x86-64\n// -- the choice {'-' * 103}\n")
+    before.append(f"#endif // x86-64\n// -- the choice {'-' * 103}\n{choice}")
     kinds = [("const ", t) for t in rmodel.inputs.values()] + [("", rmodel.tensor_type(n)) for n in rmodel.outputs]
     types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds]
     parameters = ", ".join(["const void *", *["std::size_t"] * len(r.dims), *types])
     arguments = ", ".join(filter(None, (r.dim_arguments, r.tensor_arguments)))
     given = [*r.dims.values(), *(r.names[name] for name in (*rmodel.inputs, *rmodel.outputs))]
-    choices = "".join(
-        f"      if ({_supported(features)}) {{\n         use<{name}::Session>({literal(name)}, weights);\n"
-        "         return;\n      }\n"
-        for name, (_, features) in reversed(TARGETS.items())
+    cases = "".join(
+        f"      case k::Processor::{name}: use<{name}::Session>({literal(name)}, weights); return;\n"
+        for name in reversed(TARGETS)
     )
     session = f"""// Picks the fastest code for the processor it runs on. Copies share the weights.
 struct Session {{
@@ -196,9 +197,11 @@ struct Session {{
 
    explicit Session(const void *const *weights)
    {{
+      switch (k::processor()) {{
 #if defined(__x86_64__)
-{choices}#endif
-      use<plain::Session>("plain", weights);
+{cases}#endif
+      default: use<plain::Session>("plain", weights);
+      }}
    }}
 
    template <class Chosen>
@@ -217,10 +220,6 @@ struct Session {{
    }}
 """
     return "\n".join(before), f"namespace k = {kernel_namespace()};\n", session
-
-
-def _supported(features: str) -> str:
-    return " && ".join(f"__builtin_cpu_supports({literal(feature)})" for feature in features.split(","))
 
 
 # -- the members of a Session that SOFIE's have, too -------------------------------------------------------------------

@@ -390,3 +390,36 @@ int main()
         np.testing.assert_array_equal(got, want)
     run = subprocess.run([str(program)], cwd=tmp_path, capture_output=True, text=True)
     assert run.stderr == sets[-1]
+
+
+def test_beside_a_header_of_sofies(tmp_path: Path) -> None:
+    two_inputs().save_header(tmp_path / "sum.hxx")
+    shutil.copy(Path(__file__).parent / "root" / "sofie.hxx", tmp_path)
+    main = """
+#include "sofie.hxx"
+#include "sum.hxx"
+extern "C" void sgemm_(const char *, const char *, const int *m, const int *n, const int *k, const float *alpha,
+                       const float *A, const int *lda, const float *B, const int *ldb, const float *beta, float *C,
+                       const int *ldc)
+{
+   for (int i = 0; i < *m; ++i)
+      for (int j = 0; j < *n; ++j) {
+         C[i + j * *ldc] *= *beta;
+         for (int l = 0; l < *k; ++l)
+            C[i + j * *ldc] += *alpha * A[i + l * *lda] * B[l + j * *ldb];
+      }
+}
+template <class Session> // as SofieFunctor does it: a default Session, infer(float *), an element of the result
+float element(std::vector<float> x, std::size_t i)
+{
+   Session session;
+   return session.infer(x.data())[i];
+}
+int main()
+{
+   float a[] = {1, 2, 3, 4}, b[] = {10, 20, 30, 40};
+   TMVA_SOFIE_sum::Session session;
+   return element<TMVA_SOFIE_by_hand::Session>({1, 1, 1}, 1) == 32 && session.infer(a, b)[3] == 44.0f ? 0 : 1;
+}
+"""
+    outputs(build(tmp_path, main, COMPILERS[0]))
