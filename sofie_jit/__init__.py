@@ -7,7 +7,9 @@ TensorFlow never.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import (
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from sofie_jit.support import check, supported_layers
 
 __version__ = "0.1.0"
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "CompileError",
@@ -90,12 +94,15 @@ def load(
     from sofie_jit.open_model import open_model
     from sofie_jit.parsers.keras import Translation, read_graph
 
+    start = time.perf_counter()
     translation = Translation(read_graph(source, config, outputs), replace)
     model = open_model(translation, threads=threads, optimize=optimize)
     if verify:
         from sofie_jit.verify import verify as verify_network
 
         verify_network(model.rmodel, optimize=optimize)
+    seconds = time.perf_counter() - start
+    log.info("%s: %d operators, loaded in %.2f s", model.name, len(model.rmodel.operators), seconds)
     return model
 
 

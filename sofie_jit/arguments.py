@@ -91,8 +91,8 @@ def _is_list_of_inputs(value: Sequence[Any], count: int) -> bool:
 def _convert(value: Any, name: str, kind: TensorType, shape: tuple[int | None, ...]) -> np.ndarray:
     """``value`` as a C-contiguous array of the input's type; raises DtypeError or ShapeError."""
     try:
-        array = np.asarray(value)
-    except ValueError as error:
+        array = _array(value, kind)
+    except (ValueError, TypeError) as error:
         raise ShapeError(f"input '{name}' is no rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise DtypeError(
@@ -102,6 +102,16 @@ def _convert(value: Any, name: str, kind: TensorType, shape: tuple[int | None, .
     if array.ndim != len(shape) or any(d not in (None, size) for d, size in zip(shape, array.shape, strict=True)):
         raise ShapeError(f"input '{name}' has shape {array.shape}, expected {shape}{_hint(array.shape, shape)}")
     return np.require(array, np.dtype(kind.dtype), ["C", "A"])
+
+
+def _array(value: Any, kind: TensorType) -> np.ndarray:
+    """Any array-like as an array: lists, objects with ``__array__`` or ``__dlpack__``, data frames."""
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        return np.from_dlpack(value)
+    array = np.asarray(value)
+    if array.dtype == object and hasattr(value, "to_numpy"):  # a data frame with columns of several types
+        array = value.to_numpy(dtype=kind.dtype)
+    return array
 
 
 def _fit_rank(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -18,6 +18,7 @@ from sofie_jit.saved_header import Weights, export_header
 
 if TYPE_CHECKING:
     from sofie_jit.display import Graph
+    from sofie_jit.predict import Columns
     from sofie_jit.profile import Profile
 
 CALLS_BEFORE_BUILTIN = 4
@@ -113,6 +114,23 @@ class Model:
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         """The same as :meth:`infer`."""
         return self.infer(*inputs, out=out, threads=threads)
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, columns: Columns | None = None
+    ) -> Any:
+        """:meth:`infer` under the name that Keras and scikit-learn have for it, and for tables.
+
+        ``x``: what ``infer`` takes, a ``pandas.DataFrame``, or with ``columns`` anything with named columns of one
+        number per row: a dict of arrays as uproot reads them, an awkward array of records, a structured numpy array, a
+        data frame. ``columns``: the names of those that make up a row, in order; for several inputs, a dict by input.
+        ``batch_size``: evaluate so many rows at a time; by default all at once, which is as fast and takes no more
+        memory. ``verbose``: 1 shows a progress bar on standard error, "auto" on a terminal, 0 none.
+
+        Raises what ``infer`` raises, ValueError for a wrong option, and InputError for unknown columns.
+        """
+        from sofie_jit.predict import predict
+
+        return predict(self, x, batch_size, verbose, columns)
 
     def _shorten(self) -> None:
         """Puts a builtin function before :meth:`infer`, which does the same with less ado."""
