@@ -17,9 +17,11 @@ template <bool Log, class T>
 void softmax_row(std::size_t n, const T *x, T *y)
 {
    const T largest = reduce_row<ReduceMax>(n, x);
+   SOFIE_JIT_ROLLED
    for (std::size_t i = 0; i < n; i += lanes<T>)
       store_up_to(y + i, vexp<T>(load_up_to(x + i, n - i) - largest), n - i);
    const T sum = reduce_row<ReduceSum>(n, y), log_sum = Log ? vlog<T>(broadcast(sum))[0] : T(0);
+   SOFIE_JIT_ROLLED
    for (std::size_t i = 0; i < n; i += lanes<T>)
       store_up_to(y + i, Log ? load_up_to(x + i, n - i) - largest - log_sum : load_up_to(y + i, n - i) / sum, n - i);
 }
@@ -30,26 +32,35 @@ void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
    constexpr std::size_t width = lanes<T>;
    alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width] = {}, sums[virtual_lanes * width] = {};
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < n; ++k)
+      SOFIE_JIT_ROLLED
       for (std::size_t r = 0; r < rows; ++r)
          turned[k * width + r] = x[r * n + k];
    vec<T> largest = load(turned);
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 1; k < n; ++k)
       largest = max<T>(load(turned + k * width), largest);
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < n; ++k) {
       const vec<T> v = load(turned + k * width) - largest, e = vexp<T>(v);
       store(turned + k * width, Log ? v : e);
       store(sums + k * width, e);
    }
+   SOFIE_JIT_ROLLED
    for (std::size_t half = virtual_lanes / 2, left = n; half > 0; left = left < half ? left : half, half /= 2)
+      SOFIE_JIT_ROLLED
       for (std::size_t k = 0; k + half < left; ++k)
          store(sums + k * width, load(sums + k * width) + load(sums + (k + half) * width));
    const vec<T> sum = load(sums), log_sum = Log ? vlog<T>(sum) : vec<T>{};
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < n; ++k) {
       const vec<T> v = load(turned + k * width);
       store(turned + k * width, Log ? v - log_sum : v / sum);
    }
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < n; ++k)
+      SOFIE_JIT_ROLLED
       for (std::size_t r = 0; r < rows; ++r)
          y[r * n + k] = turned[k * width + r];
 }
@@ -59,14 +70,17 @@ template <bool Log, class T>
 void softmax_columns(std::size_t size, std::size_t stride, std::size_t count, const T *x, T *y)
 {
    vec<T> largest = load_up_to(x, count), sum = {};
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 1; k < size; ++k)
       largest = max<T>(load_up_to(x + k * stride, count), largest);
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < size; ++k) {
       const vec<T> e = vexp<T>(load_up_to(x + k * stride, count) - largest);
       sum = sum + e;
       store_up_to(y + k * stride, e, count);
    }
    const vec<T> log_sum = Log ? vlog<T>(sum) : vec<T>{};
+   SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < size; ++k) {
       const T *from = (Log ? x : y) + k * stride;
       const vec<T> v = load_up_to(from, count);
@@ -80,14 +94,17 @@ void softmax_any(std::size_t outer, std::size_t size, std::size_t inner, const T
    if (size == 0)
       return;
    if (inner == 1 && size <= std::size_t(virtual_lanes) && outer > 3 && 2 * outer > size) { // few rows are faster one by one
+      SOFIE_JIT_ROLLED
       for (std::size_t o = 0; o < outer; o += lanes<T>)
          softmax_short_rows<Log>(outer - o < lanes<T> ? outer - o : std::size_t(lanes<T>), size, x + o * size, y + o * size);
       return;
    }
+   SOFIE_JIT_ROLLED
    for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
       if (inner == 1)
          softmax_row<Log>(size, x, y);
       else
+         SOFIE_JIT_ROLLED
          for (std::size_t i = 0; i < inner; i += lanes<T>)
             softmax_columns<Log>(size, inner, inner - i, x + i, y + i);
    }
