@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import sofie_jit
 from sofie_jit.builder import Builder
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.operators.identity import Identity
@@ -252,3 +253,23 @@ def test_missing_options_are_named(handlers, monkeypatch):
     layer("Needy")(lambda call, x: call.config["units"])
     with pytest.raises(ModelFileError, match=r"n \(Needy\): its config lacks the option 'units'"):
         model(("Needy", "n", None), monkeypatch=monkeypatch)
+
+
+@pytest.mark.parametrize("layer", ["LSTM", "Dense", "BatchNormalization", "GlobalAveragePooling1D", "Activation"])
+def test_integers_become_floats_where_keras_promotes_them(layer):
+    keras = pytest.importorskip("keras")
+    options = {"Activation": ("tanh",), "Dense": (3,), "LSTM": (3,)}.get(layer, ())
+    given = keras.Input((4, 2), dtype="int32")
+    model = keras.Model(given, getattr(keras.layers, layer)(*options)(inputs=given) if layer == "Dense"
+                        else getattr(keras.layers, layer)(*options)(given))  # fmt: skip
+    x = np.random.default_rng(0).integers(-3, 3, (5, 4, 2)).astype(np.int32)
+    got = sofie_jit.load(model).infer(x)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, model(x, training=False), atol=1e-6)
+
+
+def test_integers_that_keras_would_round_are_refused():
+    keras = pytest.importorskip("keras")
+    given = keras.Input((4,), dtype="int32")
+    with pytest.raises(sofie_jit.SofieError, match="LayerNormalization"):
+        sofie_jit.load(keras.Model(given, keras.layers.LayerNormalization()(given)))

@@ -188,6 +188,8 @@ def _symbol(value: Value, results: Mapping[int, list[Any]], what: str) -> Symbol
     if value.index >= len(tensors):
         raise ModelFileError(f"{what} is tensor {value.index} of a layer that gives {len(tensors)}")
     symbol: Symbol = tensors[value.index]
+    if what == "an output" and not isinstance(symbol, Symbol):
+        raise UnsupportedLayerError("the model gives the shape of a tensor as an output, which is not translated")
     return symbol
 
 

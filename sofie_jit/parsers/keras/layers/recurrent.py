@@ -281,6 +281,8 @@ def _run(
     walk: Walk,
 ) -> tuple[Symbol, list[Symbol]]:
     """A built-in cell over a sequence: its outputs, and its states after the last step."""
+    if not x.dtype.startswith("float"):
+        x = ops.cast(x, call.dtype)
     units = operator.hidden_size
     operator.direction = "reverse" if walk.backwards else "forward"
     operator.flip_output = walk.flipped

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sofie_jit.builder import Builder, Symbol
-from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
+from sofie_jit.errors import DtypeError, ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.operators.elementwise import Cast
 from sofie_jit.parsers.keras import masks, refusals
 from sofie_jit.parsers.keras.build import nested
@@ -53,6 +53,11 @@ IGNORED_OPTIONS = (
 DTYPES = (None, "float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16",
           "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")  # fmt: skip
 """Policies a layer may have; the quantized ones are missing. Half precision is computed in float32."""
+
+
+PROMOTING = ("Dense", "EinsumDense", "BatchNormalization", "MultiHeadAttention", "GroupQueryAttention", "Activation",
+             "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")  # fmt: skip
+"""Layers that Keras computes in floating point if they are given integers. Others fail, or round their results."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +290,16 @@ class LayerCall:
         )
         return masks.attach(self.add(Cast(to=self.dtype), value), value.mask) if cast else value
 
+    def _float(self, value: Any) -> Any:
+        """``value`` with integer tensors cast to the type the layer computes in, to which Keras's arithmetic takes them
+        where it is not defined for integers.
+        """
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._float(item) for item in value)
+        if isinstance(value, Symbol) and value.dtype.startswith("int"):
+            return masks.attach(self.add(Cast(to=self.dtype), value), value.mask)
+        return value
+
     def sublayer(self, path: str, spec: Mapping[str, Any]) -> LayerCall:
         """A call of the layer that this layer wraps as attribute ``path``; ``spec`` is what its config has of it."""
         return LayerCall(self.layer.sublayer(path, spec), self.builder)
@@ -297,6 +312,8 @@ class LayerCall:
         augments = "training" in inspect.signature(entry.handler).parameters
         if not augments and kwargs.pop("training", False):
             self.refuse("called with training=True; only inference is translated, save the model without it")
+        if not args and "inputs" in kwargs:
+            args = (kwargs.pop("inputs"),)
         args = tuple(self._autocast(value) for value in args)
         kwargs = {key: self._autocast(value) for key, value in kwargs.items() if value is not None}
         mask = masks.given(self, entry.handler, args, kwargs)
@@ -305,7 +322,13 @@ class LayerCall:
         except TypeError as error:
             self.refuse(f"called with {_describe(args, kwargs)}, which is not translated ({error})")
         outer, self.builder.origin = self.builder.origin, str(self.layer)
-        result = entry.handler(self, *args, **kwargs)
+        try:
+            result = entry.handler(self, *args, **kwargs)
+        except DtypeError:
+            floats = tuple(self._float(value) for value in args)
+            if floats == args or self.layer.class_name not in PROMOTING:
+                raise
+            result = entry.handler(self, *floats, **kwargs)
         masks.hand_on(self, entry.handler, args[0] if args else None, mask, result)
         self.builder.origin = outer
         if unread := self.config.unread():

@@ -7,6 +7,7 @@ of its graph operations, called with tensors and the attributes of a NodeDef.
 from __future__ import annotations
 
 import base64
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,9 @@ from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.operators.activations import LogSigmoid, Selu, Softsign
+from sofie_jit.parsers.keras.layers import tf_shapes
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
+from sofie_jit.parsers.keras.layers.resizing import METHODS, resize_images
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
 
@@ -302,6 +305,10 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     function = FUNCTIONS.get(ALIASES.get(name, name)) or FUNCTIONS.get(f"math.{name}")
     if name in ("einsum", "linalg.einsum"):
         call.refuse("Keras 2 does not save which tensors an einsum takes; use the layer EinsumDense, Dot or tf.matmul")
+    if name in ("shape", "shape_v2"):
+        return tf_shapes.Sizes.of(args[0] if args else kwargs["input"])
+    if symbol == "image.resize":  # that of compat.v1 has other places of pixels
+        function = functools.partial(_resize, call)
     if function is None:
         call.refuse(
             f"tf.{symbol} has no translation; teach it with load(..., replace={{'{call.name}': function}}), or cut "
@@ -309,6 +316,9 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
         )
     # what TensorFlow's own machinery looks at
     given = {key: value for key, value in kwargs.items() if not (key in ("name", "validate_indices") or value is None)}
+    if (sizes := tf_shapes.compute(name, dict(enumerate(args)) | given)) is not None:
+        return sizes
+    args, given = tf_shapes.plain(args), {key: tf_shapes.plain(value) for key, value in given.items()}
     try:
         inspect.signature(function).bind(*args, **given)
     except TypeError as error:
@@ -316,11 +326,30 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **given)
 
 
+def _resize(
+    call: LayerCall,
+    images: Symbol,
+    size: Sequence[int],
+    method: Any = "bilinear",
+    preserve_aspect_ratio: bool = False,
+    antialias: bool = False,
+) -> Symbol:
+    """tf.image.resize of TensorFlow 2."""
+    known = method in METHODS or method == "nearest"
+    if preserve_aspect_ratio or not known or (antialias and method in ("nearest", "area")):
+        call.refuse(f"tf.image.resize with method={method!r}, {preserve_aspect_ratio=}, {antialias=} is not translated")
+    if method != "nearest":
+        images = ops.cast(images, "float32")
+    return resize_images(call, images, (1, 2), [int(n) for n in size], method, antialias)
+
+
 # -- operations of TensorFlow's graphs -------------------------------------------------------------------------------
 
 
 def _ints(value: Any) -> Any:
     """A constant input that names axes, sizes or places, as Python integers."""
+    if isinstance(value, tf_shapes.Sizes):
+        return value.plain()
     if isinstance(value, Symbol):
         raise UnsupportedLayerError("an axis or a shape is computed by the model; only constant ones are translated")
     return np.asarray(value).astype(int).tolist()
@@ -339,7 +368,7 @@ def _strided_slice(attr: Mapping[str, Any], x: Symbol, begin: Any, end: Any, str
             key.append(first)
         else:
             key.append(slice(None if "begin" in on else first, None if "end" in on else last, step))
-    return ops.getitem(x, key)
+    return x[key] if isinstance(x, tf_shapes.Sizes) else ops.getitem(x, key)
 
 
 def _graph_reduction(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
@@ -445,6 +474,7 @@ GRAPH_OPERATIONS: dict[str, Callable[..., Any]] = {
     "Split": lambda attr, axis, x: ops.split(x, int(attr["num_split"]), _ints(axis)),
     "SplitV": lambda attr, x, sizes, axis: _split(x, _ints(sizes), _ints(axis)),
     "StridedSlice": _strided_slice,
+    "Shape": lambda attr, x: tf_shapes.Sizes.of(x),
     "Slice": lambda attr, x, begin, size: FUNCTIONS["slice"](x, _ints(begin), _ints(size)),
     "Tile": lambda attr, x, multiples: ops.tile(x, _ints(multiples)),
     "ReverseV2": lambda attr, x, axis: ops.flip(x, _ints(axis)),
@@ -462,6 +492,16 @@ GRAPH_OPERATIONS: dict[str, Callable[..., Any]] = {
 """Operation of TensorFlow's graphs -> ours, of its attributes and inputs."""
 
 
+RESIZES = {"ResizeNearestNeighbor": "nearest", "ResizeBilinear": "bilinear", "ResizeBicubic": "bicubic"}
+"""Operation -> method of tf.image.resize."""
+
+
+def _graph_resize(call: LayerCall, operation: str, attr: Mapping[str, Any], images: Symbol, size: Any) -> Symbol:
+    if attr.get("align_corners") or not attr.get("half_pixel_centers"):
+        call.refuse(f"{operation} without half_pixel_centers, as TensorFlow 1 has it, is not translated")
+    return _resize(call, images, _ints(size), RESIZES[operation])
+
+
 @layer("TensorFlowOpLayer")
 def tf_operation(call: LayerCall, inputs: Any) -> Any:
     """One operation of a TensorFlow graph, with those of its inputs that are constant in the config."""
@@ -471,6 +511,8 @@ def tf_operation(call: LayerCall, inputs: Any) -> Any:
     if not isinstance(node, Mapping) or "op" not in node:
         call.refuse("its node_def is not written in JSON; save the model again with TensorFlow 2.3 or later")
     function = GRAPH_OPERATIONS.get(node["op"])
+    if node["op"] in RESIZES:
+        function = functools.partial(_graph_resize, call, node["op"])
     if function is None:
         call.refuse(
             f"TensorFlow's operation {node['op']} has no translation; teach it with "
@@ -480,6 +522,8 @@ def tf_operation(call: LayerCall, inputs: Any) -> Any:
     tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     for place in sorted(constants):
         tensors.insert(place, constants[place])
+    if (sizes := tf_shapes.compute_operation(node["op"], tensors)) is not None:
+        return sizes
     return function({key: _attribute(value) for key, value in node.get("attr", {}).items()}, *tensors)
 
 
