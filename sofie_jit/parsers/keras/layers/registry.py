@@ -125,6 +125,14 @@ def find(layer: Layer) -> Entry | None:
     return None if entry and entry.builtin and layer.package else entry
 
 
+def _check_policy(layer: Layer) -> None:
+    if layer.config.get("dtype") not in DTYPES:
+        raise UnsupportedLayerError(
+            f"{layer}: the dtype policy {layer.config['dtype']!r} is not translated; save the model with 'float32', "
+            "before it is quantized"
+        )
+
+
 def weight_names(layer: Layer) -> WeightNames:
     """Names of a layer's weights in Keras's order.
 
@@ -134,11 +142,7 @@ def weight_names(layer: Layer) -> WeightNames:
     entry = find(layer)
     if entry is None:
         raise UnsupportedLayerError(unknown_class(layer))
-    if layer.config.get("dtype") not in DTYPES:  # a quantized layer has other weights
-        raise UnsupportedLayerError(
-            f"{layer}: the dtype policy {layer.config['dtype']!r} is not translated; save the model with 'float32', "
-            "before it is quantized"
-        )
+    _check_policy(layer)  # a quantized layer has other weights
     try:
         return tuple(entry.weights(layer.config))
     except KeyError as error:
@@ -309,6 +313,7 @@ class LayerCall:
         entry = find(self.layer)
         if entry is None:
             raise UnsupportedLayerError(unknown_class(self.layer))
+        _check_policy(self.layer)
         augments = "training" in inspect.signature(entry.handler).parameters
         if not augments and kwargs.pop("training", False):
             self.refuse("called with training=True; only inference is translated, save the model without it")
