@@ -85,3 +85,18 @@ def test_operators_are_found_by_name() -> None:
     assert {"Gemm", "MatMul", "Relu", "Transpose", "Conv"} <= set(dir(operators))
     with pytest.raises(AttributeError, match="no operator 'Nonsense'"):
         operators.Nonsense  # noqa: B018
+
+
+def test_cppyy_may_be_in_use_already() -> None:
+    code = """
+import cppyy
+cppyy.cppdef("namespace mine { int one() { return 1; } }")
+assert cppyy.gbl.mine.one() == 1
+import numpy as np, sofie_jit
+from sofie_jit.demo import MODEL_FILE, load_digits
+digits = load_digits()
+for _ in range(6):
+    y = sofie_jit.load(MODEL_FILE).infer(digits.images)
+assert np.abs(y - digits.keras).max() < 1e-6
+assert cppyy.gbl.mine.one() == 1"""
+    assert imported_by(code) == ["cppyy", "h5py"]

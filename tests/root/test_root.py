@@ -174,3 +174,19 @@ def test_in_roots_interpreter_as_it_comes(tmp_path: Path) -> None:
     chosen, *got = run.stdout.split()
     if chosen != "plain":
         assert [float.fromhex(y) for y in got] == rmodel.compile().infer(x[None])[0].tolist()
+
+
+def test_root_may_be_in_use_already() -> None:
+    """The numbers are right; a warning says that the code is slow, and what to do."""
+    code = (
+        "import ROOT, sofie_jit, numpy\n"
+        "ROOT.gInterpreter\n"
+        "from sofie_jit.demo import MODEL_FILE, load_digits\n"
+        "digits = load_digits()\n"
+        "y = sofie_jit.load(MODEL_FILE).infer(digits.images)\n"
+        "assert numpy.abs(y - digits.keras).max() < 1e-6\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "EXTRA_CLING_ARGS"}
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "many times slower" in run.stderr
