@@ -98,9 +98,9 @@ def _convert(value: Any, name: str, kind: TensorType, shape: tuple[int | None, .
         raise DtypeError(
             f"input '{name}' has element type {array.dtype}; real numbers (convertible to {kind.dtype}) are needed"
         )
-    array = _fit_rank(array, shape)
+    given, array = array.shape, _fit_rank(array, shape)
     if array.ndim != len(shape) or any(d not in (None, size) for d, size in zip(shape, array.shape, strict=True)):
-        raise ShapeError(f"input '{name}' has shape {array.shape}, expected {shape}{_hint(array.shape, shape)}")
+        raise ShapeError(f"input '{name}' has shape {given}, expected {shape}{_hint(given, shape)}")
     return np.require(array, np.dtype(kind.dtype), ["C", "A"])
 
 
