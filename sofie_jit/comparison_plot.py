@@ -60,7 +60,7 @@ def _histogram(found: Comparison, ax: Any) -> None:
     ax.axvline(TOLERANCE, color="C3", linestyle="--", linewidth=1)
     place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9}
     ax.annotate(f" {TOLERANCE:.0e}: tolerance", (TOLERANCE, 1), color="C3", **place)
-    less = f"; what is less than {LEAST:.0e} is in the first bar" if (shown < LEAST).any() else ""
+    less = f"\n(what is less than {LEAST:.0e} is in the first bar)" if (shown < LEAST).any() else ""
     ax.set_xlabel(f"largest difference of a row, relative to the output's largest number{less}")
     ax.set_ylabel("rows")
     worst = max((output.relative for output in found.outputs), default=0.0)

@@ -41,9 +41,19 @@ def describe(title: str, rmodel: RModel, *, optimize: bool = True, note: str = "
         + (f"<br>{html.escape(note)}" if note else "")
         + tables.markup([("", "name", "type", "shape"), *tensors], left=4)
         + f"<details{unfolded}><summary>{len(rmodel.operators)} operators</summary>"
-        + tables.markup([("operator", "from", "output", "parameters"), *rmodel.operator_rows()], left=3)
+        + tables.markup(_operators(rmodel), left=3)
         + "</details></div>"
     )
+
+
+def _operators(rmodel: RModel) -> list[tuple[str, ...]]:
+    """The table of operators: with the layers they came from, or in a network built by hand the tensors they make."""
+    rows = rmodel.operator_rows()
+    if any(op.origin for op in rmodel.operators):
+        return [("operator", "from", "output", "parameters"), *rows]
+    names = [", ".join(filter(None, op.outputs)) for op in rmodel.operators]
+    made = [(row[0], name, *row[2:]) for row, name in zip(rows, names, strict=True)]
+    return [("operator", "computes", "output", "parameters"), *made]
 
 
 def memory(lowered: RModel) -> list[str]:

@@ -111,3 +111,10 @@ def test_without_graphviz_a_drawing_is_a_table(
 )
 def test_sizes(count: float, text: str) -> None:
     assert tables.size(count) == text
+
+
+def test_networks_built_by_hand_name_their_tensors(network: RModel) -> None:
+    assert ">from<" in network._repr_html_()
+    for op in network.operators:
+        op.origin = ""
+    assert ">computes<" in network._repr_html_()
