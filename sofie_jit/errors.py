@@ -8,10 +8,30 @@ A message says what was found, what was expected and what to do. A path that doe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+LONGEST = 20_000
+"""Characters of a message; names in a hostile file may have any length."""
 
 
 class SofieError(Exception):
-    """Base class of all errors of this package."""
+    """Base class of all errors of this package.
+
+    Messages quote names from files, so what a terminal would act upon stands in them as its code.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__(_printable(str(message)))
+
+    def of_file(self, source: str) -> SofieError:
+        """The same error with the name of the file in front, unless it is there."""
+        return self if str(self).startswith((source, f"'{source}")) else type(self)(f"{source}: {self}")
+
+
+def _printable(text: str) -> str:
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} ... ({len(text) - LONGEST:,} characters more)"
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 class ModelFileError(SofieError, ValueError):
@@ -25,12 +45,22 @@ class WeightsError(ModelFileError):
 class UnsupportedLayerError(SofieError, NotImplementedError):
     """A model uses layers, or options of layers, that cannot be translated; lists all of them.
 
-    ``problems`` holds one line per layer: its name, its class, and what stands in the way.
+    ``problems`` holds one line per layer: its name, its class, and what stands in the way; ``source`` is the file.
     """
 
-    def __init__(self, problems: str | Sequence[str]):
+    def __init__(self, problems: str | Sequence[str], source: str = ""):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
-        super().__init__("\n".join(self.problems))
+        self.source = source
+        text = "\n".join(self.problems)
+        super().__init__(
+            f"{source}:\n{text}" if source and len(self.problems) > 1 else f"{source}: {text}".lstrip(": ")
+        )
+
+    def of_file(self, source: str) -> UnsupportedLayerError:
+        return UnsupportedLayerError(self.problems, source)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.source)
 
 
 class GraphError(SofieError, ValueError):

@@ -78,7 +78,9 @@ def _plainer(error: SofieError, later: SofieError) -> SofieError:
     if not isinstance(error, UnsupportedLayerError) or not isinstance(later, UnsupportedLayerError):
         return error
     remaining = {problem.partition(": ")[0] for problem in later.problems}
-    return UnsupportedLayerError([p for p in error.problems if p.partition(": ")[0] in remaining] or later.problems)
+    return UnsupportedLayerError(
+        [p for p in error.problems if p.partition(": ")[0] in remaining] or later.problems, later.source
+    )
 
 
 def open_model(translation: Translation, *, threads: int | None = None, optimize: bool = True) -> Model:

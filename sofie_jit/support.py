@@ -198,7 +198,7 @@ def check(
     except UnsupportedLayerError as error:
         problems = error.problems
     except SofieError as error:
-        problems = [str(error)]
+        problems = [str(error).removeprefix(f"{graph.source}: ")]
 
     def problem_of(layer: Any) -> str:
         return next((problem for problem in problems if problem.startswith(f"{layer}:")), "")

@@ -28,6 +28,9 @@ Shape = tuple[Dim, ...]
 BATCH = "batch"
 """The run-time dimension that counts independent rows."""
 
+MAX_ELEMENTS = 1 << 32
+"""Of one tensor per row; whoever means more than 16 GB a row has made a mistake, or a file that wants to do harm."""
+
 CPP_TYPES = {
     "float32": "float",
     "float64": "double",
@@ -44,6 +47,13 @@ class TensorType:
 
     dtype: str
     shape: Shape
+
+    def __post_init__(self) -> None:
+        if math.prod(dim for dim in self.shape if not isinstance(dim, str)) > MAX_ELEMENTS:
+            raise ShapeError(
+                f"a tensor would have the shape {format_shape(self.shape)}; more than {MAX_ELEMENTS:,} elements, the "
+                "batch not counted, are taken for a mistake"
+            )
 
     def __str__(self) -> str:
         return f"{self.dtype} {format_shape(self.shape)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -31,13 +33,17 @@ class Translation:
     def inputs(self) -> dict[str, TensorType]:
         """The inputs with names for the open dimensions."""
         builder = Builder(RModel())
-        for given in self.graph.inputs:
-            builder.input(given.name, given.dtype, _dims(given, self.graph))
+        with _errors_of(self.graph.source):
+            for given in self.graph.inputs:
+                builder.input(given.name, given.dtype, _dims(given, self.graph))
         return builder.rmodel.inputs
 
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """The RModel, with ``sizes`` for open dimensions by name; see :func:`translate` for what is raised."""
-        return translate(self.graph, self.replace, sizes)
+        with _errors_of(self.graph.source):
+            rmodel = translate(self.graph, self.replace, sizes)
+            rmodel.generate()
+            return rmodel
 
 
 def parse(
@@ -57,7 +63,18 @@ def parse(
     Raises FileNotFoundError, ModelFileError, WeightsError, and UnsupportedLayerError, which lists every layer that
     stands in the way.
     """
-    return translate(read_graph(source, config, outputs), replace, sizes)
+    return Translation(read_graph(source, config, outputs), replace)(sizes)
+
+
+@contextmanager
+def _errors_of(source: str) -> Iterator[None]:
+    """Every error within names the file."""
+    try:
+        yield
+    except SofieError as error:
+        raise error.of_file(source) from error
+    except (MemoryError, RecursionError) as error:
+        raise ModelFileError(f"{source}: the model is too big to be translated ({type(error).__name__})") from error
 
 
 def read_graph(
@@ -67,13 +84,21 @@ def read_graph(
 ) -> LayerGraph:
     """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`."""
     saved = files.read(source, config)
-    try:
-        model = build(dialects.modernize(saved.config, saved.keras_version))
-        if outputs is not None:
-            model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
-        weights.bind(model.root, saved, _weight_names)
-    except SofieError as error:
-        raise type(error)(f"{saved.source}: {error}") from error
+    with _errors_of(saved.source):
+        try:
+            model = dataclasses.replace(
+                build(dialects.modernize(saved.config, saved.keras_version)), source=saved.source
+            )
+            if outputs is not None:
+                model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
+            weights.bind(model.root, saved, _weight_names)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, SofieError):
+                raise
+            raise ModelFileError(
+                f"the model cannot be put together ({type(error).__name__}: {error!s:.300}); either its config is not "
+                "what Keras writes, or this is a bug of sofie_jit"
+            ) from error
     return model
 
 
@@ -152,7 +177,7 @@ def _run(
         raise type(error)(f"{call.layer}: {error}") from error
     except KeyError as error:
         raise ModelFileError(f"{call.layer}: its config lacks the option {error}") from error
-    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, MemoryError, RecursionError) as error:
         raise ModelFileError(
             f"{call.layer}: cannot be translated ({type(error).__name__}: {error}); either its config is not what "
             f"Keras writes, or this is a bug of sofie_jit. The config: {dict(call.layer.config)!r:.300}"

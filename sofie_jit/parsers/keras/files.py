@@ -27,8 +27,13 @@ from sofie_jit.errors import ModelFileError, SofieError, WeightsError
 MAX_DEPTH = 200
 """Nesting of a config's JSON beyond which it is taken for damaged (a nested model takes four levels)."""
 BOMB_BYTES = 1 << 28
-BOMB_RATIO = {"zip": 200, "dataset": 2000}
-"""A zip member or HDF5 dataset larger than BOMB_BYTES must not be declared so many times larger than it is stored."""
+BOMB_RATIO = 100
+"""What a file declares beyond BOMB_BYTES must not be so many times larger than what it stores."""
+JSON_BYTES = 1 << 24
+JSON_RATIO = 4
+"""The same of JSON and vocabularies, which take some twenty times their size when read."""
+FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
+"""Of HDF5's compressions those that are built in; for another its library would look for a plugin to load."""
 
 SAVE_IT = "save the whole model in Keras with model.save('model.keras') or model.save('model.h5')"
 
@@ -174,7 +179,7 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     names = [file.relative_to(path).as_posix() for file in path.glob(f"{ASSETS}**/{VOCABULARY}")]
     vocabularies = _vocabularies(names, lambda name: (path / name).read_bytes())
     with _hdf5_errors(str(weights_path)), _open(weights_path) as file:
-        return SavedModel(str(path), config, _attribute_paths(file, vocabularies), version, version)
+        return SavedModel(str(path), config, _attribute_paths(file, str(weights_path), vocabularies), version, version)
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
 def _given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
     """The architecture a user passes beside a weights file."""
     if isinstance(config, Mapping):
-        _check_depth(config, "config=")
+        _check_values(config, "config=")
         return _architecture(dict(config), "config=")
     if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
         return _architecture(_parse_json(config, "config="), "config=")
@@ -201,22 +206,31 @@ def _parse_json(text: str | bytes, what: str) -> Any:
     except ValueError as error:
         start = text[:40].decode("utf-8", "replace") if isinstance(text, bytes) else text[:40]
         raise ModelFileError(f"{what} is not valid JSON ({error}); it begins with {start!r}") from error
-    _check_depth(value, what)
+    _check_values(value, what)
     return value
 
 
-def _check_depth(value: Any, what: str) -> None:
-    """Refuse absurd nesting here, so that whoever walks the config later may recurse."""
+def _check_values(value: Any, what: str) -> None:
+    """Refuse absurd nesting here, so that whoever walks the config later may recurse; and what is no number or text.
+
+    That is integers of more than 64 bits, and halves of characters (lone surrogates), which nothing can write.
+    """
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for node in level
-            if isinstance(node, (Mapping, list, tuple))
-            for child in (node.values() if isinstance(node, Mapping) else node)
-        ]
-        if not level:
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, Mapping):
+                below.extend(node.keys())
+                below.extend(node.values())
+            elif isinstance(node, (list, tuple)):
+                below.extend(node)
+            elif isinstance(node, int) and not -(1 << 63) <= node < 1 << 64:
+                raise ModelFileError(f"{what}: it holds an integer of {node.bit_length()} bits; no Keras model does")
+            elif isinstance(node, str) and not node.isascii() and re.search("[\ud800-\udfff]", node):
+                raise ModelFileError(f"{what}: it holds text that is not Unicode, {node!a:.60}")
+        if not below:
             return
+        level = below
     raise ModelFileError(f"{what}: the config is nested more than {MAX_DEPTH} levels deep; no Keras model is")
 
 
@@ -264,6 +278,7 @@ def _zip_errors(path: Path) -> Iterator[None]:
 
 def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None) -> SavedModel:
     members = set(archive.namelist())
+    sizes = _Sizes(path)
     if "config.json" not in members:
         raise ModelFileError(
             f"'{path}' is a zip archive without config.json, so no .keras model; it holds {_some(members)}; {SAVE_IT}"
@@ -272,14 +287,15 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
         raise ModelFileError(
             f"'{path}' has no model.weights.h5; it holds {_some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
         )
-    config = _architecture(_parse_json(_member(path, archive, "config.json"), f"'{path}': config.json"), f"'{path}'")
+    config = _architecture(_parse_json(_member(archive, "config.json", sizes), f"'{path}': config.json"), f"'{path}'")
     version = ""
     if "metadata.json" in members:
-        version = _keras_version(_parse_json(_member(path, archive, "metadata.json"), f"'{path}': metadata.json"))
-    data = io.BytesIO(_member(path, archive, "model.weights.h5"))
-    with _hdf5_errors(f"{path}/model.weights.h5"), _open(data) as file:
-        vocabularies = _vocabularies(sorted(members), lambda name: _member(path, archive, name))
-        return SavedModel(str(path), given or config, _attribute_paths(file, vocabularies), version, version)
+        version = _keras_version(_parse_json(_member(archive, "metadata.json", sizes), f"'{path}': metadata.json"))
+    data = io.BytesIO(_member(archive, "model.weights.h5", sizes))
+    inner = f"{path}/model.weights.h5"
+    with _hdf5_errors(inner), _open(data) as file:
+        vocabularies = _vocabularies(sorted(members), lambda name: _member(archive, name, sizes))
+        return SavedModel(str(path), given or config, _attribute_paths(file, inner, vocabularies), version, version)
 
 
 ASSETS, VOCABULARY = "assets/", "vocabulary.txt"
@@ -298,18 +314,35 @@ def _vocabularies(names: Iterable[str], content: Callable[[str], bytes]) -> dict
     return found
 
 
-def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+def _member(archive: zipfile.ZipFile, name: str, sizes: _Sizes) -> bytes:
     info = archive.getinfo(name)
-    _check_size(f"'{path}': {name}", info.file_size, info.compress_size, "zip", ModelFileError)
+    if not name.endswith(".h5") and info.file_size > max(JSON_BYTES, JSON_RATIO * info.compress_size):
+        raise ModelFileError(f"'{sizes.path}': {name} {_declares(info.file_size, info.compress_size)}")
+    sizes.add(name, info.file_size, info.compress_size, ModelFileError)
     return archive.read(name)
 
 
-def _check_size(what: str, declared: int, stored: int, kind: str, error: type[ModelFileError]) -> None:
-    if declared > BOMB_BYTES and declared > BOMB_RATIO[kind] * max(stored, 1):
-        raise error(
-            f"{what} declares {declared:,} bytes but stores {stored:,}; "
-            "no real weights shrink like that, the file is damaged or hostile"
-        )
+@dataclass
+class _Sizes:
+    """What has been read of a file: so many bytes declared, and so many stored."""
+
+    path: str | Path
+    declared: int = 0
+    stored: int = 0
+
+    def add(self, what: str, declared: int, stored: int, error: type[ModelFileError]) -> None:
+        """Raises ``error`` if that makes a bomb of it, one blast or many small ones."""
+        self.declared += declared
+        self.stored += stored
+        if self.declared > BOMB_BYTES and self.declared > BOMB_RATIO * max(self.stored, 1):
+            raise error(f"'{self.path}': {what}, with what comes before, {_declares(self.declared, self.stored)}")
+
+
+def _declares(declared: int, stored: int) -> str:
+    return (
+        f"declares {declared:,} bytes but stores {stored:,}; no real weights shrink like that, the file is damaged or "
+        "hostile"
+    )
 
 
 # -- HDF5 ----------------------------------------------------------------------------------------------------------
@@ -322,7 +355,8 @@ def _hdf5_errors(path: str) -> Iterator[None]:
         yield
     except SofieError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError,
+            MemoryError) as error:  # fmt: skip
         raise ModelFileError(f"'{path}' is damaged or incomplete ({error}); fetch or save it again") from error
 
 
@@ -356,7 +390,7 @@ def _hdf5_file(path: Path, given: dict[str, Any] | None) -> SavedModel:
         if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")):
             if given is None:
                 raise _no_architecture(path, "save_weights of Keras 3")
-            return SavedModel(str(path), given, _attribute_paths(file), _keras_version(given) or "3", "3")
+            return SavedModel(str(path), given, _attribute_paths(file, str(path)), _keras_version(given) or "3", "3")
         if {"optimizer_weights", "optimizer", "_optimizer"} & set(file):
             raise ModelFileError(f"'{path}' holds the state of an optimizer and no model; {SAVE_IT}")
         raise ModelFileError(
@@ -404,31 +438,35 @@ def _child(group: h5py.Group, name: str, path: str) -> h5py.Group | h5py.Dataset
     return node
 
 
-def _array(dataset: Any, path: str) -> np.ndarray:
+def _array(dataset: Any, sizes: _Sizes) -> np.ndarray:
     """The numbers of a dataset, in native byte order."""
     if not isinstance(dataset, h5py.Dataset):
-        raise WeightsError(f"'{path}': '{dataset.name}' is a group where weights were expected")
-    where = f"'{path}': weight '{dataset.name}'"
+        raise WeightsError(f"'{sizes.path}': '{dataset.name}' is a group where weights were expected")
+    where = f"'{sizes.path}': weight '{dataset.name}'"
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{where} is kept in another file, which is not opened; a saved model holds its own weights")
+    settings = dataset.id.get_create_plist()
+    if foreign := {settings.get_filter(i)[0] for i in range(settings.get_nfilters())} - {*FILTERS}:
+        raise WeightsError(f"{where} is compressed by a plugin (filter {min(foreign)}), which is not loaded; {SAVE_IT}")
     dtype = dataset.dtype
+    bytes_declared = (dataset.size or 0) * dtype.itemsize
+    sizes.add(f"weight '{dataset.name}'", bytes_declared, dataset.id.get_storage_size(), WeightsError)
     if dataset.attrs.get("dtype") == "bfloat16" and dtype.itemsize == 2:
         halves = np.asarray(dataset[()]).view(np.uint16)  # bfloat16 is the upper half of a float32
         return (halves.astype(np.uint32) << 16).view(np.float32)
     if dtype.kind not in "fiub" or dataset.shape is None:
         raise WeightsError(f"{where} has the type {dtype}; expected numbers")
-    _check_size(where, dataset.size * dtype.itemsize, dataset.id.get_storage_size(), "dataset", WeightsError)
     return np.asarray(dataset[()], dtype=dtype.newbyteorder("="))
 
 
 def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
     """The layout of .h5 files since Keras 1: groups as ``layer_names`` orders them, arrays as ``weight_names`` does."""
-    groups = []
+    groups, sizes = [], _Sizes(path)
     for name in _names(root, "layer_names"):
         group = _child(root, name, path)
         if not isinstance(group, h5py.Group):
             raise WeightsError(f"'{path}': layer '{name}' is not a group")
-        weights = [Weight(w, _array(_child(group, w, path), path)) for w in _names(group, "weight_names")]
+        weights = [Weight(w, _array(_child(group, w, path), sizes)) for w in _names(group, "weight_names")]
         groups.append(Group(name, weights))
     if "top_level_model_weights" in root:
         top = _child(root, "top_level_model_weights", path)
@@ -439,11 +477,11 @@ def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
     return LayerGroups(groups)
 
 
-def _attribute_paths(file: h5py.File, adapted: Mapping[str, dict[str, Any]] | None = None) -> AttributePaths:
+def _attribute_paths(file: h5py.File, path: str, adapted: Mapping[str, dict[str, Any]] | None = None) -> AttributePaths:
     """The layout of Keras 3: ``layers/dense_1/vars/0``; ``adapted`` is what else the archive has of layers."""
     options = {path: dict(values) for path, values in (adapted or {}).items()}
-    path = file.filename if isinstance(file.filename, str) else "model.weights.h5"
     paths: dict[str, list[Weight]] = {}
+    sizes = _Sizes(path)
     seen: set[h5py.Group] = {file["/"]}
     todo: list[tuple[str, h5py.Group]] = [("", file)]
     while todo:
@@ -457,13 +495,15 @@ def _attribute_paths(file: h5py.File, adapted: Mapping[str, dict[str, Any]] | No
                     f"'{path}': the group '{child.name}' is linked twice; the file is damaged or hostile"
                 )
             seen.add(child)
+            if name.count("/") > MAX_DEPTH:
+                raise WeightsError(f"'{path}': groups are nested more than {MAX_DEPTH} levels deep; no Keras model is")
             if key != "vars":
                 todo.append((f"{name}/{key}" if name else key, child))
             elif list(child) == ["idf_weights"]:
-                options.setdefault(name, {})["idf_weights"] = _array(_child(child, "idf_weights", path), path)
+                options.setdefault(name, {})["idf_weights"] = _array(_child(child, "idf_weights", path), sizes)
             elif len(child) and not is_training_state(name):
                 indices = sorted(child, key=lambda k: (len(k), k))
-                paths[name] = [Weight(f"{name}/vars/{i}", _array(_child(child, i, path), path)) for i in indices]
+                paths[name] = [Weight(f"{name}/vars/{i}", _array(_child(child, i, path), sizes)) for i in indices]
     # Keras 2.12 and 2.13 called the list of layers so
     paths = {re.sub(r"\b_layer_checkpoint_dependencies\b", "layers", key): value for key, value in paths.items()}
     return AttributePaths(paths, options)

@@ -157,6 +157,8 @@ class LayerGraph:
     root: Model
     results: Mapping[str, Any]
     """Name of a layer or nested model -> what its first call gives."""
+    source: str = ""
+    """What messages call the file."""
 
     def cut(self, names: Sequence[str]) -> LayerGraph:
         """The same model ending in the layers or nested models ``names`` (in their first call).
