@@ -85,7 +85,7 @@ def test_any_argument_gives_what_python_gives(model: Model, convert) -> None:
         ((ones(2, 2, 3),), sofie_jit.InputError),
         ((ones(2, 2, 4), ones(2, 2, 4)), ShapeError),
         ((ones(2, 2, 3), ones(2, 3, 3)), ShapeError),
-        ((ones(2, 2, 3), ones(1, 2, 3)), ShapeError),
+        ((ones(2, 2, 3), ones(3, 2, 3)), ShapeError),
         ((ones(2, 3), ones(2, 3)), ShapeError),
         ((ones(2, 2, 3) * 1j, ones(2, 2, 3)), sofie_jit.DtypeError),
         ((None, None), sofie_jit.DtypeError),
@@ -131,7 +131,7 @@ def test_nothing_leaks(model: Model) -> None:
     for _ in range(100):
         model.infer(a, a)
         with pytest.raises(ShapeError):
-            model.infer(a, a[:1])
+            model.infer(a, a[:, :1])
     assert sys.getrefcount(a) == before
     results = model.infer(a, a)
     gone = [weakref.ref(y) for y in results]

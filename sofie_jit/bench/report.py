@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from sofie_jit import tables
 from sofie_jit.bench import ENGINES
 from sofie_jit.bench.measure import Cell, Start
 
@@ -25,7 +26,7 @@ def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
         rows = [("engine", "first result", "memory")]
         rows += [(s.engine, s.problem or f"{s.seconds * 1e3:.0f} ms", "" if s.problem else f"{s.memory / 1e6:.0f} MB")
                  for s in sorted(starts, key=lambda start: start.seconds)]  # fmt: skip
-        parts.append(f"fresh interpreter to the first result, batch {starts[0].batch}\n{columns(rows)}")
+        parts.append(f"fresh interpreter to the first result, batch {starts[0].batch}\n{tables.text(rows)}")
     return "\n\n".join(parts)
 
 
@@ -41,7 +42,7 @@ def _group(cells: Sequence[Cell]) -> str:
     return "\n".join(
         [
             f"batch {cells[0].batch}, {threads}, microseconds per call, and relative to the best peer",
-            columns(rows),
+            tables.text(rows),
             *lines,
         ]
     )
@@ -51,13 +52,3 @@ def microseconds(seconds: float) -> str:
     """Three digits or all before the point."""
     value = seconds * 1e6
     return f"{value:.{max(0, 2 - int(math.log10(value))) if value >= 1 else 2}f}" if value > 0 else "-"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows under a header, the first column to the left and numbers to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
