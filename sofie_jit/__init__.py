@@ -73,6 +73,7 @@ def load(
     optimize: bool = True,
     replace: Mapping[str, Callable[..., Any]] | None = None,
     verify: bool = False,
+    untrusted: bool = False,
 ) -> Model:
     """Loads a saved Keras model and compiles it.
 
@@ -87,6 +88,8 @@ def load(
     ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance.
     ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
     compiled for that; it takes several times as long.
+    ``untrusted``: the file is a stranger's, so a process of its own reads it, with limits of time and memory, which
+    may crash without harm; it takes about a second longer.
 
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
     UnsupportedLayerError (all layers that cannot be translated, at once), VerificationError (``verify`` failed).
@@ -95,7 +98,7 @@ def load(
     from sofie_jit.parsers.keras import Translation, read_graph
 
     start = time.perf_counter()
-    translation = Translation(read_graph(source, config, outputs), replace)
+    translation = Translation(read_graph(source, config, outputs, untrusted), replace)
     model = open_model(translation, threads=threads, optimize=optimize)
     if verify:
         from sofie_jit.verify import verify as verify_network

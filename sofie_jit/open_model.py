@@ -33,6 +33,10 @@ class Translation(Protocol):
     """A network before its translation; what a parser makes of a file."""
 
     @property
+    def source(self) -> str:
+        """What messages call the file."""
+
+    @property
     def inputs(self) -> Mapping[str, TensorType]:
         """The inputs, with names for open dimensions."""
 
@@ -66,7 +70,7 @@ def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:
         if len(found) > 1:
             if found[0].states:
                 raise ShapeError(
-                    f"the model has stateful=True layers, so it cannot be compiled per size of {', '.join(needed)}; "
+                    f"{translation.source}: the model has stateful=True layers, so it cannot be compiled per size of {', '.join(needed)}; "
                     "save it with these dimensions fixed"
                 )
             return found[:2], needed

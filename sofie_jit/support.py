@@ -179,6 +179,7 @@ def check(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: list[str] | None = None,
     replace: Mapping[str, Any] | None = None,
+    untrusted: bool = False,
 ) -> Report:
     """Whether :func:`sofie_jit.load` would accept these arguments, layer by layer; nothing is compiled.
 
@@ -189,7 +190,7 @@ def check(
 
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     try:
-        graph = parser.read_graph(source, config, outputs)
+        graph = parser.read_graph(source, config, outputs, untrusted)
     except SofieError as error:
         return Report(label, str(error).splitlines())
     problems: list[str] = []

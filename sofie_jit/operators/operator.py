@@ -31,6 +31,9 @@ BATCH = "batch"
 MAX_ELEMENTS = 1 << 32
 """Of one tensor per row; whoever means more than 16 GB a row has made a mistake, or a file that wants to do harm."""
 
+MAX_TABLE = 1 << 25
+"""Of a table that is made while a model is loaded, such as the sines of a spectrogram."""
+
 CPP_TYPES = {
     "float32": "float",
     "float64": "double",
@@ -121,6 +124,12 @@ def normalize_axis(operator: str, axis: int, rank: int) -> int:
     if not -rank <= axis < rank:
         raise ShapeError(f"{operator}: axis {axis} does not exist in a tensor of {rank} dimensions")
     return axis % rank
+
+
+def check_table(operator: str, *sizes: int) -> None:
+    """Raises ShapeError if a table that is computed while a model is loaded would have too many elements."""
+    if math.prod(max(size, 0) for size in sizes) > MAX_TABLE:
+        raise ShapeError(f"{operator} would need a table of {' x '.join(map(str, sizes))}; at most {MAX_TABLE:,} fit")
 
 
 def common_dtype(operator: str, *types: TensorType) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sofie_jit.builder import Symbol
 from sofie_jit.operators import activations
-from sofie_jit.operators.operator import product
+from sofie_jit.operators.operator import check_table, product
 from sofie_jit.operators.operator import static_dim as static
 from sofie_jit.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
 from sofie_jit.ops.core import EPSILON, Axes, Value, apply, axes_of, cast, convert, floating, promote
@@ -211,6 +211,7 @@ def dot_product_attention(
     scores = scores if bias is None else add(scores, bias)
     if is_causal:
         targets, sources = (static("causal dot_product_attention", scores.shape, a) for a in (-2, -1))
+        check_table("causal dot_product_attention", targets, sources)
         below = np.tri(targets, sources, dtype=bool)
         mask = below if mask is None else logical_and(mask, below)
     if mask is not None:
@@ -267,6 +268,7 @@ def _pair(value: Any) -> tuple[int, int]:
 def windows(x: Symbol, axis: int, size: int, stride: int = 1, dilation: int = 1) -> Symbol:
     """The axis taken apart in two: where a window begins, and the place within it."""
     last = static("a window", x.shape, axis) - (size - 1) * dilation
+    check_table("windows", last // stride, size)
     return take(x, np.arange(0, last, stride)[:, np.newaxis] + np.arange(size) * dilation, axis)
 
 

@@ -15,7 +15,7 @@ from sofie_jit.operators import math as functions
 from sofie_jit.operators.concat import Concat
 from sofie_jit.operators.expand import Expand
 from sofie_jit.operators.gather import Gather
-from sofie_jit.operators.operator import Dim, format_shape, normalize_axis, product
+from sofie_jit.operators.operator import Dim, check_table, format_shape, normalize_axis, product
 from sofie_jit.operators.operator import static_dim as static
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.reshape import Reshape
@@ -149,6 +149,7 @@ def repeat(x: Symbol, repeats: int | Sequence[int], axis: int | None = None) -> 
     counts = [repeats] if isinstance(repeats, int) else list(repeats)
     if len(counts) == 1:
         return _repeated(x, normalize_axis("repeat", axis, x.rank), counts[0], together=True)
+    check_table("repeat", sum(counts))
     return take(x, np.repeat(np.arange(static("repeat", x.shape, axis)), counts), axis)
 
 
@@ -327,13 +328,16 @@ def diagonal(x: Symbol, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Symb
     """The numbers whose place in ``axis2`` is that in ``axis1`` plus ``offset``, along a new last axis."""
     moved = moveaxis(x, [axis1, axis2], [-2, -1])
     rows, columns = (static("diagonal", moved.shape, axis) for axis in (-2, -1))
+    check_table("diagonal", rows)
     places = [row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns]
     return take(reshape(moved, (*moved.shape[:-2], rows * columns)), places, -1)
 
 
 def extract_sequences(x: Symbol, sequence_length: int, sequence_stride: int) -> Symbol:
     """The overlapping parts of ``x`` along its last axis, as rows: (..., parts, ``sequence_length``)."""
-    starts = np.arange(0, static("extract_sequences", x.shape, -1) - sequence_length + 1, sequence_stride)
+    last = static("extract_sequences", x.shape, -1) - sequence_length + 1
+    check_table("extract_sequences", last // sequence_stride, sequence_length)
+    starts = np.arange(0, last, sequence_stride)
     return take(x, starts[:, np.newaxis] + np.arange(sequence_length), -1)
 
 
@@ -362,6 +366,7 @@ def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, spar
     if sparse:
         raise DtypeError("one_hot: sparse tensors are not supported; give sparse=False")
     along = normalize_axis("one_hot", axis, x.rank + 1)
+    check_table("one_hot", num_classes)
     classes = np.arange(num_classes).reshape([-1 if a == along else 1 for a in range(x.rank + 1)])
     whole = x if x.dtype.startswith("int") else cast(x, "int32")
     hot = equal(expand_dims(whole, along), classes.astype(whole.dtype))
@@ -372,6 +377,7 @@ def linspace(start: Value, stop: Value, num: int = 50, endpoint: bool = True, ax
     """``num`` numbers from ``start`` to ``stop`` (short of it, if not ``endpoint``) along a new axis."""
     a, b = promote(start, stop, dtype=floating(start, stop))
     axis = normalize_axis("linspace", axis, max(a.rank, b.rank) + 1)
+    check_table("linspace", num)
     steps = np.linspace(0, 1, num, endpoint).reshape([-1] + [1] * (max(a.rank, b.rank) - axis)).astype(a.dtype)
     first = expand_dims(a, axis)
     return add(first, multiply(expand_dims(subtract(b, a), axis), steps))
@@ -396,6 +402,7 @@ def ones_like(x: Symbol, dtype: Any = None) -> Symbol:
 def triangle(x: Symbol, k: int, lower: bool) -> Symbol:
     """``x`` with 0 above its k-th diagonal (below it, if not ``lower``)."""
     rows, columns = (static("tril and triu", x.shape, axis) for axis in (-2, -1))
+    check_table("tril and triu", rows, columns)
     kept = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
     return where(x.builder.constant(kept if lower else ~kept), x, 0)
 

@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.operator import product
+from sofie_jit.operators.operator import check_table, product
 from sofie_jit.operators.operator import static_dim as static
 from sofie_jit.ops.core import apply, cast, floating
 from sofie_jit.ops.products import matmul
@@ -22,6 +22,7 @@ Complex = tuple[Symbol, Symbol]
 
 def _basis(rows: int, columns: int, size: int, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Cosines and negative sines of ``2 pi (first + row) column / size``, in float64."""
+    check_table("a Fourier transform", rows, columns - 1)
     turns = np.outer(np.arange(first, first + rows), np.arange(columns)) % size  # exact, unlike a large angle
     angles = 2 * math.pi / size * turns
     return np.cos(angles), -np.sin(angles)

@@ -13,7 +13,7 @@ from typing import Any
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.operators.operator import BATCH, Shape, TensorType, bind_shape
-from sofie_jit.parsers.keras import dialects, files, weights
+from sofie_jit.parsers.keras import dialects, files, isolated, weights
 from sofie_jit.parsers.keras.build import build
 from sofie_jit.parsers.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.layers import registry
@@ -28,6 +28,11 @@ class Translation:
 
     graph: LayerGraph
     replace: Mapping[str, Callable[..., Any]] | None = None
+
+    @property
+    def source(self) -> str:
+        """The file's name."""
+        return self.graph.source
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -81,9 +86,13 @@ def read_graph(
     source: Any,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: str | Sequence[str] | None = None,
+    untrusted: bool = False,
 ) -> LayerGraph:
-    """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`."""
-    saved = files.read(source, config)
+    """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`.
+
+    ``untrusted``: let a process of its own read the file.
+    """
+    saved = (isolated if untrusted else files).read(source, config)
     with _errors_of(saved.source):
         try:
             model = dataclasses.replace(

@@ -2,7 +2,8 @@
 
 Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
 unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets). What this
-cannot guard against is a bug of the HDF5 library itself, met in a file whose inner structures were tampered with.
+cannot guard against is a bug of the HDF5 library itself, met in a file whose inner structures were tampered with;
+``isolated.py`` does.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
     Raises FileNotFoundError, ModelFileError (not a saved model, damaged, no architecture) and WeightsError (weights
     that are not numbers).
     """
-    given = None if config is None else _given_config(config)
+    given = None if config is None else given_config(config)
     if not isinstance(source, (str, os.PathLike)):
         if all(hasattr(type(source), attribute) for attribute in ("get_config", "layers", "weights")):
             return _live_model(source, given)
@@ -171,10 +172,8 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     if not (path / "config.json").exists() or not (path / "model.weights.h5").exists():
         raise ModelFileError(f"'{path}' is a directory; expected an .h5 file or a .keras archive")
     metadata = path / "metadata.json"
-    version = _keras_version(_parse_json(metadata.read_bytes(), str(metadata))) if metadata.exists() else ""
-    config = given or _architecture(
-        _parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'"
-    )
+    version = _keras_version(parse_json(metadata.read_bytes(), str(metadata))) if metadata.exists() else ""
+    config = given or _architecture(parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'")
     weights_path = path / "model.weights.h5"
     names = [file.relative_to(path).as_posix() for file in path.glob(f"{ASSETS}**/{VOCABULARY}")]
     vocabularies = _vocabularies(names, lambda name: (path / name).read_bytes())
@@ -185,20 +184,21 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
 # -- JSON ----------------------------------------------------------------------------------------------------------
 
 
-def _given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
+def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
     """The architecture a user passes beside a weights file."""
     if isinstance(config, Mapping):
         _check_values(config, "config=")
         return _architecture(dict(config), "config=")
     if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
-        return _architecture(_parse_json(config, "config="), "config=")
+        return _architecture(parse_json(config, "config="), "config=")
     path = Path(config)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}' to take config= from; JSON text begins with '{{'")
-    return _architecture(_parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
+    return _architecture(parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
 
 
-def _parse_json(text: str | bytes, what: str) -> Any:
+def parse_json(text: str | bytes, what: str) -> Any:
+    """The value of JSON text that can be a model's; ModelFileError, which names ``what``, for any other."""
     try:
         value = json.loads(text)
     except RecursionError as error:
@@ -287,10 +287,10 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
         raise ModelFileError(
             f"'{path}' has no model.weights.h5; it holds {_some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
         )
-    config = _architecture(_parse_json(_member(archive, "config.json", sizes), f"'{path}': config.json"), f"'{path}'")
+    config = _architecture(parse_json(_member(archive, "config.json", sizes), f"'{path}': config.json"), f"'{path}'")
     version = ""
     if "metadata.json" in members:
-        version = _keras_version(_parse_json(_member(archive, "metadata.json", sizes), f"'{path}': metadata.json"))
+        version = _keras_version(parse_json(_member(archive, "metadata.json", sizes), f"'{path}': metadata.json"))
     data = io.BytesIO(_member(archive, "model.weights.h5", sizes))
     inner = f"{path}/model.weights.h5"
     with _hdf5_errors(inner), _open(data) as file:
@@ -376,7 +376,7 @@ def _hdf5_file(path: Path, given: dict[str, Any] | None) -> SavedModel:
         version = _keras_version(root.attrs, file.attrs)
         backend = _text(root.attrs.get("backend", file.attrs.get("backend", "")))
         if text is not None:
-            value = _parse_json(_text(text), f"'{path}': model_config")
+            value = parse_json(_text(text), f"'{path}': model_config")
             config = given or _architecture(value, f"'{path}': model_config")
             if not has_weights and not _has_list(file, "layer_names"):
                 raise ModelFileError(f"'{path}' has an architecture but no group 'model_weights'; {SAVE_IT}")
@@ -525,7 +525,7 @@ def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
     name = f"{type(model).__name__} '{getattr(model, 'name', '?')}'"
     package = type(model).__module__.split(".")[0]
     try:
-        value = _parse_json(model.to_json(), f"{name}: to_json()") if given is None else given
+        value = parse_json(model.to_json(), f"{name}: to_json()") if given is None else given
         groups = [_live_group(layer) for layer in model.layers]
     except SofieError:
         raise

@@ -6,7 +6,7 @@ import numpy as np
 
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
-from sofie_jit.operators.operator import static_dim
+from sofie_jit.operators.operator import check_table, static_dim
 from sofie_jit.operators.pool import AveragePool, MaxPool
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
 from sofie_jit.parsers.keras.layers.resizing import resample
@@ -52,6 +52,8 @@ def _windows(call: LayerCall, x: Symbol) -> dict[int, Windows]:
     axes = spatial_axes(count, layout(call))
     sizes = [static_dim(call.layer.class_name, x.shape, axis) for axis in axes]
     wanted = per_axis(call, "output_size", count)
+    for n in wanted:
+        check_table("adaptive pooling", n, 256)
     return {axis: windows(size, n) for axis, size, n in zip(axes, sizes, wanted, strict=True)}
 
 

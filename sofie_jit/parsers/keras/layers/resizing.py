@@ -12,6 +12,7 @@ import numpy as np
 
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
+from sofie_jit.operators.operator import check_table
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.resample import Resample
 from sofie_jit.operators.slice import Slice
@@ -39,6 +40,7 @@ def resize_images(
         old = x.shape[axis]
         if not isinstance(old, int):
             call.refuse(f"its input has shape {x.shape}; the size of the image must be known")
+        check_table(f"{method} interpolation", size, 256)
         if method == "nearest":
             x = ops.take(x, nearest_places(old, size), axis)
         elif antialias and method in ANTIALIASED:
@@ -50,6 +52,7 @@ def resize_images(
 
 def resample(call: LayerCall, x: Symbol, axis: int, weights: Weights) -> Symbol:
     """Weighted sums of neighbours along one axis."""
+    check_table("resampling", len(weights), max(len(row) for _, row in weights))
     table = np.zeros((len(weights), max(len(row) for _, row in weights)), x.dtype)
     for line, (_, row) in zip(table, weights, strict=True):
         line[: len(row)] = row

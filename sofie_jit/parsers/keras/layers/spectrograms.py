@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.operator import product
+from sofie_jit.operators.operator import check_table, product
 from sofie_jit.parsers.keras.layers.registry import LayerCall, WeightNames, layer
 
 # -- STFTSpectrogram -------------------------------------------------------------------------------------------------
@@ -101,6 +101,7 @@ def _mel_bands(bands: int, bins: int, sampling_rate: float, low: float, high: fl
     def mel(hertz: Any) -> Any:
         return 1127 * np.log1p(np.asarray(hertz) / 700)
 
+    check_table("MelSpectrogram", bands, bins)
     frequencies = mel(np.linspace(0, sampling_rate / 2, bins)[1:, np.newaxis])
     edges = np.linspace(mel(low), mel(high), bands + 2)
     lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
