@@ -173,8 +173,8 @@ SOFIE_JIT_COMPARISON(Less, a < b)
 SOFIE_JIT_COMPARISON(LessOrEqual, a <= b)
 SOFIE_JIT_COMPARISON(Greater, a > b)
 SOFIE_JIT_COMPARISON(GreaterOrEqual, a >= b)
-SOFIE_JIT_COMPARISON(And, a && b)
-SOFIE_JIT_COMPARISON(Or, a || b)
+SOFIE_JIT_COMPARISON(And, bool(a) && bool(b))
+SOFIE_JIT_COMPARISON(Or, bool(a) || bool(b))
 SOFIE_JIT_COMPARISON(Xor, bool(a) != bool(b))
 #undef SOFIE_JIT_COMPARISON
 
