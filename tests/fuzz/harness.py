@@ -1,0 +1,97 @@
+"""What is required of every file, however broken: a header, or one SofieError that names the file, within limits."""
+
+from __future__ import annotations
+
+import re
+import resource
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mutations import Recipe, write
+
+from sofie_jit.errors import LONGEST, SofieError
+from sofie_jit.header import jit_text
+from sofie_jit.open_model import examine
+from sofie_jit.parsers.keras import Translation, read_graph
+from sofie_jit.passes import lower
+from sofie_jit.saved_header import export_header
+
+SECONDS = 5.0
+"""Of the processor, so that other programs on the machine do not matter."""
+BYTES = 500 << 20
+
+TEXT = re.compile(r"[\t\n -~]*")
+"""All that a header consists of."""
+
+
+class TooSlowError(BaseException):
+    """Not an Exception, so that nothing on the way takes it for an error of the file."""
+
+
+@contextmanager
+def limits() -> Any:
+    """Lets the process take so much time and memory beyond what it has."""
+
+    def too_slow(*_: Any) -> None:
+        raise TooSlowError(f"more than {SECONDS} s")
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + BYTES, hard))
+    before = signal.signal(signal.SIGPROF, too_slow)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def headers(path: Path, config: Any = None) -> list[str]:
+    """File -> RModel -> the texts that are compiled, for the JIT and for other programs."""
+    rmodel = examine(Translation(read_graph(path, config)))[0][0]
+    lowered = lower(rmodel)
+    return [jit_text(lowered)[1], export_header(lowered, "model", weights="binary")[0]]
+
+
+def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
+    """``("loads" or "refused", "")``, or ``("failed", what is wrong)``, of the file that a recipe gives."""
+    config = write(recipe, path)
+    try:
+        with limits():
+            texts = headers(path, config)
+    except SofieError as error:
+        if path.name not in str(error) and config is None:
+            return "failed", f"does not name the file: {type(error).__name__}: {error}"
+        if len(str(error)) > LONGEST + 100:
+            return "failed", f"a message of {len(str(error))} characters"
+        return _cause(error)
+    except (Exception, TooSlowError) as error:
+        return "failed", f"{type(error).__name__}: {error} {_place(error)}"
+    if not all(TEXT.fullmatch(text) for text in texts):
+        return "failed", "a header has other than plain characters"
+    return "loads", ""
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """An error of the limits, or one that the parser did not expect, stands behind the SofieError."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, MemoryError):
+            return "failed", f"MemoryError {_place(link)}"
+        link = link.__cause__ or link.__context__
+    return "refused", ""
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the package that an error came through."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if "sofie_jit" in file and "fuzz" not in file:
+            found = f"at {file.rpartition('sofie_jit/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
