@@ -79,6 +79,10 @@ class InputError(SofieError, TypeError):
     """``infer`` was called with the wrong number or the wrong names of inputs."""
 
 
+class OptionError(SofieError, ValueError):
+    """An option, or an environment variable that stands for one, has a value that it cannot have."""
+
+
 class OutOfRangeError(SofieError, IndexError):
     """An index in the input data (an Embedding's, say) lies outside its table."""
 

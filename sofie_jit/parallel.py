@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from sofie_jit.errors import OptionError
+
 FLOPS_PER_THREAD = 10e6
 """Work below which another thread does not pay: a tenth of a millisecond of a fast core."""
 VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
@@ -12,7 +14,7 @@ VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
 def thread_count(threads: int | None) -> int:
     """``threads`` if given, else what the environment says, else the cores this process may use.
 
-    Raises ValueError for a count that is no positive number.
+    Raises OptionError for a count that is no positive number.
     """
     sources = [("threads", threads), *((name, os.environ.get(name, "").split(",")[0] or None) for name in VARIABLES)]
     for name, value in sources:
@@ -22,7 +24,7 @@ def thread_count(threads: int | None) -> int:
             except (TypeError, ValueError):
                 count = 0
             if count < 1:
-                raise ValueError(f"{name} must be a positive number of threads, got {value!r}")
+                raise OptionError(f"{name} must be a positive number of threads, got {value!r}")
             return count
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

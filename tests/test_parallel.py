@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sofie_jit import OutOfRangeError, RModel, parallel
+from sofie_jit import OptionError, OutOfRangeError, RModel, parallel
 from sofie_jit.model import Model
 from sofie_jit.operators import Gather
 from sofie_jit.parallel import thread_count, useful_threads
@@ -68,9 +68,9 @@ def test_thread_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert thread_count(None) == 4
     assert thread_count(2) == 2
     monkeypatch.setenv("SOFIE_JIT_NUM_THREADS", "many")
-    with pytest.raises(ValueError, match="SOFIE_JIT_NUM_THREADS must be a positive number of threads, got 'many'"):
+    with pytest.raises(OptionError, match="SOFIE_JIT_NUM_THREADS must be a positive number of threads, got 'many'"):
         thread_count(None)
-    with pytest.raises(ValueError, match="threads must be"):
+    with pytest.raises(OptionError, match="threads must be"):
         thread_count(0)
 
 
