@@ -70,8 +70,8 @@ def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:
         if len(found) > 1:
             if found[0].states:
                 raise ShapeError(
-                    f"{translation.source}: the model has stateful=True layers, so it cannot be compiled per size of {', '.join(needed)}; "
-                    "save it with these dimensions fixed"
+                    f"{translation.source}: the model has stateful=True layers, so it cannot be compiled per size of "
+                    f"{', '.join(needed)}; save it with these dimensions fixed"
                 )
             return found[:2], needed
     raise error
