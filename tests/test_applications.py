@@ -53,7 +53,7 @@ def test_application(name: str, tmp_path: Path) -> None:
     keras.backend.clear_session()
     side = SMALLEST.get(name, 64)
     model = randomized(getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=100))
-    x = np.random.default_rng(1).uniform(0, 1, (4, side, side, 3)).astype(np.float32)
+    x = np.random.default_rng(1).uniform(0, 1, (12, side, side, 3)).astype(np.float32)
     results = []
     for suffix in (".h5", ".keras"):
         model.save(tmp_path / f"model{suffix}")

@@ -13,7 +13,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-constexpr std::size_t k_block = 256;
+constexpr std::size_t k_block = 64;
 
 template <class T>
 constexpr std::size_t panel_width = 2 * lanes<T>;

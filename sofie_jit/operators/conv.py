@@ -35,7 +35,7 @@ CACHED_INPUTS = 80 * 1024
 """Numbers that the input of one strip of output rows may have: they stay in a second-level cache."""
 TILE_ROWS = {64: 12, 32: 6, 16: 6}
 """Pixels that a register tile can have (``tile_rows`` of ``tile.hxx``), by bytes of a register."""
-K_BLOCK = 256
+K_BLOCK = 64
 """``k_block`` of ``tile.hxx``."""
 
 
