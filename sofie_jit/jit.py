@@ -119,6 +119,10 @@ def _thread_pool() -> Any:
     return found
 
 
+def _in_calls(code: str) -> str:
+    return f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{code}\n}}\n"
+
+
 def compile_text(namespace: str, text: str, rendering: Rendering) -> np.ndarray:
     """The entry of the C++ namespace that ``text`` defines, compiled at most once per process.
 
@@ -129,11 +133,18 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> np.ndarray:
             published = runtime().published
             declare_kernels(rendering.kernels)
             calls = {name: code for name, code in rendering.outlined.items() if name not in _declared}
-            entries = "\n".join(calls.values())
-            _define(f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{entries}\n}}\n{text}", "the model")
-            _declared.update(calls)
+            for name in [name for name, code in calls.items() if "user_" in code]:
+                _define(_in_calls(calls.pop(name)), "the model")  # apart: if it fails, ours shall not go with it
+                _declared.add(name)
+            _define(_in_calls("\n".join(calls.values())) + text, "the model")
             entry = np.zeros(3, np.uint64)
             published(entry)
+            if not entry.all():
+                raise CompileError(
+                    "the model's code was compiled but could not be linked, mostly because an earlier compilation in "
+                    "this process failed; start a new process"
+                )
+            _declared.update(calls)
             _entries[namespace] = entry
         return _entries[namespace]
 

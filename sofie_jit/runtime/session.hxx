@@ -26,12 +26,14 @@ inline int publish(Create create, Destroy destroy, Infer infer)
    return 0;
 }
 
-// Copies the three functions of the text compiled last.
+// Hands out the three functions of the text compiled last, once: zeros if it has published none since, as a text does
+// whose functions could not be linked.
 void published(std::uint64_t *entry)
 {
    entry[0] = reinterpret_cast<std::uint64_t>(latest.create);
    entry[1] = reinterpret_cast<std::uint64_t>(latest.destroy);
    entry[2] = reinterpret_cast<std::uint64_t>(latest.infer);
+   latest = Entry{};
 }
 
 std::uint64_t create(std::uint64_t function, const std::uint64_t *weights)
