@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copyreg
 import ctypes
 import functools
 import inspect
 import platform
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -59,7 +61,20 @@ def builtin(
     address = python_call.new_call(np.array(header, np.int64), np.array(tensors, np.int64))
     function = ctypes.cast(address, ctypes.py_object).value
     ctypes.pythonapi.Py_DecRef(ctypes.py_object(function))  # new_call's own reference
+    _slow[id(function.__self__)] = slow
+    copyreg.pickle(type(function.__self__), _reduce_capsule)
     return function
+
+
+_slow: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""The capsule of a builtin, by its address -> what stands behind it."""
+
+
+def _reduce_capsule(capsule: Any) -> Any:
+    """A builtin is pickled as the attribute ``infer`` of its capsule, and that as the object behind it."""
+    if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.Call"):
+        raise TypeError("cannot pickle 'PyCapsule' object")
+    return _slow[id(capsule)].__reduce__()
 
 
 def _tensor(kind: TensorType, names: Sequence[str]) -> list[int]:

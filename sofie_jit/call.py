@@ -38,6 +38,11 @@ class Call:
         self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
         return pack(self.structure, results)
 
+    infer = __call__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Call, (self.lowered, [label for label, _ in self.outputs], self.threads)
+
     def _equal_batches(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         """Repeats single rows, such as one mask for all, as often as the other inputs have rows, as Keras's layers do.
 

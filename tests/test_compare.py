@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def test_layers_and_times(network: tuple[Any, Path]) -> None:
     x = {"ids": np.zeros((3, 10), int), "image": np.ones((3, 6, 6, 3))}
     found = sofie_jit.compare(network[0], x, layers=True, batches=[2])
     assert found
-    assert {"embedding", "lstm", "inner", "shared", "add", "p"} <= {layer.name.split("_1")[0] for layer in found.layers}
+    assert {"embedding", "lstm", "inner", "shared", "add", "p"} <= {
+        re.sub(r"_\d+$", "", layer.name) for layer in found.layers
+    }
     assert all(layer.ok for layer in found.layers)
     assert [time.engine for time in found.times] == ["sofie_jit", "model(x)", "predict", "tf.function"]
     assert {time.batch for time in found.times} == {2}
@@ -83,6 +86,7 @@ def test_where_models_part() -> None:
 def test_nan_where_keras_has_none_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     nan = np.full((100, 10), np.nan, np.float32)
     monkeypatch.setattr(sofie_jit.Model, "infer", lambda self, *inputs, **options: nan)
+    monkeypatch.setattr(sofie_jit.Model, "_shorten", lambda self: None)  # a builtin function would stand before it
     found = sofie_jit.compare(MODEL_FILE, load_digits().images, batches=[])
     assert not found
     assert found.outputs[0].relative == float("inf")

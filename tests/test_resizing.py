@@ -95,11 +95,14 @@ def test_integers(tmp_path: Path) -> None:
         sofie_jit.load(keras.Model(x, layers.Resizing(7, 30)(x)))
 
 
-def test_open_sizes_are_refused() -> None:
-    x = keras.Input((None, 8, 3))
+def test_open_sizes_are_resized_per_shape() -> None:
+    given = keras.Input((None, 8, 3))
     for layer in (layers.Resizing(8, 8), layers.CenterCrop(8, 8)):
-        with pytest.raises(UnsupportedLayerError, match="the size of the image must be known"):
-            sofie_jit.load(keras.Model(x, layer(x)))
+        model = keras.Model(given, layer(given))
+        loaded = sofie_jit.load(model)
+        for height in (8, 11):
+            x = np.random.default_rng(height).uniform(size=(2, height, 8, 3)).astype(np.float32)
+            np.testing.assert_allclose(loaded.infer(x), model(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
