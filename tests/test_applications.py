@@ -18,8 +18,23 @@ NAMES = sorted(
     for name, build in vars(keras.applications).items()
     if inspect.isfunction(build) and "weights" in inspect.signature(build).parameters
 )
-ALWAYS = ("MobileNetV2", "MobileNetV3Small", "ResNet50")
-"""Depthwise convolutions, bare operations, and depth; the rest takes minutes."""
+ALWAYS = (
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet50",
+    "ResNet50V2",
+    "VGG16",
+    "Xception",
+)
+"""One of each family; the rest takes another quarter of an hour."""
 SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 """Pixels of a side, where 64 are too few."""
 
