@@ -219,7 +219,7 @@ def compare(
     by tf_keras if it is installed, because Keras 3 reads some of their options otherwise.
     ``x``: what to run on, as for ``infer``; by default ``rows`` rows of random numbers (``seed``) that fit: integers
     where they point into an Embedding's table, some size for open dimensions.
-    ``layers``: also compare the output of every layer, on some of the rows.
+    ``layers``: also compare the output of every layer, those within nested models included, on some of the rows.
     ``batches``: numbers of rows to measure a call with; by default some from 1 to 1024 that do not take long, and none
     if it is empty. Keras is run in all its ways, each engine with the threads it takes by default.
 
@@ -341,10 +341,10 @@ def _is_float(value: Any) -> bool:
     return value is None or str(value).startswith(("float", "mixed"))
 
 
-def _exact(model: Any, inputs: Any) -> list[np.ndarray] | None:
-    """What ``model`` gives in float64; None if Keras cannot evaluate it so."""
+def _exact(model: Any, inputs: Any, view: Callable[[Any], Any] = lambda model: model) -> list[np.ndarray] | None:
+    """What ``view`` of ``model`` gives in float64; None if Keras cannot evaluate it so."""
     try:
-        return _answers(in_float64(model), inputs)
+        return _answers(view(in_float64(model)), inputs)
     except Exception:  # whatever the reason, there is nothing to judge by
         return None
 
@@ -440,31 +440,75 @@ def _layers(model: Any, source: Any, config: Any, replace: Any, inputs: Any) -> 
     from sofie_jit.parsers.keras.graph import flatten
 
     known = read_graph(source, config).results
-    tensors = {  # of a layer that gives several tensors, outputs= means the first; of a nested model, all
-        name: found[: len(flatten(known[name]))] for name, found in _layer_outputs(model).items() if name in known
-    }
-    twin = _library(model).Model(_input_structure(model), [tensor for found in tensors.values() for tensor in found])
-    ours = sofie_jit.load(source, config=config, replace=replace, outputs=list(tensors))
-    names = [name for name, found in tensors.items() for _ in found]
-    return differences(names, leaves(ours.infer(inputs)), _answers(twin, inputs), lambda: _exact(twin, inputs))
+    counts = {name: len(flatten(known[name])) for name in _layer_outputs(model) if name in known}
+
+    def every_layer(model: Any) -> Any:
+        """``model`` with the outputs of all layers: of one that gives several tensors the first, as ``outputs=``."""
+        found = _layer_outputs(model)
+        outputs = [tensor for name, count in counts.items() for tensor in found[name][:count]]
+        return _library(model).Model(_input_structure(model), outputs)
+
+    ours = sofie_jit.load(source, config=config, replace=replace, outputs=list(counts))
+    names = [name for name, count in counts.items() for _ in range(count)]
+    return differences(
+        names,
+        leaves(ours.infer(inputs)),
+        _answers(every_layer(model), inputs),
+        lambda: _exact(model, inputs, every_layer),
+    )
 
 
 def _layer_outputs(model: Any) -> dict[str, list[Any]]:
-    """Of each layer and operation of a Functional or Sequential model, in order, what its first call gives."""
+    """Of each layer and operation of a Functional or Sequential model, in order, what its first call gives.
+
+    Layers of nested models come before these, named with their path: ``encoder/dense_1``.
+    """
     from sofie_jit.parsers.keras.graph import flatten
 
-    graph = getattr(model, "_functional", model)
-    depths = getattr(graph, "_nodes_by_depth", None)
-    if depths is None:
+    depths = _nodes_by_depth(model)
+    if not depths:
         raise InputError("only the layers of Sequential and Functional models can be compared")
+    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+    first: dict[str, Any] = {}
+    for node in sorted(nodes, key=_number, reverse=True):
+        first[_operation(node).name] = node
     found: dict[str, list[Any]] = {}
-    for depth in sorted(depths, reverse=True):
-        for node in depths[depth]:
-            operation = getattr(node, "operation", None) or node.layer
-            if type(operation).__name__ != "InputLayer":
-                made = node.output_tensors if hasattr(node, "output_tensors") else node.outputs
-                found.setdefault(operation.name, flatten([made]))
+    for node in nodes:
+        operation = _operation(node)
+        if type(operation).__name__ == "InputLayer" or node is not first[operation.name]:
+            continue
+        if _nodes_by_depth(operation):
+            found |= {f"{operation.name}/{name}": made for name, made in _inner_outputs(operation, node).items()}
+        found[operation.name] = flatten([node.output_tensors if hasattr(node, "output_tensors") else node.outputs])
     return found
+
+
+def _operation(node: Any) -> Any:
+    """The layer or operation that is called; of a node of Keras 3, or of Keras 2."""
+    return getattr(node, "operation", None) or node.layer
+
+
+def _number(node: Any) -> int:
+    """How many calls of its layer were made before this one."""
+    return next(i for i, other in enumerate(_operation(node)._inbound_nodes) if other is node)
+
+
+def _nodes_by_depth(model: Any) -> Mapping[int, Any] | None:
+    """Keras's graph of a Functional or Sequential model; None of anything else."""
+    found: Mapping[int, Any] | None = getattr(getattr(model, "_functional", model), "_nodes_by_depth", None)
+    return found
+
+
+def _inner_outputs(model: Any, node: Any) -> dict[str, list[Any]]:
+    """What the layers of a nested model give when it is called as in ``node``."""
+    from sofie_jit.parsers.keras.graph import flatten
+
+    inner = _layer_outputs(model)
+    twin = _library(model).Model(_input_structure(model), [tensor for made in inner.values() for tensor in made])
+    given = getattr(node, "arguments", None)  # of Keras 3
+    args, kwargs = (given.args, given.kwargs) if given else (node.call_args, node.call_kwargs)
+    outputs = iter(flatten([twin(*args, **kwargs)]))
+    return {name: [next(outputs) for _ in made] for name, made in inner.items()}
 
 
 # -- time ------------------------------------------------------------------------------------------------------------

@@ -110,7 +110,8 @@ class Graph:
             return _output(results[leaf.layer, leaf.call], leaf.tensor, f"model '{self.name}'")
 
         for step in self.steps:
-            result = trace.append(step.layer, map_leaves(tensor, step.args), map_leaves(tensor, step.kwargs))
+            args, kwargs = map_leaves(tensor, step.args), map_leaves(tensor, step.kwargs)
+            result = trace.append(step.layer, args, kwargs, number=step.key[1])
             results[step.key] = flatten(result) if isinstance(step.layer, Model) else result
         return map_leaves(tensor, self.outputs)
 

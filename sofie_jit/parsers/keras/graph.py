@@ -117,20 +117,32 @@ class Trace:
 
     calls: list[Call] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
-    """What the first call of each layer and model gave."""
+    """What the first call of each layer and model gave: the first that was made, which may not be computed first."""
+    numbers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Which call of each it is, after those of the models around it."""
+    around: tuple[int, ...] = ()
+    """Which calls of the models around are being traced."""
     count: int = 0
 
-    def append(self, layer: Layer | Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Call a layer or a model; the Value of a layer's first output, the structure of a model's outputs."""
+    def append(self, layer: Layer | Model, args: tuple[Any, ...], kwargs: Mapping[str, Any], number: int = 0) -> Any:
+        """Call a layer or a model; the Value of a layer's first output, the structure of a model's outputs.
+
+        ``number``: how many calls of it were made before this one, in the model around it.
+        """
         self.count += 1
         if self.count > MAX_CALLS:
             raise ModelFileError(f"the model comes to more than {MAX_CALLS:,} calls of layers; no real model does")
+        numbers = (*self.around, number)
         if isinstance(layer, Model):
-            result = unpack(layer.wiring(_model_inputs(layer, args, kwargs, self), self))
+            tensors = _model_inputs(layer, args, kwargs, self)
+            outside, self.around = self.around, numbers
+            result = unpack(layer.wiring(tensors, self))
+            self.around = outside
         else:
             self.calls.append(Call(layer, *_split_states(layer, args, kwargs)))
             result = Value(len(self.calls) - 1, 0)
-        self.results.setdefault(layer.name, result)
+        if layer.name not in self.results or numbers < self.numbers.get(layer.name, ()):
+            self.results[layer.name], self.numbers[layer.name] = result, numbers
         return result
 
 
