@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,3 +150,22 @@ def pack(structure: Any, results: list[np.ndarray]) -> Any:
     if isinstance(structure, (list, tuple)):
         return type(structure)(pack(part, results) for part in structure)
     return results[structure]
+
+
+def unpack(structure: Any, packed: Any) -> list[np.ndarray]:
+    """The results that :func:`pack` made ``packed`` of, in their order."""
+    found = dict(_numbered(structure, packed))
+    return [found[index] for index in sorted(found)]
+
+
+def _numbered(structure: Any, packed: Any) -> Iterator[tuple[int, np.ndarray]]:
+    if structure is None:
+        yield from enumerate(packed if isinstance(packed, list) else [packed])
+    elif isinstance(structure, Mapping):
+        for key, part in structure.items():
+            yield from _numbered(part, packed[key])
+    elif isinstance(structure, (list, tuple)):
+        for part, result in zip(structure, packed, strict=True):
+            yield from _numbered(part, result)
+    else:
+        yield structure, packed

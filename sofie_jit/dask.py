@@ -9,12 +9,12 @@ Needs dask: ``pip install "sofie_jit[dask]"``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.arguments import pack
+from sofie_jit.arguments import pack, unpack
 from sofie_jit.errors import InputError, MissingDependencyError, ShapeError
 from sofie_jit.model import Model
 from sofie_jit.passes.plan_memory import can_tile
@@ -90,19 +90,4 @@ def _blocks(name: str, array: Any, rows: tuple[float, ...]) -> list[Any]:
 
 def _evaluate(model: Model, *arrays: np.ndarray) -> list[np.ndarray]:
     """The outputs for one chunk, in their order."""
-    found = dict(_numbered(model.rmodel.output_structure, model.infer(*arrays, threads=1)))
-    return [found[index] for index in sorted(found)]
-
-
-def _numbered(structure: Any, results: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """The arrays of ``results`` with their places among the outputs; the reverse of ``pack``."""
-    if structure is None:
-        yield from enumerate(results if isinstance(results, list) else [results])
-    elif isinstance(structure, Mapping):
-        for key, part in structure.items():
-            yield from _numbered(part, results[key])
-    elif isinstance(structure, (list, tuple)):
-        for part, result in zip(structure, results, strict=True):
-            yield from _numbered(part, result)
-    else:
-        yield structure, results
+    return unpack(model.rmodel.output_structure, model.infer(*arrays, threads=1))

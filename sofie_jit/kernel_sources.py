@@ -52,6 +52,14 @@ def _source(name: str) -> str:
     return _added[name] if name in _added else (DIRECTORY / name).read_text()
 
 
+def constant(header: str, name: str) -> int:
+    """The number that a kernel header defines as ``name``, for what Python has to compute in step with it."""
+    found = re.search(rf"^constexpr [\w:]+ {name} = (\d+);", _source(header), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{header} defines no number named {name}")
+    return int(found[1])
+
+
 @functools.cache
 def _includes(name: str) -> tuple[str, ...]:
     return tuple(_INCLUDE.findall(_source(name)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.comparison import distance
 from sofie_jit.errors import VerificationError
 from sofie_jit.model import Model
 from sofie_jit.operators.elementwise import Cast
@@ -57,7 +58,7 @@ def verify(rmodel: RModel, *, optimize: bool = True, inputs: Sequence[Any] | Non
     plain = Model(network, threads=1, optimize=False).infer(given)
     exact = Model(in_float64(network), threads=1, optimize=False).infer(given)
     found = [
-        Verified(name, _distance(a, c), _distance(b, c))
+        Verified(name, distance(a, c), distance(b, c))
         for name, a, b, c in zip(_names(network), *map(_listed, (got, plain, exact)), strict=True)
     ]
     if wrong := [output for output in found if not output.ok]:
@@ -99,14 +100,3 @@ def _names(rmodel: RModel) -> list[str]:
 
 def _listed(result: Any) -> list[np.ndarray]:
     return result if isinstance(result, list) else [result]
-
-
-def _distance(got: np.ndarray, exact: np.ndarray) -> float:
-    got, exact = got.astype(np.float64), exact.astype(np.float64)
-    finite = np.isfinite(exact)
-    if not (np.isfinite(got[finite]).all() and np.array_equal(got[~finite], exact[~finite], equal_nan=True)):
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    scale = float(np.abs(exact[finite]).max())
-    return float(np.abs(got[finite] - exact[finite]).max()) / (scale or 1.0)

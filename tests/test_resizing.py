@@ -151,5 +151,5 @@ def test_operator_errors() -> None:
     model.add_initialized_tensor("s", spans)
     model.add_operator(Resample(axis=1, inputs=["x", "w", "s"], outputs=["y"]))
     model.add_output_tensor_names("y")
-    with pytest.raises(GraphError, match="initialized tensors"):
+    with pytest.raises(GraphError, match="initialized tensor"):
         model.compile()

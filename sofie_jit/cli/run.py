@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.arguments import unpack
 from sofie_jit.cli import add_model_arguments, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_file, array_output, sink, sources, whole
 from sofie_jit.errors import InputError
@@ -121,19 +122,4 @@ def _shaped(model: Any, pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def by_name(model: Any, results: Any) -> dict[str, np.ndarray]:
     """What ``infer`` returned, by output name."""
-    arrays = dict(_numbered(model.rmodel.output_structure, results))
-    return {name: arrays[index] for index, name in enumerate(model.output_names)}
-
-
-def _numbered(structure: Any, results: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """The arrays of ``results`` with their places among the outputs, which ``structure`` tells."""
-    if structure is None:
-        yield from enumerate(results if isinstance(results, list) else [results])
-    elif isinstance(structure, dict):
-        for key, part in structure.items():
-            yield from _numbered(part, results[key])
-    elif isinstance(structure, (list, tuple)):
-        for part, result in zip(structure, results, strict=True):
-            yield from _numbered(part, result)
-    else:
-        yield structure, results
+    return dict(zip(model.output_names, unpack(model.rmodel.output_structure, results), strict=True))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import ShapeError
+from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.geometry import (
     Axis,
@@ -25,7 +26,8 @@ from sofie_jit.operators.operator import (
     Emitter,
     ROperator,
     TensorType,
-    common_dtype,
+    check_bias,
+    float_dtype,
     format_shape,
     literal,
     static_dims,
@@ -35,8 +37,8 @@ CACHED_INPUTS = 80 * 1024
 """Numbers that the input of one strip of output rows may have: they stay in a second-level cache."""
 TILE_ROWS = {64: 12, 32: 6, 16: 6}
 """Pixels that a register tile can have (``tile_rows`` of ``tile.hxx``), by bytes of a register."""
-K_BLOCK = 64
-"""``k_block`` of ``tile.hxx``."""
+K_BLOCK = constant("tile.hxx", "k_block")
+"""Terms of a sum after which a list of runs is cut."""
 
 
 @dataclass(kw_only=True)
@@ -85,12 +87,9 @@ class Conv(ROperator):
     def infer(
         self, x: TensorType, w: TensorType, b: TensorType | None = None, r: TensorType | None = None
     ) -> TensorType:
-        dtype = common_dtype("Conv", x, w, *(t for t in (b, r) if t))
-        if not dtype.startswith("float"):
-            raise DtypeError(f"Conv computes in float32 or float64, got {dtype}: add a Cast")
+        dtype = float_dtype("Conv", x, w, b, r)
         axes, _, outputs = self._axes(x, w)
-        if b is not None and b.shape != (outputs,):
-            raise ShapeError(f"Conv: the bias must be ({outputs},), one number per output channel, got {b.shape}")
+        check_bias("Conv", b, outputs)
         shape = image_shape(x.shape[:1], outputs_of(axes), outputs, self.layout)
         if r is not None and r.shape != shape:
             raise ShapeError(f"Conv: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
@@ -107,10 +106,7 @@ class Conv(ROperator):
         x, w, y = code.inputs[0], code.inputs[1], code.outputs[0]
         assert x is not None
         assert w is not None
-        if not code.is_constant(1) or (len(self.inputs) > 2 and self.inputs[2] and not code.is_constant(2)):
-            raise GraphError(
-                f"Conv needs kernel and bias as initialized tensors, got {self.inputs[1:]}, which the model computes"
-            )
+        self.check_constant(code, 1, 2)
         axes, channels, outputs = self._axes(x, w)
         bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
         hwio = self.kernel_layout == "HWIO"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.activations import Activation, Sigmoid, Tanh, functor
 from sofie_jit.operators.conv import panel_widths, scratch_size, strip_rows, tile_pixels
 from sofie_jit.operators.geometry import Axis, by_vector, window_axes, window_members
@@ -15,7 +15,7 @@ from sofie_jit.operators.operator import (
     Emitter,
     ROperator,
     TensorType,
-    common_dtype,
+    float_dtype,
     format_shape,
     literal,
     static_dims,
@@ -70,14 +70,12 @@ class ConvLSTM(ROperator):
                 f"ConvLSTM of hidden_size {units} needs X (batch, time, one to three spatial axes, {4 * units}), got "
                 f"{format_shape(x.shape)}"
             )
-        if not x.dtype.startswith("float"):
-            raise DtypeError(f"ConvLSTM computes in float32 or float64, got X {x}: add a Cast")
         if r.rank != x.rank - 1 or r.shape[-2:] != (units, 4 * units):
             raise ShapeError(
                 f"ConvLSTM of hidden_size {units} on X {format_shape(x.shape)} needs R (spatial axes, {units}, "
                 f"{4 * units}), got {format_shape(r.shape)}"
             )
-        common_dtype("ConvLSTM", x, r, *(state for state in (h, c) if state))
+        float_dtype("ConvLSTM", x, r, h, c)
         self._axes(x, r)
         state = (*x.shape[:1], *x.shape[2:-1], units)
         for label, given in (("H", h), ("C", c)):
@@ -99,8 +97,7 @@ class ConvLSTM(ROperator):
         x, r, y = code.inputs[0], code.inputs[1], code.outputs[0]
         assert x is not None
         assert r is not None
-        if not code.is_constant(1):
-            raise GraphError("ConvLSTM: R must be an initialized tensor, not computed by the model")
+        self.check_constant(code, 1)
         axes, units = self._axes(x, r), self.hidden_size
         strip, pixels = strip_rows(axes, units), math.prod(axis.out for axis in axes)
         shape = (window_members(axes), units, 4 * units, 1, strip)

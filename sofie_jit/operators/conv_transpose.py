@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.geometry import Axis, by_vector, image_axes, image_shape, outputs_of, volume, window_members
 from sofie_jit.operators.operator import (
     Emitter,
     ROperator,
     TensorType,
-    common_dtype,
+    check_bias,
+    float_dtype,
     format_shape,
     literal,
     static_dims,
@@ -83,12 +84,9 @@ class ConvTranspose(ROperator):
         return tuple(axes), channels, outputs
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
-        dtype = common_dtype("ConvTranspose", x, w, *([b] if b else []))
-        if not dtype.startswith("float"):
-            raise DtypeError(f"ConvTranspose computes in float32 or float64, got {dtype}: add a Cast")
+        dtype = float_dtype("ConvTranspose", x, w, b)
         axes, _, outputs = self._axes(x, w)
-        if b is not None and b.shape != (outputs,):
-            raise ShapeError(f"ConvTranspose: the bias must be ({outputs},), one number per feature map, got {b.shape}")
+        check_bias("ConvTranspose", b, outputs)
         return TensorType(dtype, image_shape(x.shape[:1], [axis.size for axis in axes], outputs, self.layout))
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
@@ -102,11 +100,7 @@ class ConvTranspose(ROperator):
         x, w, y = code.inputs[0], code.inputs[1], code.outputs[0]
         assert x is not None
         assert w is not None
-        if not code.is_constant(1) or (len(self.inputs) > 2 and self.inputs[2] and not code.is_constant(2)):
-            raise GraphError(
-                f"ConvTranspose needs kernel and bias as initialized tensors, got {self.inputs[1:]}, "
-                f"which the model computes"
-            )
+        self.check_constant(code, 1, 2)
         axes, channels, outputs = self._axes(x, w)
         taps = math.prod(axis.kernel for axis in axes)
         products = math.prod(outputs_of(axes)) * taps * outputs

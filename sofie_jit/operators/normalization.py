@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators.operator import (
     Dim,
     Emitter,
@@ -56,11 +56,7 @@ class BatchNormalization(ROperator):
         shape = code.outputs[0].shape
         axis = normalize_axis(self.op_type, self.axis, len(shape))
         channels = static_dim(self.op_type, shape, axis)
-        for index in range(1, 5):
-            if self.inputs[index] and not code.is_constant(index):
-                raise GraphError(
-                    f"BatchNormalization needs constant parameters, but '{self.inputs[index]}' is computed"
-                )
+        self.check_constant(code, 1, 2, 3, 4)
         gamma, beta, mean, var = (code.raw(index) for index in range(1, 5))
         epsilon = literal(self.epsilon, "float64")
         scale = code.packed("pack_batch_norm_scale", gamma, var, channels, epsilon)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.errors import DtypeError, GraphError, ShapeError
 
 Dim = int | str
 """A dimension: a number, the name of one that is known when the model runs, or a product of both (``7*batch``)."""
@@ -140,6 +140,20 @@ def common_dtype(operator: str, *types: TensorType) -> str:
     return types[0].dtype
 
 
+def float_dtype(operator: str, *types: TensorType | None) -> str:
+    """The one floating-point element type of all ``types`` but None; a :class:`DtypeError` if there is no such."""
+    dtype = common_dtype(operator, *(t for t in types if t is not None))
+    if not dtype.startswith("float"):
+        raise DtypeError(f"{operator} computes in float32 or float64, got {dtype}: add a Cast")
+    return dtype
+
+
+def check_bias(operator: str, b: TensorType | None, outputs: Dim) -> None:
+    """Raises ShapeError if there is a bias that does not have one number per output channel."""
+    if b is not None and b.shape != (outputs,):
+        raise ShapeError(f"{operator}: the bias must be ({outputs},), one number per output channel, got {b.shape}")
+
+
 def literal(value: float | int | bool, dtype: str) -> str:
     """``value`` as a C++ literal of ``dtype`` that reads back to the same bits."""
     cpp = CPP_TYPES[dtype]
@@ -251,6 +265,15 @@ class ROperator:
     def emit(self, code: Emitter) -> str:
         """The C++ statement that computes the outputs."""
         raise NotImplementedError(f"{self.op_type}.emit")
+
+    def check_constant(self, code: Emitter, *places: int) -> None:
+        """Raises GraphError if an input at one of ``places`` is given, but is no weight."""
+        for index in places:
+            if index < len(self.inputs) and self.inputs[index] and not code.is_constant(index):
+                raise GraphError(
+                    f"{self.op_type} needs its input {index} to be an initialized tensor, which can be packed once; "
+                    f"'{self.inputs[index]}' is computed by the model"
+                )
 
     def attributes(self) -> dict[str, Any]:
         """The ONNX attributes by name."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -16,13 +15,7 @@ from sofie_jit.operators.geometry import (
     window_axes,
     window_members,
 )
-from sofie_jit.operators.operator import Emitter, ROperator, TensorType
-
-
-def _floating(operator: str, x: TensorType) -> str:
-    if not x.dtype.startswith("float"):
-        raise DtypeError(f"{operator} computes in float32 or float64, got {x.dtype}: add a Cast")
-    return x.dtype
+from sofie_jit.operators.operator import Emitter, ROperator, TensorType, float_dtype
 
 
 @dataclass(kw_only=True)
@@ -51,7 +44,7 @@ class Pool(ROperator):
     def infer(self, x: TensorType) -> TensorType:
         axes, channels = self._axes(x)
         shape = image_shape(x.shape[:1], outputs_of(axes), channels, self.layout)
-        return TensorType(_floating(self.op_type, x), shape)
+        return TensorType(float_dtype(self.op_type, x), shape)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return math.prod(self.kernel_shape) * super().flops(inputs, outputs)
@@ -99,7 +92,8 @@ class GlobalPool(ROperator):
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
         # an empty image has no mean and no largest number
         window_axes(self.op_type, sizes, [1] * len(sizes), None, None, None, "NOTSET")
-        return TensorType(_floating(self.op_type, x), image_shape(x.shape[:1], [1] * len(sizes), channels, self.layout))
+        shape = image_shape(x.shape[:1], [1] * len(sizes), channels, self.layout)
+        return TensorType(float_dtype(self.op_type, x), shape)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return super().flops([], [t for t in inputs if t])

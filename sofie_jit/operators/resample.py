@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.operators.geometry import by_vector
 from sofie_jit.operators.operator import (
     Emitter,
@@ -61,8 +61,7 @@ class Resample(ROperator):
         x, weights = code.inputs[0], code.inputs[1]
         assert x is not None
         assert weights is not None
-        if not code.is_constant(1) or not code.is_constant(2):
-            raise GraphError(f"Resample needs weights and spans as initialized tensors, got {self.inputs[1:]}")
+        self.check_constant(code, 1, 2)
         axis = self._axis(x)
         size, (out, taps) = static_dim("Resample", x.shape, axis), static_dims("Resample", weights.shape)
         inner = math.prod(static_dims("Resample", x.shape[axis + 1 :]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.geometry import by_vector, image_axes, image_shape
-from sofie_jit.operators.operator import Emitter, ROperator, Shape, TensorType, format_shape, literal
+from sofie_jit.operators.operator import Emitter, ROperator, Shape, TensorType, float_dtype, format_shape, literal
 from sofie_jit.operators.pick import Pick, PickOperator
 
 
@@ -63,10 +63,8 @@ class Resize(ROperator):
         return sizes, tuple(size * scale for size, scale in zip(sizes, self.scales, strict=True)), channels
 
     def infer(self, x: TensorType) -> TensorType:
-        if not x.dtype.startswith("float"):
-            raise DtypeError(f"Resize computes in float32 or float64, got {x.dtype}: add a Cast")
         _, out, channels = self._sizes(x)
-        return TensorType(x.dtype, image_shape(x.shape[:1], out, channels, self.layout))
+        return TensorType(float_dtype("Resize", x), image_shape(x.shape[:1], out, channels, self.layout))
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return 9 * super().flops(inputs, outputs)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.activations import Activation, Tanh, functor
 from sofie_jit.operators.operator import (
     CPP_TYPES,
@@ -14,7 +14,7 @@ from sofie_jit.operators.operator import (
     ROperator,
     Shape,
     TensorType,
-    common_dtype,
+    float_dtype,
     format_shape,
     split_count,
     static_dim,
@@ -76,8 +76,6 @@ class Recurrent(ROperator):
                 raise ShapeError(f"{name}: the input {label} is not translated; sequences end early by a mask")
         if x.rank != 3:
             raise ShapeError(f"{name} needs X (batch, time, inputs), got {format_shape(x.shape)}")
-        if not x.dtype.startswith("float"):
-            raise DtypeError(f"{name} computes in float32 or float64, got X {x}: add a Cast")
         batch, time, inputs = x.shape
         expected: list[tuple[str, TensorType | None, Shape]] = [
             ("W", w, (1, self.gates * units, inputs)),
@@ -91,7 +89,7 @@ class Recurrent(ROperator):
                     f"{name} of hidden_size {units} on X {format_shape(x.shape)} needs {label} {format_shape(shape)}, "
                     f"got {format_shape(given.shape)}"
                 )
-        common_dtype(name, x, *(given for _, given, _ in expected if given is not None))
+        float_dtype(name, x, *(given for _, given, _ in expected))
         if mask is not None and mask != TensorType("bool", (batch, time)):
             raise ShapeError(f"{name}: the mask must be bool {format_shape((batch, time))}, got {mask}")
         state = TensorType(x.dtype, (batch, 1, units))
@@ -107,8 +105,7 @@ class Recurrent(ROperator):
         """Units and inputs, for packing. Raises GraphError if the weights are not constants of the model."""
         x = code.inputs[0]
         assert x is not None
-        if not all(code.is_constant(i) for i in (1, 2, 3) if i < len(code.inputs) and code.inputs[i] is not None):
-            raise GraphError(f"{self.op_type}: W, R and B must be initialized tensors, not computed by the model")
+        self.check_constant(code, 1, 2, 3)
         return self.hidden_size, static_dim(self.op_type, x.shape, 2)
 
     def recurrence(self, code: Emitter) -> str:

@@ -1,4 +1,4 @@
-// The short way from Python into a Session: a builtin function per Model, in a fifth of a microsecond.
+// The short way from Python into a Session: a builtin function per Model.
 //
 // It takes the calls there are most of, arrays of exactly the right type and shape, and hands every other one to a
 // Python function, which converts or explains. Only what CPython and numpy keep stable between versions is relied on,
