@@ -9,8 +9,8 @@ import numpy as np
 
 from sofie_jit.arguments import Arguments, pack, result_arrays
 from sofie_jit.builtin import builtin
-from sofie_jit.errors import OutOfRangeError
-from sofie_jit.jit import Session
+from sofie_jit.errors import OutOfMemoryError, OutOfRangeError
+from sofie_jit.jit import NO_MEMORY, Session
 from sofie_jit.operators.operator import BATCH
 from sofie_jit.parallel import FLOPS_PER_THREAD, thread_count, useful_threads
 from sofie_jit.rmodel import RModel
@@ -72,7 +72,10 @@ class Call:
         return [sources.get(name, set()) for name in self.lowered.outputs]
 
     def run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
-        """Computes ``results``; OutOfRangeError if an index in the data lies outside its table."""
+        """Computes ``results``.
+
+        Raises OutOfRangeError if an index in the data lies outside its table, OutOfMemoryError.
+        """
         tensors, rendering = [*arrays, *results], self.session.rendering
         sizes = [dims[name] for name in rendering.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
@@ -81,6 +84,10 @@ class Call:
         else:
             threads = 1
         status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
+        if status == NO_MEMORY:
+            raise OutOfMemoryError(
+                "there is too little memory for the intermediate results of this call; give fewer rows or threads"
+            )
         if status:
             raise OutOfRangeError(rendering.failures[status])
 

@@ -87,6 +87,10 @@ class OutOfRangeError(SofieError, IndexError):
     """An index in the input data (an Embedding's, say) lies outside its table."""
 
 
+class OutOfMemoryError(SofieError, MemoryError):
+    """The machine has too little memory for a network, or for what it computes on the way."""
+
+
 class CompileError(SofieError, RuntimeError):
     """The generated C++ could not be compiled in this process."""
 

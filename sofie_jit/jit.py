@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import CompileError, MissingDependencyError
+from sofie_jit.errors import CompileError, MissingDependencyError, OutOfMemoryError
 from sofie_jit.header import CALLS, jit_text
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
 from sofie_jit.operators.operator import BATCH, CPP_TYPES
@@ -31,6 +31,9 @@ FORK_FLAGS = "-O2 -march=native -mllvm -optimize-regalloc=true"
 """What ROOT's fork of cppyy needs to emit good code. Real cppyy needs nothing and dies of the last flag."""
 
 RUNTIME = Path(__file__).parent / "runtime"
+
+NO_MEMORY = -1
+"""What runtime/session.hxx returns for it."""
 
 _lock = threading.RLock()  # Cling is not re-entrant
 _declared: set[str] = set()
@@ -163,13 +166,15 @@ class Session:
         self._run, self._run_released = runtime().run, runtime().run_released
         with _lock:
             self.handle: int = runtime().create(create, addresses)
+        if not self.handle:
+            raise OutOfMemoryError("there is too little memory for the packed weights of the network")
         self._finalizer = weakref.finalize(self, runtime().destroy, destroy, self.handle)
         self._finalizer.atexit = False
 
     def run(
         self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
     ) -> int:
-        """Computes; returns 0, or a key of ``rendering.failures``. May be called from many threads at once.
+        """Computes; returns 0, NO_MEMORY, or a key of ``rendering.failures``. May be called from many threads at once.
 
         ``dims``: the sizes of ``rendering.dims``. ``arrays``: inputs, then outputs, C-contiguous and of exactly the
         right types and shapes; nothing is checked here. ``threads``: at most so many share the batch, which must be

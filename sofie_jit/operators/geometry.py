@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.operators.operator import Shape, format_shape, static_dims
+from sofie_jit.operators.operator import Shape, check_table, format_shape, static_dims
 
 LAYOUTS = ("NCHW", "NHWC")
 """Channels first, as ONNX defines it, or last; also for images of one and three dimensions."""
@@ -110,6 +110,7 @@ def window_axes(
     for name, values, count in (("kernel", kernel, rank), ("strides", strides, rank), ("dilations", dilations, rank)):
         if len(values) != count or min(values) < 1:
             raise ShapeError(f"{operator}: {name} needs {count} positive numbers, got {list(values)}")
+    check_table(f"{operator}, whose window is listed,", *kernel)
     if pads and (len(pads) != 2 * rank or min(pads) < 0):
         raise ShapeError(f"{operator}: pads needs {2 * rank} numbers >= 0 (before, then after), got {list(pads)}")
     axes = []

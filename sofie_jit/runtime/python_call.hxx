@@ -128,7 +128,7 @@ inline Object *call_fast(const Call &call, Object *const *args)
    for (int i = 0; i < call.dims; ++i)
       sizes[i] = static_cast<std::size_t>(dims[i]);
    void *const thread = bytes >= call.release ? python.save_thread() : nullptr;
-   const int status = call.infer(call.session, sizes, tensors);
+   const int status = invoke(call.infer, call.session, sizes, tensors);
    if (thread)
       python.restore_thread(thread);
    if (status) {

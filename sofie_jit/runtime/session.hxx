@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace sofie_jit_runtime {
 
@@ -36,10 +37,27 @@ void published(std::uint64_t *entry)
    latest = Entry{};
 }
 
+// What `invoke` returns when there is too little memory. No exception may reach the interpreter or a thread's end.
+constexpr int no_memory = -1;
+
+inline int invoke(Infer infer, const void *session, const std::size_t *dims, void *const *tensors)
+{
+   try {
+      return infer(session, dims, tensors);
+   } catch (const std::bad_alloc &) {
+      return no_memory;
+   }
+}
+
+// The Session, or 0 if there is too little memory.
 std::uint64_t create(std::uint64_t function, const std::uint64_t *weights)
 {
-   return reinterpret_cast<std::uint64_t>(
-      reinterpret_cast<Create>(function)(reinterpret_cast<const void *const *>(weights)));
+   try {
+      return reinterpret_cast<std::uint64_t>(
+         reinterpret_cast<Create>(function)(reinterpret_cast<const void *const *>(weights)));
+   } catch (const std::bad_alloc &) {
+      return 0;
+   }
 }
 
 void destroy(std::uint64_t function, std::uint64_t session)
@@ -52,8 +70,8 @@ int run(const std::uint64_t *frame)
 {
    const Infer infer = reinterpret_cast<Infer>(frame[0]);
    const std::uint64_t *const dims = frame + 3;
-   return infer(reinterpret_cast<const void *>(frame[1]), reinterpret_cast<const std::size_t *>(dims),
-                reinterpret_cast<void *const *>(dims + frame[2]));
+   return invoke(infer, reinterpret_cast<const void *>(frame[1]), reinterpret_cast<const std::size_t *>(dims),
+                 reinterpret_cast<void *const *>(dims + frame[2]));
 }
 
 // The same; Python calls it without the GIL.

@@ -149,7 +149,7 @@ inline void run_share(void *context, int index)
       dims[i] = i == shares.batch_place ? last - first : shares.dims[i];
    for (std::uint64_t i = 0; i < shares.tensor_count; ++i)
       tensors[i] = reinterpret_cast<char *>(shares.tensors[i]) + first * shares.row_bytes[i];
-   if (const int status = shares.infer(shares.session, dims, tensors))
+   if (const int status = invoke(shares.infer, shares.session, dims, tensors))
       shares.status.store(status, std::memory_order_relaxed);
 }
 
