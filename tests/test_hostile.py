@@ -272,7 +272,7 @@ print(json.dumps([answers, seen]))
 def test_nothing_of_a_file_is_executed(tmp_path):
     """Python's audit events of a load: no code made or run, nothing imported, unpickled, sent, spawned or written."""
     marshalled = "4wEAAAAAAAAAAAAAAAEAAAADAAAA8wYAAACXAHwAUwA="
-    layers = [i for i, (_, name, _) in enumerate(LAYERS) if name in ("Lambda", "evil_package>Evil")]
+    layers = [i for i, (_, name, *_) in enumerate(LAYERS) if name in ("Lambda", "evil_package>Evil")]
     recipes = [{"seed": f"layer:{i}", "edits": []} for i in layers]
     place = ["config", "layers", 1]
     for edits in (

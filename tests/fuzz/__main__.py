@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing as mp
+import multiprocessing.connection
 import os
-import random
 import sys
 import tempfile
 import time
@@ -16,104 +15,141 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from harness import verdict  # noqa: E402
-from mutations import recipe, seeds  # noqa: E402
-from spare_layers import LAYERS  # noqa: E402
+from harness import refused_by_child, verdict  # noqa: E402
+from mutations import all_seeds, is_raw, numbered  # noqa: E402
 
 TURN = 500
 """Inputs that a process is given before a new one takes its place."""
+STUCK = 30.0
+"""Seconds of the processor after which an input that no timer of the process could end is taken for a hang."""
+PROCESSES = multiprocessing.get_context("fork")  # all is imported once
+
+KINDS = ["loads", "refused", "failed", "unwritable"]
 
 
-def work(numbers: range, first: int, directory: str, connection: Any, only: str) -> None:
-    """Sends ``(number, verdict, why)`` of every input; announces each, so that the parent knows what killed it."""
+def work(turn: range, first: int, names: list[str], directory: str, shared: Any, connection: Any) -> None:
+    """Leaves in ``shared`` the number it is at and how many of each kind it had; sends what is to be kept."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    names = [name for name in [*seeds(), *(f"layer:{i}" for i in range(len(LAYERS)))] if only in name]
-    path = Path(directory) / f"mutant_{os.getpid()}"
-    for number in numbers:
-        generator = random.Random(f"{first} {number}")
-        made = recipe(generator, generator.choice(names))
-        connection.send((number, "begun", made))
+    path, seen = Path(directory) / f"mutant_{os.getpid()}", set()
+    for number in turn:
+        shared[0] = number
         try:
-            result = verdict(made, path)
-        except Exception as error:  # the edits contradict each other, or h5py cannot write what they ask for
-            result = ("unwritable", f"{type(error).__name__}: {error}")
-        connection.send((number, *result))
+            kind, what = verdict(numbered(first, number, names), path)
+        except Exception:  # the edits contradict each other, or h5py cannot write what they ask for
+            kind, what = "unwritable", ""
+        shared[1 + KINDS.index(kind)] += 1
+        if kind == "failed" or (kind == "loads" and what not in seen):
+            seen.add(what)
+            connection.send((number, kind, what))
+    shared[0] = turn.stop
     path.unlink(missing_ok=True)
 
 
 class Worker:
-    """A process and what it is at."""
+    """A process with a turn of inputs."""
 
-    def __init__(self, numbers: range, options: argparse.Namespace, directory: str):
-        self.numbers = numbers
-        self.connection, child = mp.Pipe(duplex=False)
-        self.process = mp.Process(target=work, args=(numbers, options.seed, directory, child, options.only))
+    def __init__(self, turn: range, first: int, names: list[str], directory: str):
+        self.turn = turn
+        self.shared = PROCESSES.RawArray("q", [turn.start, *[0] * len(KINDS)])
+        self.connection, child = PROCESSES.Pipe(duplex=False)
+        self.process = PROCESSES.Process(target=work, args=(turn, first, names, directory, self.shared, child))
         self.process.start()
         child.close()
-        self.current: Any = None
-        self.since = time.monotonic()
+        self.since = (turn.start, 0.0)
+
+    def is_stuck(self) -> bool:
+        """Whether one input takes all too long: of the processor, as the machine may have others to serve."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            return False
+        seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        if self.shared[0] != self.since[0]:
+            self.since = (self.shared[0], seconds)
+        return seconds - self.since[1] > STUCK
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=10_000)
+    parser.add_argument("--start", type=int, default=0, help="the number of the first input, to go on where one ended")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop then, whatever is left")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="seeds whose names contain this")
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures.jsonl"), help="where recipes are written")
+    parser.add_argument("--survivors", type=Path, help="where recipes of different code are written, for compile.py")
+    parser.add_argument("--report", type=float, default=60.0, help="seconds between two lines of counts")
     options = parser.parse_args()
+    names = [name for name in all_seeds() if options.only in name]
+    end = options.start + options.inputs
+    todo = [range(i, min(i + TURN, end)) for i in range(options.start, end, TURN)][::-1]
     counts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
-    start = time.monotonic()
-    todo = [range(i, min(i + TURN, options.inputs)) for i in range(0, options.inputs, TURN)][::-1]
+    texts: set[str] = set()
     workers: list[Worker] = []
+    start = reported = time.monotonic()
 
-    def failed(made: Any, why: str) -> None:
-        counts["failed"] += 1
-        kinds[why[:120]] += 1
-        if kinds[why[:120]] <= 3:
-            print(f"  {why[:200]!a}\n    {json.dumps(made)[:200]}", flush=True)
-            with options.failures.open("a") as file:
-                file.write(json.dumps({"why": why, **made}) + "\n")
+    def keep(number: int, kind: str, what: str) -> None:
+        made = numbered(options.seed, number, names)
+        if kind == "failed":
+            kinds[what[:120]] += 1
+            if kinds[what[:120]] <= 3:
+                print(f"  {number}: {what[:200]!a}\n    {json.dumps(made)[:200]}", flush=True)
+                with options.failures.open("a") as file:
+                    file.write(json.dumps({"why": what, "number": number, **made}) + "\n")
+        elif what not in texts:
+            texts.add(what)
+            if options.survivors and not is_raw(made):
+                with options.survivors.open("a") as file:
+                    file.write(json.dumps(made) + "\n")
+
+    def died(worker: Worker, stuck: bool) -> None:
+        """What it was at is judged: HDF5's library may crash, of bytes, if a process of its own takes the blow."""
+        number = worker.shared[0]
+        made = numbered(options.seed, number, names)
+        why = "hangs" if stuck else f"dies of signal {-worker.process.exitcode}"
+        if is_raw(made):
+            counts["crashed HDF5"] += 1
+            answer = refused_by_child(made, Path(directory) / "mutant")
+            why = answer and f"{why}; with untrusted=True {answer}"
+        if why:
+            counts["failed"] += 1
+            keep(number, "failed", why)
+        if number + 1 < worker.turn.stop:
+            todo.append(range(number + 1, worker.turn.stop))
+
+    def report() -> None:
+        total = sum(counts.values()) + sum(sum(worker.shared[1:]) for worker in workers)
+        now = sum((Counter(dict(zip(KINDS, w.shared[1:], strict=True))) for w in workers), Counter()) + counts
+        listed = ", ".join(f"{n:,} {kind}" for kind, n in sorted(now.items()) if n)
+        print(f"{total:,} inputs in {time.monotonic() - start:.0f} s: {listed}; {len(texts):,} programs", flush=True)
 
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as directory:
         while todo or workers:
             if time.monotonic() - start > options.seconds:
                 todo.clear()
+            if time.monotonic() - reported > options.report:
+                report()
+                reported = time.monotonic()
             while todo and len(workers) < options.jobs:
-                workers.append(Worker(todo.pop(), options, directory))
-            ready = mp.connection.wait([worker.connection for worker in workers], timeout=1)
+                workers.append(Worker(todo.pop(), options.seed, names, directory))
+            ready = multiprocessing.connection.wait([worker.connection for worker in workers], timeout=1)
             for worker in list(workers):
-                stuck = time.monotonic() - worker.since > 60
-                if stuck:
+                if stuck := worker.is_stuck():
                     worker.process.kill()
                 if worker.connection not in ready and not stuck:
                     continue
                 try:
-                    number, kind, what = worker.connection.recv()
-                    worker.since = time.monotonic()
-                    worker.numbers = range(number + (kind != "begun"), worker.numbers.stop)
-                    worker.current = what if kind == "begun" else None
-                    if kind == "begun":
-                        made = what
-                        worker.made = made
-                    elif kind == "failed":
-                        failed(worker.made, what)
-                    else:
-                        counts[kind] += 1
+                    while stuck or worker.connection.poll():
+                        keep(*worker.connection.recv())
                 except EOFError:
                     worker.process.join()
                     workers.remove(worker)
-                    if worker.current is not None:
-                        why = "hangs" if stuck else f"dies of signal {-worker.process.exitcode}"
-                        raw = any(edit[0] in ("bytes", "truncate", "splice", "cut") for edit in worker.current["edits"])
-                        failed(worker.current, f"{why} ({'bytes' if raw else 'structure'})")
-                        if worker.numbers.start + 1 < worker.numbers.stop:
-                            todo.append(range(worker.numbers.start + 1, worker.numbers.stop))
-    seconds = time.monotonic() - start
-    total = sum(counts.values())
-    print(f"{total:,} inputs in {seconds:.0f} s: " + ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items())))
+                    counts.update(dict(zip(KINDS, worker.shared[1:], strict=True)))
+                    if worker.shared[0] < worker.turn.stop:
+                        died(worker, stuck)
+    report()
     for why, number in kinds.most_common(40):
         print(f"{number:8} {why}")
     return 1 if counts["failed"] else 0

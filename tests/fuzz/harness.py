@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import resource
 import signal
@@ -11,10 +12,10 @@ from typing import Any
 
 from mutations import Recipe, write
 
-from sofie_jit.errors import LONGEST, SofieError
+from sofie_jit.errors import LONGEST, ModelFileError, SofieError
 from sofie_jit.header import jit_text
 from sofie_jit.open_model import examine
-from sofie_jit.parsers.keras import Translation, read_graph
+from sofie_jit.parsers.keras import Translation, isolated, read_graph
 from sofie_jit.passes import lower
 from sofie_jit.saved_header import export_header
 
@@ -58,7 +59,10 @@ def headers(path: Path, config: Any = None) -> list[str]:
 
 
 def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
-    """``("loads" or "refused", "")``, or ``("failed", what is wrong)``, of the file that a recipe gives."""
+    """What becomes of the file that a recipe gives.
+
+    ``("loads", digest of the code that would be compiled)``, ``("refused", "")``, or ``("failed", what is wrong)``.
+    """
     config = write(recipe, path)
     try:
         with limits():
@@ -73,7 +77,22 @@ def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
         return "failed", f"{type(error).__name__}: {error} {_place(error)}"
     if not all(TEXT.fullmatch(text) for text in texts):
         return "failed", "a header has other than plain characters"
-    return "loads", ""
+    return "loads", hashlib.sha256(texts[0].encode()).hexdigest()[:16]
+
+
+def refused_by_child(recipe: Recipe, path: Path) -> str:
+    """Why ``load(untrusted=True)`` does not answer this file with one ModelFileError that names it; "" if it does.
+
+    To be asked of files that crash HDF5's library.
+    """
+    config = write(recipe, path)
+    try:
+        isolated.read(path, config)
+    except ModelFileError as error:
+        return "" if path.name in str(error) else f"does not name the file: {error}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error} {_place(error)}"
+    return ""  # this time the library survived
 
 
 def _cause(error: BaseException) -> tuple[str, str]:
