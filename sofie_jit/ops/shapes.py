@@ -149,8 +149,9 @@ def repeat(x: Symbol, repeats: int | Sequence[int], axis: int | None = None) -> 
     counts = [repeats] if isinstance(repeats, int) else list(repeats)
     if len(counts) == 1:
         return _repeated(x, normalize_axis("repeat", axis, x.rank), counts[0], together=True)
-    check_table("repeat", sum(counts))
-    return take(x, np.repeat(np.arange(static("repeat", x.shape, axis)), counts), axis)
+    size = static("repeat", x.shape, axis)
+    check_table("repeat", size + sum(counts))
+    return take(x, np.repeat(np.arange(size), counts), axis)
 
 
 def _repeated(x: Symbol, axis: int, count: int, together: bool) -> Symbol:
@@ -227,6 +228,7 @@ def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Sym
     if not isinstance(indices_or_sections, int):
         return split(x, indices_or_sections, axis)
     size = static("array_split", x.shape, normalize_axis("array_split", axis, x.rank))
+    check_table("array_split", size)
     parts = np.array_split(np.arange(size), indices_or_sections)
     return split(x, np.cumsum([len(part) for part in parts])[:-1], axis)
 
@@ -298,7 +300,9 @@ def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any 
         raise ShapeError(f"pad: mode {mode!r} is not translated; 'constant', 'reflect' and 'symmetric' are")
     for axis, (before, after) in enumerate(pairs):
         if before or after:
-            places = np.pad(np.arange(static("pad", x.shape, axis)), (before, after), mode)  # type: ignore[call-overload]
+            size = static("pad", x.shape, axis)
+            check_table("pad", before + size + after)
+            places = np.pad(np.arange(size), (before, after), mode)  # type: ignore[call-overload]
             x = take(x, places, axis)
     return x
 

@@ -94,6 +94,7 @@ def stft(
     dtype = floating(x)
     if fft_length < sequence_length:
         raise ShapeError(f"stft: fft_length={fft_length} must be at least sequence_length={sequence_length}")
+    check_table("stft", fft_length)
     if center:
         x = pad(x, [(0, 0)] * (x.rank - 1) + [(fft_length // 2, fft_length // 2)], mode="reflect")
     weights = np.ones(fft_length) if window is None else _window(window, sequence_length)
