@@ -96,8 +96,8 @@ def _seed(name: str) -> tuple[bytes, str | bytes, dict[str, bytes] | None]:
         return data, file.attrs["model_config"], None
 
 
-def write(recipe: Recipe, path: Path) -> Any:
-    """Writes the file of a recipe; returns what ``config=`` of ``load`` must be given with it, mostly None."""
+def write(recipe: Recipe, path: Path) -> str | None:
+    """Writes the file of a recipe; returns the file that ``config=`` of ``load`` must be given with it, mostly None."""
     mutant = Mutant(recipe["seed"])
     for kind, *arguments in recipe["edits"]:
         if kind in RAW:
@@ -105,7 +105,11 @@ def write(recipe: Recipe, path: Path) -> Any:
         else:
             EDITS[kind](mutant, *arguments)
     path.write_bytes(mutant.bytes())
-    return json.dumps(mutant.config) if mutant.beside else None
+    if not mutant.beside:
+        return None
+    config = path.with_name(f"{path.name}.json")
+    config.write_text(json.dumps(mutant.config))
+    return str(config)
 
 
 # -- edits -----------------------------------------------------------------------------------------------------------
