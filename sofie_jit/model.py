@@ -172,6 +172,7 @@ class Model:
         weights: Weights = "text",
         namespace: str | None = None,
         dispatch: bool = False,
+        self_test: bool = False,
     ) -> Path:
         """Writes the C++ header to ``path``; returns its path.
 
@@ -181,7 +182,14 @@ class Model:
         Raises ShapeError if a dimension must be fixed and is not.
         """
         fixed = self._fixed(input_shapes)
-        return fixed.save_header(path, weights=weights, namespace=namespace, dispatch=dispatch, optimize=self._optimize)
+        return fixed.save_header(
+            path,
+            weights=weights,
+            namespace=namespace,
+            dispatch=dispatch,
+            self_test=self_test,
+            optimize=self._optimize,
+        )
 
     def specialize(self, *input_shapes: Sequence[int | None]) -> Model:
         """The same model for inputs of these shapes, one per input with None for what stays open.

@@ -240,26 +240,39 @@ class RModel:
         *,
         weights: Weights = "text",
         namespace: str | None = None,
+        self_test: bool = False,
         dispatch: bool = False,
         optimize: bool = True,
     ) -> Path:
-        """Writes the C++ header to ``path``, which ends in ``.hxx`` or the like, without compiling anything.
+        """Writes the C++ header to ``path``, which ends in ``.hxx`` or the like.
 
         ``weights``: ``"text"`` writes them beside it, as ``<stem>.dat`` in SOFIE's form; ``"binary"`` as
         ``<stem>.bin``, smaller and read faster; ``"embedded"`` puts them into the header. ``namespace``: that of the
         Session, by default ``TMVA_SOFIE_<stem>``. ``dispatch``: the header carries code for AVX-512, AVX2 and any
         other processor, and picks when it runs; it is three times as long to compile, and wants no ``-march``.
 
+        ``self_test``: the header carries an input, what the network makes of it in float64, and a function
+        ``self_test()`` that says whether it does so wherever the header is compiled; for this the network is compiled
+        here, too.
+
         Run-time dimensions are arguments of ``infer``; :meth:`bind` fixes them. Returns the path of the header.
 
-        Raises GraphError for a file that is no header's, or an option that cannot be.
+        Raises GraphError for a file that is no header's, or an option that cannot be, and VerificationError if there
+        is to be a self test and the network fails it here.
         """
         from sofie_jit.passes import lower
         from sofie_jit.saved_header import write_header
 
         self.generate()
         lowered = lower(self, optimize)
-        return write_header(lowered, Path(path), weights=weights, namespace=namespace, dispatch=dispatch)
+        expected = None
+        if self_test:
+            from sofie_jit.reference import reference
+
+            expected = reference(self, optimize=optimize)
+        return write_header(
+            lowered, Path(path), weights=weights, namespace=namespace, dispatch=dispatch, reference=expected
+        )
 
     # -- printing, under SOFIE's names ---------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ Around it stand the kernels it calls, the weights or the reading of them, and ``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text, ren
 from sofie_jit.operators.operator import BATCH, CPP_TYPES, Shape, split_count
 from sofie_jit.rmodel import RModel
 from sofie_jit.session import Rendering, SessionWriter
+
+if TYPE_CHECKING:
+    from sofie_jit.reference import Reference
 
 Weights = Literal["text", "binary", "embedded"]
 """Where a saved header's weights are: in a text file as SOFIE's, in a binary file, or in the header itself."""
@@ -50,14 +53,19 @@ def write_header(
     weights: Weights = "text",
     namespace: str | None = None,
     dispatch: bool = False,
+    reference: Reference | None = None,
 ) -> Path:
     """Writes a lowered model to ``path`` and, unless embedded, its weights beside it; returns ``path``.
+
+    With a ``reference`` the header has a ``self_test``.
 
     Raises GraphError if ``path`` does not end like a C++ header, or for an option that cannot be.
     """
     if path.suffix not in (".hxx", ".h", ".hpp", ".hh"):
         raise GraphError(f"a C++ header such as 'dir/name.hxx' can be written, got '{path}'")
-    text, tensors = export_header(rmodel, path.stem, weights=weights, namespace=namespace, dispatch=dispatch)
+    text, tensors = export_header(
+        rmodel, path.stem, weights=weights, namespace=namespace, dispatch=dispatch, reference=reference
+    )
     path.write_text(text)
     if weights == "text":
         _write_text(path.with_suffix(SUFFIXES[weights]), tensors)
@@ -67,7 +75,13 @@ def write_header(
 
 
 def export_header(
-    rmodel: RModel, name: str, *, weights: Weights = "text", namespace: str | None = None, dispatch: bool = False
+    rmodel: RModel,
+    name: str,
+    *,
+    weights: Weights = "text",
+    namespace: str | None = None,
+    dispatch: bool = False,
+    reference: Reference | None = None,
 ) -> tuple[str, dict[str, np.ndarray]]:
     """The self-contained header of a lowered model, and its weights by C++ name in the order of the weight file.
 
@@ -80,7 +94,8 @@ def export_header(
     guard = f"ROOT_{namespace.replace('::', '_').upper()}"
     name_of = readable_names()
     r = SessionWriter(rmodel, name_of, comments=True, outline=False).render()
-    kernels = closure([*r.kernels, *([] if weights == "embedded" else ["weight_file.hxx"])])
+    apart = [*([] if weights == "embedded" else ["weight_file.hxx"]), *(["self_test.hxx"] if reference else [])]
+    kernels = closure([*r.kernels, *apart])
     tensors = {name_of(w): rmodel.initialized[w] for w in r.weights}
     parts = _dispatching if dispatch else _single
     before, opening, session = parts(rmodel, r, kernels, namespace)
@@ -104,6 +119,7 @@ namespace {namespace} {{
 }};
 
 {_do_infer(rmodel, r)}
+{_self_test(rmodel, r, reference) if reference else ""}\
 {"" if dispatch else "} // instruction set" + chr(10)}\
 }} // namespace {namespace}
 #endif
@@ -319,6 +335,41 @@ def _do_infer(rmodel: RModel, r: Rendering) -> str:
         return whole
     ones = ["1" if size == r.dims[BATCH] else size for size in sizes]
     return whole + "\n" + function([*_sizes(open_sizes), *arguments], [*ones, *given])
+
+
+def _self_test(rmodel: RModel, r: Rendering, reference: Reference) -> str:
+    """A function that runs the reference; its arrays are local, so that nothing of it stays where it is not called."""
+    lines, checks = [], []
+    for (name, kind), values in zip(rmodel.inputs.items(), reference.inputs, strict=True):
+        cpp = CPP_TYPES[kind.dtype]
+        lines += _table(f"static const {cpp} {r.names[name]}[]", _numbers(np.asarray(values, kind.dtype)))
+    for number, (name, values) in enumerate(zip(rmodel.outputs, reference.outputs, strict=True)):
+        cpp = CPP_TYPES[rmodel.tensor_type(name).dtype]
+        lines += _table(f"static const double want{number}[]", _numbers(np.asarray(values, np.float64)))
+        lines.append(f"const std::unique_ptr<{cpp}[]> got{number}(new {cpp}[{max(1, values.size)}]);")
+        checks.append(
+            f"k::agree({literal(comment(name))}, got{number}.get(), want{number}, {values.size}, "
+            f"{reference.tolerances[number]:.3g}, what)"
+        )
+    sizes = [str(reference.dims[name]) for name in r.dims]
+    results = [f"got{number}.get()" for number in range(len(reference.outputs))]
+    arguments = ", ".join([*sizes, *(r.names[name] for name in rmodel.inputs), *results])
+    body = "\n".join(f"   {line}" for line in [*lines, f"Session::check(session.run({arguments}));"])
+    return f"""
+// Whether a session gives what the network gave, in double precision, for one input when this header was written, to
+// within rounding; if not, `what`, unless null, is told what differs. Call it once wherever the program is to run.
+inline bool self_test(const Session &session = Session(), std::string *what = nullptr)
+{{
+{body}
+   return {" && ".join(checks)};
+}}
+
+"""
+
+
+def _table(declared: str, numbers: Sequence[str]) -> list[str]:
+    rows = [f"   {', '.join(numbers[i : i + 8])}," for i in range(0, len(numbers), 8)]
+    return [f"{declared} = {{", *(rows or ["   0,"]), "};"]
 
 
 # -- weights -----------------------------------------------------------------------------------------------------------
