@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sofie_jit.comparison import compare
     from sofie_jit.custom import KernelOperator, register_layer
     from sofie_jit.model import Model
+    from sofie_jit.passes import Optimize
     from sofie_jit.support import check, supported_layers
 
 __version__ = "0.1.0"
@@ -74,7 +75,7 @@ def load(
     config: str | os.PathLike[str] | dict[str, Any] | None = None,
     threads: int | None = None,
     outputs: list[str] | None = None,
-    optimize: bool = True,
+    optimize: Optimize = True,
     replace: Mapping[str, Callable[..., Any]] | None = None,
     verify: bool = False,
     untrusted: bool = False,
@@ -89,14 +90,16 @@ def load(
     ``replace``: your own functions in place of layers, by name: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They are
     called with symbolic tensors, which know arithmetic and the functions of ``sofie_jit.ops``; nothing in the file is
     ever executed.
-    ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance.
+    ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance. A list of
+    names, such as ``["fold_affine", "fuse_activation"]``, makes just these optimizations (``sofie_jit/passes``).
     ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
     compiled for that; it takes several times as long.
     ``untrusted``: the file is a stranger's, so a process of its own reads it, with limits of time and memory, which
     may crash without harm; it takes about a second longer.
 
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
-    UnsupportedLayerError (all layers that cannot be translated, at once), VerificationError (``verify`` failed).
+    UnsupportedLayerError (all layers that cannot be translated, at once), OptionError (``optimize`` names no such
+    pass), VerificationError (``verify`` failed).
     """
     from sofie_jit.open_model import open_model
     from sofie_jit.parsers.keras import Translation, read_graph

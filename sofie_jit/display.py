@@ -15,14 +15,14 @@ from sofie_jit import tables
 from sofie_jit.errors import MissingDependencyError, SofieError
 from sofie_jit.header import jit_text
 from sofie_jit.operators.operator import ROperator, format_shape
-from sofie_jit.passes import lower
+from sofie_jit.passes import Optimize, lower
 from sofie_jit.rmodel import RModel
 
 SHOWN = 40
 """Of more operators than this, the table is folded up in notebooks."""
 
 
-def describe(title: str, rmodel: RModel, *, optimize: bool = True, note: str = "") -> str:
+def describe(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str = "") -> str:
     """``rmodel`` as HTML: inputs, outputs, operators, parameters and memory; one that is not finished says so."""
     try:
         rmodel.generate()

@@ -12,7 +12,7 @@ from sofie_jit.arguments import public_shape
 from sofie_jit.builtin import is_ready
 from sofie_jit.call import Call
 from sofie_jit.parallel import thread_count
-from sofie_jit.passes import lower
+from sofie_jit.passes import Optimize, lower
 from sofie_jit.rmodel import RModel, sizes_of
 from sofie_jit.saved_header import Weights, export_header
 
@@ -36,7 +36,7 @@ class Model:
     was given, see :class:`~sofie_jit.stateful_model.StatefulModel`.
     """
 
-    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: bool = True):
+    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
         rmodel.generate()
         self._rmodel = rmodel
         self._lowered = lower(rmodel, optimize)

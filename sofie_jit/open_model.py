@@ -16,6 +16,7 @@ from sofie_jit.errors import ShapeError, SofieError, UnsupportedLayerError
 from sofie_jit.model import Model
 from sofie_jit.operators.operator import BATCH, TensorType, format_shape, split_count
 from sofie_jit.parallel import thread_count
+from sofie_jit.passes import Optimize
 from sofie_jit.rmodel import RModel, sizes_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _plainer(error: SofieError, later: SofieError) -> SofieError:
     )
 
 
-def open_model(translation: Translation, *, threads: int | None = None, optimize: bool = True) -> Model:
+def open_model(translation: Translation, *, threads: int | None = None, optimize: Optimize = True) -> Model:
     """The :class:`Model` of a network; an :class:`OpenModel` if sizes of open dimensions are needed to compile it.
 
     Raises SofieError if it cannot be translated.
@@ -150,7 +151,7 @@ class OpenModel(Model):
         needed: Sequence[str],
         *,
         threads: int | None = None,
-        optimize: bool = True,
+        optimize: Optimize = True,
     ):
         self._options: dict[str, Any] = {"threads": threads, "optimize": optimize}
         self._translation = translation

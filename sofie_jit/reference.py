@@ -8,6 +8,7 @@ import numpy as np
 
 from sofie_jit.arguments import Arguments
 from sofie_jit.model import Model
+from sofie_jit.passes import Optimize
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.random_inputs import random_inputs
 from sofie_jit.rmodel import RModel
@@ -30,7 +31,7 @@ class Reference:
     """Per output how far it may be from the reference, relative to the largest magnitude."""
 
 
-def reference(rmodel: RModel, *, optimize: bool = True) -> Reference:
+def reference(rmodel: RModel, *, optimize: Optimize = True) -> Reference:
     """The reference of a network, states among its inputs and outputs; compiles it, as :func:`verify` does.
 
     Raises VerificationError if the network, compiled on this machine, is not right itself.

@@ -17,6 +17,7 @@ from sofie_jit.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, Tenso
 if TYPE_CHECKING:
     from sofie_jit.display import Graph
     from sofie_jit.model import Model
+    from sofie_jit.passes import Optimize
     from sofie_jit.saved_header import Weights
 
 
@@ -227,7 +228,7 @@ class RModel:
 
     # -- using ---------------------------------------------------------------------------------------------------
 
-    def compile(self, *, threads: int | None = None, optimize: bool = True) -> Model:
+    def compile(self, *, threads: int | None = None, optimize: Optimize = True) -> Model:
         """Generates, JIT-compiles and returns the :class:`Model` that :func:`sofie_jit.load` returns for a file."""
         from sofie_jit.model import Model
         from sofie_jit.stateful_model import StatefulModel
@@ -242,7 +243,7 @@ class RModel:
         namespace: str | None = None,
         self_test: bool = False,
         dispatch: bool = False,
-        optimize: bool = True,
+        optimize: Optimize = True,
     ) -> Path:
         """Writes the C++ header to ``path``, which ends in ``.hxx`` or the like.
 

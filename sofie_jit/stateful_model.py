@@ -11,6 +11,7 @@ from sofie_jit.arguments import Arguments
 from sofie_jit.model import Model
 from sofie_jit.operators.operator import static_dims
 from sofie_jit.parallel import thread_count
+from sofie_jit.passes import Optimize
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.rmodel import RModel
 
@@ -27,7 +28,7 @@ class StatefulModel(Model):
     pure function, with the states as further inputs and outputs, and a saved header is just that.
     """
 
-    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: bool = True):
+    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
         rmodel.generate()
         self._rmodel = rmodel
         self._options = {"threads": threads, "optimize": optimize}

@@ -13,6 +13,7 @@ from sofie_jit.errors import VerificationError
 from sofie_jit.model import Model
 from sofie_jit.operators.elementwise import Cast
 from sofie_jit.operators.operator import TensorType
+from sofie_jit.passes import Optimize
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.random_inputs import random_inputs
 from sofie_jit.rmodel import RModel
@@ -42,7 +43,7 @@ class Verified:
         return f"{self.name}: {self.error:.2e} from float64, {self.plain_error:.2e} without optimization"
 
 
-def verify(rmodel: RModel, *, optimize: bool = True, inputs: Sequence[Any] | None = None) -> list[Verified]:
+def verify(rmodel: RModel, *, optimize: Optimize = True, inputs: Sequence[Any] | None = None) -> list[Verified]:
     """Compares the network as it is compiled with itself in float64 with all optional passes off.
 
     ``inputs``: arrays as ``Model.infer`` takes them; by default random ones. Returns a :class:`Verified` per output.

@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sofie_jit import RModel
-from sofie_jit.operators.activations import Relu, Tanh
+from sofie_jit import OptionError, RModel
+from sofie_jit.operators import all_operators
+from sofie_jit.operators.activations import Clip, Relu, Tanh
 from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.conv_transpose import ConvTranspose
-from sofie_jit.operators.elementwise import Add
+from sofie_jit.operators.elementwise import Add, Div, Mul, Sub
+from sofie_jit.operators.expand import Expand
+from sofie_jit.operators.gather import Gather
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.identity import Identity
+from sofie_jit.operators.math import TopK
 from sofie_jit.operators.normalization import BatchNormalization
+from sofie_jit.operators.operator import ROperator
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.reshape import Reshape
 from sofie_jit.operators.transpose import Transpose
@@ -20,10 +25,13 @@ from sofie_jit.passes import lower
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.drop_unused import drop_unused
-from sofie_jit.passes.fold_batchnorm import fold_batchnorm
+from sofie_jit.passes.fold_affine import fold_affine
+from sofie_jit.passes.fold_constants import _EXACT, fold_constants
+from sofie_jit.passes.fold_scaling import fold_scaling
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.fuse_add import fuse_add
 from sofie_jit.passes.lower_layout import lower_layout
+from sofie_jit.passes.merge_duplicates import merge_duplicates
 from sofie_jit.passes.plan_memory import Arena, can_tile
 from sofie_jit.passes.separate_outputs import separate_outputs
 
@@ -44,10 +52,10 @@ def types(rmodel: RModel) -> list[str]:
     return [op.op_type for op in rmodel.operators]
 
 
-def same_numbers(rmodel: RModel) -> None:
+def same_numbers(rmodel: RModel, optimize: bool | list[str] = True) -> None:
     shape = [3 if isinstance(d, str) else d for d in rmodel.inputs["x"].shape]
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    plain, optimized = rmodel.compile(optimize=False).infer(x), rmodel.compile().infer(x)
+    plain, optimized = rmodel.compile(optimize=False).infer(x), rmodel.compile(optimize=optimize).infer(x)
     for a, b in zip(*(r if isinstance(r, list) else [r] for r in (plain, optimized)), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * max(np.abs(a).max(), 1e-30))
 
@@ -112,7 +120,7 @@ def test_batch_normalization_is_folded(layer: str, bias: bool, scaled: bool) -> 
     parameters = ["g", "s", "m", "v"] if scaled else ["", "", "m", "v"]
     norm = BatchNormalization(axis=axis, epsilon=1e-3, inputs=["h", *parameters], outputs=["n"])
     rmodel = model_of(shape, op, norm, Relu(inputs=["n"], outputs=["y"]), **weights)
-    assert types(fold_batchnorm(rmodel)) == [types(rmodel)[0], "Relu"]
+    assert types(fold_affine(rmodel)) == [types(rmodel)[0], "Relu"]
     assert len(lower(rmodel).operators) == (3 if layer == "conv NCHW" else 1)
     same_numbers(rmodel)
 
@@ -126,8 +134,264 @@ def test_batch_normalization_is_folded_into_a_transposed_convolution(kernel_layo
     conv = ConvTranspose(layout="NHWC", kernel_layout=kernel_layout, strides=[2, 1], inputs=["x", "K"], outputs=["h"])
     norm = BatchNormalization(axis=3, inputs=["h", "g", "s", "m", "v"], outputs=["y"])
     rmodel = model_of((None, 3, 5, 4), conv, norm, K=kernel, **weights)
-    assert types(fold_batchnorm(rmodel)) == ["ConvTranspose"]
+    assert types(fold_affine(rmodel)) == ["ConvTranspose"]
     same_numbers(rmodel)
+
+
+RNG = np.random.default_rng(11)
+ROW = RNG.uniform(0.5, 2, 4)
+
+
+@pytest.mark.parametrize("layer", ["gemm", "conv", "conv NCHW", "transposed"])
+@pytest.mark.parametrize(
+    "operators",
+    [
+        [Mul(inputs=["h", "row"], outputs=["y"])],
+        [Mul(inputs=["two", "h"], outputs=["i"]), Add(inputs=["i", "row"], outputs=["y"])],
+        [Sub(inputs=["row", "h"], outputs=["i"]), Div(inputs=["i", "row"], outputs=["y"])],
+    ],
+    ids=["scale", "scale and offset", "subtracted from"],
+)
+def test_scales_and_offsets_behind_are_folded(layer: str, operators: list[object]) -> None:
+    row = ROW.reshape(4, 1, 1) if layer == "conv NCHW" else ROW
+    names, shape, kernel = ["x", "K", "b"], (None, 5, 5, 4), RNG.normal(size=(2, 2, 4, 4))
+    if layer == "gemm":
+        shape, kernel = (None, 4), W
+        first: object = Gemm(inputs=names, outputs=["h"], beta=3.0)
+    elif layer == "transposed":
+        first = ConvTranspose(layout="NHWC", kernel_layout="HWOI", inputs=names, outputs=["h"])
+    else:
+        layout = "NCHW" if layer == "conv NCHW" else "NHWC"
+        shape = (None, 4, 5, 5) if layout == "NCHW" else shape
+        first = Conv(layout=layout, kernel_layout="HWIO", inputs=names, outputs=["h"])
+    rmodel = model_of(shape, first, *operators, K=kernel, b=ROW - 1, row=row, two=np.array(2.0))
+    assert types(fold_affine(rmodel)) == types(rmodel)[:1]
+    assert len(lower(rmodel, ["fold_affine", "cancel_transposes"]).operators) == (3 if layer == "conv NCHW" else 1)
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Mul(inputs=["h", "x"], outputs=["y"]),
+        Mul(inputs=["h", "square"], outputs=["y"]),
+        Div(inputs=["row", "h"], outputs=["y"]),
+        Add(inputs=["h", "rows"], outputs=["y"]),
+    ],
+    ids=["computed", "not per channel", "divisor", "other shape"],
+)
+def test_other_arithmetic_behind_stays(operator: object) -> None:
+    weights = {"W": W, "row": ROW, "square": W, "rows": np.ones((4, 1, 4))}
+    rmodel = model_of((4, 4), Gemm(inputs=["x", "W"], outputs=["h"]), operator, **weights)
+    assert types(fold_affine(rmodel)) == types(rmodel)
+    same_numbers(rmodel)
+
+
+def linear_of(layer: str, x: str) -> object:
+    """An operator from 4 channels to 4 with kernel K."""
+    if layer.startswith("gemm"):
+        return Gemm(inputs=[x, "K", "b"], outputs=["y"], trans_b="transposed" in layer, alpha=0.5, beta=2.0)
+    if layer == "transposed":
+        return ConvTranspose(layout="NHWC", kernel_layout="HWOI", inputs=[x, "K"], outputs=["y"])
+    attributes: dict[str, object] = {"auto_pad": "SAME_UPPER"} if "same" in layer else {}
+    if "groups" in layer:
+        attributes["group"] = 2
+    return Conv(layout="NHWC", kernel_layout="HWIO", inputs=[x, "K"], outputs=["y"], **attributes)  # type: ignore[arg-type]
+
+
+NORMALIZED = [Sub(inputs=["x", "mean"], outputs=["c"]), Div(inputs=["c", "row"], outputs=["s"])]
+RESCALED = [Mul(inputs=["x", "row"], outputs=["c"]), Add(inputs=["c", "far"], outputs=["s"])]
+
+
+@pytest.mark.parametrize(
+    ("layer", "before", "left"),
+    [
+        ("gemm", NORMALIZED, []),
+        ("gemm transposed", RESCALED, []),
+        ("conv", RESCALED, []),
+        ("conv groups", NORMALIZED, []),
+        ("conv same", NORMALIZED, ["Sub"]),  # the mean is not taken from the zeros around an image
+        ("conv same", RESCALED[:1], []),
+        ("conv same 1x1", RESCALED, []),
+        ("transposed", NORMALIZED, ["Sub"]),
+        ("gemm", [Sub(inputs=["x", "far"], outputs=["c"]), *NORMALIZED[1:]], ["Sub"]),  # would lose digits
+        ("gemm", [Mul(inputs=["x", "row"], outputs=["s"]), Relu(inputs=["s"], outputs=["s2"])], ["Mul", "Relu"]),
+    ],
+)
+def test_scales_and_offsets_before_are_folded(layer: str, before: list[ROperator], left: list[str]) -> None:
+    size = 1 if "1x1" in layer else 3
+    kernel = W if layer.startswith("gemm") else RNG.normal(size=(size, size, 2 if "groups" in layer else 4, 4))
+    weights = {"K": kernel, "b": ROW, "row": ROW, "mean": ROW * 0.9, "far": ROW + 90}
+    shape = (None, 4) if layer.startswith("gemm") else (None, 6, 5, 4)
+    last = before[-1].outputs[0]
+    rmodel = model_of(shape, *before, linear_of(layer, last), **weights)
+    folded = drop_unused(fold_scaling(rmodel))
+    assert types(folded) == [*left, types(rmodel)[-1]]
+    same_numbers(rmodel)
+
+
+def test_one_scale_for_all_is_folded_through_a_reshape() -> None:
+    operators = [
+        Mul(inputs=["x", "two"], outputs=["a"]),
+        Reshape(shape=(0, -1), inputs=["a"], outputs=["b"]),
+        Mul(inputs=["b", "row"], outputs=["c"]),
+        Gemm(inputs=["c", "K"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 2, 2), *operators, two=np.array(2.0), row=ROW, K=W)
+    assert types(fold_scaling(rmodel)) == ["Reshape", "Gemm"]
+    same_numbers(rmodel)
+    operators[0].inputs = ["x", "pair"]  # channels that are no longer there behind the Reshape
+    rmodel = model_of((None, 2, 2), *operators, pair=ROW[:2], row=ROW, K=W)
+    assert types(fold_scaling(rmodel)) == ["Mul", "Reshape", "Gemm"]
+    same_numbers(rmodel)
+
+
+def test_a_scale_needed_elsewhere_stays() -> None:
+    operators = [Mul(inputs=["x", "row"], outputs=["s"]), Gemm(inputs=["s", "K"], outputs=["y"])]
+    rmodel = model_of((None, 4), *operators, outputs="y s", row=ROW, K=W)
+    assert types(fold_scaling(rmodel)) == ["Mul", "Gemm"]
+    same_numbers(rmodel)
+
+
+def test_results_that_are_the_same_are_computed_once() -> None:
+    operators = [
+        Mul(inputs=["x", "half"], outputs=["a"]),
+        Mul(inputs=["x", "also half"], outputs=["b"]),
+        Tanh(inputs=["a"], outputs=["c"]),
+        Tanh(inputs=["b"], outputs=["d"]),
+        Reshape(shape=(0, 2, 2), inputs=["c"], outputs=["e"]),
+        Reshape(shape=(0, 4, 1), inputs=["d"], outputs=["f"]),
+        Reshape(shape=(0, 4), inputs=["e"], outputs=["g"]),
+        Reshape(shape=(0, 4), inputs=["f"], outputs=["h"]),
+        Sub(inputs=["g", "h"], outputs=["y"]),
+        Sub(inputs=["h", "g"], outputs=["z"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="y z", **{"half": np.array(0.5), "also half": np.array(0.5)})
+    merged = merge_duplicates(rmodel)
+    assert types(merged) == ["Mul", "Tanh", *["Reshape"] * 4, "Sub", "Sub"]
+    assert merged.operators[3].inputs == ["c"]
+    same_numbers(rmodel)
+
+
+def test_outputs_and_other_attributes_are_no_duplicates() -> None:
+    operators = [
+        Clip(low=0.0, inputs=["x"], outputs=["a"]),
+        Clip(low=-0.0, inputs=["x"], outputs=["b"]),
+        Clip(low=0.0, inputs=["x"], outputs=["y"]),
+        Add(inputs=["a", "b"], outputs=["z"]),
+        TopK(k=1, inputs=["x"], outputs=["c", ""]),
+        TopK(k=1, inputs=["x"], outputs=["", "d"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="y z c d")
+    assert types(merge_duplicates(rmodel)) == types(rmodel)
+
+
+def test_constants_are_folded() -> None:
+    operators = [
+        Mul(inputs=["W", "two"], outputs=["a"]),
+        Transpose(perm=[1, 0], inputs=["a"], outputs=["b"]),
+        Gemm(inputs=["x", "b"], outputs=["y"]),
+        Tanh(inputs=["two"], outputs=["c"]),  # a kernel's own bits
+        Add(inputs=["y", "c"], outputs=["z"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="z b", W=W, two=np.array(2.0))
+    folded = drop_unused(fold_constants(rmodel))
+    assert types(folded) == ["Gemm", "Tanh", "Add"]
+    np.testing.assert_array_equal(folded.initialized["b"], 2 * W.T.astype(np.float32))
+    assert len(lower(rmodel).operators) == 4  # and a copy of b
+    same_numbers(rmodel)
+
+
+def test_results_far_larger_than_constants_are_computed_when_needed() -> None:
+    operators = [Expand(shape=(1 << 10, 1 << 11), inputs=["two"], outputs=["y"])]
+    rmodel = model_of((None, 4), *operators, two=np.array(2.0))
+    assert types(fold_constants(rmodel)) == ["Expand"]
+
+
+SPECIAL = np.array([-np.inf, -2.5, -1.0, -0.5, -0.0, 0.0, 1e-40, 0.5, 1.5, 3e9, np.inf, np.nan], np.float32)
+FLAGS = np.arange(12) % 3 == 0
+NUMBERS = np.array([5, -7, 2**31 - 1, -(2**31), 0, 1, -1, 3, 9, 2, 4, 6], np.int32)
+FOLDED = [
+    *[(name, {}, (SPECIAL,)) for name in ("Abs", "Ceil", "Floor", "Neg", "Round", "Sqrt", "Square", "Trunc")],
+    *[(name, {}, (SPECIAL[:, None], SPECIAL)) for name in ("Add", "Sub", "Mul", "Div", "Max", "Min")],
+    *[(name, {}, (NUMBERS, NUMBERS[::-1])) for name in ("Add", "Sub", "Mul", "Max")],
+    *[(name, {}, (SPECIAL[:, None], SPECIAL)) for name in ("Equal", "NotEqual", "Less", "LessOrEqual", "And", "Xor")],
+    *[(name, {}, (NUMBERS, NUMBERS[::-1])) for name in ("Greater", "GreaterOrEqual", "Or")],
+    *[("Cast", {"to": to}, (SPECIAL,)) for to in ("int32", "int64", "bool", "float64")],
+    ("Cast", {"to": "float32"}, (NUMBERS,)),
+    ("Concat", {"axis": 0}, (NUMBERS, NUMBERS[:1])),
+    ("CumSum", {"axis": 0}, (SPECIAL[1:10],)),
+    ("Expand", {"shape": (2, 12)}, (NUMBERS,)),
+    ("Gather", {"axis": 0}, (SPECIAL, np.array([[0, -1, 11], [-12, 3, 3]], np.int32))),
+    ("Identity", {}, (SPECIAL,)),
+    ("Not", {}, (FLAGS,)),
+    ("Pad", {"pads": [2, -1, -1, 4], "value": 7.0}, (SPECIAL.reshape(3, 4)[:2],)),
+    ("Pad", {"pads": [1, 1], "value": 2.0}, (SPECIAL[:0],)),
+    ("Reshape", {"shape": (3, -1)}, (SPECIAL,)),
+    ("Slice", {"starts": [10, -1], "ends": [1, -9], "axes": [1, 0], "steps": [-3, -2]}, (np.outer(NUMBERS, NUMBERS),)),
+    ("Sum", {}, (SPECIAL[:, None], SPECIAL, SPECIAL)),
+    ("Transpose", {"perm": [1, 0]}, (SPECIAL.reshape(3, 4),)),
+    ("Upsample", {"scales": [2, 3]}, (SPECIAL.reshape(3, 4),)),
+    ("Where", {}, (FLAGS, SPECIAL, SPECIAL[:, None])),
+]  # fmt: skip
+
+
+def test_constants_have_the_bits_that_kernels_compute() -> None:
+    """All in one model, each operator once on inputs of the model and once on constants."""
+    names = {name for name, _, _ in FOLDED}
+    assert {kind.__name__ for kind in _EXACT} == names
+    computed, constant, given = RModel("computed"), RModel("constant"), {}
+    for case, (name, attributes, arrays) in enumerate(FOLDED):
+        for index, array in enumerate(arrays):
+            given[f"x{case}_{index}"] = array
+            computed.add_input_tensor_info(f"x{case}_{index}", array.dtype.name, array.shape)
+            constant.add_initialized_tensor(f"x{case}_{index}", array)
+        for rmodel in (computed, constant):
+            operator = all_operators()[name](**attributes)
+            operator.inputs, operator.outputs = [f"x{case}_{i}" for i in range(len(arrays))], [f"y{case}"]
+            rmodel.add_operator(operator)
+            rmodel.add_output_tensor_names(f"y{case}")
+    folded = fold_constants(constant)
+    assert not folded.operators
+    expected = computed.compile(optimize=False).infer(given)
+    for case, (name, _, _) in enumerate(FOLDED):
+        found = folded.initialized[f"y{case}"]
+        assert found.dtype == expected[case].dtype
+        np.testing.assert_array_equal(found, expected[case], err_msg=name)
+        if found.dtype.kind == "f" and name not in ("Max", "Min"):  # of 0 and -0 either is the larger one
+            number = ~np.isnan(found)
+            np.testing.assert_array_equal(np.signbit(found)[number], np.signbit(expected[case])[number], err_msg=name)
+
+
+def test_an_index_outside_of_a_constant_table_stays_an_error() -> None:
+    rmodel = RModel("outside")
+    rmodel.add_input_tensor_info("x", "float32", (None, 4))
+    rmodel.add_initialized_tensor("table", SPECIAL)
+    rmodel.add_initialized_tensor("index", np.array([12], np.int32))
+    rmodel.add_operator(Gather(inputs=["table", "index"], outputs=["y"]))
+    rmodel.add_output_tensor_names("y")
+    assert types(fold_constants(rmodel)) == ["Gather"]
+
+
+def test_passes_are_switched_one_by_one() -> None:
+    operators = [
+        Gemm(inputs=["x", "W"], outputs=["a"]),
+        Mul(inputs=["a", "row"], outputs=["b"]),
+        Relu(inputs=["b"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 4), *operators, W=W, row=ROW)
+    for optimize, expected in (
+        (True, ["Gemm"]),
+        (False, ["Gemm", "Mul", "Relu"]),
+        (["fold_affine"], ["Gemm", "Relu"]),
+        ({"fuse_activation"}, ["Gemm", "Mul", "Relu"]),
+        ([], ["Gemm", "Mul", "Relu"]),
+    ):
+        assert types(lower(rmodel, optimize)) == expected
+    same_numbers(rmodel, ["fold_affine"])
+    for wrong in ("fold_affine", ["lower_gemm"], ["fold"]):
+        with pytest.raises(OptionError, match="list of passes out of absorb_padding"):
+            rmodel.compile(optimize=wrong)
 
 
 ONE_BY_ONE = np.random.default_rng(3).normal(size=(1, 1, 4, 4))
@@ -225,7 +489,7 @@ def test_batch_normalization_over_another_axis_stays() -> None:
     conv = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["h"])
     norm = BatchNormalization(axis=1, inputs=["h", "g", "s", "m", "v"], outputs=["y"])
     rmodel = model_of((None, 6, 5, 4), conv, norm, K=np.ones((1, 1, 4, 3)), **weights)
-    assert types(fold_batchnorm(rmodel)) == ["Conv", "BatchNormalization"]
+    assert types(fold_affine(rmodel)) == ["Conv", "BatchNormalization"]
     same_numbers(rmodel)
 
 

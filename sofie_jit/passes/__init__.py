@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from sofie_jit.errors import OptionError
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.drop_unused import drop_unused
 from sofie_jit.passes.explicit_states import explicit_states
-from sofie_jit.passes.fold_batchnorm import fold_batchnorm
+from sofie_jit.passes.fold_affine import fold_affine
+from sofie_jit.passes.fold_constants import fold_constants
+from sofie_jit.passes.fold_scaling import fold_scaling
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.fuse_add import fuse_add
 from sofie_jit.passes.lower_gemm import lower_gemm
 from sofie_jit.passes.lower_layout import lower_layout
+from sofie_jit.passes.merge_duplicates import merge_duplicates
 from sofie_jit.passes.separate_outputs import separate_outputs
 from sofie_jit.rmodel import RModel
+
+Optimize = bool | Collection[str]
+"""Whether the optional passes run, or the names of those that do."""
 
 REQUIRED, OPTIONAL = True, False
 
 PASSES = [
     (REQUIRED, explicit_states),
     (REQUIRED, drop_unused),
+    (OPTIONAL, fold_constants),
+    (OPTIONAL, merge_duplicates),
     (REQUIRED, lower_gemm),
     (OPTIONAL, absorb_padding),
-    (OPTIONAL, fold_batchnorm),
+    (OPTIONAL, fold_affine),
+    (OPTIONAL, fold_scaling),
     (OPTIONAL, fuse_add),
     (OPTIONAL, fuse_activation),
     (REQUIRED, lower_layout),
@@ -32,11 +44,26 @@ PASSES = [
 """In the order in which they run; kernels depend on the required ones."""
 
 
-def lower(rmodel: RModel, optimize: bool = True) -> RModel:
-    """The model as code is generated from it; without ``optimize`` only by the required passes."""
+def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
+    """The model as code is generated from it; without ``optimize`` only by the required passes.
+
+    Raises OptionError if ``optimize`` names what is no optional pass.
+    """
+    wanted = _wanted(optimize)
     model = rmodel
     for required, run in PASSES:
-        if required or optimize:
+        if required or run.__name__ in wanted:
             model = run(model)
             model.generate()
     return model
+
+
+def _wanted(optimize: Optimize) -> set[str]:
+    optional = {run.__name__ for required, run in PASSES if not required}
+    if isinstance(optimize, bool):
+        return optional if optimize else set()
+    if isinstance(optimize, str) or not set(optimize) <= optional:
+        raise OptionError(
+            f"optimize={optimize!r}: expected True, False, or a list of passes out of {', '.join(sorted(optional))}"
+        )
+    return set(optimize)

@@ -1,0 +1,64 @@
+"""A BatchNormalization, scale or offset right behind a Gemm, Conv or ConvTranspose becomes part of its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.operators.gemm import Gemm
+from sofie_jit.operators.operator import ROperator
+from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
+from sofie_jit.passes.uses import uses
+from sofie_jit.rmodel import RModel
+
+
+def fold_affine(rmodel: RModel) -> RModel:
+    """Scales the weights of the operator before, in float64, and moves its bias: ``s (W x + b) + t``."""
+    new = rmodel.copy()
+    new.generate()
+    count = uses(new)
+    producer: dict[str, int] = {}
+    operators: list[ROperator] = []
+    for op in rmodel.copy().operators:
+        for name in op.inputs:
+            folded = _fold(new, operators[producer[name]], op) if name in producer and count[name] == 1 else None
+            if folded is not None:
+                operators[producer[name]] = folded
+                producer[op.outputs[0]] = producer[name]
+                break
+        else:
+            producer.update(dict.fromkeys(op.outputs, len(operators)))
+            operators.append(op)
+    new.operators = operators
+    return new
+
+
+def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
+    """``op`` with ``behind`` in its weights, or None if it cannot take it."""
+    if not isinstance(op, Linear) or op.activation is not None or len(op.inputs) > 3:
+        return None
+    (y,) = op.outputs
+    x, kernel, bias = (*op.inputs, "")[:3]
+    change = affine(model, behind, channel_axis(model, op, y))
+    known = model.initialized
+    if change is None or change.source != y or any(name and name not in known for name in (kernel, bias)):
+        return None
+    dtype = model.tensor_type(y).dtype
+
+    def add(hint: str, values: np.ndarray) -> str:
+        name = model.unique_name(hint)
+        known[name] = values.astype(dtype)
+        return name
+
+    weights = known[kernel].astype(np.float64)
+    outputs = kernel_axes(op)[1]
+    offset = known[bias].astype(np.float64) if bias else np.zeros(weights.shape[outputs])
+    offset = offset * (op.beta if isinstance(op, Gemm) else 1.0) * change.scale + change.shift
+    if np.any(change.scale != 1):
+        scaled = np.moveaxis(np.moveaxis(weights, outputs, -1) * change.scale, -1, outputs)
+        kernel = add(f"{kernel}:scaled", scaled)
+    inputs = [x, kernel, add(f"{bias or kernel}:shifted", offset)]
+    changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Gemm) else {}
+    return dataclasses.replace(op, inputs=inputs, outputs=list(behind.outputs), **changes)
