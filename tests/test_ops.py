@@ -258,6 +258,11 @@ def operations() -> dict[str, dict[str, Operation]]:
             ),
             "binary_crossentropy": lambda x, y, n: ops.binary_crossentropy(ops.sigmoid(x), ops.sigmoid(x * 2)),
             "binary logits": lambda x, y, n: ops.binary_crossentropy(ops.sigmoid(x), x, from_logits=True),
+            "categorical_crossentropy": lambda x, y, n: ops.categorical_crossentropy(
+                ops.softmax(y * x), ops.softmax(x)
+            ),
+            "categorical probabilities": lambda x, y, n: ops.categorical_crossentropy(ops.sigmoid(y + x), ops.abs(x)),
+            "categorical logits": lambda x, y, n: ops.categorical_crossentropy(ops.sigmoid(y + x), x, from_logits=True),
             "sparse_categorical_crossentropy": lambda x, y, n: ops.sparse_categorical_crossentropy(
                 n, x, from_logits=True
             ),
@@ -443,3 +448,19 @@ def test_refused(name: str, tmp_path: Path) -> None:
     keras.Model(inputs, case(*inputs)).save(tmp_path / "m.keras")
     with pytest.raises(sofie_jit.SofieError, match=f"(?s){message}"):
         sofie_jit.load(tmp_path / "m.keras")
+
+
+def test_cross_entropies_that_depend_on_keras_backend(tmp_path: Path) -> None:
+    """TensorFlow's takes the input of any softmax or sigmoid for logits, whatever the loss is."""
+    import keras
+
+    ops = keras.ops
+    x = keras.Input((4, 6))
+    for wrong in (
+        ops.categorical_crossentropy(x, ops.sigmoid(x)),
+        ops.binary_crossentropy(x, ops.softmax(x)),
+        ops.categorical_crossentropy(x, ops.softmax(x, 1)),
+    ):
+        keras.Model(x, wrong).save(tmp_path / "m.keras")
+        with pytest.raises(sofie_jit.ShapeError, match="depends on Keras's backend"):
+            sofie_jit.load(tmp_path / "m.keras")

@@ -69,7 +69,6 @@ OPERATIONS = {
     **dict.fromkeys(("Ndim", "Size"), "it is a number of the shape, which Python knows without the model"),
     **dict.fromkeys(("GaussianBlur", "SSIM", "SobelEdges"), "use a DepthwiseConv2D that has its kernel"),
     **dict.fromkeys(("Geomspace", "Logspace"), "take exp of a Linspace"),
-    "CategoricalCrossentropy": "a loss of training; use sum and log",
     "Argpartition": "the order within the parts is left open; use argsort",
     "ElasticTransform": "it is random",
     "View": "it takes the bits of numbers for other numbers",

@@ -15,6 +15,9 @@ import numpy as np
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import ShapeError
+from sofie_jit.operators.activations import Sigmoid
+from sofie_jit.operators.operator import ROperator
+from sofie_jit.operators.softmax import Softmax
 from sofie_jit.parsers.keras import activation
 from sofie_jit.parsers.keras.graph import Layer
 from sofie_jit.parsers.keras.layers import activations as layers
@@ -64,6 +67,28 @@ def _vander(x: Symbol, N: int | None, increasing: bool) -> Symbol:  # noqa: N803
     for _ in range(N - 1):
         powers.append(ops.multiply(powers[-1], x))
     return ops.stack(powers[:N] if increasing else powers[:N][::-1], -1)
+
+
+def _cross_entropy(loss: Callable[..., Symbol], inverse: type[ROperator]) -> Callable[..., Symbol]:
+    """``loss`` as Keras computes it with TensorFlow: of the logits, if a softmax or sigmoid makes its probabilities.
+
+    ``inverse`` is the one of the two whose input the loss can take. Given the other's, it would be another number than
+    Keras says, and gives with other backends.
+    """
+
+    def apply(target: Any, output: Symbol, from_logits: bool, **axis: int) -> Symbol:
+        made_by = next((op for op in output.builder.rmodel.operators if output.name in op.outputs), None)
+        if isinstance(made_by, (Sigmoid, Softmax)):
+            along = getattr(made_by, "axis", -1) % output.rank
+            if not isinstance(made_by, inverse) or along != axis.get("axis", -1) % output.rank:
+                raise ShapeError(
+                    f"a cross entropy of what a {made_by.op_type.lower()} gives depends on Keras's backend, for "
+                    "TensorFlow's takes what that was given for logits; use from_logits, or sum and log"
+                )
+            output, from_logits = Symbol(made_by.inputs[0], output.type, output.builder), True
+        return loss(target, output, from_logits, **axis)
+
+    return apply
 
 
 def _borders(what: str) -> tuple[str, ...]:
@@ -251,8 +276,12 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "BatchNorm": (ops.batch_normalization, ("axis", "epsilon")),
     "LayerNorm": (ops.layer_normalization, ("axis", "epsilon", "rms_scaling")),
     "DotProductAttention": (ops.dot_product_attention, ("is_causal",)),
-    "BinaryCrossentropy": (ops.binary_crossentropy, ("from_logits",)),
-    "SparseCategoricalCrossentropy": (ops.sparse_categorical_crossentropy, ("from_logits", "axis")),
+    "BinaryCrossentropy": (_cross_entropy(ops.binary_crossentropy, Sigmoid), ("from_logits",)),
+    "CategoricalCrossentropy": (_cross_entropy(ops.categorical_crossentropy, Softmax), ("from_logits", "axis")),
+    "SparseCategoricalCrossentropy": (
+        _cross_entropy(ops.sparse_categorical_crossentropy, Softmax),
+        ("from_logits", "axis"),
+    ),
     # images
     "DepthToSpace": (ops.depth_to_space, ("block_size", "data_format")),
     "SpaceToDepth": (ops.space_to_depth, ("block_size", "data_format")),
