@@ -9,11 +9,11 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// 2^n of an n that has been rounded by adding 1.5 * 2^23: what is above its low bits is shifted out.
+// x 2^n of an n that has been rounded by adding 1.5 * 2^23: what is above its low bits is shifted out.
 constexpr float gate_round = 0x1.8p23f;
-SOFIE_JIT_INLINE int_vec<float> gate_exponent(vec<float> shifted)
+SOFIE_JIT_INLINE vec<float> gate_scaled(vec<float> x, vec<float> shifted)
 {
-   return to_bits<float>(shifted) * (1 << 23);
+   return shift_exponent(x, to_bits<float>(shifted));
 }
 
 // x = n ln(2) / 2 + h, E = (exp(2 x) - 1) / 2, tanh(x) = E / (E + 1); beyond 9.02, tanh is 1.
@@ -25,7 +25,7 @@ SOFIE_JIT_INLINE vec<float> gate_tanh(vec<float> x)
    // ((exp(2 h) - 1) / 2 - h) / h^2, relative error of exp(2 h) - 1 2^-26.1
    const vec<float> q = polynomial<float>(h, 0.99999994f, 0.666661859f, 0.333339483f, 0.133860186f, 0.0443861037f);
    const vec<float> p = fma<float>(h * h, q, h);
-   const vec<float> scale = from_bits<float>(gate_exponent(shifted) + (127 << 23));
+   const vec<float> scale = gate_scaled(broadcast(1.0f), shifted);
    const vec<float> e = fma<float>(scale, p, fma<float>(scale, broadcast(0.5f), broadcast(-0.5f)));
    return e / (e + 1.0f);
 }
@@ -39,7 +39,7 @@ SOFIE_JIT_INLINE vec<float> gate_sigmoid(vec<float> x)
    // (exp(-u) - 1 + u) / u^2, relative error of exp 2^-23.2, of which at most a quarter gets through
    const vec<float> e =
       polynomial<float>(u, 1.0f, -1.0f, 0.499992311f, -0.166671187f, 0.0418902561f, -0.00831219181f);
-   return 1.0f / (1.0f + from_bits<float>(to_bits<float>(e) + gate_exponent(shifted)));
+   return 1.0f / (1.0f + gate_scaled(e, shifted));
 }
 
 struct GateTanh {

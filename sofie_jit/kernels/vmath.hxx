@@ -105,9 +105,16 @@ SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
    return {fma<float>(n, broadcast(-ln2_low), r), to_bits<float>(shifted) - to_bits<float>(broadcast(round))};
 }
 
+// x 2^n, if that is a normal number. Wraps around for whatever came of NaN or infinity, which a caller leaves out.
+SOFIE_JIT_INLINE vec<float> shift_exponent(vec<float> x, int_vec<float> n)
+{
+   typedef std::uint32_t unsigned_vec __attribute__((vector_size(sizeof(vec<float>))));
+   return from_bits<float>((int_vec<float>)((unsigned_vec)to_bits<float>(x) + ((unsigned_vec)n << 23)));
+}
+
 SOFIE_JIT_INLINE vec<float> power_of_two(int_vec<float> n) // -127 < n < 128; n = -127 gives 0
 {
-   return from_bits<float>((n + 127) * (1 << 23));
+   return shift_exponent(broadcast(1.0f), n);
 }
 
 // exp(r) on |r| <= ln(2) / 2: (exp(r) - 1 - r) / r^2, relative error of exp 2^-28.3.
@@ -120,7 +127,7 @@ SOFIE_JIT_INLINE vec<float> exp_reduced(vec<float> r)
 SOFIE_JIT_INLINE vec<float> exp_negative(vec<float> x)
 {
    const ExpSplit s = split_exp(x);
-   return from_bits<float>(to_bits<float>(exp_reduced(s.r)) + s.n * (1 << 23));
+   return shift_exponent(exp_reduced(s.r), s.n);
 }
 
 template <>
@@ -172,7 +179,7 @@ SOFIE_JIT_INLINE vec<float> vlog<float>(vec<float> x)
    const auto tiny = x < 0x1p-126f;
    const vec<float> normal = select<float>(tiny, x * 0x1p23f, x);
    const int_vec<float> e = log_exponent(normal);
-   const vec<float> m = from_bits<float>(to_bits<float>(normal) - e * (1 << 23));
+   const vec<float> m = shift_exponent(normal, -e);
    const vec<float> y = log_reduced(e + (tiny & -23), m - 1.0f);
    const vec<float> outside = // of the positive numbers: 0, below 0, and Inf and NaN as they are
       select<float>(x == 0.0f, broadcast(-infinity),
@@ -186,7 +193,7 @@ SOFIE_JIT_INLINE vec<float> vlog1p<float>(vec<float> x)
    constexpr float infinity = std::numeric_limits<float>::infinity();
    const vec<float> u = 1.0f + x, lost = x - (u - 1.0f); // exact, or of no weight
    const int_vec<float> e = log_exponent(u);
-   const vec<float> m = from_bits<float>(to_bits<float>(u) - e * (1 << 23));
+   const vec<float> m = shift_exponent(u, -e);
    const vec<float> scale = power_of_two(-(e > 126 ? 126 : e)); // where it is cut, nothing is lost
    const vec<float> y = log_reduced(e, fma<float>(lost, scale, m - 1.0f));
    const vec<float> outside = // of ]-1, Inf[: -1, below -1, and Inf, NaN and zeros as they are
