@@ -54,9 +54,9 @@ def test_layers_and_times(network: tuple[Any, Path]) -> None:
     x = {"ids": np.zeros((3, 10), int), "image": np.ones((3, 6, 6, 3))}
     found = sofie_jit.compare(network[0], x, layers=True, batches=[2])
     assert found
-    assert {"embedding", "lstm", "inner", "shared", "add", "p"} <= {
-        re.sub(r"_\d+$", "", layer.name) for layer in found.layers
-    }
+    names = [re.sub(r"_\d+$", "", layer.name) for layer in found.layers]
+    assert {"embedding", "lstm", "inner", "shared", "add", "p"} <= set(names)
+    assert names.index("inner/conv2d") < names.index("inner/global_max_pooling2d") < names.index("inner")
     assert all(layer.ok for layer in found.layers)
     assert [time.engine for time in found.times] == ["sofie_jit", "model(x)", "predict", "tf.function"]
     assert {time.batch for time in found.times} == {2}
@@ -83,6 +83,24 @@ def test_where_models_part() -> None:
     found.plot()
 
 
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_where_nested_models_part(library: str) -> None:
+    """The first of several calls is the one that was made first, though it is computed last here."""
+    keras = pytest.importorskip(library)
+    layers = keras.layers
+    x = keras.Input((3,))
+    deep = keras.Sequential([keras.Input((3,)), layers.Dense(3, activation="tanh", name="dense")], name="deep")
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    inner = keras.Model([a, b], [deep(layers.Dense(3, name="late")(a)), deep(b)], name="inner")
+    model = keras.Model(x, layers.Add(name="add")([*inner([layers.Dense(3, name="first")(x), x]), *inner([x, x])]))
+    expected = ["first", "inner/late", "inner/deep/dense", "inner/deep", "inner", "inner", "add"]
+    for replace, parting in ((None, None), ({"inner/deep/dense": lambda t: t + 0.01}, "inner/deep/dense")):
+        found = sofie_jit.compare(model, layers=True, batches=[], rows=9, replace=replace)
+        assert [layer.name for layer in found.layers] == expected
+        assert (found.parting.name if found.parting else None) == parting
+        assert all(layer.from_exact is not None for layer in found.layers) == bool(parting)
+
+
 def test_nan_where_keras_has_none_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     nan = np.full((100, 10), np.nan, np.float32)
     monkeypatch.setattr(sofie_jit.Model, "infer", lambda self, *inputs, **options: nan)
@@ -101,7 +119,7 @@ def test_files_of_keras_2_are_compared_with_tf_keras(tmp_path: Path) -> None:
     found = sofie_jit.compare(path, batches=[], layers=True)
     assert found
     assert found.keras.startswith("tf_Keras 2.")
-    assert len(found.layers) == 2
+    assert len(found.layers) == 3
 
 
 def test_weights_beside_their_architecture(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 import sofie_jit
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.operators import Conv, Relu
-from sofie_jit.operators.conv import scratch_size, strip_rows
+from sofie_jit.operators.conv import scratch_size, strip_rows, winograd_scratch_size
 from sofie_jit.operators.geometry import Axis, same_padding, tiles_the_image, window_members
+from sofie_jit.passes import lower
 from sofie_jit.rmodel import RModel
 from tolerance import check, check_file, randomize
 
@@ -180,6 +181,23 @@ def test_nan_and_infinity_go_through() -> None:
     check(sofie_jit.load(model).infer(x), model, x)
 
 
+def test_winograd(tmp_path: Path) -> None:
+    """Odd sizes, all that may follow a sum, image by image, and numbers that are not finite."""
+    image = keras.Input((9, 13, 32))
+    hidden = layers.Conv2D(48, 3, activation="swish")(image)
+    added = layers.Add()([layers.Conv2D(48, 3, padding="same", name="last")(hidden), hidden])
+    model = randomize(keras.Model(image, layers.ReLU(6)(added)))
+    x = inputs_of(model, 3)
+    ours = check_file(model, x, tmp_path)
+    assert [op.winograd for op in lower(ours.rmodel).operators if isinstance(op, Conv)] == [True, True]
+    np.testing.assert_array_equal(np.concatenate([ours.infer(x[i : i + 1]) for i in range(3)]), ours.infer(x))
+    x[0, 3, 4, 5], x[0, 8, 0, 7], x[1, 0, 0, 0], x[2, 8, 12, 31] = np.inf, -np.inf, np.inf, np.nan
+    want, got = np.asarray(model(x)), ours.infer(x)
+    assert (want == 6).sum() > 1000
+    np.testing.assert_array_equal(got[~np.isfinite(want)], want[~np.isfinite(want)])
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
 # -- the operator ------------------------------------------------------------------------------------------------------
 
 
@@ -305,8 +323,12 @@ def test_scratch_memory_is_what_the_kernel_says() -> None:
 
     from sofie_jit.kernel_sources import kernel_namespace
 
-    model = keras.Sequential([keras.Input((5, 5, 2)), layers.Conv2D(3, 2)])
-    sofie_jit.load(model).infer(np.zeros((1, 5, 5, 2)))  # compiles the kernels
+    model = keras.Sequential([keras.Input((9, 9, 32)), layers.Conv2D(16, 3), layers.Conv2D(3, 2)])
+    sofie_jit.load(model).infer(np.zeros((1, 9, 9, 32)))  # compiles the kernels
+    for channels, outputs in ((32, 16), (512, 256)):
+        shape = f"{kernel_namespace()}::WinogradShape{{{{}}, {channels}, {outputs}}}"
+        cppyy.cppdef(f"std::size_t winograd_scratch_{outputs}() {{ return winograd_scratch({shape}); }}")
+        assert getattr(cppyy.gbl, f"winograd_scratch_{outputs}")() == winograd_scratch_size(channels, outputs)
     cppyy.cppdef(f"""
         std::size_t conv_scratch_of(const std::size_t *m, std::size_t C, std::size_t groups, std::size_t strip) {{
            namespace k = {kernel_namespace()};

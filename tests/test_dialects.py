@@ -178,6 +178,10 @@ def test_hard_sigmoid(version, want):
         ({"class_name": "function", "config": "f", "module": None, "registered_name": "f"}, "__main__>f"),
         ({"class_name": "function", "config": "f", "module": "m", "registered_name": "pkg>f"}, "pkg>f"),
         ("<lambda>", "<lambda>"),
+        ({"value": ["4wEAAAA=", None, None]}, "<lambda>"),
+        ({"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}, "<lambda>"),
+        ({"class_name": "function", "config": "softmax_v2", "module": "builtins", "registered_name": "function"},
+         "softmax"),
     ],
 )
 def test_activations_are_names(value, want):

@@ -24,6 +24,7 @@ from sofie_jit.operators.transpose import Transpose
 from sofie_jit.passes import lower
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.choose_winograd import choose_winograd
 from sofie_jit.passes.drop_unused import drop_unused
 from sofie_jit.passes.fold_affine import fold_affine
 from sofie_jit.passes.fold_constants import _EXACT, fold_constants
@@ -482,6 +483,47 @@ def test_other_padding_stays(pad: Pad, attributes: dict[str, object]) -> None:
     rmodel = model_of((None, 6, 5, 4), pad, conv_of("p", "y", **attributes), K=np.ones((3, 3, channels, 4)))
     assert types(drop_unused(absorb_padding(rmodel))) == ["Pad", "Conv"]
     same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_winograd_computes_what_the_definition_does(layout: str) -> None:
+    rng = np.random.default_rng(8)
+    shape, kernel = {"NHWC": ((9, 6, 32), (3, 3, 32, 16)), "NCHW": ((32, 9, 6), (16, 32, 3, 3))}[layout]
+    operators = [
+        Conv(
+            pads=[1, 1, 1, 1], layout=layout, kernel_layout={"NHWC": "HWIO", "NCHW": "OIHW"}[layout],
+            inputs=["x", "K", "b"], outputs=["y"],
+        ),
+        Tanh(inputs=["y"], outputs=["z"]),
+    ]  # fmt: skip
+    weights = {"K": 0.1 * rng.normal(size=kernel), "b": rng.normal(size=16)}
+    rmodel = model_of((None, *shape), *operators, outputs="z", **weights)
+    assert [op.winograd for op in lower(rmodel).operators if isinstance(op, Conv)] == [True]
+    assert not any(op.winograd for op in lower(rmodel, False).operators if isinstance(op, Conv))
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "attributes"),
+    [
+        ((9, 9, 32), (3, 3, 32, 16), {"strides": [2, 1]}),
+        ((9, 9, 32), (3, 3, 32, 16), {"dilations": [1, 2]}),
+        ((9, 9, 32), (3, 3, 16, 16), {"group": 2}),
+        ((9, 9, 32), (3, 2, 32, 16), {}),
+        ((9, 9, 32), (3, 3, 32, 24), {}),  # no whole vectors of outputs,
+        ((9, 9, 24), (3, 3, 24, 16), {}),  # or of channels
+        ((9, 9, 16), (3, 3, 16, 64), {}),  # few channels
+        ((7, 7, 32), (3, 3, 32, 32), {}),  # few outputs
+        ((9, 32), (3, 32, 16), {}),
+        ((3, 9, 9, 32), (3, 3, 3, 32, 16), {}),
+    ],
+)
+def test_other_convolutions_stay_direct(
+    shape: tuple[int, ...], kernel: tuple[int, ...], attributes: dict[str, object]
+) -> None:
+    conv = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"], **attributes)  # type: ignore[arg-type]
+    rmodel = choose_winograd(model_of((None, *shape), conv, K=np.zeros(kernel)))
+    assert not rmodel.operators[0].winograd  # type: ignore[attr-defined]
 
 
 def test_batch_normalization_over_another_axis_stays() -> None:

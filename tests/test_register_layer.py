@@ -66,6 +66,21 @@ def test_composed_of_operators(custom_model: Any, package: str | None, suffix: s
     check_file(custom_model, X, tmp_path, suffix)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_activation_of_the_users_own_is_a_layer_without_weights(suffix: str, tmp_path: Path) -> None:
+    import keras
+
+    def twice(x: Any) -> Any:
+        return keras.ops.tanh(x) * 2
+
+    model = randomize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation=twice)]))
+    model.save(tmp_path / f"m{suffix}")
+    with pytest.raises(sofie_jit.UnsupportedLayerError, match=r"'twice' is none of.*register_layer\('twice'\)"):
+        sofie_jit.load(tmp_path / f"m{suffix}")
+    register_layer("twice")(lambda call, x: ops.tanh(x) * 2)
+    check_file(model, X, tmp_path, suffix)
+
+
 def test_an_option_that_is_not_read_is_refused(custom_model: Any, tmp_path: Path) -> None:
     register_layer("Scale", weights=["factor"])(lambda call, x: x * call.weight("factor"))
     custom_model.save(tmp_path / "m.keras")

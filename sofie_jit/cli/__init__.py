@@ -91,12 +91,16 @@ def _epilog(examples: str) -> str:
     return "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the arguments that say which model to read: FILE and ``--config``."""
+def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True) -> None:
+    """Declares the arguments that say which model to read: FILE, ``--config`` and, unless forbidden, ``--untrusted``."""
     parser.add_argument("file", metavar="FILE", help="a model saved by Keras: .h5, .hdf5 or .keras")
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture, if FILE holds weights alone (model.to_json())"
     )
+    if untrusted:
+        parser.add_argument(
+            "--untrusted", action="store_true", help="a stranger's FILE: a process of its own reads it, within limits"
+        )
 
 
 def list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:

@@ -13,7 +13,8 @@ from sofie_jit.cli import add_model_arguments
 
 EXAMPLES = """\
 sofie-jit check m.h5
-sofie-jit check m.keras --json"""
+sofie-jit check m.keras --json
+sofie-jit check from_a_stranger.h5 --untrusted"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import sofie_jit
 
-    report = sofie_jit.check(args.file, config=args.config)
+    report = sofie_jit.check(args.file, config=args.config, untrusted=args.untrusted)
     print(json.dumps({"ok": report.ok} | asdict(report), indent=1) if args.json else report)
     return 0 if report.ok else 1

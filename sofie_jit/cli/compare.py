@@ -22,7 +22,7 @@ sofie-jit compare m.h5 --no-times --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser)
+    add_model_arguments(parser, untrusted=False)  # Keras reads the file, too, and has no such mode
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (default at most 256)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="arrays to run on")

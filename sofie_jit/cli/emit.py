@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit.parsers.keras import Translation, read_graph
     from sofie_jit.saved_header import SUFFIXES
 
-    translation = Translation(read_graph(args.file, args.config))
+    translation = Translation(read_graph(args.file, args.config, untrusted=args.untrusted))
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
     header = rmodel.save_header(args.output, weights=args.weights, namespace=args.namespace, dispatch=args.dispatch)

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit.open_model import examine
     from sofie_jit.parsers.keras import Translation, read_graph
 
-    graph = read_graph(args.file, args.config)
+    graph = read_graph(args.file, args.config, untrusted=args.untrusted)
     (rmodel, *_), needed = examine(Translation(graph))
     about = describe(rmodel, needed) | {"layers": [str(layer) for layer, _ in graph.root.leaves()]}
     print(json.dumps(about, indent=1) if args.json else _text(rmodel, about))

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     import sofie_jit
     from sofie_jit.random_inputs import random_inputs
 
-    model = sofie_jit.load(args.file, config=args.config)
+    model = sofie_jit.load(args.file, config=args.config, untrusted=args.untrusted)
     found = model.profile(*([read(path) for path in args.input] if args.input else random_inputs(model, args.batch)))
     if args.json:
         print(json.dumps({"seconds": found.seconds, "peak": found.peak, "operators": found.records}, indent=1))

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     import sofie_jit
 
     found = sources(args.inputs, args.columns)
-    model = sofie_jit.load(args.file, config=args.config, threads=args.threads)
+    model = sofie_jit.load(args.file, config=args.config, threads=args.threads, untrusted=args.untrusted)
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
     inputs = _by_input(model, found, by_name=args.inputs[0].suffix == ".npz" and len(args.inputs) == 1)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sofie_jit.errors import OptionError
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.choose_winograd import choose_winograd
 from sofie_jit.passes.drop_unused import drop_unused
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.fold_affine import fold_affine
@@ -38,6 +39,7 @@ PASSES = [
     (OPTIONAL, fuse_activation),
     (REQUIRED, lower_layout),
     (OPTIONAL, cancel_transposes),
+    (OPTIONAL, choose_winograd),
     (REQUIRED, drop_unused),
     (REQUIRED, separate_outputs),
 ]

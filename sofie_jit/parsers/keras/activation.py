@@ -9,7 +9,7 @@ from sofie_jit.builder import Symbol
 from sofie_jit.operators import activations as ops
 from sofie_jit.operators.activations import Activation
 from sofie_jit.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
-from sofie_jit.parsers.keras.layers.registry import LayerCall
+from sofie_jit.parsers.keras.layers.registry import LayerCall, find
 
 ELEMENTWISE: dict[str, Callable[[], Activation | None]] = {
     "linear": lambda: None,
@@ -67,14 +67,27 @@ def functor(call: LayerCall, value: Any) -> Activation | None:
 def activation(call: LayerCall, x: Symbol, value: Any) -> Symbol:
     """``x`` after the activation that an option of the layer names, or that is given as a layer.
 
-    Refuses, through ``call``, names that are unknown or a user's own.
+    Refuses, through ``call``, names that are neither Keras's nor registered with ``register_layer``.
     """
+    if isinstance(value, str) and value not in ELEMENTWISE and value not in ALONG_LAST_AXIS:
+        value = _users_own(call, value)
     if isinstance(value, Mapping):
         through_layer: Symbol = call.sublayer("activation", value)(x)
         return through_layer
-    if value is not None and value not in ELEMENTWISE and value not in ALONG_LAST_AXIS:
-        known = ", ".join(sorted([*ELEMENTWISE, *ALONG_LAST_AXIS]))
-        call.refuse(f"the activation {value!r} is none of Keras's own ({known}); save the model with one of these")
     operator = ALONG_LAST_AXIS[value]() if value in ALONG_LAST_AXIS else ELEMENTWISE[value or "linear"]()
     result: Symbol = call.add(operator, x) if operator else x
     return result
+
+
+def _users_own(call: LayerCall, name: str) -> Mapping[str, Any]:
+    """The layer without options that stands for a function of the user's own, ``"package>name"`` or its bare name."""
+    package, _, function = name.rpartition(">")
+    spec = {"class_name": function, "package": package, "config": {"name": function}, "saved_class": function}
+    entry = find(call.layer.sublayer("activation", spec))
+    if entry is None or entry.builtin:
+        known = ", ".join(sorted([*ELEMENTWISE, *ALONG_LAST_AXIS]))
+        call.refuse(
+            f"the activation {name!r} is none of Keras's own ({known}); teach it with "
+            f"sofie_jit.register_layer({function!r})(lambda call, x: ...)"
+        )
+    return spec

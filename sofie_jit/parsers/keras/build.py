@@ -97,15 +97,16 @@ def _sequential_input(spec: Spec, root: Model) -> Input:
     return _input(name, {**options, "batch_shape": options.get("batch_shape") or decode(shape)})
 
 
-def _model(spec: Spec, name: str, own_name: str, prefix: str) -> Model:
-    """The model of ``spec``; ``prefix`` is put before the names of its layers."""
+def _model(spec: Spec, name: str, own_name: str, prefix: str, shared_id: Any = None) -> Model:
+    """The model of ``spec``; ``prefix`` is put before the names of its layers, which are shared as it is."""
     layers: dict[str, Layer | Model] = {}
     for inner in spec["config"]["layers"]:
         inner_name = spec_name(inner)
         if inner_name in layers:
             raise ModelFileError(f"model '{name}' has two layers called '{inner_name}'; names must be unique")
+        inner_id = inner.get("shared_object_id", None if shared_id is None else (shared_id, inner_name))
         if inner["class_name"] in MODELS and not inner["package"]:
-            layers[inner_name] = _model(inner, prefix + inner_name, inner_name, f"{prefix}{inner_name}/")
+            layers[inner_name] = _model(inner, prefix + inner_name, inner_name, f"{prefix}{inner_name}/", inner_id)
         else:
             layers[inner_name] = Layer(
                 prefix + inner_name,
@@ -114,7 +115,7 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str) -> Model:
                 inner["package"],
                 saved_class=inner["saved_class"],
                 own_name=inner_name,
-                shared_id=inner.get("shared_object_id"),
+                shared_id=inner_id,
                 era=inner.get("era", 3),
             )
     sequential = spec["class_name"] == "Sequential"

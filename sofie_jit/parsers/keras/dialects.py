@@ -190,6 +190,9 @@ ACTIVATION_OPTIONS = ("activation", "recurrent_activation")
 NESTED_OPTIONS = ("layer", "forward_layer", "backward_layer", "cell", "cells", *ACTIVATION_OPTIONS)
 """Options that may hold layers."""
 
+TENSORFLOW_ACTIVATIONS = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}
+"""What TensorFlow's functions, given as activations, are called in files -> Keras's."""
+
 OLD_ACTIVATIONS = {"hard_sigmoid": "hard_sigmoid_keras2"}
 """Activations whose meaning changed with Keras 3 -> the name of the old meaning."""
 
@@ -339,13 +342,15 @@ def _nested(option: str, value: Any, era: int) -> Any:
     if isinstance(value, Mapping):
         return _layer(value, era)
     if option in ACTIVATION_OPTIONS:
-        value = "linear" if value is None else value
+        value = "linear" if value is None else TENSORFLOW_ACTIVATIONS.get(value, value)
         return OLD_ACTIVATIONS.get(value, value) if era < 3 else value
     return value
 
 
 def _function(value: Mapping[str, Any]) -> Any:
     """The name of a serialized function, with its package if it is not Keras's; a layer given as activation stays."""
+    if set(value) == {"value"} or value.get("class_name") == "__lambda__":  # code instead of a name
+        return "<lambda>"
     if value.get("class_name") != "function":
         return value
     registered = value.get("registered_name")

@@ -20,6 +20,7 @@ from sofie_jit.parsers.keras import dialects
 from sofie_jit.parsers.keras.dialects import convert_weights, split_gates
 from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight, is_training_state
 from sofie_jit.parsers.keras.graph import Layer, Model
+from sofie_jit.parsers.keras.lora import OPTIONS, merged
 
 WeightNames = Callable[[Layer], "tuple[str, ...] | None"]
 """A layer -> the names of its weights, None if its class is unknown."""
@@ -41,12 +42,20 @@ def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
         return () if layer.class_name == "InputLayer" else names(layer)
 
     complete = all(weight_names(leaf) is not None for leaf, _ in root.leaves())
+    none = not (saved.weights.paths if isinstance(saved.weights, AttributePaths) else saved.weights.groups)
+    if none and any(weight_names(leaf) for leaf, _ in root.leaves()):
+        raise WeightsError(
+            "there are no weights; call model.build((None, ...)) with the shape of the input, train the model, and "
+            "load or save it then"
+        )
     if isinstance(saved.weights, AttributePaths):
         _bind_paths(root, saved.weights, weight_names, complete)
     else:
         _fill_in_groups(root, saved.weights.groups)
         era = dialects.era(saved.config, saved.weights_version)
         _bind_groups(root, saved.weights, _Binder(weight_names, era, saved.backend), complete)
+    for leaf, _ in root.leaves():
+        leaf.config = {option: value for option, value in leaf.config.items() if option not in OPTIONS}
 
 
 # -- layouts of Keras 3: by attribute path -------------------------------------------------------------------------
@@ -54,7 +63,7 @@ def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
 
 def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complete: bool) -> None:
     used: set[str] = set()
-    bound: dict[Any, Layer] = {}
+    bound: list[Layer] = []
     elsewhere: list[tuple[Layer, str, tuple[str, ...]]] = []
     for layer, path in attribute_paths(root):
         _fill_in(layer, stored.adapted.get(path, {}))
@@ -79,16 +88,32 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
             weights.update((name, weight.array) for name, weight in zip(mine, arrays, strict=True))
         layer.weights = {name: weights[name] for name in layer_names}
         used.update(parts.values())
-        bound[layer.shared_id] = layer
+        bound.append(layer)
     for layer, path, layer_names in elsewhere:  # a layer of several models is stored with the first of them
-        if layer.shared_id not in bound:
+        first = _first_of(layer, bound)
+        if first is None:
             raise WeightsError(
                 f"{layer}: the file has no weights under '{path}', the layer needs {', '.join(layer_names)}"
             )
-        layer.weights = bound[layer.shared_id].weights
+        layer.weights = first.weights
     left = [path for path in stored.paths if path not in used and not is_training_state(path)]
     if complete and left:
         raise WeightsError(f"the file has weights that no layer uses, under {_some(left)}; is this its architecture?")
+
+
+def _first_of(layer: Layer, bound: Sequence[Layer]) -> Layer | None:
+    """The one among layers with weights that a shared ``layer`` is; None if that cannot be told.
+
+    Keras marks all places of a shared layer with one id, but loses it at the first, if that is in a nested model. Its
+    class and plain options tell, then, among them the name.
+    """
+
+    def looks(of: Layer) -> tuple[str, dict[str, Any]]:
+        return of.class_name, {key: v for key, v in of.config.items() if isinstance(v, (str, int, float))}
+
+    marked = [other for other in bound if other.shared_id == layer.shared_id]
+    alike = [other for other in bound if other.shared_id is None and looks(other) == looks(layer)]
+    return marked[0] if marked else alike[0] if len(alike) == 1 else None
 
 
 def _fill_in(layer: Layer | Model, adapted: Mapping[str, Any]) -> None:
@@ -206,12 +231,13 @@ def _bind_group(layer: Layer | Model, group: Group, binder: _Binder, complete: b
     counts = binder.counts(layer)
     if counts is None:
         return
-    if len(group.weights) not in counts:
+    weights = merged(layer, group.weights, binder.names(layer) or ())
+    if len(weights) not in counts:
         raise WeightsError(
             f"{layer}: the file has {_shapes(group.weights)} in its group '{group.name}', the layer needs {counts[0]} "
             f"weights: {', '.join(binder.names(layer) or ()) or 'none'}"
         )
-    binder.set(layer, [weight.array for weight in group.weights])
+    binder.set(layer, [weight.array for weight in weights])
 
 
 def _needs_weights(layer: Layer | Model, binder: _Binder) -> bool:

@@ -68,6 +68,11 @@ def _check_training(call: LayerCall, training: bool) -> None:
 )  # fmt: skip
 def augmentation(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
     """The images as floating-point numbers: these layers act in training only."""
+    if not isinstance(images, Symbol):
+        call.refuse(
+            f"it is called with {type(images).__name__} of tensors, images with labels or boxes; call it on the images "
+            "alone, which it leaves as they are at inference"
+        )
     _check_training(call, training)
     call.config.ignore(*call.config)
     return ops.cast(images, call.dtype)
