@@ -42,8 +42,9 @@ def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
         return () if layer.class_name == "InputLayer" else names(layer)
 
     complete = all(weight_names(leaf) is not None for leaf, _ in root.leaves())
-    none = not (saved.weights.paths if isinstance(saved.weights, AttributePaths) else saved.weights.groups)
-    if none and any(weight_names(leaf) for leaf, _ in root.leaves()):
+    stored = saved.weights
+    some = stored.paths if isinstance(stored, AttributePaths) else any(map(_has_weights, stored.groups))
+    if not some and any(weight_names(leaf) for leaf, _ in root.leaves()):
         raise WeightsError(
             "there are no weights; call model.build((None, ...)) with the shape of the input, train the model, and "
             "load or save it then"
