@@ -22,12 +22,14 @@ MOST_TENSORS, MOST_DIMS, MOST_AXES = 16, 8, 8
 
 _CPYTHON = (
     "PyCapsule_GetPointer", "PyCapsule_New", "PyCFunction_NewEx", "PyObject_Vectorcall", "Py_IncRef", "Py_DecRef",
-    "PyList_New", "PyList_SetItem", "PyEval_SaveThread", "PyEval_RestoreThread",
+    "PyList_New", "PyList_SetItem", "PyEval_SaveThread", "PyEval_RestoreThread", "PyTuple_Size", "PyTuple_GetItem",
+    "PyLong_AsLongLongAndOverflow",
 )  # fmt: skip
 _NUMPY_ARRAY_NEW, _NUMPY_ARRAY_TYPE = 93, 2
 """Places in numpy's table of C functions, which never change."""
 
-_UNLIMITED = np.iinfo(np.int64).max
+_OPTIONS = tuple(map(sys.intern, ("out", "threads")))
+"""Names of keyword arguments: Python hands over these very objects where a call names them in its source."""
 
 
 def builtin(
@@ -37,15 +39,19 @@ def builtin(
     outputs: Sequence[TensorType],
     *,
     batch: str,
-    limit: int | None,
+    threads: int,
+    flops_per_row: int,
+    flops_per_thread: int,
     release: int,
 ) -> Any:
     """A builtin function that calls ``session`` with arrays of exactly its inputs' types and shapes, else ``slow``.
 
-    It returns one array, or the list of them. ``slow``, which takes the same arguments, also gets empty batches, calls
-    that fail, and, if ``limit`` is given, batches (sizes of the dimension ``batch``) of at least that many rows.
-    Calls that read and write at least ``release`` bytes let go of the GIL. None if there cannot be one: for a Python
-    without a GIL or other than CPython, or where an output's size is a product of open dimensions.
+    It returns one array, or the list of them, and takes the options ``out`` (of a single output) and ``threads``, whose
+    default is given, as ``slow`` does: a function of the same arguments, which also gets empty batches, calls that
+    fail, and the first call that is for several threads. That is one of ``flops_per_thread`` operations for each; the
+    dimension ``batch`` counts rows. Calls on several threads, and those that read and write at least ``release`` bytes,
+    let go of the GIL. None if there cannot be a builtin: for a Python without a GIL or other than CPython, or where an
+    output's size is a product of open dimensions.
     """
     names = list(session.rendering.dims)
     kinds = [*inputs, *outputs]
@@ -55,8 +61,8 @@ def builtin(
     if python_call is None or not simple or not roomy or not all(split_count(kind.shape)[0] for kind in kinds):
         return None
     place = names.index(batch) if batch in names else -1
-    header = [session.entry, session.handle, id(slow), place, limit or _UNLIMITED, release]
-    header += [len(inputs), len(outputs), len(names)]
+    header = [session.entry, session.handle, id(slow), place, release, threads, flops_per_row, flops_per_thread]
+    header += [session.rendering.tiled, len(inputs), len(outputs), len(names)]
     tensors = [number for kind in kinds for number in _tensor(kind, names)]
     address = python_call.new_call(np.array(header, np.int64), np.array(tensors, np.int64))
     function = ctypes.cast(address, ctypes.py_object).value
@@ -105,7 +111,8 @@ def _python_call() -> Any:
     if table[_NUMPY_ARRAY_TYPE] != id(np.ndarray):
         return None
     found = runtime("python_call")
-    found.start(np.array([*addresses, table[_NUMPY_ARRAY_NEW], id(np.ndarray)], np.uint64), _doc())
+    objects = [id(thing) for thing in (np.ndarray, int, None, *_OPTIONS)]
+    found.start(np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64), _doc())
     return found
 
 

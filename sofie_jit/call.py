@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit import parallel
 from sofie_jit.arguments import Arguments, pack, result_arrays
 from sofie_jit.builtin import builtin
 from sofie_jit.errors import OutOfMemoryError, OutOfRangeError
 from sofie_jit.jit import NO_MEMORY, Session
 from sofie_jit.operators.operator import BATCH
-from sofie_jit.parallel import FLOPS_PER_THREAD, thread_count, useful_threads
+from sofie_jit.parallel import thread_count, useful_threads
 from sofie_jit.rmodel import RModel
 
 RELEASE_GIL_BYTES = 64 * 1024
@@ -79,10 +80,7 @@ class Call:
         tensors, rendering = [*arrays, *results], self.session.rendering
         sizes = [dims[name] for name in rendering.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
-        if rendering.tiled and not small:
-            threads = useful_threads(threads, dims[BATCH], self.flops)
-        else:
-            threads = 1
+        threads = useful_threads(threads, self.flops * dims.get(BATCH, 1))
         status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
         if status == NO_MEMORY:
             raise OutOfMemoryError(
@@ -95,14 +93,15 @@ class Call:
         """The same as a builtin function, which takes usual arguments several times as fast; None if impossible."""
         if self.structure not in (None, 0, list(range(len(self.outputs)))) or self.structure == [0]:
             return None
-        shared = self.threads > 1 and self.session.rendering.tiled
         return builtin(
             self.session,
             self,
             list(self.arguments.kinds.values()),
             [kind for _, kind in self.outputs],
             batch=BATCH,
-            limit=int(2 * FLOPS_PER_THREAD / self.flops) + 1 if shared else None,
+            threads=self.threads,
+            flops_per_row=self.flops,
+            flops_per_thread=int(parallel.FLOPS_PER_THREAD),
             release=RELEASE_GIL_BYTES,
         )
 

@@ -33,6 +33,7 @@ def jit_text(rmodel: RModel, *, profile: bool = False) -> tuple[str, str, Render
     types = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
     given = [f"dims[{i}]" for i in range(len(r.dims))]
     given += [f"static_cast<{CPP_TYPES[t.dtype]} *>(tensors[{i}])" for i, t in enumerate(types)]
+    given.append("static_cast<const k::Team *>(team)")
     body = f"""
 namespace k = {kernel_namespace()};
 using namespace {CALLS};
@@ -46,7 +47,7 @@ void destroy(void *session)
 {{
    delete static_cast<Session *>(session);
 }}
-int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, void *const *tensors)
+int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, void *const *tensors, const void *team)
 {{
    return static_cast<const Session *>(session)->run({", ".join(given)});
 }}

@@ -177,13 +177,12 @@ class Session:
         """Computes; returns 0, NO_MEMORY, or a key of ``rendering.failures``. May be called from many threads at once.
 
         ``dims``: the sizes of ``rendering.dims``. ``arrays``: inputs, then outputs, C-contiguous and of exactly the
-        right types and shapes; nothing is checked here. ``threads``: at most so many share the batch, which must be
-        independent rows (``rendering.tiled``).
+        right types and shapes; nothing is checked here. ``threads``: at most so many share the work.
         """
         frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
         if threads > 1:
-            place = list(self.rendering.dims).index(BATCH)
-            frame += [array.nbytes // dims[place] for array in arrays]
+            place = list(self.rendering.dims).index(BATCH) if self.rendering.tiled else -1
+            frame += [array.nbytes // dims[place] for array in arrays if self.rendering.tiled]
             return int(_thread_pool().run_shared(np.array(frame, np.uint64), len(arrays), place, threads))
         return int((self._run_released if release_gil else self._run)(np.array(frame, np.uint64)))
 

@@ -1,4 +1,4 @@
-"""How many threads share a batch; ``runtime/thread_pool.hxx`` has the threads themselves."""
+"""How many threads share a call; ``runtime/thread_pool.hxx`` has the threads themselves."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def thread_count(threads: int | None) -> int:
     return os.cpu_count() or 1
 
 
-def useful_threads(threads: int, batch: int, flops_per_row: float) -> int:
-    """How many of ``threads`` a batch keeps busy; at least 1."""
-    return max(1, min(threads, batch, int(batch * flops_per_row / FLOPS_PER_THREAD)))
+def useful_threads(threads: int, flops: float) -> int:
+    """How many of ``threads`` a call of so many operations keeps busy; at least 1."""
+    return max(1, min(threads, int(flops / FLOPS_PER_THREAD)))

@@ -23,7 +23,7 @@ from sofie_jit.operators.operator import (
     format_shape,
     split_count,
 )
-from sofie_jit.passes.plan_memory import Arena, Slot, can_tile, last_uses, storage
+from sofie_jit.passes.plan_memory import ALIGNMENT, Arena, Slot, can_tile, last_uses, storage
 from sofie_jit.rmodel import RModel
 
 
@@ -145,7 +145,10 @@ class SessionWriter:
             self.members[key] = (cpp, member, f"{pack};")
         return Expression(f"{self.members[key][1]}.data()", f"const {cpp} *")
 
-    def scratch(self, dtype: str, shape: Shape) -> Expression:
+    def scratch(self, dtype: str, shape: Shape, *, per_thread: bool = False) -> Expression:
+        if per_thread and self.outline:
+            count, dims = split_count(shape)
+            shape = (*dims, -(-count // ALIGNMENT) * ALIGNMENT, THREADS)
         slot = self.arena.take(dtype, shape)
         self._scratch.append(slot)
         name = f"scratch{sum(n.startswith('scratch') for _, n, _ in self.pointers)}"
@@ -178,6 +181,11 @@ class SessionWriter:
 
     def call(self, function: str, *args: Any) -> str:
         return f"{self._expression(function, args, 'void')};"
+
+    def shared_call(self, function: str, *args: Any) -> str:
+        if not self.outline:
+            return self.call(function, *args)
+        return self.call(f"share_{function}", Expression("team", "const k::Team *"), *args)
 
     def checked_call(self, function: str, *args: Any) -> str:
         status = len(self.failures) + 1
@@ -274,7 +282,8 @@ class SessionWriter:
             for const, name in tensors
         ]
         dims = [f"std::size_t {self.dim_names[d]}" for d in self.dims]
-        everything = ", ".join([*dims, *arguments])
+        team = ["const k::Team *team"] if self.outline else []
+        everything = ", ".join([*dims, *arguments, *team])
         offsets, total = self._offsets()
         declared = [
             f"{cpp} *const {name} = reinterpret_cast<{cpp} *>(arena + {offsets[slot]});"
@@ -282,6 +291,7 @@ class SessionWriter:
         ]
         if not self.pointers:
             declared.append("static_cast<void>(arena);")
+        declared += ["static_cast<void>(team);"] if team else []
         unused = [f"static_cast<void>({self.name_of(self.roots[n])});" for n in self.rmodel.inputs if self._unused(n)]
         unused += [f"static_cast<void>({self.dim_names[d]});" for d in self.dims]
         clock = ["double mark = k::seconds();", "fSeconds[0] += k::lap(mark);"] if self.profile else []
@@ -303,15 +313,18 @@ class SessionWriter:
             *(f"      {line}" for line in self._run(total)),
             "   }",
             "",
-            f"   SOFIE_JIT_NOINLINE int run_tile({everything}, char *arena) const",
+            f"   SOFIE_JIT_NOINLINE int run_tile({', '.join([*dims, *arguments, 'char *arena', *team])}) const",
             "   {",
             *(f"      {line}" for line in body),
             "   }",
         ]
-        own = ["memory.hxx", "profile.hxx"] if self.profile else ["memory.hxx"]
-        kernels = closure([*own, *(header for op in self.rmodel.operators for header in op.kernels)])
+        used = ["memory.hxx", *(header for op in self.rmodel.operators for header in op.kernels)]
+        if self.profile:
+            used.append("profile.hxx")
+        if self.outline:
+            used += ["team.hxx", *(header for op in self.rmodel.operators for header in op.shared_kernels)]
         return Rendering(
-            kernels=kernels,
+            kernels=closure(used),
             dims=self.dim_names,
             weights=self.weights,
             failures=self.failures,
@@ -331,11 +344,12 @@ class SessionWriter:
     def _run(self, total: str) -> list[str]:
         names = {name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)}
         dims = [self.dim_names[d] for d in self.dims]
+        last = ["arena.data()", *(["team"] if self.outline else [])]
         if not can_tile(self.rmodel):
             tensors = [names[name] for name in (*self.rmodel.inputs, *self.rmodel.outputs)]
             return [
                 f"const k::Lease arena(fArenas, {total});",
-                f"return run_tile({', '.join([*dims, *tensors, 'arena.data()'])});",
+                f"return run_tile({', '.join([*dims, *tensors, *last])});",
             ]
         tiles = ["rows" if d == BATCH else self.dim_names[d] for d in self.dims]
         moved = []
@@ -351,7 +365,7 @@ class SessionWriter:
             f"const k::Lease arena(fArenas, {total});",
             "for (std::size_t first = 0; first < whole; first += tile) {",
             "   const std::size_t rows = whole - first < tile ? whole - first : tile;",
-            f"   if (const int status = run_tile({', '.join([*tiles, *moved, 'arena.data()'])}))",
+            f"   if (const int status = run_tile({', '.join([*tiles, *moved, *last])}))",
             "      return status;",
             "}",
             "return 0;",
@@ -367,7 +381,8 @@ class SessionWriter:
         return offsets, self._bytes(totals)
 
     def _bytes(self, totals: dict[tuple[str, ...], int]) -> str:
-        terms = [" * ".join([*(self.dim_names[d] for d in dims), str(size)]) for dims, size in totals.items()]
+        names = {**self.dim_names, THREADS: "k::team_size(team)"}
+        terms = [" * ".join([*(names[d] for d in dims), str(size)]) for dims, size in totals.items()]
         return " + ".join(terms) or "0"
 
     def _row_totals(self) -> dict[tuple[str, ...], int]:
@@ -388,6 +403,9 @@ _BUFFERS = {
     "bool": "fBools",
 }
 """Arrays of packed weights by element type: members of their own would each cost code to construct and destroy."""
+
+THREADS = "(threads)"
+"""In a slot of the arena, the number of threads that share a call."""
 
 _RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|f[A-Z]\w+\[\d+\])")
 """Names that only the Session's functions know, under the positional naming."""

@@ -1,16 +1,19 @@
-"""A batch shared among threads: the same bits, the right number of threads, and forked children."""
+"""A call shared among threads: the same bits, the right number of threads, and forked children."""
 
 from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sofie_jit import OptionError, OutOfRangeError, RModel, parallel
+from sofie_jit.jit import runtime
 from sofie_jit.model import Model
-from sofie_jit.operators import Gather
+from sofie_jit.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
+from sofie_jit.operators.operator import ROperator
 from sofie_jit.parallel import thread_count, useful_threads
 from test_model import mlp
 
@@ -24,7 +27,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_the_bits_do_not_depend_on_threads(model: Model, threads: int) -> None:
     x = np.random.default_rng(0).normal(size=(10_001, 12)).astype(np.float32)
-    assert useful_threads(threads, len(x), model._call.flops) == threads
+    assert useful_threads(threads, len(x) * model._call.flops) == threads
     np.testing.assert_array_equal(
         model.infer(x, threads=threads),
         np.concatenate([model.infer(x[:5000], threads=1), model.infer(x[5000:], threads=1)]),
@@ -32,10 +35,69 @@ def test_the_bits_do_not_depend_on_threads(model: Model, threads: int) -> None:
 
 
 def test_useful_threads() -> None:
-    assert useful_threads(4, 10, 1e9) == 4
-    assert useful_threads(8, 3, 1e9) == 3
-    assert useful_threads(8, 1000, 1.0) == 1  # too little work
-    assert useful_threads(8, 0, 1e9) == 1
+    assert useful_threads(4, 4 * parallel.FLOPS_PER_THREAD) == 4
+    assert useful_threads(4, 2.9 * parallel.FLOPS_PER_THREAD) == 2
+    assert useful_threads(8, 1.0) == 1  # too little work
+    assert useful_threads(8, 0) == 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "threads", "rows"),
+    [
+        (1, 2, 0),  # operators are shared
+        (2, 2, 1),
+        (3, 2, 0),  # two and one would leave a thread idle for a third of the time
+        (5, 4, 0),
+        (19, 2, 10),
+        (32, 2, 16),
+        (1024, 2, 132),  # whole register tiles, and several for each thread
+        (4096, 3, 348),
+    ],
+)
+def test_rows_at_once(batch: int, threads: int, rows: int) -> None:
+    assert runtime("thread_pool").rows_at_once(batch, threads) == rows
+
+
+def network(seed: int = 0) -> RModel:
+    """Odd sizes, and every operator that can be shared: its work in one part, and in many."""
+    rng = np.random.default_rng(seed)
+    model = RModel("shared")
+    model.add_input_tensor_info("x", "float32", (None, 29, 31, 3))
+
+    def add(operator: type[ROperator], name: str, *inputs: str | tuple[int, ...], **attributes: Any) -> str:
+        names = [item if isinstance(item, str) else f"{name}{i}" for i, item in enumerate(inputs)]
+        for item, given in zip(inputs, names, strict=True):
+            if not isinstance(item, str):
+                model.add_initialized_tensor(given, rng.normal(size=item).astype(np.float32) / 4)
+        model.add_operator(operator(inputs=names, outputs=[name], **attributes))
+        return name
+
+    same = {"layout": "NHWC", "auto_pad": "SAME_UPPER"}
+    conv = {**same, "kernel_layout": "HWIO"}
+    x = add(Conv, "rows", "x", (3, 3, 3, 40), (40,), activation=Relu(), **conv)
+    x = add(Conv, "strided", x, (5, 3, 40, 20), (20,), strides=(2, 1), activation=Swish(), **conv)
+    x = add(MaxPool, "pooled", x, kernel_shape=(3, 3), **same)
+    x = add(Conv, "depthwise", x, (3, 3, 1, 20), (20,), group=20, activation=Swish(), **conv)
+    y = add(Conv, "outputs", x, (3, 3, 20, 200), (200,), activation=Swish(), **conv)
+    y = add(Conv, "pointwise", y, (1, 1, 200, 20), (20,), x, activation=Relu(), **conv)
+    y = add(Reshape, "flat", y, shape=(-1, 15 * 31 * 20))
+    add(Gemm, "y", y, (15 * 31 * 20, 100), (100,))
+    model.add_output_tensor_names("y")
+    return model
+
+
+@pytest.fixture(scope="module")
+def shared() -> Model:
+    return network().compile(threads=1)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_share_one_image(shared: Model, batch: int, threads: int) -> None:
+    x = np.random.default_rng(batch).normal(size=(batch, 29, 31, 3)).astype(np.float32)
+    want = [shared.infer(row[None], threads=1) for row in x]
+    for _ in range(20):
+        np.testing.assert_array_equal(shared.infer(x, threads=threads), np.concatenate(want))
 
 
 def test_callers_that_share_the_pool_do_not_disturb_each_other(model: Model) -> None:
@@ -44,6 +106,16 @@ def test_callers_that_share_the_pool_do_not_disturb_each_other(model: Model) -> 
     with ThreadPoolExecutor(6) as callers:
         for result in callers.map(lambda threads: model.infer(x, threads=threads), [2, 3, 1, 4] * 50):
             np.testing.assert_array_equal(result, want)
+
+
+def test_callers_share_an_image_with_different_numbers_of_threads(shared: Model) -> None:
+    x = np.random.default_rng(3).normal(size=(4, 1, 29, 31, 3)).astype(np.float32)
+    want = [shared.infer(image, threads=1) for image in x]
+    with ThreadPoolExecutor(4) as callers:
+        jobs = [(i % 4, (2, 5, 3, 1)[i // 4 % 4]) for i in range(80)]
+        results = callers.map(lambda job: shared.infer(x[job[0]], threads=job[1]), jobs)
+        for (image, _), result in zip(jobs, results, strict=True):
+            np.testing.assert_array_equal(result, want[image])
 
 
 def test_an_index_out_of_range_is_reported_from_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +147,15 @@ def test_thread_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _in_child(model: Model, x: np.ndarray, queue: multiprocessing.Queue[bytes]) -> None:
-    queue.put(model.infer(x).tobytes())
+    queue.put(model.infer(x, threads=3).tobytes())
 
 
-def test_a_forked_child_works(model: Model) -> None:
-    x = np.random.default_rng(1).normal(size=(10_000, 12)).astype(np.float32)
-    want = model.infer(x)  # starts the pool, whose threads the child will not have
+@pytest.mark.parametrize("rows", [1, 10_000])
+def test_a_forked_child_works(rows: int, request: pytest.FixtureRequest) -> None:
+    model: Model = request.getfixturevalue("shared" if rows == 1 else "model")
+    shape = tuple(size or rows for size in model.input_shapes[0])
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    want = model.infer(x, threads=3)  # starts the pool, whose threads the child will not have
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_in_child, args=(model, x, queue))

@@ -27,6 +27,7 @@ struct ConvShape {
    Window window;
    std::size_t C, O, groups; // channels of input and output, over all groups
    std::size_t strip;        // output rows in one strip, at most OH
+   std::size_t from = 0, to = std::size_t(-1); // outputs of every group that are computed, from a panel's first one on
 
    constexpr std::size_t group_inputs() const { return C / groups; }
    constexpr std::size_t group_outputs() const { return O / groups; }
@@ -209,7 +210,7 @@ void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t
 // (the last panel may be so narrow), 2 for two, 3 for both. panels from pack_conv, bias from pack_bias; scratch:
 // conv_scratch<T>(s) elements.
 template <int MR, int Panels, class T>
-void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
           T *scratch, const Epilogue<T> &epilogue)
 {
    const Window &w = s.window;
@@ -227,7 +228,7 @@ void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, co
                source = scratch;
             }
             for (std::size_t g = 0; g < s.groups; ++g)
-               for (std::size_t n = 0; n < outputs; n += panel_width<T>) {
+               for (std::size_t n = s.from; n < outputs && n < s.to; n += panel_width<T>) {
                   const T *panel = panels + g * conv_group_size<T>(s) + n * K;
                   const std::size_t o = g * outputs + n;
                   const std::size_t to = oh * w.OW * s.O + o;

@@ -68,7 +68,7 @@ void repeat_channels(std::size_t pixels, std::size_t C, std::size_t times, const
 
 // Few: C < lanes<T>. bias from pack_bias; scratch: 2 * w.taps() numbers.
 template <bool Few, class T>
-void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
+SOFIE_JIT_NOINLINE void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
                std::int64_t *scratch, const Epilogue<T> &epilogue)
 {
    Tap *taps = tap_list(scratch);

@@ -245,17 +245,28 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
 }
 
 template <class T>
+SOFIE_JIT_NOINLINE void gemm_blocks(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
+{
+   const std::size_t most = gemm_block(rows, (g.K + g.N) * sizeof(T));
+   for (std::size_t first = 0; first < rows; first += most) {
+      const std::size_t block = rows - first < most ? rows - first : most;
+      T *const to = y + first * g.stride;
+      gemm_rows(g, block, x + first * g.K, at(residual, first * g.stride), to);
+      if (!g.epilogue.function)
+         continue;
+      if (g.N == g.stride)
+         g.epilogue.function(block * g.N, to, to);
+      else
+         for (std::size_t row = 0; row < block; ++row)
+            g.epilogue.function(g.N, to + row * g.stride, to + row * g.stride);
+   }
+}
+
+template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
           T *y, const Epilogue<T> &epilogue)
 {
-   const Dense<T> g{K, N, N, panels, bias, epilogue, k_split(K, N)};
-   const std::size_t most = gemm_block(rows, (K + N) * sizeof(T));
-   for (std::size_t first = 0; first < rows; first += most) {
-      const std::size_t block = rows - first < most ? rows - first : most;
-      gemm_rows(g, block, x + first * K, at(residual, first * N), y + first * N);
-      if (epilogue.function)
-         epilogue.function(block * N, y + first * N, y + first * N);
-   }
+   gemm_blocks(Dense<T>{K, N, N, panels, bias, epilogue, k_split(K, N)}, rows, x, residual, y);
 }
 
 } // namespace SOFIE_JIT_ISA

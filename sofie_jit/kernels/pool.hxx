@@ -71,7 +71,7 @@ SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t place, 
 
 // y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>; scratch: 2 * w.taps() numbers.
 template <bool Few, class T, class Op>
-void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch,
+SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch,
           const Op &op)
 {
    Tap *taps = tap_list(scratch);

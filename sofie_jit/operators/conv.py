@@ -69,6 +69,10 @@ class Conv(ROperator):
     def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*(("winograd.hxx",) if self.winograd else ("conv.hxx", "depthwise.hxx")), "activations.hxx")
 
+    @property
+    def shared_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        return () if self.winograd else ("shared_gemm.hxx", "shared_conv.hxx", "shared_depthwise.hxx")
+
     def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
         """The window, and the channels of input and output."""
         sizes, channels = image_axes("Conv", x.shape, self.layout)
@@ -132,7 +136,7 @@ class Conv(ROperator):
         one = literal(1, y.dtype)
         panels = code.packed("pack_gemm", code.raw(1), k, outputs, self.kernel_layout == "OIHW", one)
         rows = code.count((y.shape[0], *outputs_of(axes)))
-        return code.call(
+        return code.shared_call(
             "gemm", rows, k, outputs, code.input(0), panels, bias, code.input(3), code.output(0),
             epilogue(code, self.activation, y.dtype),
         )  # fmt: skip
@@ -181,9 +185,9 @@ class Conv(ROperator):
             calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
             x = repeated
         few = by_vector(lambda lanes: outputs < lanes, y.dtype)
-        calls.append(code.call(
+        calls.append(code.shared_call(
             f"depthwise<{few}>", code.count(batch), code.struct("Window", *window_members(axes)),
-            outputs, x, weights, bias, code.output(0), code.scratch("int64", (2 * taps,)),
+            outputs, x, weights, bias, code.output(0), code.scratch("int64", (2 * taps,), per_thread=True),
             epilogue(code, self.activation, y.dtype),
         ))  # fmt: skip
         return "\n".join(calls)
@@ -193,10 +197,10 @@ class Conv(ROperator):
         strip = strip_rows(axes, channels)
         shape = code.struct("ConvShape", window_members(axes), channels, outputs, self.group, strip)
         panels = code.packed("pack_conv", code.raw(1), shape, self.kernel_layout == "OIHW")
-        scratch = code.scratch(y.dtype, (scratch_size(axes, channels, self.group, strip, y.dtype),))
+        scratch = code.scratch(y.dtype, (scratch_size(axes, channels, self.group, strip, y.dtype),), per_thread=True)
         pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
         widths = by_vector(lambda lanes: panel_widths(outputs // self.group, lanes), y.dtype)
-        return code.call(
+        return code.shared_call(
             f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
             code.output(0), scratch, epilogue(code, self.activation, y.dtype),
         )  # fmt: skip

@@ -35,6 +35,7 @@ class Gemm(ROperator):
     activation: Activation | None = None
 
     kernels = ("gemm.hxx", "activations.hxx")
+    shared_kernels = ("shared_gemm.hxx",)
 
     def infer(
         self, a: TensorType, b: TensorType, c: TensorType | None = None, r: TensorType | None = None
@@ -70,7 +71,7 @@ class Gemm(ROperator):
         alpha, beta = literal(self.alpha, y.dtype), literal(self.beta, y.dtype)
         panels = code.packed("pack_gemm", code.raw(1), k, n, self.trans_b, alpha)
         bias = code.packed("pack_bias", code.raw(2), n, beta)
-        return code.call(
+        return code.shared_call(
             "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.input(3), code.output(0),
             epilogue(code, self.activation, y.dtype),
         )  # fmt: skip

@@ -200,8 +200,11 @@ class Emitter(Protocol):
     def raw(self, index: int) -> str:
         """Pointer to the values of initialized input ``index``, valid as an argument of :meth:`packed` only."""
 
-    def scratch(self, dtype: str, shape: Shape) -> str:
-        """Pointer to memory for a tensor of ``dtype`` and ``shape``, the operator's own until its call returns."""
+    def scratch(self, dtype: str, shape: Shape, *, per_thread: bool = False) -> str:
+        """Pointer to memory for a tensor of ``dtype`` and ``shape``, the operator's own until its call returns.
+
+        ``per_thread``: as many of these as threads may share the call, each rounded up to a multiple of 64 elements.
+        """
 
     def count(self, shape: Shape) -> str:
         """The number of elements of ``shape`` as a C++ expression of type ``std::size_t``."""
@@ -219,8 +222,11 @@ class Emitter(Protocol):
     def call(self, function: str, *args: Any) -> str:
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
 
+    def shared_call(self, function: str, *args: Any) -> str:
+        """The same; but where threads may share the work, ``share_`` + function (:attr:`ROperator.shared_kernels`)."""
+
     def checked_call(self, function: str, *args: Any) -> str:
-        """The same for a kernel that returns false when its input is out of range (see :attr:`ROperator.failure`)."""
+        """:meth:`call` of a kernel that returns false when its input is out of range (:attr:`ROperator.failure`)."""
 
 
 @dataclass(kw_only=True)
@@ -234,6 +240,8 @@ class ROperator:
 
     kernels: ClassVar[tuple[str, ...]] = ()
     """Headers of ``sofie_jit/kernels`` that the emitted call needs."""
+    shared_kernels: ClassVar[tuple[str, ...]] = ()
+    """Headers that a call needs besides where threads may share it."""
     is_alias: ClassVar[bool] = False
     """Whether the output is the first input's memory under another shape: no call is emitted."""
     failure: ClassVar[str] = ""

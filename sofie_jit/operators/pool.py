@@ -33,6 +33,7 @@ class Pool(ROperator):
     layout: str = "NCHW"
 
     kernels = ("pool.hxx",)
+    shared_kernels = ("shared_pool.hxx",)
 
     def _axes(self, x: TensorType) -> tuple[tuple[Axis, ...], int]:
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
@@ -58,10 +59,10 @@ class Pool(ROperator):
         assert x is not None
         axes, channels = self._axes(x)
         few = by_vector(lambda lanes: channels < lanes, x.dtype)
-        return code.call(
+        return code.shared_call(
             f"pool<{few}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
-            channels, code.input(0), code.output(0), code.scratch("int64", (2 * math.prod(self.kernel_shape),)),
-            self.functor(),
+            channels, code.input(0), code.output(0),
+            code.scratch("int64", (2 * math.prod(self.kernel_shape),), per_thread=True), self.functor(),
         )  # fmt: skip
 
 

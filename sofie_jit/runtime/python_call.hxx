@@ -40,9 +40,13 @@ struct Interface {
    int (*list_set)(Object *, std::intptr_t, Object *);
    void *(*save_thread)();
    void (*restore_thread)(void *);
+   std::intptr_t (*tuple_size)(Object *);
+   Object *(*tuple_item)(Object *, std::intptr_t); // borrowed
+   long long (*integer)(Object *, int *overflow);
    Object *(*new_array)(void *type, int rank, const std::intptr_t *shape, int number, const std::intptr_t *strides,
                         void *data, int itemsize, int flags, Object *owner);
-   void *array_type;
+   void *array_type, *int_type;
+   Object *none, *out, *threads; // the last two are names of options
 };
 
 inline Interface python;
@@ -60,15 +64,40 @@ constexpr int most_tensors = 16, most_dims = 8;
 struct Call {
    Infer infer;
    const void *session;
-   Object *slow;           // a Python function of the same arguments, for everything that is not usual
-   std::intptr_t batch;    // the place of the batch among the run-time dimensions
-   std::intptr_t limit;    // batches from here on go the slow way, which shares them among threads
-   std::intptr_t release;  // bytes read and written from which on the GIL is released
+   Object *slow;          // a Python function of the same arguments, for everything that is not usual
+   std::intptr_t batch;   // the place of the batch among the run-time dimensions, or negative
+   std::intptr_t release; // bytes read and written from which on the GIL is released
+   std::intptr_t threads;
+   double useful_per_row; // threads that a row of the batch keeps busy
+   bool tiled;            // whether rows are independent
    int inputs, outputs, dims;
    Tensor tensors[most_tensors];
 };
 
-inline bool take(const Call &call, const Tensor &expected, const Object *object, std::intptr_t *dims,
+struct Options {
+   Object *out;
+   std::intptr_t threads;
+};
+
+// From the values of keyword arguments and a tuple of their names; false if this is for Python to look at.
+inline bool read(Options &options, Object *const *values, Object *names)
+{
+   for (std::intptr_t i = 0, count = python.tuple_size(names); i < count; ++i) {
+      const Object *const name = python.tuple_item(names, i);
+      if (name == python.out)
+         options.out = values[i] == python.none ? nullptr : values[i];
+      else if (name == python.threads && values[i]->type == python.int_type) {
+         int overflow;
+         options.threads = static_cast<std::intptr_t>(python.integer(values[i], &overflow));
+         if (overflow || options.threads < 1)
+            return false;
+      } else if (name != python.threads || values[i] != python.none)
+         return false;
+   }
+   return true;
+}
+
+inline bool take(const Tensor &expected, const Object *object, std::intptr_t *dims,
                  std::intptr_t &bytes, int flags)
 {
    if (object->type != python.array_type)
@@ -88,7 +117,7 @@ inline bool take(const Call &call, const Tensor &expected, const Object *object,
          return false;
       size *= found;
    }
-   bytes += size;
+   bytes = size;
    return size != 0;
 }
 
@@ -99,36 +128,65 @@ inline Object *make(const Tensor &kind, const std::intptr_t *dims, std::intptr_t
       shape[axis] = kind.size[axis] < 0 ? dims[-1 - kind.size[axis]] : kind.size[axis];
       size *= shape[axis];
    }
-   bytes += size;
+   bytes = size;
    return python.new_array(python.array_type, kind.rank, shape, kind.number, nullptr, nullptr, 0, 0, nullptr);
 }
 
-inline Object *call_fast(const Call &call, Object *const *args)
+// How many threads a call is for.
+inline std::intptr_t useful_threads(const Call &call, std::intptr_t most, const std::intptr_t *dims)
 {
-   std::intptr_t dims[most_dims] = {}, bytes = 0;
+   const double useful = call.useful_per_row * static_cast<double>(call.batch < 0 ? 1 : dims[call.batch]);
+   return useful < static_cast<double>(most) ? static_cast<std::intptr_t>(useful) : most;
+}
+
+inline int run_on(std::size_t threads, const Call &call, const std::size_t *sizes, const std::intptr_t *bytes,
+                  void *const *tensors)
+{
+   const std::size_t batch = call.tiled ? sizes[call.batch] : 1;
+   std::size_t row_bytes[most_tensors];
+   for (int i = 0; i < call.inputs + call.outputs; ++i)
+      row_bytes[i] = static_cast<std::size_t>(bytes[i]) / batch;
+   return share({call.infer, call.session, sizes, tensors, call.tiled ? row_bytes : nullptr,
+                 static_cast<std::size_t>(call.dims), static_cast<std::size_t>(call.inputs + call.outputs),
+                 static_cast<std::size_t>(call.batch), threads});
+}
+
+inline Object *call_fast(const Call &call, Object *const *args, const Options &options)
+{
+   std::intptr_t dims[most_dims] = {}, bytes[most_tensors], all = 0;
    void *tensors[most_tensors];
    Object *results[most_tensors];
    for (int i = 0; i < call.inputs; ++i) {
-      if (!take(call, call.tensors[i], args[i], dims, bytes, contiguous_aligned))
+      if (!take(call.tensors[i], args[i], dims, bytes[i], contiguous_aligned))
          return nullptr;
       tensors[i] = reinterpret_cast<Array *>(args[i])->data;
+      all += bytes[i];
    }
-   if (call.batch >= 0 && dims[call.batch] >= call.limit)
-      return nullptr;
+   const std::intptr_t threads = options.threads > 1 ? useful_threads(call, options.threads, dims) : 1;
+   if (threads > 1 && !share)
+      return nullptr; // the slow way compiles the pool
    for (int i = 0; i < call.outputs; ++i) {
-      results[i] = make(call.tensors[call.inputs + i], dims, bytes);
+      const Tensor &kind = call.tensors[call.inputs + i];
+      if (!options.out)
+         results[i] = make(kind, dims, bytes[call.inputs + i]);
+      else if (call.outputs == 1 && take(kind, options.out, dims, bytes[call.inputs], contiguous_aligned | writeable))
+         python.incref(results[i] = options.out);
+      else
+         return nullptr;
       if (!results[i]) {
          while (i--)
             python.decref(results[i]);
          return nullptr; // out of memory; the slow way says so
       }
       tensors[call.inputs + i] = reinterpret_cast<Array *>(results[i])->data;
+      all += bytes[call.inputs + i];
    }
    std::size_t sizes[most_dims];
    for (int i = 0; i < call.dims; ++i)
       sizes[i] = static_cast<std::size_t>(dims[i]);
-   void *const thread = bytes >= call.release ? python.save_thread() : nullptr;
-   const int status = invoke(call.infer, call.session, sizes, tensors);
+   void *const thread = threads > 1 || all >= call.release ? python.save_thread() : nullptr;
+   const int status = threads > 1 ? run_on(static_cast<std::size_t>(threads), call, sizes, bytes, tensors)
+                                  : invoke(call.infer, call.session, sizes, tensors);
    if (thread)
       python.restore_thread(thread);
    if (status) {
@@ -147,8 +205,9 @@ inline Object *call_fast(const Call &call, Object *const *args)
 inline Object *infer(Object *self, Object *const *args, std::intptr_t count, Object *names)
 {
    const Call &call = *static_cast<const Call *>(python.capsule_pointer(self, "sofie_jit.Call"));
-   if (count == call.inputs && !names)
-      if (Object *const result = call_fast(call, args))
+   Options options{nullptr, call.threads};
+   if (count == call.inputs && (!names || read(options, args + count, names)))
+      if (Object *const result = call_fast(call, args, options))
          return result;
    return python.vectorcall(call.slow, args, static_cast<std::size_t>(count), names);
 }
@@ -177,8 +236,8 @@ void start(const std::uint64_t *interface, const char *doc)
    method.doc = doc;
 }
 
-// A new builtin function `infer`. `header`: infer, session, slow, batch, limit, release, inputs, outputs, dims; `tensors`: per tensor
-// descr, number, itemsize, rank and 8 sizes.
+// A new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations of a row, operations that
+// keep a thread busy, tiled, inputs, outputs, dims; `tensors`: per tensor descr, number, itemsize, rank and 8 sizes.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
 {
    Call *const call = new Call;
@@ -186,11 +245,13 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
    call->session = reinterpret_cast<const void *>(header[1]);
    call->slow = reinterpret_cast<Object *>(header[2]);
    call->batch = header[3];
-   call->limit = header[4];
-   call->release = header[5];
-   call->inputs = static_cast<int>(header[6]);
-   call->outputs = static_cast<int>(header[7]);
-   call->dims = static_cast<int>(header[8]);
+   call->release = header[4];
+   call->threads = header[5];
+   call->useful_per_row = static_cast<double>(header[6]) / static_cast<double>(header[7]);
+   call->tiled = header[8] != 0;
+   call->inputs = static_cast<int>(header[9]);
+   call->outputs = static_cast<int>(header[10]);
+   call->dims = static_cast<int>(header[11]);
    for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 12) {
       Tensor &tensor = call->tensors[i];
       tensor.descr = reinterpret_cast<Object *>(tensors[0]);

@@ -11,8 +11,29 @@ namespace sofie_jit_runtime {
 
 using Create = void *(*)(const void *const *weights);
 using Destroy = void (*)(void *session);
-// 0, or the number of what went wrong. `dims`: the run-time dimensions; `tensors`: C-contiguous inputs, then outputs.
-using Infer = int (*)(const void *session, const std::size_t *dims, void *const *tensors);
+// 0, or the number of what went wrong. `dims`: the run-time dimensions; `tensors`: C-contiguous inputs, then outputs;
+// `team`: a Team that shares the work, or null.
+using Infer = int (*)(const void *session, const std::size_t *dims, void *const *tensors, const void *team);
+
+// Threads that wait for work; kernels/team.hxx has the same struct.
+struct Team {
+   void (*run)(void *pool, std::size_t threads, std::size_t parts,
+               void (*task)(const void *context, std::size_t part, std::size_t thread), const void *context);
+   void *pool;
+   std::size_t threads;
+   std::size_t least_work;
+};
+
+// A call that threads may share.
+struct Job {
+   Infer infer;
+   const void *session;
+   const std::size_t *dims;
+   void *const *tensors;
+   const std::size_t *row_bytes; // of each tensor, per row of the batch; null: rows depend on each other
+   std::size_t dim_count, tensor_count, batch_place, threads;
+};
+inline int (*share)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
 
 struct Entry {
    Create create;
@@ -40,10 +61,11 @@ void published(std::uint64_t *entry)
 // What `invoke` returns when there is too little memory. No exception may reach the interpreter or a thread's end.
 constexpr int no_memory = -1;
 
-inline int invoke(Infer infer, const void *session, const std::size_t *dims, void *const *tensors)
+inline int invoke(Infer infer, const void *session, const std::size_t *dims, void *const *tensors,
+                  const Team *team = nullptr)
 {
    try {
-      return infer(session, dims, tensors);
+      return infer(session, dims, tensors, team);
    } catch (const std::bad_alloc &) {
       return no_memory;
    }

@@ -1,9 +1,12 @@
 // The threads that share big calls: a pool kept by the process, for the JIT alone; saved headers make no threads.
 //
-// Workers spin for a moment between jobs, since the next one mostly comes soon, and sleep after it. One call has the
-// pool at a time; calls that find it taken, from other Python threads, run alone. Everything is reached through a
-// pointer that is never freed: a forked child, which has none of the threads, starts anew, and nothing is torn down
-// under a worker at exit.
+// A job is a number of parts. Each thread has a queue of some of them, neighbours, and helps with the others' when its
+// own is empty; so the caller waits for nobody who has not begun, such as a worker that another program keeps off its
+// core. Workers spin for a moment between jobs, since the next one mostly comes soon, and sleep after it.
+//
+// One call has the pool at a time; calls that find it taken, from other Python threads, run alone. Everything is reached
+// through a pointer that is never freed: a forked child, which has none of the threads, starts anew, and nothing is torn
+// down under a worker at exit.
 #ifndef SOFIE_JIT_THREAD_POOL_HXX
 #define SOFIE_JIT_THREAD_POOL_HXX
 
@@ -15,9 +18,11 @@
 
 namespace sofie_jit_runtime {
 
-using Task = void (*)(void *context, int index);
-constexpr int most_threads = 256;
+using Task = void (*)(const void *context, std::size_t part, std::size_t thread);
+constexpr std::size_t most_threads = 256, most_shared = 64; // run-time dimensions, and tensors
 constexpr int spins = 2000, spins_between_yields = 32; // the worker may have been put on the caller's core
+
+constexpr std::size_t least_work = 200 * 1000; // of a part of an operator, in floating-point operations
 
 template <class Done>
 bool spin(const Done &done)
@@ -35,137 +40,205 @@ bool spin(const Done &done)
    return false;
 }
 
-class ThreadPool {
+// A thread that waits for a condition which others make true, and then wake() it.
+class Sleeper {
 public:
-   // The number of threads, the caller's included, that a job may have now: 1 if the pool is taken. Then release().
-   int acquire(int wanted)
+   template <class Done>
+   void wait(const Done &done)
    {
-      if (wanted < 2 || fTaken.exchange(true, std::memory_order_acquire))
-         return 1;
-      while (fWorkers + 1 < wanted && fWorkers + 1 < most_threads) {
-         fArguments[fWorkers] = {this, fWorkers + 1, fJob.load()};
-         pthread_t thread;
-         if (pthread_create(&thread, nullptr, work, &fArguments[fWorkers]))
-            break;
-         pthread_detach(thread);
-         ++fWorkers;
-      }
-      if (fWorkers == 0) {
-         release();
-         return 1;
-      }
-      return fWorkers + 1 < wanted ? fWorkers + 1 : wanted;
-   }
-   void release() { fTaken.store(false, std::memory_order_release); }
-
-   // task(context, 0), ..., task(context, count - 1) at the same time; returns when all are done.
-   void run(int count, Task task, void *context)
-   {
-      fTask = task;
-      fContext = context;
-      fCount = count;
-      fLeft.store(fWorkers, std::memory_order_relaxed);
-      pthread_mutex_lock(&fMutex);
-      fJob.fetch_add(1, std::memory_order_release);
-      pthread_cond_broadcast(&fStart);
-      pthread_mutex_unlock(&fMutex);
-      task(context, 0);
-      const auto done = [this] { return fLeft.load(std::memory_order_acquire) == 0; };
       if (spin(done))
          return;
       pthread_mutex_lock(&fMutex);
+      fAsleep.store(true);
       while (!done())
-         pthread_cond_wait(&fDone, &fMutex);
+         pthread_cond_wait(&fWoken, &fMutex);
+      fAsleep.store(false);
+      pthread_mutex_unlock(&fMutex);
+   }
+   void wake()
+   {
+      if (!fAsleep.load()) // it sets this before it looks at the condition for the last time
+         return;
+      pthread_mutex_lock(&fMutex);
+      pthread_cond_signal(&fWoken);
       pthread_mutex_unlock(&fMutex);
    }
 
 private:
-   struct Argument {
-      ThreadPool *pool;
-      int index;
-      unsigned job;
+   std::atomic<bool> fAsleep{false};
+   pthread_mutex_t fMutex = PTHREAD_MUTEX_INITIALIZER;
+   pthread_cond_t fWoken = PTHREAD_COND_INITIALIZER;
+};
+
+class ThreadPool {
+public:
+   // The number of threads, the caller's included, that jobs may have now: 1 if the pool is taken. Then release().
+   std::size_t acquire(std::size_t wanted)
+   {
+      if (wanted < 2 || fTaken.exchange(true, std::memory_order_acquire))
+         return 1;
+      wanted = wanted < most_threads ? wanted : most_threads;
+      for (; fStarted < wanted; ++fStarted) {
+         fThreads[fStarted].pool = this;
+         pthread_t thread;
+         if (pthread_create(&thread, nullptr, work, &fThreads[fStarted]))
+            break;
+         pthread_detach(thread);
+      }
+      if (fStarted == 1)
+         release();
+      return fStarted < wanted ? fStarted : wanted;
+   }
+   void release() { fTaken.store(false, std::memory_order_release); }
+
+   // task(context, part, thread) for every part < parts, on so many threads; returns when all are done.
+   void run(std::size_t threads, std::size_t parts, Task task, const void *context)
+   {
+      fTask = task;
+      fContext = context;
+      fCount.store(threads, std::memory_order_relaxed);
+      fLeft.store(parts, std::memory_order_relaxed);
+      fJob = (fJob + 1) & 0xffffffff;
+      for (std::size_t i = 0; i < threads; ++i) {
+         const std::size_t first = parts * i / threads, end = parts * (i + 1) / threads;
+         fThreads[i].end = end;
+         fThreads[i].queue.store(fJob << 32 | (end - first));
+      }
+      for (std::size_t i = 1; i < threads; ++i)
+         fThreads[i].sleeper.wake();
+      help(0, fJob);
+      fThreads[0].sleeper.wait([this] { return fLeft.load() == 0; });
+   }
+
+private:
+   struct alignas(64) Thread {
+      std::atomic<std::uint64_t> queue{0}; // a job's number, and, below it, how many of its parts wait here
+      std::size_t end = 0;                 // the part after the last of these
+      Sleeper sleeper;
+      ThreadPool *pool = nullptr;
    };
+
+   // Does what waits of a job in any queue, the thread's own first.
+   void help(std::size_t thread, std::uint64_t job)
+   {
+      const std::size_t threads = fCount.load(std::memory_order_relaxed);
+      for (std::size_t i = 0, at = thread; i < threads; ++i, at = at + 1 < threads ? at + 1 : 0)
+         for (std::size_t part; take(fThreads[at], job, part);) {
+            fTask(fContext, part, thread);
+            if (fLeft.fetch_sub(1) == 1 && thread)
+               fThreads[0].sleeper.wake();
+         }
+   }
+
+   // Takes a part of a job out of a queue. From then on until it is done, the job cannot end: what is written before a
+   // job is published, such as `end`, stays as it is.
+   static bool take(Thread &from, std::uint64_t job, std::size_t &part)
+   {
+      std::uint64_t waiting = from.queue.load();
+      while (waiting >> 32 == job && waiting != job << 32)
+         if (from.queue.compare_exchange_weak(waiting, waiting - 1)) {
+            part = from.end - (waiting - (job << 32));
+            return true;
+         }
+      return false;
+   }
 
    static void *work(void *argument)
    {
-      const Argument &mine = *static_cast<const Argument *>(argument);
-      ThreadPool &pool = *mine.pool;
-      for (unsigned last = mine.job;; ++last) {
-         const auto started = [&pool, last] { return pool.fJob.load(std::memory_order_acquire) != last; };
-         if (!spin(started)) {
-            pthread_mutex_lock(&pool.fMutex);
-            while (!started())
-               pthread_cond_wait(&pool.fStart, &pool.fMutex);
-            pthread_mutex_unlock(&pool.fMutex);
-         }
-         if (mine.index < pool.fCount)
-            pool.fTask(pool.fContext, mine.index);
-         if (pool.fLeft.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&pool.fMutex);
-            pthread_cond_signal(&pool.fDone);
-            pthread_mutex_unlock(&pool.fMutex);
-         }
+      Thread &mine = *static_cast<Thread *>(argument);
+      for (;;) {
+         mine.sleeper.wait([&mine] { return static_cast<std::uint32_t>(mine.queue.load()) != 0; });
+         mine.pool->help(static_cast<std::size_t>(&mine - mine.pool->fThreads), mine.queue.load() >> 32);
       }
    }
 
    std::atomic<bool> fTaken{false};
-   std::atomic<unsigned> fJob{0};
-   std::atomic<int> fLeft{0};
-   int fWorkers = 0, fCount = 0;
+   std::atomic<std::size_t> fCount{0}, fLeft{0};
+   std::uint64_t fJob = 0;
+   std::size_t fStarted = 1; // threads, that of the caller included
    Task fTask = nullptr;
-   void *fContext = nullptr;
-   Argument fArguments[most_threads];
-   pthread_mutex_t fMutex = PTHREAD_MUTEX_INITIALIZER;
-   pthread_cond_t fStart = PTHREAD_COND_INITIALIZER, fDone = PTHREAD_COND_INITIALIZER;
+   const void *fContext = nullptr;
+   Thread fThreads[most_threads]; // that of the caller is the first
 };
 
 inline ThreadPool *pool = nullptr;
+
+inline void run_team(void *pool, std::size_t threads, std::size_t parts, Task task, const void *context)
+{
+   static_cast<ThreadPool *>(pool)->run(threads, parts, task, context);
+}
+
+// Rows of a batch that one thread has at a time, or 0 if threads share operators instead: where the batch does not keep
+// all of them busy. A multiple of a register tile's rows if there are many.
+std::size_t rows_at_once(std::size_t batch, std::size_t threads)
+{
+   constexpr std::size_t full = 12, parts_per_thread = 4, enough = 2 * full;
+   const std::size_t share = (batch + threads - 1) / threads;
+   if (10 * batch < 9 * threads * share)
+      return 0;
+   const std::size_t rows = (share + parts_per_thread - 1) / parts_per_thread;
+   return rows < enough ? share : (rows + full - 1) / full * full;
+}
+
+struct Rows {
+   const Job &job;
+   std::size_t at_once;
+   std::atomic<int> status;
+};
+
+inline void run_rows(const void *context, std::size_t part, std::size_t)
+{
+   Rows &rows = *static_cast<Rows *>(const_cast<void *>(context));
+   const Job &job = rows.job;
+   std::size_t dims[most_shared];
+   void *tensors[most_shared];
+   for (std::size_t i = 0; i < job.dim_count; ++i)
+      dims[i] = job.dims[i];
+   std::size_t &batch = dims[job.batch_place];
+   const std::size_t first = part * rows.at_once, left = batch - first;
+   batch = left < rows.at_once ? left : rows.at_once;
+   for (std::size_t i = 0; i < job.tensor_count; ++i)
+      tensors[i] = static_cast<char *>(job.tensors[i]) + first * job.row_bytes[i];
+   if (const int status = invoke(job.infer, job.session, dims, tensors))
+      rows.status.store(status, std::memory_order_relaxed);
+}
+
+inline int share_job(const Job &job)
+{
+   const std::size_t threads = pool->acquire(job.threads);
+   if (threads == 1)
+      return invoke(job.infer, job.session, job.dims, job.tensors);
+   const bool apart = job.row_bytes && job.dim_count <= most_shared && job.tensor_count <= most_shared;
+   const std::size_t batch = apart ? job.dims[job.batch_place] : 0, at_once = apart ? rows_at_once(batch, threads) : 0;
+   int status;
+   if (at_once) {
+      Rows rows{job, at_once, {0}};
+      pool->run(threads, (batch + at_once - 1) / at_once, run_rows, &rows);
+      status = rows.status.load();
+   } else {
+      const Team team{run_team, pool, threads, least_work};
+      status = invoke(job.infer, job.session, job.dims, job.tensors, &team);
+   }
+   pool->release();
+   return status;
+}
+
+// `frame`: infer, session, number of run-time dimensions, these, the tensors, and, unless batch_place is negative, the
+// bytes that each tensor has per row of the batch. Python calls it without the GIL.
+int run_shared(const std::uint64_t *frame, std::uint64_t tensor_count, std::int64_t batch_place, std::uint64_t threads)
+{
+   const std::uint64_t *const dims = frame + 3, *const tensors = dims + frame[2], *const bytes = tensors + tensor_count;
+   return share_job({reinterpret_cast<Infer>(frame[0]), reinterpret_cast<const void *>(frame[1]),
+                     reinterpret_cast<const std::size_t *>(dims), reinterpret_cast<void *const *>(tensors),
+                     batch_place < 0 ? nullptr : reinterpret_cast<const std::size_t *>(bytes), frame[2], tensor_count,
+                     static_cast<std::size_t>(batch_place), threads});
+}
 
 // Before the first call, and in a forked child.
 void start_pool()
 {
    pool = new ThreadPool;
-}
-
-// A call whose batch is shared among threads.
-struct Shares {
-   Infer infer;
-   const void *session;
-   const std::uint64_t *dims, *tensors, *row_bytes;
-   std::uint64_t dim_count, tensor_count, batch_place;
-   int threads;
-   std::atomic<int> status;
-};
-constexpr std::uint64_t most_shared = 64; // run-time dimensions, and tensors
-
-inline void run_share(void *context, int index)
-{
-   Shares &shares = *static_cast<Shares *>(context);
-   const std::uint64_t batch = shares.dims[shares.batch_place], threads = static_cast<std::uint64_t>(shares.threads);
-   const std::uint64_t first = batch * std::uint64_t(index) / threads, last = batch * std::uint64_t(index + 1) / threads;
-   std::size_t dims[most_shared];
-   void *tensors[most_shared];
-   for (std::uint64_t i = 0; i < shares.dim_count; ++i)
-      dims[i] = i == shares.batch_place ? last - first : shares.dims[i];
-   for (std::uint64_t i = 0; i < shares.tensor_count; ++i)
-      tensors[i] = reinterpret_cast<char *>(shares.tensors[i]) + first * shares.row_bytes[i];
-   if (const int status = invoke(shares.infer, shares.session, dims, tensors))
-      shares.status.store(status, std::memory_order_relaxed);
-}
-
-// `frame`: infer, session, number of run-time dimensions, these, the tensors, and the bytes that each has per row.
-// Python calls it without the GIL.
-int run_shared(const std::uint64_t *frame, std::uint64_t tensor_count, std::uint64_t batch_place, int threads)
-{
-   const std::uint64_t *const dims = frame + 3, *const tensors = dims + frame[2];
-   const bool fits = frame[2] <= most_shared && tensor_count <= most_shared;
-   Shares shares{reinterpret_cast<Infer>(frame[0]), reinterpret_cast<const void *>(frame[1]), dims, tensors,
-                 tensors + tensor_count, frame[2], tensor_count, batch_place, fits ? pool->acquire(threads) : 1, {0}};
-   if (shares.threads == 1)
-      return run(frame);
-   pool->run(shares.threads, run_share, &shares);
-   pool->release();
-   return shares.status.load();
+   share = share_job;
 }
 
 } // namespace sofie_jit_runtime
