@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import sofie_jit
 from sofie_jit.cli import COMMANDS, main
 from sofie_jit.demo import MODEL_FILE, load_digits
+from sofie_jit.parsers.keras import isolated
 from sofie_jit.progress import Progress
 
 
@@ -273,3 +275,25 @@ def test_emit_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["emit", str(MODEL_FILE), "-o", str(header), "--binary"]) == 0
     assert capsys.readouterr().out == f"wrote {header} and {tmp_path / 'digits.bin'}\n"
     assert "namespace" in error_of(capsys, "emit", str(MODEL_FILE), "-o", str(header), "--namespace", "class")
+    assert main(["emit", str(MODEL_FILE), "-o", "-", "--self-test"]) == 0
+    assert "namespace TMVA_SOFIE_digits" in (printed := capsys.readouterr().out)
+    assert "bool self_test(" in printed
+    assert "--binary" in error_of(capsys, "emit", str(MODEL_FILE), "-o", "-", "--binary")
+
+
+def test_files_of_strangers(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another process reads them: what it finds, and how it ends, comes as if it were read here."""
+    wrong = tmp_path / "wrong.h5"
+    wrong.write_bytes(MODEL_FILE.read_bytes()[:9999])
+    for command, rest in (
+        ("info", []), ("check", []), ("run", [str(images), "-o", "-"]), ("emit", ["-o", "-"]), ("profile", []),
+    ):  # fmt: skip
+        assert main([command, str(MODEL_FILE), "--untrusted", *rest]) == 0
+        assert capsys.readouterr().out
+    with patch.object(isolated, "CHILD", "import sys; sys.exit({path!r} and 'it is over')"):
+        assert "crashed the process that read it (it is over)" in error_of(
+            capsys, "info", str(MODEL_FILE), "--untrusted"
+        )
+    assert "damaged" in error_of(capsys, "info", str(wrong), "--untrusted")
+    with pytest.raises(SystemExit):
+        main(["compare", str(MODEL_FILE), "--untrusted"])

@@ -92,7 +92,7 @@ def _epilog(examples: str) -> str:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True) -> None:
-    """Declares the arguments that say which model to read: FILE, ``--config`` and, unless forbidden, ``--untrusted``."""
+    """Declares the arguments that say which model to read: FILE, ``--config``, and ``--untrusted`` if it may be."""
     parser.add_argument("file", metavar="FILE", help="a model saved by Keras: .h5, .hdf5 or .keras")
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture, if FILE holds weights alone (model.to_json())"

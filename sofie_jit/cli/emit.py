@@ -2,24 +2,32 @@
 
 The header needs a C++17 compiler and nothing else. Its weights are written beside it, as <name>.dat, unless --binary or
 --embed-weights say otherwise; the name of the file gives the namespace, TMVA_SOFIE_<name>, unless --namespace does.
+With - for HEADER it is printed, weights inside, and bears the name of FILE.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
 from pathlib import Path
 
 from sofie_jit.cli import add_model_arguments
+from sofie_jit.cli.arrays import STANDARD_OUTPUT
+from sofie_jit.errors import InputError
 
 EXAMPLES = """\
 sofie-jit emit m.h5 -o model.hxx              writes model.hxx and model.dat
 sofie-jit emit m.h5 -o model.hxx --embed-weights --dispatch --namespace physics::tagger
+sofie-jit emit m.h5 -o - | head -30
 sofie-jit emit unet.keras -o unet.hxx --input-shape 256,256,3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("-o", "--output", metavar="HEADER", required=True, type=Path, help="the header to write")
+    parser.add_argument(
+        "-o", "--output", metavar="HEADER", required=True, type=Path, help="the header to write; - prints it"
+    )
     parser.add_argument(
         "--input-shape",
         metavar="SIZES",
@@ -49,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="carry code for AVX-512, AVX2 and any other processor, chosen when the program runs",
     )
+    parser.add_argument(
+        "--self-test", action="store_true", help="carry a reference and a function self_test() that compares with it"
+    )
 
 
 def _shape(text: str) -> list[int | None]:
@@ -63,7 +74,16 @@ def run(args: argparse.Namespace) -> int:
     translation = Translation(read_graph(args.file, args.config, untrusted=args.untrusted))
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
-    header = rmodel.save_header(args.output, weights=args.weights, namespace=args.namespace, dispatch=args.dispatch)
+    options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}
+    if args.output == STANDARD_OUTPUT:
+        if args.weights == "binary":
+            raise InputError("-o - prints the header alone, so its weights are inside: leave --binary out")
+        with tempfile.TemporaryDirectory() as directory:
+            printed = Path(directory) / f"{Path(args.file).stem}.hxx"
+            rmodel.save_header(printed, weights="embedded", **options)
+            sys.stdout.write(printed.read_text())
+        return 0
+    header = rmodel.save_header(args.output, weights=args.weights, **options)
     suffix = SUFFIXES.get(args.weights)
     print(f"wrote {header}{f' and {header.with_suffix(suffix)}' if suffix else ', weights inside'}")
     return 0
