@@ -57,6 +57,13 @@ def test_a_short_fuzz(tmp_path):
     assert "60 inputs" in done.stdout
 
 
+def test_every_hostile_kind_is_one_error_within_bounds():
+    """Named with its place, within 5 s and 500 MB: see the table that it prints."""
+    done = subprocess.run([sys.executable, str(HERE / "fuzz" / "bounds.py")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^2\d kinds, 0 wrong$", done.stdout, re.MULTILINE)
+
+
 def weights_h5(path: Path, **options) -> Path:
     """A Dense layer's file with its kernel as ``options`` of ``create_dataset`` say."""
     dense = {"class_name": "Dense", "config": {"name": "d", "units": 2, "batch_input_shape": [None, 3]}}

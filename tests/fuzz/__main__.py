@@ -87,6 +87,8 @@ def main() -> int:
     counts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     texts: set[str] = set()
+    if options.survivors and options.survivors.exists():
+        texts |= {json.loads(line).get("code", "") for line in options.survivors.read_text().splitlines()}
     workers: list[Worker] = []
     start = reported = time.monotonic()
 
@@ -102,7 +104,7 @@ def main() -> int:
             texts.add(what)
             if options.survivors and not is_raw(made):
                 with options.survivors.open("a") as file:
-                    file.write(json.dumps(made) + "\n")
+                    file.write(json.dumps({"code": what, **made}) + "\n")
 
     def died(worker: Worker, stuck: bool) -> None:
         """What it was at is judged: HDF5's library may crash, of bytes, if a process of its own takes the blow."""
