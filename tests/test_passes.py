@@ -494,7 +494,7 @@ def test_winograd_computes_what_the_definition_does(layout: str) -> None:
             pads=[1, 1, 1, 1], layout=layout, kernel_layout={"NHWC": "HWIO", "NCHW": "OIHW"}[layout],
             inputs=["x", "K", "b"], outputs=["y"],
         ),
-        Tanh(inputs=["y"], outputs=["z"]),
+        Relu(inputs=["y"], outputs=["z"]),
     ]  # fmt: skip
     weights = {"K": 0.1 * rng.normal(size=kernel), "b": rng.normal(size=16)}
     rmodel = model_of((None, *shape), *operators, outputs="z", **weights)

@@ -212,7 +212,7 @@ def winograd_tiles(axes: Sequence[Axis]) -> int:
 
 
 def winograd_scratch_size(channels: int, outputs: int) -> int:
-    """``winograd_scratch`` of ``winograd.hxx``: elements for the transformed images and products of a block of tiles."""
+    """``winograd_scratch`` of ``winograd.hxx``: elements for a block's transformed images and products."""
     places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, outputs))
     return 16 * places + channels + outputs + 16
 
