@@ -20,7 +20,7 @@ def adapted() -> keras.Model:
     changed = [
         layers.Embedding(7, 4),
         layers.Conv1D(5, 3),
-        layers.EinsumDense("abc,cd->abd", 3, bias_axes="d"),
+        layers.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"),
         layers.Dense(2, use_bias=False),
     ]
     y = words

@@ -219,8 +219,10 @@ def test_refused(kind: str, options: dict[str, Any], message: str, tmp_path: Pat
 
 
 def test_augmentation_of_several_tensors_at_once_is_refused(tmp_path: Path) -> None:
+    import keras
+
     images, labels = keras.Input((8, 8, 3)), keras.Input((4,))
-    augmented = layers.RandomFlip()({"images": images, "labels": labels})
+    augmented = _layers().RandomFlip()({"images": images, "labels": labels})
     keras.Model([images, labels], augmented).save(tmp_path / "m.keras")
     with pytest.raises(sofie_jit.UnsupportedLayerError, match="call it on the images alone"):
         sofie_jit.load(tmp_path / "m.keras")
