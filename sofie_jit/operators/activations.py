@@ -14,7 +14,6 @@ from sofie_jit.errors import DtypeError, GraphError
 from sofie_jit.operators.operator import CPP_TYPES, Emitter, ROperator, TensorType, literal
 
 
-@dataclass(kw_only=True)
 class Activation(ROperator):
     """An element-by-element function; input and output have one type and shape."""
 
@@ -64,7 +63,6 @@ def epilogue(code: Emitter, activation: Activation | None, dtype: str) -> str:
 # -- piecewise linear ------------------------------------------------------------------------------------------------
 
 
-@dataclass(kw_only=True)
 class Relu(Activation):
     """``max(x, 0)``."""
 
@@ -115,7 +113,6 @@ class HardSigmoid(Activation):
     beta: float = 0.5
 
 
-@dataclass(kw_only=True)
 class HardSwish(Activation):
     """``x * HardSigmoid(x)`` with alpha 1/6 and beta 1/2."""
 
@@ -136,12 +133,10 @@ class Threshold(Activation):
     value: float = 0.0
 
 
-@dataclass(kw_only=True)
 class SparseSigmoid(Activation):
     """``(x + 1) / 2`` cut to [0, 1]."""
 
 
-@dataclass(kw_only=True)
 class SparsePlus(Activation):
     """0 up to -1, ``(x + 1)^2 / 4``, and ``x`` from 1."""
 
@@ -149,7 +144,6 @@ class SparsePlus(Activation):
 # -- algebraic -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(kw_only=True)
 class Softsign(Activation):
     """``x / (1 + |x|)``."""
 
@@ -164,42 +158,34 @@ class Squareplus(Activation):
 # -- of exponentials -------------------------------------------------------------------------------------------------
 
 
-@dataclass(kw_only=True)
 class Exp(Activation):
     """``e^x``."""
 
 
-@dataclass(kw_only=True)
 class Tanh(Activation):
     """``tanh(x)``."""
 
 
-@dataclass(kw_only=True)
 class TanhShrink(Activation):
     """``x - tanh(x)``."""
 
 
-@dataclass(kw_only=True)
 class Sigmoid(Activation):
     """``1 / (1 + e^-x)``."""
 
 
-@dataclass(kw_only=True)
 class LogSigmoid(Activation):
     """``log(Sigmoid(x))``."""
 
 
-@dataclass(kw_only=True)
 class Swish(Activation):
     """``x * Sigmoid(x)``, also called SiLU."""
 
 
-@dataclass(kw_only=True)
 class Softplus(Activation):
     """``log(1 + e^x)``."""
 
 
-@dataclass(kw_only=True)
 class Mish(Activation):
     """``x * tanh(Softplus(x))``."""
 
@@ -211,7 +197,6 @@ class Elu(Activation):
     alpha: float = 1.0
 
 
-@dataclass(kw_only=True)
 class Selu(Activation):
     """``1.0507 * Elu(x)`` with alpha 1.6733, the constants of self-normalizing networks."""
 

@@ -60,7 +60,6 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
     return code.struct(f"Broadcast<{len(inputs)}>", len(groups), sizes, has_rows)
 
 
-@dataclass(kw_only=True)
 class Broadcasting(ROperator):
     """Base of operators whose inputs broadcast to the shape of the output."""
 
@@ -74,7 +73,6 @@ class Broadcasting(ROperator):
         return broadcast(code, self.op_type, code.outputs[0].shape, [t.shape for t in code.inputs if t is not None])
 
 
-@dataclass(kw_only=True)
 class Binary(Broadcasting):
     """``operation(A, B)`` on two tensors of one type, broadcast to one shape."""
 
@@ -97,43 +95,36 @@ def _infer(operator: ROperator, integers: bool, *types: TensorType) -> TensorTyp
     return TensorType(dtype, broadcast_shapes(operator.op_type, *(t.shape for t in types)))
 
 
-@dataclass(kw_only=True)
 class Add(Binary):
     """``A + B``."""
 
 
-@dataclass(kw_only=True)
 class Sub(Binary):
     """``A - B``."""
 
 
-@dataclass(kw_only=True)
 class Mul(Binary):
     """``A * B``."""
 
 
-@dataclass(kw_only=True)
 class Div(Binary):
     """``A / B``."""
 
     integers = False
 
 
-@dataclass(kw_only=True)
 class Pow(Binary):
     """``A`` to the power of ``B``."""
 
     integers = False
 
 
-@dataclass(kw_only=True)
 class PRelu(Binary):
     """``A``, and ``A * B`` below 0."""
 
     integers = False
 
 
-@dataclass(kw_only=True)
 class Variadic(Broadcasting):
     """One operation over any number of tensors of one type, broadcast to one shape."""
 
@@ -160,24 +151,20 @@ class Variadic(Broadcasting):
         return "\n      ".join(calls)
 
 
-@dataclass(kw_only=True)
 class Max(Variadic):
     """The largest of all inputs; NaN if one is NaN."""
 
 
-@dataclass(kw_only=True)
 class Min(Variadic):
     """The smallest of all inputs; NaN if one is NaN."""
 
 
-@dataclass(kw_only=True)
 class Sum(Variadic):
     """The sum of all inputs, added from the first to the last."""
 
     functor_name = "Add"
 
 
-@dataclass(kw_only=True)
 class Mean(Variadic):
     """The sum of all inputs divided by their number."""
 
@@ -192,7 +179,6 @@ class Mean(Variadic):
         )
 
 
-@dataclass(kw_only=True)
 class Comparison(Broadcasting):
     """A truth value per pair of elements of two tensors of one type, broadcast to one shape."""
 
@@ -206,52 +192,42 @@ class Comparison(Broadcasting):
         )
 
 
-@dataclass(kw_only=True)
 class Equal(Comparison):
     """``A == B``."""
 
 
-@dataclass(kw_only=True)
 class NotEqual(Comparison):
     """``A != B`` (ONNX: Not of Equal)."""
 
 
-@dataclass(kw_only=True)
 class Less(Comparison):
     """``A < B``."""
 
 
-@dataclass(kw_only=True)
 class LessOrEqual(Comparison):
     """``A <= B``."""
 
 
-@dataclass(kw_only=True)
 class Greater(Comparison):
     """``A > B``."""
 
 
-@dataclass(kw_only=True)
 class GreaterOrEqual(Comparison):
     """``A >= B``."""
 
 
-@dataclass(kw_only=True)
 class And(Comparison):
     """``A and B``, anything but 0 being true."""
 
 
-@dataclass(kw_only=True)
 class Or(Comparison):
     """``A or B``, anything but 0 being true."""
 
 
-@dataclass(kw_only=True)
 class Xor(Comparison):
     """``A or B``, but not both."""
 
 
-@dataclass(kw_only=True)
 class Not(ROperator):
     """``not X`` for truth values."""
 
@@ -266,7 +242,6 @@ class Not(ROperator):
         return code.call("logical_not", code.count(code.outputs[0].shape), code.input(0), code.output(0))
 
 
-@dataclass(kw_only=True)
 class Where(Broadcasting):
     """``A`` where the bool tensor ``condition`` is true, else ``B``; all three broadcast to one shape."""
 

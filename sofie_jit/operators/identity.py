@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sofie_jit.operators.operator import Emitter, ROperator, TensorType
 
 
-@dataclass(kw_only=True)
 class Identity(ROperator):
     """``Y = X``, in memory of its own; any type and shape."""
 

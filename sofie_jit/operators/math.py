@@ -21,7 +21,6 @@ from sofie_jit.operators.operator import (
 # -- element by element ----------------------------------------------------------------------------------------------
 
 
-@dataclass(kw_only=True)
 class Unary(ROperator):
     """A function of every number by itself; input and output have one type and shape."""
 
@@ -39,180 +38,146 @@ class Unary(ROperator):
         return code.call("map", size, code.input(0), code.output(0), f"k::{self.op_type}{{}}")
 
 
-@dataclass(kw_only=True)
 class Neg(Unary):
     """``-x``."""
 
     integers = True
 
 
-@dataclass(kw_only=True)
 class Abs(Unary):
     """``|x|``."""
 
     integers = True
 
 
-@dataclass(kw_only=True)
 class Sign(Unary):
     """-1, 0 or 1; NaN of NaN."""
 
     integers = True
 
 
-@dataclass(kw_only=True)
 class Square(Unary):
     """``x * x``."""
 
     integers = True
 
 
-@dataclass(kw_only=True)
 class Reciprocal(Unary):
     """``1 / x``."""
 
 
-@dataclass(kw_only=True)
 class Sqrt(Unary):
     """The square root."""
 
 
-@dataclass(kw_only=True)
 class Rsqrt(Unary):
     """``1 / Sqrt(x)``."""
 
 
-@dataclass(kw_only=True)
 class Cbrt(Unary):
     """The cube root."""
 
 
-@dataclass(kw_only=True)
 class Expm1(Unary):
     """``e^x - 1``."""
 
 
-@dataclass(kw_only=True)
 class Exp2(Unary):
     """``2^x``."""
 
 
-@dataclass(kw_only=True)
 class Log(Unary):
     """The natural logarithm."""
 
 
-@dataclass(kw_only=True)
 class Log1p(Unary):
     """``Log(1 + x)``."""
 
 
-@dataclass(kw_only=True)
 class Log2(Unary):
     """The logarithm to base 2."""
 
 
-@dataclass(kw_only=True)
 class Log10(Unary):
     """The logarithm to base 10."""
 
 
-@dataclass(kw_only=True)
 class Erf(Unary):
     """The error function."""
 
 
-@dataclass(kw_only=True)
 class Erfc(Unary):
     """``1 - Erf(x)``."""
 
 
-@dataclass(kw_only=True)
 class Floor(Unary):
     """The largest whole number up to x."""
 
 
-@dataclass(kw_only=True)
 class Ceil(Unary):
     """The smallest whole number from x."""
 
 
-@dataclass(kw_only=True)
 class Round(Unary):
     """The nearest whole number, halves to the even one."""
 
 
-@dataclass(kw_only=True)
 class Trunc(Unary):
     """The whole number towards 0."""
 
 
-@dataclass(kw_only=True)
 class Sin(Unary):
     """The sine."""
 
 
-@dataclass(kw_only=True)
 class Cos(Unary):
     """The cosine."""
 
 
-@dataclass(kw_only=True)
 class Tan(Unary):
     """The tangent."""
 
 
-@dataclass(kw_only=True)
 class Asin(Unary):
     """The inverse sine."""
 
 
-@dataclass(kw_only=True)
 class Acos(Unary):
     """The inverse cosine."""
 
 
-@dataclass(kw_only=True)
 class Atan(Unary):
     """The inverse tangent."""
 
 
-@dataclass(kw_only=True)
 class Sinh(Unary):
     """The hyperbolic sine."""
 
 
-@dataclass(kw_only=True)
 class Cosh(Unary):
     """The hyperbolic cosine."""
 
 
-@dataclass(kw_only=True)
 class Asinh(Unary):
     """The inverse hyperbolic sine."""
 
 
-@dataclass(kw_only=True)
 class Acosh(Unary):
     """The inverse hyperbolic cosine."""
 
 
-@dataclass(kw_only=True)
 class Atanh(Unary):
     """The inverse hyperbolic tangent."""
 
 
-@dataclass(kw_only=True)
 class Erfinv(Unary):
     """The inverse of the error function."""
 
 
-@dataclass(kw_only=True)
 class BesselI0(Unary):
     """The modified Bessel function of the first kind of order 0."""
 
 
-@dataclass(kw_only=True)
 class OfIntegers(Binary):
     """A function of two integers."""
 
@@ -224,42 +189,34 @@ class OfIntegers(Binary):
         return super().infer(a, b)
 
 
-@dataclass(kw_only=True)
 class BitwiseAnd(OfIntegers):
     """The bits that both have."""
 
 
-@dataclass(kw_only=True)
 class BitwiseOr(OfIntegers):
     """The bits that one has."""
 
 
-@dataclass(kw_only=True)
 class BitwiseXor(OfIntegers):
     """The bits that only one has."""
 
 
-@dataclass(kw_only=True)
 class BitShiftLeft(OfIntegers):
     """The bits of A moved up by B places, 0 for B out of range."""
 
 
-@dataclass(kw_only=True)
 class BitShiftRight(OfIntegers):
     """The bits of A moved down by B places, the sign staying."""
 
 
-@dataclass(kw_only=True)
 class Gcd(OfIntegers):
     """The greatest common divisor."""
 
 
-@dataclass(kw_only=True)
 class Lcm(OfIntegers):
     """The least common multiple."""
 
 
-@dataclass(kw_only=True)
 class BitwiseNot(Unary):
     """All bits turned round."""
 
@@ -271,7 +228,6 @@ class BitwiseNot(Unary):
         return x
 
 
-@dataclass(kw_only=True)
 class NextAfter(Binary):
     """The number next to A on the way to B."""
 
@@ -279,14 +235,12 @@ class NextAfter(Binary):
     kernels = ("math.hxx",)
 
 
-@dataclass(kw_only=True)
 class Mod(Binary):
     """The remainder of ``A / B``, of the sign of B; an integer remainder by 0 is 0."""
 
     kernels = ("math.hxx",)
 
 
-@dataclass(kw_only=True)
 class Atan2(Binary):
     """The angle of the point (B, A)."""
 
@@ -329,7 +283,6 @@ class ArgMax(ROperator):
         return code.call("arg_max", *sizes, self.smallest, code.input(0), code.output(0))
 
 
-@dataclass(kw_only=True)
 class ArgMin(ArgMax):
     """Where along ``axis`` the smallest number is; otherwise as ArgMax."""
 
@@ -358,7 +311,6 @@ class CumSum(ROperator):
         return code.call(self.function, *_sizes(code, self.op_type, self.axis), code.input(0), code.output(0))
 
 
-@dataclass(kw_only=True)
 class CumProd(CumSum):
     """Products along ``axis`` up to and with each place."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.operators.operator import (
@@ -18,7 +17,6 @@ from sofie_jit.operators.operator import (
 )
 
 
-@dataclass(kw_only=True)
 class MatMul(ROperator):
     """``Y = A B`` as numpy.matmul: A (..., M, K), B (..., K, N), leading axes broadcast; output (..., M, N)."""
 

@@ -19,7 +19,6 @@ class Pick:
     repeat: int = 1
 
 
-@dataclass(kw_only=True)
 class PickOperator(ROperator):
     """An operator that :meth:`picks` describes axis by axis; any type."""
 

@@ -66,7 +66,6 @@ class Pool(ROperator):
         )  # fmt: skip
 
 
-@dataclass(kw_only=True)
 class MaxPool(Pool):
     """The largest number of the window. NaN counts as smaller than all numbers, as in TensorFlow."""
 
@@ -110,11 +109,9 @@ class GlobalPool(ROperator):
         )  # fmt: skip
 
 
-@dataclass(kw_only=True)
 class GlobalMaxPool(GlobalPool):
     """The largest number of each channel; NaN if there is one."""
 
 
-@dataclass(kw_only=True)
 class GlobalAveragePool(GlobalPool):
     """The mean of each channel."""

@@ -83,34 +83,28 @@ def _steps(shape: Shape, axes: Sequence[int]) -> list[tuple[Shape, Shape, Shape]
     return steps
 
 
-@dataclass(kw_only=True)
 class ReduceSum(Reduce):
     """The sum."""
 
 
-@dataclass(kw_only=True)
 class ReduceSumSquare(Reduce):
     """The sum of the squares."""
 
     integers = False
 
 
-@dataclass(kw_only=True)
 class ReduceProd(Reduce):
     """The product."""
 
 
-@dataclass(kw_only=True)
 class ReduceMax(Reduce):
     """The largest number; NaN if there is one."""
 
 
-@dataclass(kw_only=True)
 class ReduceMin(Reduce):
     """The smallest number; NaN if there is one."""
 
 
-@dataclass(kw_only=True)
 class ReduceMean(Reduce):
     """The mean; the axes it is taken over must have known sizes."""
 

@@ -40,7 +40,6 @@ class AlongAxis(ROperator):
         return code.count(shape[:axis]), code.count(shape[axis : axis + 1]), code.count(shape[axis + 1 :])
 
 
-@dataclass(kw_only=True)
 class Softmax(AlongAxis):
     """``e^x`` divided by its sum along ``axis``."""
 
@@ -48,7 +47,6 @@ class Softmax(AlongAxis):
         return code.call("softmax", *self._sizes(code), code.input(0), code.output(0))
 
 
-@dataclass(kw_only=True)
 class LogSoftmax(AlongAxis):
     """The logarithm of Softmax."""
 
@@ -56,7 +54,6 @@ class LogSoftmax(AlongAxis):
         return code.call("log_softmax", *self._sizes(code), code.input(0), code.output(0))
 
 
-@dataclass(kw_only=True)
 class Sparsemax(AlongAxis):
     """``max(x - tau, 0)``, tau as Keras computes it (see ``kernels/softmax.hxx``)."""
 
@@ -66,7 +63,6 @@ class Sparsemax(AlongAxis):
         return code.call("sparsemax", *self._sizes(code), code.input(0), code.output(0), scratch)
 
 
-@dataclass(kw_only=True)
 class GLU(AlongAxis):
     """The first half of the input along ``axis``, times the sigmoid of the second."""
 
