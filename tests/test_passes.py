@@ -201,6 +201,7 @@ def linear_of(layer: str, x: str) -> object:
 
 
 NORMALIZED = [Sub(inputs=["x", "mean"], outputs=["c"]), Div(inputs=["c", "row"], outputs=["s"])]
+IMAGES = [Mul(inputs=["x", "two"], outputs=["c"]), Sub(inputs=["c", "one"], outputs=["s"])]
 RESCALED = [Mul(inputs=["x", "row"], outputs=["c"]), Add(inputs=["c", "far"], outputs=["s"])]
 
 
@@ -213,6 +214,9 @@ RESCALED = [Mul(inputs=["x", "row"], outputs=["c"]), Add(inputs=["c", "far"], ou
         ("conv groups", NORMALIZED, []),
         ("conv same", NORMALIZED, ["Sub"]),  # the mean is not taken from the zeros around an image
         ("conv same", RESCALED[:1], []),
+        ("conv same", RESCALED, ["Add"]),
+        ("conv same", IMAGES, ["Add"]),
+        ("conv same", [Mul(inputs=["x", "none"], outputs=["c"]), *RESCALED[1:]], ["Mul", "Add"]),
         ("conv same 1x1", RESCALED, []),
         ("transposed", NORMALIZED, ["Sub"]),
         ("gemm", [Sub(inputs=["x", "far"], outputs=["c"]), *NORMALIZED[1:]], ["Sub"]),  # would lose digits
@@ -222,7 +226,16 @@ RESCALED = [Mul(inputs=["x", "row"], outputs=["c"]), Add(inputs=["c", "far"], ou
 def test_scales_and_offsets_before_are_folded(layer: str, before: list[ROperator], left: list[str]) -> None:
     size = 1 if "1x1" in layer else 3
     kernel = W if layer.startswith("gemm") else RNG.normal(size=(size, size, 2 if "groups" in layer else 4, 4))
-    weights = {"K": kernel, "b": ROW, "row": ROW, "mean": ROW * 0.9, "far": ROW + 90}
+    weights = {
+        "K": kernel,
+        "b": ROW,
+        "row": ROW,
+        "mean": ROW * 0.9,
+        "far": ROW + 90,
+        "none": ROW * 0,
+        "two": np.array(2.0),
+        "one": np.array(1.0),
+    }
     shape = (None, 4) if layer.startswith("gemm") else (None, 6, 5, 4)
     last = before[-1].outputs[0]
     rmodel = model_of(shape, *before, linear_of(layer, last), **weights)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.elementwise import Add
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
@@ -24,22 +25,23 @@ LARGEST_SHIFT = 1.0
 def fold_scaling(rmodel: RModel) -> RModel:
     """Scales the weights of the operator behind, in float64, and moves its bias: ``W (s x + t) + b``.
 
-    An offset stays before what pads with zeros, for it is not added to those.
+    An offset stays before what pads with zeros, for it is not added to those: ``s W (x + t / s)``.
     """
     new = rmodel.copy()
     new.generate()
     count = uses(new)
     made_by = {name: op for op in new.operators for name in op.outputs if count[name] == 1}
-    new.operators = [_fold(new, op, made_by) if isinstance(op, Linear) else op for op in new.operators]
+    parts = [_fold(new, op, made_by) if isinstance(op, Linear) else [op] for op in new.operators]
+    new.operators = [op for part in parts for op in part]
     return drop_unused(new)
 
 
-def _fold(model: RModel, op: Linear, made_by: Mapping[str, ROperator]) -> Linear:
-    """``op`` with what there is before it in its weights, as far as it can take that."""
+def _fold(model: RModel, op: Linear, made_by: Mapping[str, ROperator]) -> list[ROperator]:
+    """``op`` with what there is before it in its weights, as far as it can take that, behind an Add of the rest."""
     x, kernel, bias = (*op.inputs, "")[:3]
     known = model.initialized
     if any(name and name not in known for name in (kernel, bias)):
-        return op
+        return [op]
     scale, shift = np.float64(1), np.float64(0)
     accepted = None
     reader: ROperator | None = None  # the alias, such as a Reshape, that reads what comes next; None: `op` itself
@@ -59,7 +61,17 @@ def _fold(model: RModel, op: Linear, made_by: Mapping[str, ROperator]) -> Linear
         fits = not np.any(shift) or _reads_no_padding(op, known[kernel])
         if fits and not (only_moved and np.abs(shift).max() > LARGEST_SHIFT):
             accepted = scale, shift, dict(readers)
-    return op if accepted is None else _folded(model, op, *accepted)
+    if accepted is not None:
+        return [_folded(model, op, *accepted)]
+    if not readers or reader is not None or not np.all(scale) or not np.any(scale != 1):
+        return [op]
+    y = model.unique_name(f"{x}:moved")
+    offset = model.unique_name(f"{y}:offset")
+    kind = model.tensor_type(x)
+    apart = np.asarray(shift / scale, kind.dtype)
+    known[offset] = apart.reshape(-1, *[1] * (kind.rank - 1 - axis)) if apart.ndim else apart
+    moved = Add(inputs=[x, offset], outputs=[y], origin=op.origin)
+    return [moved, _folded(model, op, scale, np.float64(0), {0: (None, y)})]
 
 
 def _folded(
