@@ -22,18 +22,14 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "how-to" / "many_machines.md").read_text()
 FEATURES = [f"feature{i}" for i in range(16)]
 
-IN_ORDER = "np.save('scores.npy', {}.sort_values('event')['score'])"
-RECIPES = {
-    "dask_awkward": ("dask_awkward", "np.save('scores.npy', scores[:, 0])"),
-    "Spark": ("pyspark", IN_ORDER.format("scored.toPandas()")),
-    "Ray": ("ray", IN_ORDER.format("scored.to_pandas()")),
-}
-"""Heading -> the package, and code that saves the scores in order."""
+IN_ORDER = "scores.sort_values('event')['score']"
+RECIPES = {"dask_awkward": ("dask_awkward", "scores[:, 0]"), "Spark": ("pyspark", IN_ORDER), "Ray": ("ray", IN_ORDER)}
+"""Heading -> the package, and the scores in order of the events."""
 
 
 @pytest.mark.parametrize("heading", RECIPES)
 def test_recipe(heading: str, tmp_path: Path) -> None:
-    package, saving = RECIPES[heading]
+    package, scores = RECIPES[heading]
     keras, pandas = pytest.importorskip("keras"), pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
     if importlib.util.find_spec(package) is None:
@@ -45,7 +41,7 @@ def test_recipe(heading: str, tmp_path: Path) -> None:
 
     found = re.search(rf"^##+ {heading}\n.*?^```py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found, f"the page has no recipe called {heading}"
-    (tmp_path / "recipe.py").write_text(f"import numpy as np\n{found[1]}\n{saving}\n")
+    (tmp_path / "recipe.py").write_text(f"import numpy as np\n{found[1]}\nnp.save('scores.npy', {scores})\n")
     environment = {
         **os.environ,
         "PYTHONPATH": os.fspath(ROOT),
