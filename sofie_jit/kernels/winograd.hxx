@@ -255,7 +255,7 @@ using GemmFunction = void (*)(std::size_t rows, std::size_t K, std::size_t N, co
 // Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before. panels from pack_winograd, bias from
 // pack_bias; scratch: winograd_scratch(s) elements; `gemm` is gemm<T>, which is thereby compiled apart.
 template <class T>
-void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
+SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
               const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
    const std::size_t in = winograd_place(s.C), out = winograd_place(s.O);

@@ -71,7 +71,8 @@ class Conv(ROperator):
 
     @property
     def shared_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
-        return () if self.winograd else ("shared_gemm.hxx", "shared_conv.hxx", "shared_depthwise.hxx")
+        names = ("winograd",) if self.winograd else ("gemm", "conv", "depthwise")
+        return tuple(f"shared_{name}.hxx" for name in names)
 
     def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
         """The window, and the channels of input and output."""
@@ -165,10 +166,10 @@ class Conv(ROperator):
         cpp = CPP_TYPES[y.dtype]
         shape = code.struct("WinogradShape", window_members(axes), channels, outputs)
         panels = code.packed("pack_winograd", code.raw(1), channels, outputs, self.kernel_layout == "OIHW")
-        scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),))
+        scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),), per_thread=True)
         size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
         gemm = code.function("gemm", (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &"))
-        return code.call(
+        return code.shared_call(
             "winograd", 0, code.count((*y.shape[:1], winograd_tiles(axes))), shape, code.input(0), panels, bias,
             code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
         )  # fmt: skip

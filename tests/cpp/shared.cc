@@ -4,6 +4,7 @@
 #include "shared_depthwise.hxx"
 #include "shared_gemm.hxx"
 #include "shared_pool.hxx"
+#include "shared_winograd.hxx"
 
 #include "check.hxx"
 #include "epilogue.hxx"
@@ -82,6 +83,23 @@ void test_conv(std::size_t batch, const Window &w, std::size_t C, std::size_t O,
 }
 
 template <class T>
+void test_winograd(std::size_t batch, const Window &w, std::size_t C, std::size_t O)
+{
+   const WinogradShape s{w, C, O};
+   check::Random random(w.inputs() * 1009 + C * 101 + O);
+   const auto x = random.vector<T>(batch * w.inputs() * C), k = random.vector<T>(9 * C * O), b = random.vector<T>(O);
+   const auto residual = random.vector<T>(batch * w.pixels() * O);
+   const auto panels = pack_winograd<T>(k.data(), C, O);
+   const auto bias = pack_bias<T>(b.data(), O);
+   Buffer<T> scratch(5 * align_up(winograd_scratch(s)));
+   for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
+      compare<T>("winograd" + check::describe(w), residual.size(), [&](const Team *some, T *y) {
+         share_winograd(some, 0, batch * s.tiles(), s, x.data(), panels.data(), bias.data(),
+                        epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue, gemm<T>);
+      });
+}
+
+template <class T>
 void test_window(std::size_t batch, const Window &w, std::size_t C)
 {
    check::Random random(w.inputs() * 1009 + w.taps() * 101 + C);
@@ -131,6 +149,8 @@ int main()
          test_window<float>(batch, w, 37);
       }
    test_conv<1, double>(2, windows[2], 5, 40, 1, 5);
+   test_winograd<float>(1, window(one, {9, 3, 1, 1, 1, 1}, {11, 3, 1, 1, 1, 1}), 16, 32);
+   test_winograd<float>(3, window(one, {27, 3, 1, 1, 1, 1}, {20, 3, 1, 1, 1, 1}), 16, 16);
    check::require(parts_of_jobs > 3 * jobs && jobs > 1000, "most calls come in several parts");
    return check::done();
 }
