@@ -52,35 +52,35 @@ constexpr std::size_t winograd_scratch(const WinogradShape &s)
    return 16 * (winograd_place(s.C) + winograd_place(s.O)) + s.C + s.O + 16;
 }
 
-// panels[16 places][pack_gemm of C x O] of kernel[3][3][C][O] (Keras), or, if `oihw`, of kernel[O][C][3][3] (ONNX).
+// panels[16 places][panels of pack_gemm, C x O] of kernel[3][3][C][O] (Keras), or, if `oihw`, of kernel[O][C][3][3] (ONNX).
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size_t O, bool oihw = false)
 {
    const std::size_t size = C * O;
-   Buffer<T> places(16 * size), packed(16 * size);
-   for (std::size_t c = 0; c < C; ++c)
-      for (std::size_t o = 0; o < O; ++o) {
-         double g[3][4]; // rows of weights times G^T
-         for (std::size_t h = 0; h < 3; ++h) {
-            double w[3];
-            for (std::size_t tap = 0; tap < 3; ++tap)
-               w[tap] = double(oihw ? kernel[(o * C + c) * 9 + h * 3 + tap] : kernel[(h * 3 + tap) * size + c * O + o]);
-            g[h][0] = w[0];
-            g[h][1] = (w[0] + w[2] + w[1]) / 2;
-            g[h][2] = (w[0] + w[2] - w[1]) / 2;
-            g[h][3] = w[2];
+   Buffer<T> packed(16 * size);
+   T *to = packed.data();
+   for (std::size_t first = 0, end; first < O; first = end) {
+      end = panel_end<T>(first, O);
+      for (std::size_t c = 0; c < C; ++c)
+         for (std::size_t o = first; o < end; ++o, ++to) {
+            double g[3][4]; // rows of weights times G^T
+            for (std::size_t h = 0; h < 3; ++h) {
+               double w[3];
+               for (std::size_t tap = 0; tap < 3; ++tap)
+                  w[tap] = double(oihw ? kernel[(o * C + c) * 9 + h * 3 + tap] : kernel[(h * 3 + tap) * size + c * O + o]);
+               g[h][0] = w[0];
+               g[h][1] = (w[0] + w[2] + w[1]) / 2;
+               g[h][2] = (w[0] + w[2] - w[1]) / 2;
+               g[h][3] = w[2];
+            }
+            for (std::size_t j = 0; j < 4; ++j) {
+               to[j * size] = T(g[0][j]);
+               to[(4 + j) * size] = T((g[0][j] + g[2][j] + g[1][j]) / 2);
+               to[(8 + j) * size] = T((g[0][j] + g[2][j] - g[1][j]) / 2);
+               to[(12 + j) * size] = T(g[2][j]);
+            }
          }
-         T *place = places.data() + c * O + o;
-         for (std::size_t j = 0; j < 4; ++j) {
-            place[j * size] = T(g[0][j]);
-            place[(4 + j) * size] = T((g[0][j] + g[2][j] + g[1][j]) / 2);
-            place[(8 + j) * size] = T((g[0][j] + g[2][j] - g[1][j]) / 2);
-            place[(12 + j) * size] = T(g[2][j]);
-         }
-      }
-   for (std::size_t place = 0; place < 16; ++place)
-      std::memcpy(static_cast<void *>(packed.data() + place * size),
-                  pack_gemm<T>(places.data() + place * size, C, O).data(), size * sizeof(T));
+   }
    return packed;
 }
 
