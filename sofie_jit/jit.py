@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit import precompiled_header
 from sofie_jit.errors import CompileError, MissingDependencyError, OutOfMemoryError
 from sofie_jit.header import CALLS, jit_text
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
@@ -68,8 +70,12 @@ def cppyy() -> ModuleType:
                 FORK_FLAGS,
             )
         os.environ["EXTRA_CLING_ARGS"] = given or FORK_FLAGS
+    fork_or_running = imported or is_root_fork()
     try:
-        return importlib.import_module("cppyy")
+        with contextlib.nullcontext() if fork_or_running else precompiled_header.ensured():
+            return importlib.import_module("cppyy")
+    except MissingDependencyError:
+        raise
     except ImportError as error:
         raise MissingDependencyError(
             f"cppyy, which compiles the generated C++, cannot be imported ({error}): pip install cppyy"

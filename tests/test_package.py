@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sofie_jit
+from sofie_jit.jit import is_root_fork
 
 HEAVY = ["cppyy", "h5py", "tensorflow", "keras", "matplotlib"]
 
@@ -100,3 +102,48 @@ for _ in range(6):
 assert np.abs(y - digits.keras).max() < 1e-6
 assert cppyy.gbl.mine.one() == 1"""
     assert imported_by(code) == ["cppyy", "h5py"]
+
+
+PATCHED = """
+import os
+import sys
+can = os.access
+os.access = lambda path, mode: can(path, mode) and not (mode & os.W_OK and "cppyy" in os.fspath(path))
+import sofie_jit
+from sofie_jit.demo import MODEL_FILE, load_digits
+try:
+    sofie_jit.load(MODEL_FILE).infer(load_digits().images)
+except sofie_jit.MissingDependencyError as error:
+    sys.exit(str(error))
+print(os.environ["CLING_STANDARD_PCH"])
+"""
+"""Runs the demo's network where, root or not, no file of cppyy's can be written to."""
+
+
+@pytest.mark.skipif(is_root_fork(), reason="ROOT's cppyy has another way")
+def test_the_installation_may_be_read_only(tmp_path: Path) -> None:
+    """The precompiled header of cppyy is then used if it is there; if not, it is made in the user's cache, once."""
+
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", PATCHED]
+        kept = {name: value for name, value in os.environ.items() if name != "CLING_STANDARD_PCH"}
+        cache = {"XDG_CACHE_HOME": str(tmp_path)}
+        return subprocess.run(command, env={**kept, **cache, **environment}, capture_output=True, text=True)
+
+    there = run()
+    assert there.returncode == 0, there.stderr
+    assert not there.stderr
+    assert not list(tmp_path.iterdir())
+
+    gone = {"CLING_STANDARD_PCH": "/proc/cppyy/gone.pch"}
+    for said in ("cannot be written to: making", ""):
+        made = run(**gone)
+        assert made.returncode == 0, made.stderr
+        assert said in made.stderr
+        assert bool(made.stderr) == bool(said)
+        assert [str(path) for path in (tmp_path / "sofie_jit").iterdir()] == [made.stdout.splitlines()[-1]]
+
+    nowhere = run(**gone, XDG_CACHE_HOME="/proc/nowhere")
+    assert nowhere.returncode == 1
+    assert "set CLING_STANDARD_PCH to a file that can be written" in nowhere.stderr
+    assert "pip install" not in nowhere.stderr

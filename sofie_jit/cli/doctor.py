@@ -25,6 +25,7 @@ import numpy as np
 
 import sofie_jit
 from sofie_jit import tables
+from sofie_jit.precompiled_header import find
 
 EXAMPLES = """\
 sofie-jit doctor
@@ -118,7 +119,6 @@ def _cppyy() -> Iterator[Finding]:
     from sofie_jit.jit import FORK_FLAGS, cppyy, is_root_fork
 
     flags = os.environ.get("EXTRA_CLING_ARGS", "")
-    before = os.environ.get("CLING_STANDARD_PCH", "")
     start = time.perf_counter()
     try:
         cppyy()
@@ -134,25 +134,13 @@ def _cppyy() -> Iterator[Finding]:
         f"ROOT's cppyy needs '{FORK_FLAGS}' for fast code; unset the variable or set it to that" if unoptimized else "",
     )  # fmt: skip
     if not is_root_fork():
-        yield _precompiled_header(before)
+        yield _precompiled_header()
 
 
-def _precompiled_header(given: str) -> Finding:
+def _precompiled_header() -> Finding:
     """The headers of the standard library, which Cling reads at start in a form that it wrote at its first."""
-    if (given or os.environ.get("CLING_STANDARD_PCH", "")).lower() == "none":
-        return Finding("precompiled header", "none (CLING_STANDARD_PCH=none)", "starting takes longer without")
-    folders = [Path(spec.origin).parent for name in ("cppyy", "cppyy_backend")
-               if (spec := importlib.util.find_spec(name)) and spec.origin]  # fmt: skip
-    places = [Path(given)] if given else [p for f in folders for p in (*f.glob("*.pch*"), *f.glob("etc/*.pch*"))]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        writable = any(os.access(folder, os.W_OK) for folder in folders)
-        advice = "it is written at the next start" if writable else (
-            f"{folders[0]} cannot be written to: let somebody who may import cppyy once, or set CLING_STANDARD_PCH to "
-            "a file that can be written"
-        )  # fmt: skip
-        return Finding("precompiled header", "not there", f"starting takes longer without; {advice}")
-    return Finding("precompiled header", f"{found} ({tables.size(found.stat().st_size)})")
+    found = find()
+    return Finding("precompiled header", f"{found} ({tables.size(found.stat().st_size)})" if found else "not there")
 
 
 def _compilers() -> Iterator[Finding]:
