@@ -102,13 +102,16 @@ def _apply_scores(
     allowed = [] if value_mask is None else [ops.expand_dims(ops.cast(value_mask, "bool"), -2)]
     if causal or call.config.get("causal"):  # Keras 2 had it as an option
         allowed.append(band(scores, scores.shape[-2], scores.shape[-1], None, 0))
-    if allowed:
-        scores = ops.where(all_of(*allowed), scores, ops.subtract(scores, LARGE))
-    weights = ops.softmax(scores)
+    weights = _softmax_less(scores, all_of(*allowed) if allowed else None)
     output = ops.matmul(weights, value)
     if query_mask is not None:
         output = ops.where(ops.expand_dims(query_mask, -1), output, 0.0)
     return (output, weights) if return_scores else output
+
+
+def _softmax_less(scores: Symbol, allowed: Symbol | None) -> Symbol:
+    """Softmax over scores, a large number taken from those that are not ``allowed``."""
+    return ops.softmax(scores if allowed is None else ops.where(allowed, scores, ops.subtract(scores, LARGE)))
 
 
 # -- MultiHeadAttention and GroupQueryAttention --------------------------------------------------------------------
@@ -257,10 +260,8 @@ def _flat_mask(call: LayerCall, allowed: Symbol, lead: int, queries: Shape, keys
 
 def _masked_softmax(call: LayerCall, scores: Symbol, allowed: Symbol | None, fused: bool) -> Symbol:
     """Softmax over the scores that are ``allowed``; a row without any is uniform in Keras's fused attention, else 0."""
-    if allowed is None:
-        return ops.softmax(scores)
-    if call.layer.era < 3:
-        return ops.softmax(ops.where(allowed, scores, ops.subtract(scores, LARGE)))
+    if allowed is None or call.layer.era < 3:
+        return _softmax_less(scores, allowed)
     weights = ops.softmax(ops.where(allowed, scores, -LARGEST if fused else -LARGE))
     return weights if fused else ops.where(allowed, weights, 0.0)
 
