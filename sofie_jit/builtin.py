@@ -62,7 +62,7 @@ def builtin(
         return None
     place = names.index(batch) if batch in names else -1
     header = [session.entry, session.handle, id(slow), place, release, threads, flops_per_row, flops_per_thread]
-    header += [session.rendering.tiled, len(inputs), len(outputs), len(names)]
+    header += [session.rendering.tiled, session.rows_together, len(inputs), len(outputs), len(names)]
     tensors = [number for kind in kinds for number in _tensor(kind, names)]
     address = python_call.new_call(np.array(header, np.int64), np.array(tensors, np.int64))
     function = ctypes.cast(address, ctypes.py_object).value

@@ -24,6 +24,7 @@ from sofie_jit.errors import CompileError, MissingDependencyError, OutOfMemoryEr
 from sofie_jit.header import CALLS, jit_text
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
 from sofie_jit.operators.operator import BATCH, CPP_TYPES
+from sofie_jit.parallel import rows_together
 from sofie_jit.rmodel import RModel
 from sofie_jit.session import Rendering
 
@@ -169,6 +170,7 @@ class Session:
         create, destroy, self.entry = map(int, compile_text(self.namespace, self.text, self.rendering))
         arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
         addresses = np.array([array.ctypes.data for array in arrays] or [0], np.uint64)
+        self.rows_together = rows_together(lowered)
         self._run, self._run_released = runtime().run, runtime().run_released
         with _lock:
             self.handle: int = runtime().create(create, addresses)
@@ -189,7 +191,8 @@ class Session:
         if threads > 1:
             place = list(self.rendering.dims).index(BATCH) if self.rendering.tiled else -1
             frame += [array.nbytes // dims[place] for array in arrays if self.rendering.tiled]
-            return int(_thread_pool().run_shared(np.array(frame, np.uint64), len(arrays), place, threads))
+            given = np.array(frame, np.uint64)
+            return int(_thread_pool().run_shared(given, len(arrays), place, self.rows_together, threads))
         return int((self._run_released if release_gil else self._run)(np.array(frame, np.uint64)))
 
     def take_laps(self) -> np.ndarray:

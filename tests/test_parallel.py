@@ -14,7 +14,7 @@ from sofie_jit.jit import runtime
 from sofie_jit.model import Model
 from sofie_jit.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
 from sofie_jit.operators.operator import ROperator
-from sofie_jit.parallel import thread_count, useful_threads
+from sofie_jit.parallel import ROWS_TOGETHER, thread_count, useful_threads
 from test_model import mlp
 
 
@@ -42,20 +42,26 @@ def test_useful_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "threads", "rows"),
+    ("batch", "threads", "together", "rows"),
     [
-        (1, 2, 0),  # operators are shared
-        (2, 2, 1),
-        (3, 2, 0),  # two and one would leave a thread idle for a third of the time
-        (5, 4, 0),
-        (19, 2, 10),
-        (32, 2, 16),
-        (1024, 2, 132),  # whole register tiles, and several for each thread
-        (4096, 3, 348),
+        (1, 2, 1, 0),
+        (2, 2, 1, 1),
+        (3, 2, 1, 0),  # two and one would leave a thread idle for a third of the time
+        (5, 4, 1, 0),
+        (19, 2, 1, 10),
+        (20, 2, 12, 0),
+        (32, 2, 12, 16),
+        (1024, 2, 1, 132),  # whole register tiles, and several for each thread
+        (4096, 3, 12, 348),
     ],
 )
-def test_rows_at_once(batch: int, threads: int, rows: int) -> None:
-    assert runtime("thread_pool").rows_at_once(batch, threads) == rows
+def test_rows_at_once(batch: int, threads: int, together: int, rows: int) -> None:
+    assert runtime("thread_pool").rows_at_once(batch, threads, together) == rows
+
+
+def test_rows_that_stay_together(model: Model, shared: Model) -> None:
+    assert model._call.session.rows_together == ROWS_TOGETHER  # dense layers
+    assert shared._call.session.rows_together == 1  # mostly convolutions
 
 
 def network(seed: int = 0) -> RModel:

@@ -70,6 +70,7 @@ struct Call {
    std::intptr_t threads;
    double useful_per_row; // threads that a row of the batch keeps busy
    bool tiled;            // whether rows are independent
+   std::size_t together;  // rows that no thread should have fewer of
    int inputs, outputs, dims;
    Tensor tensors[most_tensors];
 };
@@ -148,7 +149,7 @@ inline int run_on(std::size_t threads, const Call &call, const std::size_t *size
       row_bytes[i] = static_cast<std::size_t>(bytes[i]) / batch;
    return share({call.infer, call.session, sizes, tensors, call.tiled ? row_bytes : nullptr,
                  static_cast<std::size_t>(call.dims), static_cast<std::size_t>(call.inputs + call.outputs),
-                 static_cast<std::size_t>(call.batch), threads});
+                 static_cast<std::size_t>(call.batch), call.together, threads});
 }
 
 inline Object *call_fast(const Call &call, Object *const *args, const Options &options)
@@ -237,7 +238,7 @@ void start(const std::uint64_t *interface, const char *doc)
 }
 
 // A new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations of a row, operations that
-// keep a thread busy, tiled, inputs, outputs, dims; `tensors`: per tensor descr, number, itemsize, rank and 8 sizes.
+// keep a thread busy, tiled, together, inputs, outputs, dims; `tensors`: per tensor descr, number, itemsize, rank and 8 sizes.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
 {
    Call *const call = new Call;
@@ -249,9 +250,10 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
    call->threads = header[5];
    call->useful_per_row = static_cast<double>(header[6]) / static_cast<double>(header[7]);
    call->tiled = header[8] != 0;
-   call->inputs = static_cast<int>(header[9]);
-   call->outputs = static_cast<int>(header[10]);
-   call->dims = static_cast<int>(header[11]);
+   call->together = static_cast<std::size_t>(header[9]);
+   call->inputs = static_cast<int>(header[10]);
+   call->outputs = static_cast<int>(header[11]);
+   call->dims = static_cast<int>(header[12]);
    for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 12) {
       Tensor &tensor = call->tensors[i];
       tensor.descr = reinterpret_cast<Object *>(tensors[0]);

@@ -31,7 +31,9 @@ struct Job {
    const std::size_t *dims;
    void *const *tensors;
    const std::size_t *row_bytes; // of each tensor, per row of the batch; null: rows depend on each other
-   std::size_t dim_count, tensor_count, batch_place, threads;
+   std::size_t dim_count, tensor_count, batch_place;
+   std::size_t together; // rows of the batch that no thread should have fewer of
+   std::size_t threads;
 };
 inline int (*share)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
 

@@ -168,13 +168,13 @@ inline void run_team(void *pool, std::size_t threads, std::size_t parts, Task ta
    static_cast<ThreadPool *>(pool)->run(threads, parts, task, context);
 }
 
-// Rows of a batch that one thread has at a time, or 0 if threads share operators instead: where the batch does not keep
-// all of them busy. A multiple of a register tile's rows if there are many.
-std::size_t rows_at_once(std::size_t batch, std::size_t threads)
+// Rows of a batch that one thread has at a time, or 0 if threads share operators instead: where the batch would not keep
+// all of them busy, or gives them fewer rows than should stay `together`. Whole register tiles if there are many rows.
+std::size_t rows_at_once(std::size_t batch, std::size_t threads, std::size_t together)
 {
    constexpr std::size_t full = 12, parts_per_thread = 4, enough = 2 * full;
    const std::size_t share = (batch + threads - 1) / threads;
-   if (10 * batch < 9 * threads * share)
+   if (10 * batch < 9 * threads * share || share < together)
       return 0;
    const std::size_t rows = (share + parts_per_thread - 1) / parts_per_thread;
    return rows < enough ? share : (rows + full - 1) / full * full;
@@ -209,7 +209,7 @@ inline int share_job(const Job &job)
    if (threads == 1)
       return invoke(job.infer, job.session, job.dims, job.tensors);
    const bool apart = job.row_bytes && job.dim_count <= most_shared && job.tensor_count <= most_shared;
-   const std::size_t batch = apart ? job.dims[job.batch_place] : 0, at_once = apart ? rows_at_once(batch, threads) : 0;
+   const std::size_t batch = apart ? job.dims[job.batch_place] : 0, at_once = apart ? rows_at_once(batch, threads, job.together) : 0;
    int status;
    if (at_once) {
       Rows rows{job, at_once, {0}};
@@ -225,13 +225,14 @@ inline int share_job(const Job &job)
 
 // `frame`: infer, session, number of run-time dimensions, these, the tensors, and, unless batch_place is negative, the
 // bytes that each tensor has per row of the batch. Python calls it without the GIL.
-int run_shared(const std::uint64_t *frame, std::uint64_t tensor_count, std::int64_t batch_place, std::uint64_t threads)
+int run_shared(const std::uint64_t *frame, std::uint64_t tensor_count, std::int64_t batch_place, std::uint64_t together,
+               std::uint64_t threads)
 {
    const std::uint64_t *const dims = frame + 3, *const tensors = dims + frame[2], *const bytes = tensors + tensor_count;
    return share_job({reinterpret_cast<Infer>(frame[0]), reinterpret_cast<const void *>(frame[1]),
                      reinterpret_cast<const std::size_t *>(dims), reinterpret_cast<void *const *>(tensors),
                      batch_place < 0 ? nullptr : reinterpret_cast<const std::size_t *>(bytes), frame[2], tensor_count,
-                     static_cast<std::size_t>(batch_place), threads});
+                     static_cast<std::size_t>(batch_place), together, threads});
 }
 
 // Before the first call, and in a forked child.
