@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,13 @@ def test_scratch_memory_is_what_the_kernel_says() -> None:
         }}""")
     for axes in ([Axis(9, 3, 2)], [Axis(9, 3, 2), Axis(8, 2, 3), Axis(7, 5, 2, 1, 2, 2)]):
         assert cppyy.gbl.conv_transpose_list_of(np.array(window_members(axes), np.uint64)) == list_size(axes)
+
+
+def test_keras_1_says_how_large_the_output_is(tmp_path: Path) -> None:
+    x = keras.Input((5, 4, 6))
+    model = randomize(keras.Model(x, layers.Conv2DTranspose(3, 3, strides=2, padding="same", output_padding=0)(x)))
+    model.save(tmp_path / "m.h5")
+    config = json.loads(model.to_json())
+    config["config"]["layers"][1]["config"] |= {"output_padding": None, "output_shape": [None, 9, 7, 3]}
+    values = np.random.default_rng(0).normal(size=(2, 5, 4, 6)).astype(np.float32)
+    check(sofie_jit.load(tmp_path / "m.h5", config=config).infer(values), model, values)

@@ -180,8 +180,10 @@ def test_hard_sigmoid(version, want):
         ("<lambda>", "<lambda>"),
         ({"value": ["4wEAAAA=", None, None]}, "<lambda>"),
         ({"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}, "<lambda>"),
-        ({"class_name": "function", "config": "softmax_v2", "module": "builtins", "registered_name": "function"},
-         "softmax"),
+        (
+            {"class_name": "function", "config": "softmax_v2", "module": "builtins", "registered_name": "function"},
+            "softmax",
+        ),
     ],
 )
 def test_activations_are_names(value, want):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,18 @@ def test_integers(tmp_path: Path) -> None:
     assert [y.dtype for y in loaded.infer(values)] == [np.int32, np.float32]
     with pytest.raises(UnsupportedLayerError, match="images are int32, which bilinear interpolation would round"):
         sofie_jit.load(keras.Model(x, layers.Resizing(7, 30)(x)))
+
+
+def test_keras_2_knows_no_data_format(tmp_path: Path) -> None:
+    x = keras.Input(IMAGE)
+    model = keras.Model(x, [layers.Resizing(7, 30)(x), layers.CenterCrop(9, 9)(x)])
+    model.save(tmp_path / "m.h5")
+    config = json.loads(model.to_json())
+    for layer in config["config"]["layers"][1:]:
+        known = ("name", "trainable", "height", "width", "interpolation", "crop_to_aspect_ratio")
+        layer["config"] = {key: value for key, value in layer["config"].items() if key in known}
+    values = images(2, IMAGE)
+    check(sofie_jit.load(tmp_path / "m.h5", config=config).infer(values), model, values)
 
 
 def test_open_sizes_are_resized_per_shape() -> None:

@@ -16,6 +16,18 @@ Operation = Callable[[Any, Any, Any], Any]
 """Of the tensorflow module, x (batch, 4, 6) in float32, and n (batch, 4) in int32."""
 WEIGHT = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
 
+
+def backend() -> Any:
+    import tf_keras
+
+    return tf_keras.backend
+
+
+def image(tf: Any, x: Any) -> Any:
+    """``x`` as images of 2 x 4 pixels."""
+    return tf.reshape(x, [-1, 2, 4, 3])
+
+
 FUNCTIONS: dict[str, Operation] = {
     "operators": lambda tf, x, n: (1.0 - x) / (x * x + 1.0) - 2.0 * -x + 3.0,
     "power": lambda tf, x, n: x**2 + abs(x) ** 1.5,
@@ -77,6 +89,61 @@ FUNCTIONS: dict[str, Operation] = {
     "gelu": lambda tf, x, n: tf.nn.gelu(x),
     "softmax": lambda tf, x, n: tf.nn.softmax(x) + tf.nn.log_softmax(x, axis=1),
     "bias_add": lambda tf, x, n: tf.nn.bias_add(x, WEIGHT[0]),
+    "pools": lambda tf, x, n: tf.nn.max_pool1d(x, 2, 2, "SAME") + tf.nn.avg_pool(x, 3, 2, "SAME"),
+    "max_pool of images": lambda tf, x, n: tf.nn.max_pool(
+        image(tf, x), [1, 2, 2, 1], strides=[1, 1, 2, 1], padding="VALID"
+    ),
+    "conv1d": lambda tf, x, n: tf.nn.conv1d(x, tf.constant(WEIGHT.reshape(2, 6, 2)), stride=2, padding="SAME"),
+    "conv2d": lambda tf, x, n: tf.nn.conv2d(
+        image(tf, x), WEIGHT.reshape(2, 1, 3, 4), strides=[1, 1, 2, 1], padding="SAME"
+    ),
+    "depthwise_conv2d": lambda tf, x, n: tf.nn.depthwise_conv2d(
+        image(tf, x), WEIGHT[:, :3].reshape(2, 2, 3, 1), [1, 1, 1, 1], "SAME", dilations=[2, 2]
+    ),
+    "K.conv2d": lambda tf, x, n: backend().conv2d(image(tf, x), WEIGHT.reshape(2, 1, 3, 4), (2, 2), "same"),
+    "K.dot": lambda tf, x, n: backend().dot(x, tf.constant(WEIGHT.T)),
+    "K.batch_flatten": lambda tf, x, n: backend().batch_flatten(x),
+    "K.switch": lambda tf, x, n: backend().switch(x > 0, x, -x),
+    "cumulative": lambda tf, x, n: (
+        tf.cumsum(x, 1, exclusive=True) + tf.math.cumprod(x, -1, exclusive=True, reverse=True)
+    ),
+    "gather of rows": lambda tf, x, n: tf.gather(x, n[:, :3] % 4, axis=1, batch_dims=1),
+    "gather_nd": lambda tf, x, n: tf.gather_nd(x, n[:, 1:2] % 4, batch_dims=1),
+    "embedding_lookup": lambda tf, x, n: tf.nn.embedding_lookup(WEIGHT, n % 4),
+    "strided_slice": lambda tf, x, n: tf.strided_slice(x, [0, 1, 0], [0, 3, 6], [1, 1, 2], begin_mask=1, end_mask=1),
+    "norms": lambda tf, x, n: (
+        x / tf.norm(x, axis=-1, keepdims=True) + tf.norm(x, 1, 2)[:, :, None] + tf.clip_by_norm(x, 2.0, [1])
+    ),
+    "no nan": lambda tf, x, n: tf.math.reciprocal_no_nan(tf.nn.relu(x)) + tf.math.xlogy(tf.nn.relu(x), tf.abs(x)),
+    "polynomial": lambda tf, x, n: tf.math.polyval([1.0, 2.0, 3.0], x) + tf.realdiv(x, 2.5),
+    "counts": lambda tf, x, n: (
+        tf.math.count_nonzero(n, axis=1, dtype="int32") + tf.reduce_sum(tf.saturate_cast(x, "int32"), [1, 2])
+    ),
+    "sequence_mask": lambda tf, x, n: tf.sequence_mask(n, 4, dtype="float32"),
+    "matrices": lambda tf, x, n: tf.linalg.band_part(x, 1, 0) + tf.linalg.trace(x)[:, None, None],
+    "diagonals": lambda tf, x, n: (
+        tf.linalg.diag(tf.linalg.diag_part(x)) + tf.linalg.cross(x[:, :, :3], x[:, :, 3:])[:, :, :1]
+    ),
+    "response normalization": lambda tf, x, n: tf.nn.lrn(image(tf, x), 1, alpha=0.3, beta=0.75),
+    "turned images": lambda tf, x, n: tf.image.flip_left_right(image(tf, x)) + tf.image.flip_up_down(image(tf, x)),
+    "gray": lambda tf, x, n: tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(image(tf, x))),
+    "contrast": lambda tf, x, n: tf.image.adjust_contrast(tf.image.adjust_brightness(image(tf, x), 0.2), 0.7),
+    "standardized": lambda tf, x, n: tf.image.per_image_standardization(
+        tf.image.convert_image_dtype(image(tf, x), "float32")
+    ),
+    "cropped": lambda tf, x, n: tf.image.central_crop(tf.image.pad_to_bounding_box(image(tf, x), 1, 2, 6, 8), 0.5),
+    "cropped to a box": lambda tf, x, n: tf.image.crop_to_bounding_box(image(tf, x), 1, 0, 1, 3),
+    "patches": lambda tf, x, n: tf.image.extract_patches(
+        image(tf, x), [1, 2, 2, 1], [1, 1, 2, 1], [1, 1, 1, 1], "SAME"
+    ),
+    **{
+        f"resized from corners, {name}, {align}": lambda tf, x, n, name=name, align=align: getattr(
+            tf.compat.v1.image, f"resize_{name}"
+        )(image(tf, x), [5, 3], align_corners=align)
+        for name in ("bilinear", "nearest_neighbor")
+        for align in (False, True)
+    },
+    "resize of TensorFlow 1": lambda tf, x, n: tf.compat.v1.image.resize(image(tf, x), [3, 7], align_corners=True),
     "top of a layer": lambda tf, x, n: tf.zeros_like(x) + tf.ones_like(x),
 }
 GRAPH: dict[str, tuple[str, dict[str, Any], dict[int, Any], Callable[[np.ndarray], np.ndarray]]] = {
@@ -170,7 +237,11 @@ REFUSED: dict[str, tuple[Operation, str]] = {
     "unknown": (lambda tf, x, n: tf.math.lbeta(x), r"tf.math.lbeta has no translation.*replace="),
     "strings": (lambda tf, x, n: tf.as_string(n), r"tf.*as_string has no translation"),
     "integer mean": (lambda tf, x, n: tf.reduce_mean(n, axis=1), "mean of integers is not translated"),
-    "batch_dims": (lambda tf, x, n: tf.gather(x, n, batch_dims=1), "batch_dims=1"),
+    "batch_dims": (lambda tf, x, n: tf.gather(x, n, axis=2, batch_dims=1), "batch_dims=1"),
+    "padding": (
+        lambda tf, x, n: tf.nn.conv2d(image(tf, x), WEIGHT.reshape(2, 1, 3, 4), 1, [[0, 0], [1, 1], [2, 2], [0, 0]]),
+        "explicit padding .* use tf.pad",
+    ),
 }
 
 
@@ -197,6 +268,9 @@ SHAPES: dict[str, Callable[[Any, Any], Any]] = {
     "resized to nearest": lambda tf, x: tf.image.resize(x, (7, 5), method="nearest"),
     "made smaller": lambda tf, x: tf.image.resize(x, [3, 2], antialias=True),
     "broadcast": lambda tf, x: tf.broadcast_to(x[:, :1], tf.shape(x)) + x,
+    "numbered": lambda tf, x: x + tf.cast(tf.range(tf.shape(x)[1]), "float32")[None, :, None, None],
+    "with a row of zeros": lambda tf, x: tf.concat([x[:, :1], tf.zeros([tf.shape(x)[0], 1, tf.shape(x)[2], 2])], 1),
+    "with a constant": lambda tf, x: x[:, :1, :1] * tf.tile(tf.constant([[[[2.0, 3.0]]]]), [tf.shape(x)[0], 1, 2, 1]),
 }
 
 

@@ -169,6 +169,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "PReLU": {"shared_axes": None},
     "ThresholdedReLU": {"theta": 1.0},
     "Rescaling": {"offset": 0.0},
+    "Resizing": {"interpolation": "bilinear", "data_format": "channels_last"},
+    "CenterCrop": {"data_format": "channels_last"},
     "IntegerLookup": {"vocabulary": None, "invert": False, "mask_token": None, "num_oov_indices": 1,
                       "oov_method": "floormod", "output_mode": "int", "pad_to_max_tokens": False, "max_tokens": None,
                       "oov_token": -1, "idf_weights": None},

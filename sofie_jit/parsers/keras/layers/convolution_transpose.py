@@ -29,13 +29,15 @@ def conv_transpose(call: LayerCall, x: Symbol) -> Symbol:
     dilations = per_axis(call, "dilation_rate", count)
     more = [None] * count if config["output_padding"] is None else per_axis(call, "output_padding", count)
     valid = one_of(call, "padding", {"valid": True, "same": False})
+    shape = config.get("output_shape")  # what Keras 1 had instead of output_padding
+    asked = [shape[axis] if shape else None for axis in spatial_axes(count, data_layout)]
 
     sizes = static_dims(call.layer.class_name, tuple(x.shape[axis] for axis in spatial_axes(count, data_layout)))
     pads, output_padding = [0] * (2 * count), [0] * count
     for i, (size, k, stride, dilation) in enumerate(zip(sizes, taps, strides, dilations, strict=True)):
         extent = (k - 1) * dilation + 1
         reach = (size - 1) * stride + extent
-        out = output_size(size, extent, stride, more[i], valid)
+        out = int(asked[i] or output_size(size, extent, stride, more[i], valid))
         if not valid and math.ceil(out / stride) != size:
             call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' has no meaning in Keras")
         cut = max(reach - out, 0)

@@ -359,7 +359,7 @@ def einsum(call: LayerCall, *operands: Any) -> Symbol:
 # -- operations that are a layer without its weights -----------------------------------------------------------------
 
 
-def _through_layer(call: LayerCall, class_name: str, options: Mapping[str, Any], x: Symbol, **weights: Any) -> Symbol:
+def through_layer(call: LayerCall, class_name: str, options: Mapping[str, Any], x: Symbol, **weights: Any) -> Symbol:
     """``x`` through a layer of Keras; ``weights`` are constants of the model."""
     arrays: dict[str, np.ndarray] = {}
     for name, value in weights.items():
@@ -392,7 +392,7 @@ def conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     channels = inputs.shape[1] if options["data_format"] == "channels_first" else inputs.shape[-1]
     options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-1], **NO_BIAS}
     options["groups"] = int(channels) // kernel.shape[-2]
-    return _through_layer(call, f"Conv{inputs.rank - 2}D", options, inputs, kernel=kernel)
+    return through_layer(call, f"Conv{inputs.rank - 2}D", options, inputs, kernel=kernel)
 
 
 @layer("ops.DepthwiseConv")
@@ -400,7 +400,7 @@ def depthwise_conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     """Convolution of every channel by itself with a constant kernel."""
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
     options |= {"kernel_size": kernel.shape[:-2], "depth_multiplier": kernel.shape[-1], **NO_BIAS}
-    return _through_layer(call, f"DepthwiseConv{inputs.rank - 2}D", options, inputs, kernel=kernel)
+    return through_layer(call, f"DepthwiseConv{inputs.rank - 2}D", options, inputs, kernel=kernel)
 
 
 @layer("ops.SeparableConv")
@@ -410,7 +410,7 @@ def separable_conv(call: LayerCall, inputs: Symbol, depthwise_kernel: Any, point
     options |= {"kernel_size": depthwise_kernel.shape[:-2], "depth_multiplier": depthwise_kernel.shape[-1]}
     options |= {"filters": pointwise_kernel.shape[-1], **NO_BIAS}
     kernels = {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": pointwise_kernel}
-    return _through_layer(call, f"SeparableConv{inputs.rank - 2}D", options, inputs, **kernels)
+    return through_layer(call, f"SeparableConv{inputs.rank - 2}D", options, inputs, **kernels)
 
 
 @layer("ops.ConvTranspose")
@@ -418,7 +418,7 @@ def conv_transpose(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     """Transposed convolution with a constant kernel."""
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate", "output_padding")
     options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-2], **NO_BIAS}
-    return _through_layer(call, f"Conv{inputs.rank - 2}DTranspose", options, inputs, kernel=kernel)
+    return through_layer(call, f"Conv{inputs.rank - 2}DTranspose", options, inputs, kernel=kernel)
 
 
 @layer("ops.MaxPool", "ops.AveragePool")
@@ -426,7 +426,7 @@ def pool(call: LayerCall, inputs: Symbol) -> Symbol:
     """The largest number, or the mean, of windows."""
     options = _spatial(call, inputs, "pool_size", "strides", "padding")
     kind = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
-    return _through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
+    return through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
 
 
 @layer("ops.AdaptiveMaxPool", "ops.AdaptiveAveragePool")
@@ -434,7 +434,7 @@ def adaptive_pool(call: LayerCall, inputs: Symbol) -> Symbol:
     """The same of as many windows as asked for."""
     options = _spatial(call, inputs, "output_size")
     kind = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
-    return _through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
+    return through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
 
 
 @layer("ops.Resize")
@@ -444,7 +444,7 @@ def resize(call: LayerCall, images: Symbol) -> Symbol:
     names = ("interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias", "fill_mode", "fill_value")
     options = {name: call.config[name] for name in names}
     options |= {"height": height, "width": width, "data_format": call.config["data_format"] or "channels_last"}
-    return _through_layer(call, "Resizing", options, images)
+    return through_layer(call, "Resizing", options, images)
 
 
 @layer("ops.RMSNorm")

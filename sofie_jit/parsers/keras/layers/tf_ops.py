@@ -10,6 +10,7 @@ import base64
 import functools
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +20,11 @@ from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.operators.activations import LogSigmoid, Selu, Softsign
+from sofie_jit.operators.operator import product
 from sofie_jit.parsers.keras.layers import tf_shapes
+from sofie_jit.parsers.keras.layers.ops import NO_BIAS, through_layer
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
-from sofie_jit.parsers.keras.layers.resizing import METHODS, resize_images
+from sofie_jit.parsers.keras.layers.resizing import METHODS, resample, resize_images
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
 
@@ -64,10 +67,32 @@ def _split(value: Symbol, num_or_size_splits: Any, axis: int = 0, num: int | Non
     return ops.split(value, np.cumsum(num_or_size_splits)[:-1], axis)
 
 
-def _gather(params: Symbol, indices: Any, axis: int | None = None, batch_dims: int = 0) -> Symbol:
-    if batch_dims:
-        raise UnsupportedLayerError(f"batch_dims={batch_dims} is not translated, only 0 is")
-    return ops.take(params, np.asarray(indices) if isinstance(indices, list) else indices, axis or 0)
+def _gather(params: Any, indices: Any, axis: int | None = None, batch_dims: int = 0) -> Symbol:
+    if not batch_dims:
+        return ops.take(_array(params), _array(indices), axis or 0)
+    if axis not in (None, batch_dims) or indices.rank != batch_dims + 1:
+        raise UnsupportedLayerError(
+            f"a gather with {batch_dims=}, {axis=} and indices of {indices.rank} axes is not translated, only along "
+            "the axis after those of the batch, with one list of indices for each"
+        )
+    places = ops.reshape(indices, (*indices.shape, *(1,) * (params.rank - indices.rank)))
+    return ops.take_along_axis(params, places, batch_dims)
+
+
+def _gather_nd(params: Symbol, indices: Symbol, batch_dims: int = 0, bad_indices_policy: str = "") -> Symbol:
+    if batch_dims == 0 or indices.shape[-1] != 1:
+        raise UnsupportedLayerError(f"gather_nd of indices {indices.shape} with {batch_dims=} is not translated")
+    if indices.rank == batch_dims + 1:
+        return ops.squeeze(_gather(params, indices, batch_dims, batch_dims), batch_dims)
+    return _gather(params, ops.squeeze(indices, -1), batch_dims, batch_dims)
+
+
+def _array(value: Any) -> Any:
+    """A constant, of a file nested lists, as an array of Keras's element type."""
+    if not isinstance(value, list):
+        return value
+    array = np.asarray(value)
+    return array.astype({"f": "float32", "i": "int32"}.get(array.dtype.kind, array.dtype))
 
 
 def _one_hot(
@@ -78,6 +103,18 @@ def _one_hot(
         return ops.cast(hot, dtype or "float32")
     chosen = ops.where(hot, 1 if on_value is None else on_value, 0 if off_value is None else off_value)
     return ops.cast(chosen, dtype or chosen.dtype)
+
+
+def _cumulative(function: Callable[..., Symbol], neutral: float) -> Callable[..., Symbol]:
+    def along(x: Symbol, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Symbol:
+        if reverse:
+            return ops.flip(along(ops.flip(x, axis), axis, exclusive), axis)
+        if exclusive:  # one place later
+            before = [(int(a == axis % x.rank), 0) for a in range(x.rank)]
+            x = ops.pad(ops.slice_along(x, axis, 0, -1), before, constant_values=neutral)
+        return function(x, axis)
+
+    return along
 
 
 def _pad(tensor: Symbol, paddings: Any, mode: str = "CONSTANT", constant_values: float = 0) -> Symbol:
@@ -117,7 +154,9 @@ def _getitem(tensor: Symbol, slice_spec: Any) -> Symbol:
             return slice(spec.get("start"), spec.get("stop"), spec.get("step"))
         return spec
 
-    return ops.getitem(tensor, [part(spec) for spec in slice_spec] if isinstance(slice_spec, list) else slice_spec)
+    return ops.getitem(
+        tensor, [part(spec) for spec in slice_spec] if isinstance(slice_spec, list) else part(slice_spec)
+    )
 
 
 LAYOUTS = {"NHWC": "channels_last", "NCHW": "channels_first"}
@@ -129,6 +168,91 @@ def _sort(values: Symbol, axis: int = -1, direction: str = "ASCENDING") -> Symbo
 
 def _argsort(values: Symbol, axis: int = -1, direction: str = "ASCENDING", stable: bool = False) -> Symbol:
     return ops.argsort(values if direction == "ASCENDING" else -values, axis)
+
+
+def _strides(
+    input_: Symbol, begin: Any, end: Any, strides: Any = None, begin_mask: int = 0, end_mask: int = 0,
+    ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0, var: Any = None,
+) -> Symbol:  # fmt: skip
+    masks = {"begin_mask": begin_mask, "end_mask": end_mask, "ellipsis_mask": ellipsis_mask,
+             "new_axis_mask": new_axis_mask, "shrink_axis_mask": shrink_axis_mask}  # fmt: skip
+    return _strided_slice(masks, input_, begin, end, [1] * len(begin) if strides is None else strides)
+
+
+def _norm(tensor: Symbol, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False) -> Symbol:
+    return ops.norm(tensor, None if ord == "euclidean" else ord, axis, keepdims)
+
+
+def _clip_by_norm(t: Symbol, clip_norm: float, axes: Any = None) -> Symbol:
+    size = ops.norm(t, None, axes, keepdims=True)
+    return ops.divide(ops.multiply(t, clip_norm), ops.maximum(size, clip_norm))
+
+
+def _count_nonzero(input: Symbol, axis: Any = None, keepdims: bool = False, dtype: Any = "int64") -> Symbol:
+    return ops.sum(ops.cast(ops.not_equal(input, 0), dtype), axis, keepdims)
+
+
+def _sequence_mask(lengths: Symbol, maxlen: int | None = None, dtype: Any = "bool") -> Symbol:
+    if not isinstance(maxlen, int):
+        raise UnsupportedLayerError("a sequence_mask as long as the longest of a batch is not translated; name maxlen")
+    return ops.cast(ops.greater(ops.expand_dims(lengths, -1), np.arange(maxlen, dtype=lengths.dtype)), dtype)
+
+
+def _band_part(input: Symbol, num_lower: int, num_upper: int) -> Symbol:
+    low = input if num_lower < 0 else ops.triangle(input, -num_lower, lower=False)
+    return low if num_upper < 0 else ops.triangle(low, num_upper, lower=True)
+
+
+def _diag(diagonal: Symbol) -> Symbol:
+    return ops.multiply(ops.expand_dims(diagonal, -1), np.eye(int(diagonal.shape[-1]), dtype=diagonal.dtype))
+
+
+def _local_response(
+    input: Symbol, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
+) -> Symbol:
+    channels = np.arange(int(input.shape[-1]))
+    near = abs(channels[:, np.newaxis] - channels) <= depth_radius
+    squares = ops.matmul(ops.square(input), near.astype(input.dtype))
+    return ops.divide(input, ops.power(ops.add(ops.multiply(squares, alpha), bias), beta))
+
+
+def _central_crop(image: Symbol, central_fraction: float) -> Symbol:
+    kept = [slice(None)] * image.rank
+    for axis in (image.rank - 3, image.rank - 2):
+        size = int(image.shape[axis])
+        start = int((size - size * central_fraction) / 2)
+        kept[axis] = slice(start, size - start)
+    return ops.getitem(image, kept)
+
+
+def _crop(image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int) -> Symbol:
+    return ops.crop_images(image, offset_height, offset_width, None, None, target_height, target_width)
+
+
+def _border(image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int) -> Symbol:
+    return ops.pad_images(image, offset_height, offset_width, None, None, target_height, target_width)
+
+
+def _standardized(image: Symbol) -> Symbol:
+    axes = [-3, -2, -1]
+    least = 1 / math.sqrt(math.prod(int(image.shape[axis]) for axis in axes))
+    deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
+    return ops.divide(ops.subtract(image, ops.mean(image, axes, keepdims=True)), deviation)
+
+
+def _contrast(images: Symbol, contrast_factor: float) -> Symbol:
+    gray = ops.mean(images, [-3, -2], keepdims=True)
+    return ops.add(ops.multiply(ops.subtract(images, gray), contrast_factor), gray)
+
+
+def _patches(images: Symbol, sizes: Any, strides: Any, rates: Any, padding: str) -> Symbol:
+    return ops.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower())
+
+
+def _as_float(image: Symbol, dtype: Any, saturate: bool = False) -> Symbol:
+    if not (image.dtype.startswith("float") and ops.element_type(dtype).startswith("float")):
+        raise UnsupportedLayerError("convert_image_dtype from or to integers is not translated; scale with arithmetic")
+    return ops.cast(image, dtype)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -225,7 +349,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "math.reduce_mean": _mean,
     "math.argmax": _arg(ops.argmax),
     "math.argmin": _arg(ops.argmin),
-    "math.cumsum": lambda x, axis=0, exclusive=False, reverse=False: _cumsum(x, axis, exclusive, reverse),
+    "math.cumsum": _cumulative(ops.cumsum, 0),
+    "math.cumprod": _cumulative(ops.cumprod, 1),
     "math.top_k": lambda input, k=1, sorted=True: ops.top_k(input, k, sorted),
     "math.l2_normalize": _l2_normalize,
     "nn.relu": lambda features: ops.relu(features),
@@ -242,6 +367,35 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "math.log_sigmoid": lambda x: ops.activation(LogSigmoid(), x),
     "math.multiply_no_nan": lambda x, y: ops.where(ops.equal(y, 0), 0, ops.multiply(x, y)),
     "math.erfinv": lambda x: ops.erfinv(x),
+    "math.reciprocal_no_nan": lambda x: ops.divide_no_nan(1, x),
+    "math.xlogy": lambda x, y: ops.where(ops.equal(x, 0), 0, ops.multiply(x, ops.log(y))),
+    "math.xdivy": lambda x, y: ops.where(ops.equal(x, 0), 0, ops.divide(x, y)),
+    "math.count_nonzero": _count_nonzero,
+    "math.polyval": lambda coeffs, x: functools.reduce(lambda sum, c: ops.add(ops.multiply(sum, x), c), coeffs),
+    "clip_by_norm": _clip_by_norm,
+    "norm": _norm,
+    "dtypes.saturate_cast": lambda value, dtype: ops.saturate_cast(value, dtype),
+    "sequence_mask": _sequence_mask,
+    "ensure_shape": lambda x, shape: x,
+    "nn.embedding_lookup": lambda params, ids, partition_strategy="mod", max_norm=None: _gather(params, ids, 0),
+    "nn.local_response_normalization": _local_response,
+    "linalg.band_part": _band_part,
+    "linalg.diag": _diag,
+    "linalg.diag_part": lambda input: ops.diagonal(input, 0, -2, -1),
+    "linalg.trace": lambda x: ops.trace(x, 0, -2, -1),
+    "linalg.cross": lambda a, b: ops.cross(a, b),
+    "image.flip_left_right": lambda image: ops.flip(image, -2),
+    "image.flip_up_down": lambda image: ops.flip(image, -3),
+    "image.rgb_to_grayscale": lambda images: ops.rgb_to_grayscale(images),
+    "image.grayscale_to_rgb": lambda images: ops.tile(images, [1] * (images.rank - 1) + [3]),
+    "image.central_crop": _central_crop,
+    "image.crop_to_bounding_box": _crop,
+    "image.pad_to_bounding_box": _border,
+    "image.per_image_standardization": _standardized,
+    "image.adjust_brightness": lambda image, delta: ops.add(image, delta),
+    "image.adjust_contrast": _contrast,
+    "image.convert_image_dtype": _as_float,
+    "image.extract_patches": _patches,
     "nn.moments": lambda x, axes, shift=None, keepdims=False: ops.moments(x, axes, keepdims),
     "nn.depth_to_space": lambda input, block_size, data_format="NHWC": ops.depth_to_space(
         input, block_size, LAYOUTS[data_format]
@@ -267,15 +421,17 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "unstack": lambda value, num=None, axis=0: ops.unstack(value, num, axis),
     "split": _split,
     "reshape": lambda tensor, shape: ops.reshape(tensor, shape),
+    "keras.backend.batch_flatten": lambda x: ops.reshape(x, (x.shape[0], product(*x.shape[1:]))),
     "transpose": lambda a, perm=None, conjugate=False: ops.transpose(a, perm),
     "expand_dims": lambda input, axis: ops.expand_dims(input, axis),
     "squeeze": lambda input, axis=None: ops.squeeze(input, axis or None),
-    "tile": lambda input, multiples: ops.tile(input, multiples),
     "repeat": lambda input, repeats, axis=None: ops.repeat(input, repeats, axis),
     "reverse": lambda tensor, axis: ops.flip(tensor, axis),
     "roll": lambda input, shift, axis: ops.roll(input, shift, axis),
     "pad": _pad,
     "gather": _gather,
+    "gather_nd": _gather_nd,
+    "strided_slice": _strides,
     "one_hot": _one_hot,
     "broadcast_to": lambda input, shape: ops.broadcast_to(input, shape),
 }
@@ -287,14 +443,116 @@ ALIASES = {
     "linalg.l2_normalize": "math.l2_normalize", "nn.top_k": "math.top_k", "keras.activations.relu": "nn.relu",
     "linalg.transpose": "transpose", "linalg.tensordot": "tensordot", "divide": "math.divide",
     "math.div_no_nan": "math.divide_no_nan", "floor_div": "math.floordiv", "div": "math.divide",
+    "realdiv": "math.divide", "linalg.norm": "norm", "math.accumulate_n": "math.add_n",
+    "nn.lrn": "nn.local_response_normalization",
 }  # fmt: skip
 """Other names that TensorFlow has for functions of the table."""
 
 
-def _cumsum(x: Symbol, axis: int, exclusive: bool, reverse: bool) -> Symbol:
-    if exclusive:
-        return ops.subtract(_cumsum(x, axis, False, reverse), x)
-    return ops.flip(ops.cumsum(ops.flip(x, axis), axis), axis) if reverse else ops.cumsum(x, axis)
+# -- functions that are a layer without its weights ------------------------------------------------------------------
+
+
+def _spatial(x: Symbol, data_format: str | None, **options: Any) -> dict[str, Any]:
+    """Options of a pooling or convolution layer, from numbers per axis as TensorFlow has them."""
+    count, first = x.rank - 2, (data_format or "N...C").startswith("NC")
+
+    def per_axis(value: Any) -> tuple[int, ...]:
+        numbers = [1 if value is None else value] if not isinstance(value, (list, tuple)) else value
+        if len(numbers) == x.rank:
+            numbers = numbers[2:] if first else numbers[1:-1]
+        return tuple(numbers) * (count if len(numbers) == 1 else 1)
+
+    axes = {key: value if key == "padding" else per_axis(value) for key, value in options.items()}
+    return {**axes, "data_format": "channels_first" if first else "channels_last"}
+
+
+def _padding(call: LayerCall, padding: Any) -> str:
+    if not isinstance(padding, str):
+        call.refuse(f"explicit padding ({padding}) is not translated; use tf.pad and padding='VALID'")
+    return padding.lower()
+
+
+def _pool(kind: str) -> Callable[..., Symbol]:
+    def pool(
+        call: LayerCall, input: Symbol, ksize: Any, strides: Any, padding: Any, data_format: str | None = None
+    ) -> Symbol:
+        options = _spatial(input, data_format, pool_size=ksize, strides=strides, padding=_padding(call, padding))
+        return through_layer(call, f"{kind}Pooling{input.rank - 2}D", options, input)
+
+    return pool
+
+
+def _convolution(
+    call: LayerCall, input: Symbol, filters: Any, strides: Any = None, padding: Any = "VALID",
+    data_format: str | None = None, dilations: Any = None, use_cudnn_on_gpu: bool = True,
+) -> Symbol:  # fmt: skip
+    options = _spatial(input, data_format, strides=strides, padding=_padding(call, padding), dilation_rate=dilations)
+    kernel = _constant(call, filters)
+    channels = input.shape[1] if options["data_format"] == "channels_first" else input.shape[-1]
+    options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-1], **NO_BIAS}
+    options["groups"] = int(channels) // kernel.shape[-2]
+    return through_layer(call, f"Conv{input.rank - 2}D", options, input, kernel=kernel)
+
+
+def _depthwise(
+    call: LayerCall, input: Symbol, filter: Any, strides: Any, padding: Any, dilations: Any = None,
+    data_format: str | None = None,
+) -> Symbol:  # fmt: skip
+    options = _spatial(input, data_format, strides=strides, padding=_padding(call, padding), dilation_rate=dilations)
+    kernel = _constant(call, filter)
+    options |= {"kernel_size": kernel.shape[:-2], "depth_multiplier": kernel.shape[-1], **NO_BIAS}
+    return through_layer(call, "DepthwiseConv2D", options, input, kernel=kernel)
+
+
+def _constant(call: LayerCall, kernel: Any) -> np.ndarray:
+    if isinstance(kernel, Symbol):
+        call.refuse("its kernel is computed by the model; only constant ones are translated")
+    return np.asarray(kernel, np.float32)
+
+
+def _filled(call: LayerCall, shape: Any, value: Any, dtype: Any) -> Symbol:
+    one = call.constant(np.full((1,) * len(shape), value, ops.element_type(dtype)), "value")
+    return ops.broadcast_to(one, shape)
+
+
+def _tile(call: LayerCall, input: Any, multiples: Any) -> Symbol:
+    """Of a constant also as often as the batch is large, for which it has to have a first axis of one."""
+    x = input if isinstance(input, Symbol) else call.constant(_array(input), "input")
+    x = ops.tile(x, [1 if isinstance(n, str) else n for n in multiples])
+    named = [n if isinstance(n, str) else size for n, size in zip(multiples, x.shape, strict=True)]
+    return x if tuple(named) == x.shape else ops.broadcast_to(x, named)
+
+
+LAYERS: dict[str, Callable[..., Symbol]] = {
+    "zeros": lambda call, shape, dtype="float32", layout=None: _filled(call, shape, 0, dtype),
+    "ones": lambda call, shape, dtype="float32", layout=None: _filled(call, shape, 1, dtype),
+    "fill": lambda call, dims, value: _filled(call, dims, value, _array([value]).dtype),
+    "tile": _tile,
+    **dict.fromkeys(("nn.max_pool", "nn.max_pool1d", "nn.max_pool2d", "nn.max_pool3d"), _pool("Max")),
+    **dict.fromkeys(("nn.avg_pool", "nn.avg_pool1d", "nn.avg_pool2d", "nn.avg_pool3d"), _pool("Average")),
+    **dict.fromkeys(("nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution"), _convolution),
+    "nn.depthwise_conv2d": _depthwise,
+}
+"""TensorFlow's function -> ours, of the layer's call and TensorFlow's arguments."""
+
+PARAMETERS = {"value": "input", "filter": "filters", "stride": "strides", "rate": "dilations",
+              "dilation_rate": "dilations"}  # fmt: skip
+"""Other names that the functions of LAYERS have for an argument."""
+
+
+def _of_layer(name: str, call: LayerCall) -> Callable[..., Symbol] | None:
+    """The function of LAYERS with ``call`` given, whichever names its arguments bear."""
+    function = LAYERS.get(name)
+    if function is None:
+        return None
+    known = inspect.signature(function).parameters
+
+    def named(*args: Any, **given: Any) -> Symbol:
+        renamed = {key if key in known else PARAMETERS.get(key, key): value for key, value in given.items()}
+        inspect.signature(function).bind(call, *args, **renamed)
+        return function(call, *args, **renamed)
+
+    return named
 
 
 @layer("TFOpLambda", "SlicingOpLambda")
@@ -302,22 +560,22 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     """A function of TensorFlow, called with its own arguments."""
     symbol = str(call.config["function"])
     name = symbol.removeprefix("compat.v1.").removeprefix("compat.v2.")
-    function = FUNCTIONS.get(ALIASES.get(name, name)) or FUNCTIONS.get(f"math.{name}")
+    function = FUNCTIONS.get(ALIASES.get(name, name)) or FUNCTIONS.get(f"math.{name}") or _of_layer(name, call)
     if name in ("einsum", "linalg.einsum"):
         call.refuse("Keras 2 does not save which tensors an einsum takes; use the layer EinsumDense, Dot or tf.matmul")
     if name in ("shape", "shape_v2"):
         return tf_shapes.Sizes.of(args[0] if args else kwargs["input"])
     if symbol == "image.resize":  # that of compat.v1 has other places of pixels
         function = functools.partial(_resize, call)
+    # what TensorFlow's own machinery looks at
+    given = {key: value for key, value in kwargs.items() if not (key in ("name", "validate_indices") or value is None)}
+    if name not in LAYERS and (sizes := tf_shapes.compute(name, dict(enumerate(args)) | given)) is not None:
+        return [sizes[i] for i in range(len(sizes.values))] if name == "unstack" else sizes
     if function is None:
         call.refuse(
             f"tf.{symbol} has no translation; teach it with load(..., replace={{'{call.name}': function}}), or cut "
             "the model before it with outputs="
         )
-    # what TensorFlow's own machinery looks at
-    given = {key: value for key, value in kwargs.items() if not (key in ("name", "validate_indices") or value is None)}
-    if (sizes := tf_shapes.compute(name, dict(enumerate(args)) | given)) is not None:
-        return sizes
     args, given = tf_shapes.plain(args), {key: tf_shapes.plain(value) for key, value in given.items()}
     try:
         inspect.signature(function).bind(*args, **given)
@@ -341,6 +599,54 @@ def _resize(
     if method != "nearest":
         images = ops.cast(images, "float32")
     return resize_images(call, images, (1, 2), [int(n) for n in size], method, antialias)
+
+
+def _resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
+    def resize(
+        call: LayerCall, images: Symbol, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
+    ) -> Symbol:
+        if half_pixel_centers and not align_corners:
+            return _resize(call, images, size, method)
+        images = images if method == "nearest" else ops.cast(images, "float32")
+        for axis, new in zip((1, 2), size, strict=True):
+            images = _resized_from_corners(call, images, axis, int(new), method, align_corners)
+        return images
+
+    return resize
+
+
+def _resized_from_corners(call: LayerCall, x: Symbol, axis: int, new: int, method: str, align: bool) -> Symbol:
+    """One axis resized with the first pixels of both images in one place, and if ``align`` the last ones too."""
+    old = x.shape[axis]
+    if not isinstance(old, int):
+        call.refuse(f"its input has shape {x.shape}; the size of the image must be known")
+    places = np.arange(new).astype(np.float32)
+    places *= np.float32(old - 1) / np.float32(new - 1) if align and new > 1 else np.float32(old) / np.float32(new)
+    if method == "nearest":
+        return ops.take(x, np.minimum(np.floor(places + 0.5 if align else places).astype(np.int64), old - 1), axis)
+    first = np.minimum(places.astype(np.int64), old - 1)
+    share = places - first.astype(np.float32)
+    last = first == old - 1
+    weights = [(int(f), np.ones(1, np.float32) if end else np.array([1 - s, s], np.float32))
+               for f, s, end in zip(first, share, last, strict=True)]  # fmt: skip
+    return resample(call, x, axis, weights)
+
+
+def _resize_images_of_tensorflow_1(
+    call: LayerCall, images: Symbol, size: Any, method: Any = "bilinear", align_corners: bool = False,
+    preserve_aspect_ratio: bool = False,
+) -> Symbol:  # fmt: skip
+    name = {0: "bilinear", 1: "nearest"}.get(method, method)
+    if preserve_aspect_ratio or name not in ("bilinear", "nearest"):
+        call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not translated")
+    return _resize_of_tensorflow_1(name)(call, images, size, align_corners)
+
+
+LAYERS |= {
+    "image.resize_images": _resize_images_of_tensorflow_1,
+    "image.resize_bilinear": _resize_of_tensorflow_1("bilinear"),
+    "image.resize_nearest_neighbor": _resize_of_tensorflow_1("nearest"),
+}
 
 
 # -- operations of TensorFlow's graphs -------------------------------------------------------------------------------
@@ -497,9 +803,12 @@ RESIZES = {"ResizeNearestNeighbor": "nearest", "ResizeBilinear": "bilinear", "Re
 
 
 def _graph_resize(call: LayerCall, operation: str, attr: Mapping[str, Any], images: Symbol, size: Any) -> Symbol:
-    if attr.get("align_corners") or not attr.get("half_pixel_centers"):
+    method, align = RESIZES[operation], bool(attr.get("align_corners"))
+    if method == "bicubic" and (align or not attr.get("half_pixel_centers")):
         call.refuse(f"{operation} without half_pixel_centers, as TensorFlow 1 has it, is not translated")
-    return _resize(call, images, _ints(size), RESIZES[operation])
+    if method == "bicubic":
+        return _resize(call, images, _ints(size), method)
+    return _resize_of_tensorflow_1(method)(call, images, _ints(size), align, bool(attr.get("half_pixel_centers")))
 
 
 @layer("TensorFlowOpLayer")

@@ -90,6 +90,8 @@ def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def numbers(a: Any, b: Any) -> Any:
         if function is operator.mul and (isinstance(a, str) or isinstance(b, str)):
             return product(a, b)
+        if function is operator.sub and a == b:
+            return 0
         if isinstance(a, str) or isinstance(b, str):
             raise UnsupportedLayerError(f"arithmetic with the open dimension '{a if isinstance(a, str) else b}'")
         return function(a, b)
@@ -102,6 +104,12 @@ def _getitem(values: np.ndarray, slice_spec: Any) -> Any:
         return slice(spec.get("start"), spec.get("stop"), spec.get("step")) if isinstance(spec, Mapping) else spec
 
     return values[tuple(map(key, slice_spec)) if isinstance(slice_spec, (list, tuple)) else key(slice_spec)]
+
+
+def _range(*bounds: Any) -> np.ndarray:
+    if named := [bound for bound in map(str, bounds) if bound.isidentifier()]:
+        raise UnsupportedLayerError(f"a range up to the open dimension '{named[0]}'")
+    return np.arange(*(int(bound) for bound in bounds)).astype(object)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -121,5 +129,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("truediv", "divide"), _elementwise(operator.truediv)),
     "maximum": _elementwise(max),
     "minimum": _elementwise(min),
+    "greater": _elementwise(operator.gt),
+    "ones_like": lambda x, *_: np.ones_like(x),
+    "where": lambda condition, x, y: np.where(condition.astype(bool), x, y),
+    "unstack": lambda value, *_: value,
+    "range": _range,
 }
 """By the last part of TensorFlow's name; of arrays of objects and constants."""
