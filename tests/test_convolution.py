@@ -186,16 +186,16 @@ def test_winograd(tmp_path: Path) -> None:
     image = keras.Input((9, 13, 32))
     hidden = layers.Conv2D(48, 3, activation="swish")(image)
     added = layers.Add()([layers.Conv2D(48, 3, padding="same", name="last")(hidden), hidden])
-    model = randomize(keras.Model(image, layers.ReLU(6)(added)))
+    model = randomize(keras.Model(image, [hidden, layers.ReLU(6)(added)]))
     x = inputs_of(model, 3)
     ours = check_file(model, x, tmp_path)
     assert [op.winograd for op in lower(ours.rmodel).operators if isinstance(op, Conv)] == [True, True]
-    np.testing.assert_array_equal(np.concatenate([ours.infer(x[i : i + 1]) for i in range(3)]), ours.infer(x))
+    alone = zip(*(ours.infer(x[i : i + 1]) for i in range(3)), strict=True)
+    for rows, result in zip(alone, ours.infer(x), strict=True):
+        np.testing.assert_array_equal(np.concatenate(rows), result)
     x[0, 3, 4, 5], x[0, 8, 0, 7], x[1, 0, 0, 0], x[2, 8, 12, 31] = np.inf, -np.inf, np.inf, np.nan
-    want, got = np.asarray(model(x)), ours.infer(x)
-    assert (want == 6).sum() > 1000
-    np.testing.assert_array_equal(got[~np.isfinite(want)], want[~np.isfinite(want)])
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+    check(ours.infer(x), model, x)
+    assert np.isposinf(ours.infer(x)[0]).sum() > 100
 
 
 # -- the operator ------------------------------------------------------------------------------------------------------
