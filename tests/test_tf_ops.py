@@ -232,6 +232,19 @@ def test_graph_operations(name: str, no_weights: Path) -> None:
     compare(sofie_jit.load(no_weights, config=graph_operation(name)).infer(x), GRAPH[name][3](x), name)
 
 
+@pytest.mark.parametrize(
+    ("version", "from_corners"), [("2.2.4", True), ("2.3.1", True), ("2.2.4-tf", False), ("2.4.0", False)]
+)
+def test_up_sampling_by_tensorflow_1(version: str, from_corners: bool, no_weights: Path) -> None:
+    import tensorflow as tf
+
+    options = {"name": "op", "batch_input_shape": [None, 4, 6, 2], "size": [2, 3], "interpolation": "bilinear"}
+    inner = {"class_name": "Sequential", "config": [{"class_name": "UpSampling2D", "config": options}]}
+    x = np.random.default_rng(0).normal(size=(2, 4, 6, 2)).astype(np.float32)
+    want = tf.compat.v1.image.resize_bilinear(x, [8, 18], half_pixel_centers=not from_corners)
+    compare(sofie_jit.load(no_weights, config={**inner, "keras_version": version}).infer(x), want, version)
+
+
 REFUSED: dict[str, tuple[Operation, str]] = {
     "einsum": (lambda tf, x, n: tf.einsum("bij,bkj->bik", x, x), "does not save which tensors"),
     "unknown": (lambda tf, x, n: tf.math.lbeta(x), r"tf.math.lbeta has no translation.*replace="),

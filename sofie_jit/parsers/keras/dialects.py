@@ -2,10 +2,11 @@
 
 :func:`modernize` translates a whole model. Every layer's spec comes out as a dict with ``class_name``, ``package``
 ('' for Keras's own classes), ``config`` (options of today's names, absent ones filled in) and ``saved_class`` (the
-class as the file has it), beside what the file has (``name``, ``inbound_nodes``, ``build_config``). Three things get
+class as the file has it), beside what the file has (``name``, ``inbound_nodes``, ``build_config``). Four things get
 names of their own, because today's Keras means something else by the old ones: ``hard_sigmoid_keras2`` (the
-activation of Keras 1 and 2, clip(0.2 x + 0.5)), ``CuDNNLSTM``/``CuDNNGRU`` (own weight layout), and ``ops.Add``, ...
-(bare operations, unlike the layers of those names).
+activation of Keras 1 and 2, clip(0.2 x + 0.5)), ``bilinear_tensorflow1`` (how UpSampling2D interpolated with TensorFlow
+1), ``CuDNNLSTM``/``CuDNNGRU`` (own weight layout), and ``ops.Add``, ... (bare operations, unlike the layers of those
+names).
 """
 
 from __future__ import annotations
@@ -198,6 +199,11 @@ TENSORFLOW_ACTIVATIONS = {"softmax_v2": "softmax", "log_softmax_v2": "log_softma
 OLD_ACTIVATIONS = {"hard_sigmoid": "hard_sigmoid_keras2"}
 """Activations whose meaning changed with Keras 3 -> the name of the old meaning."""
 
+BILINEAR_OF_TENSORFLOW_1 = "bilinear_tensorflow1"
+"""What becomes of ``bilinear`` where Keras resized with TensorFlow 1, for which first pixels are in one place."""
+WITH_TENSORFLOW_1 = re.compile(r"2\.[23]\.\d+|2\.1\.6-tf")
+"""The versions that say so. Of 2.2.4-tf, which TensorFlow 1.13 to 2.1 wrote, the files do not tell."""
+
 MERGE_MODES = {
     "sum": "Add",
     "mul": "Multiply",
@@ -214,7 +220,19 @@ def modernize(model: Mapping[str, Any], keras_version: str = "") -> Spec:
 
     Raises ModelFileError where a layer's config is not what any Keras writes.
     """
-    return _layer(model, era(model, keras_version))
+    spec = _layer(model, era(model, keras_version))
+    if WITH_TENSORFLOW_1.fullmatch(keras_version):
+        _resize_with_tensorflow_1(spec)
+    return spec
+
+
+def _resize_with_tensorflow_1(spec: Spec) -> None:
+    config = spec["config"]
+    if spec["class_name"] == "UpSampling2D" and not spec["package"] and config["interpolation"] == "bilinear":
+        config["interpolation"] = BILINEAR_OF_TENSORFLOW_1
+    for inner in config["layers"] if spec["class_name"] in MODELS and not spec["package"] else [config.get("layer")]:
+        if isinstance(inner, dict) and "saved_class" in inner:
+            _resize_with_tensorflow_1(inner)
 
 
 def era(model: Mapping[str, Any], keras_version: str = "") -> int:

@@ -7,8 +7,9 @@ from sofie_jit.operators.operator import static_dim
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.resize import Resize, Upsample
 from sofie_jit.operators.slice import Slice
+from sofie_jit.parsers.keras.dialects import BILINEAR_OF_TENSORFLOW_1
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
-from sofie_jit.parsers.keras.layers.resizing import INTERPOLATIONS, resize_images
+from sofie_jit.parsers.keras.layers.resizing import INTERPOLATIONS, resize_from_corners, resize_images
 from sofie_jit.parsers.keras.layers.spatial import borders, dimensions, layout, one_of, per_axis, spatial_axes
 
 
@@ -47,13 +48,18 @@ def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
     """Every pixel repeated, or, for images of two dimensions, interpolation between pixels."""
     count, data_layout = dimensions(call, x), _layout(call)
     scales, axes = per_axis(call, "size", count), spatial_axes(count, data_layout)
-    method = one_of(call, "interpolation", INTERPOLATIONS) if count == 2 else "nearest"
+    methods = {**INTERPOLATIONS, BILINEAR_OF_TENSORFLOW_1: BILINEAR_OF_TENSORFLOW_1}
+    method = one_of(call, "interpolation", methods) if count == 2 else "nearest"
     if method == "bilinear":
         resized: Symbol = call.add(Resize(scales=scales, layout=data_layout), x)
         return resized
     if method != "nearest":
         sizes = [static_dim("UpSampling2D", x.shape, axis) * scale for axis, scale in zip(axes, scales, strict=True)]
-        return resize_images(call, x, axes, sizes, method)
+        if method != BILINEAR_OF_TENSORFLOW_1:
+            return resize_images(call, x, axes, sizes, method)
+        for axis, size in zip(axes, sizes, strict=True):
+            x = resize_from_corners(call, x, axis, size, "bilinear")
+        return x
     per_dimension = [1] * x.rank
     for axis, scale in zip(axes, scales, strict=True):
         per_dimension[axis] = scale

@@ -50,6 +50,28 @@ def resize_images(
     return x
 
 
+def resize_from_corners(
+    call: LayerCall, x: Symbol, axis: int, new: int, method: str, align_corners: bool = False
+) -> Symbol:
+    """``x`` resized along ``axis`` as TensorFlow 1 does it, "bilinear" or "nearest".
+
+    The first pixels of both images are in one place, with ``align_corners`` the last ones too. Refuses open sizes.
+    """
+    old = _known(call, x, axis)
+    check_table(f"{method} interpolation", new, 2)
+    step = F(old - 1) / F(new - 1) if align_corners and new > 1 else F(old) / F(new)
+    places = np.arange(new).astype(F) * step
+    if method == "nearest":
+        nearest = np.floor(places + F(0.5) if align_corners else places).astype(np.int64)
+        return ops.take(x, np.minimum(nearest, old - 1), axis)
+    weights: Weights = []
+    for place in places:
+        low = min(int(place), old - 1)
+        share = place - F(low)
+        weights.append((low, np.array([F(1) - share, share], F) if low < old - 1 else np.ones(1, F)))
+    return resample(call, x, axis, weights)
+
+
 def resample(call: LayerCall, x: Symbol, axis: int, weights: Weights) -> Symbol:
     """Weighted sums of neighbours along one axis."""
     check_table("resampling", len(weights), max(len(row) for _, row in weights))

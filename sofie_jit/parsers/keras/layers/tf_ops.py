@@ -24,7 +24,7 @@ from sofie_jit.operators.operator import product
 from sofie_jit.parsers.keras.layers import tf_shapes
 from sofie_jit.parsers.keras.layers.ops import NO_BIAS, through_layer
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
-from sofie_jit.parsers.keras.layers.resizing import METHODS, resample, resize_images
+from sofie_jit.parsers.keras.layers.resizing import METHODS, resize_from_corners, resize_images
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
 
@@ -609,27 +609,10 @@ def _resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
             return _resize(call, images, size, method)
         images = images if method == "nearest" else ops.cast(images, "float32")
         for axis, new in zip((1, 2), size, strict=True):
-            images = _resized_from_corners(call, images, axis, int(new), method, align_corners)
+            images = resize_from_corners(call, images, axis, int(new), method, align_corners)
         return images
 
     return resize
-
-
-def _resized_from_corners(call: LayerCall, x: Symbol, axis: int, new: int, method: str, align: bool) -> Symbol:
-    """One axis resized with the first pixels of both images in one place, and if ``align`` the last ones too."""
-    old = x.shape[axis]
-    if not isinstance(old, int):
-        call.refuse(f"its input has shape {x.shape}; the size of the image must be known")
-    places = np.arange(new).astype(np.float32)
-    places *= np.float32(old - 1) / np.float32(new - 1) if align and new > 1 else np.float32(old) / np.float32(new)
-    if method == "nearest":
-        return ops.take(x, np.minimum(np.floor(places + 0.5 if align else places).astype(np.int64), old - 1), axis)
-    first = np.minimum(places.astype(np.int64), old - 1)
-    share = places - first.astype(np.float32)
-    last = first == old - 1
-    weights = [(int(f), np.ones(1, np.float32) if end else np.array([1 - s, s], np.float32))
-               for f, s, end in zip(first, share, last, strict=True)]  # fmt: skip
-    return resample(call, x, axis, weights)
 
 
 def _resize_images_of_tensorflow_1(
