@@ -93,7 +93,7 @@ class Model:
         ``inputs``: one array per input, or one list of arrays, or one dict by input name. Each has the shape of
         :attr:`input_shapes` with any batch size, 0 included; any real numeric type and memory order is converted.
         ``out``: arrays to write to (C-contiguous, of the exact type and shape), one or a list.
-        ``threads``: at most so many threads share a big batch, instead of what :func:`sofie_jit.load` was given;
+        ``threads``: at most so many threads share a big call, instead of what :func:`sofie_jit.load` was given;
         the results' bits do not depend on it.
 
         Returns fresh arrays in the structure Keras returns: one array, a list, or a dict. Layers with ``stateful=True``
