@@ -260,6 +260,17 @@ def test_one_scale_for_all_is_folded_through_a_reshape() -> None:
     same_numbers(rmodel)
 
 
+def test_one_tensor_scaled_for_two_convolutions() -> None:
+    operators = [
+        *(Mul(inputs=["x", "two"], outputs=[f"{y}c"]) for y in "yz"),
+        *(Sub(inputs=[f"{y}c", "row"], outputs=[f"{y}s"]) for y in "yz"),
+        *(conv_of(f"{y}s", y, auto_pad="SAME_UPPER") for y in "yz"),
+    ]
+    rmodel = model_of((None, 6, 5, 4), *operators, outputs="y z", two=np.array(2.0), row=ROW, K=THREE_BY_THREE)
+    assert types(fold_scaling(rmodel)) == ["Add", "Conv", "Add", "Conv"]
+    same_numbers(rmodel, ["fold_scaling"])
+
+
 def test_a_scale_needed_elsewhere_stays() -> None:
     operators = [Mul(inputs=["x", "row"], outputs=["s"]), Gemm(inputs=["s", "K"], outputs=["y"])]
     rmodel = model_of((None, 4), *operators, outputs="y s", row=ROW, K=W)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit.passes import lower
 from tolerance import check, check_file
 
 
@@ -226,3 +227,20 @@ def test_augmentation_of_several_tensors_at_once_is_refused(tmp_path: Path) -> N
     keras.Model([images, labels], augmented).save(tmp_path / "m.keras")
     with pytest.raises(sofie_jit.UnsupportedLayerError, match="call it on the images alone"):
         sofie_jit.load(tmp_path / "m.keras")
+
+
+def test_scaling_that_becomes_part_of_the_network_keeps_its_digits(tmp_path: Path) -> None:
+    """A mean far from zero is taken from the numbers before they meet the weights."""
+    import keras
+
+    layers = _layers()
+    inputs, images = keras.Input((3,)), keras.Input((6, 6, 3))
+    x = layers.Normalization(mean=[91.2, 0.1, -1e4], variance=[6.25, 1.0, 0.01])(inputs)
+    y = layers.Rescaling(1 / 127.5, offset=-1.0)(images)
+    y = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(y))
+    model = keras.Model([inputs, images], [layers.Dense(5, activation="relu")(x), y])
+    rng = np.random.default_rng(0)
+    events = rng.normal([91.2, 0.0, -1e4], [2.5, 1.0, 0.1], (20, 3)).astype(np.float32)
+    pixels = rng.integers(0, 256, (20, 6, 6, 3)).astype(np.float32)
+    loaded = check_file(model, [events, pixels], tmp_path)
+    assert sorted(op.op_type for op in lower(loaded.rmodel).operators) == ["Add", "Conv", "Gemm", "Sub"]

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sofie_jit.errors import DtypeError, GraphError
-from sofie_jit.operators.operator import CPP_TYPES, Emitter, ROperator, TensorType, literal
+from sofie_jit.errors import GraphError
+from sofie_jit.operators.operator import CPP_TYPES, Emitter, ROperator, TensorType, float_dtype, literal
 
 
 class Activation(ROperator):
@@ -22,8 +22,7 @@ class Activation(ROperator):
     """Whether it is defined for integers too."""
 
     def infer(self, x: TensorType) -> TensorType:
-        if not (x.dtype.startswith("float") or (self.integers and x.dtype.startswith("int"))):
-            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
+        float_dtype(self.op_type, x, integers=self.integers)
         return x
 
     @property

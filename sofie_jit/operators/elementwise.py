@@ -16,6 +16,7 @@ from sofie_jit.operators.operator import (
     TensorType,
     common_dtype,
     counts_rows,
+    float_dtype,
     format_shape,
     literal,
 )
@@ -89,9 +90,7 @@ class Binary(Broadcasting):
 
 
 def _infer(operator: ROperator, integers: bool, *types: TensorType) -> TensorType:
-    dtype = common_dtype(operator.op_type, *types)
-    if not (dtype.startswith("float") or (integers and dtype.startswith("int"))):
-        raise DtypeError(f"{operator.op_type} is not defined for {dtype}: add a Cast to float32")
+    dtype = float_dtype(operator.op_type, *types, integers=integers)
     return TensorType(dtype, broadcast_shapes(operator.op_type, *(t.shape for t in types)))
 
 

@@ -13,6 +13,7 @@ from sofie_jit.operators.operator import (
     ROperator,
     TensorType,
     common_dtype,
+    float_dtype,
     format_shape,
     normalize_axis,
     static_dim,
@@ -29,8 +30,7 @@ class Unary(ROperator):
     """Whether it is defined for integers too."""
 
     def infer(self, x: TensorType) -> TensorType:
-        if not (x.dtype.startswith("float") or (self.integers and x.dtype.startswith("int"))):
-            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
+        float_dtype(self.op_type, x, integers=self.integers)
         return x
 
     def emit(self, code: Emitter) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.operator import (
     Dim,
     Emitter,
     ROperator,
     TensorType,
-    common_dtype,
     counts_rows,
+    float_dtype,
     format_shape,
     literal,
     normalize_axis,
@@ -22,11 +22,9 @@ from sofie_jit.operators.operator import (
 
 def _infer(operator: ROperator, x: TensorType, shape: tuple[Dim, ...], *parameters: TensorType | None) -> TensorType:
     """``x``, once it is clear that it is floating and that the parameters have ``shape``."""
-    present = [p for p in parameters if p is not None]
-    if not common_dtype(operator.op_type, x, *present).startswith("float"):
-        raise DtypeError(f"{operator.op_type} is not defined for {x}: add a Cast to float32")
-    for parameter in present:
-        if parameter.shape != shape:
+    float_dtype(operator.op_type, x, *parameters)
+    for parameter in parameters:
+        if parameter is not None and parameter.shape != shape:
             raise ShapeError(
                 f"{operator.op_type} of {format_shape(x.shape)} needs parameters of shape {format_shape(shape)}, "
                 f"got {format_shape(parameter.shape)}"

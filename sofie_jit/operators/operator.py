@@ -141,11 +141,14 @@ def common_dtype(operator: str, *types: TensorType) -> str:
     return types[0].dtype
 
 
-def float_dtype(operator: str, *types: TensorType | None) -> str:
-    """The one floating-point element type of all ``types`` but None; a :class:`DtypeError` if there is no such."""
+def float_dtype(operator: str, *types: TensorType | None, integers: bool = False) -> str:
+    """The one floating-point element type of all ``types`` but None; a :class:`DtypeError` if there is no such.
+
+    ``integers``: that of integers will do, too.
+    """
     dtype = common_dtype(operator, *(t for t in types if t is not None))
-    if not dtype.startswith("float"):
-        raise DtypeError(f"{operator} computes in float32 or float64, got {dtype}: add a Cast")
+    if not dtype.startswith(("float", "int") if integers else "float"):
+        raise DtypeError(f"{operator} is not defined for {dtype}: add a Cast to float32")
     return dtype
 
 

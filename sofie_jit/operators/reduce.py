@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sofie_jit.errors import DtypeError
 from sofie_jit.operators.operator import (
     CPP_TYPES,
     Emitter,
@@ -14,6 +13,7 @@ from sofie_jit.operators.operator import (
     Shape,
     TensorType,
     counts_rows,
+    float_dtype,
     literal,
     normalize_axis,
     static_dims,
@@ -36,8 +36,7 @@ class Reduce(ROperator):
         return sorted({normalize_axis(self.op_type, axis, rank) for axis in axes})
 
     def infer(self, x: TensorType) -> TensorType:
-        if not (x.dtype.startswith("float") or (self.integers and x.dtype.startswith("int"))):
-            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
+        float_dtype(self.op_type, x, integers=self.integers)
         axes = self._axes(x.rank)
         shape = ((1 if axis in axes else dim) for axis, dim in enumerate(x.shape) if self.keepdims or axis not in axes)
         return TensorType(x.dtype, tuple(shape))

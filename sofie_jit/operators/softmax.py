@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.errors import ShapeError
 from sofie_jit.operators.operator import (
     Emitter,
     ROperator,
     TensorType,
     counts_rows,
+    float_dtype,
     format_shape,
     normalize_axis,
     static_dim,
@@ -25,8 +26,7 @@ class AlongAxis(ROperator):
     kernels = ("softmax.hxx",)
 
     def infer(self, x: TensorType) -> TensorType:
-        if not x.dtype.startswith("float"):
-            raise DtypeError(f"{self.op_type} is not defined for {x}: add a Cast to float32")
+        float_dtype(self.op_type, x)
         normalize_axis(self.op_type, self.axis, x.rank)
         return x
 

@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
-from sofie_jit.passes.uses import uses
+from sofie_jit.passes.uses import add_weight, uses
 from sofie_jit.rmodel import RModel
 
 
@@ -46,19 +46,13 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
     if change is None or change.source != y or any(name and name not in known for name in (kernel, bias)):
         return None
     dtype = model.tensor_type(y).dtype
-
-    def add(hint: str, values: np.ndarray) -> str:
-        name = model.unique_name(hint)
-        known[name] = values.astype(dtype)
-        return name
-
     weights = known[kernel].astype(np.float64)
     outputs = kernel_axes(op)[1]
     offset = known[bias].astype(np.float64) if bias else np.zeros(weights.shape[outputs])
     offset = offset * (op.beta if isinstance(op, Gemm) else 1.0) * change.scale + change.shift
     if np.any(change.scale != 1):
         scaled = np.moveaxis(np.moveaxis(weights, outputs, -1) * change.scale, -1, outputs)
-        kernel = add(f"{kernel}:scaled", scaled)
-    inputs = [x, kernel, add(f"{bias or kernel}:shifted", offset)]
+        kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
+    inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", offset, dtype)]
     changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Gemm) else {}
     return dataclasses.replace(op, inputs=inputs, outputs=list(behind.outputs), **changes)

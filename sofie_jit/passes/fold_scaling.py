@@ -14,7 +14,7 @@ from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
 from sofie_jit.passes.drop_unused import drop_unused
-from sofie_jit.passes.uses import uses
+from sofie_jit.passes.uses import add_weight, uses
 from sofie_jit.rmodel import RModel
 
 LARGEST_SHIFT = 1.0
@@ -65,13 +65,12 @@ def _fold(model: RModel, op: Linear, made_by: Mapping[str, ROperator]) -> list[R
         return [_folded(model, op, *accepted)]
     if not readers or reader is not None or not np.all(scale) or not np.any(scale != 1):
         return [op]
-    y = model.unique_name(f"{x}:moved")
-    offset = model.unique_name(f"{y}:offset")
     kind = model.tensor_type(x)
-    apart = np.asarray(shift / scale, kind.dtype)
-    known[offset] = apart.reshape(-1, *[1] * (kind.rank - 1 - axis)) if apart.ndim else apart
-    moved = Add(inputs=[x, offset], outputs=[y], origin=op.origin)
-    return [moved, _folded(model, op, scale, np.float64(0), {0: (None, y)})]
+    apart = shift / scale
+    offset = apart.reshape(-1, *[1] * (kind.rank - 1 - axis)) if apart.ndim else apart
+    moved = Add(outputs=[model.unique_name(f"{op.outputs[0]}:moved")], origin=op.origin)
+    moved.inputs = [x, add_weight(model, f"{x}:offset", offset, kind.dtype)]
+    return [moved, _folded(model, op, scale, np.float64(0), {0: (None, moved.outputs[0])})]
 
 
 def _folded(
@@ -84,16 +83,10 @@ def _folded(
         else:
             alias.inputs = [source]
     known, (inputs, outputs) = model.initialized, kernel_axes(op)
-    dtype = model.tensor_type(op.outputs[0]).dtype
     weights = np.moveaxis(known[kernel].astype(np.float64), (inputs, outputs), (-2, -1))
     group = op.group if isinstance(op, Conv) else 1
-    shape = weights.shape[-2:]
+    shape, dtype = weights.shape[-2:], model.tensor_type(op.outputs[0]).dtype
     scale, shift = (_per_weight(values, shape, group) for values in (scale, shift))
-
-    def add(hint: str, values: np.ndarray) -> str:
-        name = model.unique_name(hint)
-        known[name] = values.astype(dtype)
-        return name
 
     changes: dict[str, Any] = {}
     if np.any(shift):
@@ -103,9 +96,10 @@ def _folded(
             offset = op.alpha * offset
         if bias:
             offset = offset + known[bias].astype(np.float64) * (op.beta if isinstance(op, Gemm) else 1.0)
-        bias = add(f"{bias or kernel}:shifted", offset)
+        bias = add_weight(model, f"{bias or kernel}:shifted", offset, dtype)
     if np.any(scale != 1):
-        kernel = add(f"{kernel}:scaled", np.moveaxis(weights * scale, (-2, -1), (inputs, outputs)))
+        scaled = np.moveaxis(weights * scale, (-2, -1), (inputs, outputs))
+        kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
     return dataclasses.replace(op, inputs=[x, kernel, bias, *op.inputs[3:]], **changes)
 
 

@@ -11,6 +11,7 @@ from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.matmul import MatMul
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.operators.transpose import Transpose
+from sofie_jit.passes.uses import add_weight
 from sofie_jit.rmodel import RModel
 
 
@@ -40,11 +41,6 @@ def _lower(model: RModel, gemm: Gemm) -> list[ROperator]:
         steps.append(operator)
         return operator.outputs[0]
 
-    def scalar(value: float) -> str:
-        name = model.unique_name(f"{y}:factor")
-        model.initialized[name] = np.array(value, kind.dtype)
-        return name
-
     if gemm.trans_a:
         a = step(Transpose(perm=[1, 0]), a)
     if constant_b:
@@ -54,10 +50,10 @@ def _lower(model: RModel, gemm: Gemm) -> list[ROperator]:
             b = step(Transpose(perm=[1, 0]), b)
         product = step(MatMul(), a, b)
         if gemm.alpha != 1:
-            product = step(Mul(), product, scalar(gemm.alpha))
+            product = step(Mul(), product, add_weight(model, f"{y}:factor", gemm.alpha, kind.dtype))
     if c:
         if gemm.beta != 1:
-            c = step(Mul(), c, scalar(gemm.beta))
+            c = step(Mul(), c, add_weight(model, f"{y}:factor", gemm.beta, kind.dtype))
         product = step(Add(), product, c)
     if gemm.activation:
         step(dataclasses.replace(gemm.activation), product)
@@ -74,6 +70,5 @@ def _one_per_output(model: RModel, c: str, outputs: int | str) -> str:
     values = model.initialized[c]
     if values.shape == (outputs,) or any(d != 1 for d in values.shape[:-1]) or isinstance(outputs, str):
         return c
-    name = model.unique_name(f"{c}:row")
-    model.initialized[name] = np.ascontiguousarray(np.broadcast_to(values.reshape(-1), (outputs,)))
-    return name
+    row = np.broadcast_to(values.reshape(-1), (outputs,))
+    return add_weight(model, f"{c}:row", np.ascontiguousarray(row), values.dtype.name)
