@@ -38,6 +38,9 @@ def register_layer(
     ... def scale(call, x):
     ...     return x * call.weight("factor", (x.shape[-1],)) + call.config["offset"]
 
+    A function of one's own that layers have as ``activation`` is registered by its name, and has neither options nor
+    weights: ``register_layer("twice")(lambda call, x: 2 * x)``.
+
     Options that the function does not read must be None, False or empty, or loading raises UnsupportedLayerError.
     Registering a name again replaces what was registered. Raises ValueError for a name that sofie_jit itself has.
     """

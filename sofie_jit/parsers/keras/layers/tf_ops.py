@@ -20,7 +20,7 @@ from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.operators.activations import LogSigmoid, Selu, Softsign
-from sofie_jit.operators.operator import product
+from sofie_jit.operators.operator import check_table, product
 from sofie_jit.parsers.keras.layers import tf_shapes
 from sofie_jit.parsers.keras.layers.ops import NO_BIAS, through_layer
 from sofie_jit.parsers.keras.layers.registry import LayerCall, layer
@@ -195,6 +195,7 @@ def _count_nonzero(input: Symbol, axis: Any = None, keepdims: bool = False, dtyp
 def _sequence_mask(lengths: Symbol, maxlen: int | None = None, dtype: Any = "bool") -> Symbol:
     if not isinstance(maxlen, int):
         raise UnsupportedLayerError("a sequence_mask as long as the longest of a batch is not translated; name maxlen")
+    check_table("sequence_mask", maxlen)
     return ops.cast(ops.greater(ops.expand_dims(lengths, -1), np.arange(maxlen, dtype=lengths.dtype)), dtype)
 
 
@@ -204,13 +205,17 @@ def _band_part(input: Symbol, num_lower: int, num_upper: int) -> Symbol:
 
 
 def _diag(diagonal: Symbol) -> Symbol:
-    return ops.multiply(ops.expand_dims(diagonal, -1), np.eye(int(diagonal.shape[-1]), dtype=diagonal.dtype))
+    size = int(diagonal.shape[-1])
+    check_table("diag", size, size)
+    return ops.multiply(ops.expand_dims(diagonal, -1), np.eye(size, dtype=diagonal.dtype))
 
 
 def _local_response(
     input: Symbol, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
 ) -> Symbol:
-    channels = np.arange(int(input.shape[-1]))
+    count = int(input.shape[-1])
+    check_table("local_response_normalization", count, count)
+    channels = np.arange(count)
     near = abs(channels[:, np.newaxis] - channels) <= depth_radius
     squares = ops.matmul(ops.square(input), near.astype(input.dtype))
     return ops.divide(input, ops.power(ops.add(ops.multiply(squares, alpha), bias), beta))

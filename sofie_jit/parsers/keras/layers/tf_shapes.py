@@ -11,7 +11,7 @@ import numpy as np
 
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.operators.operator import Dim, product
+from sofie_jit.operators.operator import Dim, check_table, product
 from sofie_jit.parsers.keras.graph import flatten
 
 
@@ -109,7 +109,9 @@ def _getitem(values: np.ndarray, slice_spec: Any) -> Any:
 def _range(*bounds: Any) -> np.ndarray:
     if named := [bound for bound in map(str, bounds) if bound.isidentifier()]:
         raise UnsupportedLayerError(f"a range up to the open dimension '{named[0]}'")
-    return np.arange(*(int(bound) for bound in bounds)).astype(object)
+    numbers = range(*(int(bound) for bound in bounds))
+    check_table("range", len(numbers))
+    return _array(numbers)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
