@@ -11,8 +11,8 @@
 //         | 0 -1  1  0 |        | 1/2 -1/2 1/2|         | 0 1 -1 -1 |
 //         | 0  1  0 -1 |        | 0    0    1 |
 //
-// The sums over c are sixteen gemms, one for each place in the 4 x 4, whose rows are tiles of 2 x 2 outputs, of one image
-// or several. Tiles go in blocks, so that what the gemms read and write stays in the cache.
+// The sums over c are sixteen gemms, one for each place in the 4 x 4, whose rows are tiles of 2 x 2 outputs, of one
+// image or several. Tiles go in blocks, so that what the gemms read and write stays in the cache.
 //
 // The weights are transformed in double precision and then rounded; images only meet sums of four numbers before the
 // products and of nine behind them. An output's bits depend on the inputs under its tile alone.
@@ -52,7 +52,8 @@ constexpr std::size_t winograd_scratch(const WinogradShape &s)
    return 16 * (winograd_place(s.C) + winograd_place(s.O)) + s.C + s.O + 16;
 }
 
-// panels[16 places][panels of pack_gemm, C x O] of kernel[3][3][C][O] (Keras), or, if `oihw`, of kernel[O][C][3][3] (ONNX).
+// panels[16 places][panels of pack_gemm, C x O] of kernel[3][3][C][O] (Keras), or, if `oihw`, of kernel[O][C][3][3]
+// (ONNX).
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size_t O, bool oihw = false)
 {
@@ -66,8 +67,10 @@ SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size
             double g[3][4]; // rows of weights times G^T
             for (std::size_t h = 0; h < 3; ++h) {
                double w[3];
-               for (std::size_t tap = 0; tap < 3; ++tap)
-                  w[tap] = double(oihw ? kernel[(o * C + c) * 9 + h * 3 + tap] : kernel[(h * 3 + tap) * size + c * O + o]);
+               for (std::size_t i = 0; i < 3; ++i) {
+                  const std::size_t tap = h * 3 + i;
+                  w[i] = double(kernel[oihw ? (o * C + c) * 9 + tap : tap * size + c * O + o]);
+               }
                g[h][0] = w[0];
                g[h][1] = (w[0] + w[2] + w[1]) / 2;
                g[h][2] = (w[0] + w[2] - w[1]) / 2;
@@ -96,7 +99,8 @@ constexpr WinogradTile winograd_tile(const WinogradShape &s, std::size_t tile)
 
 // Place i * 4 + j of v becomes B^T d B; `zeros` stands for what lies beyond the image.
 template <class T>
-SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile &tile, const T *x, const T *zeros, T *v)
+SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile &tile, const T *x, const T *zeros,
+                                      T *v)
 {
    const Window &w = s.window;
    const std::size_t step = winograd_place(s.C);
@@ -249,14 +253,15 @@ SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &til
 }
 
 template <class T>
-using GemmFunction = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias,
-                              const T *residual, T *y, const Epilogue<T> &epilogue);
+using GemmFunction = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
+                              const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue);
 
-// Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before. panels from pack_winograd, bias from
-// pack_bias; scratch: winograd_scratch(s) elements; `gemm` is gemm<T>, which is thereby compiled apart.
+// Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before. panels from pack_winograd, bias
+// from pack_bias; scratch: winograd_scratch(s) elements; `gemm` is gemm<T>, which is thereby compiled apart.
 template <class T>
-SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
-              const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
+SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x,
+                                 const T *panels, const T *bias, const T *residual, T *y, T *scratch,
+                                 const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
    const std::size_t in = winograd_place(s.C), out = winograd_place(s.O);
    T *const v = scratch, *const m = v + 16 * in, *const zeros = m + 16 * out;

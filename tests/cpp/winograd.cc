@@ -57,7 +57,8 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t batch, doub
             want.push_back(check::applied(epilogue, sum + double(b[o]) + (more ? double(added[want.size()]) : 0)));
          }
 
-   const std::string what = "winograd" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O);
+   const std::string what =
+      "winograd" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O);
    const auto panels = pack_winograd<T>(k.data(), C, O);
    const auto bias = pack_bias<T>(b.data(), O);
    std::vector<T> y(want.size() + 1, T(77)), parts(want.size()), oihw(k.size());
