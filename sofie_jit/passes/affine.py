@@ -10,7 +10,6 @@ from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.conv_transpose import ConvTranspose
 from sofie_jit.operators.elementwise import Add, Div, Mul, Sub
 from sofie_jit.operators.gemm import Gemm
-from sofie_jit.operators.math import Neg
 from sofie_jit.operators.normalization import BatchNormalization
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.rmodel import RModel
@@ -31,7 +30,7 @@ def affine(model: RModel, op: ROperator, axis: int) -> Affine | None:
     """What ``op`` does to a tensor, if that is the same for all elements with one index along ``axis``, else None."""
     if isinstance(op, BatchNormalization):
         found = _of_statistics(model, op, axis)
-    elif isinstance(op, (Add, Sub, Mul, Div, Neg)):
+    elif isinstance(op, (Add, Sub, Mul, Div)) or op.op_type == "Neg":
         found = _of_arithmetic(model, op, axis)
     else:
         found = None
@@ -55,7 +54,7 @@ def _of_statistics(model: RModel, norm: BatchNormalization, axis: int) -> Affine
 
 def _of_arithmetic(model: RModel, op: ROperator, axis: int) -> Affine | None:
     one, zero = np.float64(1), np.float64(0)
-    if isinstance(op, Neg):
+    if op.op_type == "Neg":
         return Affine(op.inputs[0], -one, zero)
     second = op.inputs[1] in model.initialized
     source, constant = op.inputs if second else op.inputs[::-1]
