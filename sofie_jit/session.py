@@ -303,6 +303,7 @@ class SessionWriter:
             "   mutable k::ArenaPool fArenas;",
             *([f"   mutable double fSeconds[{1 + len(self.laps)}] = {{}};"] if self.profile else []),
             "",
+            *(["   SOFIE_JIT_ONCE"] if self.outline else []),
             f"   explicit Session(const void *const *{'weights' if self.members else ''})",
             "   {",
             *(f"      {statement}" for _, _, statement in self.members.values()),

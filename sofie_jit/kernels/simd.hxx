@@ -66,6 +66,12 @@
 #define SOFIE_JIT_NOINLINE __attribute__((noinline))
 // What runs once, at construction: small code, quickly compiled.
 #define SOFIE_JIT_COLD __attribute__((noinline, cold))
+// What is long, runs once and only calls others: optimising it would take longer than running it.
+#if defined(__clang__)
+#define SOFIE_JIT_ONCE __attribute__((noinline, optnone))
+#else
+#define SOFIE_JIT_ONCE SOFIE_JIT_COLD
+#endif
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
