@@ -369,7 +369,7 @@ def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | N
 def _dtype_name(dtype: Any, what: str) -> str:
     try:
         name: str = np.dtype(dtype).name
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError from texts that numpy begins to read
         name = str(dtype)
     if name not in CPP_TYPES:
         raise DtypeError(f"{what} has element type {name}; supported are {', '.join(CPP_TYPES)}")
