@@ -22,6 +22,8 @@ ROWS = 3
 """Rows of the random inputs that a network is tried on."""
 TOLERANCE = 1e-6
 """Relative to an output's largest magnitude: an error that is never too large."""
+ROUNDING = 4
+"""How many times the error of the unoptimized network is still rounding: Winograd's sums alone reach 1.6 times."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Verified:
 
     @property
     def ok(self) -> bool:
-        """Whether the error is at most 1e-6, or twice what rounding alone makes of it."""
-        return self.error <= max(TOLERANCE, 2 * self.plain_error)
+        """Whether the error is at most 1e-6, or a few times what rounding alone makes of it."""
+        return self.error <= max(TOLERANCE, ROUNDING * self.plain_error)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.error:.2e} from float64, {self.plain_error:.2e} without optimization"
@@ -48,8 +50,8 @@ def verify(rmodel: RModel, *, optimize: Optimize = True, inputs: Sequence[Any] |
 
     ``inputs``: arrays as ``Model.infer`` takes them; by default random ones. Returns a :class:`Verified` per output.
 
-    Raises VerificationError if an output is further from float64 than twice the unoptimized network's own rounding
-    error and than 1e-6 of its scale, or if NaN or infinity come out in other places.
+    Raises VerificationError if an output is further from float64 than four times the unoptimized network's own
+    rounding error and than 1e-6 of its scale, or if NaN or infinity come out in other places.
     """
     network = explicit_states(rmodel) if rmodel.states else rmodel
     network = _plain(network)

@@ -168,6 +168,7 @@ def rows() -> dict[str, Row]:
         "Upsample": lambda image: layers.UpSampling2D(2)(image),
         # images
         "Conv": lambda image: layers.Conv2D(24, 3)(image),
+        "Winograd": lambda image: layers.Conv2D(32, 3)(ops.concatenate([image, ops.flip(image, 1)], -1)),
         "ConvTranspose": lambda image: layers.Conv2DTranspose(24, 3, strides=2)(image),
         "MaxPool": lambda image: layers.MaxPooling2D(3)(image),
         "AveragePool": lambda image: layers.AveragePooling2D(3)(image),
@@ -277,7 +278,8 @@ Written by `python -m tests.accuracy`.
 The largest error of each operator against a float64 evaluation, relative to the largest number that it should give,
 beside Keras's own error in float32 on the same {BATCH} rows. A result is right if it is within 1e-6 of Keras's, or no
 further from float64 than twice Keras's error; the tests judge every row by that. TensorFlow resizes images in float32
-even in a float64 model, so for Resample and Resize it is the distance from Keras.
+even in a float64 model, so for Resample and Resize it is the distance from Keras. Winograd is the way in which Conv
+computes 3 x 3 taps where that is faster.
 
 | Operator | Error | Keras's error |
 | --- | --- | --- |

@@ -527,6 +527,15 @@ def test_winograd_computes_what_the_definition_does(layout: str) -> None:
     same_numbers(rmodel)
 
 
+def test_infinite_weights_stay_out_of_winograds_differences() -> None:
+    weights = np.ones((3, 3, 32, 16))
+    weights[0, 0, 0] = np.inf
+    rmodel = model_of(
+        (None, 9, 9, 32), Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"]), K=weights
+    )
+    assert not choose_winograd(rmodel).operators[0].winograd  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel", "attributes"),
     [
