@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -103,17 +105,35 @@ def load(
     """
     from sofie_jit.open_model import open_model
     from sofie_jit.parsers.keras import Translation, read_graph
+    from sofie_jit.progress import Steps
 
     start = time.perf_counter()
-    translation = Translation(read_graph(source, config, outputs, untrusted), replace)
-    model = open_model(translation, threads=threads, optimize=optimize)
-    if verify:
-        from sofie_jit.verify import verify as verify_network
+    size = _bytes(source)
+    big = size >= BIG and sys.stderr.isatty()
+    with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=big) as step:
+        step("reading")
+        translation = Translation(read_graph(source, config, outputs, untrusted), replace)
+        step("compiling")
+        model = open_model(translation, threads=threads, optimize=optimize)
+        if verify:
+            from sofie_jit.verify import verify as verify_network
 
-        verify_network(model.rmodel, optimize=optimize)
+            step("verifying")
+            verify_network(model.rmodel, optimize=optimize)
     seconds = time.perf_counter() - start
     log.info("%s: %d operators, loaded in %.2f s", model.name, len(model.rmodel.operators), seconds)
     return model
+
+
+BIG = 10_000_000
+"""Bytes of a model whose loading takes long enough to show its steps on a terminal."""
+
+
+def _bytes(source: Any) -> int:
+    """The size of a file, or of a live model's weights."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.path.getsize(source) if os.path.isfile(source) else 0
+    return sum(4 * math.prod(weight.shape) for weight in getattr(source, "weights", ()))
 
 
 _LAZY = {

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where somebody can see it."""
+"""What goes on, on standard error, where somebody can see it: a progress bar, and the steps of a long task."""
 
 from __future__ import annotations
 
@@ -54,3 +54,29 @@ class Progress:
     ) -> None:
         if self.shown and self._drawn:
             print(file=sys.stderr)
+
+
+class Steps:
+    """``with Steps(what, 3) as step: step("reading")``: a line that says which of so many steps goes on.
+
+    It is gone at the end. ``shown``: by default on a terminal.
+    """
+
+    def __init__(self, what: str, count: int, *, shown: bool | None = None):
+        self.what, self.count, self.done = what, count, 0
+        self.shown = sys.stderr.isatty() if shown is None else shown
+
+    def __call__(self, step: str) -> None:
+        """The next step begins."""
+        self.done += 1
+        if self.shown:
+            print(f"\r{self.what}: {step} ({self.done} of {self.count})\033[K", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ import sofie_jit
 from sofie_jit.cli import COMMANDS, main
 from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.parsers.keras import isolated
-from sofie_jit.progress import Progress
+from sofie_jit.progress import Progress, Steps
 
 
 @pytest.fixture
@@ -210,6 +210,16 @@ def test_run_takes_all_rows_at_once_if_they_depend_on_each_other(
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.full((5, 2), -4))
     capsys.readouterr()
     assert "depend on each other" in error_of(capsys, *argv, "--chunk", "2")
+
+
+def test_steps_are_shown_on_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for shown in (None, True):
+        with Steps("loading 98 MB", 2, shown=shown) as step:
+            step("reading")
+            step("compiling")
+    assert capsys.readouterr().err == (
+        "\rloading 98 MB: reading (1 of 2)\033[K\rloading 98 MB: compiling (2 of 2)\033[K\r\033[K"
+    )
 
 
 def test_progress_is_shown_on_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
