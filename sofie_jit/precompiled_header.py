@@ -23,7 +23,7 @@ VARIABLE = "CLING_STANDARD_PCH"
 
 
 def folders() -> list[Path]:
-    """Where cppyy looks for the file; the last is where it makes it. None if it is not installed."""
+    """Where cppyy looks for the file; the last is where it makes it. Empty if it is not installed."""
     specs = [importlib.util.find_spec(name) for name in ("cppyy", "cppyy_backend")]
     packages = [Path(spec.origin).parent for spec in specs if spec and spec.origin]
     return [*packages[:1], *(package / "etc" for package in packages[1:])]
