@@ -177,7 +177,7 @@ class SessionWriter:
         names = [f"a{i}" for i in range(len(parameters))]
         declared = ", ".join(f"{kind} {name}" for kind, name in zip(parameters, names, strict=True))
         definition = f"({declared.replace('* ', '*')}) {{ k::{function}({', '.join([*names, *args])}); }}"
-        return self._outlined("void", definition) if self.outline else f"[]{definition}"
+        return self._outlined("void", definition) if self.outline else f"+[]{definition}"
 
     def call(self, function: str, *args: Any) -> str:
         return f"{self._expression(function, args, 'void')};"

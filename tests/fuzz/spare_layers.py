@@ -120,6 +120,7 @@ WEIGHTED: list[tuple[list[Any], str, dict[str, Any], list[list[int]]]] = [
     ([SEQUENCE, SEQUENCE], "GroupQueryAttention", {"head_dim": 3, "num_query_heads": 2, "num_key_value_heads": 1,
                                                          "use_bias": True, "dropout": 0.0},
      [[4, 2, 3], [2, 3], *[[4, 1, 3], [1, 3]] * 2, [2, 3, 4], [4]]),
+    ([None, 9, 7, 32], "Conv2D", {**CONV, "kernel_size": [3, 3], "filters": 16}, [[3, 3, 32, 16], [16]]),
 ]  # fmt: skip
 """Shape of the input, or a list of them, class, options, and shapes of the weights as Keras 3 orders them."""
 
