@@ -83,10 +83,11 @@ def find_engines(names: str) -> list[str]:
     A comma within a name is optional. Raises InputError for an unknown name.
     """
     known = {_plain(name): name for name in ENGINES}
-    found = [_plain(name) for name in names.split(",")]
-    if unknown := [name for name in found if name not in known]:
-        raise InputError(f"there is no engine '{unknown[0]}'; known are: {', '.join(known)}")
-    return [known[name] for name in found]
+    given = names.split(",")
+    if unknown := [name.strip() for name in given if _plain(name) not in known]:
+        listed = ", ".join(name.replace(",", "") for name in ENGINES)
+        raise InputError(f"there is no engine '{unknown[0]}'; known are: {listed}")
+    return [known[_plain(name)] for name in given]
 
 
 def _plain(name: str) -> str:
