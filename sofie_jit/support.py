@@ -71,6 +71,7 @@ TITLES = {
     "convolution_transpose": "Transposed convolution",
     "ops": "Bare operations",
     "reshaping_spatial": "Padding, cropping, upsampling",
+    "tf_graph_ops": "Operations of TensorFlow's graphs (Keras 2)",
     "tf_ops": "TensorFlow functions (Keras 2)",
 }
 """Names of families that are not those of their modules."""

@@ -33,7 +33,7 @@ OPTIONS = {
     "RNN": "cells that are not Keras's own",
     "RandomCrop": "Keras 3's with images of another size than asked for",
     "TFOpLambda": "functions outside the table of layers/tf_ops.py, einsum (its tensors are not saved)",
-    "TensorFlowOpLayer": "operations outside the table of layers/tf_ops.py, axes and shapes computed by the model",
+    "TensorFlowOpLayer": "operations outside the table of layers/tf_graph_ops.py, axes and shapes that are computed",
 }
 """Class -> what of it is refused."""
 

@@ -1,0 +1,97 @@
+"""TensorFlow's tf.image, with the arguments of its functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sofie_jit import ops
+from sofie_jit.builder import Symbol
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.parsers.keras.layers.registry import LayerCall
+from sofie_jit.parsers.keras.layers.resizing import METHODS, resize_from_corners, resize_images
+
+
+def central_crop(image: Symbol, central_fraction: float) -> Symbol:
+    kept = [slice(None)] * image.rank
+    for axis in (image.rank - 3, image.rank - 2):
+        size = int(image.shape[axis])
+        start = int((size - size * central_fraction) / 2)
+        kept[axis] = slice(start, size - start)
+    return ops.getitem(image, kept)
+
+
+def crop_to_bounding_box(
+    image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Symbol:
+    return ops.crop_images(image, offset_height, offset_width, None, None, target_height, target_width)
+
+
+def pad_to_bounding_box(
+    image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Symbol:
+    return ops.pad_images(image, offset_height, offset_width, None, None, target_height, target_width)
+
+
+def per_image_standardization(image: Symbol) -> Symbol:
+    axes = [-3, -2, -1]
+    least = 1 / math.sqrt(math.prod(int(image.shape[axis]) for axis in axes))
+    deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
+    return ops.divide(ops.subtract(image, ops.mean(image, axes, keepdims=True)), deviation)
+
+
+def adjust_contrast(images: Symbol, contrast_factor: float) -> Symbol:
+    gray = ops.mean(images, [-3, -2], keepdims=True)
+    return ops.add(ops.multiply(ops.subtract(images, gray), contrast_factor), gray)
+
+
+def extract_patches(images: Symbol, sizes: Any, strides: Any, rates: Any, padding: str) -> Symbol:
+    return ops.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower())
+
+
+def convert_image_dtype(image: Symbol, dtype: Any, saturate: bool = False) -> Symbol:
+    if not (image.dtype.startswith("float") and ops.element_type(dtype).startswith("float")):
+        raise UnsupportedLayerError("convert_image_dtype from or to integers is not translated; scale with arithmetic")
+    return ops.cast(image, dtype)
+
+
+def resize(
+    call: LayerCall,
+    images: Symbol,
+    size: Sequence[int],
+    method: Any = "bilinear",
+    preserve_aspect_ratio: bool = False,
+    antialias: bool = False,
+) -> Symbol:
+    """tf.image.resize of TensorFlow 2."""
+    known = method in METHODS or method == "nearest"
+    if preserve_aspect_ratio or not known or (antialias and method in ("nearest", "area")):
+        call.refuse(f"tf.image.resize with method={method!r}, {preserve_aspect_ratio=}, {antialias=} is not translated")
+    if method != "nearest":
+        images = ops.cast(images, "float32")
+    return resize_images(call, images, (1, 2), [int(n) for n in size], method, antialias)
+
+
+def resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
+    def resize_from_first(
+        call: LayerCall, images: Symbol, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
+    ) -> Symbol:
+        if half_pixel_centers and not align_corners:
+            return resize(call, images, size, method)
+        images = images if method == "nearest" else ops.cast(images, "float32")
+        for axis, new in zip((1, 2), size, strict=True):
+            images = resize_from_corners(call, images, axis, int(new), method, align_corners)
+        return images
+
+    return resize_from_first
+
+
+def resize_images_of_tensorflow_1(
+    call: LayerCall, images: Symbol, size: Any, method: Any = "bilinear", align_corners: bool = False,
+    preserve_aspect_ratio: bool = False,
+) -> Symbol:  # fmt: skip
+    name = {0: "bilinear", 1: "nearest"}.get(method, method)
+    if preserve_aspect_ratio or name not in ("bilinear", "nearest"):
+        call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not translated")
+    return resize_of_tensorflow_1(name)(call, images, size, align_corners)
