@@ -71,6 +71,14 @@ def test_engines_take_turns() -> None:
     assert "".join(turns) == "ab" + "abbaabba".replace("bb", "b").replace("aa", "a")
 
 
+def test_slow_engines_have_fewer_turns() -> None:
+    samples = {name: lambda number, seconds=seconds: number * seconds for name, seconds in (("a", 0.01), ("b", 0.2))}
+    found = round_robin(samples, rounds=10, block=1e-3, slow=10.0)
+    assert {name: len(seconds) for name, seconds in found.items()} == {"a": 20, "b": 4}
+    assert len(round_robin(samples, rounds=10, block=1e-3, slow=30.0)["b"]) == 20
+    assert round_robin({}, slow=10.0) == {}
+
+
 def test_a_call_may_have_its_own_clock() -> None:
     def call(x: object) -> None: ...
 

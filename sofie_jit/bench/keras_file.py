@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ def write(model: Any, directory: Path) -> Path:
     return path
 
 
+@functools.lru_cache(maxsize=1)
 def read(path: Path) -> Any:
+    """The model, which the engines of a process share."""
     import keras
 
     return keras.models.load_model(path, compile=False)

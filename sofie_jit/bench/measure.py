@@ -98,9 +98,13 @@ def measure(
             command, text=True, stdout=subprocess.PIPE, stderr=log, env=variables
         ) as process:  # fmt: skip
             assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith(STEP):
-                    progress(line.removeprefix(STEP).strip())
+            try:
+                for line in process.stdout:
+                    if line.startswith(STEP):
+                        progress(line.removeprefix(STEP).strip())
+            except BaseException:  # interrupted: what nobody waits for must not go on
+                process.kill()
+                raise
         if process.returncode or not answer.exists():
             said = errors.read_text()[-2000:]
             raise SofieError(f"the process that measures ended with code {process.returncode}:\n{said}")
@@ -109,6 +113,9 @@ def measure(
         raise {"InputError": InputError}.get(found["error"], ModelFileError)(found["message"])
     return [Cell(**cell) for cell in found["cells"]], [Start(**start) for start in found["starts"]]
 
+
+SLOW = 10.0
+"""Engines that take as many times as long as the fastest are measured less often; see :func:`round_robin`."""
 
 STEP = "measuring: "
 """What lines about progress begin with."""
@@ -184,7 +191,7 @@ def _cells(
         except Exception as error:  # whatever another engine raises is a result, and shown
             cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
     print(f"{STEP}batch {len(x)}: {len(samples)} engines take turns", flush=True)
-    for engine, seconds in round_robin(samples, rounds=rounds, block=block).items():
+    for engine, seconds in round_robin(samples, rounds=rounds, block=block, slow=SLOW).items():
         cells[engine] = replace(cells[engine], minimum=min(seconds), median=statistics.median(seconds))
     return list(cells.values())
 

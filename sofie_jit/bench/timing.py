@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 Sample = Callable[[int], float]
 """Takes a number of calls, makes them, and returns the seconds they took."""
@@ -43,19 +46,30 @@ def sample_of(call: Any, x: Any) -> Sample:
 
 
 def round_robin(
-    samples: Mapping[str, Sample], *, rounds: int = 10, block: float = 0.03, shortest: float = 2e-4
-) -> dict[str, list[float]]:
+    samples: Mapping[Name, Sample],
+    *,
+    rounds: int = 10,
+    block: float = 0.03,
+    shortest: float = 2e-4,
+    slow: float = math.inf,
+) -> dict[Name, list[float]]:
     """Seconds per call of each of ``samples``, measured in turns, so that what disturbs the machine disturbs all alike.
 
     In each of ``rounds``, each has a block of at least two measurements and some ``block`` seconds, after one that is
     thrown away, because others have used the caches since. A measurement makes as many calls as take ``shortest``
-    seconds. Every round begins with another one.
+    seconds. Every round begins with another one. Those that take more than ``slow`` times as long as the fastest have
+    a turn in every fifth round only: how they stand to it needs fewer digits.
     """
-    numbers = {name: _calls_for(sample, shortest) for name, sample in samples.items()}
-    measured: dict[str, list[float]] = {name: [] for name in samples}
+    found = {name: _calls_for(sample, shortest) for name, sample in samples.items()}
+    numbers = {name: number for name, (number, _) in found.items()}
+    limit = slow * min((seconds for _, seconds in found.values()), default=0.0)
+    rare = {name for name, (_, seconds) in found.items() if seconds > limit}
+    measured: dict[Name, list[float]] = {name: [] for name in samples}
     order = deque(samples)
-    for _ in range(rounds):
+    for turn in range(rounds):
         for name in order:
+            if turn % 5 and name in rare:
+                continue
             number, sample = numbers[name], samples[name]
             sample(number)
             spent = 0.0
@@ -69,10 +83,10 @@ def round_robin(
     return measured
 
 
-def _calls_for(sample: Sample, seconds: float) -> int:
-    """How many calls take ``seconds``."""
+def _calls_for(sample: Sample, seconds: float) -> tuple[int, float]:
+    """How many calls take ``seconds``, and how long one takes."""
     sample(1)
     number = 1
     while (taken := sample(number)) < seconds:
         number = max(number + 1, min(10 * number, int(1.2 * number * seconds / max(taken, 1e-9))))
-    return number
+    return number, taken / number
