@@ -89,6 +89,8 @@ class Builder:
         self.rmodel = rmodel
         self.origin = ""
         self._names: set[str] = {*rmodel.inputs, *rmodel.states, *rmodel.initialized}
+        self._numbers: dict[str, int] = {}
+        """Per hint the last number that a name of it was given."""
         self._states: dict[str, Symbol] = {}
         self._constants: dict[tuple[Any, ...], tuple[np.ndarray, Symbol]] = {}
 
@@ -140,8 +142,9 @@ class Builder:
         return symbols if several else symbols[0]
 
     def _unique(self, hint: str) -> str:
-        name, number = hint, 1
+        name = hint
         while name in self._names:
-            name, number = f"{hint}_{number}", number + 1
+            self._numbers[hint] = number = self._numbers.get(hint, 0) + 1
+            name = f"{hint}_{number}"
         self._names.add(name)
         return name

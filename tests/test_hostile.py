@@ -9,6 +9,7 @@ import re
 import resource
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -17,9 +18,11 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit import identifiers
+from sofie_jit import RModel, identifiers, ops
+from sofie_jit.builder import Builder
 from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError, WeightsError
 from sofie_jit.header import jit_text
+from sofie_jit.operators import Relu
 from sofie_jit.operators.operator import check_table
 from sofie_jit.parsers.keras import files, isolated, parse
 from sofie_jit.passes import lower
@@ -120,6 +123,29 @@ def test_values_that_no_model_has(value, words):
 def test_tables_have_bounds():
     with pytest.raises(sofie_jit.ShapeError, match="1000000 x 1000000"):
         check_table("tril", 10**6, 10**6)
+
+
+def test_parts_have_a_bound():
+    x = Builder(RModel("model")).input("x", "float32", (None, 1 << 21))
+    for apart in (lambda: ops.split(x, 1 << 20, 1), lambda: ops.unstack(x, axis=1),
+                  lambda: ops.array_split(x, 1 << 30, 1), lambda: ops.split(x, range(1, 1 << 21), 1)):  # fmt: skip
+        with pytest.raises(sofie_jit.ShapeError, match=r"would make [\d,]+ tensors of one; at most 1,024"):
+            apart()
+    for apart in (lambda: ops.split(x, 0, 1), lambda: ops.array_split(x, 0, 1)):
+        with pytest.raises(sofie_jit.ShapeError, match=r"0 .*parts"):
+            apart()
+    assert [part.shape[1] for part in ops.array_split(ops.slice_along(x, 1, 0, 11), 4, 1)] == [3, 3, 3, 2]
+
+
+def test_many_operators_of_one_name_take_no_longer():
+    """The names of a graph's tensors are found without looking through all before."""
+    builder = Builder(RModel("model"))
+    x = builder.input("x", "float32", (None, 3))
+    start = time.process_time()
+    for _ in range(20_000):
+        x = builder.add(Relu(), x)
+    assert x.name == "relu_19999"
+    assert time.process_time() - start < 10
 
 
 def test_messages_are_harmless_and_survive_pickling():

@@ -165,7 +165,8 @@ def literal(value: float | int | bool, dtype: str) -> str:
         return "true" if value else "false"
     if not dtype.startswith("float"):
         return f"{cpp}({int(value)})"
-    number = np.dtype(dtype).type(value)
+    with np.errstate(over="ignore"):  # beyond the type's largest number is infinity, as for Keras
+        number = np.dtype(dtype).type(value)
     if np.isnan(number):
         return f"std::numeric_limits<{cpp}>::quiet_NaN()"
     if np.isinf(number):

@@ -210,15 +210,26 @@ def slice_along(x: Symbol, axis: int, start: int, end: int, step: int = 1) -> Sy
     return apply(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
+MAX_PARTS = 1024
+"""Into which a tensor is taken apart: each becomes a statement of the generated code."""
+
+
+def check_parts(function: str, parts: int) -> None:
+    """Raises ShapeError if a tensor would be taken into too many parts."""
+    if parts > MAX_PARTS:
+        raise ShapeError(f"{function} would make {parts:,} tensors of one; at most {MAX_PARTS:,} are translated")
+
+
 def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
     """Parts of ``x`` along ``axis``: so many equal ones, or those between the places given."""
     size = static("split", x.shape, normalize_axis("split", axis, x.rank))
     if isinstance(indices_or_sections, int):
-        if size % indices_or_sections:
+        if indices_or_sections < 1 or size % indices_or_sections:
             raise ShapeError(f"split: axis {axis} of {format_shape(x.shape)} has no {indices_or_sections} equal parts")
-        part = size // indices_or_sections
-        places = list(range(part, size, part))
+        check_parts("split", indices_or_sections)
+        places = [size // indices_or_sections * part for part in range(1, indices_or_sections)]
     else:
+        check_parts("split", len(indices_or_sections) + 1)
         places = [int(place) for place in indices_or_sections]
     return tuple(slice_along(x, axis, a, b) for a, b in zip([0, *places], [*places, size], strict=True))
 
@@ -228,14 +239,17 @@ def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Sym
     if not isinstance(indices_or_sections, int):
         return split(x, indices_or_sections, axis)
     size = static("array_split", x.shape, normalize_axis("array_split", axis, x.rank))
-    check_table("array_split", size)
-    parts = np.array_split(np.arange(size), indices_or_sections)
-    return split(x, np.cumsum([len(part) for part in parts])[:-1], axis)
+    if indices_or_sections < 1:
+        raise ShapeError(f"array_split: there are no {indices_or_sections} parts")
+    check_parts("array_split", indices_or_sections)
+    part, larger = divmod(size, indices_or_sections)
+    return split(x, [part * i + min(i, larger) for i in range(1, indices_or_sections)], axis)
 
 
 def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
     """The slices of ``x`` along ``axis``."""
     size = static("unstack", x.shape, normalize_axis("unstack", axis, x.rank))
+    check_parts("unstack", size)
     return tuple(squeeze(slice_along(x, axis, i, i + 1), axis) for i in range(size))
 
 

@@ -159,5 +159,6 @@ def searchsorted(sorted_sequence: Value, values: Symbol, side: str = "left") -> 
 
 def digitize(x: Symbol, bins: Sequence[float]) -> Symbol:
     """Which of the intervals between the ascending ``bins`` each number lies in; each begins with its lower bound."""
-    bounds = np.asarray(bins, np.float32)  # as TensorFlow keeps them
+    with np.errstate(over="ignore"):  # beyond float32's largest number is infinity
+        bounds = np.asarray(bins, np.float32)  # as TensorFlow keeps them
     return searchsorted(bounds, cast(x, floating(x)), side="right")

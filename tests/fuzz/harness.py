@@ -6,6 +6,7 @@ import hashlib
 import re
 import resource
 import signal
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
     """
     config = write(recipe, path)
     try:
-        with limits():
+        with limits(), warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # numpy's, of numbers that nobody looked at
             texts = headers(path, config)
     except SofieError as error:
         if path.name not in str(error) and config is None:
