@@ -68,6 +68,7 @@ struct Dense {
    const T *panels, *bias;
    const Epilogue<T> &epilogue;
    Split split;
+   bool far; // whether tiles fetch into the cache what they will write (is_far)
 };
 
 // Where output o of a row of y lies in the residual, if there is one.
@@ -75,6 +76,24 @@ template <class T>
 SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
 {
    return residual ? residual + o : residual;
+}
+
+// Bytes that stay in a second-level cache beside what passes through it.
+constexpr std::size_t cached = 512 << 10;
+
+// Rows that go through all panels of weights before the next: two tiles if the weights stay in the cache, else those
+// whose inputs do.
+template <class T>
+constexpr std::size_t gemm_block(std::size_t K, std::size_t N)
+{
+   return K * N * sizeof(T) <= cached * 3 / 4 ? 2 * tile_rows : (cached / (K * sizeof(T)) / tile_rows + 1) * tile_rows;
+}
+
+// Whether results go beyond the cache.
+template <class T>
+constexpr bool is_far(std::size_t rows, std::size_t N)
+{
+   return rows * N * sizeof(T) > cached / 2;
 }
 
 // The sums of MR rows, `row` apart, with the panel of output o.
@@ -98,15 +117,31 @@ SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::siz
    sum.add_bias(g.bias + o);
 }
 
-template <int MR, int NV, class T>
-void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
+// Fetches into the cache where a tile of `rows` rows will write, and what it will add.
+template <class T>
+SOFIE_JIT_NOINLINE void fetch_tile(std::size_t rows, std::size_t stride, const T *residual, const T *y)
 {
-   Tile<T, MR, NV> sum;
-   gemm_sum(sum, g, o, x, g.K);
-   finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue);
+   constexpr std::size_t line = 64 / sizeof(T);
+   for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t n = 0; n < panel_width<T>; n += line) {
+         __builtin_prefetch(y + i * stride + n, 1);
+         if (residual)
+            __builtin_prefetch(residual + i * stride + n);
+      }
 }
 
-// Whole tiles of rows, and fours, with the panels of NV vectors that begin at outputs from `o` to `end`.
+template <int MR, int NV, class T>
+void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y, std::size_t skip)
+{
+   Tile<T, MR, NV> sum;
+   if (g.far)
+      fetch_tile(MR, g.stride, at(residual, o), y + o);
+   gemm_sum(sum, g, o, x, g.K);
+   finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue, skip);
+}
+
+// Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
+// begin at outputs from `o` to `end`.
 template <int NV, class T>
 void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
 {
@@ -114,7 +149,8 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
    for (; o < end; o += std::size_t(NV) * lanes<T>)
       for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4) {
          const auto tile = row < whole ? gemm_tile<tile_rows, NV, T> : gemm_tile<4, NV, T>;
-         tile(g, o, x + row * g.K, at(residual, row * g.stride), y + row * g.stride);
+         const std::size_t first = row < whole || row + 4 <= rows ? row : rows - 4;
+         tile(g, o, x + first * g.K, at(residual, first * g.stride), y + first * g.stride, row - first);
       }
 }
 
@@ -223,18 +259,12 @@ SOFIE_JIT_INLINE void gemm_row(const Dense<T> &g, const T *x, const T *residual,
 
 // ---- all rows
 
-// Rows whose inputs and outputs, so many bytes each, stay in a second-level cache: all, or whole tiles.
-constexpr std::size_t gemm_block(std::size_t rows, std::size_t bytes)
-{
-   constexpr std::size_t cached = 512 << 10;
-   return rows * bytes <= cached ? rows : (cached / bytes / tile_rows + 1) * tile_rows;
-}
-
 // Fours of rows, and single ones.
 template <class T>
 void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   const std::size_t fours = rows - rows % tile_rows % 4, beyond = g.N % panel_width<T>;
+   const bool near = g.K * g.N * sizeof(T) <= cached || rows < 4; // or single rows would fetch all weights once more
+   const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;
    if (fours) {
       const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
       gemm_tiles<2>(g, 0, wide, fours, x, residual, y);
@@ -247,7 +277,7 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
 template <class T>
 SOFIE_JIT_NOINLINE void gemm_blocks(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   const std::size_t most = gemm_block(rows, (g.K + g.N) * sizeof(T));
+   const std::size_t most = gemm_block<T>(g.K, g.N);
    for (std::size_t first = 0; first < rows; first += most) {
       const std::size_t block = rows - first < most ? rows - first : most;
       T *const to = y + first * g.stride;
@@ -266,7 +296,7 @@ template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
           T *y, const Epilogue<T> &epilogue)
 {
-   gemm_blocks(Dense<T>{K, N, N, panels, bias, epilogue, k_split(K, N)}, rows, x, residual, y);
+   gemm_blocks(Dense<T>{K, N, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)}, rows, x, residual, y);
 }
 
 } // namespace SOFIE_JIT_ISA

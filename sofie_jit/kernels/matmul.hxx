@@ -40,7 +40,7 @@ void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t 
          for (std::size_t k = 0; k < K; ++k)
             for (std::size_t i = 0; i < row; ++i)
                panel[k * row + i] = i < used ? right[k * N + n + i] : T(0);
-         const Dense<T> g{K, used, N, panel, zeros, no_epilogue<T>, k_split(K, N)};
+         const Dense<T> g{K, used, N, panel, zeros, no_epilogue<T>, k_split(K, N), false};
          gemm_rows(g, M, left, static_cast<const T *>(nullptr), y + matrix * M * N + n);
       }
    }

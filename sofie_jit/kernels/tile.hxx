@@ -191,14 +191,14 @@ SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t
       }
 }
 
-// A finished tile: bias and epilogue; `n` outputs to y, more than the tile's width counting as that. (What is not the
-// common case goes through memory, for branches on every vector would double the code.)
+// A finished tile: bias and epilogue; `n` outputs to y, more than the tile's width counting as that, of all rows but the
+// first `skip`. (What is not the common case goes through memory, for branches on every vector would double the code.)
 template <int MR, int NV, class T>
 SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y, std::size_t stride, std::size_t n,
-                                  const Epilogue<T> &epilogue)
+                                  const Epilogue<T> &epilogue, std::size_t skip = 0)
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
-   if (n >= width && !residual) {
+   if (n >= width && !residual && !skip) {
       if (epilogue.low > -std::numeric_limits<T>::infinity())
          sum.raise(broadcast(epilogue.low));
       if (epilogue.high < std::numeric_limits<T>::infinity())
@@ -207,7 +207,9 @@ SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y,
    } else {
       alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
       sum.put(copy, width);
-      finish_copy(copy, MR, width, residual, y, stride, n, epilogue);
+      const std::size_t first = skip * stride;
+      finish_copy(copy + skip * width, MR - skip, width, residual ? residual + first : residual, y + first, stride, n,
+                  epilogue);
    }
 }
 
