@@ -23,7 +23,15 @@ from sofie_jit.operators.operator import (
     format_shape,
     split_count,
 )
-from sofie_jit.passes.plan_memory import ALIGNMENT, Arena, Slot, can_tile, last_uses, storage
+from sofie_jit.passes.plan_memory import (
+    ALIGNMENT,
+    Arena,
+    Slot,
+    can_tile,
+    last_uses,
+    memory_taken_over,
+    storage,
+)
 from sofie_jit.rmodel import RModel
 
 
@@ -243,7 +251,9 @@ class SessionWriter:
             touched = {self.roots[name] for name in (*op.inputs, *op.outputs) if name} - given
             for name, kind in zip(op.outputs, self.outputs, strict=False):
                 if name and self.roots[name] == name and name not in given:
-                    self.slot_of[name] = self.arena.take(kind.dtype, kind.shape)
+                    before = memory_taken_over(self.rmodel, self.roots, last, index)
+                    slot = self.slot_of.pop(before) if before else self.arena.take(kind.dtype, kind.shape)
+                    self.slot_of[name] = slot
                     self.pointers.append((CPP_TYPES[kind.dtype], self.name_of(name), self.slot_of[name]))
             if not op.is_alias:
                 self._scratch: list[int] = []
@@ -257,7 +267,7 @@ class SessionWriter:
                 for slot in self._scratch:
                     self.arena.free(slot)
             for name in sorted(touched):
-                if last[name] == index:
+                if last[name] == index and name in self.slot_of:
                     self.arena.free(self.slot_of[name])
 
     def _describe(self, op: ROperator) -> str:

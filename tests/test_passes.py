@@ -33,7 +33,7 @@ from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.fuse_add import fuse_add
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.merge_duplicates import merge_duplicates
-from sofie_jit.passes.plan_memory import Arena, can_tile
+from sofie_jit.passes.plan_memory import Arena, can_tile, last_uses, memory_taken_over, storage
 from sofie_jit.passes.separate_outputs import separate_outputs
 
 
@@ -647,6 +647,33 @@ def test_arena_reuses_what_is_free() -> None:
     arena.free(b)
     assert arena.take("float32", (50,)) not in (a, b)  # of another kind of size
     assert [slot.size for slot in arena.slots] == [512, 256, 256]
+
+
+def test_results_over_what_dies() -> None:
+    def gemm(x: str, y: str, residual: str = "") -> Gemm:
+        return Gemm(inputs=[x, "w", "", residual], outputs=[y])
+
+    operators = [
+        gemm("x", "a"),
+        gemm("a", "b", "a"),  # reads all of a row of what it adds
+        gemm("b", "c", "a"),  # over a
+        Add(inputs=["b", "c"], outputs=["d"]),  # over b
+        Sub(inputs=["d", "v"], outputs=["e"]),  # over d
+        Mul(inputs=["e", "x"], outputs=["f"]),  # over e, not over the caller's x
+        Add(inputs=["v", "f"], outputs=["g"]),  # over f
+        Tanh(inputs=["g"], outputs=["y"]),
+    ]
+    rng = np.random.default_rng(0)
+    rmodel = model_of((None, 4), *operators, w=rng.normal(size=(4, 4)), v=rng.normal(size=4))
+    roots = storage(rmodel)
+    taken = [memory_taken_over(rmodel, roots, last_uses(rmodel, roots), i) for i in range(len(operators) - 1)]
+    assert taken == ["", "", "a", "b", "d", "e", "f"]
+    w, v = (rmodel.initialized[name].astype(np.float64) for name in "wv")
+    x = rng.normal(size=(29, 4)).astype(np.float32)
+    a = x @ w
+    b = a @ w + a
+    want = np.tanh(v + (b + b @ w + a - v) * x)
+    np.testing.assert_allclose(rmodel.compile(optimize=False).infer(x), want, rtol=1e-4, atol=1e-5)
 
 
 def test_tiles() -> None:

@@ -58,8 +58,11 @@ def test_tensors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 GEMM_FORMS = [
-    # shapes of A, B, C; trans_a, trans_b; which are weights
+    # shapes of A, B, C; trans_a, trans_b; which are weights, and R if the result is added to
     ((None, 6), (6, 5), (5,), False, False, "BC"),
+    ((None, 6), (6, 5), (5,), False, False, "BCR"),
+    ((None, 6), (6, 5), None, False, False, "BR"),
+    ((4, 6), (6, 5), (4, 5), False, False, "R"),
     ((None, 6), (5, 6), (1,), False, True, "BC"),
     ((None, 6), (6, 5), (1, 5), False, False, "BC"),
     ((None, 6), (6, 5), (None, 5), False, False, "B"),
@@ -87,16 +90,21 @@ def test_gemm_in_every_form(a, b, c, trans_a, trans_b, weights, dtype, alpha, be
             model.add_initialized_tensor(name, values[name])
         else:
             model.add_input_tensor_info(name, dtype, shape)
-    operator = Gemm(
-        alpha=alpha, beta=beta, trans_a=trans_a, trans_b=trans_b, activation=Relu(), inputs=list(values), outputs=["Y"]
-    )
-    model.add_operator(operator)
-    model.add_output_tensor_names("Y")
-    y = model.compile().infer({name: values[name] for name in model.inputs})
+    inputs = ["A", "B", "C" if c else ""]
     left = values["A"].astype(np.float64).T if trans_a else values["A"].astype(np.float64)
     right = values["B"].astype(np.float64).T if trans_b else values["B"].astype(np.float64)
-    want = np.maximum(alpha * left @ right + (beta * values["C"].astype(np.float64) if c else 0), 0)
-    np.testing.assert_allclose(y, want, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+    want = alpha * left @ right + (beta * values["C"].astype(np.float64) if c else 0)
+    if "R" in weights:
+        values["R"] = rng.normal(size=want.shape).astype(dtype)
+        model.add_input_tensor_info("R", dtype, (a[0], b[1]))
+        want = want + values["R"]
+        inputs.append("R")
+    model.add_operator(
+        Gemm(alpha=alpha, beta=beta, trans_a=trans_a, trans_b=trans_b, activation=Relu(), inputs=inputs, outputs=["Y"])
+    )
+    model.add_output_tensor_names("Y")
+    y = model.compile().infer({name: values[name] for name in model.inputs})
+    np.testing.assert_allclose(y, np.maximum(want, 0), rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
 
 
 @pytest.mark.parametrize(

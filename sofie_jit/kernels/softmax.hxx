@@ -1,7 +1,7 @@
 // Softmax and its kin along one axis: x and y are [outer][size][inner], `size` is the axis.
 //
 // Along the last axis (inner = 1) a row is reduced in 16 virtual lanes, short rows several at once; otherwise vectors of `inner` are, `size` in
-// ascending order. y may not be x. Rows with Inf or NaN come out as from exp(x - max) / sum: NaN wherever that gives NaN.
+// ascending order. y may be x in softmax alone. Rows with Inf or NaN come out as from exp(x - max) / sum: NaN wherever that gives NaN.
 #ifndef SOFIE_JIT_SOFTMAX_HXX
 #define SOFIE_JIT_SOFTMAX_HXX
 

@@ -35,6 +35,9 @@ class Activation(ROperator):
         values = ", ".join(literal(value, dtype) for value in self.attributes().values())
         return f"k::{self.op_type}<{CPP_TYPES[dtype]}>{{{values}}}" if values else f"k::{self.op_type}{{}}"
 
+    def in_place(self, x: TensorType) -> tuple[int, ...]:
+        return (0,)
+
     def emit(self, code: Emitter) -> str:
         y = code.outputs[0]
         return code.call("map", code.count(y.shape), code.input(0), code.output(0), self.functor(y.dtype))

@@ -107,6 +107,17 @@ class Conv(ROperator):
             raise ShapeError(f"Conv: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
         return TensorType(dtype, shape)
 
+    def in_place(self, *inputs: TensorType | None) -> tuple[int, ...]:
+        x, w = inputs[0], inputs[1]
+        assert x is not None
+        assert w is not None
+        return (3,) if not self.winograd and self._is_gemm(self._axes(x, w)[0]) else ()  # others finish pixels twice
+
+    def _is_gemm(self, axes: Sequence[Axis]) -> bool:
+        """Whether windows lie in memory one after the other, so that they are the rows of a matrix."""
+        hwio = self.kernel_layout == "HWIO"
+        return self.group == 1 and tiles_the_image(axes) and (hwio or all(axis.kernel == 1 for axis in axes))
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         x, w = inputs[0], inputs[1]
         assert x is not None
@@ -123,16 +134,13 @@ class Conv(ROperator):
         bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
         if self.winograd:
             return self._emit_winograd(code, axes, channels, outputs, bias)
-        hwio = self.kernel_layout == "HWIO"
-        taps = math.prod(axis.kernel for axis in axes)
-        if self.group == 1 and tiles_the_image(axes) and (hwio or taps == 1):
-            return self._emit_gemm(code, axes, taps * channels, outputs, bias)
+        if self._is_gemm(axes):
+            return self._emit_gemm(code, axes, math.prod(axis.kernel for axis in axes) * channels, outputs, bias)
         if 1 < self.group == channels:
             return self._emit_depthwise(code, axes, channels, outputs, bias)
         return self._emit_direct(code, axes, channels, outputs, bias)
 
     def _emit_gemm(self, code: Emitter, axes: Sequence[Axis], k: int, outputs: int, bias: str) -> str:
-        """Windows that lie in memory one after the other are the rows of a matrix."""
         y = code.outputs[0]
         one = literal(1, y.dtype)
         panels = code.packed("pack_gemm", code.raw(1), k, outputs, self.kernel_layout == "OIHW", one)

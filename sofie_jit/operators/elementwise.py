@@ -83,6 +83,9 @@ class Binary(Broadcasting):
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return _infer(self, self.integers, a, b)
 
+    def in_place(self, a: TensorType, b: TensorType) -> tuple[int, ...]:
+        return (0, 1)
+
     def emit(self, code: Emitter) -> str:
         return code.call(
             "binary", self._shape(code), code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}"
@@ -135,6 +138,9 @@ class Variadic(Broadcasting):
         if not inputs:
             raise ShapeError(f"{self.op_type} needs at least one input, got none")
         return _infer(self, self.integers, *inputs)
+
+    def in_place(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (0, 1)[: len(inputs)]  # what comes later is read after the first results are written
 
     def emit(self, code: Emitter) -> str:
         y = code.outputs[0]

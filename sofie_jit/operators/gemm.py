@@ -59,6 +59,9 @@ class Gemm(ROperator):
             raise ShapeError(f"Gemm: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
         return TensorType(dtype, shape)
 
+    def in_place(self, *inputs: TensorType | None) -> tuple[int, ...]:
+        return (3,)
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         b = inputs[1]
         assert b is not None

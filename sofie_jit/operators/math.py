@@ -33,6 +33,9 @@ class Unary(ROperator):
         float_dtype(self.op_type, x, integers=self.integers)
         return x
 
+    def in_place(self, x: TensorType) -> tuple[int, ...]:
+        return (0,)
+
     def emit(self, code: Emitter) -> str:
         size = code.count(code.outputs[0].shape)
         return code.call("map", size, code.input(0), code.output(0), f"k::{self.op_type}{{}}")

@@ -50,6 +50,9 @@ class BatchNormalization(ROperator):
         channels = static_dim(self.op_type, x.shape, normalize_axis(self.op_type, self.axis, x.rank))
         return _infer(self, x, (channels,), scale, b, mean, var)
 
+    def in_place(self, *inputs: TensorType | None) -> tuple[int, ...]:
+        return (0,)
+
     def emit(self, code: Emitter) -> str:
         shape = code.outputs[0].shape
         axis = normalize_axis(self.op_type, self.axis, len(shape))
@@ -83,6 +86,9 @@ class RowNormalization(ROperator):
 
     def infer(self, x: TensorType, *parameters: TensorType | None) -> TensorType:
         return _infer(self, x, self._split(x.shape)[1], *parameters)
+
+    def in_place(self, *inputs: TensorType | None) -> tuple[int, ...]:
+        return (0,)
 
     def mixes_rows(self, x: TensorType, *parameters: TensorType | None) -> bool:
         return any(map(counts_rows, x.shape[normalize_axis(self.op_type, self.axis, x.rank) :]))

@@ -271,6 +271,13 @@ class ROperator:
         """Whether an output row depends on other rows of the batch; True switches tiling of the batch off."""
         return False
 
+    def in_place(self, *inputs: Any) -> tuple[int, ...]:
+        """Inputs (indices) whose memory the output may take over, if it is of the same type.
+
+        No element may be written before the last read of that place, nor twice where it is read.
+        """
+        return ()
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         """Floating-point operations for one row of the batch, open dimensions counted once; 2 per multiply-add."""
         return sum(split_count(t.shape)[0] for t in outputs)

@@ -43,6 +43,9 @@ class AlongAxis(ROperator):
 class Softmax(AlongAxis):
     """``e^x`` divided by its sum along ``axis``."""
 
+    def in_place(self, x: TensorType) -> tuple[int, ...]:
+        return (0,)
+
     def emit(self, code: Emitter) -> str:
         return code.call("softmax", *self._sizes(code), code.input(0), code.output(0))
 

@@ -1,4 +1,4 @@
-"""Gemm as its kernel knows it: A as it is, B a weight, C nothing or one number per output that is a weight."""
+"""Gemm as its kernel knows it: A as it is, B a weight, C nothing or a weight of one number per output."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def lower_gemm(rmodel: RModel) -> RModel:
 
 
 def _lower(model: RModel, gemm: Gemm) -> list[ROperator]:
-    a, b, c = (*gemm.inputs, "")[:3]
+    a, b, c, r = (*gemm.inputs, "", "")[:4]
     (y,) = gemm.outputs
     kind = model.tensor_type(y)
     constant_b = b in model.initialized
     if c in model.initialized and constant_b:
         c = _one_per_output(model, c, kind.shape[-1])
     if not gemm.trans_a and constant_b and (not c or _shape(model, c) == (kind.shape[-1],)):
-        return [dataclasses.replace(gemm, inputs=[a, b, c] if c else [a, b])]
+        return [dataclasses.replace(gemm, inputs=[a, b, c, r] if r else [a, b, c] if c else [a, b])]
 
     steps: list[ROperator] = []
 
@@ -55,6 +55,8 @@ def _lower(model: RModel, gemm: Gemm) -> list[ROperator]:
         if gemm.beta != 1:
             c = step(Mul(), c, add_weight(model, f"{y}:factor", gemm.beta, kind.dtype))
         product = step(Add(), product, c)
+    if r:
+        product = step(Add(), product, r)
     if gemm.activation:
         step(dataclasses.replace(gemm.activation), product)
     steps[-1].outputs = [y]

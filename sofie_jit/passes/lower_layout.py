@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.operators.transpose import Transpose
 from sofie_jit.rmodel import RModel
@@ -21,16 +22,22 @@ def lower_layout(rmodel: RModel) -> RModel:
 def _lower(model: RModel, op: ROperator) -> list[ROperator]:
     if op.attributes().get("layout") != "NCHW":
         return [op]
-    x, (y,) = op.inputs[0], op.outputs
-    axes = list(range(model.tensor_type(x).rank))
+    (y,) = op.outputs
+    axes = list(range(model.tensor_type(y).rank))
     last = [0, *axes[2:], 1]  # the axes in the order batch, space, channels
     first = [0, axes[-1], *axes[1:-1]]
-    before = Transpose(perm=last, inputs=[x], outputs=[model.unique_name(f"{y}:x_nhwc")], origin=op.origin)
+    parts: list[ROperator] = []
+
+    def transposed(name: str) -> str:
+        output = model.unique_name(f"{y}:{name}_nhwc")
+        parts.append(Transpose(perm=last, inputs=[name], outputs=[output], origin=op.origin))
+        return output
+
+    images = (0, 3) if isinstance(op, Conv) else (0,)  # X, and what Conv adds
     changes: dict[str, Any] = {
         "layout": "NHWC",
-        "inputs": [before.outputs[0], *op.inputs[1:]],
+        "inputs": [transposed(name) if name and i in images else name for i, name in enumerate(op.inputs)],
         "outputs": [model.unique_name(f"{y}:nhwc")],
     }
     inner = dataclasses.replace(op, **changes)
-    after = Transpose(perm=first, inputs=list(inner.outputs), outputs=[y], origin=op.origin)
-    return [before, inner, after]
+    return [*parts, inner, Transpose(perm=first, inputs=list(inner.outputs), outputs=[y], origin=op.origin)]

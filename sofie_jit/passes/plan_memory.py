@@ -1,6 +1,7 @@
 """Where intermediate tensors live: an arena of slots, each reused as soon as its tensor is dead.
 
-Tensors whose lifetimes overlap never share a slot. Sizes may depend on run-time dimensions, so a slot is a number of
+Tensors whose lifetimes overlap never share a slot, but for results that an operator may write over a tensor that it is
+the last to read. Sizes may depend on run-time dimensions, so a slot is a number of
 bytes times a product of such dimensions, and only tensors with the same product share one.
 """
 
@@ -67,6 +68,25 @@ def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
         for name in _named((*op.inputs, *op.outputs)):
             last[roots[name]] = index
     return last
+
+
+def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int], index: int) -> str:
+    """The tensor that dies in operator ``index`` and whose memory may be the result's; "" if there is none."""
+    op = rmodel.operators[index]
+    result = rmodel.tensor_type(op.outputs[0])
+    given = {roots[name] for name in (*rmodel.inputs, *rmodel.initialized, *rmodel.outputs)}
+    places = op.in_place(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
+    for name in (op.inputs[i] for i in places if i < len(op.inputs) and op.inputs[i]):
+        root = roots[name]
+        readers = [i for i, other in enumerate(op.inputs) if other and roots[other] == root]
+        if (
+            root not in given
+            and last[root] == index
+            and set(readers) <= set(places)
+            and all(rmodel.tensor_type(op.inputs[i]) == result for i in readers)
+        ):
+            return root
+    return ""
 
 
 def can_tile(rmodel: RModel) -> bool:
