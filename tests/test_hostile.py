@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -355,6 +356,48 @@ def test_no_network_and_no_files_left(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
     assert list(home.iterdir()) == list(temporary.iterdir()) == []
+
+
+SEALED = """
+for place in $(cut -d' ' -f2 /proc/self/mounts); do mount -o remount,bind,ro "$place" 2>/dev/null; done
+exec "$@"
+"""
+IN_SEALED = """
+import errno, os, pathlib, socket, sys, tempfile
+def refuses(place):
+    try:
+        pathlib.Path(place, "sofie_jit_was_here").write_bytes(b"")
+    except OSError as error:
+        return error.errno == errno.EROFS
+import cppyy, sofie_jit, numpy as np
+packages = [os.path.dirname(module.__file__) for module in (cppyy, sofie_jit)]
+places = [os.environ["HOME"], os.environ["TMPDIR"], os.getcwd(), *packages]
+writable = [place for place in places if not refuses(place)]
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=1)
+    reached = "reached"
+except OSError as error:
+    reached = error.errno
+model = sofie_jit.load(sys.argv[1], verify=True)
+sofie_jit.load(sys.argv[1], untrusted=True)
+print(writable, reached == errno.ENETUNREACH, model.infer(np.zeros((2, *model.input_shapes[0][1:]), "float32")).shape)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
+def test_without_network_and_with_nothing_to_write_to(tmp_path):
+    """In namespaces of their own without a network device, all file systems read-only: home, site-packages, /tmp."""
+    namespaces = ["unshare", "--map-root-user", "--mount", "--net", "sh", "-c", SEALED, "sh"]
+    environment = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = [*namespaces, sys.executable, "-c", IN_SEALED, str(GOLDEN / "keras3" / "mlp.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=HERE.parent)
+    if "unshare failed" in done.stderr:
+        pytest.skip(f"this system permits no namespaces: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    if not done.stdout.startswith("[] True"):
+        pytest.skip(f"this system lets no file systems be sealed: {done.stdout}")
+    assert done.stdout == "[] True (2, 3)\n"
+    assert done.stderr == ""
 
 
 def test_errors_keep_no_file_open(tmp_path):
