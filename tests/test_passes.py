@@ -35,6 +35,7 @@ from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.merge_duplicates import merge_duplicates
 from sofie_jit.passes.plan_memory import Arena, can_tile, last_uses, memory_taken_over, storage
 from sofie_jit.passes.separate_outputs import separate_outputs
+from sofie_jit.passes.slice_strides import slice_strides
 
 
 def model_of(shape: tuple[int | None, ...], *operators: object, outputs: str = "y", **weights: np.ndarray) -> RModel:
@@ -580,6 +581,26 @@ def test_channels_first_becomes_one_transpose_on_each_side() -> None:
     assert types(lower_layout(rmodel)) == ["Transpose", "Conv", "Transpose", "Relu", "Transpose", "Conv", "Transpose"]
     assert types(cancel_transposes(lower_layout(rmodel))) == ["Transpose", "Conv", "Relu", "Conv", "Transpose"]
     assert types(lower(rmodel)) == ["Transpose", "Conv", "Conv", "Transpose"]
+    same_numbers(rmodel)
+
+
+def test_strided_pixels() -> None:
+    rng = np.random.default_rng(3)
+
+    def conv(x: str, y: str, **options: object) -> Conv:
+        return Conv(layout="NHWC", kernel_layout="HWIO", inputs=[x, "K"], outputs=[y], **options)  # type: ignore[arg-type]
+
+    rmodel = model_of(
+        (None, 7, 8, 16),
+        conv("x", "a", strides=(2, 3)),
+        conv("x", "b", strides=(2, 3), auto_pad="SAME_UPPER"),  # of pixels that are there already
+        conv("x", "c", strides=(2, 1)),
+        conv("x", "d"),
+        conv("x", "e", strides=(2, 2), pads=(1, 1, 1, 1)),  # reads zeros
+        outputs="a b c d e",
+        K=rng.normal(size=(1, 1, 16, 5)),
+    )
+    assert types(slice_strides(rmodel)) == ["Slice", "Conv", "Conv", "Slice", "Conv", "Conv", "Conv"]
     same_numbers(rmodel)
 
 

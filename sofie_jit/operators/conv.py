@@ -74,6 +74,10 @@ class Conv(ROperator):
         names = ("winograd",) if self.winograd else ("gemm", "conv", "depthwise")
         return tuple(f"shared_{name}.hxx" for name in names)
 
+    def axes(self, x: TensorType, w: TensorType) -> tuple[Axis, ...]:
+        """The window along each spatial axis of images ``x``, with a kernel ``w``."""
+        return self._axes(x, w)[0]
+
     def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
         """The window, and the channels of input and output."""
         sizes, channels = image_axes("Conv", x.shape, self.layout)
@@ -111,7 +115,7 @@ class Conv(ROperator):
         x, w = inputs[0], inputs[1]
         assert x is not None
         assert w is not None
-        return (3,) if not self.winograd and self._is_gemm(self._axes(x, w)[0]) else ()  # others finish pixels twice
+        return (3,) if not self.winograd and self._is_gemm(self.axes(x, w)) else ()  # others finish pixels twice
 
     def _is_gemm(self, axes: Sequence[Axis]) -> bool:
         """Whether windows lie in memory one after the other, so that they are the rows of a matrix."""
@@ -122,7 +126,7 @@ class Conv(ROperator):
         x, w = inputs[0], inputs[1]
         assert x is not None
         assert w is not None
-        axes, _, _ = self._axes(x, w)
+        axes = self.axes(x, w)
         return 2 * math.prod(static_dims("Conv", w.shape)) * math.prod(outputs_of(axes))
 
     def emit(self, code: Emitter) -> str:

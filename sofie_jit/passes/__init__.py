@@ -19,6 +19,7 @@ from sofie_jit.passes.lower_gemm import lower_gemm
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.merge_duplicates import merge_duplicates
 from sofie_jit.passes.separate_outputs import separate_outputs
+from sofie_jit.passes.slice_strides import slice_strides
 from sofie_jit.rmodel import RModel
 
 Optimize = bool | Collection[str]
@@ -40,6 +41,7 @@ PASSES = [
     (REQUIRED, lower_layout),
     (OPTIONAL, cancel_transposes),
     (OPTIONAL, choose_winograd),
+    (OPTIONAL, slice_strides),
     (REQUIRED, drop_unused),
     (REQUIRED, separate_outputs),
 ]

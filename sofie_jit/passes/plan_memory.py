@@ -73,6 +73,8 @@ def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
 def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int], index: int) -> str:
     """The tensor that dies in operator ``index`` and whose memory may be the result's; "" if there is none."""
     op = rmodel.operators[index]
+    if not op.outputs[0]:  # a recurrent layer that is asked for its last state alone
+        return ""
     result = rmodel.tensor_type(op.outputs[0])
     given = {roots[name] for name in (*rmodel.inputs, *rmodel.initialized, *rmodel.outputs)}
     places = op.in_place(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
