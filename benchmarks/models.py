@@ -69,7 +69,8 @@ def application(name: str) -> Any:
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.0  # so that one training call sets the statistics to those of its batch
-    model(np.random.default_rng(0).normal(size=(4, 224, 224, 3)).astype(np.float32), training=True)
+    images = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    model(images, training=True)
     return model
 
 

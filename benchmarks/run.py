@@ -1,17 +1,25 @@
 """Measures everything and writes it down: a JSON file, tables, figures, and the section of the README.
 
-    python benchmarks/run.py                      all, some hours on two cores; let the machine do nothing else
+    python benchmarks/run.py                      all, 40 minutes on two cores; let the machine do nothing else
     python benchmarks/run.py --quick -o /tmp/try  whether it works, some minutes; the README stays as it is
 
 Each repetition measures each model in a new process, with one thread and with all cores; within it the engines take
-turns. Conversions to the engines' formats are made once.
+turns. Conversions to the engines' formats are made once. The JSON file is written after each model, so a run that is
+cut off loses one model at most:
+
+    python benchmarks/run.py --resume benchmarks/results/DATE.json    measures what is not in the file, and adds it
+    python benchmarks/run.py --report benchmarks/results/DATE.json    tables and figures of what is in the file
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
+import os
+import resource
+import signal
 import sys
 import tempfile
 import time
@@ -24,9 +32,31 @@ import summary
 
 from sofie_jit.bench import ENGINES, environment, find_engines
 from sofie_jit.bench.measure import measure
+from sofie_jit.errors import SofieError
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+
+
+def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
+    """The file of results, and what it has so far: nothing but the circumstances, unless ``--resume`` names one."""
+    command = " ".join(["python", "benchmarks/run.py", *sys.argv[1:]])
+    machine, versions = environment.machine(), environment.versions()
+    if args.resume:
+        results: dict[str, Any] = json.loads(args.resume.read_text())
+        changed = [f"{name}: {before}, now {now[name]}" for now, known in ((machine, "machine"), (versions, "versions"))
+                   for name, before in results[known].items()
+                   if now[name] != before and name != "load before"]  # fmt: skip
+        if changed:
+            sys.exit(f"{args.resume} was measured with {'; '.join(changed)}: start anew")
+        results["command"] += f", then {command}"
+        results["runs"] = [run for run in results["runs"] if not run["problem"]]
+        return args.resume, results
+    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    return args.output / f"{date}.json", {
+        "date": date, "command": command, "machine": machine, "versions": versions,
+        "runs": [], "cells": [], "starts": [],
+    }  # fmt: skip
 
 
 def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
@@ -36,32 +66,75 @@ def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
     names = args.models or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         sys.exit(f"no such model: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
-    results: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "command": " ".join(["python", "benchmarks/run.py", *sys.argv[1:]]), "repetitions": args.repeat,
-        "machine": environment.machine(), "versions": environment.versions(), "cells": [], "starts": [],
-    }  # fmt: skip
-    file = args.output / f"{results['date']}.json"
-    for name in names:
-        (models / name).mkdir()
-        BENCHMARKS[name].model().save(models / name / "original.keras")
-    for repetition in range(args.repeat):
-        for threads in args.threads:
-            for name in names:
-                batches = BENCHMARKS[name].batches
-                before = time.monotonic()
-                cells, starts = measure(
-                    models / name / "original.keras",
-                    batches=(batches[0], batches[-1]) if args.quick and len(batches) > 1 else batches,
-                    engines=args.engines, threads=threads, starts=args.starts,
-                    rounds=2 if args.quick else 10, block=0.005 if args.quick else 0.03, directory=models / name,
-                )  # fmt: skip
-                results["cells"] += [{"model": name, "repetition": repetition, **asdict(cell)} for cell in cells]
-                results["starts"] += [{"model": name, "repetition": repetition, **asdict(start)} for start in starts]
-                file.write_text(json.dumps(results, indent=1) + "\n")
-                taken = time.monotonic() - before
-                print(f"repetition {repetition + 1}, {threads} thread(s), {name}: {taken:.0f} s", flush=True)
+    file, results = begin(args)
+    repeat = dict(zip(args.threads, args.repeat, strict=True))
+    results.setdefault("asked", {}).update({str(threads): count for threads, count in repeat.items()})
+    done = {(run["repetition"], run["threads"], run["model"]) for run in results["runs"]}
+    planned = [
+        (repetition, threads, name)
+        for repetition, threads, name in itertools.product(range(max(args.repeat)), args.threads, names)
+        if repetition < repeat[threads] and (repetition, threads, name) not in done
+    ]
+    for place, (repetition, threads, name) in enumerate(planned):
+        original = models / name / "original.keras"
+        if not original.exists():
+            original.parent.mkdir()
+            BENCHMARKS[name].model().save(original)
+        batches = BENCHMARKS[name].batches
+        about = {"model": name, "repetition": repetition, "threads": threads}
+        before = _clocks()
+        try:
+            cells, starts = measure(
+                original,
+                batches=(batches[0], batches[-1]) if args.quick and len(batches) > 1 else batches,
+                engines=args.engines, threads=threads,
+                starts=args.starts if repetition == 0 and threads == args.threads[0] else 0,
+                rounds=2 if args.quick else 10, block=0.005 if args.quick else 0.03, directory=original.parent,
+            )  # fmt: skip
+            results["cells"] += [about | asdict(cell) for cell in cells]
+            results["starts"] += [about | asdict(start) for start in starts]
+            problem = ""
+        except SofieError as error:  # an engine that ends the process is a result, too
+            problem = str(error)
+        wall, ours, busy, stolen = (after - earlier for after, earlier in zip(_clocks(), before, strict=True))
+        results["runs"].append(about | {
+            "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "seconds": round(wall),
+            "cores used by others": round(max(0.0, busy - ours) / wall, 2), "cores stolen": round(stolen / wall, 2),
+            "problem": problem,
+        })  # fmt: skip
+        _write(file, results)
+        print(f"repetition {repetition + 1}, {threads} thread(s), {name}: {problem or f'{wall:.0f} s'}; "
+              f"{len(planned) - place - 1} to go", flush=True)  # fmt: skip
     return file, results
+
+
+def _clocks() -> tuple[float, float, float, float]:
+    """Seconds: of the wall, of processors used by this program, by all, and withheld by the machine's host."""
+    own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    ticks = [
+        int(field) / os.sysconf("SC_CLK_TCK") for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    ]
+    user, nice, system, _, _, interrupts, soft_interrupts, stolen, *_ = ticks
+    busy = user + nice + system + interrupts + soft_interrupts
+    return time.monotonic(), sum(usage.ru_utime + usage.ru_stime for usage in own), busy, stolen
+
+
+def _write(file: Path, results: dict[str, Any]) -> None:
+    """In one step: whoever ends this program finds the results of before or of now."""
+    temporary = file.with_suffix(".part")
+    temporary.write_text(json.dumps(results, indent=1) + "\n")
+    temporary.replace(file)
+
+
+def report(file: Path, results: dict[str, Any]) -> list[Path]:
+    """Writes tables and figures beside ``file``, and the README's section if that is where its results are kept."""
+    page = file.parent / "README.md"
+    page.write_text(summary.page(results))
+    written = [file, page, *figures.draw(results, file.parent)]
+    if file.parent.resolve() == RESULTS:
+        summary.write_readme(ROOT / "README.md", results)
+        written.append(ROOT / "README.md")
+    return written
 
 
 def numbers(text: str) -> list[int]:
@@ -74,21 +147,32 @@ def main() -> None:
     parser.add_argument("--models", type=lambda text: text.split(","), help="names, with commas (default all)")
     parser.add_argument("--engines", type=find_engines, default=list(ENGINES), help="names, with commas (default all)")
     parser.add_argument("--threads", type=numbers, default=sorted({1, environment.cores()}), help="default 1 and all")
-    parser.add_argument("--repeat", type=int, default=3, help="repetitions (default 3)")
-    parser.add_argument("--starts", type=int, default=1, help="fresh processes per engine and repetition (default 1)")
+    parser.add_argument("--repeat", type=numbers, default=[3], help="repetitions; with a comma, one number for each of "
+                        "--threads (default 3)")  # fmt: skip
+    parser.add_argument("--starts", type=int, default=2, help="fresh processes per model and engine, in the first "
+                        "repetition, with the first number of threads (default 2)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few batches and rounds: figures that mean nothing")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="add to these results what they lack")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, write tables and figures")
     args = parser.parse_args()
-    if args.quick and args.output == RESULTS:
+    if args.resume:
+        args.output = args.resume.parent
+    if args.quick and args.output.resolve() == RESULTS:
         parser.error("figures of --quick mean nothing: say with -o where to put them")
-    args.output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as models:
-        file, results = run(args, Path(models))
-    (args.output / "README.md").write_text(summary.page(results))
-    written = [file, args.output / "README.md", *figures.draw(results, args.output)]
-    if args.output == RESULTS:
-        summary.write_readme(ROOT / "README.md", results)
-        written.append(ROOT / "README.md")
-    print("\n".join(map(str, written)))
+    args.repeat = args.repeat * len(args.threads) if len(args.repeat) == 1 else args.repeat
+    if len(args.repeat) != len(args.threads):
+        parser.error(f"--repeat has {len(args.repeat)} numbers, --threads {len(args.threads)}")
+    if args.report:
+        file, results = args.report, json.loads(args.report.read_text())
+    else:
+        args.output.mkdir(parents=True, exist_ok=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the measuring process ends, too
+        try:
+            with tempfile.TemporaryDirectory() as models:
+                file, results = run(args, Path(models))
+        except KeyboardInterrupt:
+            sys.exit("cut off: --resume goes on with what has been written, --report makes tables of it")
+    print("\n".join(map(str, report(file, results))))
 
 
 if __name__ == "__main__":

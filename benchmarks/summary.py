@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,10 @@ from sofie_jit.bench.report import microseconds
 
 OURS, INSIDE = "sofie_jit", "header, inside C++"
 PEERS = [name for name, engine in ENGINES.items() if not engine.ours]
+
+
+SOFIE = json.loads(Path(__file__).with_name("sofie.json").read_text())
+"""What SOFIE itself took, and how that was measured: no part of a run here, for it needs models rewritten by hand."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def _ratio(cells: Sequence[dict[str, Any]], engine: str, value: str) -> float:
 # -- Markdown --------------------------------------------------------------------------------------------------------
 
 
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -85,7 +91,7 @@ def times_table(rows: Sequence[Row]) -> str:
         lost = " (lost)" if middle > 1 else ""
         return [f"{row.model}, {row.batch}", *cells, f"{middle:.2f} / {low:.2f}{lost}"]
 
-    return _markdown(["model, batch", *engines, "to the best peer"], map(line, rows))
+    return markdown(["model, batch", *engines, "to the best peer"], map(line, rows))
 
 
 def starts_table(starts: Sequence[dict[str, Any]]) -> str:
@@ -96,7 +102,21 @@ def starts_table(starts: Sequence[dict[str, Any]]) -> str:
     for start in sorted((s for s in starts if not s["problem"]), key=lambda s: -s["seconds"]):
         found[start["model"], start["engine"]] = f"{start['seconds'] * 1e3:.0f} / {start['memory'] / 1e6:.0f}"
     rows = [[model, *(found.get((model, name), "-") for name in engines)] for model in models]
-    return _markdown(["model", *engines], rows)
+    return markdown(["model", *engines], rows)
+
+
+def sofie_table(rows: Sequence[Row]) -> str:
+    """The saved header beside that of SOFIE itself, both inside C++; '' if there is nothing to compare."""
+    lines = []
+    for row in rows:
+        theirs = SOFIE["microseconds"].get(row.model, {}).get(str(row.batch))
+        if theirs and row.threads == 1 and INSIDE in row.median:
+            ours = [seconds[INSIDE] * 1e6 for seconds in (row.median, row.minimum)]
+            lines.append([f"{row.model}, {row.batch}", *(f"{time:g}" for time in theirs),
+                          *(microseconds(time / 1e6) for time in ours),
+                          " / ".join(f"{time / theirs[-1]:.2f}" for time in ours)])  # fmt: skip
+    header = ["model, batch", *SOFIE["columns"], "header, median", "header, minimum", "to SkylakeX"]
+    return markdown(header, lines) if lines else ""
 
 
 def about(results: dict[str, Any]) -> str:
@@ -105,9 +125,29 @@ def about(results: dict[str, Any]) -> str:
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"Measured on {results['date']} on {machine['processor']} ({', '.join(machine['instruction sets'])}; "
-        f"{machine['cores']} cores, {machine['memory']}, {machine['system']}; load before: {machine['load before']}), "
-        f"repetitions: {results['repetitions']}. {listed}. Again: `{results['command']}`"
+        f"{machine['cores']} cores, {machine['memory']}, {machine['system']}; load before: {machine['load before']}"
+        f"{_disturbance(results)}), {repetitions(results)}. {listed}. Again: `{results['command']}`"
     )
+
+
+def repetitions(results: dict[str, Any]) -> str:
+    """How often each model was measured; of how many repetitions, if the run was cut off."""
+    done = Counter((run["threads"], run["model"]) for run in results["runs"] if not run["problem"])
+    parts = []
+    for threads in sorted({threads for threads, _ in done}):
+        counts = [count for (with_threads, _), count in done.items() if with_threads == threads]
+        least, most, asked = min(counts), max(counts), results["asked"][str(threads)]
+        number = f"{least}" if least == most else f"{least} to {most}"
+        parts.append(f"{number}{f' of {asked}' if least < asked else ''} on {_threads(threads)}")
+    return f"repetitions: {', '.join(parts)}"
+
+
+def _disturbance(results: dict[str, Any]) -> str:
+    """What else the processors did meanwhile."""
+    others, stolen = (
+        statistics.median(run[key] for run in results["runs"]) for key in ("cores used by others", "cores stolen")
+    )
+    return f"; meanwhile other programs used {others:.2f} cores, and the host withheld {stolen:.2f}"
 
 
 def page(results: dict[str, Any]) -> str:
@@ -124,8 +164,14 @@ def page(results: dict[str, Any]) -> str:
                   "Milliseconds from the start of the interpreter to the first result, and megabytes of memory then,",
                   "at the smallest batch.", "",
                   starts_table([start for start in results["starts"] if start["threads"] == threads])]  # fmt: skip
-    problems = dict.fromkeys(f"{c['model']}, batch {c['batch']}, {c['engine']}: {c['problem']}"
-                             for c in results["cells"] if c["problem"])  # fmt: skip
+    if compared := sofie_table(rows):
+        parts += ["", "## SOFIE", "", "A comparison across runs and machines, in microseconds inside C++, of the saved",
+                  "header with SOFIE's. The last column: medians / the minimum to SOFIE's median.", "", compared, "",
+                  f"SOFIE's figures were taken {SOFIE['taken']}."]  # fmt: skip
+    problems = dict.fromkeys(
+        [f"{c['model']}, batch {c['batch']}, {c['engine']}: {c['problem']}" for c in results["cells"] if c["problem"]]
+        + [f"{run['model']}, {_threads(run['threads'])}: {run['problem']}" for run in results["runs"] if run["problem"]]
+    )
     if problems:
         parts += ["", "## Not timed", "", *(f"* {problem}" for problem in problems)]
     return "\n".join([*parts, ""])
@@ -151,6 +197,13 @@ def write_readme(readme: Path, results: dict[str, Any]) -> None:
         "![time relative to the best peer](benchmarks/results/ratios.svg)",
         "More threads, start and memory: [benchmarks/results](benchmarks/results/README.md).",
     ]
+    if compared := sofie_table(rows):
+        parts += [
+            "The header compiled by g++ beside SOFIE's own, microseconds inside C++. SOFIE's are medians of another "
+            "run, on another machine of the same kind ([how they were taken](benchmarks/results/README.md#sofie)). "
+            "Last column: median / minimum of ours to SOFIE's with OpenBLAS told to use its SkylakeX kernels.",
+            compared,
+        ]
     text = readme.read_text()
     if not SECTION.search(text):
         raise SystemExit(f"{readme} has no section between '<!-- benchmarks: -->' and '<!-- end of benchmarks -->'")

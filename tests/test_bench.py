@@ -274,8 +274,10 @@ def results(batches: Sequence[int] = (1, 8)) -> dict[str, Any]:
                "minimum": 0.0, "median": 0.0, "difference": 0.0}  # fmt: skip
     start = {"model": "net", "engine": "LiteRT", "batch": 1, "threads": 1, "seconds": 0.5, "memory": 4e7, "problem": ""}
     return {
-        "date": "2000-01-01", "command": "run", "repetitions": 3, "machine": environment.machine(),
+        "date": "2000-01-01", "command": "run", "asked": {"1": 3}, "machine": environment.machine(),
         "versions": environment.versions(), "cells": [*cells, problem], "starts": [start],
+        "runs": [{"model": name, "threads": 1, "repetition": repetition, "problem": "", "cores stolen": 0.0,
+                  "cores used by others": 0.25} for repetition in range(3) for name in ("net", "other")],
     }  # fmt: skip
 
 
@@ -292,6 +294,9 @@ def test_pages_and_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert "| other, 1 | 10.0 | **4.00** | 80000 | 2.50 / 2.50 (lost) |" in page
     assert "| net | 500 / 40 |" in page
     assert "* net, batch 1, XLA: cannot" in page
+    assert "repetitions: 3 on 1 thread." in page
+    assert "other programs used 0.25 cores" in page
+    assert "## SOFIE" not in page
     readme = tmp_path / "README.md"
     readme.write_text((BENCHMARKS.parent / "README.md").read_text())
     summary.write_readme(readme, results())
@@ -303,3 +308,36 @@ def test_pages_and_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert [path.name for path in drawn] == ["times.svg", "ratios.svg"]
     assert all("<svg" in path.read_text() for path in drawn)
     assert [path.name for path in figures.draw(results(batches=(1,)), tmp_path)] == ["ratios.svg"]
+
+
+def test_what_a_run_that_was_cut_off_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import summary
+
+    cut = results()
+    cut["runs"] = cut["runs"][:3]
+    assert summary.repetitions(cut) == "repetitions: 1 to 2 of 3 on 1 thread"
+    cut["runs"][1]["problem"] = "the process that measures ended with code -9"
+    assert summary.repetitions(cut) == "repetitions: 2 of 3 on 1 thread"
+    assert "* other, 1 thread: the process that measures ended" in summary.page(cut)
+
+
+def test_beside_sofie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import summary
+
+    row = summary.Row("jet MLP", 32, 1, {summary.INSIDE: 0.84e-6}, {summary.INSIDE: 1.05e-6}, {})
+    assert "| jet MLP, 32 | 3.9 | 2.1 | 1.05 | 0.84 | 0.50 / 0.40 |" in summary.sofie_table([row])
+
+
+def test_scaling_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import scaling
+
+    cell = {"model": "net", "batch": 8, "alone, median": 2e-3, "alone, min": 1.8e-3, "process, median": 2.5e-3,
+            "process, min": 2e-3, "threads, median": 1.25e-3, "threads, min": 1.2e-3}  # fmt: skip
+    assert "| net, 8 | 2.00 | 1.60 / 1.50 | 1.60 / 1.80 | 1.00 / 0.83 |" in scaling.threads_table([cell])
+    rows = [{"model": "net", "batch": batch, "minimum": time} for batch, time in ((1, 4e-6), (2, 3e-6), (4, 3.3e-6))]
+    table = scaling.batches_table([*rows, {"model": "other", "batch": 1, "minimum": 1e-3}])
+    assert "| 1 | 4 | 1000 |" in table
+    assert "| 4 | 3.3 (1.10) |  |" in table

@@ -114,7 +114,7 @@ def measure(
     return [Cell(**cell) for cell in found["cells"]], [Start(**start) for start in found["starts"]]
 
 
-SLOW = 10.0
+SLOW = 4.0
 """Engines that take as many times as long as the fastest are measured less often; see :func:`round_robin`."""
 
 STEP = "measuring: "

@@ -1,0 +1,107 @@
+"""What one pass over the graph gains: models with and without it take turns.
+
+    python benchmarks/one_pass.py choose_winograd --models ResNet50,VGG16,m.keras
+    python benchmarks/one_pass.py choose_winograd --conv 56,64,64 28,128,128 --batch 1,8
+
+A model is one of models.py, one of keras.applications (random weights), or a file; --conv makes models of one
+convolution, 3 x 3 with the same padding, from its pixels of a side, channels in and channels out. One thread, pinned.
+The table has microseconds per call without and with the pass, medians and minima, and how many times as fast it is with
+the pass; "not changed" are models that the pass leaves as they are.
+
+Where the time of a model goes and how many GFLOP/s each of its operators reaches, say `sofie-jit profile m.keras` and
+`sofie-jit profile m.keras --batch 8`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import summary
+
+from sofie_jit.bench import environment
+from sofie_jit.bench.report import microseconds
+from sofie_jit.bench.timing import round_robin, sample_of
+from sofie_jit.parsers.keras import parse
+from sofie_jit.passes import PASSES, lower
+
+NAMES = [run.__name__ for required, run in PASSES if not required]
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def convolution(side: int, channels: int, outputs: int) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((side, side, channels)), keras.layers.Conv2D(outputs, 3, padding="same")])
+
+
+def find(name: str, directory: Path) -> Path:
+    """The file of a model."""
+    if Path(name).exists():
+        return Path(name)
+    import keras
+    from models import BENCHMARKS, application
+
+    known = [*BENCHMARKS, *(n for n in dir(keras.applications) if n[0].isupper())]
+    if name not in known:
+        sys.exit(f"{name} is no file, and no model out of {', '.join(known)}")
+    path = directory / f"{name}.keras"
+    (BENCHMARKS[name].model() if name in BENCHMARKS else application(name)).save(path)
+    return path
+
+
+def row(name: str, file: Path, batch: int, one: str, rounds: int) -> list[str]:
+    """A line of the table."""
+    passes = {"without": [other for other in NAMES if other != one], "with": NAMES}
+    title, network = f"{name}, {batch}", parse(file)
+    without, changed = (lower(network, some).operators for some in passes.values())
+    if repr(without) == repr(changed):
+        return [title, "not changed", "", ""]
+    models = {key: network.compile(threads=1, optimize=some) for key, some in passes.items()}
+    shape = models["with"].input_shapes[0]
+    x = np.random.default_rng(0).normal(size=(batch, *shape[1:])).astype(np.float32)
+    answers = {key: model.infer(x) for key, model in models.items()}
+    scale = float(np.abs(answers["with"]).max())
+    if not np.abs(answers["with"] - answers["without"]).max() <= 1e-4 * scale:
+        sys.exit(f"{title}: with and without {one} the answers differ by more than 1e-4 of their scale")
+    measured = round_robin({key: sample_of(model.infer, x) for key, model in models.items()}, rounds=rounds)
+    times = {key: (statistics.median(seconds), min(seconds)) for key, seconds in measured.items()}
+    gains = (without / with_it for without, with_it in zip(times["without"], times["with"], strict=True))
+    return [title, *(" / ".join(map(microseconds, times[key])) for key in ("without", "with")),
+            " / ".join(f"{gain:.2f}" for gain in gains)]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("one", metavar="PASS", choices=NAMES, help=", ".join(NAMES))
+    parser.add_argument("--models", metavar="NAME,...", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--conv", metavar="SIDE,IN,OUT", nargs="+", type=numbers, default=[])
+    parser.add_argument("--batch", type=numbers, default=(1,), help="rows per call, with commas (default 1)")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each (default 10)")
+    args = parser.parse_args()
+    os.environ.update(environment.variables(1))
+    environment.pin(1)
+    lines = []
+    with tempfile.TemporaryDirectory() as directory:
+        files = {name: find(name, Path(directory)) for name in args.models}
+        for side, channels, outputs in args.conv:
+            name = f"{side} x {side} x {channels} to {outputs}"
+            files[name] = Path(directory) / f"{side}_{channels}_{outputs}.keras"
+            convolution(side, channels, outputs).save(files[name])
+        for name, file in files.items():
+            lines += [row(name, file, batch, args.one, args.rounds) for batch in args.batch]
+    print(summary.markdown([f"model, batch; {args.one}", "without", "with", "times as fast"], lines))
+
+
+if __name__ == "__main__":
+    main()
