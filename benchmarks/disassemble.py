@@ -16,7 +16,8 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from sofie_jit.jit import cppyy, declare_kernels
+from sofie_jit.cling import define
+from sofie_jit.jit import declare_kernels
 from sofie_jit.kernel_sources import closure, kernel_namespace
 
 KERNELS = {
@@ -57,12 +58,8 @@ class Loop:
 def function_code(header: str, function: str) -> list[tuple[int, str]]:
     """Address and text of each instruction from the start of ``function`` of the kernels, as Cling compiled it."""
     declare_kernels(closure([header]))
-    name = f"address_of_{re.sub(r'[^a-z0-9]+', '_', function.lower())}"
-    cppyy().cppdef(
-        f"namespace {name} {{ namespace k = {kernel_namespace()};"
-        f" inline std::uintptr_t get() {{ return reinterpret_cast<std::uintptr_t>(&k::{function}); }} }}"
-    )
-    code = ctypes.string_at(getattr(cppyy().gbl, name).get(), CODE_BYTES)
+    (address,) = define("", function, f"{kernel_namespace()}::{function.replace('k::', f'{kernel_namespace()}::')}")
+    code = ctypes.string_at(address, CODE_BYTES)
     with tempfile.NamedTemporaryFile() as file:
         file.write(code)
         file.flush()

@@ -64,9 +64,8 @@ def builtin(
     header = [session.entry, session.handle, id(slow), place, release, threads, flops_per_row, flops_per_thread]
     header += [session.rendering.tiled, session.rows_together, len(inputs), len(outputs), len(names)]
     tensors = [number for kind in kinds for number in _tensor(kind, names)]
-    address = python_call.new_call(np.array(header, np.int64), np.array(tensors, np.int64))
-    function = ctypes.cast(address, ctypes.py_object).value
-    ctypes.pythonapi.Py_DecRef(ctypes.py_object(function))  # new_call's own reference
+    numbers = [np.array(numbers, np.int64) for numbers in (header, tensors)]
+    function = python_call.new_call(*(array.ctypes.data for array in numbers))
     _slow[id(function.__self__)] = slow
     copyreg.pickle(type(function.__self__), _reduce_capsule)
     return function
@@ -112,7 +111,8 @@ def _python_call() -> Any:
         return None
     found = runtime("python_call")
     objects = [id(thing) for thing in (np.ndarray, int, None, *_OPTIONS)]
-    found.start(np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64), _doc())
+    interface = np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64)
+    found.start(interface.ctypes.data, _doc())
     return found
 
 

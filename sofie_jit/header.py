@@ -51,7 +51,6 @@ int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, vo
 {{
    return static_cast<const Session *>(session)->run({", ".join(given)});
 }}
-const int published = sofie_jit_runtime::publish(create, destroy, infer);
 {_TAKE_LAPS.format(size=1 + len(r.laps)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     return namespace, f"namespace {namespace} {{{body}}}\n", r

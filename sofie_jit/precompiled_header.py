@@ -7,7 +7,7 @@ an environment that somebody else installed, it is made in the user's cache.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
+import importlib
 import importlib.util
 import logging
 import os
@@ -38,19 +38,25 @@ def find() -> Path | None:
 
 def cached() -> Path:
     """Where it is made if it cannot be made among cppyy's files."""
+    from importlib.metadata import version  # rarely needed, and slow to import
+
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sofie_jit"
-    return folder / f"cppyy-backend-{importlib.metadata.version('cppyy-backend')}.pch"
+    return folder / f"cppyy-backend-{version('cppyy-backend')}.pch"
 
 
 @contextlib.contextmanager
 def ensured() -> Iterator[None]:
-    """For the import of cppyy, the real one: sees to it that there is a precompiled header, or can be.
+    """For the start of the real cppyy: sees to it that there is a precompiled header, or can be, and that it is found.
 
-    Raises MissingDependencyError if there cannot.
+    Raises MissingDependencyError if there cannot, ImportError if cppyy is not installed.
     """
+    version = importlib.import_module("cppyy_backend").__version__
+    made_by_cppyy = next(iter(folders())) / f"allDict.cxx.pch.{version}"  # the backend alone does not know of it
+    if VARIABLE not in os.environ and made_by_cppyy.is_file():
+        os.environ[VARIABLE] = str(made_by_cppyy)
     given = os.environ.get(VARIABLE, "")
-    directory = Path(given).parent if given else next(reversed(folders()), None)
-    if find() or directory is None or (given.lower() != "none" and os.access(directory, os.R_OK | os.W_OK)):
+    directory = Path(given).parent if given else folders()[-1]
+    if find() or (given.lower() != "none" and os.access(directory, os.R_OK | os.W_OK)):
         yield
         return
     path = cached()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sofie_jit import OptionError, OutOfRangeError, RModel, parallel
+from sofie_jit.cling import cppyy
 from sofie_jit.jit import runtime
 from sofie_jit.model import Model
 from sofie_jit.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
@@ -56,7 +57,8 @@ def test_useful_threads() -> None:
     ],
 )
 def test_rows_at_once(batch: int, threads: int, together: int, rows: int) -> None:
-    assert runtime("thread_pool").rows_at_once(batch, threads, together) == rows
+    runtime("thread_pool")
+    assert cppyy().gbl.sofie_jit_runtime.rows_at_once(batch, threads, together) == rows
 
 
 def test_rows_that_stay_together(model: Model, shared: Model) -> None:

@@ -116,16 +116,16 @@ def _machine() -> Iterator[Finding]:
 
 
 def _cppyy() -> Iterator[Finding]:
-    from sofie_jit.jit import FORK_FLAGS, cppyy, is_root_fork
+    from sofie_jit.cling import FORK_FLAGS, is_root_fork, start
 
     flags = os.environ.get("EXTRA_CLING_ARGS", "")
-    start = time.perf_counter()
+    begin = time.perf_counter()
     try:
-        cppyy()
+        start()
     except sofie_jit.MissingDependencyError as error:
         yield Finding("cppyy", version("cppyy") or "not installed", str(error), severe=True)
         return
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - begin
     kind = "the one of ROOT's wheel" if is_root_fork() else f"{version('cppyy')}, Cling {version('cppyy-cling')}"
     yield Finding("cppyy", f"{kind}, started in {tables.duration(seconds)}")
     unoptimized = is_root_fork() and flags and "regalloc" not in flags

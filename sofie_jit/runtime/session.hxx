@@ -1,5 +1,4 @@
-// How Python reaches a Session: every text that is compiled publishes three functions, and these here call them, so
-// that none of a model's own functions needs a wrapper by cppyy.
+// How Python reaches a Session: every model's text has functions of the same three types, and these here call them.
 #ifndef SOFIE_JIT_SESSION_HXX
 #define SOFIE_JIT_SESSION_HXX
 
@@ -36,29 +35,6 @@ struct Job {
    std::size_t threads;
 };
 inline int (*share)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
-
-struct Entry {
-   Create create;
-   Destroy destroy;
-   Infer infer;
-};
-inline Entry latest;
-
-inline int publish(Create create, Destroy destroy, Infer infer)
-{
-   latest = {create, destroy, infer};
-   return 0;
-}
-
-// Hands out the three functions of the text compiled last, once: zeros if it has published none since, as a text does
-// whose functions could not be linked.
-void published(std::uint64_t *entry)
-{
-   entry[0] = reinterpret_cast<std::uint64_t>(latest.create);
-   entry[1] = reinterpret_cast<std::uint64_t>(latest.destroy);
-   entry[2] = reinterpret_cast<std::uint64_t>(latest.infer);
-   latest = Entry{};
-}
 
 // What `invoke` returns when there is too little memory. No exception may reach the interpreter or a thread's end.
 constexpr int no_memory = -1;

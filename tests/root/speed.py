@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import sofie_jit
-from sofie_jit.jit import is_root_fork
+from sofie_jit.cling import is_root_fork
 from sofie_jit.operators import Conv, Gemm
 from sofie_jit.operators.operator import ROperator
 

@@ -19,8 +19,8 @@ if importlib.util.find_spec("ROOT") is None:
     pytest.skip("ROOT is not installed", allow_module_level=True)
 
 import sofie_jit
+from sofie_jit.cling import cppyy, is_root_fork
 from sofie_jit.demo import MODEL_FILE, load_digits
-from sofie_jit.jit import cppyy, is_root_fork
 from sofie_jit.operators import Gemm, Relu, Softmax
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
