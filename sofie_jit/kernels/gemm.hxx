@@ -81,12 +81,15 @@ SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
 // Bytes that stay in a second-level cache beside what passes through it.
 constexpr std::size_t cached = 512 << 10;
 
-// Rows that go through all panels of weights before the next: two tiles if the weights stay in the cache, else those
-// whose inputs do.
+// Rows that go through all panels of weights before the next: those whose inputs stay in the cache; but two tiles if
+// results go beyond it and the weights stay, for then they are written one after the other.
 template <class T>
-constexpr std::size_t gemm_block(std::size_t K, std::size_t N)
+constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t rows)
 {
-   return K * N * sizeof(T) <= cached * 3 / 4 ? 2 * tile_rows : (cached / (K * sizeof(T)) / tile_rows + 1) * tile_rows;
+   const std::size_t row = g.K * sizeof(T);
+   if (g.far && g.N * row <= cached * 3 / 4)
+      return 2 * tile_rows;
+   return rows * row <= cached ? rows : (cached / row / tile_rows + 1) * tile_rows; // small layers without a division
 }
 
 // Whether results go beyond the cache.
@@ -277,7 +280,7 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
 template <class T>
 SOFIE_JIT_NOINLINE void gemm_blocks(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   const std::size_t most = gemm_block<T>(g.K, g.N);
+   const std::size_t most = gemm_block(g, rows);
    for (std::size_t first = 0; first < rows; first += most) {
       const std::size_t block = rows - first < most ? rows - first : most;
       T *const to = y + first * g.stride;
@@ -296,7 +299,8 @@ template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
           T *y, const Epilogue<T> &epilogue)
 {
-   gemm_blocks(Dense<T>{K, N, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)}, rows, x, residual, y);
+   const Dense<T> g{K, N, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)};
+   gemm_blocks(g, rows, x, residual, y);
 }
 
 } // namespace SOFIE_JIT_ISA
