@@ -3,8 +3,10 @@
 //
 //    y[b][od][oh][ow][c] = epilogue(bias[c] + sum over taps of x[b][...][c] * weights[tap][c])
 //
-// vectorised over channels, several pixels at once to reuse the weights. Taps outside the image are left out. A
-// sum runs over the taps in order.
+// vectorised over channels. Taps outside the image are left out. A sum runs over the taps in order.
+//
+// Any window: `depthwise`, several pixels of a row at once to reuse the weights. Windows of K x K taps, the common
+// case: `depthwise_square`, blocks of 2 x 2 pixels, in which an input is loaded once for all its outputs.
 #ifndef SOFIE_JIT_DEPTHWISE_HXX
 #define SOFIE_JIT_DEPTHWISE_HXX
 
@@ -78,6 +80,124 @@ SOFIE_JIT_NOINLINE void depthwise(std::size_t batch, const Window &w, std::size_
          depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, weights, bias,
                                                                    y + pixel * C, epilogue);
       });
+      if (epilogue.function)
+         epilogue.function(w.pixels() * C, y, y);
+   }
+}
+
+// [ceil(C / lanes)][taps][lanes], the last panel beginning at channel C - lanes, of a kernel as above; C >= lanes<T>.
+template <class T>
+SOFIE_JIT_COLD Buffer<T> pack_depthwise_panels(const T *kernel, std::size_t taps, std::size_t C,
+                                               bool channels_first = false)
+{
+   constexpr std::size_t width = lanes<T>;
+   const Buffer<T> by_tap = pack_depthwise(kernel, taps, C, channels_first);
+   Buffer<T> packed((C + width - 1) / width * width * taps);
+   T *to = packed.data();
+   each_channels<vec<T>, 1, T>(C, [&](std::size_t c) {
+      for (std::size_t tap = 0; tap < taps; ++tap, to += width)
+         copy(width, by_tap.data() + tap * C + c, to);
+   });
+   return packed;
+}
+
+// Channels that are computed before the next: what a few rows of them take stays in a first-level cache, and they are
+// whole cache lines.
+template <class T>
+constexpr std::size_t depthwise_channels = 768 / sizeof(T);
+
+// Taps or inputs [first, last) along an axis of a block.
+struct Inside {
+   std::size_t first, last;
+   bool has(int i) const { return first <= std::size_t(i) && std::size_t(i) < last; }
+};
+
+// Those of `extent` inputs from output `o` on that lie inside an image of `size`.
+constexpr Inside inside(std::size_t o, std::size_t stride, std::size_t size, std::size_t pad, std::size_t extent)
+{
+   const std::size_t at = o * stride, end = size + pad > at ? size + pad - at : 0;
+   return {at < pad ? pad - at : 0, end < extent ? end : extent};
+}
+
+// What all blocks of 2 x 2 outputs share.
+template <class T>
+struct DepthwiseSquare {
+   std::size_t C, row;               // channels; the distance of rows of x
+   std::size_t next_row, next_pixel; // distances of the outputs of a block
+   const T *x, *bias;
+   const Epilogue<T> &epilogue;
+};
+
+// 2 x 2 outputs of channels [from, to) at y from the inputs at x + place (modulo 2^64). Whole: all columns of inputs
+// lie inside the image. weights: from channel `from` on.
+template <int K, int S, bool Whole, class T>
+void depthwise_block(const DepthwiseSquare<T> &d, std::size_t from, std::size_t to, std::size_t place, Inside rows,
+                     Inside columns, const T *weights, T *y)
+{
+   constexpr int extent = S + K, width = lanes<T>;
+   const Epilogue<T> bounds = d.epilogue; // stores could change d's
+   SOFIE_JIT_ROLLED
+   for (std::size_t start = from; start < to; start += width, weights += K * K * width) {
+      const std::size_t c = start + width <= d.C ? start : d.C - width;
+      vec<T> sum[2][2] = {};
+      SOFIE_JIT_UNROLL
+      for (int h = 0; h < extent; ++h) {
+         if (!rows.has(h))
+            continue;
+         const std::size_t at = place + std::size_t(h) * d.row + c;
+         SOFIE_JIT_UNROLL
+         for (int kw = 0; kw < K; ++kw)
+            SOFIE_JIT_UNROLL
+            for (int j = 0; j < 2; ++j) {
+               if (!Whole && !columns.has(kw + j * S))
+                  continue;
+               const vec<T> input = load(d.x + (at + std::size_t(kw + j * S) * d.C));
+               if (h < K)
+                  sum[0][j] = fma<T>(input, load(weights + (h * K + kw) * width), sum[0][j]);
+               if (h >= S)
+                  sum[1][j] = fma<T>(input, load(weights + ((h - S) * K + kw) * width), sum[1][j]);
+            }
+      }
+      const vec<T> b = load(d.bias + c);
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < 2; ++i)
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < 2; ++j)
+            store(y + (std::size_t(i) * d.next_row + std::size_t(j) * d.next_pixel + c), bound(sum[i][j] + b, bounds));
+   }
+}
+
+// Images of one plane, KH = KW = K, SH = SW = S, no dilation, C >= lanes<T>. weights from pack_depthwise_panels.
+template <int K, int S, class T>
+SOFIE_JIT_NOINLINE void depthwise_square(std::size_t batch, const Window &w, std::size_t C, const T *x,
+                                         const T *weights, const T *bias, T *y, const Epilogue<T> &epilogue)
+{
+   constexpr std::size_t extent = S + K, several = depthwise_channels<T>;
+   const bool rows_2 = w.OH > 1, columns_2 = w.OW > 1;
+   DepthwiseSquare<T> d{C, w.W * C, rows_2 ? w.OW * C : 0, columns_2 ? C : 0, x, bias, epilogue};
+   // A single row is the second of its block, and takes the place of the first, which lies before the image.
+   const std::size_t last_row = rows_2 ? w.OH - 2 : 0, above = rows_2 ? w.PH : w.PH + S;
+   const std::size_t last_column = columns_2 ? w.OW - 2 : 0, before = columns_2 ? w.PW : w.PW + S;
+   SOFIE_JIT_ROLLED
+   for (std::size_t b = 0; b < batch; ++b, d.x += w.inputs() * C, y += w.pixels() * C) {
+      SOFIE_JIT_ROLLED
+      for (std::size_t from = 0; from < C; from += several) {
+         const std::size_t to = C - from < several ? C : from + several;
+         SOFIE_JIT_ROLLED
+         for (std::size_t i = 0; i < w.OH; i += 2) {
+            const std::size_t oh = i < last_row ? i : last_row; // the last blocks may overlap those before
+            const Inside rows = inside(oh, S, w.H, above, extent);
+            SOFIE_JIT_ROLLED
+            for (std::size_t j = 0; j < w.OW; j += 2) {
+               const std::size_t ow = j < last_column ? j : last_column;
+               const Inside columns = inside(ow, S, w.W, before, extent);
+               const bool whole = columns.first == 0 && columns.last == extent;
+               const auto block = whole ? depthwise_block<K, S, true, T> : depthwise_block<K, S, false, T>;
+               block(d, from, to, (oh * S - above) * d.row + (ow * S - before) * C, rows, columns,
+                     weights + from * K * K, y + (oh * w.OW + ow) * C);
+            }
+         }
+      }
       if (epilogue.function)
          epilogue.function(w.pixels() * C, y, y);
    }

@@ -190,7 +190,10 @@ class Conv(ROperator):
         y = code.outputs[0]
         batch, times = y.shape[:1], outputs // channels
         taps = math.prod(axis.kernel for axis in axes)
-        weights = code.packed("pack_depthwise", code.raw(1), taps, outputs, self.kernel_layout == "OIHW")
+        side, stride = axes[-1].kernel, axes[-1].stride
+        square = is_depthwise_square(axes) and outputs * np.dtype(y.dtype).itemsize >= max(TILE_ROWS)
+        pack = "pack_depthwise_panels" if square else "pack_depthwise"
+        weights = code.packed(pack, code.raw(1), taps, outputs, self.kernel_layout == "OIHW")
         x, calls = code.input(0), []
         if times > 1:
             sizes = [axis.size for axis in axes]
@@ -199,8 +202,9 @@ class Conv(ROperator):
             x = repeated
         few = by_vector(lambda lanes: outputs < lanes, y.dtype)
         calls.append(code.shared_call(
-            f"depthwise<{few}>", code.count(batch), code.struct("Window", *window_members(axes)),
-            outputs, x, weights, bias, code.output(0), code.scratch("int64", (2 * taps,), per_thread=True),
+            f"depthwise_square<{side}, {stride}>" if square else f"depthwise<{few}>",
+            code.count(batch), code.struct("Window", *window_members(axes)), outputs, x, weights, bias, code.output(0),
+            *([] if square else [code.scratch("int64", (2 * taps,), per_thread=True)]),
             epilogue(code, self.activation, y.dtype),
         ))  # fmt: skip
         return "\n".join(calls)
@@ -217,6 +221,12 @@ class Conv(ROperator):
             f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
             code.output(0), scratch, epilogue(code, self.activation, y.dtype),
         )  # fmt: skip
+
+
+def is_depthwise_square(axes: Sequence[Axis]) -> bool:
+    """Whether ``depthwise_square`` of ``depthwise.hxx`` is compiled for a window."""
+    window = {(axis.kernel, axis.stride, axis.dilation) for axis in axes}
+    return len(axes) == 2 and window <= {(3, 1, 1), (3, 2, 1), (5, 1, 1), (5, 2, 1)} and len(window) == 1
 
 
 def winograd_tiles(axes: Sequence[Axis]) -> int:

@@ -9,6 +9,19 @@ using namespace sofie_jit;
 using check::one;
 using check::window;
 
+// The function for windows of as many rows as columns, if there is one.
+template <class T>
+auto square_of(const Window &w) -> decltype(&depthwise_square<3, 1, T>)
+{
+   if (w.D > 1 || w.OD > 1 || w.KH != w.KW || w.SH != w.SW || w.DH > 1 || w.DW > 1)
+      return nullptr;
+   return w.KH == 3 && w.SH == 1   ? depthwise_square<3, 1, T>
+          : w.KH == 3 && w.SH == 2 ? depthwise_square<3, 2, T>
+          : w.KH == 5 && w.SH == 1 ? depthwise_square<5, 1, T>
+          : w.KH == 5 && w.SH == 2 ? depthwise_square<5, 2, T>
+                                   : nullptr;
+}
+
 template <class T>
 void test(const Window &w, std::size_t C, double tolerance)
 {
@@ -43,6 +56,17 @@ void test(const Window &w, std::size_t C, double tolerance)
    y.pop_back();
    check::close(what, y, want, tolerance);
 
+   if (C >= lanes<T>) {
+      const auto panels = pack_depthwise_panels<T>(k.data(), w.taps(), C);
+      std::vector<T> again(want.size() + 1, T(77));
+      if (const auto square = square_of<T>(w)) {
+         square(batch, w, C, x.data(), panels.data(), bias.data(), again.data(), epilogue);
+         check::require(again.back() == T(77), what + ", square: wrote past the end");
+         again.pop_back();
+         check::require(!std::memcmp(again.data(), y.data(), y.size() * sizeof(T)), what + ", square: differs");
+      }
+   }
+
    for (std::size_t tap = 0; tap < w.taps(); ++tap)
       for (std::size_t c = 0; c < C; ++c)
          turned[c * w.taps() + tap] = k[tap * C + c];
@@ -63,12 +87,26 @@ int main()
       window(one, {6, 2, 1, 2, 1, 1}, {8, 3, 1, 2, 2, 2}),
       window(one, {4, 3, 5, 1, 3, 3}, {3, 2, 4, 1, 2, 4}),
       window({3, 2, 1, 1, 0, 1}, {4, 3, 1, 1, 1, 1}, {9, 3, 2, 1, 1, 1}),
+      window(one, {7, 3, 1, 1, 0, 0}, {8, 3, 1, 1, 1, 1}),
+      window(one, {3, 3, 1, 1, 0, 0}, {4, 3, 1, 1, 1, 0}),
+      window(one, {1, 3, 1, 1, 1, 1}, {1, 3, 1, 1, 1, 1}),
+      window(one, {9, 3, 2, 1, 0, 1}, {8, 3, 2, 1, 0, 1}),
+      window(one, {2, 3, 2, 1, 1, 1}, {1, 3, 2, 1, 1, 1}),
+      window(one, {6, 5, 1, 1, 2, 2}, {5, 5, 1, 1, 2, 2}),
+      window(one, {2, 5, 1, 1, 6, 9}, {3, 5, 1, 1, 7, 7}),
+      window(one, {8, 5, 2, 1, 1, 2}, {11, 5, 2, 1, 2, 2}),
    };
-   for (const Window &w : windows)
+   int squares = 0;
+   for (const Window &w : windows) {
+      squares += square_of<float>(w) != nullptr;
       for (std::size_t C : {1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 40, 75}) {
          test<float>(w, C, 3e-6);
          test<double>(w, C, 1e-14);
       }
+   }
+   check::require(squares == 9, "windows of as many rows as columns");
+   for (std::size_t C : {192, 200, 400}) // above what is computed before the next channels
+      test<float>(window(one, {4, 3, 1, 1, 1, 1}, {4, 3, 1, 1, 1, 1}), C, 3e-6);
    const float x[] = {1, 2, 3, 4};
    std::vector<float> y(12);
    repeat_channels(2, 2, 3, x, y.data());
