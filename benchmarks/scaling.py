@@ -13,7 +13,8 @@ speed-ups over the one alone, and their ratio: how much of what the two processe
 ``batches``: one thread, pinned. All batches take turns. Shown is the least time per row, and that of each batch
 relative to that of half the batch.
 
-Writes scaling.json beside run.py's results, and prints tables (Markdown).
+Writes scaling.json and scaling.md beside run.py's results, after each model; of what is not measured they keep what
+they have.
 """
 
 from __future__ import annotations
@@ -195,34 +196,55 @@ def batches_table(cells: Sequence[dict[str, Any]]) -> str:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def measure(args: argparse.Namespace, directory: Path) -> Iterator[dict[str, Any]]:
-    """What there is to write, after each model."""
+def measure(args: argparse.Namespace, directory: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """What was asked for, after each model: its name and the cells so far."""
     from models import BENCHMARKS
 
     names = args.models or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         sys.exit(f"no such model: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
-    results: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "command": " ".join(["python", "benchmarks/scaling.py", *sys.argv[1:]]),
-        "machine": environment.machine(), "versions": environment.versions(), "threads": [], "batches": [],
-    }  # fmt: skip
     files = {name: directory / f"{place}.keras" for place, name in enumerate(names)}
     for name, file in files.items():
         BENCHMARKS[name].model().save(file)
-    if "threads" in args.what:
-        for name in names:
-            for batch in BENCHMARKS[name].batches:
-                if found := measure_threads(files[name], batch, args.rounds):
-                    results["threads"].append({"model": name, "batch": batch} | found)
-            yield results
+    cells: list[dict[str, Any]] = []
+    for name in names if "threads" in args.what else ():
+        for batch in BENCHMARKS[name].batches:
+            if seconds := measure_threads(files[name], batch, args.rounds):
+                cells.append({"model": name, "batch": batch} | seconds)
+        yield "threads", cells
     environment.pin(1)
-    if "batches" in args.what:
-        for name in names:
-            found = measure_batches(files[name], args.rounds, args.largest)
-            results["batches"] += [{"model": name, "batch": batch, "minimum": least, "median": median}
-                                   for batch, (least, median) in found.items()]  # fmt: skip
-            yield results
+    cells = []
+    for name in names if "batches" in args.what else ():
+        for batch, (least, median) in measure_batches(files[name], args.rounds, args.largest).items():
+            cells.append({"model": name, "batch": batch, "minimum": least, "median": median})
+        yield "batches", cells
+
+
+def page(results: dict[str, Any]) -> str:
+    """The tables as Markdown."""
+    parts = ["# Scaling", "Written by `benchmarks/scaling.py`."]
+    if "threads" in results:
+        parts += [
+            "## Two threads",
+            "Speed-ups over one process with one thread: of two threads, and of two processes with one thread each, "
+            "pinned to a core each, at the same time; and how much of what the two processes reach the two threads "
+            "reach. Medians / minima. The processes took turns.",
+            threads_table(results["threads"]["cells"]),
+            _about(results["threads"]),
+        ]
+    if "batches" in results:
+        parts += [
+            "## Time per row",
+            "Microseconds per row on one thread, and in brackets relative to half the batch. Minima; all batches took "
+            "turns.",
+            batches_table(results["batches"]["cells"]),
+            _about(results["batches"]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(taken: dict[str, Any]) -> str:
+    return f"Measured on {summary.circumstances(taken)}). Again: `{taken['command']}`"
 
 
 def main() -> None:
@@ -243,10 +265,18 @@ def main() -> None:
         parser.error("two threads need two cores")
     args.output.mkdir(parents=True, exist_ok=True)
     file = args.output / "scaling.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    about = {
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "command": " ".join(["python", "benchmarks/scaling.py", *sys.argv[1:]]),
+        "machine": environment.machine(), "versions": environment.versions(),
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
-        for results in measure(args, Path(directory)):
+        for what, cells in measure(args, Path(directory)):
+            results[what] = about | {"cells": cells}
             file.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"{threads_table(results['threads'])}\n\n{batches_table(results['batches'])}\n\n{file}")
+            file.with_suffix(".md").write_text(page(results))
+    print(page(results))
 
 
 if __name__ == "__main__":

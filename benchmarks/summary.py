@@ -119,14 +119,21 @@ def sofie_table(rows: Sequence[Row]) -> str:
     return markdown(header, lines) if lines else ""
 
 
+def circumstances(results: dict[str, Any]) -> str:
+    """When and where; a bracket stays open."""
+    machine = results["machine"]
+    return (
+        f"{results['date']} on {machine['processor']} ({', '.join(machine['instruction sets'])}; "
+        f"{machine['cores']} cores, {machine['memory']}, {machine['system']}; load before: {machine['load before']}"
+    )
+
+
 def about(results: dict[str, Any]) -> str:
     """When, where and with what."""
-    machine, versions = results["machine"], results["versions"]
-    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    listed = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
-        f"Measured on {results['date']} on {machine['processor']} ({', '.join(machine['instruction sets'])}; "
-        f"{machine['cores']} cores, {machine['memory']}, {machine['system']}; load before: {machine['load before']}"
-        f"{_disturbance(results)}), {repetitions(results)}. {listed}. Again: `{results['command']}`"
+        f"Measured on {circumstances(results)}{_disturbance(results)}), {repetitions(results)}. {listed}. "
+        f"Again: `{results['command']}`"
     )
 
 

@@ -341,3 +341,8 @@ def test_scaling_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     table = scaling.batches_table([*rows, {"model": "other", "batch": 1, "minimum": 1e-3}])
     assert "| 1 | 4 | 1000 |" in table
     assert "| 4 | 3.3 (1.10) |  |" in table
+    taken = {key: results()[key] for key in ("date", "command", "machine", "versions")}
+    page = scaling.page({"threads": taken | {"cells": [cell]}})
+    assert "| net, 8 |" in page
+    assert "Again: `run`" in page
+    assert "Time per row" not in page
