@@ -61,6 +61,9 @@ constexpr Split k_split(std::size_t K, std::size_t N)
    return {count, count == 1 ? K : count == 4 ? K / 4 : count ? K / count : 0}; // a division takes as long as a small layer
 }
 
+// Bytes that stay in a second-level cache beside what passes through it.
+constexpr std::size_t cached = 512 << 10;
+
 // What all rows of a gemm share.
 template <class T>
 struct Dense {
@@ -69,6 +72,9 @@ struct Dense {
    const Epilogue<T> &epilogue;
    Split split;
    bool far; // whether tiles fetch into the cache what they will write (is_far)
+
+   // Whether the weights stay in the cache while rows pass.
+   constexpr bool keeps_weights() const { return K * N * sizeof(T) <= cached * 3 / 4; }
 };
 
 // Where output o of a row of y lies in the residual, if there is one.
@@ -78,16 +84,13 @@ SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
    return residual ? residual + o : residual;
 }
 
-// Bytes that stay in a second-level cache beside what passes through it.
-constexpr std::size_t cached = 512 << 10;
-
 // Rows that go through all panels of weights before the next: those whose inputs stay in the cache; but two tiles if
 // results go beyond it and the weights stay, for then they are written one after the other.
 template <class T>
 constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t rows)
 {
    const std::size_t row = g.K * sizeof(T);
-   if (g.far && g.N * row <= cached * 3 / 4)
+   if (g.far && g.keeps_weights())
       return 2 * tile_rows;
    return rows * row <= cached ? rows : (cached / row / tile_rows + 1) * tile_rows; // small layers without a division
 }
@@ -101,14 +104,15 @@ constexpr bool is_far(std::size_t rows, std::size_t N)
 
 // The sums of MR rows, `row` apart, with the panel of output o.
 template <int MR, int NV, class T>
-SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::size_t o, const T *x, std::size_t row)
+SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::size_t o, const T *x, std::size_t row,
+                               const T *beside, std::size_t by)
 {
    alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
    const T *panel = g.panels + o * g.K;
    for (std::size_t k = 0, left = g.split.count;; --left) {
       const std::size_t terms = left > 1 ? g.split.length : g.K - k;
       sum.clear();
-      sum.accumulate(x + k, row, panel + k * NV * lanes<T>, terms);
+      sum.template accumulate<MR == tile_rows>(x + k, row, panel + k * NV * lanes<T>, terms, beside + k * by, by);
       if (k)
          sum.add(before);
       if (left <= 1)
@@ -134,27 +138,34 @@ SOFIE_JIT_NOINLINE void fetch_tile(std::size_t rows, std::size_t stride, const T
 }
 
 template <int MR, int NV, class T>
-void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y, std::size_t skip)
+void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y, std::size_t skip,
+               const T *beside, std::size_t by)
 {
    Tile<T, MR, NV> sum;
    if (g.far)
       fetch_tile(MR, g.stride, at(residual, o), y + o);
-   gemm_sum(sum, g, o, x, g.K);
+   gemm_sum(sum, g, o, x, g.K, beside, by);
    finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue, skip);
 }
 
 // Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
-// begin at outputs from `o` to `end`.
+// begin at outputs from `o` to `end`. While a panel passes over the rows, the next is fetched, a part beside each tile,
+// unless weights stay in the cache.
 template <int NV, class T>
 void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
 {
+   constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    const std::size_t whole = rows - rows % tile_rows;
-   for (; o < end; o += std::size_t(NV) * lanes<T>)
-      for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4) {
+   const std::size_t by = whole <= tile_rows || g.keeps_weights() ? 0 : (tile_rows * width + rows - 1) / rows;
+   for (; o < end; o += width) {
+      const T *next = g.panels + (o + width) * g.K;
+      for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4, next += by * g.K) {
          const auto tile = row < whole ? gemm_tile<tile_rows, NV, T> : gemm_tile<4, NV, T>;
          const std::size_t first = row < whole || row + 4 <= rows ? row : rows - 4;
-         tile(g, o, x + first * g.K, at(residual, first * g.stride), y + first * g.stride, row - first);
+         const std::size_t to = first * g.stride;
+         tile(g, o, x + first * g.K, at(residual, to), y + to, row - first, next, by);
       }
+   }
 }
 
 // ---- a single row
@@ -163,7 +174,7 @@ template <int NV, class T>
 SOFIE_JIT_INLINE void row_panel(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
    Tile<T, 1, NV> sum;
-   gemm_sum(sum, g, o, x, 0);
+   gemm_sum(sum, g, o, x, 0, x, 0);
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < NV; ++j, o += lanes<T>)
       if (o < g.N)
@@ -266,7 +277,7 @@ SOFIE_JIT_INLINE void gemm_row(const Dense<T> &g, const T *x, const T *residual,
 template <class T>
 void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   const bool near = g.K * g.N * sizeof(T) <= cached || rows < 4; // or single rows would fetch all weights once more
+   const bool near = g.keeps_weights() || rows < 4; // or single rows would fetch all weights once more
    const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;
    if (fours) {
       const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;

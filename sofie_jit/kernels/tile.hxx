@@ -47,19 +47,24 @@ struct Tile {
             v[i][j] = v[i][j] + other.v[i][j];
    }
 
-   // v[i] += a[i * stride + k] * panel[k] for k < length.
-   SOFIE_JIT_INLINE void accumulate(const T *a, std::size_t stride, const T *panel, std::size_t length)
+   // v[i] += a[i * stride + k] * panel[k] for k < length. If Beside, each step over k fetches what lies at `beside` into
+   // the cache, `by` numbers further every time.
+   template <bool Beside = false>
+   SOFIE_JIT_INLINE void accumulate(const T *a, std::size_t stride, const T *panel, std::size_t length,
+                                    const T *beside = nullptr, std::size_t by = 0)
    {
       const T *rows[MR];
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i)
          rows[i] = a + std::size_t(i) * stride;
-      gather(rows, 0, panel, length);
+      gather<Beside>(rows, 0, panel, length, beside, by);
    }
 
    // The same with rows anywhere: v[i] += rows[i][begin + k] * panel[k] for k < length. One running pointer and the
    // other rows' distances from it: with MR pointers and a counter, x86-64 would be two registers short.
-   SOFIE_JIT_INLINE void gather(const T *const (&rows)[MR], std::size_t begin, const T *panel, std::size_t length)
+   template <bool Beside = false>
+   SOFIE_JIT_INLINE void gather(const T *const (&rows)[MR], std::size_t begin, const T *panel, std::size_t length,
+                                const T *beside = nullptr, std::size_t by = 0)
    {
       std::intptr_t distance[MR];
       SOFIE_JIT_UNROLL
@@ -68,6 +73,10 @@ struct Tile {
       const char *at = reinterpret_cast<const char *>(rows[0] + begin);
       const char *const end = at + length * sizeof(T);
       for (; at != end; at += sizeof(T), panel += NV * lanes<T>) {
+         if constexpr (Beside) {
+            __builtin_prefetch(beside);
+            beside += by;
+         }
          asm("" : "+r"(at)); // or the compiler makes pointers and a counter of it again
          vec<T> w[NV];
          SOFIE_JIT_UNROLL
