@@ -149,8 +149,8 @@ def main() -> None:
     parser.add_argument("--threads", type=numbers, default=sorted({1, environment.cores()}), help="default 1 and all")
     parser.add_argument("--repeat", type=numbers, default=[3], help="repetitions; with a comma, one number for each of "
                         "--threads (default 3)")  # fmt: skip
-    parser.add_argument("--starts", type=int, default=3, help="fresh processes per model and engine, fewer if they "
-                        "take seconds; in the first repetition, with the first number of threads (default 3)")  # fmt: skip
+    parser.add_argument("--starts", type=int, default=3, help="fresh processes per model and engine, fewer if "
+                        "slow; in the first repetition, with the first number of threads (default 3)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few batches and rounds: figures that mean nothing")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="add to these results what they lack")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, write tables and figures")

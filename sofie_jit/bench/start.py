@@ -16,8 +16,8 @@ import numpy as np
 
 from sofie_jit.errors import SofieError
 
-
 ENOUGH = 4.0
+"""Seconds."""
 
 
 def measure(module: str, path: Path, x: np.ndarray, threads: int, tries: int) -> tuple[float, int]:
