@@ -112,10 +112,14 @@ def sofie_table(rows: Sequence[Row]) -> str:
         theirs = SOFIE["microseconds"].get(row.model, {}).get(str(row.batch))
         if theirs and row.threads == 1 and INSIDE in row.median:
             ours = [seconds[INSIDE] * 1e6 for seconds in (row.median, row.minimum)]
+            there = SOFIE["LiteRT there"].get(row.model, {}).get(str(row.batch))
+            beside = "-"
+            if there and "LiteRT" in row.median:
+                beside = f"{ours[0] / (row.median['LiteRT'] * 1e6) / (theirs[-1] / there):.2f}"
             lines.append([f"{row.model}, {row.batch}", *(f"{time:g}" for time in theirs),
                           *(microseconds(time / 1e6) for time in ours),
-                          " / ".join(f"{time / theirs[-1]:.2f}" for time in ours)])  # fmt: skip
-    header = ["model, batch", *SOFIE["columns"], "header, median", "header, minimum", "to SkylakeX"]
+                          " / ".join(f"{time / theirs[-1]:.2f}" for time in ours), beside])  # fmt: skip
+    header = ["model, batch", *SOFIE["columns"], "header, median", "header, minimum", "to SkylakeX", "by LiteRT"]
     return markdown(header, lines) if lines else ""
 
 
@@ -173,7 +177,9 @@ def page(results: dict[str, Any]) -> str:
                   starts_table([start for start in results["starts"] if start["threads"] == threads])]  # fmt: skip
     if compared := sofie_table(rows):
         parts += ["", "## SOFIE", "", "A comparison across runs and machines, in microseconds inside C++, of the saved",
-                  "header with SOFIE's. The last column: medians / the minimum to SOFIE's median.", "", compared, "",
+                  "header with SOFIE's. To SkylakeX: median / minimum relative to SOFIE's median. By LiteRT: medians,",
+                  "each relative to LiteRT's on the same machine, so that the machines' speeds matter less.", "",
+                  compared, "",
                   f"SOFIE's figures were taken {SOFIE['taken']}."]  # fmt: skip
     problems = dict.fromkeys(
         [f"{c['model']}, batch {c['batch']}, {c['engine']}: {c['problem']}" for c in results["cells"] if c["problem"]]
@@ -208,7 +214,8 @@ def write_readme(readme: Path, results: dict[str, Any]) -> None:
         parts += [
             "The header compiled by g++ beside SOFIE's own, microseconds inside C++. SOFIE's are medians of another "
             "run, on another machine of the same kind ([how they were taken](benchmarks/results/README.md#sofie)). "
-            "Last column: median / minimum of ours to SOFIE's with OpenBLAS told to use its SkylakeX kernels.",
+            "To SkylakeX: median / minimum of ours relative to SOFIE's with OpenBLAS told to use its SkylakeX kernels. "
+            "By LiteRT: the same of medians, each relative to LiteRT's on its machine.",
             compared,
         ]
     text = readme.read_text()
