@@ -12,7 +12,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
-from sofie_jit.operators import Conv, Relu
+from sofie_jit.operators import Conv, Relu, depthwise_chain
 from sofie_jit.operators.conv import scratch_size, strip_rows, winograd_scratch_size
 from sofie_jit.operators.geometry import Axis, same_padding, tiles_the_image, window_members
 from sofie_jit.passes import lower
@@ -325,6 +325,8 @@ def test_scratch_memory_is_what_the_kernel_says() -> None:
 
     model = keras.Sequential([keras.Input((9, 9, 32)), layers.Conv2D(16, 3), layers.Conv2D(3, 2)])
     sofie_jit.load(model).infer(np.zeros((1, 9, 9, 32)))  # compiles the kernels
+    chained = [keras.Input((96, 96, 16)), layers.DepthwiseConv2D(3), layers.Conv2D(8, 1)]
+    sofie_jit.load(keras.Sequential(chained)).infer(np.zeros((1, 96, 96, 16)))
     for channels, outputs in ((32, 16), (512, 256)):
         shape = f"{kernel_namespace()}::WinogradShape{{{{}}, {channels}, {outputs}}}"
         cppyy.cppdef(f"std::size_t winograd_scratch_{outputs}() {{ return winograd_scratch({shape}); }}")
@@ -347,3 +349,15 @@ def test_scratch_memory_is_what_the_kernel_says() -> None:
             members = np.array(window_members(axes), np.uint64)
             kernel = cppyy.gbl.conv_scratch_of(members, channels, groups, strip)
             assert kernel <= scratch_size(axes, channels, groups, strip, "float32") <= kernel + 16
+
+    cppyy.cppdef(f"""
+        std::size_t chain_scratch_of(const std::size_t *m, bool before, bool behind, std::size_t strip) {{
+           {kernel_namespace()}::DepthwiseChain s{{{{}}, before, 24, behind, strip}};
+           std::memcpy(&s.window, m, sizeof(s.window));
+           return s.scratch();
+        }}""")
+    chain = [Axis(9, 3, 2, 1, 0, 1), Axis(70, 3, 2, 1, 0, 1)]
+    for strip in (2, 6):  # of four rows
+        for before, behind in ((True, True), (True, False), (False, True)):
+            kernel = cppyy.gbl.chain_scratch_of(np.array(window_members(chain), np.uint64), before, behind, strip)
+            assert kernel == depthwise_chain.scratch_size(chain, 24, strip, before, behind)

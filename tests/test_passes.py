@@ -21,9 +21,10 @@ from sofie_jit.operators.operator import ROperator
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.reshape import Reshape
 from sofie_jit.operators.transpose import Transpose
-from sofie_jit.passes import lower
+from sofie_jit.passes import PASSES, lower
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.chain_depthwise import chain_depthwise
 from sofie_jit.passes.choose_winograd import choose_winograd
 from sofie_jit.passes.drop_unused import drop_unused
 from sofie_jit.passes.fold_affine import fold_affine
@@ -558,6 +559,59 @@ def test_other_convolutions_stay_direct(
     conv = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"], **attributes)  # type: ignore[arg-type]
     rmodel = choose_winograd(model_of((None, *shape), conv, K=np.zeros(kernel)))
     assert not rmodel.operators[0].winograd  # type: ignore[attr-defined]
+
+
+def chain_model(side: int = 96, outputs: str = "y", last: str = "x", **depthwise: object) -> RModel:
+    """1 x 1 to 16 channels, Relu, depthwise, 1 x 1 back to four, which are added to the input."""
+    rng = np.random.default_rng(3)
+    options = {"group": 16, "auto_pad": "SAME_UPPER", **depthwise}
+    operators = [
+        conv_of("x", "a", "before"),
+        Relu(inputs=["a"], outputs=["b"]),
+        conv_of("b", "c", "taps", **options),
+        conv_of("c", "d", "behind"),
+        *([Add(inputs=["d", last], outputs=["y"])] if last else [Relu(inputs=["d"], outputs=["y"])]),
+    ]
+    shapes = {"before": (1, 1, 4, 16), "taps": (3, 3, 1, 16), "behind": (1, 1, 16, 4)}
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return model_of((None, side, side, 4), *operators, outputs=outputs, **weights)
+
+
+def test_convolutions_around_a_depthwise_one_are_computed_with_it() -> None:
+    rmodel = chain_model()
+    lowered = lower(rmodel)
+    assert types(lowered) == ["DepthwiseChain"]
+    assert lowered.operators[0].inputs == ["x", "before", "", "taps", "", "behind", "", "x"]
+    x = np.random.default_rng(0).normal(size=(2, 96, 96, 4)).astype(np.float32)
+    others = [run.__name__ for required, run in PASSES if not required and run is not chain_depthwise]
+    np.testing.assert_array_equal(rmodel.compile().infer(x), rmodel.compile(optimize=others).infer(x))
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"side": 64}, ["Conv"] * 3),  # small enough for a cache
+        ({"side": 192, "last": "", "strides": [2, 2]}, ["DepthwiseChain"]),
+        ({"dilations": [2, 2]}, ["Conv"] * 3),
+        ({"outputs": "y b"}, ["Conv", "DepthwiseChain"]),
+        ({"outputs": "y c", "last": ""}, ["DepthwiseChain", "Conv"]),
+        ({"outputs": "y b c"}, ["Conv"] * 3),
+    ],
+)
+def test_which_convolutions_are_computed_with_a_depthwise_one(options: dict[str, object], expected: list[str]) -> None:
+    assert types(lower(chain_model(**options))) == expected  # type: ignore[arg-type]
+
+
+def test_chains_share_no_convolution() -> None:
+    operators = [
+        conv_of("x", "a", "taps", group=64, auto_pad="SAME_UPPER"),
+        conv_of("a", "b", "between"),
+        conv_of("b", "y", "taps", group=64, auto_pad="SAME_UPPER"),
+    ]
+    weights = {"taps": np.ones((3, 3, 1, 64)), "between": np.ones((1, 1, 64, 64))}
+    rmodel = model_of((None, 48, 48, 64), *operators, **weights)
+    assert types(lower(rmodel)) == ["DepthwiseChain", "Conv"]
 
 
 def test_batch_normalization_over_another_axis_stays() -> None:

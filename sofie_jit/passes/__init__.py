@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sofie_jit.errors import OptionError
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.chain_depthwise import chain_depthwise
 from sofie_jit.passes.choose_winograd import choose_winograd
 from sofie_jit.passes.drop_unused import drop_unused
 from sofie_jit.passes.explicit_states import explicit_states
@@ -41,6 +42,7 @@ PASSES = [
     (REQUIRED, lower_layout),
     (OPTIONAL, cancel_transposes),
     (OPTIONAL, choose_winograd),
+    (OPTIONAL, chain_depthwise),
     (OPTIONAL, slice_strides),
     (REQUIRED, drop_unused),
     (REQUIRED, separate_outputs),

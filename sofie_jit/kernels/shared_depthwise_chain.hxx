@@ -1,0 +1,33 @@
+// depthwise_chain.hxx shared among threads: output rows. What the first rows of a part need of the convolution before
+// is computed for it once more, so parts are few.
+#ifndef SOFIE_JIT_SHARED_DEPTHWISE_CHAIN_HXX
+#define SOFIE_JIT_SHARED_DEPTHWISE_CHAIN_HXX
+
+#include "depthwise_chain.hxx"
+#include "shared_window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// scratch: align_up(s.scratch()) numbers for each thread.
+template <class T>
+void share_depthwise_chain(const Team *team, std::size_t batch, const DepthwiseChain &s, const T *x,
+                           const ChainLayer<T> &before, const ChainLayer<T> &depthwise, const ChainLayer<T> &behind,
+                           const T *residual, T *y, T *scratch, ChainGemm<T> gemm, ChainDepthwise<T> filter)
+{
+   if (!is_shared(team, batch * s.work()))
+      return depthwise_chain(batch, s, x, before, depthwise, behind, residual, y, scratch, gemm, filter);
+   const std::size_t several = s.window.OH / (2 * team->threads), step = several > s.strip ? several : s.strip;
+   share_rows(*team, batch, s.window, batch * s.work(), step,
+              [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
+                 const DepthwiseChain mine{part, s.before, s.C, s.behind, s.strip};
+                 const std::size_t output = to * s.outputs();
+                 depthwise_chain(1, mine, x + from * s.inputs(), before, depthwise, behind,
+                                 residual ? residual + output : residual, y + output,
+                                 scratch + thread * align_up(s.scratch()), gemm, filter);
+              });
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif
