@@ -98,10 +98,10 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
             for name in [name for name, code in calls.items() if "user_" in code]:
                 define(_in_calls(calls.pop(name)), "the model")  # apart: if it fails, ours shall not go with it
                 _declared.add(name)
-            functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.laps else [])]
-            whole = _in_calls("\n".join(calls.values())) + text
-            _entries[namespace] = define(whole, "the model", *(f"{namespace}::{name}" for name in functions))
+            define(_in_calls("\n".join(calls.values())), "the model")  # apart, or kernels are inlined into the Session
             _declared.update(calls)
+            functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.laps else [])]
+            _entries[namespace] = define(text, "the model", *(f"{namespace}::{name}" for name in functions))
         return _entries[namespace]
 
 

@@ -1,0 +1,153 @@
+"""How long a fresh interpreter takes to its first result, beside what `import tensorflow` takes.
+
+    python benchmarks/load_time.py [--repeats 7] [--json FILE]
+
+Everything takes turns, in interpreters of their own: importing TensorFlow, loading each model and running it once on a
+batch of one, and reading ResNet50's weights alone. One thread. Shown are wall time and processor time (of the
+interpreter and the programs that it starts), minima over the repeats without the first, both also relative to
+TensorFlow's import, and what that ratio should be at most. The ratio of ResNet50 leaves out the seconds that reading
+its weights takes. "A further small model" has other sizes than the jet MLP, which its interpreter has loaded before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sofie_jit import tables
+from sofie_jit.demo import MODEL_FILE
+
+SAVE = """
+import sys
+sys.path.insert(0, {here!r})
+from models import BENCHMARKS, mlp
+for name in ("jet MLP", "MNIST CNN", "ResNet50"):
+    BENCHMARKS[name].model().save(f"{{sys.argv[1]}}/{{name}}.h5")
+mlp(20, (48, 40), 3, "softmax").save(f"{{sys.argv[1]}}/further.h5")
+"""
+
+RUN = """
+import json, sys, time
+import numpy as np
+import sofie_jit
+for path in sys.argv[1:]:
+    start = time.perf_counter(), time.process_time()
+    model = sofie_jit.load(path)
+    model.infer(np.ones((1, *model.input_shapes[0][1:]), np.float32))
+    took = time.perf_counter() - start[0], time.process_time() - start[1]
+print(json.dumps(took))
+"""
+"""Loads one model after the other and runs each once; prints how long the last took."""
+
+READ = """
+import json, sys, time
+import h5py
+weights = []
+start = time.perf_counter(), time.process_time()
+with h5py.File(sys.argv[1]) as file:
+    file["model_weights"].visititems(lambda name, item: weights.append(item[()]) if hasattr(item, "dtype") else None)
+took = time.perf_counter() - start[0], time.process_time() - start[1]
+assert sum(weight.nbytes for weight in weights) > 100e6
+print(json.dumps(took))
+"""
+
+TENSORFLOW, READING = "import tensorflow", "reading ResNet50's weights"
+
+
+@dataclass
+class Turn:
+    """What an interpreter is started with, and what is asked of it."""
+
+    arguments: list[str]
+    inside: bool = False
+    """Whether it says itself how long it took, in place of the time from its start to its end."""
+    goal: float | None = None
+    """Times TensorFlow's import that it should take at most."""
+    reads: bool = False
+    """Whether the seconds that reading ResNet50's weights takes are left out of the ratio."""
+
+
+def turns(folder: Path) -> dict[str, Turn]:
+    def run(*models: str) -> list[str]:
+        return ["-c", RUN, *(str(folder / f"{model}.h5") for model in models)]
+
+    return {
+        TENSORFLOW: Turn(["-c", "import tensorflow"]),
+        "jet MLP": Turn(run("jet MLP"), goal=1 / 5),
+        "the demo": Turn(["-c", RUN, str(MODEL_FILE)], goal=1 / 5),
+        "MNIST CNN": Turn(run("MNIST CNN"), goal=1 / 5),
+        "ResNet50": Turn(run("ResNet50"), goal=1 / 2, reads=True),
+        READING: Turn(["-c", READ, str(folder / "ResNet50.h5")], inside=True),
+        "a further small model": Turn(run("jet MLP", "further"), inside=True, goal=1 / 50),
+    }
+
+
+def environment() -> dict[str, str]:
+    """One thread, and compiled Python files kept between the turns."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    threads = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    return {**kept, **dict.fromkeys(threads, "1"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def measure(turn: Turn) -> tuple[float, float]:
+    """Seconds of wall time and of processor time."""
+    start = time.perf_counter(), processor_seconds()
+    said = subprocess.run([sys.executable, *turn.arguments], capture_output=True, env=environment(), text=True)
+    took = time.perf_counter() - start[0], processor_seconds() - start[1]
+    if said.returncode:
+        raise SystemExit(said.stderr)
+    return tuple(json.loads(said.stdout)) if turn.inside else took
+
+
+def processor_seconds() -> float:
+    """Those of all programs that were started, and that these started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def rows(todo: dict[str, Turn], best: dict[str, list[float]]) -> list[list[str]]:
+    shown = [["", "wall", "processor", "wall, ratio", "processor, ratio", "goal"]]
+    for name, turn in todo.items():
+        ratios = [
+            (best[name][i] - (best[READING][i] if turn.reads else 0)) / best[TENSORFLOW][i] for i in range(2)
+        ]  # fmt: skip
+        shown.append([
+            name,
+            *map(tables.duration, best[name]),
+            *(f"{ratio:.3f}" for ratio in ratios),
+            "" if turn.goal is None else f"{turn.goal:g}",
+        ])  # fmt: skip
+    return shown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7, help="how often everything is measured; default 7")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all measurements to this file")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        save = [sys.executable, "-c", SAVE.format(here=str(Path(__file__).parent)), folder]
+        subprocess.run(save, check=True, env=environment(), stderr=subprocess.DEVNULL)
+        todo = turns(Path(folder))
+        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in todo}
+        for repeat in range(args.repeats + 1):
+            for name, turn in todo.items():
+                seconds = measure(turn)
+                if repeat:
+                    measured[name].append(seconds)
+    best = {name: [min(column) for column in zip(*found, strict=True)] for name, found in measured.items()}
+    print(tables.text(rows(todo, best)))
+    if args.json:
+        args.json.write_text(json.dumps({"columns": ["wall", "processor"], "seconds": measured}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
