@@ -8,6 +8,7 @@ from pathlib import Path
 
 SCRIPT = """
 import resource
+import sys
 import numpy as np
 from sofie_jit import OutOfMemoryError, RModel
 from sofie_jit.operators import Expand, ReduceMean
@@ -33,7 +34,7 @@ for rows in [x[:1]] * 6 + [x]:  # through Python, through the builtin function, 
     else:
         raise AssertionError("4 GB were found")
     assert small.infer(rows).tobytes() == want[: len(rows)].tobytes()
-assert "infer" in vars(large)  # the builtin function was tried
+assert ("infer" in vars(large)) == (sys.version_info >= (3, 11))  # the builtin function was tried
 """
 
 
