@@ -42,7 +42,7 @@ CORPUS = [json.loads(line) for line in (HERE / "fuzz" / "corpus.jsonl").read_tex
 # -- broken files ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", CORPUS, ids=lambda recipe: f"{recipe['was']} {recipe['seed']}")
+@pytest.mark.parametrize("recipe", CORPUS, ids=lambda recipe: f"{recipe['hazard']} {recipe['seed']}")
 def test_past_failures(recipe, tmp_path):
     path = tmp_path / "mutant"
     if recipe.get("isolated"):
