@@ -116,29 +116,39 @@ def work(file: str, batch: str, cores: str) -> None:
 
 
 def measure_threads(file: Path, batch: int, rounds: int) -> dict[str, float] | None:
-    """Seconds per call, minima and medians: alone, in each of two processes, with two threads. None: too fast."""
+    """Seconds per evaluation, minima and medians of turns: of one process, two processes together, two threads.
+
+    None if it takes less than :data:`WORTH_SHARING`. A turn's figure is that of all its calls: a process is never
+    faster than it would be beside the other just because that one was held up.
+    """
     first, second = sorted(os.sched_getaffinity(0))[-2:]
 
-    def turn(workers: Sequence[Worker], threads: int, call: float) -> list[list[float]]:
-        """What calls take when all the workers begin and end together; each ``call`` takes about so long."""
+    def turn(workers: Sequence[Worker], threads: int, call: float) -> float:
+        """What the workers together need per call when they begin and end together; one ``call`` takes about so long.
+
+        If one of them is held up so long that it makes no call, they have twice the time.
+        """
         at = time.monotonic() + 0.02 + 2 * call
         for some in workers:
             some.begin(at, at + max(WINDOW, 6 * call), threads)
-        return [some.seconds() for some in workers]
+        found = [some.seconds() for some in workers]
+        if not all(found):
+            return turn(workers, threads, 2 * max(call, WINDOW / 6))
+        return 1 / sum(len(seconds) / sum(seconds) for seconds in found)
 
     with ExitStack() as stack:
         one = stack.enter_context(worker(file, batch, [first]))
-        alone = min(turn([one], 1, 0.2)[0])
+        alone = turn([one], 1, 0.2)
         if alone < WORTH_SHARING:
             return None
         other = stack.enter_context(worker(file, batch, [second]))
         both = stack.enter_context(worker(file, batch, [first, second]))
-        found: dict[str, list[float]] = {"alone": [], "process": [], "threads": []}
+        found: dict[str, list[float]] = {"alone": [], "processes": [], "threads": []}
         for place in range(-1, rounds):
             turns = turn([one], 1, alone), turn([one, other], 1, alone), turn([both], 2, alone)
             for name, measured in zip(found, turns, strict=True):
                 if place >= 0:  # the first time is for warming up
-                    found[name] += itertools.chain(*measured)
+                    found[name].append(measured)
     return {f"{name}, {statistic.__name__}": statistic(seconds)
             for name, seconds in found.items() for statistic in (min, statistics.median)}  # fmt: skip
 
@@ -152,8 +162,8 @@ def threads_table(cells: Sequence[dict[str, Any]]) -> str:
         lines.append([
             f"{cell['model']}, {cell['batch']}", f"{cell['alone, median'] * 1e3:.2f}",
             pair(cell, lambda s, c=cell: c[f"alone, {s}"] / c[f"threads, {s}"]),
-            pair(cell, lambda s, c=cell: 2 * c[f"alone, {s}"] / c[f"process, {s}"]),
-            pair(cell, lambda s, c=cell: c[f"process, {s}"] / (2 * c[f"threads, {s}"])),
+            pair(cell, lambda s, c=cell: c[f"alone, {s}"] / c[f"processes, {s}"]),
+            pair(cell, lambda s, c=cell: c[f"processes, {s}"] / c[f"threads, {s}"]),
         ])  # fmt: skip
     return summary.markdown(
         ["model, batch", "one thread, ms", "two threads", "two processes", "of what processes reach"], lines
@@ -228,7 +238,7 @@ def page(results: dict[str, Any]) -> str:
             "## Two threads",
             "Speed-ups over one process with one thread: of two threads, and of two processes with one thread each, "
             "pinned to a core each, at the same time; and how much of what the two processes reach the two threads "
-            "reach. Medians / minima. The processes took turns.",
+            "reach. Medians / minima of turns.",
             threads_table(results["threads"]["cells"]),
             _about(results["threads"]),
         ]

@@ -334,8 +334,8 @@ def test_scaling_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     import scaling
 
-    cell = {"model": "net", "batch": 8, "alone, median": 2e-3, "alone, min": 1.8e-3, "process, median": 2.5e-3,
-            "process, min": 2e-3, "threads, median": 1.25e-3, "threads, min": 1.2e-3}  # fmt: skip
+    cell = {"model": "net", "batch": 8, "alone, median": 2e-3, "alone, min": 1.8e-3, "processes, median": 1.25e-3,
+            "processes, min": 1e-3, "threads, median": 1.25e-3, "threads, min": 1.2e-3}  # fmt: skip
     assert "| net, 8 | 2.00 | 1.60 / 1.50 | 1.60 / 1.80 | 1.00 / 0.83 |" in scaling.threads_table([cell])
     rows = [{"model": "net", "batch": batch, "minimum": time} for batch, time in ((1, 4e-6), (2, 3e-6), (4, 3.3e-6))]
     table = scaling.batches_table([*rows, {"model": "other", "batch": 1, "minimum": 1e-3}])
