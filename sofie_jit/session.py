@@ -90,6 +90,7 @@ class SessionWriter:
         self.outline = outline
         self.profile = profile
         self.laps: list[int] = []
+        self.flops = 0  # of a row of the batch
         self.outlined: dict[str, str] = {}  # name -> definition
         self.roots = storage(rmodel)
         self.arena = Arena()
@@ -258,6 +259,7 @@ class SessionWriter:
             if not op.is_alias:
                 self._scratch: list[int] = []
                 statement = op.emit(self)
+                self.flops += op.flops(self.inputs, self.outputs)
                 if self.comments:
                     self.calls.append(f"// {index}: {self._describe(op)}")
                 self.calls.extend(line.removeprefix("      ") for line in statement.splitlines())
@@ -324,7 +326,8 @@ class SessionWriter:
             *(f"      {line}" for line in self._run(total)),
             "   }",
             "",
-            f"   SOFIE_JIT_NOINLINE int run_tile({', '.join([*dims, *arguments, 'char *arena', *team])}) const",
+            f"   SOFIE_JIT_{'ONCE' if self._is_slow() else 'NOINLINE'}",
+            f"   int run_tile({', '.join([*dims, *arguments, 'char *arena', *team])}) const",
             "   {",
             *(f"      {line}" for line in body),
             "   }",
@@ -348,6 +351,10 @@ class SessionWriter:
             slots=self.arena.slots,
             laps=self.laps,
         )
+
+    def _is_slow(self) -> bool:
+        """Whether calls take so long on average that what is between them needs no optimisation."""
+        return self.outline and self.flops > SLOW * len(self.calls)
 
     def _unused(self, name: str) -> bool:
         return not any(name in op.inputs and not op.is_alias for op in self.rmodel.operators)
@@ -414,6 +421,9 @@ _BUFFERS = {
     "bool": "fBools",
 }
 """Arrays of packed weights by element type: members of their own would each cost code to construct and destroy."""
+
+SLOW = 1_000_000
+"""Floating-point operations that take some ten microseconds; what is not optimised costs 10 ns a call."""
 
 THREADS = "(threads)"
 """In a slot of the arena, the number of threads that share a call."""
