@@ -168,6 +168,9 @@ def rows() -> dict[str, Row]:
         "Upsample": lambda image: layers.UpSampling2D(2)(image),
         # images
         "Conv": lambda image: layers.Conv2D(24, 3)(image),
+        "DepthwiseChain": lambda image: layers.Conv2D(8, 1)(
+            layers.DepthwiseConv2D(3)(layers.Conv2D(128, 1)(layers.UpSampling2D(4)(image)))
+        ),
         "Winograd": lambda image: layers.Conv2D(32, 3)(ops.concatenate([image, ops.flip(image, 1)], -1)),
         "ConvTranspose": lambda image: layers.Conv2DTranspose(24, 3, strides=2)(image),
         "MaxPool": lambda image: layers.MaxPooling2D(3)(image),

@@ -53,7 +53,7 @@ def test_memory_grows_with_open_dimensions(network: RModel) -> None:
     rmodel.add_output_tensor_names("y")
     assert display.memory(lower(rmodel)) == [
         "weights 0 B",
-        "memory of a call 512 B × batch × time, big batches tile by tile",
+        "memory of a call 256 B × batch × time, big batches tile by tile",
     ]
     assert display.memory(lower(network))[1] == "memory of a call 0 B"
 

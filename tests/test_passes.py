@@ -724,6 +724,14 @@ def test_arena_reuses_what_is_free() -> None:
     assert [slot.size for slot in arena.slots] == [512, 256, 256]
 
 
+def state_alone() -> tuple[RModel, dict[str, str], dict[str, int], int]:
+    """What memory_taken_over is asked about an operator without a first output."""
+    operator = TopK(k=2, inputs=["x"], outputs=["", "y"])
+    rmodel = model_of((None, 4), operator)
+    roots = storage(rmodel)
+    return rmodel, roots, last_uses(rmodel, roots), 0
+
+
 def test_results_over_what_dies() -> None:
     def gemm(x: str, y: str, residual: str = "") -> Gemm:
         return Gemm(inputs=[x, "w", "", residual], outputs=[y])
@@ -743,6 +751,7 @@ def test_results_over_what_dies() -> None:
     roots = storage(rmodel)
     taken = [memory_taken_over(rmodel, roots, last_uses(rmodel, roots), i) for i in range(len(operators) - 1)]
     assert taken == ["", "", "a", "b", "d", "e", "f"]
+    assert memory_taken_over(*state_alone()) == ""
     w, v = (rmodel.initialized[name].astype(np.float64) for name in "wv")
     x = rng.normal(size=(29, 4)).astype(np.float32)
     a = x @ w
