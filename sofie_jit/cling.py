@@ -88,16 +88,20 @@ def start() -> Callable[[str], str]:
 
     Raises MissingDependencyError if cppyy is not installed or does not start.
     """
-    compiler = _by_python if is_root_fork() or platform.python_implementation() != "CPython" else _by_c
-    compile_text = compiler()
+    compile_text = _by_c() or _by_python()
     compile_text(_PUBLISH.format(address=ctypes.addressof(_published)))
     return compile_text
 
 
-def _by_c() -> Callable[[str], str]:
+def _by_c() -> Callable[[str], str] | None:
+    """None where cppyy has not what this needs: in ROOT's fork, under PyPy, perhaps in later versions."""
+    if is_root_fork() or platform.python_implementation() != "CPython" or not importlib.util.find_spec("cppyy_backend"):
+        return None
     with _starting():
         backend = importlib.import_module("cppyy_backend.loader").load_cpp_backend()
         python = importlib.import_module("libcppyy")
+    if not (hasattr(backend, "cppyy_compile") and hasattr(python, "_begin_capture_stderr")):
+        return None
 
     def compile_text(text: str) -> str:
         python._begin_capture_stderr()
