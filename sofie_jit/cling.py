@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import hashlib
 import importlib
 import importlib.util
 import itertools
@@ -150,16 +151,20 @@ _numbers = itertools.count()
 def define(text: str, what: str, *functions: str) -> list[int]:
     """Compiles C++ once and for all; the addresses of functions it defines, given by their qualified names.
 
-    Python calls them through ctypes, so none of them needs a wrapper by cppyy, each of which takes 10 ms to make.
+    A text that was compiled before is not compiled again: a Ctrl-C may have come before anybody took note of it. Python
+    calls functions through ctypes, so none of them needs a wrapper by cppyy, each of which takes 10 ms to make.
 
     Raises CompileError, with ``what`` the text is, and MissingDependencyError.
     """
+    guard = f"SOFIE_JIT_DEFINED_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+    text = f"#ifndef {guard}\n#define {guard}\n{text}\n#endif\n"
     if functions:
         done = f"sofie_jit_published_{next(_numbers)}"
-        text += f"\nstatic const int {done} = sofie_jit_runtime::publish({', '.join(functions)});\n"
+        text += f"static const int {done} = sofie_jit_runtime::publish({', '.join(functions)});\n"
     with lock:
         ctypes.memset(_published, 0, ctypes.sizeof(_published))
         if wrong := start()(text):
+            start()(f"#undef {guard}\n")
             blame = (
                 "see the source given to KernelOperator"
                 if "user_" in wrong

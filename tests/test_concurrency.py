@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit import cling
+from sofie_jit.errors import CompileError
 from sofie_jit.random_inputs import random_inputs
 
 HERE = Path(__file__).parent
@@ -82,6 +84,7 @@ def test_sixteen_threads_while_models_are_loaded() -> None:
 
 INTERRUPT = """
 import os, signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background programs ignore
 import numpy as np
 import sofie_jit
 model = sofie_jit.load({path!r}, threads=2)
@@ -106,6 +109,14 @@ def test_the_process_is_usable_after_an_interrupt() -> None:
     script = INTERRUPT.format(path=str(FILES[0]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=HERE.parent, timeout=600)
     assert done.stdout.strip() == "usable", done.stderr
+
+
+def test_what_was_compiled_when_the_interrupt_came_is_not_compiled_again() -> None:
+    text, function = "namespace sofie_jit_twice { int seven() { return 7; } }", "sofie_jit_twice::seven"
+    assert cling.define(text, "a test", function) == cling.define(text, "a test", function)
+    for _ in range(2):
+        with pytest.raises(CompileError, match="unknown_name"):
+            cling.define("int sofie_jit_eight() { return unknown_name; }", "a test")
 
 
 TSAN = """
