@@ -240,7 +240,6 @@ class SessionWriter:
     # the walk
 
     def _walk(self) -> None:
-        given = {self.roots[name] for name in (*self.rmodel.inputs, *self.rmodel.initialized, *self.rmodel.outputs)}
         last = last_uses(self.rmodel, self.roots)
         for name in (*self.rmodel.inputs, *self.rmodel.outputs):
             self.name_of(self.roots[name])
@@ -249,9 +248,9 @@ class SessionWriter:
             self.inputs = [self.rmodel.tensor_type(name) if name else None for name in op.inputs]
             results = op.infer(*self.inputs)
             self.outputs = list(results) if isinstance(results, tuple) else [results]
-            touched = {self.roots[name] for name in (*op.inputs, *op.outputs) if name} - given
+            touched = {self.roots[name] for name in (*op.inputs, *op.outputs) if name}
             for name, kind in zip(op.outputs, self.outputs, strict=False):
-                if name and self.roots[name] == name and name not in given:
+                if name in last and self.roots[name] == name:
                     before = memory_taken_over(self.rmodel, self.roots, last, index)
                     slot = self.slot_of.pop(before) if before else self.arena.take(kind.dtype, kind.shape)
                     self.slot_of[name] = slot
@@ -269,7 +268,7 @@ class SessionWriter:
                 for slot in self._scratch:
                     self.arena.free(slot)
             for name in sorted(touched):
-                if last[name] == index and name in self.slot_of:
+                if last.get(name) == index and name in self.slot_of:
                     self.arena.free(self.slot_of[name])
 
     def _describe(self, op: ROperator) -> str:

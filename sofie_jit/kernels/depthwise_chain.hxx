@@ -38,9 +38,6 @@ struct ChainLayer {
 };
 
 template <class T>
-using ChainGemm = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias,
-                           const T *residual, T *y, const Epilogue<T> &epilogue);
-template <class T>
 using ChainDepthwise = void (*)(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights,
                                 const T *bias, T *y, const Epilogue<T> &epilogue);
 
@@ -50,7 +47,7 @@ template <class T>
 SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain &s, const T *x,
                                         const ChainLayer<T> &before, const ChainLayer<T> &depthwise,
                                         const ChainLayer<T> &behind, const T *residual, T *y, T *scratch,
-                                        ChainGemm<T> gemm, ChainDepthwise<T> filter)
+                                        GemmFunction<T> gemm, ChainDepthwise<T> filter)
 {
    const Window &w = s.window;
    const std::size_t in = s.inputs(), out = s.outputs(), row = w.W * s.C;

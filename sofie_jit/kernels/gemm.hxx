@@ -62,7 +62,7 @@ constexpr Split k_split(std::size_t K, std::size_t N)
 }
 
 // Bytes that stay in a second-level cache beside what passes through it.
-constexpr std::size_t cached = 512 << 10;
+constexpr std::size_t cached = 524288; // chain_depthwise.py reads it
 
 // What all rows of a gemm share.
 template <class T>
@@ -313,6 +313,11 @@ void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *p
    const Dense<T> g{K, N, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)};
    gemm_blocks(g, rows, x, residual, y);
 }
+
+// gemm<T> for kernels that take it as a pointer, so that it is compiled apart from them.
+template <class T>
+using GemmFunction = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
+                              const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue);
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

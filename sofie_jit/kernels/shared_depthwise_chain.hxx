@@ -13,7 +13,7 @@ inline namespace SOFIE_JIT_ISA {
 template <class T>
 void share_depthwise_chain(const Team *team, std::size_t batch, const DepthwiseChain &s, const T *x,
                            const ChainLayer<T> &before, const ChainLayer<T> &depthwise, const ChainLayer<T> &behind,
-                           const T *residual, T *y, T *scratch, ChainGemm<T> gemm, ChainDepthwise<T> filter)
+                           const T *residual, T *y, T *scratch, GemmFunction<T> gemm, ChainDepthwise<T> filter)
 {
    if (!is_shared(team, batch * s.work()))
       return depthwise_chain(batch, s, x, before, depthwise, behind, residual, y, scratch, gemm, filter);

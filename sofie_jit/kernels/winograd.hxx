@@ -252,10 +252,6 @@ SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &til
    }
 }
 
-template <class T>
-using GemmFunction = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
-                              const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue);
-
 // Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before. panels from pack_winograd, bias
 // from pack_bias; scratch: winograd_scratch(s) elements; `gemm` is gemm<T>, which is thereby compiled apart.
 template <class T>

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
+from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
-from sofie_jit.operators.operator import ROperator
+from sofie_jit.operators.operator import ROperator, TensorType, static_dims
 from sofie_jit.passes.uses import uses
 from sofie_jit.rmodel import RModel
 
-CACHED = 512 * 1024
+CACHED = constant("gemm.hxx", "cached")
 """Bytes of an image that the next convolution finds in a second-level cache."""
 
 
@@ -65,8 +66,8 @@ def _has_weights(model: RModel, op: Conv) -> bool:
     return all(name in model.initialized for name in op.inputs[1:3] if name)
 
 
-def _bytes(image: object) -> int:
-    return math.prod(image.shape[1:]) * np.dtype(image.dtype).itemsize  # type: ignore[attr-defined]
+def _bytes(image: TensorType) -> int:
+    return math.prod(static_dims("Conv", image.shape[1:])) * np.dtype(image.dtype).itemsize
 
 
 def _chain(before: Conv | None, depthwise: Conv, behind: Conv | None) -> DepthwiseChain:

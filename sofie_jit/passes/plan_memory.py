@@ -1,8 +1,8 @@
 """Where intermediate tensors live: an arena of slots, each reused as soon as its tensor is dead.
 
 Tensors whose lifetimes overlap never share a slot, but for results that an operator may write over a tensor that it is
-the last to read. Sizes may depend on run-time dimensions, so a slot is a number of
-bytes times a product of such dimensions, and only tensors with the same product share one.
+the last to read. Sizes may depend on run-time dimensions, so a slot is a number of bytes times a product of such
+dimensions, and only tensors with the same product share one.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ def storage(rmodel: RModel) -> dict[str, str]:
 
 
 def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
-    """The index of the last operator that touches each memory (see :func:`storage`)."""
+    """The index of the last operator that touches each memory (see :func:`storage`) of the arena."""
+    given = {roots[name] for name in (*rmodel.inputs, *rmodel.initialized, *rmodel.outputs)}
     last: dict[str, int] = {}
     for index, op in enumerate(rmodel.operators):
         for name in _named((*op.inputs, *op.outputs)):
-            last[roots[name]] = index
+            if roots[name] not in given:
+                last[roots[name]] = index
     return last
 
 
@@ -76,14 +78,12 @@ def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int
     if not op.outputs[0]:  # a recurrent layer that is asked for its last state alone
         return ""
     result = rmodel.tensor_type(op.outputs[0])
-    given = {roots[name] for name in (*rmodel.inputs, *rmodel.initialized, *rmodel.outputs)}
     places = op.in_place(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
     for name in (op.inputs[i] for i in places if i < len(op.inputs) and op.inputs[i]):
         root = roots[name]
         readers = [i for i, other in enumerate(op.inputs) if other and roots[other] == root]
         if (
-            root not in given
-            and last[root] == index
+            last.get(root) == index
             and set(readers) <= set(places)
             and all(rmodel.tensor_type(op.inputs[i]) == result for i in readers)
         ):
