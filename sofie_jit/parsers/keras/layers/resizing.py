@@ -12,7 +12,7 @@ import numpy as np
 
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
-from sofie_jit.operators.operator import check_table
+from sofie_jit.operators.operator import MAX_TABLE, check_table
 from sofie_jit.operators.pad import Pad
 from sofie_jit.operators.resample import Resample
 from sofie_jit.operators.slice import Slice
@@ -31,6 +31,7 @@ def resize_images(
     call: LayerCall, x: Symbol, axes: Sequence[int], sizes: Sequence[int], method: str, antialias: bool = False
 ) -> Symbol:
     """``x`` resized to ``sizes`` along ``axes``, as tf.image.resize does it. Refuses what it cannot do."""
+    _check_sizes(call, sizes)
     before = [x.shape[axis] for axis in axes]
     if list(before) == list(sizes):
         return x
@@ -58,6 +59,7 @@ def resize_from_corners(
     The first pixels of both images are in one place, with ``align_corners`` the last ones too. Refuses open sizes.
     """
     old = _known(call, x, axis)
+    _check_sizes(call, [new])
     check_table(f"{method} interpolation", new, 2)
     step = F(old - 1) / F(new - 1) if align_corners and new > 1 else F(old) / F(new)
     places = np.arange(new).astype(F) * step
@@ -191,7 +193,7 @@ def resizing(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
     ``training``, which Keras 3 sets in every file, makes no difference.
     """
     config, axes = call.config, _axes(call, x)
-    size = int(config["height"]), int(config["width"])
+    size = _size(call)
     crop, padded = bool(config.get("crop_to_aspect_ratio")), bool(config.get("pad_to_aspect_ratio"))
     fill, value = config.get("fill_mode", "constant"), config.get("fill_value", 0.0)
     if crop and padded:
@@ -215,12 +217,24 @@ def center_crop(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
 
     ``training`` makes no difference.
     """
-    axes, size = _axes(call, x), (int(call.config["height"]), int(call.config["width"]))
+    axes, size = _axes(call, x), _size(call)
     if not x.dtype.startswith("float"):
         x = ops.cast(x, call.dtype)
     if all(_known(call, x, axis) >= n for axis, n in zip(axes, size, strict=True)):
         return _crop(call, x, axes, size)
     return resize_images(call, _crop(call, x, axes, _matching(call, x, axes, size, min)), axes, size, "bilinear")
+
+
+def _size(call: LayerCall) -> tuple[int, int]:
+    """The height and width that the layer makes."""
+    size = int(call.config["height"]), int(call.config["width"])
+    _check_sizes(call, size)
+    return size
+
+
+def _check_sizes(call: LayerCall, sizes: Sequence[int]) -> None:
+    if not all(0 < size <= MAX_TABLE for size in sizes):
+        call.refuse(f"images of {' x '.join(map(str, sizes))}; sizes must be from 1 to {MAX_TABLE:,}")
 
 
 def _axes(call: LayerCall, x: Symbol) -> tuple[int, int]:
