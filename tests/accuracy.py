@@ -319,10 +319,13 @@ def ulp_rows(errors: dict[str, tuple[float, float]]) -> list[str]:
 
 def main() -> None:
     """Measures everything and writes the document."""
+    import special_numbers
+
     lines = [f"| {name} | {scientific(a.ours)} | {scientific(a.keras)} |" for name, a in sorted(measured().items())]
     with tempfile.TemporaryDirectory() as directory:
         errors = ulps_of_all_floats(Path(directory))
-    DOCUMENT.write_text(INTRODUCTION + "\n".join(lines) + "\n" + ALL_FLOATS + "\n".join(ulp_rows(errors)) + "\n")
+    tables = INTRODUCTION + "\n".join(lines) + "\n" + ALL_FLOATS + "\n".join(ulp_rows(errors)) + "\n"
+    DOCUMENT.write_text(tables + special_numbers.document())
 
 
 if __name__ == "__main__":
