@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.operators.operator import BATCH, Shape, TensorType, bind_shape
@@ -179,13 +181,18 @@ def _run(
         return _replaced(call, replacement, map_leaves(symbol, call.args), map_leaves(symbol, call.kwargs), builder)
     try:
         layer_call = registry.LayerCall(call.layer, builder)
-        return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
     except SofieError as error:
         if str(call.layer) in str(error):
             raise
         raise type(error)(f"{call.layer}: {error}") from error
     except KeyError as error:
         raise ModelFileError(f"{call.layer}: its config lacks the option {error}") from error
+    except FloatingPointError as error:
+        raise ModelFileError(
+            f"{call.layer}: its config has numbers that lead to no number ({error}): {dict(call.layer.config)!r:.300}"
+        ) from error
     except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, MemoryError, RecursionError) as error:
         raise ModelFileError(
             f"{call.layer}: cannot be translated ({type(error).__name__}: {error}); either its config is not what "
