@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing.connection
 import os
@@ -31,6 +32,7 @@ def work(turn: range, first: int, names: list[str], directory: str, shared: Any,
     """Leaves in ``shared`` the number it is at and how many of each kind it had; sends what is to be kept."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     path, seen = Path(directory) / f"mutant_{os.getpid()}", set()
+    gc.disable()  # a sixth faster; what a turn leaves is gone with the process
     for number in turn:
         shared[0] = number
         try:
