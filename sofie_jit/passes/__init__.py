@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from sofie_jit.errors import OptionError
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.cancel_transposes import cancel_transposes
@@ -57,10 +59,11 @@ def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
     """
     wanted = _wanted(optimize)
     model = rmodel
-    for required, run in PASSES:
-        if required or run.__name__ in wanted:
-            model = run(model)
-            model.generate()
+    with np.errstate(all="ignore"):  # weights may hold anything, and NaN is what the network would give too
+        for required, run in PASSES:
+            if required or run.__name__ in wanted:
+                model = run(model)
+                model.generate()
     return model
 
 
