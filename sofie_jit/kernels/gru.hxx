@@ -23,8 +23,8 @@ struct GruCell {
    void step(const Input &input, const Block<T> &s) const
    {
       constexpr int MR = Input::rows;
-      each_panel<MR, 4, 1>(
-         s,
+      each_panel<MR, 3, 4, 1>(
+         s, s.old[0], recurrent,
          [&](std::size_t p, std::size_t row, T *gates) {
             input(p, row, gates, 4);
             for (int n = 0; n < MR; ++n) {
@@ -32,8 +32,6 @@ struct GruCell {
                store(candidate + lanes<T>, load(candidate));
                store(candidate, load(candidate_bias + p * lanes<T>));
             }
-            recurrent_product<MR, 3>(gates, 4, s.old[0] + row * s.stride, s.stride, s.units,
-                                     recurrent + p * s.units * 3 * lanes<T>);
          },
          [&](T *gates, std::size_t) {
             const vec<T> r = gate.template apply<T>(load(gates + lanes<T>));
@@ -62,26 +60,19 @@ struct GruResetBeforeCell {
    {
       constexpr int MR = Input::rows;
       T *const reset = s.own[0], *const update = s.own[1], *const candidate = s.now[0];
-      each_panel<MR, 3, 1>(
-         s,
-         [&](std::size_t p, std::size_t row, T *gates) {
-            input(p, row, gates, 3);
-            recurrent_product<MR, 2>(gates, 3, s.old[0] + row * s.stride, s.stride, s.units,
-                                     recurrent + p * s.units * 2 * lanes<T>);
-         },
+      each_panel<MR, 2, 3, 1>(
+         s, s.old[0], recurrent, [&](std::size_t p, std::size_t row, T *gates) { input(p, row, gates, 3); },
          [&](const T *gates, std::size_t at) {
             store(update + at, gate.template apply<T>(load(gates)));
             store(reset + at, gate.template apply<T>(load(gates + lanes<T>)) * load(s.old[0] + at));
             store(candidate + at, load(gates + 2 * lanes<T>));
          },
          [](const T *, std::size_t) {});
-      each_panel<MR, 1, 1>(
-         s,
+      each_panel<MR, 1, 1, 1>(
+         s, reset, candidate_recurrent,
          [&](std::size_t p, std::size_t row, T *sums) {
             for (std::size_t n = 0; n < MR; ++n)
                store(sums + n * lanes<T>, load(candidate + (row + n) * s.stride + p * lanes<T>));
-            recurrent_product<MR, 1>(sums, 1, reset + row * s.stride, s.stride, s.units,
-                                     candidate_recurrent + p * s.units * lanes<T>);
          },
          [&](const T *sums, std::size_t at) {
             const vec<T> z = load(update + at);

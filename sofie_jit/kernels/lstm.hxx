@@ -20,13 +20,8 @@ struct LstmCell {
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
    {
-      each_panel<Input::rows, 4, 1>(
-         s,
-         [&](std::size_t p, std::size_t row, T *gates) {
-            input(p, row, gates, 4);
-            recurrent_product<Input::rows, 4>(gates, 4, s.old[0] + row * s.stride, s.stride, s.units,
-                                            recurrent + p * s.units * 4 * lanes<T>);
-         },
+      each_panel<Input::rows, 4, 4, 1>(
+         s, s.old[0], recurrent, [&](std::size_t p, std::size_t row, T *gates) { input(p, row, gates, 4); },
          [&](T *gates, std::size_t at) {
             const vec<T> i = gate.template apply<T>(load(gates));
             const vec<T> f = gate.template apply<T>(load(gates + 2 * lanes<T>));

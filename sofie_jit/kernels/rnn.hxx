@@ -35,6 +35,10 @@ struct Recurrence { // one call, whatever the cell
 template <int vectors>
 constexpr int recurrent_rows = vectors > 2 ? tile_rows / 2 : tile_rows;
 
+// Panels that a single row is multiplied with at once, two sums of each in registers.
+template <int vectors>
+constexpr int recurrent_pair = vectors <= (SOFIE_JIT_VECTOR_BYTES == 64 ? 4 : 3) ? 2 : 1;
+
 constexpr std::size_t recurrent_block = 48; // rows that share a panel while it is in the cache: whole tiles
 constexpr std::size_t recurrent_times = 48; // steps whose inputs one row projects at once
 constexpr std::size_t recurrent_slots = 6;  // old and new of two states, and what a cell keeps for itself
@@ -88,6 +92,16 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates,
    return packed;
 }
 
+template <class T, int P, int N>
+SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t apart)
+{
+   SOFIE_JIT_UNROLL
+   for (int i = 0; i < P; ++i)
+      SOFIE_JIT_UNROLL
+      for (int j = 0; j < N; ++j)
+         sum.v[i][j] = fma<T>(broadcast(a), load(panel + std::size_t(i) * apart + j * lanes<T>), sum.v[i][j]);
+}
+
 // sum += a[i * stride + k] * panel[k] in chunks: the first goes on from sum, the others start from zero.
 template <class T, int MR, int N>
 SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t stride, std::size_t K, const T *panel,
@@ -105,23 +119,25 @@ SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t s
    }
 }
 
-// The same for a single row, two chunks side by side to hide fma's latency.
-template <class T, int N>
-SOFIE_JIT_INLINE void add_product_pairs(Tile<T, 1, N> &sum, const T *a, std::size_t K, const T *panel,
-                                        std::size_t chunk)
+// sum.v[i] += a[k] * panel[i * apart + k * N * lanes] for a single row and P panels, two chunks side by side: fma's
+// latency is hidden.
+template <class T, int P, int N>
+SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_t K, const T *panel, std::size_t apart,
+                                      std::size_t chunk)
 {
    constexpr std::size_t row = N * lanes<T>;
    for (std::size_t k = 0; k < K; k += 2 * chunk) {
       const std::size_t first = K - k < chunk ? K - k : chunk;
       const std::size_t second = K - k - first < chunk ? K - k - first : chunk;
-      Tile<T, 1, N> x, y;
+      Tile<T, P, N> x, y;
       y.clear();
       x = k ? y : sum;
       for (std::size_t i = 0; i < second; ++i) {
-         x.accumulate(a + k + i, 1, panel + (k + i) * row, 1);
-         y.accumulate(a + k + chunk + i, 1, panel + (k + chunk + i) * row, 1);
+         add_term(x, a[k + i], panel + (k + i) * row, apart);
+         add_term(y, a[k + chunk + i], panel + (k + chunk + i) * row, apart);
       }
-      x.accumulate(a + k + second, 1, panel + (k + second) * row, first - second);
+      for (std::size_t i = second; i < first; ++i)
+         add_term(x, a[k + i], panel + (k + i) * row, apart);
       if (k > 0)
          x.add(sum);
       sum = x;
@@ -149,23 +165,23 @@ void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel
          store(out + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
 }
 
-// gates[i * kept + j] += h[i * stride + k] * panel[k].
-template <int MR, int N, class T>
+// gates[i * kept + j] += h[i * stride + k] * panel[k] for M rows; if `single`, for one row and M panels.
+template <bool single, int M, int N, class T>
 SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, std::size_t stride, std::size_t units,
                                         const T *panel)
 {
-   Tile<T, MR, N> sum;
+   Tile<T, M, N> sum;
    SOFIE_JIT_UNROLL
-   for (int i = 0; i < MR; ++i)
+   for (int i = 0; i < M; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
          sum.v[i][j] = load(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>);
-   if constexpr (MR == 1)
-      add_product_pairs(sum, h, units, panel, recurrent_chunk(units));
+   if constexpr (single)
+      add_row_product(sum, h, units, panel, units * N * lanes<T>, recurrent_chunk(units));
    else
       add_product(sum, h, stride, units, panel, recurrent_chunk(units));
    SOFIE_JIT_UNROLL
-   for (int i = 0; i < MR; ++i)
+   for (int i = 0; i < M; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
          store(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
@@ -227,34 +243,44 @@ struct Block {
    T *old[2], *now[2], *own[2];
 };
 
-// One round over the panels of a time step. product(panel, row, gates) fills kept vectors for each of MR rows from
-// `row` on; begin(gates, at) and then end(gates, at) turn those of one row into states at offset `at`. Activation
-// functions are long chains of operations, so that each step is done for many gates before the next, side by side:
-// those of a tile, or, for a single row, of many panels.
-template <int MR, int kept, int unit_vectors, class T, class Product, class Begin, class End>
-SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const Product &product, const Begin &begin, const End &end)
+// One round over the panels of a time step. prepare(panel, row, gates) fills kept vectors for each of MR rows from
+// `row` on, to the first N of which h's product with the weights is added; begin(gates, at) and then end(gates, at) turn
+// those of one row into states at offset `at`. Activation functions are long chains of operations, so that each step is
+// done for many gates before the next, side by side: those of a tile, or, for a single row, of many panels.
+template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
+                                 const Begin &begin, const End &end)
 {
    constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
+   const std::size_t panel = block.units * N * lanes<T>;
    if constexpr (MR > 1) {
       for (std::size_t p = 0; p < block.panels; ++p)
          for (std::size_t row = 0; row < block.tiles * MR; row += MR) {
             alignas(alignment) T gates[MR * size];
-            product(p, row, gates);
+            prepare(p, row, gates);
+            recurrent_product<false, MR, N>(gates, kept, h + row * block.stride, block.stride, block.units,
+                                            weights + p * panel);
             for (std::size_t i = 0; i < MR; ++i)
                begin(gates + i * size, (row + i) * block.stride + p * width);
             for (std::size_t i = 0; i < MR; ++i)
                end(gates + i * size, (row + i) * block.stride + p * width);
          }
    } else {
-      constexpr std::size_t group = 16;
+      constexpr std::size_t group = 16, pair = recurrent_pair<N>;
       for (std::size_t done = 0; done < block.panels; done += group) {
          alignas(alignment) T gates[group * size];
          const std::size_t count = block.panels - done < group ? block.panels - done : group;
          const std::size_t first = block.descending ? block.panels - done - count : done;
-         for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t j = block.descending ? count - 1 - i : i;
-            product(first + j, std::size_t(0), gates + j * size);
+         for (std::size_t i = 0; i < count; ++i)
+            prepare(first + i, std::size_t(0), gates + i * size);
+         const std::size_t whole = count - count % pair;
+         for (std::size_t i = 0; i < whole; i += pair) {
+            const std::size_t p = block.descending ? whole - pair - i : i;
+            recurrent_product<true, pair, N>(gates + p * size, kept, h, 0, block.units, weights + (first + p) * panel);
          }
+         if (whole < count)
+            recurrent_product<true, 1, N>(gates + whole * size, kept, h, 0, block.units,
+                                          weights + (first + whole) * panel);
          for (std::size_t i = 0; i < count; ++i)
             begin(gates + i * size, (first + i) * width);
          for (std::size_t i = 0; i < count; ++i)

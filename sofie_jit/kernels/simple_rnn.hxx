@@ -17,13 +17,8 @@ struct SimpleRnnCell {
    template <class Input>
    void step(const Input &input, const Block<T> &s) const
    {
-      each_panel<Input::rows, 2, 2>(
-         s,
-         [&](std::size_t p, std::size_t row, T *sums) {
-            input(p, row, sums, 2);
-            recurrent_product<Input::rows, 2>(sums, 2, s.old[0] + row * s.stride, s.stride, s.units,
-                                            recurrent + p * s.units * 2 * lanes<T>);
-         },
+      each_panel<Input::rows, 2, 2, 2>(
+         s, s.old[0], recurrent, [&](std::size_t p, std::size_t row, T *sums) { input(p, row, sums, 2); },
          [&](const T *sums, std::size_t at) {
             store(s.now[0] + at, activation.template apply<T>(load(sums)));
             store(s.now[0] + at + lanes<T>, activation.template apply<T>(load(sums + lanes<T>)));
