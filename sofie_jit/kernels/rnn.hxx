@@ -244,9 +244,9 @@ struct Block {
 };
 
 // One round over the panels of a time step. prepare(panel, row, gates) fills kept vectors for each of MR rows from
-// `row` on, to the first N of which h's product with the weights is added; begin(gates, at) and then end(gates, at) turn
-// those of one row into states at offset `at`. Activation functions are long chains of operations, so that each step is
-// done for many gates before the next, side by side: those of a tile, or, for a single row, of many panels.
+// `row` on, and h's product with the weights is added to the first N of them; begin(gates, at) and then end(gates, at)
+// turn those of one row into states at offset `at`. Activation functions are long chains of operations, so that each
+// step is done for many gates before the next, side by side: those of a tile, or, for a single row, of many panels.
 template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                  const Begin &begin, const End &end)
