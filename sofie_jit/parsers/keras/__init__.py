@@ -191,7 +191,7 @@ def _run(
         raise ModelFileError(f"{call.layer}: its config lacks the option {error}") from error
     except FloatingPointError as error:
         raise ModelFileError(
-            f"{call.layer}: its config has numbers that lead to no number ({error}): {dict(call.layer.config)!r:.300}"
+            f"{call.layer}: its numbers lead to none ({error}): {dict(call.layer.config)!r:.300}"
         ) from error
     except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, MemoryError, RecursionError) as error:
         raise ModelFileError(

@@ -255,7 +255,8 @@ class LayerCall:
                 f"({', '.join('any' if n is None else str(n) for n in shape)})"
             )
         if array.dtype.kind == "f" and array.dtype != self.dtype:
-            array = self.layer.weights[name] = array.astype(self.dtype)  # kept, so that all calls share one constant
+            with np.errstate(over="ignore"):  # beyond float32's largest number is infinity, as for Keras
+                array = self.layer.weights[name] = array.astype(self.dtype)  # kept, so that all calls share it
         return array
 
     def constant(self, array: np.ndarray, hint: str) -> Symbol:
