@@ -144,6 +144,9 @@ PASSED: dict[str, Callable[[Any, Any], Any]] = {
     "lost in convolution": lambda x, y: layers.Conv1D(3, 1)(x),
     "lost in reshape": lambda x, y: layers.Reshape((FEATURES, STEPS))(x),
     "lost in an operation": lambda x, y: keras.ops.tanh(x),
+    "lost in a copy": lambda x, y: keras.ops.copy(x),
+    "lost in an operation that changes nothing": lambda x, y: keras.ops.transpose(x, (0, 1, 2)),
+    "not lost where nothing is copied": lambda x, y: keras.ops.cast(x, "float32"),
     "add": lambda x, y: layers.Add()([x, y]),
     "subtract, half masked": lambda x, y: layers.Subtract()([x, keras.ops.tanh(y)]),
     "average": lambda x, y: layers.Average()([x, y, x]),
@@ -205,6 +208,13 @@ def test_the_first_attention_gets_the_mask(tmp_path: Path) -> None:
 
 # -- Keras 2 ---------------------------------------------------------------------------------------------------------
 
+
+def tf_cast(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.cast(x, tf.float32)
+
+
 KERAS_2: dict[str, Callable[[Any, Any, Any], Any]] = {
     "merging": lambda k, x, y: [
         k.GRU(2)(k.Multiply()([x, y])),
@@ -218,6 +228,12 @@ KERAS_2: dict[str, Callable[[Any, Any, Any], Any]] = {
         k.GRU(2)(k.Add()([x, k.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True)])),
         k.Attention(use_scale=True)([x, y], use_causal_mask=True),
         k.Softmax(axis=1)(k.Reshape((STEPS,))(k.Dense(1)(x))),
+    ],
+    "functions": lambda k, x, y: [
+        k.GRU(2)(x + y),
+        k.LSTM(2)(x[:, :]),
+        k.SimpleRNN(2)(k.Identity()(x)),
+        k.GRU(2)(tf_cast(x)),
     ],
     "recurrent": lambda k, x, y: [
         k.LSTM(4)(x, initial_state=[k.GlobalMaxPooling1D()(y)] * 2),

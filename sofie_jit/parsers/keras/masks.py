@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.operator import Dim
-from sofie_jit.parsers.keras.graph import Layer, flatten
+from sofie_jit.parsers.keras.graph import Layer, flatten, map_leaves
 
 if TYPE_CHECKING:
     from sofie_jit.parsers.keras.layers.registry import LayerCall
@@ -129,11 +130,20 @@ RULES: dict[str, Rule] = {
          "RandomTranslation", "RandomZoom", "Solarization"),
         stops,
     ),
+    **dict.fromkeys(("SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"), stops),  # as keras.ops
 }  # fmt: skip
 """What Keras's own layers do with the mask of their (first) input, but for those they attach themselves."""
 
 UNUSED = ("BatchNormalization",)
 """Layers that take a mask for training only."""
+
+UNCOPIED = (
+    "ops.Array", "ops.Cast", "ops.Conj", "ops.Conjugate", "ops.ConvertToTensor", "ops.Diff", "ops.Moveaxis", "ops.Real",
+    "ops.Swapaxes",
+)  # fmt: skip
+"""Operations of which Keras returns the input itself where they would change nothing."""
+UNCOPIED_BY_TENSORFLOW = ("cast", "convert_to_tensor")
+"""The same of TFOpLambda's functions."""
 
 _TRUE = np.array([True])
 
@@ -187,24 +197,43 @@ def given(call: LayerCall, handler: Callable[..., Any], args: Sequence[Any], kwa
     return kwargs["mask"] if kwargs.get("mask") is not None else masks_of(args[0] if args else None)
 
 
-def hand_on(call: LayerCall, handler: Callable[..., Any], inputs: Any, mask: Any, outputs: Any) -> None:
-    """Attaches to ``outputs`` what becomes of the mask of ``inputs``, the first argument.
+def hand_on(call: LayerCall, handler: Callable[..., Any], inputs: Any, mask: Any, outputs: Any) -> Any:
+    """``outputs`` with what becomes of the mask of ``inputs``, the first argument.
 
     Refuses, through ``call``, if that is not known.
     """
-    symbols = [leaf for leaf in flatten(outputs) if isinstance(leaf, Symbol)]
-    if mask is None or all(symbol.mask is not None for symbol in symbols):
-        return
     what = rule(call.layer, handler)
+    symbols, unchanged = _symbols(outputs), set(_symbols(inputs))
+    if what is None or _returns_its_input(call.layer):
+        unchanged = set()  # a tensor that comes out as it went in has the mask it had
+    unsettled = {x for x in symbols if x.mask is None or x in unchanged}
+    if mask is None or not unsettled:
+        return outputs
     if what is None:
         call.refuse(
             "its input has a mask (of Masking, or an Embedding with mask_zero=True), and what this layer does with one "
             "is not known; save the model without the mask, or, if the layer is yours, register a handler for it that "
             "has a parameter 'mask'"
         )
-    for symbol, m in zip(symbols, flatten(what(call, inputs, mask)), strict=False):
-        if symbol.mask is None:
-            symbol.mask = m
+    masks = dict(zip(symbols, flatten(what(call, inputs, mask)), strict=False))
+
+    def settled(leaf: Any) -> Any:
+        if not isinstance(leaf, Symbol) or leaf not in unsettled or leaf.mask is masks.get(leaf):
+            return leaf
+        return replace(leaf, mask=masks.get(leaf))
+
+    return map_leaves(settled, outputs)
+
+
+def _symbols(structure: Any) -> list[Symbol]:
+    return [leaf for leaf in flatten(structure) if isinstance(leaf, Symbol)]
+
+
+def _returns_its_input(layer: Layer) -> bool:
+    """Whether Keras, where an operation has nothing to do, returns the very tensor, mask and all, and not a copy."""
+    return layer.class_name in UNCOPIED or (
+        layer.class_name == "TFOpLambda" and layer.config.get("function") in UNCOPIED_BY_TENSORFLOW
+    )
 
 
 # -- making masks --------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ def discretization(call: LayerCall, x: Symbol) -> Symbol:
     bounds = call.config["bin_boundaries"]
     if bounds is None:
         call.refuse("it has no bin_boundaries: it was saved before adapt()")
-    return _encoded(call, ops.digitize(x, bounds), len(bounds) + 1, call.dtype)
+    dtype = _own_dtype(call, "int64") if call.layer.era < 3 else call.dtype
+    return _encoded(call, ops.digitize(x, bounds), len(bounds) + 1, dtype)
 
 
 # -- IntegerLookup ---------------------------------------------------------------------------------------------------

@@ -335,7 +335,7 @@ class LayerCall:
             if floats == args or self.layer.class_name not in PROMOTING:
                 raise
             result = entry.handler(self, *floats, **kwargs)
-        masks.hand_on(self, entry.handler, args[0] if args else None, mask, result)
+        result = masks.hand_on(self, entry.handler, args[0] if args else None, mask, result)
         self.builder.origin = outer
         if unread := self.config.unread():
             options = ", ".join(f"{key}={value!r}" for key, value in unread.items())
