@@ -26,6 +26,7 @@ from sofie_jit.header import jit_text
 from sofie_jit.operators import Relu
 from sofie_jit.operators.operator import check_table
 from sofie_jit.parsers.keras import files, isolated, parse
+from sofie_jit.parsers.keras.layers.ops import _vander
 from sofie_jit.passes import lower
 from sofie_jit.saved_header import export_header
 
@@ -129,7 +130,8 @@ def test_tables_have_bounds():
 def test_parts_have_a_bound():
     x = Builder(RModel("model")).input("x", "float32", (None, 1 << 21))
     for apart in (lambda: ops.split(x, 1 << 20, 1), lambda: ops.unstack(x, axis=1),
-                  lambda: ops.array_split(x, 1 << 30, 1), lambda: ops.split(x, range(1, 1 << 21), 1)):  # fmt: skip
+                  lambda: ops.array_split(x, 1 << 30, 1), lambda: ops.split(x, range(1, 1 << 21), 1),
+                  lambda: ops.diff(x, 1 << 20), lambda: _vander(x, 1 << 20, increasing=True)):  # fmt: skip
         with pytest.raises(sofie_jit.ShapeError, match=r"would make [\d,]+ tensors of one; at most 1,024"):
             apart()
     for apart in (lambda: ops.split(x, 0, 1), lambda: ops.array_split(x, 0, 1)):

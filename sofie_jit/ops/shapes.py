@@ -438,6 +438,7 @@ def kron(x1: Value, x2: Value) -> Symbol:
 
 def diff(a: Symbol, n: int = 1, axis: int = -1) -> Symbol:
     """Differences of neighbours along ``axis``, ``n`` times."""
+    check_parts("diff", n)
     for _ in range(n):
         size = static("diff", a.shape, axis)
         a = subtract(slice_along(a, axis, 1, size), slice_along(a, axis, 0, size - 1))

@@ -18,6 +18,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.operators.activations import Sigmoid
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.operators.softmax import Softmax
+from sofie_jit.ops.shapes import check_parts
 from sofie_jit.parsers.keras import activation
 from sofie_jit.parsers.keras.graph import Layer
 from sofie_jit.parsers.keras.layers import activations as layers
@@ -63,6 +64,7 @@ def _linspace(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dt
 def _vander(x: Symbol, N: int | None, increasing: bool) -> Symbol:  # noqa: N803
     if N is None:
         raise ShapeError("vander without N would have as many columns as the batch has rows; name N")
+    check_parts("vander", N)
     powers: list[Symbol] = [ops.ones_like(x)]
     for _ in range(N - 1):
         powers.append(ops.multiply(powers[-1], x))
