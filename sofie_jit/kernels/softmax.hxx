@@ -1,7 +1,8 @@
 // Softmax and its kin along one axis: x and y are [outer][size][inner], `size` is the axis.
 //
-// Along the last axis (inner = 1) a row is reduced in 16 virtual lanes, short rows several at once; otherwise vectors of `inner` are, `size` in
-// ascending order. y may be x in softmax alone. Rows with Inf or NaN come out as from exp(x - max) / sum: NaN wherever that gives NaN.
+// Along the last axis (inner = 1) a row is reduced in 16 virtual lanes, short rows several at once; otherwise vectors of
+// `inner` are, `size` in ascending order. y may be x in softmax alone. Rows with Inf or NaN come out as from
+// exp(x - max) / sum: NaN wherever that gives NaN.
 #ifndef SOFIE_JIT_SOFTMAX_HXX
 #define SOFIE_JIT_SOFTMAX_HXX
 
@@ -13,20 +14,38 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+constexpr std::size_t softmax_together = 4;
+
+// Up to softmax_together rows, each step for all of them before the next: a step is a long chain of operations.
 template <bool Log, class T>
-void softmax_row(std::size_t n, const T *x, T *y)
+void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
-   const T largest = reduce_row<ReduceMax>(n, x);
+   T largest[softmax_together], sum[softmax_together];
    SOFIE_JIT_ROLLED
-   for (std::size_t i = 0; i < n; i += lanes<T>)
-      store_up_to(y + i, vexp<T>(load_up_to(x + i, n - i) - largest), n - i);
-   const T sum = reduce_row<ReduceSum>(n, y), log_sum = Log ? vlog<T>(broadcast(sum))[0] : T(0);
+   for (std::size_t r = 0; r < rows; ++r)
+      largest[r] = reduce_row<ReduceMax>(n, x + r * n);
    SOFIE_JIT_ROLLED
-   for (std::size_t i = 0; i < n; i += lanes<T>)
-      store_up_to(y + i, Log ? load_up_to(x + i, n - i) - largest - log_sum : load_up_to(y + i, n - i) / sum, n - i);
+   for (std::size_t r = 0; r < rows; ++r)
+      SOFIE_JIT_ROLLED
+      for (std::size_t i = r * n, end = i + n; i < end; i += lanes<T>)
+         store_up_to(y + i, vexp<T>(load_up_to(x + i, end - i) - largest[r]), end - i);
+   SOFIE_JIT_ROLLED
+   for (std::size_t r = 0; r < rows; ++r) {
+      sum[r] = reduce_row<ReduceSum>(n, y + r * n);
+      if (Log)
+         sum[r] = vlog<T>(broadcast(sum[r]))[0];
+   }
+   SOFIE_JIT_ROLLED
+   for (std::size_t r = 0; r < rows; ++r)
+      SOFIE_JIT_ROLLED
+      for (std::size_t i = r * n, end = i + n; i < end; i += lanes<T>) {
+         const vec<T> v = load_up_to((Log ? x : y) + i, end - i);
+         store_up_to(y + i, Log ? v - largest[r] - sum[r] : v / sum[r], end - i);
+      }
 }
 
-// Up to a register full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in softmax_row's order.
+// Up to a register full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in softmax_rows'
+// order.
 template <bool Log, class T>
 void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
@@ -93,21 +112,22 @@ void softmax_any(std::size_t outer, std::size_t size, std::size_t inner, const T
 {
    if (size == 0)
       return;
-   if (inner == 1 && size <= std::size_t(virtual_lanes) && outer > 3 && 2 * outer > size) { // few rows are faster one by one
+   if (inner == 1 && size <= std::size_t(virtual_lanes) && outer > 3 && 2 * outer > size) { // few rows are faster below
       SOFIE_JIT_ROLLED
-      for (std::size_t o = 0; o < outer; o += lanes<T>)
-         softmax_short_rows<Log>(outer - o < lanes<T> ? outer - o : std::size_t(lanes<T>), size, x + o * size, y + o * size);
+      for (std::size_t o = 0; o < outer; o += lanes<T>) {
+         const std::size_t rows = outer - o < lanes<T> ? outer - o : std::size_t(lanes<T>);
+         softmax_short_rows<Log>(rows, size, x + o * size, y + o * size);
+      }
       return;
    }
    SOFIE_JIT_ROLLED
-   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
-      if (inner == 1)
-         softmax_row<Log>(size, x, y);
-      else
-         SOFIE_JIT_ROLLED
-         for (std::size_t i = 0; i < inner; i += lanes<T>)
-            softmax_columns<Log>(size, inner, inner - i, x + i, y + i);
-   }
+   for (std::size_t o = 0; inner == 1 && o < outer; o += softmax_together)
+      softmax_rows<Log>(outer - o < softmax_together ? outer - o : softmax_together, size, x + o * size, y + o * size);
+   SOFIE_JIT_ROLLED
+   for (std::size_t o = 0; inner != 1 && o < outer; ++o, x += size * inner, y += size * inner)
+      SOFIE_JIT_ROLLED
+      for (std::size_t i = 0; i < inner; i += lanes<T>)
+         softmax_columns<Log>(size, inner, inner - i, x + i, y + i);
 }
 
 template <class T>
