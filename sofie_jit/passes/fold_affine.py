@@ -46,12 +46,13 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
     if change is None or change.source != y or any(name and name not in known for name in (kernel, bias)):
         return None
     dtype = model.tensor_type(y).dtype
-    weights = known[kernel].astype(np.float64)
-    outputs = kernel_axes(op)[1]
+    weights, outputs = known[kernel], kernel_axes(op)[1]
     offset = known[bias].astype(np.float64) if bias else np.zeros(weights.shape[outputs])
     offset = offset * (op.beta if isinstance(op, Gemm) else 1.0) * change.scale + change.shift
     if np.any(change.scale != 1):
-        scaled = np.moveaxis(np.moveaxis(weights, outputs, -1) * change.scale, -1, outputs)
+        scaled = np.empty(weights.shape, dtype)
+        source, target = (np.moveaxis(array, outputs, -1) for array in (weights, scaled))  # no float64 copies
+        np.multiply(source, change.scale, out=target, dtype=np.float64, casting="same_kind")
         kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
     inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", offset, dtype)]
     changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Gemm) else {}
