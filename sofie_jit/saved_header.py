@@ -169,14 +169,20 @@ def _dispatching(rmodel: RModel, r: Rendering, kernels: list[str], namespace: st
         f"// -- for any processor {'-' * 95}\n{source}",
         f"namespace {namespace} {{\nnamespace plain {{\n{opening}{body}}}\n}} // namespace plain\n}}\n",
         "#if defined(__x86_64__)\n#if !defined(__clang__)\n#include <immintrin.h>\n#endif\n",
+        *(_for_target(name, source, body, namespace) for name in TARGETS),
+        f"#endif // x86-64\n// -- the choice {'-' * 103}\n{choice}",
     ]
-    for name, (size, features) in TARGETS.items():
-        macros = renamed(
-            f"#ifndef SOFIE_JIT_ISA\n#define SOFIE_JIT_ISA {name}\n#define SOFIE_JIT_VECTOR_BYTES {size}\n"
-            "#define SOFIE_JIT_FMA 1\n#endif\n"
-        )
-        before.append(
-            f"""// -- for processors with {features} {"-" * (93 - len(features))}
+    return "\n".join(before), f"namespace k = {kernel_namespace()};\n", _choosing_session(rmodel, r)
+
+
+def _for_target(name: str, source: str, body: str, namespace: str) -> str:
+    """The kernels ``source`` and the Session ``body`` for one of TARGETS."""
+    size, features = TARGETS[name]
+    macros = renamed(
+        f"#ifndef SOFIE_JIT_ISA\n#define SOFIE_JIT_ISA {name}\n#define SOFIE_JIT_VECTOR_BYTES {size}\n"
+        "#define SOFIE_JIT_FMA 1\n#endif\n"
+    )
+    return f"""// -- for processors with {features} {"-" * (93 - len(features))}
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("{features}"))), apply_to = function)
 #else
@@ -194,8 +200,10 @@ namespace {name} {{
 #pragma GCC pop_options
 #endif
 """
-        )
-    before.append(f"#endif // x86-64\n// -- the choice {'-' * 103}\n{choice}")
+
+
+def _choosing_session(rmodel: RModel, r: Rendering) -> str:
+    """A Session, left open for more members, that holds the one for the processor it runs on."""
     kinds = [("const ", t) for t in rmodel.inputs.values()] + [("", rmodel.tensor_type(n)) for n in rmodel.outputs]
     types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds]
     parameters = ", ".join(["const void *", *["std::size_t"] * len(r.dims), *types])
@@ -205,7 +213,7 @@ namespace {name} {{
         f"      case k::Processor::{name}: use<{name}::Session>({literal(name)}, weights); return;\n"
         for name in reversed(TARGETS)
     )
-    session = f"""// Picks the fastest code for the processor it runs on. Copies share the weights.
+    return f"""// Picks the fastest code for the processor it runs on. Copies share the weights.
 struct Session {{
    std::shared_ptr<const void> fSession;
    int (*fRun)({parameters}) = nullptr;
@@ -235,7 +243,6 @@ struct Session {{
       return fRun({", ".join(["fSession.get()", *given])});
    }}
 """
-    return "\n".join(before), f"namespace k = {kernel_namespace()};\n", session
 
 
 # -- the members of a Session that SOFIE's have, too -------------------------------------------------------------------
