@@ -377,6 +377,10 @@ void run_recurrence(const Recurrence<T> &r, const Cell &cell)
       run_rows<false>(r, cell, row, rows);
       row += rows;
    }
+   if (r.batch >= MR && 2 * (r.batch - row) > MR) { // some rows twice are faster than most of a tile one by one
+      run_rows<false>(r, cell, r.batch - MR, MR);
+      return;
+   }
    for (; row < r.batch; ++row)
       run_rows<true>(r, cell, row, 1);
 }
