@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -339,7 +340,12 @@ class RModel:
 
 def tensor_type(values: np.ndarray) -> TensorType:
     """The type of an array."""
-    return TensorType(values.dtype.name, tuple(values.shape))
+    return TensorType(_type_name(values.dtype), tuple(values.shape))
+
+
+@functools.cache
+def _type_name(dtype: np.dtype) -> str:
+    return str(dtype.name)  # numpy puts it together anew each time
 
 
 def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | None]]) -> dict[str, int]:

@@ -28,10 +28,13 @@ SOFIE_JIT_COLD Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N
    constexpr std::size_t width = panel_width<T>;
    const std::size_t last = N / width * width;
    Buffer<T> packed(N > last ? panel_end<T>(last, N) * K : N * K);
-   for (std::size_t n = 0; n < N; ++n) {
-      const std::size_t first = n / width * width, w = panel_end<T>(first, N) - first;
+   T *to = packed.data();
+   for (std::size_t first = 0, end; first < N; first = end) {
+      end = panel_end<T>(first, N);
       for (std::size_t k = 0; k < K; ++k)
-         packed[first * K + k * w + (n - first)] = alpha * (transposed ? values[n * K + k] : values[k * N + n]);
+         for (std::size_t n = first; n < end; ++n, ++to)
+            if (n < N)
+               *to = alpha * (transposed ? values[n * K + k] : values[k * N + n]);
    }
    return packed;
 }

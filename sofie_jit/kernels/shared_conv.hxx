@@ -9,6 +9,8 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+SOFIE_JIT_UNOPTIMIZED
+
 // The window over the copy that conv_copy makes of the whole image.
 constexpr Window copied_window(const Window &w)
 {
@@ -48,29 +50,26 @@ void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts,
       });
 }
 
-// scratch: align_up(conv_scratch<T>(s)) numbers for each thread.
+// `work`: of one image.
 template <int MR, int Panels, class T>
-void share_conv(const Team *team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
-                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
+void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, const ConvShape &s, const T *x,
+                      const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
 {
    const Window &w = s.window;
-   const std::size_t work = 2 * w.pixels() * s.K() * s.O;
-   if (!is_shared(team, batch * work))
-      return conv<MR, Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
    const std::size_t step = div_up(MR, w.pixels() / window_rows(w)), rows = batch * (window_rows(w) / step);
    const std::size_t column_blocks = div_up(s.O, panel_width<T>);
-   const std::size_t by_rows = balance(*team, rows), by_outputs = balance(*team, column_blocks);
+   const std::size_t by_rows = balance(team, rows), by_outputs = balance(team, column_blocks);
    const bool one_copy = s.groups == 1 && w.OD == 1 && s.strip == w.OH;
    const bool larger = s.K() * s.O > batch * w.inputs() * s.C;
    if (one_copy && (by_rows == by_outputs ? larger : by_outputs > by_rows)) {
-      const std::size_t parts = useful_parts(*team, work, column_blocks);
+      const std::size_t parts = useful_parts(team, work, column_blocks);
       for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C, y += w.pixels() * s.O) {
-         share_conv_outputs<MR, Panels>(*team, s, parts, x, panels, bias, residual, y, scratch, epilogue);
+         share_conv_outputs<MR, Panels>(team, s, parts, x, panels, bias, residual, y, scratch, epilogue);
          residual = at(residual, w.pixels() * s.O);
       }
       return;
    }
-   share_rows(*team, batch, w, batch * work, step,
+   share_rows(team, batch, w, batch * work, step,
               [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
                  ConvShape mine = s;
                  mine.window = part;
@@ -79,6 +78,19 @@ void share_conv(const Team *team, std::size_t batch, const ConvShape &s, const T
                  conv<MR, Panels>(1, mine, x + from * s.C, panels, bias, at(residual, to * s.O), y + to * s.O,
                                   scratch + thread * align_up(conv_scratch<T>(s)), epilogue);
               });
+}
+
+SOFIE_JIT_OPTIMIZED
+
+// scratch: align_up(conv_scratch<T>(s)) numbers for each thread.
+template <int MR, int Panels, class T>
+void share_conv(const Team *team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
+                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
+{
+   const std::size_t work = 2 * s.window.pixels() * s.K() * s.O;
+   if (!is_shared(team, batch * work))
+      return conv<MR, Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+   share_conv_parts<MR, Panels>(*team, work, batch, s, x, panels, bias, residual, y, scratch, epilogue);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -9,6 +9,8 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+SOFIE_JIT_UNOPTIMIZED
+
 // Some neighbouring rows of an output image, and the part of the input that they are computed from.
 struct WindowPart {
    Window window;
@@ -77,6 +79,8 @@ void share_rows(const Team &team, std::size_t batch, const Window &w, std::size_
       }
    });
 }
+
+SOFIE_JIT_OPTIMIZED
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

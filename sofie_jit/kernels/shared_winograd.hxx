@@ -9,23 +9,36 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+SOFIE_JIT_UNOPTIMIZED
+
 // scratch: align_up(winograd_scratch(s)) numbers for each thread.
+template <class T>
+void share_winograd_parts(const Team &team, std::size_t work, std::size_t first, std::size_t last,
+                          const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+                          T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
+{
+   const std::size_t tiles = last - first;
+   constexpr std::size_t step = 4; // rows that the gemms take at least
+   const std::size_t several = tiles / (winograd_block * team.threads) ? tiles / winograd_block : team.threads;
+   const std::size_t parts = useful_parts(team, work, several < tiles / step ? several : tiles / step);
+   share(team, parts, [&](std::size_t part, std::size_t thread) {
+      const Range mine = part_of(tiles, step, part, parts);
+      winograd(first + mine.first, first + mine.last, s, x, panels, bias, residual, y,
+               scratch + thread * align_up(winograd_scratch(s)), epilogue, gemm);
+   });
+}
+
+SOFIE_JIT_OPTIMIZED
+
 template <class T>
 void share_winograd(const Team *team, std::size_t first, std::size_t last, const WinogradShape &s, const T *x,
                     const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
                     GemmFunction<T> gemm)
 {
-   const std::size_t tiles = last - first, work = 2 * 16 * tiles * s.C * s.O;
+   const std::size_t work = 2 * 16 * (last - first) * s.C * s.O;
    if (!is_shared(team, work))
       return winograd(first, last, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
-   constexpr std::size_t step = 4; // rows that the gemms take at least
-   const std::size_t several = tiles / (winograd_block * team->threads) ? tiles / winograd_block : team->threads;
-   const std::size_t parts = useful_parts(*team, work, several < tiles / step ? several : tiles / step);
-   share(*team, parts, [&](std::size_t part, std::size_t thread) {
-      const Range mine = part_of(tiles, step, part, parts);
-      winograd(first + mine.first, first + mine.last, s, x, panels, bias, residual, y,
-               scratch + thread * align_up(winograd_scratch(s)), epilogue, gemm);
-   });
+   share_winograd_parts(*team, work, first, last, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -64,13 +64,22 @@
 #endif
 #define SOFIE_JIT_INLINE inline __attribute__((always_inline))
 #define SOFIE_JIT_NOINLINE __attribute__((noinline))
-// What runs once, at construction: small code, quickly compiled.
-#define SOFIE_JIT_COLD __attribute__((noinline, cold))
-// What is long, runs once and only calls others: optimising it would take longer than running it.
+// Two that run once, at construction. COLD: small code, quickly compiled. ONCE: what is long and only calls others;
+// optimising it would take longer than running it.
 #if defined(__clang__)
+#define SOFIE_JIT_COLD __attribute__((noinline, cold, minsize))
 #define SOFIE_JIT_ONCE __attribute__((noinline, optnone))
 #else
+#define SOFIE_JIT_COLD __attribute__((noinline, cold))
 #define SOFIE_JIT_ONCE SOFIE_JIT_COLD
+#endif
+// Functions between these two, lambdas included, are compiled as they stand: what only hands out work.
+#if defined(__clang__)
+#define SOFIE_JIT_UNOPTIMIZED _Pragma("clang optimize off")
+#define SOFIE_JIT_OPTIMIZED _Pragma("clang optimize on")
+#else
+#define SOFIE_JIT_UNOPTIMIZED
+#define SOFIE_JIT_OPTIMIZED
 #endif
 
 namespace sofie_jit {

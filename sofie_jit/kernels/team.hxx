@@ -2,7 +2,8 @@
 //
 // Kernels know nothing of threads. Beside those that can compute a part of their result there is a function share_*,
 // in shared_*.hxx, which has parts computed at the same time. Which parts these are is a function of sizes and of the
-// number of threads; no bit of the result depends on it.
+// number of threads; no bit of the result depends on it. share_* only asks whether to share; the rest is code that is
+// not optimised, which compiles in a fraction of the time.
 #ifndef SOFIE_JIT_TEAM_HXX
 #define SOFIE_JIT_TEAM_HXX
 
@@ -32,6 +33,8 @@ constexpr bool is_shared(const Team *team, std::size_t work)
 {
    return team && work >= 2 * team->least_work;
 }
+
+SOFIE_JIT_UNOPTIMIZED
 
 // In how many parts to share work that can be cut into `blocks` equal pieces: more than threads, if that pays, so that
 // those that are done can help one that is held up.
@@ -70,6 +73,8 @@ void share(const Team &team, std::size_t parts, const F &f)
    };
    team.run(team.pool, team.threads, parts, task, &f);
 }
+
+SOFIE_JIT_OPTIMIZED
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

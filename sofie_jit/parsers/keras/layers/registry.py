@@ -16,12 +16,13 @@ be without influence on inference, or the layer is refused; the same holds for a
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -48,6 +49,8 @@ IGNORED_OPTIONS = (
     "implementation", "unroll", "momentum", "renorm_momentum", "renorm_clipping", "synchronized",
 )  # fmt: skip
 """Options of Keras layers that only training, or only Keras's own machinery, looks at."""
+
+_IGNORED = re.compile("|".join(map(fnmatch.translate, IGNORED_OPTIONS)))
 
 
 DTYPES = (None, "float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16",
@@ -214,7 +217,7 @@ class Config(Mapping[str, Any]):
             key: value
             for key, value in self._options.items()
             if key not in self._read
-            and not any(fnmatch(key, pattern) for pattern in IGNORED_OPTIONS)
+            and not _IGNORED.match(key)
             and not (value is None or value is False or value in ("", [], {}))
         }
 
