@@ -188,6 +188,13 @@ def test_nested_models(tmp_path: Path) -> None:
     check_file(randomize(model), words(), tmp_path, ".keras")
 
 
+def test_a_mask_given_to_a_nested_model(tmp_path: Path) -> None:
+    """Files of Keras 3 have it as an argument of the call."""
+    inputs, x = masked()
+    inner = keras.Sequential([keras.Input((STEPS, FEATURES)), layers.Dropout(0.5)])
+    check_file(keras.Model(inputs, layers.LSTM(2)(inner(x))), sequences(), tmp_path, ".keras")
+
+
 def test_multi_head_attention_takes_the_mask_off_its_inputs(tmp_path: Path) -> None:
     inputs, x = masked()
     y = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(2, 3)(x, x)]))

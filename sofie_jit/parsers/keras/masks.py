@@ -138,8 +138,8 @@ UNUSED = ("BatchNormalization",)
 """Layers that take a mask for training only."""
 
 UNCOPIED = (
-    "ops.Array", "ops.Cast", "ops.Conj", "ops.Conjugate", "ops.ConvertToTensor", "ops.Diff", "ops.Moveaxis", "ops.Real",
-    "ops.Swapaxes",
+    "ops.Array", "ops.AttachMask", "ops.Cast", "ops.Conj", "ops.Conjugate", "ops.ConvertToTensor", "ops.Diff",
+    "ops.Moveaxis", "ops.Real", "ops.Swapaxes",
 )  # fmt: skip
 """Operations of which Keras returns the input itself where they would change nothing."""
 UNCOPIED_BY_TENSORFLOW = ("cast", "convert_to_tensor")
