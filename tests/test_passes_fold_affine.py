@@ -179,6 +179,13 @@ def test_scales_and_offsets_before_are_folded(layer: str, before: list[ROperator
     same_numbers(rmodel)
 
 
+def test_weights_that_would_overflow_stay() -> None:
+    operators = Gemm(inputs=["x", "K"], outputs=["h"]), Mul(inputs=["h", "c"], outputs=["y"])
+    rmodel = model_of((None, 4), *operators, K=1e20 * W, c=1e30 * ROW)
+    assert types(fold_affine(rmodel)) == ["Gemm", "Mul"]
+    assert np.isfinite(rmodel.compile().infer(np.full((1, 4), 1e-30, np.float32))).all()
+
+
 def test_one_scale_for_all_is_folded_through_a_reshape() -> None:
     operators = [
         Mul(inputs=["x", "two"], outputs=["a"]),

@@ -210,8 +210,10 @@ SOFIE_JIT_COLD void winograd_definition(const Winograd<T> &g, const WinogradTile
    vec<T> sum = {};
    for (std::size_t tap = 0; tap < 9; ++tap) {
       const std::size_t row = pixel.row + tap / 3 - w.PH, column = pixel.column + tap % 3 - w.PW;
+      if (row >= w.H || column >= w.W)
+         continue;
       const T *const x = g.x + ((pixel.image * w.H + row) * w.W + column) * s.C;
-      for (std::size_t c = 0; c < s.C && row < w.H && column < w.W; ++c) {
+      for (std::size_t c = 0; c < s.C; ++c) {
          if (x[c] != x[c]) { // and so is the sum
             store(sums, broadcast(x[c]));
             return;

@@ -49,11 +49,16 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
     weights, outputs = known[kernel], kernel_axes(op)[1]
     offset = known[bias].astype(np.float64) if bias else np.zeros(weights.shape[outputs])
     offset = offset * (op.beta if isinstance(op, Gemm) else 1.0) * change.scale + change.shift
-    if np.any(change.scale != 1):
-        scaled = np.empty(weights.shape, dtype)
-        source, target = (np.moveaxis(array, outputs, -1) for array in (weights, scaled))  # no float64 copies
-        np.multiply(source, change.scale, out=target, dtype=np.float64, casting="same_kind")
-        kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
-    inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", offset, dtype)]
+    try:
+        with np.errstate(over="raise"):
+            shifted = offset.astype(dtype)
+            if np.any(change.scale != 1):
+                scaled = np.empty(weights.shape, dtype)
+                source, target = (np.moveaxis(array, outputs, -1) for array in (weights, scaled))  # no float64 copies
+                np.multiply(source, change.scale, out=target, dtype=np.float64, casting="same_kind")
+                kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
+    except FloatingPointError:  # beyond float32, which the results need not be
+        return None
+    inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", shifted, dtype)]
     changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Gemm) else {}
     return dataclasses.replace(op, inputs=inputs, outputs=list(behind.outputs), **changes)
