@@ -66,6 +66,7 @@ def randomized(model: keras.Model) -> keras.Model:
 )
 def test_application(name: str, tmp_path: Path) -> None:
     keras.backend.clear_session()
+    keras.utils.set_random_seed(0)  # rounding errors grow a thousand times in some, so a rare draw breaks the rule
     side = SMALLEST.get(name, 64)
     model = randomized(getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=100))
     x = np.random.default_rng(1).uniform(0, 1, (12, side, side, 3)).astype(np.float32)
