@@ -226,7 +226,7 @@ def _weight_names(layer: Layer) -> tuple[str, ...] | None:
 
 def _symbol(value: Value, results: Mapping[int, list[Any]], what: str) -> Symbol:
     tensors = results[value.call]
-    if value.index >= len(tensors):
+    if not 0 <= value.index < len(tensors):
         raise ModelFileError(f"{what} is tensor {value.index} of a layer that gives {len(tensors)}")
     symbol: Symbol = tensors[value.index]
     if what == "an output" and not isinstance(symbol, Symbol):
