@@ -32,7 +32,9 @@ def test_resizing(tmp_path: Path) -> None:
     x = keras.Input(IMAGE)
     outputs = [
         layers.Resizing(*size, interpolation=interpolation, antialias=antialias)(x)
-        for interpolation in INTERPOLATIONS
+        for interpolation in sorted(
+            INTERPOLATIONS.keys() - {"gaussian", "mitchellcubic"}
+        )  # of Keras 2; see test_tf_ops.py
         for antialias in (False, True)
         for size in ((46, 34), (40, 9), (7, 61), (1, 1), IMAGE[:2])
     ]

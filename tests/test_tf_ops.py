@@ -280,6 +280,10 @@ SHAPES: dict[str, Callable[[Any, Any], Any]] = {
     "resized": lambda tf, x: tf.image.resize(x, tf.shape(x)[1:3] * 2),
     "resized to nearest": lambda tf, x: tf.image.resize(x, (7, 5), method="nearest"),
     "made smaller": lambda tf, x: tf.image.resize(x, [3, 2], antialias=True),
+    "areas": lambda tf, x: tf.image.resize(x, [3, 2], method="area", antialias=True),
+    "gaussian": lambda tf, x: tf.image.resize(x, [9, 4], method="gaussian"),
+    "mitchellcubic": lambda tf, x: tf.image.resize(x, [3, 8], method="mitchellcubic", antialias=True),
+    "real": lambda tf, x: tf.math.real(x) + tf.math.conj(x),
     "broadcast": lambda tf, x: tf.broadcast_to(x[:, :1], tf.shape(x)) + x,
     "numbered": lambda tf, x: x + tf.cast(tf.range(tf.shape(x)[1]), "float32")[None, :, None, None],
     "with a row of zeros": lambda tf, x: tf.concat([x[:, :1], tf.zeros([tf.shape(x)[0], 1, tf.shape(x)[2], 2])], 1),
@@ -300,6 +304,18 @@ def test_shapes(open_sizes: bool, tmp_path: Path) -> None:
         loaded = sofie_jit.load(tmp_path / "m.h5")
         compare(loaded.infer(x), model(x), name)
         compare(loaded.infer(x[:1]), model(x[:1]), name)
+
+
+def test_aspect_ratio_is_preserved(tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    import tensorflow as tf
+
+    x, given = np.random.default_rng(0).normal(size=(3, 7, 9, 2)).astype(np.float32), keras.Input((7, 9, 2))
+    sizes = [(4, 12), (20, 13), (3, 3)]
+    outputs = [tf.image.resize(given, size, preserve_aspect_ratio=True) for size in sizes]
+    keras.Model(given, outputs).save(tmp_path / "m.h5")
+    for got, size in zip(sofie_jit.load(tmp_path / "m.h5").infer(x), sizes, strict=True):
+        compare(got, tf.image.resize(x, size, preserve_aspect_ratio=True), str(size))
 
 
 def test_a_shape_is_no_output(tmp_path: Path) -> None:

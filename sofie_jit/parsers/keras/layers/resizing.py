@@ -136,7 +136,7 @@ def area(old: int, new: int) -> Weights:
     return weights
 
 
-def filtered(old: int, new: int, kernel: Callable[[np.ndarray], np.ndarray], radius: int, *, smooth: bool) -> Weights:
+def filtered(old: int, new: int, kernel: Callable[[np.ndarray], np.ndarray], radius: float, *, smooth: bool) -> Weights:
     """Pixels weighted by ``kernel``, a function of their distance; ``smooth`` widens it for images made smaller."""
     inverse = F(1) / (F(new) / F(old))
     width = max(inverse, F(1)) if smooth else F(1)
@@ -172,17 +172,32 @@ def _lanczos(radius: int) -> Callable[[np.ndarray], np.ndarray]:
     return kernel
 
 
-def lanczos(radius: int) -> Callable[[int, int], Weights]:
-    """A windowed sinc over ``radius`` pixels to both sides."""
-    return lambda old, new: filtered(old, new, _lanczos(radius), radius, smooth=False)
+def _gaussian(x: np.ndarray) -> np.ndarray:
+    """A deviation of half a pixel, cut at three times that."""
+    return np.where(x < 1.5, np.exp(-2 * x**2), 0)
+
+
+def _mitchell(x: np.ndarray) -> np.ndarray:
+    """Mitchell's and Netravali's cubic, both of whose parameters are 1/3."""
+    near, far = (7 / 6 * x - 2) * x**2 + 8 / 9, ((-7 / 18 * x + 2) * x - 10 / 3) * x + 16 / 9
+    return np.where(x >= 2, 0, np.where(x >= 1, far, near))
+
+
+FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+    "lanczos3": (_lanczos(3), 3), "lanczos5": (_lanczos(5), 5), "gaussian": (_gaussian, 1.5),
+    "mitchellcubic": (_mitchell, 2),
+}  # fmt: skip
+"""Weights by distance, and the distance up to which they count."""
+
+
+def _filter(name: str) -> Callable[[int, int], Weights]:
+    return lambda old, new: filtered(old, new, *FILTERS[name], smooth=False)
 
 
 METHODS: dict[str, Callable[[int, int], Weights]] = {
-    "bilinear": bilinear, "bicubic": bicubic, "lanczos3": lanczos(3), "lanczos5": lanczos(5), "area": area,
+    "bilinear": bilinear, "bicubic": bicubic, "area": area, **{name: _filter(name) for name in FILTERS},
 }  # fmt: skip
-ANTIALIASED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
-    "bilinear": (_triangle, 1), "bicubic": (_cubic, 2), "lanczos3": (_lanczos(3), 3), "lanczos5": (_lanczos(5), 5),
-}  # fmt: skip
+ANTIALIASED = {"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0), **FILTERS}
 INTERPOLATIONS = {name: name for name in ("nearest", *METHODS)}
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
@@ -65,12 +67,17 @@ def resize(
     antialias: bool = False,
 ) -> Symbol:
     """tf.image.resize of TensorFlow 2."""
-    known = method in METHODS or method == "nearest"
-    if preserve_aspect_ratio or not known or (antialias and method in ("nearest", "area")):
-        call.refuse(f"tf.image.resize with method={method!r}, {preserve_aspect_ratio=}, {antialias=} is not translated")
+    if method not in METHODS and method != "nearest":
+        call.refuse(
+            f"tf.image.resize with method={method!r} is not translated; there are nearest, {', '.join(METHODS)}"
+        )
     if method != "nearest":
         images = ops.cast(images, "float32")
-    return resize_images(call, images, (1, 2), [int(n) for n in size], method, antialias)
+    sizes = [int(n) for n in size]
+    if preserve_aspect_ratio:
+        before = np.array([int(n) for n in images.shape[1:3]], np.float32)
+        sizes = [int(n) for n in np.round((np.array(sizes, np.float32) / before).min() * before)]
+    return resize_images(call, images, (1, 2), sizes, method, antialias)
 
 
 def resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:

@@ -397,6 +397,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tensordot": lambda a, b, axes: ops.tensordot(a, b, axes),
     "cast": lambda x, dtype: ops.cast(x, dtype),
     "identity": lambda input: input,
+    "math.real": lambda input: input,  # no tensor here is complex
+    "math.conj": lambda x: x,
     "stop_gradient": lambda input: input,
     "convert_to_tensor": lambda value, dtype=None, dtype_hint=None: ops.convert_to_tensor(value, dtype),
     "zeros_like": lambda input, dtype=None: ops.zeros_like(input, dtype),
