@@ -92,6 +92,7 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates,
    return packed;
 }
 
+// sum.v[i] += a * panel[i * apart]: one term, without what Tile::accumulate does for long sums of many rows.
 template <class T, int P, int N>
 SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t apart)
 {

@@ -11,7 +11,6 @@ inline namespace SOFIE_JIT_ISA {
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(winograd_scratch(s)) numbers for each thread.
 template <class T>
 void share_winograd_parts(const Team &team, std::size_t work, std::size_t first, std::size_t last,
                           const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
@@ -30,6 +29,7 @@ void share_winograd_parts(const Team &team, std::size_t work, std::size_t first,
 
 SOFIE_JIT_OPTIMIZED
 
+// scratch: align_up(winograd_scratch(s)) numbers for each thread.
 template <class T>
 void share_winograd(const Team *team, std::size_t first, std::size_t last, const WinogradShape &s, const T *x,
                     const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,

@@ -120,11 +120,15 @@ void softmax_any(std::size_t outer, std::size_t size, std::size_t inner, const T
       }
       return;
    }
+   if (inner == 1) {
+      SOFIE_JIT_ROLLED
+      for (std::size_t o = 0; o < outer; o += softmax_together)
+         softmax_rows<Log>(outer - o < softmax_together ? outer - o : softmax_together, size, x + o * size,
+                           y + o * size);
+      return;
+   }
    SOFIE_JIT_ROLLED
-   for (std::size_t o = 0; inner == 1 && o < outer; o += softmax_together)
-      softmax_rows<Log>(outer - o < softmax_together ? outer - o : softmax_together, size, x + o * size, y + o * size);
-   SOFIE_JIT_ROLLED
-   for (std::size_t o = 0; inner != 1 && o < outer; ++o, x += size * inner, y += size * inner)
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner)
       SOFIE_JIT_ROLLED
       for (std::size_t i = 0; i < inner; i += lanes<T>)
          softmax_columns<Log>(size, inner, inner - i, x + i, y + i);

@@ -2,8 +2,8 @@
 //
 // Kernels know nothing of threads. Beside those that can compute a part of their result there is a function share_*,
 // in shared_*.hxx, which has parts computed at the same time. Which parts these are is a function of sizes and of the
-// number of threads; no bit of the result depends on it. share_* only asks whether to share; the rest is code that is
-// not optimised, which compiles in a fraction of the time.
+// number of threads; no bit of the result depends on it. Code that only hands out work is not optimised: it compiles
+// in a fraction of the time.
 #ifndef SOFIE_JIT_TEAM_HXX
 #define SOFIE_JIT_TEAM_HXX
 

@@ -58,7 +58,7 @@ def resize_from_corners(
 
     The first pixels of both images are in one place, with ``align_corners`` the last ones too. Refuses open sizes.
     """
-    old = _known(call, x, axis)
+    old = known_size(call, x, axis)
     _check_sizes(call, [new])
     check_table(f"{method} interpolation", new, 2)
     step = F(old - 1) / F(new - 1) if align_corners and new > 1 else F(old) / F(new)
@@ -220,7 +220,7 @@ def resizing(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
             call.refuse(f"fill_mode={fill!r} is not translated; Keras knows 'constant' only")
         pads = [0] * (2 * x.rank)
         for axis, matching in zip(axes, _matching(call, x, axes, size, max), strict=True):
-            pads[axis] = pads[x.rank + axis] = (matching - _known(call, x, axis)) // 2
+            pads[axis] = pads[x.rank + axis] = (matching - known_size(call, x, axis)) // 2
         x = call.add(Pad(pads=pads, value=value), x)
     method = one_of(call, "interpolation", INTERPOLATIONS)
     return resize_images(call, x, axes, size, method, bool(config.get("antialias")))
@@ -235,7 +235,7 @@ def center_crop(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
     axes, size = _axes(call, x), _size(call)
     if not x.dtype.startswith("float"):
         x = ops.cast(x, call.dtype)
-    if all(_known(call, x, axis) >= n for axis, n in zip(axes, size, strict=True)):
+    if all(known_size(call, x, axis) >= n for axis, n in zip(axes, size, strict=True)):
         return _crop(call, x, axes, size)
     return resize_images(call, _crop(call, x, axes, _matching(call, x, axes, size, min)), axes, size, "bilinear")
 
@@ -260,7 +260,8 @@ def _axes(call: LayerCall, x: Symbol) -> tuple[int, int]:
     return height, width
 
 
-def _known(call: LayerCall, x: Symbol, axis: int) -> int:
+def known_size(call: LayerCall, x: Symbol, axis: int) -> int:
+    """The size of ``x`` along ``axis``. Refuses an open one."""
     size = x.shape[axis]
     if not isinstance(size, int):
         call.refuse(f"its input has shape {x.shape}; the size of the image must be known")
@@ -271,14 +272,14 @@ def _matching(
     call: LayerCall, x: Symbol, axes: Sequence[int], size: Sequence[int], choose: Callable[[int, int], int]
 ) -> tuple[int, int]:
     """Height and width with the aspect ratio of ``size``: the largest inside the image (min) or the least around it."""
-    height, width = (_known(call, x, axis) for axis in axes)
+    height, width = (known_size(call, x, axis) for axis in axes)
     matching_height = int(F(width * size[0]) / F(size[1]))
     matching_width = int(F(height * size[1]) / F(size[0]))
     return max(choose(height, matching_height), 1), max(choose(width, matching_width), 1)
 
 
 def _crop(call: LayerCall, x: Symbol, axes: Sequence[int], size: Sequence[int]) -> Symbol:
-    starts = [(_known(call, x, axis) - n) // 2 for axis, n in zip(axes, size, strict=True)]
+    starts = [(known_size(call, x, axis) - n) // 2 for axis, n in zip(axes, size, strict=True)]
     ends = [start + n for start, n in zip(starts, size, strict=True)]
     cropped: Symbol = call.add(Slice(starts=starts, ends=ends, axes=list(axes)), x)
     return cropped

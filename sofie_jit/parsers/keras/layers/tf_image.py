@@ -12,7 +12,7 @@ from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.parsers.keras.layers.registry import LayerCall
-from sofie_jit.parsers.keras.layers.resizing import METHODS, resize_from_corners, resize_images
+from sofie_jit.parsers.keras.layers.resizing import METHODS, known_size, resize_from_corners, resize_images
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
@@ -75,7 +75,7 @@ def resize(
         images = ops.cast(images, "float32")
     sizes = [int(n) for n in size]
     if preserve_aspect_ratio:
-        before = np.array([int(n) for n in images.shape[1:3]], np.float32)
+        before = np.array([known_size(call, images, axis) for axis in (1, 2)], np.float32)
         sizes = [int(n) for n in np.round((np.array(sizes, np.float32) / before).min() * before)]
     return resize_images(call, images, (1, 2), sizes, method, antialias)
 
