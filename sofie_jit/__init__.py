@@ -80,7 +80,7 @@ def load(
     optimize: Optimize = True,
     replace: Mapping[str, Callable[..., Any]] | None = None,
     verify: bool = False,
-    untrusted: bool = False,
+    untrusted: bool | None = None,
 ) -> Model:
     """Loads a saved Keras model and compiles it.
 
@@ -96,8 +96,9 @@ def load(
     names, such as ``["fold_affine", "fuse_activation"]``, makes just these optimizations (``sofie_jit/passes``).
     ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
     compiled for that; it takes several times as long.
-    ``untrusted``: the file is a stranger's, so a process of its own reads it, with limits of time and memory, which
-    may crash without harm; it takes about a second longer.
+    ``untrusted``: a damaged file can crash HDF5's library, so by default a forked copy of this process reads files,
+    which takes some milliseconds, where the system has ``fork``. ``True``: the file is a stranger's, so a new process
+    reads it, with limits of time and memory; it takes about a second longer. ``False``: it is read in this process.
 
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
     UnsupportedLayerError (all layers that cannot be translated, at once), OptionError (``optimize`` names no such

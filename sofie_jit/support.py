@@ -180,7 +180,7 @@ def check(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: list[str] | None = None,
     replace: Mapping[str, Any] | None = None,
-    untrusted: bool = False,
+    untrusted: bool | None = None,
 ) -> Report:
     """Whether :func:`sofie_jit.load` would accept these arguments, layer by layer; nothing is compiled.
 

@@ -99,7 +99,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True)
     )
     if untrusted:
         parser.add_argument(
-            "--untrusted", action="store_true", help="a stranger's FILE: a process of its own reads it, within limits"
+            "--untrusted",
+            action="store_const",
+            const=True,
+            help="a stranger's FILE: a new process reads it, within limits",
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from harness import refused_by_child, verdict  # noqa: E402
+from harness import refused_by_copy, verdict  # noqa: E402
 from mutations import all_seeds, is_raw, numbered  # noqa: E402
 
 TURN = 500
@@ -109,14 +109,14 @@ def main() -> int:
                     file.write(json.dumps({"code": what, **made}) + "\n")
 
     def died(worker: Worker, stuck: bool) -> None:
-        """What it was at is judged: HDF5's library may crash, of bytes, if a process of its own takes the blow."""
+        """What it was at is judged: HDF5's library may crash, of bytes, for ``load`` lets a copy take the blow."""
         number = worker.shared[0]
         made = numbered(options.seed, number, names)
         why = "hangs" if stuck else f"dies of signal {-worker.process.exitcode}"
         if is_raw(made):
             counts["crashed HDF5"] += 1
-            answer = refused_by_child(made, Path(directory) / "mutant")
-            why = answer and f"{why}; with untrusted=True {answer}"
+            answer = refused_by_copy(made, Path(directory) / "mutant")
+            why = answer and f"{why}; by load {answer}"
         if why:
             counts["failed"] += 1
             keep(number, "failed", why)

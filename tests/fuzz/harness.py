@@ -16,7 +16,7 @@ from mutations import Recipe, write
 from sofie_jit.errors import LONGEST, ModelFileError, SofieError
 from sofie_jit.header import jit_text
 from sofie_jit.open_model import examine
-from sofie_jit.parsers.keras import Translation, isolated, read_graph
+from sofie_jit.parsers.keras import Translation, forked, read_graph
 from sofie_jit.passes import lower
 from sofie_jit.saved_header import export_header
 
@@ -53,8 +53,8 @@ def limits() -> Any:
 
 
 def headers(path: Path, config: Any = None) -> list[str]:
-    """File -> RModel -> the texts that are compiled, for the JIT and for other programs."""
-    rmodel = examine(Translation(read_graph(path, config)))[0][0]
+    """File -> RModel -> the texts that are compiled, for the JIT and for other programs; all in this process."""
+    rmodel = examine(Translation(read_graph(path, config, untrusted=False)))[0][0]
     lowered = lower(rmodel)
     return [jit_text(lowered)[1], export_header(lowered, "model", weights="binary")[0]]
 
@@ -82,14 +82,14 @@ def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
     return "loads", hashlib.sha256(texts[0].encode()).hexdigest()[:16]
 
 
-def refused_by_child(recipe: Recipe, path: Path) -> str:
-    """Why ``load(untrusted=True)`` does not answer this file with one ModelFileError that names it; "" if it does.
+def refused_by_copy(recipe: Recipe, path: Path) -> str:
+    """Why ``load`` does not answer this file with one ModelFileError that names it; "" if it does.
 
-    To be asked of files that crash HDF5's library.
+    To be asked of files that crash HDF5's library in the process that reads them.
     """
     config = write(recipe, path)
     try:
-        isolated.read(path, config)
+        forked.read(path, config)
     except ModelFileError as error:
         return "" if path.name in str(error) else f"does not name the file: {error}"
     except Exception as error:

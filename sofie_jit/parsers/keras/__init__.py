@@ -15,7 +15,7 @@ import numpy as np
 from sofie_jit.builder import Builder, Symbol
 from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.operators.operator import BATCH, Shape, TensorType, bind_shape
-from sofie_jit.parsers.keras import dialects, files, isolated, weights
+from sofie_jit.parsers.keras import dialects, files, forked, isolated, weights
 from sofie_jit.parsers.keras.build import build
 from sofie_jit.parsers.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
 from sofie_jit.parsers.keras.layers import registry
@@ -84,17 +84,25 @@ def _errors_of(source: str) -> Iterator[None]:
         raise ModelFileError(f"{source}: the model is too big to be translated ({type(error).__name__})") from error
 
 
+READERS: Mapping[bool | None, Callable[..., files.SavedModel]] = {
+    None: forked.read,
+    True: isolated.read,
+    False: files.read,
+}
+"""Which process reads a file, by how far it is trusted."""
+
+
 def read_graph(
     source: Any,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: str | Sequence[str] | None = None,
-    untrusted: bool = False,
+    untrusted: bool | None = None,
 ) -> LayerGraph:
     """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`.
 
-    ``untrusted``: let a process of its own read the file.
+    ``untrusted``: see :func:`sofie_jit.load`.
     """
-    saved = (isolated if untrusted else files).read(source, config)
+    saved = READERS[untrusted](source, config)
     with _errors_of(saved.source):
         try:
             model = dataclasses.replace(

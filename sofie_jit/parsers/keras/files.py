@@ -3,7 +3,7 @@
 Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
 unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets). What this
 cannot guard against is a bug of the HDF5 library itself, met in a file whose inner structures were tampered with;
-``isolated.py`` does.
+``forked.py`` and ``isolated.py`` do.
 """
 
 from __future__ import annotations
@@ -126,6 +126,11 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
             return _archive(path, archive, given)
     raise ModelFileError(f"'{path}' {_what_else(head, path.stat().st_size)}")
+
+
+def size(path: Path) -> int:
+    """The bytes of a file, or of all in a directory."""
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")))
 
 
 # -- what is not a model -------------------------------------------------------------------------------------------

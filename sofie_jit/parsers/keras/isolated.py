@@ -2,25 +2,23 @@
 
 HDF5's library is C, and its own internal structures, tampered with, can make it crash or worse. So ``untrusted=True``
 lets a child process read the file. It has limits of memory and time, may write no file and open few, and sends
-back numbers and JSON, never a pickle; what it sends is checked like the file itself.
+back numbers and JSON (``transfer.py``).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-
-from sofie_jit import errors
-from sofie_jit.errors import ModelFileError, SofieError
-from sofie_jit.parsers.keras import files
-from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight
+from sofie_jit.errors import ModelFileError
+from sofie_jit.parsers.keras import files, transfer
+from sofie_jit.parsers.keras.files import SavedModel
 
 MEMORY = 1 << 30
 """Bytes that the child may take, Python and its libraries included, beside thrice the file's size."""
@@ -44,7 +42,7 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         request = json.dumps([str(path), None if config is None else files.given_config(config)])
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"config= holds what JSON cannot say: {error}") from error
-    size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")))
+    size = files.size(path)
     seconds = SECONDS * (1 + size / 1e8)
     command = [sys.executable, "-c", CHILD.format(path=sys.path), str(MEMORY + 3 * size), str(int(seconds) + 1)]
     try:
@@ -57,7 +55,10 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         raise ModelFileError(
             f"'{path}' crashed the process that read it ({how}); it is damaged or hostile: fetch or save it again"
         )
-    return _received(path, child.stdout)
+    try:
+        return transfer.received(path, io.BytesIO(child.stdout))
+    except EOFError as error:
+        raise ModelFileError(f"'{path}': the process that read it ended too early") from error
 
 
 def serve() -> None:
@@ -74,81 +75,4 @@ def serve() -> None:
     ):
         resource.setrlimit(limit, (value, value))
     path, config = json.load(sys.stdin.buffer)
-    try:
-        _send(sys.stdout.buffer, files.read(path, config))
-    except SofieError as error:
-        _write(sys.stdout.buffer, {"error": type(error).__name__, "message": str(error)}, [])
-
-
-def _send(out: BinaryIO, saved: SavedModel) -> None:
-    arrays: list[np.ndarray] = []
-
-    def described(value: Any) -> Any:
-        """``value`` with the arrays taken out."""
-        if isinstance(value, np.ndarray):
-            arrays.append(np.ascontiguousarray(value))
-            return {"array": [value.dtype.str, list(value.shape)]}
-        if isinstance(value, Weight):
-            return [value.name, described(value.array)]
-        if isinstance(value, Mapping):
-            return {key: described(item) for key, item in value.items()}
-        return [described(item) for item in value] if isinstance(value, list) else value
-
-    weights = saved.weights
-    if isinstance(weights, LayerGroups):
-        content = {"groups": [[group.name, described(group.weights)] for group in weights.groups]}
-    else:
-        content = {"paths": described(weights.paths), "adapted": described(weights.adapted)}
-    texts = [saved.config, saved.keras_version, saved.weights_version, saved.backend]
-    _write(out, {"texts": texts, **content}, arrays)
-
-
-def _write(out: BinaryIO, header: Any, arrays: list[np.ndarray]) -> None:
-    text = json.dumps(header).encode()
-    out.write(len(text).to_bytes(8, "little") + text)
-    for array in arrays:
-        out.write(array.data.cast("B") if array.size else b"")
-    out.flush()
-
-
-def _received(path: Path, answer: bytes) -> SavedModel:
-    """What the child sent; it is no more trusted than the file."""
-    try:
-        start = 8 + int.from_bytes(answer[:8], "little")
-        header = files.parse_json(answer[8:start], f"'{path}'")
-        if "error" in header:
-            kind = getattr(errors, header["error"])
-            raise kind(header["message"])
-        body, place = memoryview(answer), start
-
-        def restored(value: Any) -> Any:
-            nonlocal place
-            if isinstance(value, list):
-                return [restored(item) for item in value]
-            if not isinstance(value, dict):
-                return value
-            if set(value) != {"array"}:
-                return {key: restored(item) for key, item in value.items()}
-            dtype, shape = np.dtype(value["array"][0]), value["array"][1]
-            if dtype.kind not in "fiub":
-                raise ValueError(f"an array of type {dtype}")
-            count = int(np.prod(shape, dtype=object)) if shape else 1
-            array = np.frombuffer(body, dtype, count, place).reshape(shape)
-            place += array.nbytes
-            return array
-
-        def weights(listed: Any) -> list[Weight]:
-            return [Weight(str(name), array) for name, array in restored(listed)]
-
-        config, *versions = header["texts"]
-        found: LayerGroups | AttributePaths
-        if "groups" in header:
-            found = LayerGroups([Group(str(name), weights(listed)) for name, listed in header["groups"]])
-        else:
-            paths = {name: weights(listed) for name, listed in header["paths"].items()}
-            found = AttributePaths(paths, restored(header["adapted"]))
-        return SavedModel(str(path), config, found, *map(str, versions))
-    except SofieError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"'{path}': the process that read it gave no sense ({error})") from error
+    transfer.send(sys.stdout.buffer, path, lambda: files.read(path, config))
