@@ -25,6 +25,22 @@ void copy_run(std::size_t size, const T *x, T *y)
       std::memcpy(static_cast<void *>(y), x, size * sizeof(T));
 }
 
+// y[r * y_stride + c] = x[c * x_stride + r] for r and c < 4 and elements of four bytes.
+template <class T>
+SOFIE_JIT_INLINE void swap_four(const T *x, std::size_t x_stride, T *y, std::size_t y_stride)
+{
+   typedef std::int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+   const auto row = [&](std::size_t c) { return *reinterpret_cast<const four *>(x + c * x_stride); };
+   const auto put = [&](std::size_t r, four v) { *reinterpret_cast<four *>(y + r * y_stride) = v; };
+   const four a = row(0), b = row(1), c = row(2), d = row(3);
+   const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+   put(0, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+   put(1, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+   const four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+   put(2, __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5));
+   put(3, __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7));
+}
+
 // y[r * y_stride + c] = x[c * x_stride + r] in blocks of whole cache lines of both.
 template <class T>
 void swap_axes(std::size_t rows, std::size_t columns, const T *x, std::size_t x_stride, T *y, std::size_t y_stride)
@@ -34,9 +50,15 @@ void swap_axes(std::size_t rows, std::size_t columns, const T *x, std::size_t x_
       for (std::size_t c = 0; c < columns; c += block) {
          const std::size_t r_end = r + block < rows ? r + block : rows;
          const std::size_t c_end = c + block < columns ? c + block : columns;
-         for (std::size_t i = r; i < r_end; ++i)
-            for (std::size_t j = c; j < c_end; ++j)
-               y[i * y_stride + j] = x[j * x_stride + i];
+         for (std::size_t i = r, rows_at_once; i < r_end; i += rows_at_once) {
+            rows_at_once = sizeof(T) == 4 && r_end - i >= 4 ? 4 : 1;
+            std::size_t j = c;
+            for (; rows_at_once == 4 && j + 4 <= c_end; j += 4)
+               swap_four(x + j * x_stride + i, x_stride, y + i * y_stride + j, y_stride);
+            for (; j < c_end; ++j)
+               for (std::size_t k = i; k < i + rows_at_once; ++k)
+                  y[k * y_stride + j] = x[j * x_stride + k];
+         }
       }
 }
 

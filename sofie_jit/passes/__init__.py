@@ -8,6 +8,7 @@ import numpy as np
 
 from sofie_jit.errors import OptionError
 from sofie_jit.passes.absorb_padding import absorb_padding
+from sofie_jit.passes.absorb_transposes import absorb_transposes
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.chain_depthwise import chain_depthwise
 from sofie_jit.passes.choose_winograd import choose_winograd
@@ -43,6 +44,7 @@ PASSES = [
     (OPTIONAL, fuse_activation),
     (REQUIRED, lower_layout),
     (OPTIONAL, cancel_transposes),
+    (OPTIONAL, absorb_transposes),
     (OPTIONAL, choose_winograd),
     (OPTIONAL, chain_depthwise),
     (OPTIONAL, slice_strides),

@@ -1,0 +1,45 @@
+"""A matrix product reads and writes the axes of its tensors in any order: Transposes beside it disappear."""
+
+from __future__ import annotations
+
+from sofie_jit.operators.matmul import MatMul
+from sofie_jit.operators.operator import ROperator
+from sofie_jit.operators.transpose import Transpose
+from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.passes.uses import uses
+from sofie_jit.rmodel import RModel
+
+
+def absorb_transposes(rmodel: RModel) -> RModel:
+    """Transposes that only a MatMul reads, or that alone read its result, become attributes of it.
+
+    They stay where they mix rows of the batch, or move the last axis of A or Y.
+    """
+    new = rmodel.copy()
+    new.generate()
+    count = uses(new)
+    made_by: dict[str, ROperator] = {}
+    for op in new.operators:
+        if isinstance(op, MatMul):
+            for index, attribute in enumerate(("perm_a", "perm_b")):
+                before = made_by.get(op.inputs[index])
+                if isinstance(before, Transpose) and _joins(new, before, op, attribute, count[op.inputs[index]]):
+                    setattr(op, attribute, before.perm)
+                    op.inputs[index] = before.inputs[0]
+        elif isinstance(op, Transpose):
+            product = made_by.get(op.inputs[0])
+            if isinstance(product, MatMul) and _joins(new, op, product, "perm_y", count[op.inputs[0]]):
+                product.perm_y = op.perm
+                op.outputs, product.outputs = list(product.outputs), list(op.outputs)
+        made_by.update(dict.fromkeys(op.outputs, op))
+    return drop_unused(new)
+
+
+def _joins(model: RModel, transpose: Transpose, matmul: MatMul, attribute: str, count: int) -> bool:
+    moves_last = transpose.perm[-1] != len(transpose.perm) - 1
+    return (
+        count == 1
+        and getattr(matmul, attribute) is None
+        and not (moves_last and attribute != "perm_b")
+        and not transpose.mixes_rows(model.tensor_type(transpose.inputs[0]))
+    )
