@@ -319,6 +319,21 @@ def test_every_layer_with_a_handler_has_a_rule() -> None:
     assert without == [], "say in masks.RULES what these do with a mask"
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "rule"),
+    [
+        ("", "InstanceNormalization", masks.passes),
+        ("Addons", "InstanceNormalization", masks.passes),
+        ("", "LayerScale", masks.stops),
+        ("Own", "LayerNormalization", None),
+    ],
+)
+def test_layers_that_are_not_of_keras_layers(package: str, name: str, rule: Any) -> None:
+    def handler(call: LayerCall, x: Any) -> Any: ...
+
+    assert masks.rule(Layer("layer", name, {}, package), handler) is rule
+
+
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,7 @@ def test_integers(suffix: str, tmp_path: Path) -> None:
     got = sofie_jit.load(tmp_path / f"m{suffix}").infer(*x)
     for name, (_, _, shape) in INTEGERS.items():
         want = np.asarray(layers[name](x[list(inputs).index(shape)]))
-        assert got[name].shape == want.shape, name
+        assert (got[name].shape, got[name].dtype) == (want.shape, want.dtype), name
         np.testing.assert_allclose(got[name], want, rtol=1e-6, atol=0, err_msg=name)
 
 

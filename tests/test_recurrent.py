@@ -307,6 +307,30 @@ def test_rnn_of_keras_2(tmp_path: Path) -> None:
             np.testing.assert_allclose(got, want, rtol=0, atol=2e-6)
 
 
+def test_time_before_the_batch(tmp_path: Path) -> None:
+    """Keras 2 had an option for sequences of the shape (time, batch, features)."""
+    import tensorflow as tf
+    import tf_keras
+
+    def transposed(x: Any) -> Any:
+        return tf.transpose(x, [1, 0, 2])
+
+    inputs = tf_keras.Input((5, 3))
+    options = {"time_major": True, "return_sequences": True}
+    cells = [tf_keras.layers.GRUCell(4), tf_keras.layers.LSTMCell(2)]
+    y = tf_keras.layers.RNN(cells, **options)(transposed(tf_keras.layers.Masking()(inputs)))
+    y = tf_keras.layers.Bidirectional(tf_keras.layers.GRU(3, **options))(y)
+    y, *states = tf_keras.layers.LSTM(3, **options, return_state=True, go_backwards=True)(y)
+    model = tf_keras.Model(inputs, [transposed(y), *states, tf_keras.layers.SimpleRNN(2, time_major=True)(y)])
+    model.set_weights([sequences(*weight.shape, seed=i) / 3 for i, weight in enumerate(model.get_weights())])
+    x = sequences(7, 5, 3)
+    x[0, 2:], x[1, :2] = 0, 0
+    for suffix in (".h5", ".keras"):
+        model.save(tmp_path / f"m{suffix}")
+        for got, want in zip(sofie_jit.load(tmp_path / f"m{suffix}").infer(x), model(x), strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=2e-6)
+
+
 def test_a_cell_that_is_not_trained(tmp_path: Path) -> None:
     """Its weights stand behind those of the others in an .h5 file."""
     inputs = keras.Input((5, 4))

@@ -144,6 +144,7 @@ FUNCTIONS: dict[str, Operation] = {
         for align in (False, True)
     },
     "resize of TensorFlow 1": lambda tf, x, n: tf.compat.v1.image.resize(image(tf, x), [3, 7], align_corners=True),
+    "of one tensor": lambda tf, x, n: tf.concat([tf.stack([tf.add_n([x])], 1)], 2),
     "top of a layer": lambda tf, x, n: tf.zeros_like(x) + tf.ones_like(x),
 }
 GRAPH: dict[str, tuple[str, dict[str, Any], dict[int, Any], Callable[[np.ndarray], np.ndarray]]] = {
@@ -286,6 +287,7 @@ SHAPES: dict[str, Callable[[Any, Any], Any]] = {
     "real": lambda tf, x: tf.math.real(x) + tf.math.conj(x),
     "broadcast": lambda tf, x: tf.broadcast_to(x[:, :1], tf.shape(x)) + x,
     "numbered": lambda tf, x: x + tf.cast(tf.range(tf.shape(x)[1]), "float32")[None, :, None, None],
+    "a constant broadcast": lambda tf, x: x * tf.broadcast_to([2.0, 3.0], tf.stack([tf.shape(x)[0], 1, 1, 2])),
     "with a row of zeros": lambda tf, x: tf.concat([x[:, :1], tf.zeros([tf.shape(x)[0], 1, tf.shape(x)[2], 2])], 1),
     "with a constant": lambda tf, x: x[:, :1, :1] * tf.tile(tf.constant([[[[2.0, 3.0]]]]), [tf.shape(x)[0], 1, 2, 1]),
 }

@@ -128,6 +128,12 @@ def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
     """``x`` repeated to ``shape``; -1 or None stands for the size that ``x`` has."""
     missing = len(shape) - x.rank
     sizes = [x.shape[a - missing] if n in (None, -1) and a >= missing else n for a, n in enumerate(shape)]
+    for size, n in zip(x.shape, sizes[missing:], strict=False):
+        if isinstance(size, str) and size != n:
+            raise ShapeError(
+                f"broadcast_to: {format_shape(x.shape)} to {format_shape(tuple(sizes))} would fix '{size}', which is "
+                "open, whatever number the file has for it; broadcast to -1 or None there"
+            )
     return apply(Expand(shape=tuple(sizes)), x)
 
 

@@ -23,7 +23,7 @@ from sofie_jit.parsers.keras.files import SavedModel
 
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
 """Apple's libraries may not be used in a copy."""
-PROCESSOR_SECONDS = 4
+PROCESSOR_SECONDS = 3
 """What the copy may take, and one more for every megabyte, which may be compressed: damage can make HDF5 loop."""
 SECONDS = 30
 """On the clock, and as much again for every 100 MB. What takes longer may be waiting for a lock that a thread had when

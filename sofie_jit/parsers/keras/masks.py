@@ -130,9 +130,11 @@ RULES: dict[str, Rule] = {
          "RandomTranslation", "RandomZoom", "Solarization"),
         stops,
     ),
+    **dict.fromkeys(("InstanceNormalization", "Addons>InstanceNormalization", "Addons>GroupNormalization"), passes),
+    **dict.fromkeys(("CustomScaleLayer", "LayerScale", "StochasticDepth"), stops),  # of keras.applications
     **dict.fromkeys(("SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"), stops),  # as keras.ops
 }  # fmt: skip
-"""What Keras's own layers do with the mask of their (first) input, but for those they attach themselves."""
+"""What layers do with the mask of their (first) input, but for those they attach themselves."""
 
 UNUSED = ("BatchNormalization",)
 """Layers that take a mask for training only."""
@@ -156,8 +158,9 @@ def rule(layer: Layer, handler: Callable[..., Any]) -> Rule | None:
     """
     if layer.class_name.startswith("ops."):
         return stops
-    if not layer.package and layer.class_name in RULES:
-        return RULES[layer.class_name]
+    name = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
+    if name in RULES:
+        return RULES[name]
     return stops if "mask" in inspect.signature(handler).parameters else None
 
 

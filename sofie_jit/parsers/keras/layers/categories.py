@@ -81,7 +81,7 @@ def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
     if config["invert"]:
         return _token_at(x, tokens, first, mask, config["oov_token"])
     places = _place_of(call, x, tokens, unknown, masked)
-    encoded = _encoded(call, places, depth, "int64" if mode == "int" else call.dtype)
+    encoded = _encoded(call, places, depth, "int64" if mode == "int" or call.layer.era >= 3 else call.dtype)
     if mode not in ("tf_idf", "tf-idf"):
         config.ignore("idf_weights")
         return encoded
@@ -90,7 +90,7 @@ def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
     weights = np.asarray(config["idf_weights"], call.dtype)
     if not given:  # then it has none for what is not in the vocabulary
         weights = np.concatenate([np.full(first, np.mean(weights), weights.dtype), weights])
-    return ops.multiply(encoded, np.pad(weights, (0, depth - len(weights))))
+    return ops.multiply(ops.cast(encoded, call.dtype), np.pad(weights, (0, depth - len(weights))))
 
 
 def _token_at(x: Symbol, tokens: np.ndarray, first: int, mask: int | None, unknown: int) -> Symbol:

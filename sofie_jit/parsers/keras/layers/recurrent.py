@@ -226,8 +226,9 @@ def rnn(
         return sequence, last
 
     _features(call, x)
+    x, mask = _batch_first(call, x), _batch_first(call, mask)
     shapes = [(x.shape[0], units) for units in _units([("cell", spec)])]
-    return through_time(call, run, shapes, initial_state, mask, flip)
+    return _time_first(call, through_time(call, run, shapes, initial_state, mask, flip))
 
 
 @layer("CuDNNLSTM", weights=("kernel", "recurrent_kernel", "bias"))
@@ -266,10 +267,26 @@ def _recurrent(
     flip: bool,
 ) -> Any:
     """A layer of one operator."""
+    x, mask = _batch_first(call, x), _batch_first(call, mask)
     shapes = [(x.shape[0], operator.hidden_size)] * len(operator.states)
-    return through_time(
+    result = through_time(
         call, lambda states, walk: _run(call, operator, x, weights, states, walk), shapes, initial_state, mask, flip
     )
+    return _time_first(call, result)
+
+
+def _batch_first(call: LayerCall, x: Any) -> Any:
+    """A sequence, or its mask, or None, with the batch before time, which Keras 2's ``time_major=True`` has first."""
+    return x if x is None or not call.config.get("time_major") else ops.swapaxes(x, 0, 1)
+
+
+def _time_first(call: LayerCall, result: Any) -> Any:
+    """What :func:`through_time` returns, its sequence the way ``time_major`` says."""
+    if not call.config.get("time_major") or not call.config["return_sequences"]:
+        return result
+    sequence, *last = result if isinstance(result, tuple) else (result,)
+    sequence = ops.swapaxes(sequence, 0, 1)
+    return (sequence, *last) if last else sequence
 
 
 def _run(

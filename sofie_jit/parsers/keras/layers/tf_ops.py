@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,14 @@ def _reduction(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
 
 
 def mean(input_tensor: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
+    """tf.reduce_mean of floating-point numbers; of integers it would round."""
     if not input_tensor.dtype.startswith("float"):
         raise UnsupportedLayerError("TensorFlow's mean of integers is not translated; cast to float before it")
     return ops.mean(input_tensor, axis, keepdims)
 
 
 def true_divide(x: Any, y: Any) -> Symbol:
+    """tf.math.truediv, which takes integers to float64."""
     if not ops.result_type(x, y).startswith("float"):  # TensorFlow divides integers in float64
         x = ops.cast(x, "float64") if isinstance(x, Symbol) else np.float64(x)
     return ops.divide(x, y)
@@ -51,18 +53,21 @@ def matmul(
     a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False,
     adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False,
 ) -> Symbol:  # fmt: skip
+    """tf.linalg.matmul, its two matrices transposed or not."""
     x, y = ops.promote(a, b)
     x = ops.swapaxes(x, -1, -2) if transpose_a or adjoint_a else x
     return ops.matmul(x, ops.swapaxes(y, -1, -2) if transpose_b or adjoint_b else y)
 
 
 def split(value: Symbol, num_or_size_splits: Any, axis: int = 0, num: int | None = None) -> Any:
+    """tf.split, into equal parts or into parts of given sizes."""
     if isinstance(num_or_size_splits, int):
         return ops.split(value, num_or_size_splits, axis)
     return ops.split(value, np.cumsum(num_or_size_splits)[:-1], axis)
 
 
 def gather(params: Any, indices: Any, axis: int | None = None, batch_dims: int = 0) -> Symbol:
+    """tf.gather, also of a list of indices per row."""
     if not batch_dims:
         return ops.take(_array(params), _array(indices), axis or 0)
     if axis not in (None, batch_dims) or indices.rank != batch_dims + 1:
@@ -93,6 +98,7 @@ def _array(value: Any) -> Any:
 def one_hot(
     indices: Symbol, depth: int, on_value: Any = None, off_value: Any = None, axis: int | None = None, dtype: Any = None
 ) -> Symbol:
+    """tf.one_hot, with any two values."""
     hot = ops.one_hot(indices, depth, -1 if axis is None else axis, "bool")
     if on_value is None and off_value is None:
         return ops.cast(hot, dtype or "float32")
@@ -121,6 +127,8 @@ def _l2_normalize(x: Symbol, axis: Any = None, epsilon: float = 1e-12) -> Symbol
 
 
 def arg(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    """tf.math.argmax or argmin from ours, with TensorFlow's axis and type by default."""
+
     def arg(input: Symbol, axis: int | None = None, output_type: Any = "int64") -> Symbol:
         return ops.cast(function(input, 0 if axis is None else axis), output_type)
 
@@ -128,14 +136,17 @@ def arg(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
 
 
 def bias_add(value: Symbol, bias: Any, data_format: str | None = None) -> Symbol:
+    """tf.nn.bias_add: along the channels, wherever they are."""
     if data_format and data_format.startswith("NC"):
         bias = ops.reshape(ops.promote(bias, value)[0], (-1, *(1,) * (value.rank - 2)))
     return ops.add(value, bias)
 
 
-def of_tensors(operation: Callable[[Any, Any], Any]) -> Callable[[Sequence[Any]], Any]:
-    def fold(inputs: Sequence[Any]) -> Any:
-        first, *others = inputs
+def of_tensors(operation: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """A function of a list of tensors, or of one, that takes them together by ``operation``."""
+
+    def fold(inputs: Any) -> Any:
+        first, *others = [inputs] if isinstance(inputs, Symbol) else inputs
         for x in others:
             first = operation(first, x)
         return first
@@ -175,6 +186,7 @@ def ints(value: Any) -> Any:
 
 
 def strided_slice(attr: Mapping[str, Any], x: Symbol, begin: Any, end: Any, strides: Any) -> Symbol:
+    """TensorFlow's StridedSlice, whose bit masks in ``attr`` say what each place of the bounds means."""
     masks = {key: int(attr.get(f"{key}_mask", 0)) for key in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     key: list[Any] = []
     for i, (first, last, step) in enumerate(zip(ints(begin), ints(end), ints(strides), strict=True)):
@@ -405,7 +417,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ones_like": lambda input, dtype=None: ops.ones_like(input, dtype),
     "where": lambda condition, x, y: ops.where(condition, x, y),
     "concat": lambda values, axis: ops.concatenate(values, axis),
-    "stack": lambda values, axis=0: ops.stack(values, axis),
+    "stack": lambda values, axis=0: ops.stack([values] if isinstance(values, Symbol) else values, axis),
     "unstack": lambda value, num=None, axis=0: ops.unstack(value, num, axis),
     "split": split,
     "reshape": lambda tensor, shape: ops.reshape(tensor, shape),
@@ -421,7 +433,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gather_nd": _gather_nd,
     "strided_slice": _strides,
     "one_hot": one_hot,
-    "broadcast_to": lambda input, shape: ops.broadcast_to(input, shape),
 }
 """TensorFlow's function -> ours, with TensorFlow's arguments."""
 
@@ -498,6 +509,10 @@ def _constant(call: LayerCall, kernel: Any) -> np.ndarray:
     return np.asarray(kernel, np.float32)
 
 
+def _tensor(call: LayerCall, value: Any) -> Symbol:
+    return value if isinstance(value, Symbol) else call.constant(np.asarray(_array(value)), "value")
+
+
 def _filled(call: LayerCall, shape: Any, value: Any, dtype: Any) -> Symbol:
     one = call.constant(np.full((1,) * len(shape), value, ops.element_type(dtype)), "value")
     return ops.broadcast_to(one, shape)
@@ -505,7 +520,7 @@ def _filled(call: LayerCall, shape: Any, value: Any, dtype: Any) -> Symbol:
 
 def _tile(call: LayerCall, input: Any, multiples: Any) -> Symbol:
     """Of a constant also as often as the batch is large, for which it has to have a first axis of one."""
-    x = input if isinstance(input, Symbol) else call.constant(_array(input), "input")
+    x = _tensor(call, input)
     x = ops.tile(x, [1 if isinstance(n, str) else n for n in multiples])
     named = [n if isinstance(n, str) else size for n, size in zip(multiples, x.shape, strict=True)]
     return x if tuple(named) == x.shape else ops.broadcast_to(x, named)
@@ -516,6 +531,7 @@ LAYERS: dict[str, Callable[..., Symbol]] = {
     "ones": lambda call, shape, dtype="float32", layout=None: _filled(call, shape, 1, dtype),
     "fill": lambda call, dims, value: _filled(call, dims, value, _array([value]).dtype),
     "tile": _tile,
+    "broadcast_to": lambda call, input, shape: ops.broadcast_to(_tensor(call, input), shape),
     **dict.fromkeys(("nn.max_pool", "nn.max_pool1d", "nn.max_pool2d", "nn.max_pool3d"), _pool("Max")),
     **dict.fromkeys(("nn.avg_pool", "nn.avg_pool1d", "nn.avg_pool2d", "nn.avg_pool3d"), _pool("Average")),
     **dict.fromkeys(("nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution"), _convolution),
