@@ -41,14 +41,17 @@ class Symbol:
 
     @property
     def shape(self) -> Shape:
+        """Its sizes; the name of one that is open, the batch being the first."""
         return self.type.shape
 
     @property
     def dtype(self) -> str:
+        """Its element type, as numpy calls it."""
         return self.type.dtype
 
     @property
     def rank(self) -> int:
+        """How many axes it has."""
         return len(self.type.shape)
 
     # Arithmetic adds operators, with numpy's broadcasting and Keras's element types; see sofie_jit.ops. == stays

@@ -57,14 +57,17 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The name that Keras gave it."""
         return self._rmodel.name
 
     @property
     def input_names(self) -> list[str]:
+        """Per input its name, in the order of :meth:`infer`'s arguments."""
         return list(self._rmodel.inputs)
 
     @property
     def output_names(self) -> list[str]:
+        """Per output its name, in the order of :meth:`infer`'s results."""
         return self._rmodel.output_labels or list(self._rmodel.outputs)
 
     @property
@@ -74,6 +77,7 @@ class Model:
 
     @property
     def output_shapes(self) -> list[tuple[int | None, ...]]:
+        """Per output its shape; None stands for an open dimension, the first being the batch."""
         return [public_shape(self._rmodel.tensor_type(name).shape) for name in self._rmodel.outputs]
 
     @property
@@ -83,6 +87,7 @@ class Model:
 
     @property
     def output_dtypes(self) -> list[str]:
+        """Per output its element type."""
         return [self._rmodel.tensor_type(name).dtype for name in self._rmodel.outputs]
 
     # -- running -------------------------------------------------------------------------------------------------

@@ -170,17 +170,21 @@ class OpenModel(Model):
 
     @property
     def input_shapes(self) -> list[tuple[int | None, ...]]:
+        """Per input its shape; None stands for an open dimension."""
         return list(self._arguments.shapes)
 
     @property
     def output_shapes(self) -> list[tuple[int | None, ...]]:
+        """Per output its shape; None stands for an open dimension."""
         return list(self._output_shapes)
 
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        """As :meth:`Model.infer`; inputs of a shape not seen before are compiled for first."""
         model, arrays = self._for(inputs)
         return model.infer(*arrays, out=out, threads=self._threads if threads is None else threads)
 
     def profile(self, *inputs: Any) -> Profile:
+        """As :meth:`Model.profile`, of the code for these inputs' shapes."""
         model, arrays = self._for(inputs)
         return model.profile(*arrays)
 
@@ -216,6 +220,7 @@ class OpenModel(Model):
         return fixed(self._translation, self._needed, input_shapes)
 
     def summary(self) -> str:
+        """As :meth:`Model.summary`, for example sizes of what is open."""
         return example_summary(self._rmodel, self._needed)
 
     def _repr_html_(self) -> str:

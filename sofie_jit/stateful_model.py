@@ -41,6 +41,7 @@ class StatefulModel(Model):
         self._states = self._zeros
 
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        """As :meth:`Model.infer`, from the states that the call before left."""
         arrays = self._arguments.standardize(inputs)
         with self._lock:
             if out is not None:
@@ -51,6 +52,7 @@ class StatefulModel(Model):
         return results["outputs"]
 
     def profile(self, *inputs: Any) -> Profile:
+        """As :meth:`Model.profile`; the states stay as they are."""
         return self._step.profile(*self._arguments.standardize(inputs), *self._states)  # which stay as they are
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -61,5 +63,6 @@ class StatefulModel(Model):
         self._states = states
 
     def reset_states(self) -> None:
+        """Sets all states to zero, as Keras's ``reset_states`` does."""
         with self._lock:
             self._states = self._zeros

@@ -34,6 +34,7 @@ class Support:
 
     @property
     def supported(self) -> bool:
+        """Whether there is a translation."""
         return bool(self.family)
 
     def __str__(self) -> str:
@@ -157,6 +158,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """Whether the file can be loaded."""
         return not self.problems
 
     def __bool__(self) -> bool:

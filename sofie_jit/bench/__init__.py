@@ -57,6 +57,7 @@ class Engine:
 
     @property
     def adapter(self) -> Any:
+        """The module that runs it; imports it, but not the engine."""
         return importlib.import_module(f"sofie_jit.bench.{self.module}")
 
 

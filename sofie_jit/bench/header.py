@@ -57,6 +57,7 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The shared library in this process."""
     return Library(path)
 
 

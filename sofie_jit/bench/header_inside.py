@@ -12,4 +12,5 @@ convert = header.convert
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> header.TimedInside:
+    """Calls of the same library as :mod:`header`'s, timed in C++."""
     return header.TimedInside(path)

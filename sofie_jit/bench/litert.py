@@ -12,6 +12,7 @@ from sofie_jit.bench import saved_model
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    """A flat file for batches like ``x``."""
     path = directory / f"batch_{len(x)}.tflite"
     if not path.exists():
         import tensorflow as tf
@@ -23,6 +24,7 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """An interpreter with its tensors allocated once."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)

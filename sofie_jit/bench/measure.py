@@ -214,6 +214,7 @@ def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path
 
 
 def main() -> None:
+    """The process that measures: the request is in the file that is its argument."""
     request = json.loads(Path(sys.argv[1]).read_text())
     Path(request["answer"]).write_text(json.dumps(_measure(request)))
 

@@ -45,6 +45,7 @@ def replace_erfc(graph: Any) -> None:
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A session for batches like ``x``."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -12,6 +12,7 @@ from sofie_jit.bench import onnx_runtime, saved_model
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    """Its own format, for batches like ``x``, with float32 weights."""
     path = directory / f"batch_{len(x)}.xml"
     if not path.exists():
         import openvino
@@ -26,6 +27,7 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """One compiled request, made for latency, in float32."""
     import openvino
 
     options = {

@@ -13,8 +13,10 @@ from sofie_jit.bench import keras_file
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    """The model as Keras saves it."""
     return keras_file.write(model, directory)
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """:meth:`sofie_jit.Model.infer`."""
     return sofie_jit.load(path, threads=threads).infer

@@ -58,6 +58,7 @@ def resident_memory() -> int:
 
 
 def main() -> None:
+    """The fresh process: one result, then its memory on standard output."""
     module, path, inputs, threads = sys.argv[1:]
     x = np.load(inputs)
     importlib.import_module(f"sofie_jit.bench.{module}").load(Path(path), x, int(threads))(x)

@@ -16,12 +16,14 @@ from sofie_jit.bench import keras_file
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+    """The model as Keras saves it."""
     return keras_file.write(model, directory)
 
 
 def load(
     path: Path, x: np.ndarray, threads: int, jit_compile: bool | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
+    """The model's graph, traced once for batches like ``x``; ``jit_compile=True`` compiles it by XLA."""
     import tensorflow as tf
 
     model = keras_file.read(path)

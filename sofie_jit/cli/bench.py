@@ -27,6 +27,7 @@ sofie-jit bench m.h5 --input x.npy --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     parser.add_argument("file", metavar="FILE", help="a model saved by Keras, one input and one output")
     parser.add_argument(
         "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default 1)"
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Measures, and prints a table or JSON; 0."""
     from sofie_jit.bench import ENGINES, environment, find_engines, report
     from sofie_jit.bench.measure import measure
 

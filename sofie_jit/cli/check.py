@@ -18,11 +18,13 @@ sofie-jit check from_a_stranger.h5 --untrusted"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints the report; 1 if a layer stands in the way."""
     import sofie_jit
 
     report = sofie_jit.check(args.file, config=args.config, untrusted=args.untrusted)

@@ -22,6 +22,7 @@ sofie-jit compare m.h5 --no-times --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     add_model_arguments(parser, untrusted=False)  # Keras reads the file, too, and has no such mode
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (default at most 256)")
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints how far it is from Keras, and how fast; 1 if it is too far."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow reports on this machine
     import sofie_jit
 

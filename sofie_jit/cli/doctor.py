@@ -61,10 +61,12 @@ class Finding:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints what was found; 1 if something that is needed is missing."""
     findings = [finding for examine in EXAMINATIONS for finding in examine()]
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))

@@ -24,6 +24,7 @@ sofie-jit emit unet.keras -o unet.hxx --input-shape 256,256,3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     parser.add_argument(
         "-o", "--output", metavar="HEADER", required=True, type=Path, help="the header to write; - prints it"
@@ -67,6 +68,7 @@ def _shape(text: str) -> list[int | None]:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Writes the header and its weights; 0."""
     from sofie_jit.open_model import examine, fixed
     from sofie_jit.parsers.keras import Translation, read_graph
     from sofie_jit.saved_header import SUFFIXES

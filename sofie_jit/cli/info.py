@@ -21,11 +21,13 @@ sofie-jit info m.keras --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints what the model is made of; 0."""
     from sofie_jit.open_model import examine
     from sofie_jit.parsers.keras import Translation, read_graph
 

@@ -20,6 +20,7 @@ sofie-jit profile two_inputs.h5 --input jets.npy tracks.npy"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default 1)")
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints where the time goes; 0."""
     import sofie_jit
     from sofie_jit.random_inputs import random_inputs
 

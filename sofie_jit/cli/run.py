@@ -35,6 +35,7 @@ PIECE_BYTES = 64 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="arrays to read")
     parser.add_argument(
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Writes the results; 0."""
     import sofie_jit
 
     found = sources(args.inputs, args.columns)

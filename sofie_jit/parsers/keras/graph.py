@@ -48,6 +48,7 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
+        """What its config says; true if that says nothing."""
         return self.config.get("trainable", True) is not False
 
     def sublayer(self, path: str, spec: Mapping[str, Any]) -> Layer:
@@ -284,5 +285,6 @@ def unique(names: Sequence[str]) -> list[str]:
 
 
 def some(names: Any, limit: int = 8) -> str:
+    """The first ``limit`` names, and how many more there are."""
     listed = list(names)
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

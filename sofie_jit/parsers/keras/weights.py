@@ -177,6 +177,7 @@ class _Binder:
         return (len(names), split) if split else (len(names),)
 
     def set(self, layer: Layer, arrays: Sequence[np.ndarray]) -> None:
+        """Gives ``layer`` its weights, in Keras's order as the file has them. Raises WeightsError."""
         names = self.names(layer)
         assert names is not None
         arrays = convert_weights(layer.class_name, layer.config, arrays, self.era, self.backend)

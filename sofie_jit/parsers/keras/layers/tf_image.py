@@ -16,6 +16,7 @@ from sofie_jit.parsers.keras.layers.resizing import METHODS, known_size, resize_
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
+    """The middle of images, ``central_fraction`` of their height and width."""
     kept = [slice(None)] * image.rank
     for axis in (image.rank - 3, image.rank - 2):
         size = int(image.shape[axis])
@@ -27,16 +28,19 @@ def central_crop(image: Symbol, central_fraction: float) -> Symbol:
 def crop_to_bounding_box(
     image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Symbol:
+    """Part of images, from an offset on."""
     return ops.crop_images(image, offset_height, offset_width, None, None, target_height, target_width)
 
 
 def pad_to_bounding_box(
     image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Symbol:
+    """Images with zeros around them."""
     return ops.pad_images(image, offset_height, offset_width, None, None, target_height, target_width)
 
 
 def per_image_standardization(image: Symbol) -> Symbol:
+    """Each image less its mean, divided by its standard deviation or what that is at least."""
     axes = [-3, -2, -1]
     least = 1 / math.sqrt(math.prod(int(image.shape[axis]) for axis in axes))
     deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
@@ -44,15 +48,18 @@ def per_image_standardization(image: Symbol) -> Symbol:
 
 
 def adjust_contrast(images: Symbol, contrast_factor: float) -> Symbol:
+    """Each channel's distance from its mean times ``contrast_factor``."""
     gray = ops.mean(images, [-3, -2], keepdims=True)
     return ops.add(ops.multiply(ops.subtract(images, gray), contrast_factor), gray)
 
 
 def extract_patches(images: Symbol, sizes: Any, strides: Any, rates: Any, padding: str) -> Symbol:
+    """The windows of images, each as one pixel."""
     return ops.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower())
 
 
 def convert_image_dtype(image: Symbol, dtype: Any, saturate: bool = False) -> Symbol:
+    """Among floating-point types, for which it is a cast."""
     if not (image.dtype.startswith("float") and ops.element_type(dtype).startswith("float")):
         raise UnsupportedLayerError("convert_image_dtype from or to integers is not translated; scale with arithmetic")
     return ops.cast(image, dtype)
@@ -81,6 +88,8 @@ def resize(
 
 
 def resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
+    """tf.compat.v1.image.resize_bilinear or resize_nearest_neighbor, whose first pixels are in one place."""
+
     def resize_from_first(
         call: LayerCall, images: Symbol, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
     ) -> Symbol:
@@ -98,6 +107,7 @@ def resize_images_of_tensorflow_1(
     call: LayerCall, images: Symbol, size: Any, method: Any = "bilinear", align_corners: bool = False,
     preserve_aspect_ratio: bool = False,
 ) -> Symbol:  # fmt: skip
+    """tf.compat.v1.image.resize by ``method``, a name or its number."""
     name = {0: "bilinear", 1: "nearest"}.get(method, method)
     if preserve_aspect_ratio or name not in ("bilinear", "nearest"):
         call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not translated")
