@@ -70,7 +70,7 @@ constexpr std::size_t cached = 524288; // chain_depthwise.py reads it
 // What all rows of a gemm share.
 template <class T>
 struct Dense {
-   std::size_t K, N, stride; // terms, outputs, and the distance of rows of y
+   std::size_t K, N, x_stride, stride; // terms, outputs, and the distances of rows of x and of y
    const T *panels, *bias;
    const Epilogue<T> &epilogue;
    Split split;
@@ -147,7 +147,7 @@ void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, 
    Tile<T, MR, NV> sum;
    if (g.far)
       fetch_tile(MR, g.stride, at(residual, o), y + o);
-   gemm_sum(sum, g, o, x, g.K, beside, by);
+   gemm_sum(sum, g, o, x, g.x_stride, beside, by);
    finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue, skip);
 }
 
@@ -166,7 +166,7 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
          const auto tile = row < whole ? gemm_tile<tile_rows, NV, T> : gemm_tile<4, NV, T>;
          const std::size_t first = row < whole || row + 4 <= rows ? row : rows - 4;
          const std::size_t to = first * g.stride;
-         tile(g, o, x + first * g.K, at(residual, to), y + to, row - first, next, by);
+         tile(g, o, x + first * g.x_stride, at(residual, to), y + to, row - first, next, by);
       }
    }
 }
@@ -312,7 +312,7 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
       gemm_tiles<1>(g, wide, g.N, fours, x, residual, y);
    }
    for (std::size_t row = fours; row < rows; ++row)
-      gemm_row(g, x + row * g.K, at(residual, row * g.stride), y + row * g.stride);
+      gemm_row(g, x + row * g.x_stride, at(residual, row * g.stride), y + row * g.stride);
 }
 
 template <class T>
@@ -322,7 +322,7 @@ SOFIE_JIT_NOINLINE void gemm_blocks(const Dense<T> &g, std::size_t rows, const T
    for (std::size_t first = 0; first < rows; first += most) {
       const std::size_t block = rows - first < most ? rows - first : most;
       T *const to = y + first * g.stride;
-      gemm_rows(g, block, x + first * g.K, at(residual, first * g.stride), to);
+      gemm_rows(g, block, x + first * g.x_stride, at(residual, first * g.stride), to);
       if (!g.epilogue.function)
          continue;
       if (g.N == g.stride)
@@ -337,7 +337,7 @@ template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
           T *y, const Epilogue<T> &epilogue)
 {
-   const Dense<T> g{K, N, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)};
+   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)};
    if (rows == 1 && !epilogue.function)
       gemm_row(g, x, residual, y); // a small layer takes no longer than the questions on the way
    else
