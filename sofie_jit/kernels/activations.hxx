@@ -273,7 +273,7 @@ struct Gelu { // x P(X <= x), X normally distributed
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
    {
-      return rounded(T(0.5) * x * (T(1) + verf<T>(x * T(0.70710678118654752440))));
+      return rounded(x * vnormal<T>(x));
    }
 };
 
