@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,19 +51,20 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         if child == 0:
             _serve(path, given, into)
         into.close()
+        ended = None
         try:
             saved = transfer.received(path, stream)
             return saved if given is None else dataclasses.replace(saved, config=given)
         except EOFError:
-            pass  # said below, by how it ended
+            ended = _end_of(child)
         except Exception:
             raise
         except BaseException:  # Ctrl-C, a timer of the user's
             os.kill(child, signal.SIGKILL)
             raise
         finally:
-            stream.close()
-            ended = _end_of(child)
+            if ended is None:  # the end of a copy of much memory takes as long as its making: nobody need wait
+                threading.Thread(target=_end_of, args=(child,), daemon=True).start()
     if ended == signal.SIGALRM:
         return isolated.read(path, given)
     how = signal.strsignal(ended) if ended else "it ended too early"
