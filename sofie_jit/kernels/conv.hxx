@@ -29,9 +29,9 @@ struct ConvShape {
    std::size_t strip;        // output rows in one strip, at most OH
    std::size_t from = 0, to = std::size_t(-1); // outputs of every group that are computed, from a panel's first one on
 
-   constexpr std::size_t group_inputs() const { return C / groups; }
-   constexpr std::size_t group_outputs() const { return O / groups; }
-   constexpr std::size_t K() const { return window.taps() * group_inputs(); }
+   SOFIE_JIT_INLINE constexpr std::size_t group_inputs() const { return C / groups; }
+   SOFIE_JIT_INLINE constexpr std::size_t group_outputs() const { return O / groups; }
+   SOFIE_JIT_INLINE constexpr std::size_t K() const { return window.taps() * group_inputs(); }
 };
 
 // Neighbouring numbers of a window, at `offset` from its first.
@@ -39,14 +39,14 @@ struct ConvRun {
    std::size_t offset, length;
 };
 
-constexpr std::size_t div_up(std::size_t a, std::size_t b)
+SOFIE_JIT_INLINE constexpr std::size_t div_up(std::size_t a, std::size_t b)
 {
    return (a + b - 1) / b;
 }
 
 // Numbers in the packed panels of one group: the last panel is one vector wide if that is enough.
 template <class T>
-constexpr std::size_t conv_group_size(const ConvShape &s)
+SOFIE_JIT_INLINE constexpr std::size_t conv_group_size(const ConvShape &s)
 {
    return div_up(s.group_outputs(), lanes<T>) * lanes<T> * s.K();
 }
@@ -78,7 +78,7 @@ struct ConvSource {
    std::size_t plane, row; // distance of neighbouring planes and rows of taps
 };
 
-constexpr ConvSource conv_source(const ConvShape &s)
+SOFIE_JIT_INLINE constexpr ConvSource conv_source(const ConvShape &s)
 {
    const Window &w = s.window;
    if (!w.padded())
@@ -93,7 +93,7 @@ constexpr std::size_t conv_max_runs(const ConvShape &s)
 }
 
 // Elements of T in the copy of a strip.
-constexpr std::size_t conv_copy_size(const ConvShape &s)
+SOFIE_JIT_INLINE constexpr std::size_t conv_copy_size(const ConvShape &s)
 {
    return s.window.padded() ? align_up(s.window.KD * conv_source(s).plane) : 0;
 }

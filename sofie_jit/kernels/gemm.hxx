@@ -16,7 +16,7 @@ inline namespace SOFIE_JIT_ISA {
 
 // Where the panel that starts at output n ends.
 template <class T>
-constexpr std::size_t panel_end(std::size_t n, std::size_t N)
+SOFIE_JIT_INLINE constexpr std::size_t panel_end(std::size_t n, std::size_t N)
 {
    return n + (N - n <= std::size_t(lanes<T>) ? std::size_t(lanes<T>) : panel_width<T>);
 }
@@ -57,7 +57,7 @@ struct Split {
 
 // Blocks of at most k_block terms. A row that comes alone sums four of them side by side, so where the outputs fill few
 // registers there are no fewer than that.
-constexpr Split k_split(std::size_t K, std::size_t N)
+SOFIE_JIT_INLINE constexpr Split k_split(std::size_t K, std::size_t N)
 {
    const std::size_t together = K < 128 || N > 64 ? 1 : 4;
    const std::size_t count = (K + together * k_block - 1) / (together * k_block) * together;
@@ -77,7 +77,7 @@ struct Dense {
    bool far; // whether tiles fetch into the cache what they will write (is_far)
 
    // Whether the weights stay in the cache while rows pass.
-   constexpr bool keeps_weights() const { return K * N * sizeof(T) <= cached * 3 / 4; }
+   SOFIE_JIT_INLINE constexpr bool keeps_weights() const { return K * N * sizeof(T) <= cached * 3 / 4; }
 };
 
 // Where output o of a row of y lies in the residual, if there is one.
@@ -90,7 +90,7 @@ SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
 // Rows that go through all panels of weights before the next: those whose inputs stay in the cache; but two tiles if
 // results go beyond it and the weights stay, for then they are written one after the other.
 template <class T>
-constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t rows)
+SOFIE_JIT_INLINE constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t rows)
 {
    const std::size_t row = g.K * sizeof(T);
    if (g.far && g.keeps_weights())
@@ -100,7 +100,7 @@ constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t rows)
 
 // Whether results go beyond the cache.
 template <class T>
-constexpr bool is_far(std::size_t rows, std::size_t N)
+SOFIE_JIT_INLINE constexpr bool is_far(std::size_t rows, std::size_t N)
 {
    return rows * N * sizeof(T) > cached / 2;
 }

@@ -14,7 +14,7 @@ inline namespace SOFIE_JIT_ISA {
 
 constexpr std::size_t alignment = 64; // a cache line, and the widest register
 
-constexpr std::size_t align_up(std::size_t bytes)
+SOFIE_JIT_INLINE constexpr std::size_t align_up(std::size_t bytes)
 {
    return (bytes + alignment - 1) / alignment * alignment;
 }

@@ -51,7 +51,7 @@ template <class V, int P, class T, class Op>
 SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t place, std::size_t step, const Tap *taps,
                                   std::size_t count, std::size_t all, T *y, const Op &op)
 {
-   each_channels<V, 1, T>(C, [&](std::size_t c) {
+   each_channels<V, 1, T>(C, [&](std::size_t c) SOFIE_JIT_INLINED {
       V result[P];
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
@@ -77,7 +77,7 @@ SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, 
    Tap *taps = tap_list(scratch);
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
-      each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
+      each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) SOFIE_JIT_INLINED {
          pool_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, w.taps(),
                                                               y + pixel * C, op);
       });

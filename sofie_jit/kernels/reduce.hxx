@@ -88,7 +88,7 @@ template <class Op, class T>
 T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template empty<T>)
 {
    constexpr std::size_t block = k_block * virtual_lanes;
-   const auto combine = [](T a, T b) { return Op::template combine<T>(a, b); };
+   const auto combine = [](T a, T b) SOFIE_JIT_INLINED { return Op::template combine<T>(a, b); };
    T total = Op::template empty<T>;
    for (std::size_t first = 0; first < n; first += block) {
       const std::size_t end = n - first < block ? n : first + block;

@@ -62,7 +62,9 @@
 #else
 #define SOFIE_JIT_ROLLED
 #endif
-#define SOFIE_JIT_INLINE inline __attribute__((always_inline))
+// For small functions, and lambdas: the optimiser takes time to find out by itself that it should inline them.
+#define SOFIE_JIT_INLINED __attribute__((always_inline))
+#define SOFIE_JIT_INLINE inline SOFIE_JIT_INLINED
 #define SOFIE_JIT_NOINLINE __attribute__((noinline))
 // Two that run once, at construction. COLD: small code, quickly compiled. ONCE: what is long and only calls others;
 // optimising it would take longer than running it.
@@ -142,7 +144,7 @@ SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n)
 #if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
 // One bit for each of the first n lanes.
 template <class T>
-constexpr unsigned lane_mask(std::size_t n)
+SOFIE_JIT_INLINE constexpr unsigned lane_mask(std::size_t n)
 {
    return (1u << (n < std::size_t(lanes<T>) ? unsigned(n) : unsigned(lanes<T>))) - 1u;
 }

@@ -170,7 +170,10 @@ struct Epilogue {
 };
 
 template <class T>
-constexpr Epilogue<T> no_epilogue{-std::numeric_limits<T>::infinity(), std::numeric_limits<T>::infinity(), nullptr};
+constexpr T infinity = std::numeric_limits<T>::infinity();
+
+template <class T>
+constexpr Epilogue<T> no_epilogue{-infinity<T>, infinity<T>, nullptr};
 
 template <class T>
 SOFIE_JIT_INLINE void finish_vector(vec<T> sum, const T *residual, T *y, std::size_t n, const Epilogue<T> &epilogue)
@@ -208,9 +211,9 @@ SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y,
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    if (n >= width && !residual && !skip) {
-      if (epilogue.low > -std::numeric_limits<T>::infinity())
+      if (epilogue.low > -infinity<T>)
          sum.raise(broadcast(epilogue.low));
-      if (epilogue.high < std::numeric_limits<T>::infinity())
+      if (epilogue.high < infinity<T>)
          sum.lower(broadcast(epilogue.high));
       sum.put(y, stride);
    } else {

@@ -24,16 +24,16 @@ struct Window {
    std::size_t DD, DH, DW; // dilations: distance of neighbouring taps
    std::size_t PD, PH, PW; // padding before the image; that behind it follows from the output's size
 
-   constexpr std::size_t taps() const { return KD * KH * KW; }
-   constexpr std::size_t inputs() const { return D * H * W; }
-   constexpr std::size_t pixels() const { return OD * OH * OW; }
+   SOFIE_JIT_INLINE constexpr std::size_t taps() const { return KD * KH * KW; }
+   SOFIE_JIT_INLINE constexpr std::size_t inputs() const { return D * H * W; }
+   SOFIE_JIT_INLINE constexpr std::size_t pixels() const { return OD * OH * OW; }
 
    // Input rows (columns) from the first to the last that `n` neighbouring output rows (columns) touch.
-   constexpr std::size_t rows_under(std::size_t n) const { return (n - 1) * SH + (KH - 1) * DH + 1; }
-   constexpr std::size_t columns_under(std::size_t n) const { return (n - 1) * SW + (KW - 1) * DW + 1; }
+   SOFIE_JIT_INLINE constexpr std::size_t rows_under(std::size_t n) const { return (n - 1) * SH + (KH - 1) * DH + 1; }
+   SOFIE_JIT_INLINE constexpr std::size_t columns_under(std::size_t n) const { return (n - 1) * SW + (KW - 1) * DW + 1; }
 
    // Whether some window reaches beyond the image.
-   constexpr bool padded() const
+   SOFIE_JIT_INLINE constexpr bool padded() const
    {
       return PD || PH || PW || (OD - 1) * SD + (KD - 1) * DD >= D || rows_under(OH) > H || columns_under(OW) > W;
    }
@@ -44,11 +44,11 @@ struct Window {
 struct Taps {
    std::size_t first, last, start;
 
-   bool same_taps(const Taps &other) const { return first == other.first && last == other.last; }
+   SOFIE_JIT_INLINE bool same_taps(const Taps &other) const { return first == other.first && last == other.last; }
 };
 
-constexpr Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, std::size_t stride, std::size_t dilation,
-                           std::size_t pad)
+SOFIE_JIT_INLINE constexpr Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, std::size_t stride,
+                                            std::size_t dilation, std::size_t pad)
 {
    const std::size_t at = o * stride;
    const std::size_t first = at >= pad ? 0 : (pad - at + dilation - 1) / dilation;
@@ -62,7 +62,7 @@ struct Tap {
 };
 
 // Scratch memory, 2 * w.taps() numbers of 64 bits, as a list of taps.
-inline Tap *tap_list(std::int64_t *scratch)
+SOFIE_JIT_INLINE Tap *tap_list(std::int64_t *scratch)
 {
    static_assert(sizeof(Tap) <= 2 * sizeof(std::int64_t), "a tap takes two numbers");
    return reinterpret_cast<Tap *>(scratch);

@@ -34,14 +34,14 @@ struct WinogradShape {
    Window window;
    std::size_t C, O; // channels of input and output, multiples of 16
 
-   constexpr std::size_t rows() const { return (window.OH + 1) / 2; }
-   constexpr std::size_t columns() const { return (window.OW + 1) / 2; }
-   constexpr std::size_t tiles() const { return rows() * columns(); } // of one image
+   SOFIE_JIT_INLINE constexpr std::size_t rows() const { return (window.OH + 1) / 2; }
+   SOFIE_JIT_INLINE constexpr std::size_t columns() const { return (window.OW + 1) / 2; }
+   SOFIE_JIT_INLINE constexpr std::size_t tiles() const { return rows() * columns(); } // of one image
 };
 
 // The blocked tiles of one of the 16 places, `channels` numbers each: half a block more for what is left of an image,
 // and a cache line, or all places would fall on the same lines of a cache.
-constexpr std::size_t winograd_place(std::size_t channels)
+SOFIE_JIT_INLINE constexpr std::size_t winograd_place(std::size_t channels)
 {
    return winograd_block * 3 / 2 * channels + 16;
 }
@@ -92,7 +92,7 @@ struct WinogradTile {
    std::size_t image, row, column;
 };
 
-constexpr WinogradTile winograd_tile(const WinogradShape &s, std::size_t tile)
+SOFIE_JIT_INLINE constexpr WinogradTile winograd_tile(const WinogradShape &s, std::size_t tile)
 {
    return {tile / s.tiles(), tile % s.tiles() / s.columns() * 2, tile % s.columns() * 2};
 }
@@ -162,7 +162,7 @@ struct Winograd {
    T *y;
    const Epilogue<T> &epilogue;
 
-   constexpr std::size_t output(const WinogradTile &pixel) const
+   SOFIE_JIT_INLINE constexpr std::size_t output(const WinogradTile &pixel) const
    {
       return ((pixel.image * s.window.OH + pixel.row) * s.window.OW + pixel.column) * s.O;
    }
