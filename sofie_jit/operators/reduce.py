@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -105,7 +106,7 @@ class ReduceMin(Reduce):
 
 
 class ReduceMean(Reduce):
-    """The mean; the axes it is taken over must have known sizes."""
+    """The mean; the axes it is taken over must have known sizes, but for the batch."""
 
     integers = False
     functor_name = "ReduceSum"
@@ -113,11 +114,12 @@ class ReduceMean(Reduce):
     def emit(self, code: Emitter) -> str:
         x, y = code.inputs[0], code.outputs[0]
         assert x is not None
-        sizes = static_dims(self.op_type, tuple(x.shape[axis] for axis in self._axes(x.rank)))
-        count = 1
-        for size in sizes:
-            count *= size
-        divide = f"k::DivideBy<{CPP_TYPES[y.dtype]}>{{{literal(count, y.dtype)}}}"
+        sizes, element = tuple(x.shape[axis] for axis in self._axes(x.rank)), CPP_TYPES[y.dtype]
+        if self.mixes_rows(x):
+            count = f"static_cast<{element}>({code.count(sizes)})"
+        else:
+            count = literal(math.prod(static_dims(self.op_type, sizes)), y.dtype)
+        divide = f"k::DivideBy<{element}>{{{count}}}"
         return "\n".join(
             [super().emit(code), code.call("map", code.count(y.shape), code.output(0), code.output(0), divide)]
         )
