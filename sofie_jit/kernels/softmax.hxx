@@ -108,25 +108,28 @@ void softmax_columns(std::size_t size, std::size_t stride, std::size_t count, co
 }
 
 template <bool Log, class T>
+void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
+{
+   if (size <= std::size_t(virtual_lanes) && rows > 3 && 2 * rows > size) { // few rows are faster below
+      SOFIE_JIT_ROLLED
+      for (std::size_t o = 0; o < rows; o += lanes<T>) {
+         const std::size_t count = rows - o < lanes<T> ? rows - o : std::size_t(lanes<T>);
+         softmax_short_rows<Log>(count, size, x + o * size, y + o * size);
+      }
+      return;
+   }
+   SOFIE_JIT_ROLLED
+   for (std::size_t o = 0; o < rows; o += softmax_together)
+      softmax_rows<Log>(rows - o < softmax_together ? rows - o : softmax_together, size, x + o * size, y + o * size);
+}
+
+template <bool Log, class T>
 void softmax_any(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
 {
    if (size == 0)
       return;
-   if (inner == 1 && size <= std::size_t(virtual_lanes) && outer > 3 && 2 * outer > size) { // few rows are faster below
-      SOFIE_JIT_ROLLED
-      for (std::size_t o = 0; o < outer; o += lanes<T>) {
-         const std::size_t rows = outer - o < lanes<T> ? outer - o : std::size_t(lanes<T>);
-         softmax_short_rows<Log>(rows, size, x + o * size, y + o * size);
-      }
-      return;
-   }
-   if (inner == 1) {
-      SOFIE_JIT_ROLLED
-      for (std::size_t o = 0; o < outer; o += softmax_together)
-         softmax_rows<Log>(outer - o < softmax_together ? outer - o : softmax_together, size, x + o * size,
-                           y + o * size);
-      return;
-   }
+   if (inner == 1)
+      return softmax_each_row<Log>(outer, size, x, y);
    SOFIE_JIT_ROLLED
    for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner)
       SOFIE_JIT_ROLLED
@@ -144,6 +147,14 @@ template <class T>
 void log_softmax(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
 {
    softmax_any<true>(outer, size, inner, x, y);
+}
+
+// softmax with inner = 1: less code to compile.
+template <class T>
+void softmax_last(std::size_t rows, std::size_t size, const T *x, T *y)
+{
+   if (size)
+      softmax_each_row<false>(rows, size, x, y);
 }
 
 // max(x - tau, 0) as Keras computes it: with z the numbers in descending order and c their running sums, tau is

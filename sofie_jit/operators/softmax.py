@@ -47,7 +47,10 @@ class Softmax(AlongAxis):
         return (0,)
 
     def emit(self, code: Emitter) -> str:
-        return code.call("softmax", *self._sizes(code), code.input(0), code.output(0))
+        outer, size, inner = self._sizes(code)
+        if inner == "1":
+            return code.call("softmax_last", outer, size, code.input(0), code.output(0))
+        return code.call("softmax", outer, size, inner, code.input(0), code.output(0))
 
 
 class LogSoftmax(AlongAxis):
