@@ -107,6 +107,15 @@ def test_float64() -> None:
     np.testing.assert_array_equal(got, np.asarray(model(x)))
 
 
+def test_integers(tmp_path: Path) -> None:
+    """Some layers keep their type, others take them to floating point."""
+    layers = keras.layers
+    x = keras.Input((4, 2), dtype="int64")
+    outputs = [layers.Dot(1)([x, x]), layers.Average()([x, x]), layers.Masking()(x), layers.LeakyReLU()(x)]
+    loaded = check_file(keras.Model(x, outputs), np.arange(-8, 16).reshape(3, 4, 2), tmp_path, ".keras")
+    assert [np.dtype(kind).kind for kind in loaded.output_dtypes] == ["i", "f", "i", "f"]
+
+
 def test_the_same_tensor_twice(tmp_path: Path) -> None:
     x = keras.layers.Input((4,))
     model = keras.Model(x, keras.layers.Multiply()([x, x, keras.layers.Add()([x, x])]))

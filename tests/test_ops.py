@@ -387,7 +387,7 @@ def test_conv_transpose(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Operation, str]] = {
-    "a reason": (lambda x, y, n: _ops().cholesky(x[..., :4]), "decompositions and inverses"),
+    "a reason": (lambda x, y, n: _ops().cholesky(x[..., :4]), "decompositions and inverses.*cut the model before it"),
     "a kernel of the model": (
         lambda x, y, n: _ops().conv(x, x[0, :, :, None] * 1.0),
         "left open|computed by the model",

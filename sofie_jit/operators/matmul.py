@@ -12,7 +12,7 @@ from sofie_jit.operators.operator import (
     ROperator,
     Shape,
     TensorType,
-    common_dtype,
+    float_dtype,
     format_shape,
     split_count,
 )
@@ -33,7 +33,7 @@ class MatMul(ROperator):
     kernels = ("matmul.hxx",)
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
-        dtype = common_dtype("MatMul", a, b)
+        dtype = float_dtype("MatMul", a, b)
         left, right = _permuted("A", a.shape, self.perm_a), _permuted("B", b.shape, self.perm_b)
         if a.rank < 2 or b.rank < 2 or left[-1] != right[-2]:
             raise ShapeError(

@@ -15,7 +15,7 @@ def masking(call: LayerCall, x: Symbol) -> Symbol:
     if not isinstance(value, (int, float)):
         call.refuse(f"mask_value={value!r} is no number; save the model with one")
     counts = ops.any(ops.not_equal(x, float(value)), axis=-1, keepdims=True)
-    return attach(ops.where(counts, x, 0.0), ops.squeeze(counts, -1))
+    return attach(ops.where(counts, x, 0), ops.squeeze(counts, -1))
 
 
 @layer("ops.AttachMask")

@@ -9,7 +9,6 @@ from sofie_jit import ops
 from sofie_jit.builder import Symbol
 from sofie_jit.operators.concat import Concat
 from sofie_jit.operators.elementwise import Add, Cast, Max, Mean, Min, Mul, Sub, Sum, Variadic
-from sofie_jit.operators.matmul import MatMul
 from sofie_jit.operators.normalization import LpNormalization
 from sofie_jit.operators.reshape import Reshape
 from sofie_jit.operators.transpose import Transpose
@@ -60,8 +59,8 @@ def multiply(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
 
 @layer("Average")
 def average(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The mean of all inputs, element by element."""
-    tensors = [x if x.dtype.startswith("float") else call.add(Cast(to=call.dtype), x) for x in _tensors(call, inputs)]
+    """The mean of all inputs, element by element; of integers in float64, in which TensorFlow divides them."""
+    tensors = [x if x.dtype.startswith("float") else call.add(Cast(to="float64"), x) for x in _tensors(call, inputs)]
     return call.add(Mean(), *tensors)
 
 
@@ -132,7 +131,7 @@ def dot(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     columns = call.add(Transpose(perm=[0, b, *(axis for axis in range(1, right.rank) if axis != b)]), right)
     rows = call.add(Reshape(shape=(0, *(kept[0] if len(kept[0]) == 1 else (-1,)), size)), rows)
     columns = call.add(Reshape(shape=(0, right.shape[b], *(kept[1] if len(kept[1]) == 1 else (-1,)))), columns)
-    return call.add(Reshape(shape=(0, *(kept[0] + kept[1] or (1,)))), call.add(MatMul(), rows, columns))
+    return call.add(Reshape(shape=(0, *(kept[0] + kept[1] or (1,)))), ops.matmul(rows, columns))
 
 
 def _unit_length(call: LayerCall, x: Symbol, axis: int) -> Symbol:

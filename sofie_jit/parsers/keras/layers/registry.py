@@ -58,8 +58,8 @@ DTYPES = (None, "float32", "float64", "float16", "bfloat16", "mixed_float16", "m
 """Policies a layer may have; the quantized ones are missing. Half precision is computed in float32."""
 
 
-PROMOTING = ("Dense", "EinsumDense", "BatchNormalization", "MultiHeadAttention", "GroupQueryAttention", "Activation",
-             "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")  # fmt: skip
+PROMOTING = ("Dense", "EinsumDense", "BatchNormalization", "LeakyReLU", "MultiHeadAttention", "GroupQueryAttention",
+             "Activation", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")  # fmt: skip
 """Layers that Keras computes in floating point if they are given integers. Others fail, or round their results."""
 
 
@@ -184,9 +184,13 @@ def unknown_class(layer: Layer) -> str:
             "outputs="
         )
     operation = layer.class_name.removeprefix("ops.")
-    reasons = refusals.CLASSES if operation == layer.class_name else refusals.OPERATIONS
-    if reason := reasons.get(operation):
+    if operation == layer.class_name and (reason := refusals.CLASSES.get(operation)):
         return f"{layer}: {reason}"
+    if operation != layer.class_name and (reason := refusals.OPERATIONS.get(operation)):
+        return (
+            f"{layer}: {reason}; else give a function, load(..., replace={{'{layer.name}': function}}), or cut the "
+            "model before it with outputs="
+        )
     return f"{layer}: this class has no translation; cut the model before it with outputs="
 
 
