@@ -244,6 +244,8 @@ def test_bfloat16_weights(tmp_path):
     path = write_keras(tmp_path / "m.keras", config__json=json.dumps(MODEL), **{"model.weights.h5": data.getvalue()})
     array = read(path).weights.paths["layers/dense"][0].array
     np.testing.assert_array_equal(array, np.array([1.0, -3.0], "f4"))
+    legacy = write_h5(tmp_path / "m.h5", weights={"d": {"kernel": np.array([0x3F80, 0xC040], "u2").view("V2")}})
+    np.testing.assert_array_equal(read(legacy).weights.groups[0].weights[0].array, array)
 
 
 def test_a_listed_weight_that_is_missing(tmp_path):

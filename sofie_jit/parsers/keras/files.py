@@ -456,7 +456,8 @@ def _array(dataset: Any, sizes: _Sizes) -> np.ndarray:
     dtype = dataset.dtype
     bytes_declared = (dataset.size or 0) * dtype.itemsize
     sizes.add(f"weight '{dataset.name}'", bytes_declared, dataset.id.get_storage_size(), WeightsError)
-    if dataset.attrs.get("dtype") == "bfloat16" and dtype.itemsize == 2:
+    # Keras 3 says so beside the numbers; in legacy files h5py has two bytes of what it does not know
+    if dtype.itemsize == 2 and (dataset.attrs.get("dtype") == "bfloat16" or (dtype.kind == "V" and not dtype.names)):
         halves = np.asarray(dataset[()]).view(np.uint16)  # bfloat16 is the upper half of a float32
         return (halves.astype(np.uint32) << 16).view(np.float32)
     if dtype.kind not in "fiub" or dataset.shape is None:
