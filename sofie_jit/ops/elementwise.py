@@ -145,7 +145,9 @@ def heaviside(x1: Value, x2: Value) -> Symbol:
     return where(less(a, 0), 0, where(equal(a, 0), b, where(isnan(a), a, 1)))
 
 
-def _of_numbers(operator: type[elementwise.Binary]) -> Callable[[Value, Value], Symbol]:
+def _promoted(operator: type[elementwise.Broadcasting]) -> Callable[[Value, Value], Symbol]:
+    """The function of an operator of two tensors of one type."""
+
     def function(x1: Value, x2: Value) -> Symbol:
         return apply(operator(), *promote(x1, x2))
 
@@ -153,36 +155,28 @@ def _of_numbers(operator: type[elementwise.Binary]) -> Callable[[Value, Value], 
     return function
 
 
-gcd = _of_numbers(functions.Gcd)
-lcm = _of_numbers(functions.Lcm)
-nextafter = _of_numbers(functions.NextAfter)
-bitwise_and = _of_numbers(functions.BitwiseAnd)
-bitwise_or = _of_numbers(functions.BitwiseOr)
-bitwise_xor = _of_numbers(functions.BitwiseXor)
-bitwise_left_shift = _of_numbers(functions.BitShiftLeft)
-bitwise_right_shift = _of_numbers(functions.BitShiftRight)
+gcd = _promoted(functions.Gcd)
+lcm = _promoted(functions.Lcm)
+nextafter = _promoted(functions.NextAfter)
+bitwise_and = _promoted(functions.BitwiseAnd)
+bitwise_or = _promoted(functions.BitwiseOr)
+bitwise_xor = _promoted(functions.BitwiseXor)
+bitwise_left_shift = _promoted(functions.BitShiftLeft)
+bitwise_right_shift = _promoted(functions.BitShiftRight)
 
 
 # -- comparison and logic --------------------------------------------------------------------------------------------
 
 
-def _comparison(operator: type[elementwise.Comparison]) -> Callable[[Value, Value], Symbol]:
-    def compare(x1: Value, x2: Value) -> Symbol:
-        return apply(operator(), *promote(x1, x2))
-
-    compare.__doc__ = operator.__doc__
-    return compare
-
-
-equal = _comparison(elementwise.Equal)
-not_equal = _comparison(elementwise.NotEqual)
-less = _comparison(elementwise.Less)
-less_equal = _comparison(elementwise.LessOrEqual)
-greater = _comparison(elementwise.Greater)
-greater_equal = _comparison(elementwise.GreaterOrEqual)
-logical_and = _comparison(elementwise.And)
-logical_or = _comparison(elementwise.Or)
-logical_xor = _comparison(elementwise.Xor)
+equal = _promoted(elementwise.Equal)
+not_equal = _promoted(elementwise.NotEqual)
+less = _promoted(elementwise.Less)
+less_equal = _promoted(elementwise.LessOrEqual)
+greater = _promoted(elementwise.Greater)
+greater_equal = _promoted(elementwise.GreaterOrEqual)
+logical_and = _promoted(elementwise.And)
+logical_or = _promoted(elementwise.Or)
+logical_xor = _promoted(elementwise.Xor)
 
 
 def logical_not(x: Symbol) -> Symbol:
