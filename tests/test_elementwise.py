@@ -128,5 +128,9 @@ def test_what_does_not_fit_is_named() -> None:
         softmax.Softmax(axis=2).infer(x)
     with pytest.raises(DtypeError, match="Tanh is not defined for int32"):
         activations.Tanh().infer(TensorType("int32", ("batch", 5)))
-    with pytest.raises(ShapeError, match="leaves 'batch' open"):
-        run(reduce.ReduceMean(axes=[0]), numbers("float32", 3, 5))
+    rmodel = RModel("mean")
+    rmodel.add_input_tensor_info("x", "float32", (None, "time", 5))
+    rmodel.add_operator(reduce.ReduceMean(axes=[1], inputs=["x"], outputs=["y"]))
+    rmodel.add_output_tensor_names(["y"])
+    with pytest.raises(ShapeError, match="leaves 'time' open"):
+        rmodel.compile()
