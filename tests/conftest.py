@@ -4,6 +4,22 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+READ_IN_COPIES = {"test_hostile", "test_load", "test_registry", "test_concurrency", "test_cli", "test_golden"}
+"""The modules whose files are read as users' are: in copies of the process."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def where_files_are_read(request):
+    """Elsewhere, files are read in the process: to copy it takes a tenth of a second with TensorFlow in it."""
+    from sofie_jit.parsers import keras as parser
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ not in READ_IN_COPIES:
+            patch.setitem(parser.READERS, None, parser.files.read)
+        yield
