@@ -97,8 +97,9 @@ def load(
     ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
     compiled for that; it takes several times as long.
     ``untrusted``: a damaged file can crash HDF5's library, so by default a forked copy of this process reads files,
-    which takes some milliseconds, where the system has ``fork``. ``True``: the file is a stranger's, so a new process
-    reads it, with limits of time and memory; it takes about a second longer. ``False``: it is read in this process.
+    which takes some milliseconds, or a tenth of a second in a large process, where the system has ``fork``. ``True``:
+    the file is a stranger's, so a new process reads it, with limits of time and memory; it takes about a second
+    longer. ``False``: it is read in this process.
 
     Raises FileNotFoundError, ModelFileError (damaged, or no Keras model), WeightsError (weights that do not fit),
     UnsupportedLayerError (all layers that cannot be translated, at once), OptionError (``optimize`` names no such

@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-READ_IN_COPIES = {"test_hostile", "test_load", "test_registry", "test_concurrency", "test_cli", "test_golden"}
+READ_IN_COPIES = {"test_hostile", "test_load", "test_concurrency", "test_cli", "test_golden"}
 """The modules whose files are read as users' are: in copies of the process."""
 
 

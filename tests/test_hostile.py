@@ -238,9 +238,10 @@ def fails(error):
         (lambda *_: [None for _ in iter(int, 1)], ModelFileError, r"mlp\.h5' crashed.*CPU time"),
         (lambda *_: os._exit(0), ModelFileError, r"mlp\.h5' crashed.*ended too early"),
         (fails(ZeroDivisionError("of zero")), ModelFileError, r"mlp\.h5'.*ZeroDivisionError: of zero"),
+        (fails(OSError("no number")), OSError, "no number"),
         (fails(PermissionError(13, "Permission denied", "x")), PermissionError, "Permission denied: 'x'"),
     ],
-    ids=["crashes", "loops", "ends", "unexpected", "system"],
+    ids=["crashes", "loops", "ends", "unexpected", "system without a number", "system"],
 )
 def test_a_copy_that_fails(read, error, message, monkeypatch):
     monkeypatch.setattr(forked, "PROCESSOR_SECONDS", 1)

@@ -28,15 +28,18 @@ PROCESSES = multiprocessing.get_context("fork")  # all is imported once
 KINDS = ["loads", "refused", "failed", "unwritable"]
 
 
-def work(turn: range, first: int, names: list[str], directory: str, shared: Any, connection: Any) -> None:
+def work(turn: range, first: int, names: list[str], directory: str, copies: bool, shared: Any, connection: Any) -> None:
     """Leaves in ``shared`` the number it is at and how many of each kind it had; sends what is to be kept."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     path, seen = Path(directory) / f"mutant_{os.getpid()}", set()
     gc.disable()  # a sixth faster; what a turn leaves is gone with the process
     for number in turn:
         shared[0] = number
+        recipe = numbered(first, number, names)
+        if copies and not is_raw(recipe):
+            continue
         try:
-            kind, what = verdict(numbered(first, number, names), path)
+            kind, what = verdict(recipe, path, None if copies else False)
         except Exception:  # the edits contradict each other, or h5py cannot write what they ask for
             kind, what = "unwritable", ""
         shared[1 + KINDS.index(kind)] += 1
@@ -50,11 +53,11 @@ def work(turn: range, first: int, names: list[str], directory: str, shared: Any,
 class Worker:
     """A process with a turn of inputs."""
 
-    def __init__(self, turn: range, first: int, names: list[str], directory: str):
+    def __init__(self, turn: range, first: int, names: list[str], directory: str, copies: bool):
         self.turn = turn
         self.shared = PROCESSES.RawArray("q", [turn.start, *[0] * len(KINDS)])
         self.connection, child = PROCESSES.Pipe(duplex=False)
-        self.process = PROCESSES.Process(target=work, args=(turn, first, names, directory, self.shared, child))
+        self.process = PROCESSES.Process(target=work, args=(turn, first, names, directory, copies, self.shared, child))
         self.process.start()
         child.close()
         self.since = (turn.start, 0.0)
@@ -79,6 +82,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="seeds whose names contain this")
+    parser.add_argument("--copies", action="store_true", help="only blindly changed bytes, read as load reads them")
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures.jsonl"), help="where recipes are written")
     parser.add_argument("--survivors", type=Path, help="where recipes of different code are written, for compile.py")
     parser.add_argument("--report", type=float, default=60.0, help="seconds between two lines of counts")
@@ -137,7 +141,7 @@ def main() -> int:
                 report()
                 reported = time.monotonic()
             while todo and len(workers) < options.jobs:
-                workers.append(Worker(todo.pop(), options.seed, names, directory))
+                workers.append(Worker(todo.pop(), options.seed, names, directory, options.copies))
             ready = multiprocessing.connection.wait([worker.connection for worker in workers], timeout=1)
             for worker in list(workers):
                 if stuck := worker.is_stuck():

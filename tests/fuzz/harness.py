@@ -52,14 +52,17 @@ def limits() -> Any:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def headers(path: Path, config: Any = None) -> list[str]:
-    """File -> RModel -> the texts that are compiled, for the JIT and for other programs; all in this process."""
-    rmodel = examine(Translation(read_graph(path, config, untrusted=False)))[0][0]
+def headers(path: Path, config: Any = None, untrusted: bool | None = False) -> list[str]:
+    """File -> RModel -> the texts that are compiled, for the JIT and for other programs.
+
+    The file is read in this process, unless ``untrusted``, which is ``load``'s, says otherwise.
+    """
+    rmodel = examine(Translation(read_graph(path, config, untrusted=untrusted)))[0][0]
     lowered = lower(rmodel)
     return [jit_text(lowered)[1], export_header(lowered, "model", weights="binary")[0]]
 
 
-def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
+def verdict(recipe: Recipe, path: Path, untrusted: bool | None = False) -> tuple[str, str]:
     """What becomes of the file that a recipe gives.
 
     ``("loads", digest of the code that would be compiled)``, ``("refused", "")``, or ``("failed", what is wrong)``.
@@ -68,7 +71,7 @@ def verdict(recipe: Recipe, path: Path) -> tuple[str, str]:
     try:
         with limits(), warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # numpy's, of numbers that nobody looked at
-            texts = headers(path, config)
+            texts = headers(path, config, untrusted)
     except SofieError as error:
         if path.name not in str(error) and config is None:
             return "failed", f"does not name the file: {type(error).__name__}: {error}"

@@ -57,9 +57,7 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
             return saved if given is None else dataclasses.replace(saved, config=given)
         except EOFError:
             ended = _end_of(child)
-        except Exception:
-            raise
-        except BaseException:  # Ctrl-C, a timer of the user's
+        except KeyboardInterrupt:
             os.kill(child, signal.SIGKILL)
             raise
         finally:

@@ -27,7 +27,8 @@ def send(out: BinaryIO, path: str | Path, read: Callable[[], SavedModel]) -> Non
     except SofieError as error:
         header = {"error": type(error).__name__, "message": str(error)}
     except OSError as error:  # no permission, a disk that fails
-        header = {"error": "OSError", "message": [error.errno, error.strerror, error.filename and str(error.filename)]}
+        what = [error.errno, error.strerror, error.filename and str(error.filename)] if error.errno else [str(error)]
+        header = {"error": "OSError", "message": what}
     except Exception as error:
         why = f"cannot be read ({type(error).__name__}: {error}); this is a bug of sofie_jit"
         header = {"error": "ModelFileError", "message": f"'{path}' {why}"}
@@ -96,7 +97,7 @@ def received(path: Path, answer: BinaryIO) -> SavedModel:
         return SavedModel(str(path), config, found, *map(str, versions))
     except (SofieError, OSError, EOFError):
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
         raise ModelFileError(f"'{path}': the process that read it gave no sense ({error})") from error
 
 
