@@ -1,6 +1,6 @@
 """Shows the machine code that Cling makes of the innermost loops of the Gemm and Conv kernels.
 
-    python benchmarks/disassemble.py [gemm|conv] [--code]
+    python benchmarks/disassemble.py [gemm|pairs|conv] [--code]
 
 For each kernel: how many fused multiply-adds the loop has, on which registers, and what of it was spilled: vectors or
 pointers that are stored in or read from the stack. --code prints the loop. Needs objdump (binutils).
@@ -22,6 +22,7 @@ from sofie_jit.kernel_sources import closure, kernel_namespace
 
 KERNELS = {
     "gemm": ("gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
+    "pairs": ("gemm.hxx", "gemm_tile<k::pair_rows, 4, float>"),
     "conv": ("conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
 }
 """Name -> header, and the function whose loop does nearly all of the kernel's work."""
@@ -86,7 +87,7 @@ def hot_loop(code: list[tuple[int, str]]) -> Loop:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kernels", metavar="KERNEL", nargs="*", choices=[[], *KERNELS], help="gemm, conv; default both")
+    parser.add_argument("kernels", metavar="KERNEL", nargs="*", choices=[[], *KERNELS], help="gemm, pairs (large gemms with AVX-512), conv; default all")
     parser.add_argument("--code", action="store_true", help="print the instructions of the loop")
     args = parser.parse_args()
     for name in args.kernels or KERNELS:

@@ -67,6 +67,13 @@ SOFIE_JIT_INLINE constexpr Split k_split(std::size_t K, std::size_t N)
 // Bytes that stay in a second-level cache beside what passes through it.
 constexpr std::size_t cached = 524288; // chain_depthwise.py reads it
 
+template <class T>
+struct Dense;
+
+// gemm_pairs, for layers that are large enough to repay its compilation; null for others.
+template <class T>
+using GemmPairs = void (*)(const Dense<T> &g, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y);
+
 // What all rows of a gemm share.
 template <class T>
 struct Dense {
@@ -75,6 +82,10 @@ struct Dense {
    const Epilogue<T> &epilogue;
    Split split;
    bool far; // whether tiles fetch into the cache what they will write (is_far)
+   GemmPairs<T> pairs = nullptr;
+
+   // Whether the weights stay in the first-level cache, so that fetching them is but one instruction more.
+   SOFIE_JIT_INLINE constexpr bool tiny() const { return K * N * sizeof(T) <= 16384; }
 
    // Whether the weights stay in the cache while rows pass.
    SOFIE_JIT_INLINE constexpr bool keeps_weights() const { return K * N * sizeof(T) <= cached * 3 / 4; }
@@ -105,17 +116,23 @@ SOFIE_JIT_INLINE constexpr bool is_far(std::size_t rows, std::size_t N)
    return rows * N * sizeof(T) > cached / 2;
 }
 
-// The sums of MR rows, `row` apart, with the panel of output o.
+// The sums of MR rows with the panel of output o, or, if NV is 4, with that and the next.
 template <int MR, int NV, class T>
-SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::size_t o, const T *x, std::size_t row,
-                               const T *beside, std::size_t by)
+SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::size_t o, const T *x, const T *beside,
+                               std::size_t by)
 {
+   constexpr int wide = NV < 2 ? NV : 2; // vectors of a panel
+   constexpr bool common = MR == tile_rows && NV == 2;
+   constexpr Fetch fetch = MR <= 4 ? Fetch::ahead : Fetch::beside;
    alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
-   const T *panel = g.panels + o * g.K;
+   const T *weights = g.panels + o * g.K;
    for (std::size_t k = 0, left = g.split.count;; --left) {
-      const std::size_t terms = left > 1 ? g.split.length : g.K - k;
+      const std::size_t terms = left > 1 ? g.split.length : g.K - k, apart = g.K * panel_width<T>;
       sum.clear();
-      sum.template accumulate<MR == tile_rows>(x + k, row, panel + k * NV * lanes<T>, terms, beside + k * by, by);
+      if (common && g.tiny())
+         sum.template accumulate<common ? Fetch::nothing : fetch, wide>(x + k, g.x_stride, weights, terms, apart);
+      else
+         sum.template accumulate<fetch, wide>(x + k, g.x_stride, weights, terms, apart, beside + k * by, by);
       if (k)
          sum.add(before);
       if (left <= 1)
@@ -123,17 +140,19 @@ SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::siz
       sum.put(before, NV * lanes<T>);
       asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
       k += terms;
+      weights += terms * wide * lanes<T>;
    }
    sum.add_bias(g.bias + o);
 }
 
 // Fetches into the cache where a tile of `rows` rows will write, and what it will add.
 template <class T>
-SOFIE_JIT_NOINLINE void fetch_tile(std::size_t rows, std::size_t stride, const T *residual, const T *y)
+SOFIE_JIT_NOINLINE void fetch_tile(std::size_t rows, std::size_t width, std::size_t stride, const T *residual,
+                                   const T *y)
 {
    constexpr std::size_t line = 64 / sizeof(T);
    for (std::size_t i = 0; i < rows; ++i)
-      for (std::size_t n = 0; n < panel_width<T>; n += line) {
+      for (std::size_t n = 0; n < width; n += line) {
          __builtin_prefetch(y + i * stride + n, 1);
          if (residual)
             __builtin_prefetch(residual + i * stride + n);
@@ -146,20 +165,26 @@ void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, 
 {
    Tile<T, MR, NV> sum;
    if (g.far)
-      fetch_tile(MR, g.stride, at(residual, o), y + o);
-   gemm_sum(sum, g, o, x, g.x_stride, beside, by);
+      fetch_tile(MR, NV * lanes<T>, g.stride, at(residual, o), y + o);
+   gemm_sum(sum, g, o, x, beside, by);
    finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue, skip);
 }
 
+// By how many numbers each step over k of `tiles` tiles fetches on, to have fetched as wide a piece of weights when they
+// are done. None where there is one tile, or weights stay in the cache.
+template <class T>
+SOFIE_JIT_INLINE std::size_t fetch_step(const Dense<T> &g, std::size_t width, std::size_t tiles)
+{
+   return tiles <= 1 || g.keeps_weights() ? 0 : (width + tiles - 1) / tiles;
+}
+
 // Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
-// begin at outputs from `o` to `end`. While a panel passes over the rows, the next is fetched, a part beside each tile,
-// unless weights stay in the cache.
+// begin at outputs from `o` to `end`. While a panel passes over the rows, the next is fetched, a part beside each tile.
 template <int NV, class T>
 void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
-   const std::size_t whole = rows - rows % tile_rows;
-   const std::size_t by = whole <= tile_rows || g.keeps_weights() ? 0 : (tile_rows * width + rows - 1) / rows;
+   const std::size_t whole = rows - rows % tile_rows, by = fetch_step(g, width, whole / tile_rows);
    for (; o < end; o += width) {
       const T *next = g.panels + (o + width) * g.K;
       for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4, next += by * g.K) {
@@ -171,13 +196,36 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
    }
 }
 
+// The same with two panels at a time, of the outputs before `end`; nothing where registers are few.
+template <class T>
+SOFIE_JIT_NOINLINE void gemm_pairs(const Dense<T> &g, std::size_t end, std::size_t rows, const T *x, const T *residual,
+                                   T *y)
+{
+   if constexpr (pairs_panels) {
+      constexpr std::size_t width = 2 * panel_width<T>;
+      const std::size_t whole = rows - rows % pair_rows, by = fetch_step(g, width, whole / pair_rows);
+      for (std::size_t o = 0; o < end; o += width) {
+         const T *next = g.panels + (o + width) * g.K;
+         for (std::size_t row = 0; row < whole; row += pair_rows, next += by * g.K) {
+            const std::size_t to = row * g.stride;
+            gemm_tile<pair_rows, 4>(g, o, x + row * g.x_stride, at(residual, to), y + to, 0, next, by);
+         }
+         for (std::size_t row = whole; row < rows; row += 4) {
+            const std::size_t first = row + 4 <= rows ? row : rows - 4, to = first * g.stride;
+            for (std::size_t n = o; n < o + width; n += panel_width<T>)
+               gemm_tile<4, 2>(g, n, x + first * g.x_stride, at(residual, to), y + to, row - first, next, by);
+         }
+      }
+   }
+}
+
 // ---- a single row
 
 template <int NV, class T>
 SOFIE_JIT_INLINE void row_panel(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
    Tile<T, 1, NV> sum;
-   gemm_sum(sum, g, o, x, 0, x, 0);
+   gemm_sum(sum, g, o, x, x, 0);
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < NV; ++j, o += lanes<T>)
       if (o < g.N)
@@ -308,7 +356,10 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
    const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;
    if (fours) {
       const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
-      gemm_tiles<2>(g, 0, wide, fours, x, residual, y);
+      const std::size_t paired = pairs_panels && g.pairs ? wide - wide % (2 * panel_width<T>) : 0;
+      if (paired)
+         g.pairs(g, paired, fours, x, residual, y);
+      gemm_tiles<2>(g, paired, wide, fours, x, residual, y);
       gemm_tiles<1>(g, wide, g.N, fours, x, residual, y);
    }
    for (std::size_t row = fours; row < rows; ++row)
@@ -335,13 +386,20 @@ SOFIE_JIT_NOINLINE void gemm_blocks(const Dense<T> &g, std::size_t rows, const T
 
 template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
-          T *y, const Epilogue<T> &epilogue)
+          T *y, const Epilogue<T> &epilogue, GemmPairs<T> pairs)
 {
-   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N)};
+   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N), pairs};
    if (rows == 1 && !epilogue.function)
       gemm_row(g, x, residual, y); // a small layer takes no longer than the questions on the way
    else
       gemm_blocks(g, rows, x, residual, y);
+}
+
+template <class T>
+SOFIE_JIT_INLINE void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias,
+                           const T *residual, T *y, const Epilogue<T> &epilogue)
+{
+   gemm(rows, K, N, x, panels, bias, residual, y, epilogue, GemmPairs<T>(nullptr));
 }
 
 // gemm<T> for kernels that take it as a pointer, so that it is compiled apart from them.

@@ -13,17 +13,19 @@ SOFIE_JIT_UNOPTIMIZED
 
 template <class T>
 void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std::size_t K, std::size_t N, const T *x,
-                      const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue)
+                      const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue,
+                      GemmPairs<T> pairs)
 {
-   const std::size_t row_blocks = (rows + tile_rows - 1) / tile_rows, column_blocks = (N + panel_width<T> - 1) / panel_width<T>;
+   const std::size_t column = pairs ? 2 * panel_width<T> : panel_width<T>;
+   const std::size_t row_blocks = (rows + tile_rows - 1) / tile_rows, column_blocks = (N + column - 1) / column;
    const std::size_t by_rows = balance(team, row_blocks), by_columns = balance(team, column_blocks);
    const bool columns = by_rows == by_columns ? N > rows : by_columns > by_rows;
    const std::size_t parts = useful_parts(team, work, columns ? column_blocks : row_blocks);
    share(team, parts, [&](std::size_t part, std::size_t) {
       const Range r = columns ? Range{0, rows} : part_of(rows, tile_rows, part, parts);
-      const Range n = columns ? part_of(N, panel_width<T>, part, parts) : Range{0, N};
+      const Range n = columns ? part_of(N, column, part, parts) : Range{0, N};
       const Dense<T> g{K, n.size(), K, N, panels + n.first * K, bias + n.first, epilogue, k_split(K, N),
-                       is_far<T>(rows, N)};
+                       is_far<T>(rows, N), pairs};
       const std::size_t at_y = r.first * N + n.first;
       gemm_blocks(g, r.size(), x + r.first * K, at(residual, at_y), y + at_y);
    });
@@ -33,12 +35,12 @@ SOFIE_JIT_OPTIMIZED
 
 template <class T>
 void share_gemm(const Team *team, std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
-                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue)
+                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, GemmPairs<T> pairs = nullptr)
 {
    const std::size_t work = 2 * rows * K * N;
    if (!is_shared(team, work))
-      return gemm(rows, K, N, x, panels, bias, residual, y, epilogue);
-   share_gemm_parts(*team, work, rows, K, N, x, panels, bias, residual, y, epilogue);
+      return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, pairs);
+   share_gemm_parts(*team, work, rows, K, N, x, panels, bias, residual, y, epilogue, pairs);
 }
 
 } // namespace SOFIE_JIT_ISA

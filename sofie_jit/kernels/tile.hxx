@@ -1,7 +1,7 @@
 // The register tile under every dense kernel: MR rows of input times NV vectors of outputs, accumulated in registers.
 //
 // Weights come in panels: NV vectors of neighbouring outputs, [K][NV * lanes], so that one step over k reads them in
-// order and multiplies each by one broadcast number of every row.
+// order and multiplies each by one broadcast number of every row. A tile may take two panels at once.
 //
 // Each output's sum over k runs in this order whatever MR is: k ascending in blocks of `k_block`, each block from
 // zero by fma, the blocks added in order. (One chain over all of a large K would be several times less accurate.)
@@ -21,8 +21,14 @@ constexpr std::size_t panel_width = 2 * lanes<T>;
 // Rows of a tile with two vectors of outputs: accumulators, two weights and one broadcast must fit the registers.
 constexpr int tile_rows = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : 6;
 
+// The same number of accumulators as half as many rows times two panels. A step over k takes 38 instructions in place
+// of 42 and 10 loads in place of 14, which shows where another thread has its share of the core. Needs 32 registers.
+constexpr bool pairs_panels = SOFIE_JIT_VECTOR_BYTES == 64;
+constexpr int pair_rows = tile_rows / 2;
 
-// Steps over k by which weights are fetched into the cache before they are used.
+// What a step over k fetches into the cache: nothing, the weights of `weights_ahead` steps later, or these and what lies
+// beside.
+enum class Fetch { nothing, ahead, beside };
 constexpr int weights_ahead = 16;
 
 template <class T, int MR, int NV>
@@ -47,24 +53,25 @@ struct Tile {
             v[i][j] = v[i][j] + other.v[i][j];
    }
 
-   // v[i] += a[i * stride + k] * panel[k] for k < length. If Beside, each step over k fetches what lies at `beside` into
-   // the cache, `by` numbers further every time.
-   template <bool Beside = false>
+   // v[i] += a[i * stride + k] * panel[k] for k < length. Panels are Width vectors wide, the second of two lies `apart`
+   // numbers behind the first. If F says so, each step over k fetches what lies at `beside`, `by` numbers further every
+   // time.
+   template <Fetch F = Fetch::ahead, int Width = NV>
    SOFIE_JIT_INLINE void accumulate(const T *a, std::size_t stride, const T *panel, std::size_t length,
-                                    const T *beside = nullptr, std::size_t by = 0)
+                                    std::size_t apart = 0, const T *beside = nullptr, std::size_t by = 0)
    {
       const T *rows[MR];
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i)
          rows[i] = a + std::size_t(i) * stride;
-      gather<Beside>(rows, 0, panel, length, beside, by);
+      gather<F, Width>(rows, 0, panel, length, apart, beside, by);
    }
 
    // The same with rows anywhere: v[i] += rows[i][begin + k] * panel[k] for k < length. One running pointer and the
    // other rows' distances from it: with MR pointers and a counter, x86-64 would be two registers short.
-   template <bool Beside = false>
+   template <Fetch F = Fetch::ahead, int Width = NV>
    SOFIE_JIT_INLINE void gather(const T *const (&rows)[MR], std::size_t begin, const T *panel, std::size_t length,
-                                const T *beside = nullptr, std::size_t by = 0)
+                                std::size_t apart = 0, const T *beside = nullptr, std::size_t by = 0)
    {
       std::intptr_t distance[MR];
       SOFIE_JIT_UNROLL
@@ -72,8 +79,8 @@ struct Tile {
          distance[i] = reinterpret_cast<std::intptr_t>(rows[i]) - reinterpret_cast<std::intptr_t>(rows[0]);
       const char *at = reinterpret_cast<const char *>(rows[0] + begin);
       const char *const end = at + length * sizeof(T);
-      for (; at != end; at += sizeof(T), panel += NV * lanes<T>) {
-         if constexpr (Beside) {
+      for (; at != end; at += sizeof(T), panel += Width * lanes<T>) {
+         if constexpr (F == Fetch::beside) {
             __builtin_prefetch(beside);
             beside += by;
          }
@@ -81,8 +88,10 @@ struct Tile {
          vec<T> w[NV];
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j) {
-            w[j] = load(panel + j * lanes<T>);
-            __builtin_prefetch(panel + (weights_ahead * NV + j) * lanes<T>); // what is beyond the end does no harm
+            const T *const from = panel + std::size_t(j / Width) * apart + j % Width * lanes<T>;
+            w[j] = load(from);
+            if constexpr (F != Fetch::nothing)
+               __builtin_prefetch(from + weights_ahead * Width * lanes<T>); // what is beyond the end does no harm
          }
          SOFIE_JIT_UNROLL
          for (int i = 0; i < MR; ++i) {

@@ -11,6 +11,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
+from sofie_jit.operators.gemm import gemm_function, pairs_of_panels
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -23,7 +24,6 @@ from sofie_jit.operators.geometry import (
     window_members,
 )
 from sofie_jit.operators.operator import (
-    CPP_TYPES,
     Emitter,
     ROperator,
     TensorType,
@@ -152,6 +152,7 @@ class Conv(ROperator):
         return code.shared_call(
             "gemm", rows, k, outputs, code.input(0), panels, bias, code.input(3), code.output(0),
             epilogue(code, self.activation, y.dtype),
+            *pairs_of_panels(code, self.flops(code.inputs, code.outputs), outputs),
         )  # fmt: skip
 
     def winograd_pays(self, x: TensorType, w: TensorType) -> bool:
@@ -175,12 +176,10 @@ class Conv(ROperator):
 
     def _emit_winograd(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
         y = code.outputs[0]
-        cpp = CPP_TYPES[y.dtype]
         shape = code.struct("WinogradShape", window_members(axes), channels, outputs)
         panels = code.packed("pack_winograd", code.raw(1), channels, outputs, self.kernel_layout == "OIHW")
         scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),), per_thread=True)
-        size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
-        gemm = code.function("gemm", (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &"))
+        gemm = gemm_function(code, self.flops(code.inputs, code.outputs), outputs)
         return code.shared_call(
             "winograd", 0, code.count((*y.shape[:1], winograd_tiles(axes))), shape, code.input(0), panels, bias,
             code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,

@@ -10,6 +10,7 @@ import numpy as np
 
 from sofie_jit.operators.activations import epilogue
 from sofie_jit.operators.conv import Conv, is_depthwise_square
+from sofie_jit.operators.gemm import gemm_function
 from sofie_jit.operators.geometry import Axis, window_members
 from sofie_jit.operators.operator import CPP_TYPES, Emitter, ROperator, TensorType, literal
 
@@ -74,7 +75,7 @@ class DepthwiseChain(ROperator):
         scratch = code.scratch(dtype, (scratch_size(axes, channels, strip, self.before, self.behind),), per_thread=True)
         size, read, write = "std::size_t", f"const {CPP_TYPES[dtype]} *", f"{CPP_TYPES[dtype]} *"
         last = (write, f"const k::Epilogue<{CPP_TYPES[dtype]}> &")
-        gemm = code.function("gemm", (size, size, size, *[read] * 4, *last))
+        gemm = gemm_function(code, self.flops(code.inputs, code.outputs), max(channels, outputs))
         filtering = f"depthwise_square<{axes[0].kernel}, {axes[0].stride}>"
         depthwise = code.function(filtering, (size, "const k::Window &", size, *[read] * 3, *last))
         return code.shared_call(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
 from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.operator import (
+    CPP_TYPES,
     Emitter,
     ROperator,
     TensorType,
@@ -17,6 +20,11 @@ from sofie_jit.operators.operator import (
     split_count,
     static_dim,
 )
+
+PAIR_BYTES = 4 * 64
+"""Outputs of two panels of AVX-512, in bytes."""
+PAIRS_PAY = 1 << 17
+"""Floating-point operations for a row of the batch from which on :func:`pairs_of_panels` repays its compilation."""
 
 
 @dataclass(kw_only=True)
@@ -76,5 +84,25 @@ class Gemm(ROperator):
         bias = code.packed("pack_bias", code.raw(2), n, beta)
         return code.shared_call(
             "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.input(3), code.output(0),
-            epilogue(code, self.activation, y.dtype),
+            epilogue(code, self.activation, y.dtype), *pairs_of_panels(code, self.flops(code.inputs, code.outputs), n),
         )  # fmt: skip
+
+
+def pairs_of_panels(code: Emitter, flops: int, outputs: int) -> list[str]:
+    """The argument ``pairs`` of a gemm of ``flops`` for each row of the batch: ``gemm_pairs``, or none.
+
+    It computes large products faster, but takes 0.1 s to compile.
+    """
+    dtype = code.outputs[0].dtype
+    if flops < PAIRS_PAY or outputs * np.dtype(dtype).itemsize < PAIR_BYTES:
+        return []
+    size, read, write = "std::size_t", f"const {CPP_TYPES[dtype]} *", f"{CPP_TYPES[dtype]} *"
+    return [code.function("gemm_pairs", (f"const k::Dense<{CPP_TYPES[dtype]}> &", size, size, read, read, write))]
+
+
+def gemm_function(code: Emitter, flops: int, outputs: int) -> str:
+    """Pointer to ``gemm`` for kernels that take it as ``GemmFunction``."""
+    cpp = CPP_TYPES[code.outputs[0].dtype]
+    size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
+    parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")
+    return code.function("gemm", parameters, *pairs_of_panels(code, flops, outputs))

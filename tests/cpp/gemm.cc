@@ -35,19 +35,25 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    for (std::size_t r = 0; r < rows; ++r)
       gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), at(residual, r * N), one.data() + r * N, epilogue);
    check::same_bits(what + ": row by row", y, one);
+   one.push_back(T(77));
+   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue, gemm_pairs<T>);
+   check::require(one.back() == T(77), what + ": wrote past the end with pairs of panels");
+   one.pop_back();
+   check::same_bits(what + ": pairs of panels", y, one);
 }
 
 int main()
 {
    for (std::size_t rows : {0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 29})
       for (std::size_t K : {1, 2, 16, 31, 255, 256, 257, 700})
-         for (std::size_t N : {1, 3, 5, 15, 16, 17, 31, 32, 33, 64, 75}) {
+         for (std::size_t N : {1, 3, 5, 15, 16, 17, 31, 32, 33, 64, 75, 145}) {
             test<float>(rows, K, N, false, 3e-6);
             test<double>(rows, K, N, true, 1e-14);
          }
    test<float>(3, 1030, 40, false, 3e-6); // blocks of the sum, and one output more than panels side by side
    test<float>(2, 300, 129, false, 3e-6);
    test<float>(600, 200, 70, false, 3e-6); // blocks of rows
+   test<float>(49, 512, 256, false, 3e-6); // weights that are fetched beside the tiles
 
    // NaN stays, infinities are bounded
    const float x[] = {std::nanf(""), INFINITY, -INFINITY, 1}, w = 1, b = 0;

@@ -60,7 +60,8 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
       compare<T>("gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N), rows * N,
                  [&](const Team *some, T *y) {
                     share_gemm(some, rows, K, N, x.data(), panels.data(), bias.data(),
-                               epilogue->function ? residual.data() : nullptr, y, *epilogue);
+                               epilogue->function ? residual.data() : nullptr, y, *epilogue,
+                               some ? gemm_pairs<T> : nullptr);
                  });
 }
 
