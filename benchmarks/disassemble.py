@@ -87,7 +87,13 @@ def hot_loop(code: list[tuple[int, str]]) -> Loop:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kernels", metavar="KERNEL", nargs="*", choices=[[], *KERNELS], help="gemm, pairs (large gemms with AVX-512), conv; default all")
+    parser.add_argument(
+        "kernels",
+        metavar="KERNEL",
+        nargs="*",
+        choices=[[], *KERNELS],
+        help="gemm, pairs (large gemms with AVX-512), conv; default all",
+    )
     parser.add_argument("--code", action="store_true", help="print the instructions of the loop")
     args = parser.parse_args()
     for name in args.kernels or KERNELS:
