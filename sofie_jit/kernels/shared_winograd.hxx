@@ -1,5 +1,6 @@
-// winograd.hxx shared among threads: tiles. All threads read all weights, so there are more parts than threads only where
-// there are so many tiles that the weights matter little.
+// winograd.hxx shared among threads: tiles, or groups of outputs where there are so few tiles that the weights, all of
+// which threads would read for their tiles, matter more than the transformed images, which all compute for their outputs.
+// More parts than threads only where there are so many tiles that the weights matter little.
 #ifndef SOFIE_JIT_SHARED_WINOGRAD_HXX
 #define SOFIE_JIT_SHARED_WINOGRAD_HXX
 
@@ -16,14 +17,20 @@ void share_winograd_parts(const Team &team, std::size_t work, std::size_t first,
                           const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
                           T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
-   const std::size_t tiles = last - first;
+   const std::size_t tiles = last - first, groups = s.O / s.group(), blocks = tiles / (winograd_block * team.threads);
+   const std::size_t size = align_up(winograd_scratch(s));
+   if (!blocks && balance(team, groups) == 100)
+      return share(team, groups, [&](std::size_t part, std::size_t thread) {
+         winograd_part(first, last, part * s.group(), (part + 1) * s.group(), s, x, panels, bias, residual, y,
+                       scratch + thread * size, epilogue, gemm);
+      });
    constexpr std::size_t step = 4; // rows that the gemms take at least
-   const std::size_t several = tiles / (winograd_block * team.threads) ? tiles / winograd_block : team.threads;
+   const std::size_t several = blocks ? tiles / winograd_block : team.threads;
    const std::size_t parts = useful_parts(team, work, several < tiles / step ? several : tiles / step);
    share(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range mine = part_of(tiles, step, part, parts);
-      winograd(first + mine.first, first + mine.last, s, x, panels, bias, residual, y,
-               scratch + thread * align_up(winograd_scratch(s)), epilogue, gemm);
+      winograd_part(first + mine.first, first + mine.last, 0, s.O, s, x, panels, bias, residual, y,
+                    scratch + thread * size, epilogue, gemm);
    });
 }
 

@@ -34,6 +34,8 @@ struct WinogradShape {
    Window window;
    std::size_t C, O; // channels of input and output, multiples of 16
 
+   // Outputs that are computed together: half of them where there are many weights, which two threads can share then.
+   SOFIE_JIT_INLINE constexpr std::size_t group() const { return O % 128 || C * O < 65536 ? O : O / 2; }
    SOFIE_JIT_INLINE constexpr std::size_t rows() const { return (window.OH + 1) / 2; }
    SOFIE_JIT_INLINE constexpr std::size_t columns() const { return (window.OW + 1) / 2; }
    SOFIE_JIT_INLINE constexpr std::size_t tiles() const { return rows() * columns(); } // of one image
@@ -49,19 +51,20 @@ SOFIE_JIT_INLINE constexpr std::size_t winograd_place(std::size_t channels)
 // Elements of T that winograd needs as scratch memory, aligned to 64 bytes.
 constexpr std::size_t winograd_scratch(const WinogradShape &s)
 {
-   return 16 * (winograd_place(s.C) + winograd_place(s.O)) + s.C + s.O + 16;
+   return 16 * (winograd_place(s.C) + winograd_place(s.group())) + s.C + s.group() + 16;
 }
 
-// panels[16 places][panels of pack_gemm, C x O] of kernel[3][3][C][O] (Keras), or, if `oihw`, of kernel[O][C][3][3]
-// (ONNX).
+// panels[groups][16 places][panels of pack_gemm, C x group] of kernel[3][3][C][O] (Keras), or, if `oihw`, of
+// kernel[O][C][3][3] (ONNX).
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size_t O, bool oihw = false)
 {
-   const std::size_t size = C * O;
-   Buffer<T> packed(16 * size);
+   const std::size_t group = WinogradShape{{}, C, O}.group(), size = C * group;
+   Buffer<T> packed(16 * C * O);
    T *to = packed.data();
    for (std::size_t first = 0, end; first < O; first = end) {
       end = panel_end<T>(first, O);
+      to += first && first % group == 0 ? 15 * size : 0;
       for (std::size_t c = 0; c < C; ++c)
          for (std::size_t o = first; o < end; ++o, ++to) {
             double g[3][4]; // rows of weights times G^T
@@ -69,7 +72,7 @@ SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size
                double w[3];
                for (std::size_t i = 0; i < 3; ++i) {
                   const std::size_t tap = h * 3 + i;
-                  w[i] = double(kernel[oihw ? (o * C + c) * 9 + tap : tap * size + c * O + o]);
+                  w[i] = double(kernel[oihw ? (o * C + c) * 9 + tap : (tap * C + c) * O + o]);
                }
                g[h][0] = w[0];
                g[h][1] = (w[0] + w[2] + w[1]) / 2;
@@ -172,16 +175,18 @@ struct Winograd {
    }
 };
 
-// The tile's outputs from m; `odd` becomes NaN if some are not finite.
+// The tile's outputs of the group that begins at `from`, out of m; `odd` becomes NaN if some are not finite.
 template <class T>
-SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile &tile, const T *m, vec<T> &odd)
+SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m,
+                                       vec<T> &odd)
 {
    const WinogradShape &s = g.s;
+   const std::size_t group = s.group();
    const std::size_t rows = s.window.OH - tile.row, columns = s.window.OW - tile.column, to = g.output(tile);
    SOFIE_JIT_ROLLED
-   for (std::size_t o = 0; o < s.O; o += lanes<T>) {
+   for (std::size_t o = 0; o < group; o += lanes<T>) {
       vec<T> sums[2][2];
-      winograd_sums(m + o, winograd_place(s.O), sums);
+      winograd_sums(m + o, winograd_place(group), sums);
       const vec<T> all = (sums[0][0] + sums[0][1]) + (sums[1][0] + sums[1][1]);
       odd = odd + (all - all);
       SOFIE_JIT_UNROLL
@@ -189,12 +194,13 @@ SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile 
          SOFIE_JIT_UNROLL
          for (std::size_t j = 0; j < 2; ++j)
             if (i < rows && j < columns)
-               g.finish(sums[i][j], to + (i * s.window.OW + j) * s.O, o);
+               g.finish(sums[i][j], to + (i * s.window.OW + j) * s.O, from + o);
    }
    SOFIE_JIT_ROLLED
-   for (std::size_t i = 0; g.epilogue.function && i < 2 && i < rows; ++i) {
-      T *const y = g.y + to + i * s.window.OW * s.O;
-      g.epilogue.function((columns < 2 ? columns : 2) * s.O, y, y);
+   for (std::size_t place = 0; g.epilogue.function && place < 4; ++place) {
+      T *const y = g.y + to + (place / 2 * s.window.OW + place % 2) * s.O + from;
+      if (place / 2 < rows && place % 2 < columns)
+         g.epilogue.function(group, y, y);
    }
 }
 
@@ -207,6 +213,8 @@ SOFIE_JIT_COLD void winograd_definition(const Winograd<T> &g, const WinogradTile
    const WinogradShape &s = g.s;
    const Window &w = s.window;
    const std::size_t first = o / panel_width<T> * panel_width<T>, width = panel_end<T>(first, s.O) - first;
+   const std::size_t group = s.group(), before = first / group * group;
+   const T *const panel = g.panels + (15 * before + first) * s.C;
    vec<T> sum = {};
    for (std::size_t tap = 0; tap < 9; ++tap) {
       const std::size_t row = pixel.row + tap / 3 - w.PH, column = pixel.column + tap % 3 - w.PW;
@@ -218,20 +226,20 @@ SOFIE_JIT_COLD void winograd_definition(const Winograd<T> &g, const WinogradTile
             store(sums, broadcast(x[c]));
             return;
          }
-         const T *const u = g.panels + first * s.C + c * width + (o - first);
+         const T *const u = panel + c * width + (o - first);
          vec<T> weight = {};
          for (std::size_t place = 0; place < 16; ++place)
             weight = fma<T>(broadcast(inverse[tap / 3][place / 4] * inverse[tap % 3][place % 4]),
-                            load(u + place * s.C * s.O), weight);
+                            load(u + place * s.C * group), weight);
          sum = fma<T>(broadcast(x[c]), weight, sum);
       }
    }
    store(sums, sum);
 }
 
-// The tile's outputs again, those that are NaN from their definition.
+// The tile's outputs of a group again, those that are NaN from their definition.
 template <class T>
-SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &tile, const T *m)
+SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
 {
    const WinogradShape &s = g.s;
    for (std::size_t place = 0; place < 4; ++place) {
@@ -239,58 +247,72 @@ SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &til
       if (pixel.row >= s.window.OH || pixel.column >= s.window.OW)
          continue;
       const std::size_t to = g.output(pixel);
-      for (std::size_t o = 0; o < s.O; o += lanes<T>) {
+      for (std::size_t o = 0; o < s.group(); o += lanes<T>) {
          vec<T> sums[2][2];
-         winograd_sums(m + o, winograd_place(s.O), sums);
+         winograd_sums(m + o, winograd_place(s.group()), sums);
          alignas(SOFIE_JIT_VECTOR_BYTES) T sum[lanes<T>], exact[lanes<T>];
          store(sum, sums[place / 2][place % 2]);
-         winograd_definition(g, pixel, o, exact);
+         winograd_definition(g, pixel, from + o, exact);
          for (int i = 0; i < lanes<T>; ++i)
             sum[i] = sum[i] == sum[i] ? sum[i] : exact[i];
-         g.finish(load(sum), to, o);
+         g.finish(load(sum), to, from + o);
       }
       if (g.epilogue.function)
-         g.epilogue.function(s.O, g.y + to, g.y + to);
+         g.epilogue.function(s.group(), g.y + to + from, g.y + to + from);
    }
 }
 
-// Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before. panels from pack_winograd, bias
-// from pack_bias; scratch: winograd_scratch(s) elements; `gemm` is gemm<T>, which is thereby compiled apart.
+// Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before, and the groups of outputs that
+// begin from `from` to before `to`. panels from pack_winograd, bias from pack_bias; scratch: winograd_scratch(s) elements;
+// `gemm` is gemm<T>, which is thereby compiled apart.
 template <class T>
-SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x,
-                                 const T *panels, const T *bias, const T *residual, T *y, T *scratch,
-                                 const Epilogue<T> &epilogue, GemmFunction<T> gemm)
+SOFIE_JIT_NOINLINE void winograd_part(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                                      const WinogradShape &s, const T *x, const T *panels, const T *bias,
+                                      const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
+                                      GemmFunction<T> gemm)
 {
-   const std::size_t in = winograd_place(s.C), out = winograd_place(s.O);
+   const std::size_t in = winograd_place(s.C), group = s.group(), out = winograd_place(group);
    T *const v = scratch, *const m = v + 16 * in, *const zeros = m + 16 * out;
-   std::memset(static_cast<void *>(zeros), 0, (s.C + s.O) * sizeof(T));
+   std::memset(static_cast<void *>(zeros), 0, (s.C + group) * sizeof(T));
    const Winograd<T> g{s, x, panels, bias, residual, y, epilogue};
-   while (first < last) {
-      const std::size_t left = last - first, count = left < winograd_block * 3 / 2 ? left : winograd_block;
+   for (std::size_t count; first < last; first += count) {
+      const std::size_t left = last - first;
+      count = left < winograd_block * 3 / 2 ? left : winograd_block;
       SOFIE_JIT_ROLLED
       for (std::size_t i = 0; i < count; ++i)
          winograd_inputs(s, winograd_tile(s, first + i), x, zeros, v + i * s.C);
       const std::size_t fours = (count + 3) / 4 * 4; // single rows would read all weights again
       SOFIE_JIT_ROLLED
-      for (std::size_t place = 0; place < 16; ++place) {
-         T *const rows = v + place * in;
-         std::memset(static_cast<void *>(rows + count * s.C), 0, (fours - count) * s.C * sizeof(T));
-         gemm(fours, s.C, s.O, rows, panels + place * s.C * s.O, zeros, nullptr, m + place * out, no_epilogue<T>);
-      }
-      vec<T> odd = {};
+      for (std::size_t place = 0; place < 16; ++place)
+         std::memset(static_cast<void *>(v + place * in + count * s.C), 0, (fours - count) * s.C * sizeof(T));
       SOFIE_JIT_ROLLED
-      for (std::size_t i = 0; i < count; ++i)
-         winograd_outputs(g, winograd_tile(s, first + i), m + i * s.O, odd);
-      alignas(SOFIE_JIT_VECTOR_BYTES) T lane[lanes<T>];
-      store(lane, odd);
-      T sum = 0;
-      for (const T number : lane)
-         sum += number;
-      if (sum != sum)
+      for (std::size_t o = from; o < to; o += group) {
+         SOFIE_JIT_ROLLED
+         for (std::size_t place = 0; place < 16; ++place)
+            gemm(fours, s.C, group, v + place * in, panels + (16 * o + place * group) * s.C, zeros, nullptr,
+                 m + place * out, no_epilogue<T>);
+         vec<T> odd = {};
+         SOFIE_JIT_ROLLED
          for (std::size_t i = 0; i < count; ++i)
-            winograd_again(g, winograd_tile(s, first + i), m + i * s.O);
-      first += count;
+            winograd_outputs(g, winograd_tile(s, first + i), o, m + i * group, odd);
+         alignas(SOFIE_JIT_VECTOR_BYTES) T lane[lanes<T>];
+         store(lane, odd);
+         T sum = 0;
+         for (const T number : lane)
+            sum += number;
+         if (sum != sum)
+            for (std::size_t i = 0; i < count; ++i)
+               winograd_again(g, winograd_tile(s, first + i), o, m + i * group);
+      }
    }
+}
+
+// The same with all outputs.
+template <class T>
+void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
+              const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
+{
+   winograd_part(first, last, 0, s.O, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -235,8 +235,9 @@ def winograd_tiles(axes: Sequence[Axis]) -> int:
 
 def winograd_scratch_size(channels: int, outputs: int) -> int:
     """``winograd_scratch`` of ``winograd.hxx``: elements for a block's transformed images and products."""
-    places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, outputs))
-    return 16 * places + channels + outputs + 16
+    group = outputs if outputs % 128 or channels * outputs < 65536 else outputs // 2
+    places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, group))
+    return 16 * places + channels + group + 16
 
 
 def strip_rows(axes: Sequence[Axis], channels: int) -> int:

@@ -152,6 +152,7 @@ int main()
    test_conv<1, double>(2, windows[2], 5, 40, 1, 5);
    test_winograd<float>(1, window(one, {9, 3, 1, 1, 1, 1}, {11, 3, 1, 1, 1, 1}), 16, 32);
    test_winograd<float>(3, window(one, {27, 3, 1, 1, 1, 1}, {20, 3, 1, 1, 1, 1}), 16, 16);
+   test_winograd<float>(1, window(one, {7, 3, 1, 1, 1, 1}, {7, 3, 1, 1, 1, 1}), 256, 256); // groups of outputs
    check::require(parts_of_jobs > 3 * jobs && jobs > 1000, "most calls come in several parts");
    return check::done();
 }

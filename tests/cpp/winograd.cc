@@ -96,6 +96,8 @@ int main()
    }
    test<float>(window(one, {13, 3, 1, 1, 1, 1}, {15, 3, 1, 1, 1, 1}), 16, 16, 2, 1e-6); // blocks of 48 and of 64 tiles
    test<float>(window(one, {4, 3, 1, 1, 1, 1}, {3, 3, 1, 1, 1, 1}), 272, 80, 1, 1e-6);  // sums of several blocks
+   test<float>(window(one, {4, 3, 1, 1, 1, 1}, {3, 3, 1, 1, 1, 1}), 512, 128, 1, 1e-6); // two groups of outputs
+   test<float>(window(one, {4, 3, 1, 1, 1, 1}, {3, 3, 1, 1, 1, 1}), 256, 256, 2, 1e-6, true);
    test<float>(windows[0], 32, 48, 0, 1e-6);
    return check::done();
 }
