@@ -11,6 +11,7 @@ from sofie_jit.operators.activations import Relu
 from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.elementwise import Add
 from sofie_jit.operators.pad import Pad
+from sofie_jit.operators.pool import MaxPool
 from sofie_jit.passes import PASSES, lower
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.chain_depthwise import chain_depthwise
@@ -28,6 +29,26 @@ def test_padding_is_absorbed(group: int) -> None:
     assert types(absorbed) == ["Conv"]
     assert absorbed.operators[0].attributes()["pads"] == [1, 1, 2, 3]
     same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("channels", [3, 20])
+def test_padding_is_absorbed_by_a_maximum(channels: int) -> None:
+    pad = Pad(pads=[0, 1, 0, 0, 0, 2, 3, 0], inputs=["x"], outputs=["p"])
+    pool = MaxPool(kernel_shape=[2, 3], strides=[2, 1], layout="NHWC", inputs=["p"], outputs=["y"])
+    rmodel = model_of((None, 6, 5, channels), pad, pool)
+    absorbed = drop_unused(absorb_padding(rmodel))
+    assert types(absorbed) == ["MaxPool"]
+    x = np.random.default_rng(0).normal(size=(2, 6, 5, channels)).astype("f") - 2  # zeros are the largest numbers
+    x[0, 0] = np.nan
+    want = rmodel.compile(optimize=False).infer(x)
+    assert (want == 0).sum() > want.size / 4
+    np.testing.assert_array_equal(absorbed.compile(optimize=False).infer(x), want)
+
+
+def test_padding_stays_before_a_maximum_that_pads() -> None:
+    pad = Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0], inputs=["x"], outputs=["p"])
+    pool = MaxPool(kernel_shape=[2, 2], pads=[0, 0, 1, 1], layout="NHWC", inputs=["p"], outputs=["y"])
+    assert types(absorb_padding(model_of((None, 6, 5, 4), pad, pool))) == ["Pad", "MaxPool"]
 
 
 @pytest.mark.parametrize(

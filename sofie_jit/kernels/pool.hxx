@@ -1,6 +1,6 @@
 // Pooling of channels-last images in one, two or three dimensions, vectorised over channels.
 //
-// What lies outside the image takes no part: averages divide by the number of pixels inside. Maxima over a window
+// What lies outside the image takes no part, unless one says so: averages divide by the number of pixels inside. Maxima over a window
 // start from the lowest finite number and skip NaN, as TensorFlow's pooling layers do; the global maximum hands NaN
 // on, as the same library's does.
 #ifndef SOFIE_JIT_POOL_HXX
@@ -14,6 +14,8 @@ inline namespace SOFIE_JIT_ISA {
 
 // What pooling does with the numbers of a window. V is a vector of T or a T.
 struct MaxPool {
+   bool zeros = false; // what lies outside the image is zeros that take part
+
    template <class T>
    static constexpr T start = std::numeric_limits<T>::lowest();
 
@@ -23,9 +25,9 @@ struct MaxPool {
       return x > result ? x : result;
    }
    template <class T, class V>
-   SOFIE_JIT_INLINE V finish(V result, std::size_t, std::size_t) const
+   SOFIE_JIT_INLINE V finish(V result, std::size_t inside, std::size_t taps) const
    {
-      return result;
+      return zeros && inside < taps ? step(result, V{}) : result;
    }
 };
 

@@ -66,8 +66,17 @@ class Pool(ROperator):
         )  # fmt: skip
 
 
+@dataclass(kw_only=True)
 class MaxPool(Pool):
-    """The largest number of the window. NaN counts as smaller than all numbers, as in TensorFlow."""
+    """The largest number of the window. NaN counts as smaller than all numbers, as in TensorFlow.
+
+    Beyond ONNX is ``zeros``: what lies outside the image is zeros that take part.
+    """
+
+    zeros: bool = False
+
+    def functor(self) -> str:
+        return f"k::MaxPool{{{'true' if self.zeros else ''}}}"
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,4 @@
-"""Zeros put around images become the padding of the convolution that follows."""
+"""Zeros put around images become the padding of the convolution or MaxPool that follows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from typing import Any
 
 from sofie_jit.operators.conv import Conv
 from sofie_jit.operators.pad import Pad
+from sofie_jit.operators.pool import MaxPool
 from sofie_jit.rmodel import RModel
 
 
 def absorb_padding(rmodel: RModel) -> RModel:
-    """Every Conv behind a Pad of its spatial axes reads what the Pad reads; a Pad that nobody needs stays behind."""
+    """Every Conv or MaxPool behind a Pad of its spatial axes reads what the Pad reads.
+
+    A Pad that nobody needs any more stays behind.
+    """
     new = rmodel.copy()
     padded = {op.outputs[0]: op for op in new.operators if isinstance(op, Pad) and op.value == 0 and min(op.pads) >= 0}
     for index, op in enumerate(new.operators):
         pad = padded.get(op.inputs[0]) if op.inputs else None
-        if pad is None or not isinstance(op, Conv) or op.auto_pad not in ("NOTSET", "VALID"):
+        if pad is None or not isinstance(op, (Conv, MaxPool)) or op.auto_pad not in ("NOTSET", "VALID"):
+            continue
+        if isinstance(op, MaxPool) and any(op.pads or []) and not op.zeros:  # whose own padding takes no part
             continue
         rank = len(pad.pads) // 2
         spatial = slice(1, rank - 1) if op.layout == "NHWC" else slice(2, rank)
@@ -26,5 +32,7 @@ def absorb_padding(rmodel: RModel) -> RModel:
             continue
         pads = [a + b for a, b in zip(pads, op.pads or [0] * len(pads), strict=True)]
         changes: dict[str, Any] = {"inputs": [pad.inputs[0], *op.inputs[1:]], "pads": pads, "auto_pad": "NOTSET"}
+        if isinstance(op, MaxPool):
+            changes["zeros"] = True
         new.operators[index] = dataclasses.replace(op, **changes)
     return new
