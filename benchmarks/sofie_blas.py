@@ -1,0 +1,137 @@
+"""The generated header beside the least that SOFIE's generated code can take on this machine.
+
+    python benchmarks/sofie_blas.py [--models "jet MLP" LSTM] [--rounds 12]
+
+SOFIE's code has OpenBLAS compute its matrix products: one for a Gemm, one for each image of a Conv (which it copies to
+a matrix before), and for LSTM and GRU one for each gate, of the inputs of all steps, and of the state at every step.
+Here these products alone are computed, by the OpenBLAS in numpy's wheel with its kernels for AVX-512 if there is that,
+on one thread; what SOFIE does around them (copies of images and biases, activations, pooling) is left out. They take
+turns with the header compiled by g++, both timed inside C++. The header's time should be at most half of SOFIE's at batch
+1, three quarters for the Higgs MLP, and less than it for 1024 rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from sofie_jit import tables
+
+SOURCE = """
+#include <chrono>
+#include <cstddef>
+using Gemm = void (*)(int, int, int, long, long, long, float, const float *, long, const float *, long, float, float *, long);
+extern "C" double seconds(Gemm gemm, std::size_t count, const long (*sizes)[3], const float *a, const float *weights,
+                          float *c, std::size_t calls)
+{
+   const auto start = std::chrono::steady_clock::now();
+   for (std::size_t call = 0; call < calls; ++call)
+      for (std::size_t i = 0, at = 0; i < count; ++i) {
+         const long m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+         gemm(101, 111, 111, m, n, k, 1.0f, a, k, weights + at, n, 0.0f, c, n);
+         at += std::size_t(n * k);
+      }
+   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+"""
+
+GOALS = {
+    ("jet MLP", 1): 0.5, ("Higgs MLP", 1): 0.75, ("MNIST CNN", 1): 0.5, ("LSTM", 1): 0.5, ("GRU", 1): 0.5,
+    ("ResNet50", 1): 0.5, ("jet MLP", 1024): 1.0, ("Higgs MLP", 1024): 1.0,
+}  # fmt: skip
+
+
+def products(layer: object, batch: int) -> Iterator[tuple[int, int, int]]:
+    """(rows, outputs, terms) of each matrix product of a Keras layer, as SOFIE computes it."""
+    kind = type(layer).__name__
+    weights = [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
+    if kind == "Dense":
+        yield batch, weights[0][1], weights[0][0]
+    elif kind == "Conv2D":
+        height, width, outputs = layer.output.shape[1:]  # type: ignore[attr-defined]
+        for _ in range(batch):
+            yield height * width, outputs, int(np.prod(weights[0][:-1]))
+    elif kind in ("LSTM", "GRU"):
+        inputs, units = weights[0][0], weights[1][0]
+        gates, steps = weights[0][1] // units, layer.input.shape[1]  # type: ignore[attr-defined]
+        for _ in range(gates):
+            yield steps * batch, units, inputs
+        for _ in range(steps * gates):
+            yield batch, units, units
+
+
+class Blas:
+    """The products of a network by OpenBLAS."""
+
+    def __init__(self, library: Path, sizes: list[tuple[int, int, int]]):
+        random = np.random.default_rng(0)
+        self.sizes = np.array(sizes, np.int64)
+        rows, outputs, terms = self.sizes.T
+        self.a = random.normal(size=(rows * terms).max()).astype("f")
+        self.weights = random.normal(size=(outputs * terms).sum()).astype("f")
+        self.c = np.empty((rows * outputs).max(), "f")
+        self.run = ctypes.CDLL(os.fspath(library)).seconds
+        self.run.restype = ctypes.c_double
+        self.gemm = ctypes.cast(openblas().scipy_cblas_sgemm64_, ctypes.c_void_p)
+
+    def seconds(self, calls: int) -> float:
+        """How long ``calls`` times all products take."""
+        arrays = [ctypes.c_void_p(array.ctypes.data) for array in (self.sizes, self.a, self.weights, self.c)]
+        taken: float = self.run(self.gemm, ctypes.c_size_t(len(self.sizes)), *arrays, ctypes.c_size_t(calls))
+        return taken
+
+
+def openblas() -> ctypes.CDLL:
+    """The library that numpy's wheel brings along and has loaded."""
+    (path,) = (Path(np.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*")
+    return ctypes.CDLL(os.fspath(path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", default=["jet MLP", "Higgs MLP", "MNIST CNN", "LSTM", "GRU", "ResNet50"])
+    parser.add_argument("--rounds", type=int, default=12)
+    args = parser.parse_args()
+    if "OPENBLAS_NUM_THREADS" not in os.environ:  # which it reads when numpy is imported
+        avx512 = "avx512f" in Path("/proc/cpuinfo").read_text()
+        kernels = {"OPENBLAS_CORETYPE": "SkylakeX"} if avx512 else {}
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OPENBLAS_NUM_THREADS": "1", **kernels})
+    from models import BENCHMARKS
+
+    from sofie_jit.bench import header
+
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        library = Path(temporary) / "blas.so"
+        library.with_suffix(".cc").write_text(SOURCE)
+        subprocess.run(["g++", "-O2", "-shared", "-fPIC", library.with_suffix(".cc"), "-o", library], check=True)
+        for name in args.models:
+            model = BENCHMARKS[name].model()
+            directory = Path(temporary) / name.replace(" ", "_")
+            directory.mkdir()
+            for batch in [batch for known, batch in GOALS if known == name]:
+                x = np.random.default_rng(0).normal(size=(batch, *model.input_shape[1:])).astype("f")
+                ours = header.TimedInside(header.convert(model, x, directory))
+                blas = Blas(library, [size for layer in model.layers for size in products(layer, batch)])
+                calls = max(1, int(0.02 / ours.seconds(x, 1)))
+                times = [(ours.seconds(x, calls) / calls, blas.seconds(calls) / calls) for _ in range(args.rounds)]
+                mine, theirs = zip(*times, strict=True)
+                ratios = statistics.median(a / b for a, b in times), min(mine) / min(theirs)
+                rows.append(
+                    (f"{name}, {batch}", f"{min(mine) * 1e6:.3g}", f"{min(theirs) * 1e6:.3g}")
+                    + tuple(f"{ratio:.2f}" for ratio in ratios) + (str(GOALS[name, batch]),)
+                )  # fmt: skip
+    print(tables.text([("model, batch", "header, us", "products, us", "medians", "minima", "goal"), *rows]))
+
+
+if __name__ == "__main__":
+    main()
