@@ -6,8 +6,8 @@ SOFIE's code has OpenBLAS compute its matrix products: one for a Gemm, one for e
 a matrix before), and for LSTM and GRU one for each gate, of the inputs of all steps, and of the state at every step.
 Here these products alone are computed, by the OpenBLAS in numpy's wheel with its kernels for AVX-512 if there is that,
 on one thread; what SOFIE does around them (copies of images and biases, activations, pooling) is left out. They take
-turns with the header compiled by g++, both timed inside C++. The header's time should be at most half of SOFIE's at batch
-1, three quarters for the Higgs MLP, and less than it for 1024 rows.
+turns with the header compiled by g++, both timed inside C++. The header's time should be at most half of SOFIE's at
+batch 1, three quarters for the Higgs MLP, and less than it for 1024 rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from sofie_jit import tables
 SOURCE = """
 #include <chrono>
 #include <cstddef>
-using Gemm = void (*)(int, int, int, long, long, long, float, const float *, long, const float *, long, float, float *, long);
+using Gemm = void (*)(int, int, int, long, long, long, float, const float *, long, const float *, long, float, float *,
+                      long);
 extern "C" double seconds(Gemm gemm, std::size_t count, const long (*sizes)[3], const float *a, const float *weights,
                           float *c, std::size_t calls)
 {
@@ -126,10 +127,8 @@ def main() -> None:
                 times = [(ours.seconds(x, calls) / calls, blas.seconds(calls) / calls) for _ in range(args.rounds)]
                 mine, theirs = zip(*times, strict=True)
                 ratios = statistics.median(a / b for a, b in times), min(mine) / min(theirs)
-                rows.append(
-                    (f"{name}, {batch}", f"{min(mine) * 1e6:.3g}", f"{min(theirs) * 1e6:.3g}")
-                    + tuple(f"{ratio:.2f}" for ratio in ratios) + (str(GOALS[name, batch]),)
-                )  # fmt: skip
+                times_in_us = (f"{min(side) * 1e6:.3g}" for side in (mine, theirs))
+                rows.append((f"{name}, {batch}", *times_in_us, *(f"{r:.2f}" for r in ratios), str(GOALS[name, batch])))
     print(tables.text([("model, batch", "header, us", "products, us", "medians", "minima", "goal"), *rows]))
 
 
