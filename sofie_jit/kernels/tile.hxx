@@ -21,8 +21,8 @@ constexpr std::size_t panel_width = 2 * lanes<T>;
 // Rows of a tile with two vectors of outputs: accumulators, two weights and one broadcast must fit the registers.
 constexpr int tile_rows = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : 6;
 
-// The same number of accumulators as half as many rows times two panels. A step over k takes 38 instructions in place
-// of 42 and 10 loads in place of 14, which shows where another thread has its share of the core. Needs 32 registers.
+// As many accumulators as half as many rows times two panels: a step over k loads 10 numbers and vectors in place of 14,
+// which shows where another thread has its share of the core. Needs 32 registers.
 constexpr bool pairs_panels = SOFIE_JIT_VECTOR_BYTES == 64;
 constexpr int pair_rows = tile_rows / 2;
 
