@@ -123,7 +123,7 @@ SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::siz
 {
    constexpr int wide = NV < 2 ? NV : 2; // vectors of a panel
    constexpr bool common = MR == tile_rows && NV == 2;
-   constexpr Fetch fetch = MR <= 4 ? Fetch::ahead : Fetch::beside;
+   constexpr Fetch fetch = MR <= 4 && NV <= 2 ? Fetch::ahead : Fetch::beside;
    alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
    const T *weights = g.panels + o * g.K;
    for (std::size_t k = 0, left = g.split.count;; --left) {
@@ -203,17 +203,17 @@ SOFIE_JIT_NOINLINE void gemm_pairs(const Dense<T> &g, std::size_t end, std::size
 {
    if constexpr (pairs_panels) {
       constexpr std::size_t width = 2 * panel_width<T>;
-      const std::size_t whole = rows - rows % pair_rows, by = fetch_step(g, width, whole / pair_rows);
+      const std::size_t whole = rows - rows % pair_rows;
+      const std::size_t by = fetch_step(g, width, whole / pair_rows + (rows - whole + 3) / 4);
       for (std::size_t o = 0; o < end; o += width) {
          const T *next = g.panels + (o + width) * g.K;
          for (std::size_t row = 0; row < whole; row += pair_rows, next += by * g.K) {
             const std::size_t to = row * g.stride;
             gemm_tile<pair_rows, 4>(g, o, x + row * g.x_stride, at(residual, to), y + to, 0, next, by);
          }
-         for (std::size_t row = whole; row < rows; row += 4) {
+         for (std::size_t row = whole; row < rows; row += 4, next += by * g.K) {
             const std::size_t first = row + 4 <= rows ? row : rows - 4, to = first * g.stride;
-            for (std::size_t n = o; n < o + width; n += panel_width<T>)
-               gemm_tile<4, 2>(g, n, x + first * g.x_stride, at(residual, to), y + to, row - first, next, by);
+            gemm_tile<4, 4>(g, o, x + first * g.x_stride, at(residual, to), y + to, row - first, next, by);
          }
       }
    }

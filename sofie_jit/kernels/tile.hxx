@@ -81,7 +81,7 @@ struct Tile {
       const char *const end = at + length * sizeof(T);
       for (; at != end; at += sizeof(T), panel += Width * lanes<T>) {
          if constexpr (F == Fetch::beside) {
-            __builtin_prefetch(beside);
+            __builtin_prefetch(beside, 0, 2); // into the second level: the first has the inputs
             beside += by;
          }
          asm("" : "+r"(at)); // or the compiler makes pointers and a counter of it again
