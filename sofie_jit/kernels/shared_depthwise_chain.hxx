@@ -1,5 +1,5 @@
 // depthwise_chain.hxx shared among threads: output rows. What the first rows of a part need of the convolution before
-// is computed for it once more, so parts are few.
+// is computed for it once more, so there is one part a thread.
 #ifndef SOFIE_JIT_SHARED_DEPTHWISE_CHAIN_HXX
 #define SOFIE_JIT_SHARED_DEPTHWISE_CHAIN_HXX
 
@@ -17,7 +17,7 @@ void share_depthwise_chain(const Team *team, std::size_t batch, const DepthwiseC
 {
    if (!is_shared(team, batch * s.work()))
       return depthwise_chain(batch, s, x, before, depthwise, behind, residual, y, scratch, gemm, filter);
-   const std::size_t several = s.window.OH / (2 * team->threads), step = several > s.strip ? several : s.strip;
+   const std::size_t share = s.window.OH / team->threads, step = share > s.strip ? share : s.strip;
    share_rows(*team, batch, s.window, batch * s.work(), step,
               [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
                  const DepthwiseChain mine{part, s.before, s.C, s.behind, s.strip};
