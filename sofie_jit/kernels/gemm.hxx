@@ -171,11 +171,12 @@ void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, 
 }
 
 // By how many numbers each step over k of `tiles` tiles fetches on, to have fetched as wide a piece of weights when they
-// are done. None where there is one tile, or weights stay in the cache.
+// are done. None where there is one tile, or where the weights stay in the first-level cache: in a network, those that
+// would stay in the second have made way for other layers'.
 template <class T>
 SOFIE_JIT_INLINE std::size_t fetch_step(const Dense<T> &g, std::size_t width, std::size_t tiles)
 {
-   return tiles <= 1 || g.keeps_weights() ? 0 : (width + tiles - 1) / tiles;
+   return tiles <= 1 || g.tiny() ? 0 : (width + tiles - 1) / tiles;
 }
 
 // Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
