@@ -143,13 +143,13 @@ struct Tile {
             store(memory + std::size_t(i) * step + j * lanes<T>, v[i][j]);
    }
 
-   SOFIE_JIT_INLINE void add(const T *memory)
+   SOFIE_JIT_INLINE void add(const T *memory, std::size_t step = NV * lanes<T>)
    {
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            v[i][j] = v[i][j] + load(memory + (i * NV + j) * lanes<T>);
+            v[i][j] = v[i][j] + load(memory + std::size_t(i) * step + j * lanes<T>);
    }
 
    // v[i] += x[i * x_step + k] * w[i * w_step + k * NV * lanes] for k < length: every row has weights of its own.
@@ -219,7 +219,10 @@ SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y,
                                   const Epilogue<T> &epilogue, std::size_t skip = 0)
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
-   if (n >= width && !residual && !skip) {
+   constexpr bool large = NV > 2; // layers that repay compiling one more case
+   if (n >= width && (large || !residual) && !skip) {
+      if (large && residual)
+         sum.add(residual, stride);
       if (epilogue.low > -infinity<T>)
          sum.raise(broadcast(epilogue.low));
       if (epilogue.high < infinity<T>)
