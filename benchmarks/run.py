@@ -7,7 +7,8 @@ Each repetition measures each model in a new process, with one thread and with a
 turns. Conversions to the engines' formats are made once. The JSON file is written after each model, so a run that is
 cut off loses one model at most:
 
-    python benchmarks/run.py --resume benchmarks/results/DATE.json    measures what is not in the file, and adds it
+    python benchmarks/run.py --resume benchmarks/results/DATE.json    measures what is not in the file, and once more
+                                                                      what was disturbed, and adds it
     python benchmarks/run.py --report benchmarks/results/DATE.json    tables and figures of what is in the file
 """
 
@@ -36,6 +37,8 @@ from sofie_jit.errors import SofieError
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+DISTURBED = 0.25
+"""Cores that other programs used, or the machine's host withheld, from which on a measurement counts for nothing."""
 
 
 def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
@@ -50,13 +53,24 @@ def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
         if changed:
             sys.exit(f"{args.resume} was measured with {'; '.join(changed)}: start anew")
         results["command"] += f", then {command}"
-        results["runs"] = [run for run in results["runs"] if not run["problem"]]
+        kept = [run for run in results["runs"] if not run["problem"] and not is_disturbed(run)]
+        places = {_place(run) for run in kept}
+        results["runs"], results["cells"] = kept, [cell for cell in results["cells"] if _place(cell) in places]
         return args.resume, results
     date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     return args.output / f"{date}.json", {
         "date": date, "command": command, "machine": machine, "versions": versions,
         "runs": [], "cells": [], "starts": [],
     }  # fmt: skip
+
+
+def is_disturbed(run: dict[str, Any]) -> bool:
+    return max(run["cores used by others"], run["cores stolen"]) >= DISTURBED
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    """The run that a run or a cell is of."""
+    return row["repetition"], row["threads"], row["model"]
 
 
 def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
@@ -69,7 +83,7 @@ def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
     file, results = begin(args)
     repeat = dict(zip(args.threads, args.repeat, strict=True))
     results.setdefault("asked", {}).update({str(threads): count for threads, count in repeat.items()})
-    done = {(run["repetition"], run["threads"], run["model"]) for run in results["runs"]}
+    done = {_place(run) for run in results["runs"]}
     planned = [
         (repetition, threads, name)
         for repetition, threads, name in itertools.product(range(max(args.repeat)), args.threads, names)
