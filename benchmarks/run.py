@@ -53,9 +53,9 @@ def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
         if changed:
             sys.exit(f"{args.resume} was measured with {'; '.join(changed)}: start anew")
         results["command"] += f", then {command}"
-        kept = [run for run in results["runs"] if not run["problem"] and not is_disturbed(run)]
-        places = {_place(run) for run in kept}
-        results["runs"], results["cells"] = kept, [cell for cell in results["cells"] if _place(cell) in places]
+        kept = {_place(run) for run in results["runs"] if not run["problem"] and not _is_disturbed(run)}
+        for kind in ("runs", "cells", "starts"):
+            results[kind] = [row for row in results[kind] if _place(row) in kept]
         return args.resume, results
     date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     return args.output / f"{date}.json", {
@@ -64,12 +64,12 @@ def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     }  # fmt: skip
 
 
-def is_disturbed(run: dict[str, Any]) -> bool:
+def _is_disturbed(run: dict[str, Any]) -> bool:
     return max(run["cores used by others"], run["cores stolen"]) >= DISTURBED
 
 
 def _place(row: dict[str, Any]) -> tuple[Any, ...]:
-    """The run that a run or a cell is of."""
+    """The run that a run, a cell or a start is of."""
     return row["repetition"], row["threads"], row["model"]
 
 
@@ -166,7 +166,9 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=3, help="fresh processes per model and engine, fewer if "
                         "slow; in the first repetition, with the first number of threads (default 3)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few batches and rounds: figures that mean nothing")
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="add to these results what they lack")
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="add to these results what they lack, and repeat what was disturbed"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, write tables and figures")
     args = parser.parse_args()
     if args.resume:

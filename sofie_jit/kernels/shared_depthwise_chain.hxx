@@ -17,15 +17,16 @@ void share_depthwise_chain(const Team *team, std::size_t batch, const DepthwiseC
 {
    if (!is_shared(team, batch * s.work()))
       return depthwise_chain(batch, s, x, before, depthwise, behind, residual, y, scratch, gemm, filter);
-   const std::size_t share = s.window.OH / team->threads, step = share > s.strip ? share : s.strip;
-   share_rows(*team, batch, s.window, batch * s.work(), step,
+   constexpr std::size_t several = 1;
+   share_rows(*team, batch, s.window, batch * s.work(), 1,
               [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
                  const DepthwiseChain mine{part, s.before, s.C, s.behind, s.strip};
                  const std::size_t output = to * s.outputs();
                  depthwise_chain(1, mine, x + from * s.inputs(), before, depthwise, behind,
                                  residual ? residual + output : residual, y + output,
                                  scratch + thread * align_up(s.scratch()), gemm, filter);
-              });
+              },
+              several);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -61,13 +61,14 @@ constexpr WindowPart window_part(const Window &w, Range rows)
    return part;
 }
 
-// f(window, input pixel, output pixel, thread) for parts of the images of a batch: `step` rows at least, but for the
-// last of an image.
+// f(window, input pixel, output pixel, thread) for parts of the images of a batch, `several` for each thread: `step` rows
+// at least, but for the last of an image.
 template <class F>
-void share_rows(const Team &team, std::size_t batch, const Window &w, std::size_t work, std::size_t step, const F &f)
+void share_rows(const Team &team, std::size_t batch, const Window &w, std::size_t work, std::size_t step, const F &f,
+                std::size_t several = 4)
 {
    const std::size_t rows = window_rows(w), steps = rows / step ? rows / step : 1;
-   const std::size_t parts = useful_parts(team, work, batch * steps);
+   const std::size_t parts = useful_parts(team, work, batch * steps, several);
    share(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range all = part_of(batch * steps, 1, part, parts);
       for (std::size_t i = all.first; i < all.last;) {

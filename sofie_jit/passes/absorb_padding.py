@@ -22,8 +22,7 @@ def absorb_padding(rmodel: RModel) -> RModel:
         pad = padded.get(op.inputs[0]) if op.inputs else None
         if pad is None or not isinstance(op, (Conv, MaxPool)) or op.auto_pad not in ("NOTSET", "VALID"):
             continue
-        maximum = isinstance(op, MaxPool)
-        if maximum and any(op.pads or []):  # which takes no part
+        if isinstance(op, MaxPool) and any(op.pads or []):  # whose own padding takes no part
             continue
         rank = len(pad.pads) // 2
         spatial = slice(1, rank - 1) if op.layout == "NHWC" else slice(2, rank)
@@ -33,6 +32,7 @@ def absorb_padding(rmodel: RModel) -> RModel:
             continue
         pads = [a + b for a, b in zip(pads, op.pads or [0] * len(pads), strict=True)]
         changes: dict[str, Any] = {"inputs": [pad.inputs[0], *op.inputs[1:]], "pads": pads, "auto_pad": "NOTSET"}
-        changes |= {"zeros": True} if maximum else {}
+        if isinstance(op, MaxPool):
+            changes["zeros"] = True
         new.operators[index] = dataclasses.replace(op, **changes)
     return new
