@@ -112,8 +112,8 @@ class Model:
             self._calls += 1
             if self._calls == CALLS_BEFORE_BUILTIN:
                 self._shorten()
-        elif out is None and threads is None:
-            return self.__dict__["infer"](*inputs)
+        else:
+            return self.__dict__["infer"](*inputs, out=out, threads=threads)
         return self._call(*inputs, out=out, threads=threads)
 
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:

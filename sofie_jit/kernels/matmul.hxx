@@ -6,6 +6,7 @@
 #ifndef SOFIE_JIT_MATMUL_HXX
 #define SOFIE_JIT_MATMUL_HXX
 
+#include "activations.hxx"
 #include "gemm.hxx"
 #include "transpose.hxx"
 
@@ -26,14 +27,20 @@ template <class T>
 void matmul_panel(std::size_t K, std::size_t used, std::size_t row, const T *b, std::size_t k_stride,
                   std::size_t n_stride, T *panel)
 {
+   if (n_stride == 1) {
+      for (std::size_t n = 0; n < row; n += lanes<T>)
+         for (std::size_t k = 0; k < K; ++k)
+            store(panel + k * row + n, load_up_to(b + k * k_stride + n, used - n));
+      return;
+   }
    if (k_stride == 1)
       swap_axes(K, used, b, n_stride, panel, row);
-   for (std::size_t k = 0; k < K; ++k) {
-      if (k_stride != 1)
+   else
+      for (std::size_t k = 0; k < K; ++k)
          copy_axis(used, n_stride, b + k * k_stride, panel + k * row);
-      for (std::size_t i = used; i < row; ++i)
-         panel[k * row + i] = T(0);
-   }
+   for (std::size_t n = used; n < row; ++n)
+      for (std::size_t k = 0; k < K; ++k)
+         panel[k * row + n] = T(0);
 }
 
 template <class T>

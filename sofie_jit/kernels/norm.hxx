@@ -79,17 +79,28 @@ void normalize_row(std::size_t n, T mean, T factor, const T *x, const T *scale, 
    }
 }
 
+constexpr std::size_t norm_together = 4; // rows, each step for all of them before the next: a step is a long chain
+
 // factor = 1 / (sqrt(variance + epsilon) + stddev_epsilon). Without `centered` the mean is not taken away from x, only
 // from the variance.
 template <class T>
 void layer_normalization(std::size_t rows, std::size_t n, T epsilon, T stddev_epsilon, bool centered, const T *x,
                          const T *scale, const T *bias, T *y)
 {
-   for (std::size_t r = 0; r < rows; ++r, x += n, y += n) {
-      const T mean = reduce_row<ReduceSum>(n, x) / T(n);
-      const T variance = reduce_row(n, x, SumSquaredDifferences<T>{{}, mean}, mean) / T(n);
-      const T factor = T(1) / (std::sqrt(variance + epsilon) + stddev_epsilon);
-      normalize_row(n, centered ? mean : T(0), factor, x, scale, bias, y);
+   for (std::size_t first = 0; first < rows; first += norm_together, x += norm_together * n, y += norm_together * n) {
+      const std::size_t count = rows - first < norm_together ? rows - first : norm_together;
+      T mean[norm_together], factor[norm_together];
+      SOFIE_JIT_ROLLED
+      for (std::size_t r = 0; r < count; ++r)
+         mean[r] = reduce_row<ReduceSum>(n, x + r * n) / T(n);
+      SOFIE_JIT_ROLLED
+      for (std::size_t r = 0; r < count; ++r) {
+         const T variance = reduce_row(n, x + r * n, SumSquaredDifferences<T>{{}, mean[r]}, mean[r]) / T(n);
+         factor[r] = T(1) / (std::sqrt(variance + epsilon) + stddev_epsilon);
+      }
+      SOFIE_JIT_ROLLED
+      for (std::size_t r = 0; r < count; ++r)
+         normalize_row(n, centered ? mean[r] : T(0), factor[r], x + r * n, scale, bias, y + r * n);
    }
 }
 

@@ -10,11 +10,34 @@
 
 #include "elementwise.hxx"
 #include "reduce.hxx"
+#include "transpose.hxx"
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 constexpr std::size_t softmax_together = 4;
+
+// The largest number; NaN, which makes a row's sum NaN anyway, does not count.
+struct ReduceLargest : ReduceMax {
+   template <class T>
+   static SOFIE_JIT_INLINE vec<T> term(vec<T> x, vec<T> so_far)
+   {
+      return select<T>(x > so_far, x, so_far);
+   }
+   template <class T>
+   static SOFIE_JIT_INLINE T combine(T a, T b)
+   {
+      return a > b ? a : b;
+   }
+};
+
+// x / sum for 0 <= x <= sum, from inverse = 1 / sum and what that leaves: division takes as long as ten products.
+template <class T>
+SOFIE_JIT_INLINE vec<T> divided(vec<T> x, vec<T> sum, vec<T> inverse)
+{
+   const vec<T> quotient = rounded(x * inverse);
+   return fma<T>(fma<T>(-quotient, sum, x), inverse, quotient);
+}
 
 // Up to softmax_together rows, each step for all of them before the next: a step is a long chain of operations.
 template <bool Log, class T>
@@ -23,7 +46,7 @@ void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
    T largest[softmax_together], sum[softmax_together];
    SOFIE_JIT_ROLLED
    for (std::size_t r = 0; r < rows; ++r)
-      largest[r] = reduce_row<ReduceMax>(n, x + r * n);
+      largest[r] = reduce_row<ReduceLargest>(n, x + r * n);
    SOFIE_JIT_ROLLED
    for (std::size_t r = 0; r < rows; ++r)
       SOFIE_JIT_ROLLED
@@ -36,52 +59,63 @@ void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
          sum[r] = vlog<T>(broadcast(sum[r]))[0];
    }
    SOFIE_JIT_ROLLED
-   for (std::size_t r = 0; r < rows; ++r)
+   for (std::size_t r = 0; r < rows; ++r) {
+      const vec<T> total = broadcast(sum[r]), inverse = T(1) / total;
       SOFIE_JIT_ROLLED
       for (std::size_t i = r * n, end = i + n; i < end; i += lanes<T>) {
          const vec<T> v = load_up_to((Log ? x : y) + i, end - i);
-         store_up_to(y + i, Log ? v - largest[r] - sum[r] : v / sum[r], end - i);
+         store_up_to(y + i, Log ? v - largest[r] - sum[r] : divided<T>(v, total, inverse), end - i);
       }
+   }
 }
 
-// Up to a register full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in softmax_rows'
-// order.
+constexpr std::size_t softmax_turned = 2; // registers of rows side by side, for each step is a chain again
+
+// Up to softmax_turned registers full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in
+// softmax_rows' order.
 template <bool Log, class T>
 void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
-   constexpr std::size_t width = lanes<T>;
-   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width] = {}, sums[virtual_lanes * width] = {};
+   constexpr std::size_t M = softmax_turned, width = M * lanes<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width], sums[virtual_lanes * width];
+   if (rows < width)
+      std::memset(turned, 0, n * width * sizeof(T));
+   swap_axes(n, rows, x, n, turned, width);
+   vec<T> largest[M], sum[M], inverse[M];
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < M; ++j)
+      largest[j] = load(turned + j * lanes<T>);
    SOFIE_JIT_ROLLED
-   for (std::size_t k = 0; k < n; ++k)
-      SOFIE_JIT_ROLLED
-      for (std::size_t r = 0; r < rows; ++r)
-         turned[k * width + r] = x[r * n + k];
-   vec<T> largest = load(turned);
+   for (std::size_t at = width; at < n * width; at += width)
+      SOFIE_JIT_UNROLL
+      for (std::size_t j = 0; j < M; ++j)
+         largest[j] = ReduceLargest::term<T>(load(turned + at + j * lanes<T>), largest[j]);
    SOFIE_JIT_ROLLED
-   for (std::size_t k = 1; k < n; ++k)
-      largest = max<T>(load(turned + k * width), largest);
-   SOFIE_JIT_ROLLED
-   for (std::size_t k = 0; k < n; ++k) {
-      const vec<T> v = load(turned + k * width) - largest, e = vexp<T>(v);
-      store(turned + k * width, Log ? v : e);
-      store(sums + k * width, e);
-   }
+   for (std::size_t at = 0; at < n * width; at += width)
+      SOFIE_JIT_UNROLL
+      for (std::size_t j = 0; j < M; ++j) {
+         const vec<T> v = load(turned + at + j * lanes<T>) - largest[j], e = vexp<T>(v);
+         store(turned + at + j * lanes<T>, Log ? v : e);
+         store(sums + at + j * lanes<T>, e);
+      }
    SOFIE_JIT_ROLLED
    for (std::size_t half = virtual_lanes / 2, left = n; half > 0; left = left < half ? left : half, half /= 2)
       SOFIE_JIT_ROLLED
-      for (std::size_t k = 0; k + half < left; ++k)
-         store(sums + k * width, load(sums + k * width) + load(sums + (k + half) * width));
-   const vec<T> sum = load(sums), log_sum = Log ? vlog<T>(sum) : vec<T>{};
-   SOFIE_JIT_ROLLED
-   for (std::size_t k = 0; k < n; ++k) {
-      const vec<T> v = load(turned + k * width);
-      store(turned + k * width, Log ? v - log_sum : v / sum);
+      for (std::size_t at = 0; at + half * width < left * width; at += lanes<T>)
+         store(sums + at, load(sums + at) + load(sums + at + half * width));
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < M; ++j) {
+      sum[j] = load(sums + j * lanes<T>);
+      inverse[j] = Log ? vlog<T>(sum[j]) : T(1) / sum[j];
    }
    SOFIE_JIT_ROLLED
-   for (std::size_t k = 0; k < n; ++k)
-      SOFIE_JIT_ROLLED
-      for (std::size_t r = 0; r < rows; ++r)
-         y[r * n + k] = turned[k * width + r];
+   for (std::size_t at = 0; at < n * width; at += width)
+      SOFIE_JIT_UNROLL
+      for (std::size_t j = 0; j < M; ++j) {
+         const vec<T> v = load(turned + at + j * lanes<T>);
+         store(turned + at + j * lanes<T>, Log ? v - inverse[j] : divided<T>(v, sum[j], inverse[j]));
+      }
+   swap_axes(rows, n, turned, width, y, n);
 }
 
 // Up to one register of neighbouring columns, `stride` apart along the axis.
@@ -112,8 +146,8 @@ void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
 {
    if (size <= std::size_t(virtual_lanes) && rows > 3 && 2 * rows > size) { // few rows are faster below
       SOFIE_JIT_ROLLED
-      for (std::size_t o = 0; o < rows; o += lanes<T>) {
-         const std::size_t count = rows - o < lanes<T> ? rows - o : std::size_t(lanes<T>);
+      for (std::size_t o = 0; o < rows; o += softmax_turned * lanes<T>) {
+         const std::size_t left = rows - o, most = softmax_turned * lanes<T>, count = left < most ? left : most;
          softmax_short_rows<Log>(count, size, x + o * size, y + o * size);
       }
       return;

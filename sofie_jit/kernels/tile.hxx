@@ -212,6 +212,8 @@ SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t
       }
 }
 
+constexpr bool masks = SOFIE_JIT_VECTOR_BYTES == 64; // whether storing a part of a register is one instruction
+
 // A finished tile: bias and epilogue; `n` outputs to y, more than the tile's width counting as that, of all rows but the
 // first `skip`. (What is not the common case goes through memory, for branches on every vector would double the code.)
 template <int MR, int NV, class T>
@@ -220,14 +222,20 @@ SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y,
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    constexpr bool large = NV > 2; // layers that repay compiling one more case
-   if (n >= width && (large || !residual) && !skip) {
+   constexpr bool narrow = NV == 1 && masks; // one store a row, of any width
+   if ((n >= width || narrow) && (large || !residual) && !skip) {
       if (large && residual)
          sum.add(residual, stride);
       if (epilogue.low > -infinity<T>)
          sum.raise(broadcast(epilogue.low));
       if (epilogue.high < infinity<T>)
          sum.lower(broadcast(epilogue.high));
-      sum.put(y, stride);
+      if constexpr (narrow)
+         SOFIE_JIT_UNROLL
+         for (int i = 0; i < MR; ++i)
+            store_n(y + std::size_t(i) * stride, sum.v[i][0], n);
+      else
+         sum.put(y, stride);
    } else {
       alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
       sum.put(copy, width);

@@ -95,7 +95,7 @@ constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 1.42860677e-6f; // n * ln2_hi
 
 // x = n ln 2 + r with |r| <= ln(2) / 2, for |x| < 2^20.
 struct ExpSplit {
-   vec<float> r;
+   vec<float> r, whole; // n as a number
    int_vec<float> n;
 };
 SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
@@ -104,7 +104,7 @@ SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
    const vec<float> shifted = fma<float>(x, broadcast(1.44269504f), broadcast(round));
    const vec<float> n = shifted - round;
    const vec<float> r = fma<float>(n, broadcast(-ln2_high), x);
-   return {fma<float>(n, broadcast(-ln2_low), r), to_bits<float>(shifted) - to_bits<float>(broadcast(round))};
+   return {fma<float>(n, broadcast(-ln2_low), r), n, to_bits<float>(shifted) - to_bits<float>(broadcast(round))};
 }
 
 // x 2^n, if that is a normal number. Wraps around for whatever came of NaN or infinity, which a caller leaves out.
@@ -119,6 +119,18 @@ SOFIE_JIT_INLINE vec<float> power_of_two(int_vec<float> n) // -127 < n < 128; n 
    return shift_exponent(broadcast(1.0f), n);
 }
 
+// x 2^n, n from -150 to 128, rounded once.
+SOFIE_JIT_INLINE vec<float> scaled(vec<float> x, const ExpSplit &s)
+{
+#if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
+   constexpr int current_rounding = 4;
+   return (vec<float>)__builtin_ia32_scalefps512_mask(x, s.whole, x, static_cast<unsigned short>(-1), current_rounding);
+#else
+   const int_vec<float> half = s.n >> 1;
+   return rounded(x * power_of_two(half) * power_of_two(s.n - half));
+#endif
+}
+
 // exp(r) on |r| <= ln(2) / 2: (exp(r) - 1 - r) / r^2, relative error of exp 2^-28.3.
 SOFIE_JIT_INLINE vec<float> exp_reduced(vec<float> r)
 {
@@ -129,7 +141,7 @@ SOFIE_JIT_INLINE vec<float> exp_reduced(vec<float> r)
 SOFIE_JIT_INLINE vec<float> exp_negative(vec<float> x)
 {
    const ExpSplit s = split_exp(x);
-   return shift_exponent(exp_reduced(s.r), s.n);
+   return scaled(exp_reduced(s.r), s);
 }
 
 template <>
@@ -138,8 +150,7 @@ SOFIE_JIT_INLINE vec<float> vexp<float>(vec<float> x)
    x = select<float>(x > 89.0f, broadcast(89.0f), x); // above: Inf; comparisons are false for NaN, which stays
    x = select<float>(x < -104.0f, broadcast(-104.0f), x); // below: 0
    const ExpSplit s = split_exp(x);
-   const int_vec<float> half = s.n >> 1; // 2^n in two factors: n runs from -150 to 128
-   return rounded(exp_reduced(s.r) * power_of_two(half) * power_of_two(s.n - half));
+   return scaled(exp_reduced(s.r), s);
 }
 
 template <>
