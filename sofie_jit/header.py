@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Callable
 
 from sofie_jit.kernel_sources import kernel_namespace
-from sofie_jit.operators.operator import CPP_TYPES
+from sofie_jit.operators.operator import BATCH, CPP_TYPES
 from sofie_jit.rmodel import RModel
 from sofie_jit.session import Rendering, SessionWriter
 
 CALLS = "sofie_jit_calls"
 """Namespace of the outlined functions; their names carry a hash of their text."""
+
+INCOMPLETE = -2
+"""What ``infer`` returns for a batch of several rows before the functions that only these need are compiled."""
 
 
 def positional_names() -> Callable[[str], str]:
@@ -24,20 +27,27 @@ def positional_names() -> Callable[[str], str]:
     return lambda name: seen.setdefault(name, f"t{len(seen)}")
 
 
-def jit_text(rmodel: RModel, *, profile: bool = False) -> tuple[str, str, Rendering]:
+def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None = None) -> tuple[str, str, Rendering]:
     """Namespace, text and parts of the code that the JIT compiles for a lowered model.
 
     ``profile``: a Session that reads the clock after each operator, and ``take_laps``, which fetches the sums.
+    ``vector_bytes``: of this machine's registers, so that no kernel is compiled that only other machines need.
     """
-    r = SessionWriter(rmodel, positional_names(), comments=False, outline=True, profile=profile).render()
+    r = SessionWriter(
+        rmodel, positional_names(), comments=False, outline=True, profile=profile, vector_bytes=vector_bytes
+    ).render()
     types = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
     given = [f"dims[{i}]" for i in range(len(r.dims))]
     given += [f"static_cast<{CPP_TYPES[t.dtype]} *>(tensors[{i}])" for i, t in enumerate(types)]
     given.append("static_cast<const k::Team *>(team)")
+    declared = check = ""
+    if r.late:
+        declared = "std::atomic<bool> complete{false};\n"
+        check = f"   if (dims[{list(r.dims).index(BATCH)}] > 1 && !complete)\n      return {INCOMPLETE};\n"
     body = f"""
 namespace k = {kernel_namespace()};
 using namespace {CALLS};
-{r.session}
+{declared}{r.session}
 }};
 void *create(const void *const *weights)
 {{
@@ -49,11 +59,17 @@ void destroy(void *session)
 }}
 int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, void *const *tensors, const void *team)
 {{
-   return static_cast<const Session *>(session)->run({", ".join(given)});
+{check}   return static_cast<const Session *>(session)->run({", ".join(given)});
 }}
 {_TAKE_LAPS.format(size=1 + len(r.laps)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     return namespace, f"namespace {namespace} {{{body}}}\n", r
+
+
+def completing(namespace: str, rendering: Rendering) -> str:
+    """What sets the pointers to the functions that only batches of several rows need."""
+    steps = [*(f"{pointer} = {name}" for pointer, (name, _) in rendering.late.items()), f"{namespace}::complete = true"]
+    return f"static const bool {namespace}_complete = ({', '.join(steps)});\n"
 
 
 _TAKE_LAPS = """void take_laps(std::uintptr_t session, double *seconds)

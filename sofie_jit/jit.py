@@ -16,7 +16,7 @@ import numpy as np
 
 from sofie_jit.cling import define, lock
 from sofie_jit.errors import OutOfMemoryError
-from sofie_jit.header import CALLS, jit_text
+from sofie_jit.header import CALLS, INCOMPLETE, completing, jit_text
 from sofie_jit.kernel_sources import closure, kernel_namespace, kernel_text
 from sofie_jit.operators.operator import BATCH, CPP_TYPES
 from sofie_jit.parallel import rows_together
@@ -34,6 +34,7 @@ _FUNCTIONS: dict[str, dict[str, Any]] = {
         "destroy": PYFUNCTYPE(None, c_uint64, c_uint64),
         "run": PYFUNCTYPE(c_int, c_void_p),
         "run_released": CFUNCTYPE(c_int, c_void_p),
+        "vector_bytes": PYFUNCTYPE(c_int),
     },
     "thread_pool": {
         "start_pool": PYFUNCTYPE(None),
@@ -50,6 +51,7 @@ _TAKE_LAPS = PYFUNCTYPE(None, c_uint64, c_void_p)
 
 _declared: set[str] = set()
 _entries: dict[str, list[int]] = {}
+_complete: set[str] = set()
 
 
 def declare_kernels(names: list[str]) -> None:
@@ -103,8 +105,24 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
             define(_in_calls("\n".join(calls.values())), "the model")  # apart, or kernels are inlined into the Session
             _declared.update(calls)
             functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.laps else [])]
+            ready = rendering.late and all(name in _declared for name, _ in rendering.late.values())
+            if ready:
+                text += _in_calls(completing(namespace, rendering))
+                _complete.add(namespace)
             _entries[namespace] = define(text, "the model", *(f"{namespace}::{name}" for name in functions))
         return _entries[namespace]
+
+
+def complete(namespace: str, rendering: Rendering) -> None:
+    """Compiles what batches of several rows need of the C++ namespace that :func:`compile_text` compiled."""
+    with lock:
+        if namespace in _complete:
+            return
+        missing = {name: code for name, code in rendering.late.values() if name not in _declared}
+        text = _in_calls("\n".join([*missing.values(), completing(namespace, rendering)]))
+        define(text, "the model", f"&{namespace}::complete")
+        _declared.update(missing)
+        _complete.add(namespace)
 
 
 class Session:
@@ -114,7 +132,8 @@ class Session:
     """
 
     def __init__(self, lowered: RModel, *, profile: bool = False):
-        self.namespace, self.text, self.rendering = jit_text(lowered, profile=profile)
+        vector_bytes = runtime().vector_bytes()
+        self.namespace, self.text, self.rendering = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
         create, destroy, self.entry, *self._take_laps = compile_text(self.namespace, self.text, self.rendering)
         arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
         addresses = _words([array.ctypes.data for array in arrays])
@@ -134,6 +153,13 @@ class Session:
         ``dims``: the sizes of ``rendering.dims``. ``arrays``: inputs, then outputs, C-contiguous and of exactly the
         right types and shapes; nothing is checked here. ``threads``: at most so many share the work.
         """
+        status = self._run_compiled(dims, arrays, threads, release_gil)
+        if status == INCOMPLETE:
+            complete(self.namespace, self.rendering)
+            status = self._run_compiled(dims, arrays, threads, release_gil)
+        return status
+
+    def _run_compiled(self, dims: Sequence[int], arrays: Sequence[np.ndarray], threads: int, release_gil: bool) -> int:
         frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
         if threads > 1:
             place = list(self.rendering.dims).index(BATCH) if self.rendering.tiled else -1

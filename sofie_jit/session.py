@@ -55,6 +55,8 @@ class Rendering:
     """Tensor -> its C++ name."""
     outlined: dict[str, str]
     """Functions that the JIT text enters kernels through: name -> definition."""
+    late: dict[str, tuple[str, str]]
+    """Functions that only batches of several rows need: pointer to set -> the function's name, definition."""
     tiled: bool
     """Whether rows of the batch are independent of each other."""
     slots: list[Slot]
@@ -78,20 +80,29 @@ class SessionWriter:
     """Walks the operators once, planning memory as it goes; each operator emits its call through this Emitter.
 
     ``comments``: say of each call what it is; ``outline``: enter kernels through functions that models share;
-    ``profile``: read the clock after each call.
+    ``profile``: read the clock after each call; ``vector_bytes``: of a register, if it is for one machine.
     """
 
     def __init__(
-        self, rmodel: RModel, name_of: Callable[[str], str], *, comments: bool, outline: bool, profile: bool = False
+        self,
+        rmodel: RModel,
+        name_of: Callable[[str], str],
+        *,
+        comments: bool,
+        outline: bool,
+        profile: bool = False,
+        vector_bytes: int | None = None,
     ):
         self.rmodel = rmodel
         self.name_of = name_of
         self.comments = comments
         self.outline = outline
         self.profile = profile
+        self.vector_bytes = vector_bytes
         self.laps: list[int] = []
         self.flops = 0  # of a row of the batch
         self.outlined: dict[str, str] = {}  # name -> definition
+        self.late: dict[str, tuple[str, str]] = {}
         self.roots = storage(rmodel)
         self.arena = Arena()
         self.slot_of: dict[str, int] = {}
@@ -182,11 +193,32 @@ class SessionWriter:
 
         return Expression(f"k::{name}{written(values)}", f"const k::{name} &")
 
-    def function(self, function: str, parameters: Sequence[str], *args: str) -> str:
+    def function(self, function: str, parameters: Sequence[str], *args: str, late: bool = False) -> str:
         names = [f"a{i}" for i in range(len(parameters))]
         declared = ", ".join(f"{kind} {name}" for kind, name in zip(parameters, names, strict=True))
         definition = f"({declared.replace('* ', '*')}) {{ k::{function}({', '.join([*names, *args])}); }}"
-        return self._outlined("void", definition) if self.outline else f"+[]{definition}"
+        if not self.outline:
+            return f"+[]{definition}"
+        if not late or BATCH not in self.dims:
+            return self._outlined("void", definition)
+        pointer, name = _hashed("late", definition), _hashed("call", definition)
+        self.late[pointer] = name, f"void {name}{definition}"
+        self.outlined[pointer] = (
+            f"void (*{pointer})({', '.join(parameters)}) = nullptr;\n"
+            f"void {pointer}_call({declared}) {{ {pointer}({', '.join(names)}); }}"
+        )
+        return f"{pointer}_call"
+
+    def table(self, name: str, *values: str) -> str:
+        text = f"{{{', '.join(values)}}}"
+        if not self.outline:
+            return f"k::{name}{text}"
+        constant = _hashed("table", name + text)
+        self.outlined[constant] = f"extern const k::{name} {constant};\nconst k::{name} {constant}{text};"
+        return Expression(constant, f"const k::{name} &")
+
+    def lanes(self, dtype: str) -> int | None:
+        return None if self.vector_bytes is None else self.vector_bytes // np.dtype(dtype).itemsize
 
     def call(self, function: str, *args: Any) -> str:
         return f"{self._expression(function, args, 'void')};"
@@ -233,7 +265,7 @@ class SessionWriter:
 
     def _outlined(self, result: str, definition: str) -> str:
         """The name of a function with these parameters and this body."""
-        name = f"call_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
+        name = _hashed("call", definition)
         self.outlined[name] = f"{result} {name}{definition}"
         return name
 
@@ -346,6 +378,7 @@ class SessionWriter:
             tensor_arguments=", ".join(arguments),
             names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
             outlined=self.outlined,
+            late=self.late,
             tiled=can_tile(self.rmodel),
             slots=self.arena.slots,
             laps=self.laps,
@@ -429,6 +462,11 @@ THREADS = "(threads)"
 
 _RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|f[A-Z]\w+\[\d+\])")
 """Names that only the Session's functions know, under the positional naming."""
+
+
+def _hashed(kind: str, definition: str) -> str:
+    """A name for what is defined so."""
+    return f"{kind}_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
 
 
 def _argument(value: Any) -> str:

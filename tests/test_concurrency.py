@@ -82,6 +82,36 @@ def test_sixteen_threads_while_models_are_loaded() -> None:
     assert loads >= 2  # one of each loading thread, however busy the machine
 
 
+FIRST_BATCHES = """
+import threading
+import numpy as np
+import sofie_jit
+from sofie_jit import jit
+model = sofie_jit.load({path!r}, threads=2)
+x = np.random.default_rng(0).normal(size=(37, *model.input_shapes[0][1:])).astype("float32")
+rows = np.concatenate([model.infer(row[None]) for row in x])
+late = {{name for name, _ in model._call.session.rendering.late.values()}}
+assert late and not late & jit._declared
+results = [None] * 8
+def call(i):
+    results[i] = model.infer(x)
+threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert late <= jit._declared
+assert all(np.array_equal(result, rows) for result in results)
+print("equal")
+"""
+
+
+def test_first_batches_compile_what_single_rows_do_without() -> None:
+    script = FIRST_BATCHES.format(path=str(FILES[0]))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=HERE.parent, timeout=600)
+    assert done.stdout.strip() == "equal", done.stderr
+
+
 INTERRUPT = """
 import os, signal, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background programs ignore

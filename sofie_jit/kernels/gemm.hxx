@@ -70,9 +70,31 @@ constexpr std::size_t cached = 524288; // chain_depthwise.py reads it
 template <class T>
 struct Dense;
 
-// gemm_pairs, for layers that are large enough to repay its compilation; null for others.
+// Some rows times the weights of the outputs from `o` to `end`, and one row times all weights.
 template <class T>
-using GemmPairs = void (*)(const Dense<T> &g, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y);
+using GemmTiles = void (*)(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
+                           const T *residual, T *y);
+template <class T>
+using GemmRow = void (*)(const Dense<T> &g, const T *x, const T *residual, T *y);
+
+// What a gemm is made of, as pointers, so that each is compiled apart, once for all layers that need it. Of a layer whose
+// shape does without one of them it may be null; `pairs` is for those that are large enough to repay its compilation.
+template <class T>
+struct GemmParts {
+   GemmTiles<T> wide, narrow, pairs; // panels of two vectors, those of one, and two wide ones at a time
+   GemmRow<T> row;
+};
+
+template <int NV, class T>
+void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y);
+template <class T>
+void gemm_pairs(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y);
+template <class T>
+void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y);
+
+// Those for any shape.
+template <class T, bool Pairs = false>
+constexpr GemmParts<T> gemm_parts{gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr, gemm_row<T>};
 
 // What all rows of a gemm share.
 template <class T>
@@ -82,7 +104,7 @@ struct Dense {
    const Epilogue<T> &epilogue;
    Split split;
    bool far; // whether tiles fetch into the cache what they will write (is_far)
-   GemmPairs<T> pairs = nullptr;
+   const GemmParts<T> &parts = gemm_parts<T>;
 
    // Whether the weights stay in the first-level cache, so that fetching them is but one instruction more.
    SOFIE_JIT_INLINE constexpr bool tiny() const { return K * N * sizeof(T) <= 16384; }
@@ -197,16 +219,15 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
    }
 }
 
-// The same with two panels at a time, of the outputs before `end`; nothing where registers are few.
+// The same with two panels at a time; nothing where registers are few.
 template <class T>
-SOFIE_JIT_NOINLINE void gemm_pairs(const Dense<T> &g, std::size_t end, std::size_t rows, const T *x, const T *residual,
-                                   T *y)
+void gemm_pairs(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
 {
    if constexpr (pairs_panels) {
       constexpr std::size_t width = 2 * panel_width<T>;
       const std::size_t whole = rows - rows % pair_rows;
       const std::size_t by = fetch_step(g, width, whole / pair_rows + (rows - whole + 3) / 4);
-      for (std::size_t o = 0; o < end; o += width) {
+      for (; o < end; o += width) {
          const T *next = g.panels + (o + width) * g.K;
          for (std::size_t row = 0; row < whole; row += pair_rows, next += by * g.K) {
             const std::size_t to = row * g.stride;
@@ -328,15 +349,11 @@ SOFIE_JIT_NOINLINE void row_short(const Dense<T> &g, std::size_t o, const T *x, 
          finish_vector(sum.v[i][j] + load(g.bias + o), at(residual, o), y + o, g.N - o, g.epilogue);
 }
 
+// All outputs from o on, of such a K.
 template <class T>
-SOFIE_JIT_NOINLINE void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
+SOFIE_JIT_INLINE void row_all_short(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
    constexpr std::size_t width = panel_width<T>, one = lanes<T>;
-   if (g.split.count && g.split.count % chains == 0)
-      return row_by_blocks(g, x, residual, y);
-   std::size_t o = g.N < chains * width ? 0 : row_by_panels(g, x, residual, y);
-   if (g.split.count != 1)
-      return row_in_turn(g, o, x, residual, y);
    for (; o + width + one < g.N; o += 2 * width)
       row_short<2, 2>(g, o, x, residual, y);
    if (o + one < g.N) {
@@ -345,6 +362,34 @@ SOFIE_JIT_NOINLINE void gemm_row(const Dense<T> &g, const T *x, const T *residua
    }
    if (o < g.N)
       row_short<1, 1>(g, o, x, residual, y);
+}
+
+// Outputs from which on panels go by fours.
+template <class T>
+constexpr std::size_t wide_row = chains * panel_width<T>;
+
+// A row of a layer with one block of k and few outputs, of one with several blocks, and of any.
+template <class T>
+void gemm_row_short(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   row_all_short(g, 0, x, residual, y);
+}
+
+template <class T>
+void gemm_row_long(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   row_in_turn(g, g.N < wide_row<T> ? 0 : row_by_panels(g, x, residual, y), x, residual, y);
+}
+
+template <class T>
+void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   if (g.split.count && g.split.count % chains == 0)
+      row_by_blocks(g, x, residual, y);
+   else if (g.split.count == 1)
+      row_all_short(g, g.N < wide_row<T> ? 0 : row_by_panels(g, x, residual, y), x, residual, y);
+   else
+      gemm_row_long(g, x, residual, y);
 }
 
 // ---- all rows
@@ -357,14 +402,16 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
    const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;
    if (fours) {
       const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
-      const std::size_t paired = pairs_panels && g.pairs ? wide - wide % (2 * panel_width<T>) : 0;
+      const std::size_t paired = pairs_panels && g.parts.pairs ? wide - wide % (2 * panel_width<T>) : 0;
       if (paired)
-         g.pairs(g, paired, fours, x, residual, y);
-      gemm_tiles<2>(g, paired, wide, fours, x, residual, y);
-      gemm_tiles<1>(g, wide, g.N, fours, x, residual, y);
+         g.parts.pairs(g, 0, paired, fours, x, residual, y);
+      if (paired < wide)
+         g.parts.wide(g, paired, wide, fours, x, residual, y);
+      if (wide < g.N)
+         g.parts.narrow(g, wide, g.N, fours, x, residual, y);
    }
    for (std::size_t row = fours; row < rows; ++row)
-      gemm_row(g, x + row * g.x_stride, at(residual, row * g.stride), y + row * g.stride);
+      g.parts.row(g, x + row * g.x_stride, at(residual, row * g.stride), y + row * g.stride);
 }
 
 template <class T>
@@ -387,11 +434,11 @@ SOFIE_JIT_NOINLINE void gemm_blocks(const Dense<T> &g, std::size_t rows, const T
 
 template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
-          T *y, const Epilogue<T> &epilogue, GemmPairs<T> pairs)
+          T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts)
 {
-   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N), pairs};
+   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N), parts};
    if (rows == 1 && !epilogue.function)
-      gemm_row(g, x, residual, y); // a small layer takes no longer than the questions on the way
+      parts.row(g, x, residual, y); // a small layer takes no longer than the questions on the way
    else
       gemm_blocks(g, rows, x, residual, y);
 }
@@ -400,7 +447,7 @@ template <class T>
 SOFIE_JIT_INLINE void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias,
                            const T *residual, T *y, const Epilogue<T> &epilogue)
 {
-   gemm(rows, K, N, x, panels, bias, residual, y, epilogue, GemmPairs<T>(nullptr));
+   gemm(rows, K, N, x, panels, bias, residual, y, epilogue, gemm_parts<T>);
 }
 
 // gemm<T> for kernels that take it as a pointer, so that it is compiled apart from them.

@@ -14,9 +14,9 @@ SOFIE_JIT_UNOPTIMIZED
 template <class T>
 void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std::size_t K, std::size_t N, const T *x,
                       const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue,
-                      GemmPairs<T> pairs)
+                      const GemmParts<T> &kernels)
 {
-   const std::size_t column = pairs ? 2 * panel_width<T> : panel_width<T>;
+   const std::size_t column = kernels.pairs ? 2 * panel_width<T> : panel_width<T>;
    const std::size_t row_blocks = (rows + tile_rows - 1) / tile_rows, column_blocks = (N + column - 1) / column;
    const std::size_t by_rows = balance(team, row_blocks), by_columns = balance(team, column_blocks);
    const bool columns = by_rows == by_columns ? N > rows : by_columns > by_rows;
@@ -25,7 +25,7 @@ void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std:
       const Range r = columns ? Range{0, rows} : part_of(rows, tile_rows, part, parts);
       const Range n = columns ? part_of(N, column, part, parts) : Range{0, N};
       const Dense<T> g{K, n.size(), K, N, panels + n.first * K, bias + n.first, epilogue, k_split(K, N),
-                       is_far<T>(rows, N), pairs};
+                       is_far<T>(rows, N), kernels};
       const std::size_t at_y = r.first * N + n.first;
       gemm_blocks(g, r.size(), x + r.first * K, at(residual, at_y), y + at_y);
    });
@@ -35,12 +35,12 @@ SOFIE_JIT_OPTIMIZED
 
 template <class T>
 void share_gemm(const Team *team, std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
-                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, GemmPairs<T> pairs = nullptr)
+                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts = gemm_parts<T>)
 {
    const std::size_t work = 2 * rows * K * N;
    if (!is_shared(team, work))
-      return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, pairs);
-   share_gemm_parts(*team, work, rows, K, N, x, panels, bias, residual, y, epilogue, pairs);
+      return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, parts);
+   share_gemm_parts(*team, work, rows, K, N, x, panels, bias, residual, y, epilogue, parts);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -11,7 +11,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
-from sofie_jit.operators.gemm import gemm_function, pairs_of_panels
+from sofie_jit.operators.gemm import K_BLOCK, gemm_function, gemm_parts
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -38,8 +38,6 @@ CACHED_INPUTS = 80 * 1024
 """Numbers that the input of one strip of output rows may have: they stay in a second-level cache."""
 TILE_ROWS = {64: 12, 32: 6, 16: 6}
 """Pixels that a register tile can have (``tile_rows`` of ``tile.hxx``), by bytes of a register."""
-K_BLOCK = constant("tile.hxx", "k_block")
-"""Terms of a sum after which a list of runs is cut."""
 WINOGRAD_BLOCK = constant("winograd.hxx", "winograd_block")
 """Tiles that are computed together."""
 
@@ -152,7 +150,7 @@ class Conv(ROperator):
         return code.shared_call(
             "gemm", rows, k, outputs, code.input(0), panels, bias, code.input(3), code.output(0),
             epilogue(code, self.activation, y.dtype),
-            *pairs_of_panels(code, self.flops(code.inputs, code.outputs), outputs),
+            gemm_parts(code, self.flops(code.inputs, code.outputs), (k, outputs)),
         )  # fmt: skip
 
     def winograd_pays(self, x: TensorType, w: TensorType) -> bool:
@@ -179,7 +177,8 @@ class Conv(ROperator):
         shape = code.struct("WinogradShape", window_members(axes), channels, outputs)
         panels = code.packed("pack_winograd", code.raw(1), channels, outputs, self.kernel_layout == "OIHW")
         scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),), per_thread=True)
-        gemm = gemm_function(code, self.flops(code.inputs, code.outputs), outputs)
+        group = winograd_group(channels, outputs)
+        gemm = gemm_function(code, self.flops(code.inputs, code.outputs), (channels, group), rows=False)
         return code.shared_call(
             "winograd", 0, code.count((*y.shape[:1], winograd_tiles(axes))), shape, code.input(0), panels, bias,
             code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
@@ -233,9 +232,14 @@ def winograd_tiles(axes: Sequence[Axis]) -> int:
     return math.prod(math.ceil(axis.out / 2) for axis in axes)
 
 
+def winograd_group(channels: int, outputs: int) -> int:
+    """``WinogradShape::group`` of ``winograd.hxx``: outputs of one product."""
+    return outputs if outputs % 128 or channels * outputs < 65536 else outputs // 2
+
+
 def winograd_scratch_size(channels: int, outputs: int) -> int:
     """``winograd_scratch`` of ``winograd.hxx``: elements for a block's transformed images and products."""
-    group = outputs if outputs % 128 or channels * outputs < 65536 else outputs // 2
+    group = winograd_group(channels, outputs)
     places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, group))
     return 16 * places + channels + group + 16
 

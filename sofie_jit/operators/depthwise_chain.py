@@ -75,7 +75,8 @@ class DepthwiseChain(ROperator):
         scratch = code.scratch(dtype, (scratch_size(axes, channels, strip, self.before, self.behind),), per_thread=True)
         size, read, write = "std::size_t", f"const {CPP_TYPES[dtype]} *", f"{CPP_TYPES[dtype]} *"
         last = (write, f"const k::Epilogue<{CPP_TYPES[dtype]}> &")
-        gemm = gemm_function(code, self.flops(code.inputs, code.outputs), max(channels, outputs))
+        products = [*([(inputs, channels)] if self.before else []), *([(channels, outputs)] if self.behind else [])]
+        gemm = gemm_function(code, self.flops(code.inputs, code.outputs), *products)
         filtering = f"depthwise_square<{axes[0].kernel}, {axes[0].stride}>"
         depthwise = code.function(filtering, (size, "const k::Window &", size, *[read] * 3, *last))
         return code.shared_call(

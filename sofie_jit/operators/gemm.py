@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.operator import (
+    BATCH,
     CPP_TYPES,
     Emitter,
     ROperator,
@@ -21,10 +24,12 @@ from sofie_jit.operators.operator import (
     static_dim,
 )
 
+K_BLOCK = constant("tile.hxx", "k_block")
+"""Terms that a sum has between two of its cuts."""
 PAIR_BYTES = 4 * 64
 """Outputs of two panels of AVX-512, in bytes."""
 PAIRS_PAY = 1 << 17
-"""Floating-point operations for a row of the batch from which on :func:`pairs_of_panels` repays its compilation."""
+"""Floating-point operations for a row of the batch from which on ``gemm_pairs`` repays its compilation of 0.1 s."""
 
 
 @dataclass(kw_only=True)
@@ -84,25 +89,54 @@ class Gemm(ROperator):
         bias = code.packed("pack_bias", code.raw(2), n, beta)
         return code.shared_call(
             "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.input(3), code.output(0),
-            epilogue(code, self.activation, y.dtype), *pairs_of_panels(code, self.flops(code.inputs, code.outputs), n),
+            epilogue(code, self.activation, y.dtype),
+            gemm_parts(code, self.flops(code.inputs, code.outputs), (k, n), late=y.shape[:-1] == (BATCH,)),
         )  # fmt: skip
 
 
-def pairs_of_panels(code: Emitter, flops: int, outputs: int) -> list[str]:
-    """The argument ``pairs`` of a gemm of ``flops`` for each row of the batch: ``gemm_pairs``, or none.
+def gemm_parts(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, late: bool = False) -> str:
+    """The struct ``GemmParts`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
 
-    It computes large products faster, but takes 0.1 s to compile.
+    ``rows``: whether single rows may come; ``late``: whether several come only in batches of several rows.
     """
     dtype = code.outputs[0].dtype
-    if flops < PAIRS_PAY or outputs * np.dtype(dtype).itemsize < PAIR_BYTES:
-        return []
-    size, read, write = "std::size_t", f"const {CPP_TYPES[dtype]} *", f"{CPP_TYPES[dtype]} *"
-    return [code.function("gemm_pairs", (f"const k::Dense<{CPP_TYPES[dtype]}> &", size, size, read, read, write))]
+    cpp, lanes = CPP_TYPES[dtype], code.lanes(dtype)
+    pairs = flops >= PAIRS_PAY and max(n for _, n in sizes) * np.dtype(dtype).itemsize >= PAIR_BYTES
+    if lanes is None:
+        return f"k::gemm_parts<{cpp}, {str(pairs).lower()}>"
+    panel = 2 * lanes
+    together = 2 * panel if pairs and lanes * np.dtype(dtype).itemsize == 64 else 0
+    wide_ends = [n - n % panel if n % panel <= lanes else n for _, n in sizes]
+    dense, size, read, write = f"const k::Dense<{cpp}> &", "std::size_t", f"const {cpp} *", f"{cpp} *"
+
+    def tiles(name: str, needed: bool) -> str:
+        return code.function(name, (dense, *[size] * 3, read, read, write), late=late) if needed else "nullptr"
+
+    functions = {_row_function(k, n, lanes) for k, n in sizes}
+    row = functions.pop() if len(functions) == 1 else "gemm_row"
+    return code.table(
+        f"GemmParts<{cpp}>",
+        tiles("gemm_tiles<2>", any(end % together if together else end for end in wide_ends)),
+        tiles("gemm_tiles<1>", any(end < n for end, (_, n) in zip(wide_ends, sizes, strict=True))),
+        tiles("gemm_pairs", pairs),
+        code.function(row, (dense, read, read, write)) if rows else "nullptr",
+    )
 
 
-def gemm_function(code: Emitter, flops: int, outputs: int) -> str:
+def _row_function(k: int, n: int, lanes: int) -> str:
+    """What of ``gemm_row`` of ``gemm.hxx`` single rows need."""
+    together = 1 if k < 128 or n > 64 else 4
+    blocks = math.ceil(k / (K_BLOCK * together)) * together
+    if blocks and blocks % 4 == 0:
+        return "row_by_blocks"
+    if blocks != 1:
+        return "gemm_row_long"
+    return "gemm_row_short" if n < 4 * 2 * lanes else "gemm_row"
+
+
+def gemm_function(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True) -> str:
     """Pointer to ``gemm`` for kernels that take it as ``GemmFunction``."""
     cpp = CPP_TYPES[code.outputs[0].dtype]
     size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
     parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")
-    return code.function("gemm", parameters, *pairs_of_panels(code, flops, outputs))
+    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, rows=rows))

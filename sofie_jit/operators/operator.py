@@ -221,8 +221,17 @@ class Emitter(Protocol):
         text in a call (functors, literals) is compiled into it.
         """
 
-    def function(self, function: str, parameters: Sequence[str], *args: str) -> str:
-        """Pointer to a C++ function of ``parameters`` (types) that calls ``function`` with these and then ``args``."""
+    def function(self, function: str, parameters: Sequence[str], *args: str, late: bool = False) -> str:
+        """Pointer to a C++ function of ``parameters`` (types) that calls ``function`` with these and then ``args``.
+
+        ``late``: nothing calls it while the batch has one row, so the JIT compiles it when a larger one comes.
+        """
+
+    def table(self, name: str, *values: str) -> str:
+        """The kernels' struct ``name`` with these constants, such as pointers to functions, as members."""
+
+    def lanes(self, dtype: str) -> int | None:
+        """Elements of a vector register of the machine that the text is for; None if it is for any."""
 
     def call(self, function: str, *args: Any) -> str:
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""

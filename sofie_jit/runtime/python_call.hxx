@@ -193,7 +193,7 @@ inline Object *call_fast(const Call &call, Object *const *args, const Options &o
    if (status) {
       for (int i = 0; i < call.outputs; ++i)
          python.decref(results[i]);
-      return nullptr; // the slow way fails again, and raises
+      return nullptr; // the slow way compiles what is missing, or fails again and raises
    }
    if (call.outputs == 1)
       return results[0];

@@ -36,6 +36,18 @@ struct Job {
 };
 inline int (*share)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
 
+// Bytes of a register, as kernels/simd.hxx takes them.
+int vector_bytes()
+{
+#if defined(__AVX512F__)
+   return 64;
+#elif defined(__AVX__) && defined(__FMA__)
+   return 32;
+#else
+   return 16;
+#endif
+}
+
 // What `invoke` returns when there is too little memory. No exception may reach the interpreter or a thread's end.
 constexpr int no_memory = -1;
 

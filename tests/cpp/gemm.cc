@@ -36,7 +36,7 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
       gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), at(residual, r * N), one.data() + r * N, epilogue);
    check::same_bits(what + ": row by row", y, one);
    one.push_back(T(77));
-   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue, gemm_pairs<T>);
+   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue, gemm_parts<T, true>);
    check::require(one.back() == T(77), what + ": wrote past the end with pairs of panels");
    one.pop_back();
    check::same_bits(what + ": pairs of panels", y, one);

@@ -61,7 +61,7 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
                  [&](const Team *some, T *y) {
                     share_gemm(some, rows, K, N, x.data(), panels.data(), bias.data(),
                                epilogue->function ? residual.data() : nullptr, y, *epilogue,
-                               some ? gemm_pairs<T> : nullptr);
+                               some ? gemm_parts<T, true> : gemm_parts<T>);
                  });
 }
 
