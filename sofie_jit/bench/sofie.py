@@ -19,4 +19,5 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     """:meth:`sofie_jit.Model.infer`."""
-    return sofie_jit.load(path, threads=threads).infer
+    model = sofie_jit.load(path, threads=threads)
+    return lambda x: model.infer(x)  # looked up for every call, as people write it

@@ -165,7 +165,7 @@ void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, c
       if (k == k_block) {
          if (several)
             sum.add(before);
-         sum.put(before, NV * lanes<T>);
+         sum.put(before);
          asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
          sum.clear();
          several = true;
@@ -177,8 +177,7 @@ void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, c
    }
    if (several)
       sum.add(before);
-   sum.add_bias(bias);
-   finish_tile(sum, residual, y, stride, n, epilogue);
+   finish_tile(sum, bias, residual, y, stride, n, epilogue);
 }
 
 // One panel of weights over all pixels of a strip.

@@ -55,14 +55,15 @@ struct Split {
    std::size_t count, length;
 };
 
-// Blocks of at most k_block terms. A row that comes alone sums four of them side by side, so where the outputs fill few
-// registers there are no fewer than that.
-SOFIE_JIT_INLINE constexpr Split k_split(std::size_t K, std::size_t N)
+constexpr int chains = 4; // sums that go side by side, to hide fma's latency
+
+// Blocks of at most k_block terms, a multiple of `together` of them.
+SOFIE_JIT_INLINE constexpr Split k_blocks(std::size_t K, std::size_t together = 1)
 {
-   const std::size_t together = K < 128 || N > 64 ? 1 : 4;
    const std::size_t count = (K + together * k_block - 1) / (together * k_block) * together;
    return {count, count == 1 ? K : count == 4 ? K / 4 : count ? K / count : 0}; // a division takes as long as a small layer
 }
+
 
 // Bytes that stay in a second-level cache beside what passes through it.
 constexpr std::size_t cached = 524288; // chain_depthwise.py reads it
@@ -92,9 +93,18 @@ void gemm_pairs(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
 template <class T>
 void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y);
 
+// How the sum over k is cut in a layer. A row that comes alone sums four blocks side by side where the outputs fill few
+// registers: the time of a small network is that of its chains of sums. (operators/gemm.py knows this, too.)
+template <class T>
+SOFIE_JIT_INLINE constexpr Split k_split(std::size_t K, std::size_t N, const GemmParts<T> &parts)
+{
+   return k_blocks(K, !parts.row || K < 32 || N > 64 ? 1 : chains);
+}
+
 // Those for any shape.
-template <class T, bool Pairs = false>
-constexpr GemmParts<T> gemm_parts{gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr, gemm_row<T>};
+template <class T, bool Pairs = false, bool Row = true>
+constexpr GemmParts<T> gemm_parts{gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr,
+                                  Row ? gemm_row<T> : nullptr};
 
 // What all rows of a gemm share.
 template <class T>
@@ -159,12 +169,11 @@ SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const Dense<T> &g, std::siz
          sum.add(before);
       if (left <= 1)
          break;
-      sum.put(before, NV * lanes<T>);
+      sum.put(before);
       asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
       k += terms;
       weights += terms * wide * lanes<T>;
    }
-   sum.add_bias(g.bias + o);
 }
 
 // Fetches into the cache where a tile of `rows` rows will write, and what it will add.
@@ -189,7 +198,36 @@ void gemm_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, 
    if (g.far)
       fetch_tile(MR, NV * lanes<T>, g.stride, at(residual, o), y + o);
    gemm_sum(sum, g, o, x, beside, by);
-   finish_tile(sum, at(residual, o), y + o, g.stride, g.N - o, g.epilogue, skip);
+   finish_tile(sum, g.bias + o, at(residual, o), y + o, g.stride, g.N - o, g.epilogue, skip);
+}
+
+constexpr bool cuts_tiles = SOFIE_JIT_VECTOR_BYTES == 64; // whether there are registers enough for what follows
+
+// Rows of a layer whose K is cut in four, half a tile at a time: the other half of the registers has what the blocks
+// before gave.
+template <int Rows, int NV, class T>
+void gemm_cut_tile(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y, std::size_t skip, const T *,
+                   std::size_t)
+{
+   constexpr int at_once = Rows < tile_rows / NV ? Rows : tile_rows / NV;
+   if (g.far)
+      fetch_tile(Rows, NV * lanes<T>, g.stride, at(residual, o), y + o);
+   const T *const weights = g.panels + o * g.K;
+   SOFIE_JIT_ROLLED
+   for (std::size_t row = 0; row < Rows; row += at_once, x += at_once * g.x_stride) {
+      Tile<T, at_once, NV> sum, part;
+      sum.clear();
+      sum.template accumulate<Fetch::nothing>(x, g.x_stride, weights, g.split.length);
+      SOFIE_JIT_ROLLED
+      for (std::size_t k = g.split.length, left = chains - 1; left > 0; --left, k += g.split.length) {
+         part.clear();
+         part.template accumulate<Fetch::nothing>(x + k, g.x_stride, weights + k * NV * lanes<T>,
+                                                  left > 1 ? g.split.length : g.K - k);
+         sum.add(part);
+      }
+      const std::size_t to = row * g.stride + o;
+      finish_tile(sum, g.bias + o, at(residual, to), y + to, g.stride, g.N - o, g.epilogue, skip);
+   }
 }
 
 // By how many numbers each step over k of `tiles` tiles fetches on, to have fetched as wide a piece of weights when they
@@ -208,10 +246,16 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    const std::size_t whole = rows - rows % tile_rows, by = fetch_step(g, width, whole / tile_rows);
+   auto whole_tile = gemm_tile<tile_rows, NV, T>, four = gemm_tile<4, NV, T>;
+   if constexpr (cuts_tiles)
+      if (g.split.count == chains) {
+         whole_tile = gemm_cut_tile<tile_rows, NV, T>;
+         four = gemm_cut_tile<4, NV, T>;
+      }
    for (; o < end; o += width) {
       const T *next = g.panels + (o + width) * g.K;
       for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4, next += by * g.K) {
-         const auto tile = row < whole ? gemm_tile<tile_rows, NV, T> : gemm_tile<4, NV, T>;
+         const auto tile = row < whole ? whole_tile : four;
          const std::size_t first = row < whole || row + 4 <= rows ? row : rows - 4;
          const std::size_t to = first * g.stride;
          tile(g, o, x + first * g.x_stride, at(residual, to), y + to, row - first, next, by);
@@ -251,7 +295,7 @@ SOFIE_JIT_INLINE void row_panel(const Dense<T> &g, std::size_t o, const T *x, co
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < NV; ++j, o += lanes<T>)
       if (o < g.N)
-         finish_vector(sum.v[0][j], at(residual, o), y + o, g.N - o, g.epilogue);
+         finish_vector(sum.v[0][j] + load(g.bias + o), at(residual, o), y + o, g.N - o, g.epilogue);
 }
 
 // Panel by panel from output o on.
@@ -264,8 +308,6 @@ SOFIE_JIT_NOINLINE void row_in_turn(const Dense<T> &g, std::size_t o, const T *x
       row_panel<1>(g, o, x, residual, y);
 }
 
-constexpr int chains = 4; // sums that go side by side, to hide fma's latency
-
 // Part i is the sum over `terms` terms of x + i * x_step with the weights at w + i * w_step, [terms][NV * lanes].
 template <int NV, class T>
 SOFIE_JIT_NOINLINE void row_chains(const T *x, std::size_t x_step, const T *w, std::size_t w_step, std::size_t terms,
@@ -274,7 +316,7 @@ SOFIE_JIT_NOINLINE void row_chains(const T *x, std::size_t x_step, const T *w, s
    Tile<T, chains, NV> sum;
    sum.clear();
    sum.products(x, x_step, w, w_step, terms);
-   sum.put(parts, NV * lanes<T>);
+   sum.put(parts);
 }
 
 // Outputs from o on, `width` of them at most, of sums that want the bias.
@@ -335,6 +377,27 @@ SOFIE_JIT_NOINLINE void row_by_blocks(const Dense<T> &g, const T *x, const T *re
    }
 }
 
+// The panel of output o, of a K that is cut in four.
+template <int NV, class T>
+SOFIE_JIT_NOINLINE void row_quarters(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
+{
+   constexpr std::size_t width = NV * lanes<T>;
+   const std::size_t length = g.split.length;
+   const T *const weights = g.panels + o * g.K;
+   Tile<T, chains, NV> part;
+   part.clear();
+   part.products(x, length, weights, length * width, length);
+   SOFIE_JIT_UNROLL
+   for (int j = 0; j < NV; ++j, o += lanes<T>) {
+      vec<T> last = part.v[chains - 1][j];
+      SOFIE_JIT_ROLLED
+      for (std::size_t k = chains * length; k < g.K; ++k)
+         last = fma<T>(broadcast(x[k]), load(weights + k * width + j * lanes<T>), last);
+      const vec<T> sum = part.v[0][j] + part.v[1][j] + part.v[2][j] + last;
+      finish_vector(sum + load(g.bias + o), at(residual, o), y + o, g.N - o, g.epilogue);
+   }
+}
+
 // P panels from output o on, of a K that is one block: small layers, whose weights are in the first cache.
 template <int P, int NV, class T>
 SOFIE_JIT_NOINLINE void row_short(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y)
@@ -368,7 +431,17 @@ SOFIE_JIT_INLINE void row_all_short(const Dense<T> &g, std::size_t o, const T *x
 template <class T>
 constexpr std::size_t wide_row = chains * panel_width<T>;
 
-// A row of a layer with one block of k and few outputs, of one with several blocks, and of any.
+// A row of a layer with four blocks of k, with one and few outputs, with several, and of any.
+template <class T>
+void gemm_row_quarters(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   std::size_t o = 0;
+   for (; o + lanes<T> < g.N; o += panel_width<T>)
+      row_quarters<2>(g, o, x, residual, y);
+   if (o < g.N)
+      row_quarters<1>(g, o, x, residual, y);
+}
+
 template <class T>
 void gemm_row_short(const Dense<T> &g, const T *x, const T *residual, T *y)
 {
@@ -384,7 +457,9 @@ void gemm_row_long(const Dense<T> &g, const T *x, const T *residual, T *y)
 template <class T>
 void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
 {
-   if (g.split.count && g.split.count % chains == 0)
+   if (g.split.count == chains)
+      gemm_row_quarters(g, x, residual, y);
+   else if (g.split.count && g.split.count % chains == 0)
       row_by_blocks(g, x, residual, y);
    else if (g.split.count == 1)
       row_all_short(g, g.N < wide_row<T> ? 0 : row_by_panels(g, x, residual, y), x, residual, y);
@@ -436,7 +511,7 @@ template <class T>
 void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias, const T *residual,
           T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts)
 {
-   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N), is_far<T>(rows, N), parts};
+   const Dense<T> g{K, N, K, N, panels, bias, epilogue, k_split(K, N, parts), is_far<T>(rows, N), parts};
    if (rows == 1 && !epilogue.function)
       parts.row(g, x, residual, y); // a small layer takes no longer than the questions on the way
    else

@@ -24,7 +24,7 @@ void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std:
    share(team, parts, [&](std::size_t part, std::size_t) {
       const Range r = columns ? Range{0, rows} : part_of(rows, tile_rows, part, parts);
       const Range n = columns ? part_of(N, column, part, parts) : Range{0, N};
-      const Dense<T> g{K, n.size(), K, N, panels + n.first * K, bias + n.first, epilogue, k_split(K, N),
+      const Dense<T> g{K, n.size(), K, N, panels + n.first * K, bias + n.first, epilogue, k_split(K, N, kernels),
                        is_far<T>(rows, N), kernels};
       const std::size_t at_y = r.first * N + n.first;
       gemm_blocks(g, r.size(), x + r.first * K, at(residual, at_y), y + at_y);

@@ -69,6 +69,25 @@ void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
    }
 }
 
+// One row of at most virtual_lanes numbers, which stay in registers: the last step of many a small network.
+template <class T>
+SOFIE_JIT_NOINLINE void softmax_short_row(std::size_t n, const T *x, T *y)
+{
+   constexpr std::size_t width = lanes<T>;
+   lanes16<T> v;
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < lanes16<T>::count; ++j)
+      v.v[j] = load_n(x + j * width, n > j * width ? n - j * width : 0, -infinity<T>);
+   const T largest = fold(v, [](T a, T b) SOFIE_JIT_INLINED { return ReduceLargest::combine<T>(a, b); });
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < lanes16<T>::count; ++j)
+      v.v[j] = vexp<T>(v.v[j] - largest);
+   const vec<T> sum = broadcast(fold(v, [](T a, T b) SOFIE_JIT_INLINED { return a + b; })), inverse = T(1) / sum;
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < lanes16<T>::count; ++j)
+      store_n(y + j * width, divided<T>(v.v[j], sum, inverse), n > j * width ? n - j * width : 0);
+}
+
 constexpr std::size_t softmax_turned = 2; // registers of rows side by side, for each step is a chain again
 
 // Up to softmax_turned registers full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in
@@ -144,12 +163,18 @@ void softmax_columns(std::size_t size, std::size_t stride, std::size_t count, co
 template <bool Log, class T>
 void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
 {
-   if (size <= std::size_t(virtual_lanes) && rows > 3 && 2 * rows > size) { // few rows are faster below
+   if (size <= std::size_t(virtual_lanes) && rows > 5 && 2 * rows > size) { // few rows are faster below
       SOFIE_JIT_ROLLED
       for (std::size_t o = 0; o < rows; o += softmax_turned * lanes<T>) {
          const std::size_t left = rows - o, most = softmax_turned * lanes<T>, count = left < most ? left : most;
          softmax_short_rows<Log>(count, size, x + o * size, y + o * size);
       }
+      return;
+   }
+   if (!Log && size <= std::size_t(virtual_lanes)) {
+      SOFIE_JIT_ROLLED
+      for (std::size_t o = 0; o < rows; ++o)
+         softmax_short_row(size, x + o * size, y + o * size);
       return;
    }
    SOFIE_JIT_ROLLED

@@ -103,53 +103,23 @@ struct Tile {
       }
    }
 
-   SOFIE_JIT_INLINE void add_bias(const T *bias)
-   {
-      SOFIE_JIT_UNROLL
-      for (int j = 0; j < NV; ++j) {
-         const vec<T> b = load(bias + j * lanes<T>);
-         SOFIE_JIT_UNROLL
-         for (int i = 0; i < MR; ++i)
-            v[i][j] = v[i][j] + b;
-      }
-   }
-
-   // Smaller numbers become `low`, NaN stays.
-   SOFIE_JIT_INLINE void raise(vec<T> low)
-   {
-      SOFIE_JIT_UNROLL
-      for (int i = 0; i < MR; ++i)
-         SOFIE_JIT_UNROLL
-         for (int j = 0; j < NV; ++j)
-            v[i][j] = select<T>(v[i][j] < low, low, v[i][j]);
-   }
-
-   SOFIE_JIT_INLINE void lower(vec<T> high)
-   {
-      SOFIE_JIT_UNROLL
-      for (int i = 0; i < MR; ++i)
-         SOFIE_JIT_UNROLL
-         for (int j = 0; j < NV; ++j)
-            v[i][j] = select<T>(v[i][j] > high, high, v[i][j]);
-   }
-
    // To and from memory of the size of a tile.
-   SOFIE_JIT_INLINE void put(T *memory, std::size_t step) const
+   SOFIE_JIT_INLINE void put(T *memory) const
    {
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            store(memory + std::size_t(i) * step + j * lanes<T>, v[i][j]);
+            store(memory + (i * NV + j) * lanes<T>, v[i][j]);
    }
 
-   SOFIE_JIT_INLINE void add(const T *memory, std::size_t step = NV * lanes<T>)
+   SOFIE_JIT_INLINE void add(const T *memory)
    {
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            v[i][j] = v[i][j] + load(memory + std::size_t(i) * step + j * lanes<T>);
+            v[i][j] = v[i][j] + load(memory + (i * NV + j) * lanes<T>);
    }
 
    // v[i] += x[i * x_step + k] * w[i * w_step + k * NV * lanes] for k < length: every row has weights of its own.
@@ -169,7 +139,7 @@ struct Tile {
    }
 };
 
-// What becomes of finished sums, to which the tile has added the bias: a tensor of the result's shape is added (unless
+// What becomes of sums to which the bias has been added: a tensor of the result's shape is added (unless
 // null), v < low becomes low, v > high becomes high, and `function` (unless null) gets blocks of finished numbers while
 // they are in the cache. NaN stays.
 template <class T>
@@ -198,50 +168,70 @@ SOFIE_JIT_INLINE void finish_vector(vec<T> sum, const T *residual, T *y, std::si
       store_n(y, sum, n);
 }
 
-// Finished sums in memory, rows of `width`.
+// Sums in memory, rows of `width`.
 template <class T>
-SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t width, const T *residual, T *y,
-                                    std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
+SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t width, const T *bias, const T *residual,
+                                    T *y, std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
 {
    SOFIE_JIT_ROLLED
    for (std::size_t i = 0; i < rows; ++i)
       SOFIE_JIT_ROLLED
       for (std::size_t j = 0; j < width && j < n; j += lanes<T>) {
          const std::size_t at = i * stride + j;
-         finish_vector(load(sums + i * width + j), residual ? residual + at : residual, y + at, n - j, epilogue);
+         const vec<T> sum = load(sums + i * width + j) + load(bias + j);
+         finish_vector(sum, residual ? residual + at : residual, y + at, n - j, epilogue);
       }
 }
 
 constexpr bool masks = SOFIE_JIT_VECTOR_BYTES == 64; // whether storing a part of a register is one instruction
 
+// The common cases of finish_tile, vector by vector: with all bounds of a tile at a time, what is left of the last sums
+// would keep the next tile's out of the processor's queues.
+template <bool Residual, bool High, int MR, int NV, class T>
+SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, const T *residual, T *y,
+                                     std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
+{
+   const vec<T> low = broadcast(epilogue.low), high = broadcast(epilogue.high);
+   SOFIE_JIT_UNROLL
+   for (int i = 0; i < MR; ++i)
+      SOFIE_JIT_UNROLL
+      for (int j = 0; j < NV; ++j) {
+         const std::size_t at = std::size_t(i) * stride + j * lanes<T>;
+         vec<T> v = sum.v[i][j] + load(bias + j * lanes<T>);
+         if (Residual)
+            v = v + load(residual + at);
+         v = select<T>(v < low, low, v);
+         if (High)
+            v = select<T>(v > high, high, v);
+         if (NV == 1 && masks)
+            store_n(y + at, v, n);
+         else
+            store(y + at, v);
+      }
+}
+
 // A finished tile: bias and epilogue; `n` outputs to y, more than the tile's width counting as that, of all rows but the
 // first `skip`. (What is not the common case goes through memory, for branches on every vector would double the code.)
 template <int MR, int NV, class T>
-SOFIE_JIT_INLINE void finish_tile(Tile<T, MR, NV> &sum, const T *residual, T *y, std::size_t stride, std::size_t n,
-                                  const Epilogue<T> &epilogue, std::size_t skip = 0)
+SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, const T *residual, T *y, std::size_t stride,
+                                  std::size_t n, const Epilogue<T> &epilogue, std::size_t skip = 0)
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    constexpr bool large = NV > 2; // layers that repay compiling one more case
-   constexpr bool narrow = NV == 1 && masks; // one store a row, of any width
-   if ((n >= width || narrow) && (large || !residual) && !skip) {
+   const bool high = epilogue.high < infinity<T>;
+   if ((n >= width || (NV == 1 && masks)) && (large || !residual) && !skip) {
       if (large && residual)
-         sum.add(residual, stride);
-      if (epilogue.low > -infinity<T>)
-         sum.raise(broadcast(epilogue.low));
-      if (epilogue.high < infinity<T>)
-         sum.lower(broadcast(epilogue.high));
-      if constexpr (narrow)
-         SOFIE_JIT_UNROLL
-         for (int i = 0; i < MR; ++i)
-            store_n(y + std::size_t(i) * stride, sum.v[i][0], n);
+         high ? finish_vectors<true, true>(sum, bias, residual, y, stride, n, epilogue)
+              : finish_vectors<true, false>(sum, bias, residual, y, stride, n, epilogue);
       else
-         sum.put(y, stride);
+         high ? finish_vectors<false, true>(sum, bias, residual, y, stride, n, epilogue)
+              : finish_vectors<false, false>(sum, bias, residual, y, stride, n, epilogue);
    } else {
       alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
-      sum.put(copy, width);
+      sum.put(copy);
       const std::size_t first = skip * stride;
-      finish_copy(copy + skip * width, MR - skip, width, residual ? residual + first : residual, y + first, stride, n,
-                  epilogue);
+      finish_copy(copy + skip * width, MR - skip, width, bias, residual ? residual + first : residual, y + first, stride,
+                  n, epilogue);
    }
 }
 

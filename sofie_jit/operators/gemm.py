@@ -103,7 +103,7 @@ def gemm_parts(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = 
     cpp, lanes = CPP_TYPES[dtype], code.lanes(dtype)
     pairs = flops >= PAIRS_PAY and max(n for _, n in sizes) * np.dtype(dtype).itemsize >= PAIR_BYTES
     if lanes is None:
-        return f"k::gemm_parts<{cpp}, {str(pairs).lower()}>"
+        return f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(rows).lower()}>"
     panel = 2 * lanes
     together = 2 * panel if pairs and lanes * np.dtype(dtype).itemsize == 64 else 0
     wide_ends = [n - n % panel if n % panel <= lanes else n for _, n in sizes]
@@ -125,8 +125,10 @@ def gemm_parts(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = 
 
 def _row_function(k: int, n: int, lanes: int) -> str:
     """What of ``gemm_row`` of ``gemm.hxx`` single rows need."""
-    together = 1 if k < 128 or n > 64 else 4
+    together = 1 if k < 32 or n > 64 else 4
     blocks = math.ceil(k / (K_BLOCK * together)) * together
+    if blocks == 4:
+        return "gemm_row_quarters"
     if blocks and blocks % 4 == 0:
         return "row_by_blocks"
     if blocks != 1:
