@@ -22,7 +22,7 @@ struct ReduceSum {
       return so_far + x;
    }
    template <class T>
-   static SOFIE_JIT_INLINE T combine(T a, T b)
+   static SOFIE_JIT_INLINE vec<T> combine(vec<T> a, vec<T> b)
    {
       return a + b;
    }
@@ -45,7 +45,7 @@ struct ReduceProd {
       return so_far * x;
    }
    template <class T>
-   static SOFIE_JIT_INLINE T combine(T a, T b)
+   static SOFIE_JIT_INLINE vec<T> combine(vec<T> a, vec<T> b)
    {
       return a * b;
    }
@@ -61,9 +61,9 @@ struct ReduceMax { // NaN if one is NaN
       return max<T>(so_far, x);
    }
    template <class T>
-   static SOFIE_JIT_INLINE T combine(T a, T b)
+   static SOFIE_JIT_INLINE vec<T> combine(vec<T> a, vec<T> b)
    {
-      return a > b || a != a ? a : b;
+      return max<T>(a, b);
    }
 };
 
@@ -77,9 +77,9 @@ struct ReduceMin { // NaN if one is NaN
       return min<T>(so_far, x);
    }
    template <class T>
-   static SOFIE_JIT_INLINE T combine(T a, T b)
+   static SOFIE_JIT_INLINE vec<T> combine(vec<T> a, vec<T> b)
    {
-      return a < b || a != a ? a : b;
+      return min<T>(a, b);
    }
 };
 
@@ -88,8 +88,8 @@ template <class Op, class T>
 T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template empty<T>)
 {
    constexpr std::size_t block = k_block * virtual_lanes;
-   const auto combine = [](T a, T b) SOFIE_JIT_INLINED { return Op::template combine<T>(a, b); };
-   T total = Op::template empty<T>;
+   const auto combine = [](vec<T> a, vec<T> b) SOFIE_JIT_INLINED { return Op::template combine<T>(a, b); };
+   vec<T> total = broadcast(Op::template empty<T>);
    for (std::size_t first = 0; first < n; first += block) {
       const std::size_t end = n - first < block ? n : first + block;
       lanes16<T> part;
@@ -107,7 +107,7 @@ T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template
       }
       total = combine(total, fold(part, combine));
    }
-   return total;
+   return total[0];
 }
 
 // NV registers of neighbouring columns, `stride` apart along the axis; the last one may have few columns.
@@ -127,8 +127,7 @@ void reduce_columns(std::size_t size, std::size_t stride, std::size_t count, con
          for (int j = 0; j < NV; ++j)
             part[j] = Op::template term<T>(load_up_to(x + k * stride + j * lanes<T>, count - std::size_t(j) * lanes<T>), part[j]);
       for (int j = 0; j < NV; ++j)
-         for (int i = 0; i < lanes<T>; ++i)
-            total[j][i] = Op::template combine<T>(total[j][i], part[j][i]);
+         total[j] = Op::template combine<T>(total[j], part[j]);
    }
    for (int j = 0; j < NV; ++j)
       store_up_to(y + j * lanes<T>, total[j], count - std::size_t(j) * lanes<T>);

@@ -19,6 +19,7 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 // Vectors wider than the baseline registers belong to code of that instruction set alone, so the set is part of
 // every kernel's name: objects compiled with different -march flags can then meet in one program. (A saved header
@@ -276,18 +277,31 @@ struct lanes16 {
    vec<T> v[count];
 };
 
-template <class T, class Op>
-SOFIE_JIT_INLINE T fold(const lanes16<T> &x, Op op)
+// Lane i of the result is lane i ^ Step of x.
+template <int Step, class V, std::size_t... I>
+SOFIE_JIT_INLINE V exchanged(V x, std::index_sequence<I...>)
 {
-   alignas(SOFIE_JIT_VECTOR_BYTES) T t[virtual_lanes];
+   return __builtin_shufflevector(x, x, int(I ^ Step)...);
+}
+
+template <int Step, class V, class Op>
+SOFIE_JIT_INLINE V fold_lanes(V x, Op op)
+{
+   if constexpr (Step == 0)
+      return x;
+   else
+      return fold_lanes<Step / 2>(op(x, exchanged<Step>(x, std::make_index_sequence<sizeof(V) / sizeof(x[0])>())), op);
+}
+
+// What op, of two vectors, makes of all lanes, in every lane.
+template <class T, class Op>
+SOFIE_JIT_INLINE vec<T> fold(lanes16<T> x, Op op)
+{
    SOFIE_JIT_UNROLL
-   for (int i = 0; i < lanes16<T>::count; ++i)
-      store(t + i * lanes<T>, x.v[i]);
-   SOFIE_JIT_UNROLL
-   for (int half = virtual_lanes / 2; half > 0; half /= 2)
+   for (int half = lanes16<T>::count / 2; half > 0; half /= 2)
       for (int i = 0; i < half; ++i)
-         t[i] = op(t[i], t[i + half]);
-   return t[0];
+         x.v[i] = op(x.v[i], x.v[i + half]);
+   return fold_lanes<lanes<T> / 2>(x.v[0], op);
 }
 
 } // namespace SOFIE_JIT_ISA

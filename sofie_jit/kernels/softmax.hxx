@@ -25,9 +25,9 @@ struct ReduceLargest : ReduceMax {
       return select<T>(x > so_far, x, so_far);
    }
    template <class T>
-   static SOFIE_JIT_INLINE T combine(T a, T b)
+   static SOFIE_JIT_INLINE vec<T> combine(vec<T> a, vec<T> b)
    {
-      return a > b ? a : b;
+      return select<T>(a > b, a, b);
    }
 };
 
@@ -78,11 +78,12 @@ SOFIE_JIT_NOINLINE void softmax_short_row(std::size_t n, const T *x, T *y)
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < lanes16<T>::count; ++j)
       v.v[j] = load_n(x + j * width, n > j * width ? n - j * width : 0, -infinity<T>);
-   const T largest = fold(v, [](T a, T b) SOFIE_JIT_INLINED { return ReduceLargest::combine<T>(a, b); });
+   const auto larger = [](vec<T> a, vec<T> b) SOFIE_JIT_INLINED { return ReduceLargest::combine<T>(a, b); };
+   const vec<T> largest = fold(v, larger);
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < lanes16<T>::count; ++j)
       v.v[j] = vexp<T>(v.v[j] - largest);
-   const vec<T> sum = broadcast(fold(v, [](T a, T b) SOFIE_JIT_INLINED { return a + b; })), inverse = T(1) / sum;
+   const vec<T> sum = fold(v, [](vec<T> a, vec<T> b) SOFIE_JIT_INLINED { return a + b; }), inverse = T(1) / sum;
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < lanes16<T>::count; ++j)
       store_n(y + j * width, divided<T>(v.v[j], sum, inverse), n > j * width ? n - j * width : 0);
