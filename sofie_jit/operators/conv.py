@@ -180,8 +180,8 @@ class Conv(ROperator):
         group = winograd_group(channels, outputs)
         gemm = gemm_function(code, self.flops(code.inputs, code.outputs), (channels, group), rows=False)
         return code.shared_call(
-            "winograd", 0, code.count((*y.shape[:1], winograd_tiles(axes))), shape, code.input(0), panels, bias,
-            code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
+            "winograd_part", 0, code.count((*y.shape[:1], winograd_tiles(axes))), 0, outputs, shape, code.input(0),
+            panels, bias, code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
         )  # fmt: skip
 
     def _emit_depthwise(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
