@@ -185,9 +185,9 @@ SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t
 
 constexpr bool masks = SOFIE_JIT_VECTOR_BYTES == 64; // whether storing a part of a register is one instruction
 
-// The common cases of finish_tile, vector by vector: with all bounds of a tile at a time, what is left of the last sums
+// The common cases of finish_tile, with no bound, the lower or both, vector by vector: with all bounds of a tile at a time, what is left of the last sums
 // would keep the next tile's out of the processor's queues.
-template <bool Residual, bool High, int MR, int NV, class T>
+template <bool Residual, int Bounds, int MR, int NV, class T>
 SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, const T *residual, T *y,
                                      std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
 {
@@ -200,8 +200,9 @@ SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, 
          vec<T> v = sum.v[i][j] + load(bias + j * lanes<T>);
          if (Residual)
             v = v + load(residual + at);
-         v = select<T>(v < low, low, v);
-         if (High)
+         if (Bounds > 0)
+            v = select<T>(v < low, low, v);
+         if (Bounds > 1)
             v = select<T>(v > high, high, v);
          if (NV == 1 && masks)
             store_n(y + at, v, n);
@@ -218,14 +219,15 @@ SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, con
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    constexpr bool large = NV > 2; // layers that repay compiling one more case
-   const bool high = epilogue.high < infinity<T>;
    if ((n >= width || (NV == 1 && masks)) && (large || !residual) && !skip) {
       if (large && residual)
-         high ? finish_vectors<true, true>(sum, bias, residual, y, stride, n, epilogue)
-              : finish_vectors<true, false>(sum, bias, residual, y, stride, n, epilogue);
+         finish_vectors<true, 2>(sum, bias, residual, y, stride, n, epilogue);
+      else if (epilogue.high < infinity<T>)
+         finish_vectors<false, 2>(sum, bias, residual, y, stride, n, epilogue);
+      else if (epilogue.low > -infinity<T>)
+         finish_vectors<false, 1>(sum, bias, residual, y, stride, n, epilogue);
       else
-         high ? finish_vectors<false, true>(sum, bias, residual, y, stride, n, epilogue)
-              : finish_vectors<false, false>(sum, bias, residual, y, stride, n, epilogue);
+         finish_vectors<false, 0>(sum, bias, residual, y, stride, n, epilogue);
    } else {
       alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
       sum.put(copy);
