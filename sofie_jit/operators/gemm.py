@@ -94,14 +94,17 @@ class Gemm(ROperator):
         )  # fmt: skip
 
 
-def gemm_parts(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, late: bool = False) -> str:
+def gemm_parts(
+    code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, late: bool = False, pay: int = PAIRS_PAY
+) -> str:
     """The struct ``GemmParts`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
 
+    ``pay``: operations from which on it has ``gemm_pairs``, where there are outputs enough.
     ``rows``: whether single rows may come; ``late``: whether several come only in batches of several rows.
     """
     dtype = code.outputs[0].dtype
     cpp, lanes = CPP_TYPES[dtype], code.lanes(dtype)
-    pairs = flops >= PAIRS_PAY and max(n for _, n in sizes) * np.dtype(dtype).itemsize >= PAIR_BYTES
+    pairs = flops >= pay and max(n for _, n in sizes) * np.dtype(dtype).itemsize >= PAIR_BYTES
     if lanes is None:
         return f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(rows).lower()}>"
     panel = 2 * lanes
@@ -136,9 +139,9 @@ def _row_function(k: int, n: int, lanes: int) -> str:
     return "gemm_row_short" if n < 4 * 2 * lanes else "gemm_row"
 
 
-def gemm_function(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True) -> str:
-    """Pointer to ``gemm`` for kernels that take it as ``GemmFunction``."""
+def gemm_function(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, pay: int = PAIRS_PAY) -> str:
+    """Pointer to ``gemm``, with :func:`gemm_parts` of these arguments, for kernels that take it as ``GemmFunction``."""
     cpp = CPP_TYPES[code.outputs[0].dtype]
     size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
     parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")
-    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, rows=rows))
+    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, rows=rows, pay=pay))
