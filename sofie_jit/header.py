@@ -18,7 +18,7 @@ CALLS = "sofie_jit_calls"
 """Namespace of the outlined functions; their names carry a hash of their text."""
 
 INCOMPLETE = -2
-"""What ``infer`` returns for threads, or a batch of several rows, before what only these need is compiled."""
+"""What ``infer`` returns for a batch of several rows before the functions that only these need are compiled."""
 
 
 def positional_names() -> Callable[[str], str]:
@@ -43,8 +43,7 @@ def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None 
     declared = check = ""
     if r.late:
         declared = "std::atomic<bool> complete{false};\n"
-        several = f" || dims[{list(r.dims).index(BATCH)}] > 1" if r.late_rows else ""
-        check = f"   if ((team{several}) && !complete)\n      return {INCOMPLETE};\n"
+        check = f"   if (dims[{list(r.dims).index(BATCH)}] > 1 && !complete)\n      return {INCOMPLETE};\n"
     body = f"""
 namespace k = {kernel_namespace()};
 using namespace {CALLS};
@@ -68,7 +67,7 @@ int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, vo
 
 
 def completing(namespace: str, rendering: Rendering) -> str:
-    """What sets the pointers to the functions that are compiled late."""
+    """What sets the pointers to the functions that only batches of several rows need."""
     steps = [*(f"{pointer} = {name}" for pointer, (name, _) in rendering.late.items()), f"{namespace}::complete = true"]
     return f"static const bool {namespace}_complete = ({', '.join(steps)});\n"
 

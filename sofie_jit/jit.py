@@ -114,7 +114,7 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
 
 
 def complete(namespace: str, rendering: Rendering) -> None:
-    """Compiles the functions that :func:`compile_text` left out of a C++ namespace."""
+    """Compiles what batches of several rows need of the C++ namespace that :func:`compile_text` compiled."""
     with lock:
         if namespace in _complete:
             return

@@ -56,9 +56,7 @@ class Rendering:
     outlined: dict[str, str]
     """Functions that the JIT text enters kernels through: name -> definition."""
     late: dict[str, tuple[str, str]]
-    """Functions that are compiled when threads share a call: pointer to set -> the function's name, definition."""
-    late_rows: bool
-    """Whether batches of several rows need some of these, too."""
+    """Functions that only batches of several rows need: pointer to set -> the function's name, definition."""
     tiled: bool
     """Whether rows of the batch are independent of each other."""
     slots: list[Slot]
@@ -105,7 +103,6 @@ class SessionWriter:
         self.flops = 0  # of a row of the batch
         self.outlined: dict[str, str] = {}  # name -> definition
         self.late: dict[str, tuple[str, str]] = {}
-        self.late_rows = False
         self.roots = storage(rmodel)
         self.arena = Arena()
         self.slot_of: dict[str, int] = {}
@@ -197,13 +194,20 @@ class SessionWriter:
         return Expression(f"k::{name}{written(values)}", f"const k::{name} &")
 
     def function(self, function: str, parameters: Sequence[str], *args: str, late: bool = False) -> str:
-        body = f"k::{function}({', '.join([*_names(parameters), *args])})"
+        names = [f"a{i}" for i in range(len(parameters))]
+        declared = ", ".join(f"{kind} {name}" for kind, name in zip(parameters, names, strict=True))
+        definition = f"({declared.replace('* ', '*')}) {{ k::{function}({', '.join([*names, *args])}); }}"
         if not self.outline:
-            return f"+[]({_declared(parameters)}) {{ {body}; }}"
+            return f"+[]{definition}"
         if not late or BATCH not in self.dims:
-            return self._outlined("void", parameters, body)
-        self.late_rows = True
-        return self._late(parameters, body)
+            return self._outlined("void", definition)
+        pointer, name = _hashed("late", definition), _hashed("call", definition)
+        self.late[pointer] = name, f"void {name}{definition}"
+        self.outlined[pointer] = (
+            f"void (*{pointer})({', '.join(parameters)}) = nullptr;\n"
+            f"void {pointer}_call({declared}) {{ {pointer}({', '.join(names)}); }}"
+        )
+        return f"{pointer}_call"
 
     def table(self, name: str, *values: str) -> str:
         text = f"{{{', '.join(values)}}}"
@@ -220,14 +224,9 @@ class SessionWriter:
         return f"{self._expression(function, args, 'void')};"
 
     def shared_call(self, function: str, *args: Any) -> str:
-        parts = self._parts(function, args)
-        if parts is None:
+        if not self.outline:
             return self.call(function, *args)
-        kinds, passed, body = parts
-        single = self._outlined(renamed("SOFIE_JIT_NOINLINE void"), kinds, body)
-        every = ["const k::Team *", *kinds]
-        shared = f"k::share_{function}({', '.join([*_names(every), single])})"
-        return f"{self._late(every, shared, otherwise=single)}({', '.join(['team', *passed])});"
+        return self.call(f"share_{function}", Expression("team", "const k::Team *"), *args)
 
     def checked_call(self, function: str, *args: Any) -> str:
         status = len(self.failures) + 1
@@ -241,27 +240,18 @@ class SessionWriter:
         Cling compiles inline functions and templates anew for every model that uses them, but a function of its own
         just once; so each kernel is entered through one, shared by all models of the process.
         """
-        parts = self._parts(function, args, into)
-        if parts is None:
-            call = f"k::{function}({', '.join(map(_argument, args))})"
-            return call if into is None else f"{into} = {call}"
-        kinds, passed, body = parts
-        return f"{self._outlined(result, kinds, body)}({', '.join(passed)})"
-
-    def _parts(
-        self, function: str, args: tuple[Any, ...], into: Expression | None = None
-    ) -> tuple[list[str], list[str], str] | None:
-        """Of a function that makes a call: types of its parameters, what is passed, body. None if there can be none."""
         fixed = [arg for arg in args if isinstance(arg, str) and not isinstance(arg, Expression)]
         if not self.outline or any(map(_RUN_TIME.search, fixed)):
-            return None
-        kinds: list[str] = []
+            call = f"k::{function}({', '.join(map(_argument, args))})"
+            return call if into is None else f"{into} = {call}"
+        parameters: list[str] = []
         passed: list[str] = []
 
         def parameter(expression: Expression) -> str:
-            kinds.append(expression.cpp_type)
+            name = f"a{len(parameters)}"
+            parameters.append(f"{expression.cpp_type} {name}".replace("* ", "*").replace("& ", "&"))
             passed.append(expression)
-            return f"a{len(kinds) - 1}"
+            return name
 
         def inner(arg: Any) -> str:
             if isinstance(arg, (int, np.integer)) and not isinstance(arg, (bool, np.bool_)):
@@ -269,31 +259,15 @@ class SessionWriter:
             return parameter(arg) if isinstance(arg, Expression) else _argument(arg)
 
         target = "" if into is None else f"{parameter(into)} = "
-        return kinds, passed, f"{target}k::{function}({', '.join(map(inner, args))})"
+        body = f"{target}k::{function}({', '.join(map(inner, args))})"
+        definition = f"({', '.join(parameters)}) {{ {'return ' if result != 'void' else ''}{body}; }}"
+        return f"{self._outlined(result, definition)}({', '.join(passed)})"
 
-    def _outlined(self, result: str, kinds: Sequence[str], body: str) -> str:
-        """The name of a function with parameters of these types and this body."""
-        definition = f"({_declared(kinds)}) {{ {'' if result.endswith('void') else 'return '}{body}; }}"
+    def _outlined(self, result: str, definition: str) -> str:
+        """The name of a function with these parameters and this body."""
         name = _hashed("call", definition)
         self.outlined[name] = f"{result} {name}{definition}"
         return name
-
-    def _late(self, kinds: Sequence[str], body: str, otherwise: str = "") -> str:
-        """The name of a function as :meth:`_outlined`'s, which calls one that is compiled later.
-
-        ``otherwise``: what it calls, with the other arguments, if the first one is null.
-        """
-        definition = f"({_declared(kinds)}) {{ {body}; }}"
-        pointer, name = _hashed("late", definition), _hashed("call", definition)
-        self.late[pointer] = name, f"void {name}{definition}"
-        names = _names(kinds)
-        call = f"{pointer}({', '.join(names)})"
-        if otherwise:
-            call = f"{names[0]} ? {call} : {otherwise}({', '.join(names[1:])})"
-        self.outlined[pointer] = (
-            f"void (*{pointer})({', '.join(kinds)}) = nullptr;\nvoid {pointer}_call({_declared(kinds)}) {{ {call}; }}"
-        )
-        return f"{pointer}_call"
 
     # the walk
 
@@ -405,7 +379,6 @@ class SessionWriter:
             names={name: self.name_of(self.roots[name]) for name in (*self.rmodel.inputs, *self.rmodel.outputs)},
             outlined=self.outlined,
             late=self.late,
-            late_rows=self.late_rows,
             tiled=can_tile(self.rmodel),
             slots=self.arena.slots,
             laps=self.laps,
@@ -489,17 +462,6 @@ THREADS = "(threads)"
 
 _RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|f[A-Z]\w+\[\d+\])")
 """Names that only the Session's functions know, under the positional naming."""
-
-
-def _names(kinds: Sequence[str]) -> list[str]:
-    """Names for parameters."""
-    return [f"a{i}" for i in range(len(kinds))]
-
-
-def _declared(kinds: Sequence[str]) -> str:
-    """Parameters of these types."""
-    declared = ", ".join(f"{kind} {name}" for kind, name in zip(kinds, _names(kinds), strict=True))
-    return declared.replace("* ", "*").replace("& ", "&")
 
 
 def _hashed(kind: str, definition: str) -> str:

@@ -24,9 +24,9 @@ constexpr Window copied_window(const Window &w)
 }
 
 // One image, a few panels of weights a part. Threads read one copy of an image that wants zeros around it.
-template <class T, class Kernel>
+template <int MR, int Panels, class T>
 void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts, const T *x, const T *panels,
-                        const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, Kernel conv)
+                        const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
 {
    ConvShape shape = s;
    if (s.window.padded()) {
@@ -41,7 +41,7 @@ void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts,
       mine.from = outputs.first;
       mine.to = outputs.last;
       T *const own = scratch + thread * align_up(conv_scratch<T>(s)) + conv_copy_size(s);
-      conv(1, mine, x, panels, bias, residual, y, own, bounds);
+      conv<MR, Panels>(1, mine, x, panels, bias, residual, y, own, bounds);
    });
    if (epilogue.function)
       share(team, parts, [&](std::size_t part, std::size_t) {
@@ -51,10 +51,9 @@ void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts,
 }
 
 // `work`: of one image.
-template <int MR, class T, class Kernel>
+template <int MR, int Panels, class T>
 void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, const ConvShape &s, const T *x,
-                      const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
-                      Kernel conv)
+                      const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
 {
    const Window &w = s.window;
    const std::size_t step = div_up(MR, w.pixels() / window_rows(w)), rows = batch * (window_rows(w) / step);
@@ -65,7 +64,7 @@ void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, con
    if (one_copy && (by_rows == by_outputs ? larger : by_outputs > by_rows)) {
       const std::size_t parts = useful_parts(team, work, column_blocks);
       for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C, y += w.pixels() * s.O) {
-         share_conv_outputs(team, s, parts, x, panels, bias, residual, y, scratch, epilogue, conv);
+         share_conv_outputs<MR, Panels>(team, s, parts, x, panels, bias, residual, y, scratch, epilogue);
          residual = at(residual, w.pixels() * s.O);
       }
       return;
@@ -76,23 +75,23 @@ void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, con
                  mine.window = part;
                  const std::size_t equal = div_up(part.OH, div_up(part.OH, s.strip)), least = div_up(MR, part.OW);
                  mine.strip = equal < least ? least : equal;
-                 conv(1, mine, x + from * s.C, panels, bias, at(residual, to * s.O), y + to * s.O,
-                      scratch + thread * align_up(conv_scratch<T>(s)), epilogue);
+                 conv<MR, Panels>(1, mine, x + from * s.C, panels, bias, at(residual, to * s.O), y + to * s.O,
+                                  scratch + thread * align_up(conv_scratch<T>(s)), epilogue);
               });
 }
 
+SOFIE_JIT_OPTIMIZED
+
 // scratch: align_up(conv_scratch<T>(s)) numbers for each thread.
-template <int MR, int, class T, class Kernel>
+template <int MR, int Panels, class T>
 void share_conv(const Team *team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
-                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, Kernel conv)
+                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
 {
    const std::size_t work = 2 * s.window.pixels() * s.K() * s.O;
    if (!is_shared(team, batch * work))
-      return conv(batch, s, x, panels, bias, residual, y, scratch, epilogue);
-   share_conv_parts<MR>(*team, work, batch, s, x, panels, bias, residual, y, scratch, epilogue, conv);
+      return conv<MR, Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+   share_conv_parts<MR, Panels>(*team, work, batch, s, x, panels, bias, residual, y, scratch, epilogue);
 }
-
-SOFIE_JIT_OPTIMIZED
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

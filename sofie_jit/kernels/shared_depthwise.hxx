@@ -8,37 +8,34 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-SOFIE_JIT_UNOPTIMIZED
-
 // Of its arithmetic beside a gemm's: it waits for memory.
 constexpr std::size_t depthwise_slowness = 4;
 
 // scratch: align_up(2 * w.taps()) numbers for each thread.
-template <bool, class T, class Kernel>
+template <bool Few, class T>
 void share_depthwise(const Team *team, std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights,
-                     const T *bias, T *y, std::int64_t *scratch, const Epilogue<T> &epilogue, Kernel depthwise)
+                     const T *bias, T *y, std::int64_t *scratch, const Epilogue<T> &epilogue)
 {
    const std::size_t work = 2 * depthwise_slowness * batch * w.pixels() * w.taps() * C;
    if (!is_shared(team, work))
-      return depthwise(batch, w, C, x, weights, bias, y, scratch, epilogue);
+      return depthwise<Few>(batch, w, C, x, weights, bias, y, scratch, epilogue);
    share_rows(*team, batch, w, work, 1, [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
-      depthwise(1, part, C, x + from * C, weights, bias, y + to * C, scratch + thread * align_up(2 * w.taps()), epilogue);
+      depthwise<Few>(1, part, C, x + from * C, weights, bias, y + to * C, scratch + thread * align_up(2 * w.taps()),
+                     epilogue);
    });
 }
 
-template <int, int, class T, class Kernel>
+template <int K, int S, class T>
 void share_depthwise_square(const Team *team, std::size_t batch, const Window &w, std::size_t C, const T *x,
-                            const T *weights, const T *bias, T *y, const Epilogue<T> &epilogue, Kernel depthwise_square)
+                            const T *weights, const T *bias, T *y, const Epilogue<T> &epilogue)
 {
    const std::size_t work = 2 * depthwise_slowness * batch * w.pixels() * w.taps() * C;
    if (!is_shared(team, work))
-      return depthwise_square(batch, w, C, x, weights, bias, y, epilogue);
+      return depthwise_square<K, S>(batch, w, C, x, weights, bias, y, epilogue);
    share_rows(*team, batch, w, work, 2, [&](const Window &part, std::size_t from, std::size_t to, std::size_t) {
-      depthwise_square(1, part, C, x + from * C, weights, bias, y + to * C, epilogue);
+      depthwise_square<K, S>(1, part, C, x + from * C, weights, bias, y + to * C, epilogue);
    });
 }
-
-SOFIE_JIT_OPTIMIZED
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -31,18 +31,17 @@ void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std:
    });
 }
 
-template <class T, class Kernel>
+SOFIE_JIT_OPTIMIZED
+
+template <class T>
 void share_gemm(const Team *team, std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
-                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts,
-                Kernel gemm)
+                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts = gemm_parts<T>)
 {
    const std::size_t work = 2 * rows * K * N;
    if (!is_shared(team, work))
       return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, parts);
    share_gemm_parts(*team, work, rows, K, N, x, panels, bias, residual, y, epilogue, parts);
 }
-
-SOFIE_JIT_OPTIMIZED
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -12,34 +12,41 @@ inline namespace SOFIE_JIT_ISA {
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(winograd_scratch(s)) numbers for each thread.
-template <class T, class Kernel>
-void share_winograd_part(const Team *team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
-                         const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
-                         T *scratch, const Epilogue<T> &epilogue, Kernel winograd_part)
+template <class T>
+void share_winograd_parts(const Team &team, std::size_t work, std::size_t first, std::size_t last,
+                          const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+                          T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
-   const std::size_t tiles = last - first, work = 2 * 16 * tiles * s.C * (to - from);
-   if (!is_shared(team, work))
-      return winograd_part(first, last, from, to, s, x, panels, bias, residual, y, scratch, epilogue);
-   const std::size_t groups = (to - from) / s.group(), blocks = tiles / (winograd_block * team->threads);
+   const std::size_t tiles = last - first, groups = s.O / s.group(), blocks = tiles / (winograd_block * team.threads);
    const std::size_t size = align_up(winograd_scratch(s));
-   if (!blocks && balance(*team, groups) == 100)
-      return share(*team, groups, [&](std::size_t part, std::size_t thread) {
-         const std::size_t group = from + part * s.group();
-         winograd_part(first, last, group, group + s.group(), s, x, panels, bias, residual, y, scratch + thread * size,
-                       epilogue);
+   if (!blocks && balance(team, groups) == 100)
+      return share(team, groups, [&](std::size_t part, std::size_t thread) {
+         winograd_part(first, last, part * s.group(), (part + 1) * s.group(), s, x, panels, bias, residual, y,
+                       scratch + thread * size, epilogue, gemm);
       });
    constexpr std::size_t step = 4; // rows that the gemms take at least
-   const std::size_t several = blocks ? tiles / winograd_block : team->threads;
-   const std::size_t parts = useful_parts(*team, work, several < tiles / step ? several : tiles / step);
-   share(*team, parts, [&](std::size_t part, std::size_t thread) {
+   const std::size_t several = blocks ? tiles / winograd_block : team.threads;
+   const std::size_t parts = useful_parts(team, work, several < tiles / step ? several : tiles / step);
+   share(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range mine = part_of(tiles, step, part, parts);
-      winograd_part(first + mine.first, first + mine.last, from, to, s, x, panels, bias, residual, y,
-                    scratch + thread * size, epilogue);
+      winograd_part(first + mine.first, first + mine.last, 0, s.O, s, x, panels, bias, residual, y,
+                    scratch + thread * size, epilogue, gemm);
    });
 }
 
 SOFIE_JIT_OPTIMIZED
+
+// scratch: align_up(winograd_scratch(s)) numbers for each thread.
+template <class T>
+void share_winograd(const Team *team, std::size_t first, std::size_t last, const WinogradShape &s, const T *x,
+                    const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
+                    GemmFunction<T> gemm)
+{
+   const std::size_t work = 2 * 16 * (last - first) * s.C * s.O;
+   if (!is_shared(team, work))
+      return winograd(first, last, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
+   share_winograd_parts(*team, work, first, last, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
+}
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -184,8 +184,8 @@ class Conv(ROperator):
         flops = self.flops(code.inputs, code.outputs)
         gemm = gemm_function(code, flops, (channels, group), rows=False, pay=WINOGRAD_PAIRS_PAY)
         return code.shared_call(
-            "winograd_part", 0, code.count((*y.shape[:1], winograd_tiles(axes))), 0, outputs, shape, code.input(0),
-            panels, bias, code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
+            "winograd", 0, code.count((*y.shape[:1], winograd_tiles(axes))), shape, code.input(0), panels, bias,
+            code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
         )  # fmt: skip
 
     def _emit_depthwise(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:

@@ -237,11 +237,7 @@ class Emitter(Protocol):
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
 
     def shared_call(self, function: str, *args: Any) -> str:
-        """The same; but where threads may share the work, ``share_`` + function (:attr:`ROperator.shared_kernels`).
-
-        That one is compiled when there first are threads. It takes them, those of ``args`` that are no constant text,
-        and the function itself, as a pointer to one of such arguments.
-        """
+        """The same; but where threads may share the work, ``share_`` + function (:attr:`ROperator.shared_kernels`)."""
 
     def checked_call(self, function: str, *args: Any) -> str:
         """:meth:`call` of a kernel that returns false when its input is out of range (:attr:`ROperator.failure`)."""

@@ -49,27 +49,6 @@ void compare(const std::string &what, std::size_t size, const F &run)
 }
 
 template <class T>
-void gemm_whole(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias,
-                const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts)
-{
-   gemm(rows, K, N, x, panels, bias, residual, y, epilogue, parts);
-}
-
-template <class T>
-void winograd_whole(std::size_t first, std::size_t last, std::size_t from, std::size_t to, const WinogradShape &s,
-                    const T *x, const T *panels, const T *bias, const T *residual, T *y, T *scratch,
-                    const Epilogue<T> &epilogue)
-{
-   winograd_part<T>(first, last, from, to, s, x, panels, bias, residual, y, scratch, epilogue, gemm<T>);
-}
-
-template <bool Few, class T>
-void pool_averages(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch)
-{
-   pool<Few>(batch, w, C, x, y, scratch, AveragePool{});
-}
-
-template <class T>
 void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
 {
    check::Random random(rows * 1000003 + K * 1009 + N);
@@ -82,7 +61,7 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
                  [&](const Team *some, T *y) {
                     share_gemm(some, rows, K, N, x.data(), panels.data(), bias.data(),
                                epilogue->function ? residual.data() : nullptr, y, *epilogue,
-                               some ? gemm_parts<T, true> : gemm_parts<T>, gemm_whole<T>);
+                               some ? gemm_parts<T, true> : gemm_parts<T>);
                  });
 }
 
@@ -99,8 +78,8 @@ void test_conv(std::size_t batch, const Window &w, std::size_t C, std::size_t O,
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O), residual.size(),
                  [&](const Team *some, T *y) {
-                    share_conv<MR, 3, T>(some, batch, s, x.data(), panels.data(), bias.data(),
-                                      epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue, conv<MR, 3, T>);
+                    share_conv<MR, 3>(some, batch, s, x.data(), panels.data(), bias.data(),
+                                      epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue);
                  });
 }
 
@@ -116,8 +95,8 @@ void test_winograd(std::size_t batch, const Window &w, std::size_t C, std::size_
    Buffer<T> scratch(5 * align_up(winograd_scratch(s)));
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("winograd" + check::describe(w), residual.size(), [&](const Team *some, T *y) {
-         share_winograd_part<T>(some, 0, batch * s.tiles(), 0, O, s, x.data(), panels.data(), bias.data(),
-                        epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue, winograd_whole<T>);
+         share_winograd(some, 0, batch * s.tiles(), s, x.data(), panels.data(), bias.data(),
+                        epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue, gemm<T>);
       });
 }
 
@@ -131,12 +110,12 @@ void test_window(std::size_t batch, const Window &w, std::size_t C)
    const std::string what = check::describe(w) + ", channels " + std::to_string(C);
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("depthwise" + what, batch * w.pixels() * C, [&](const Team *some, T *y) {
-         const auto kernel = C < std::size_t(lanes<T>) ? depthwise<true, T> : depthwise<false, T>;
-         share_depthwise<false, T>(some, batch, w, C, x.data(), k.data(), bias.data(), y, scratch.data(), *epilogue, kernel);
+         const auto run = C < std::size_t(lanes<T>) ? share_depthwise<true, T> : share_depthwise<false, T>;
+         run(some, batch, w, C, x.data(), k.data(), bias.data(), y, scratch.data(), *epilogue);
       });
    compare<T>("pool" + what, batch * w.pixels() * C, [&](const Team *some, T *y) {
-      const auto kernel = C < std::size_t(lanes<T>) ? pool_averages<true, T> : pool_averages<false, T>;
-      share_pool<false, T>(some, batch, w, C, x.data(), y, scratch.data(), kernel);
+      const auto run = C < std::size_t(lanes<T>) ? share_pool<true, T, AveragePool> : share_pool<false, T, AveragePool>;
+      run(some, batch, w, C, x.data(), y, scratch.data(), AveragePool{});
    });
 }
 
