@@ -68,7 +68,9 @@ def test_application(name: str, tmp_path: Path) -> None:
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)  # rounding errors grow a thousand times in some, so a rare draw breaks the rule
     side = SMALLEST.get(name, 64)
-    model = randomized(getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=100))
+    application = getattr(keras.applications, name)
+    # without softmax: it would make the logits' rounding errors, where these are large, a matter of luck
+    model = randomized(application(weights=None, input_shape=(side, side, 3), classes=100, classifier_activation=None))
     x = np.random.default_rng(1).uniform(0, 1, (12, side, side, 3)).astype(np.float32)
     results = []
     for suffix in (".h5", ".keras"):

@@ -4,7 +4,7 @@
 // is enough. bias: padded with zeros to whole panels. residual may be null.
 //
 // Batches go in blocks of tile_rows rows per panel; what remains in blocks of 4 and single rows. The order of each
-// output's sum depends on K and N alone (k_split), so a row's bits do not depend on the batch it came in.
+// output's sum depends on the layer alone (k_split), so a row's bits do not depend on the batch it came in.
 #ifndef SOFIE_JIT_GEMM_HXX
 #define SOFIE_JIT_GEMM_HXX
 
@@ -63,7 +63,6 @@ SOFIE_JIT_INLINE constexpr Split k_blocks(std::size_t K, std::size_t together = 
    const std::size_t count = (K + together * k_block - 1) / (together * k_block) * together;
    return {count, count == 1 ? K : count == 4 ? K / 4 : count ? K / count : 0}; // a division takes as long as a small layer
 }
-
 
 // Bytes that stay in a second-level cache beside what passes through it.
 constexpr std::size_t cached = 524288; // chain_depthwise.py reads it

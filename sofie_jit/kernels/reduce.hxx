@@ -88,7 +88,6 @@ template <class Op, class T>
 T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template empty<T>)
 {
    constexpr std::size_t block = k_block * virtual_lanes;
-   const auto combine = [](vec<T> a, vec<T> b) SOFIE_JIT_INLINED { return Op::template combine<T>(a, b); };
    vec<T> total = broadcast(Op::template empty<T>);
    for (std::size_t first = 0; first < n; first += block) {
       const std::size_t end = n - first < block ? n : first + block;
@@ -105,7 +104,7 @@ T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template
          const std::size_t left = end - i < lanes<T> ? end - i : lanes<T>;
          part.v[j] = op.template term<T>(load_n(x + i, left, fill), part.v[j]);
       }
-      total = combine(total, fold(part, combine));
+      total = Op::template combine<T>(total, fold<Op>(part));
    }
    return total[0];
 }

@@ -281,27 +281,28 @@ struct lanes16 {
 template <int Step, class V, std::size_t... I>
 SOFIE_JIT_INLINE V exchanged(V x, std::index_sequence<I...>)
 {
-   return __builtin_shufflevector(x, x, int(I ^ Step)...);
+   return __builtin_shufflevector(x, x, int(I ^ std::size_t(Step))...);
 }
 
-template <int Step, class V, class Op>
-SOFIE_JIT_INLINE V fold_lanes(V x, Op op)
+template <class Op, class T, int Step>
+SOFIE_JIT_INLINE vec<T> fold_lanes(vec<T> x)
 {
    if constexpr (Step == 0)
       return x;
    else
-      return fold_lanes<Step / 2>(op(x, exchanged<Step>(x, std::make_index_sequence<sizeof(V) / sizeof(x[0])>())), op);
+      return fold_lanes<Op, T, Step / 2>(
+         Op::template combine<T>(x, exchanged<Step>(x, std::make_index_sequence<std::size_t(lanes<T>)>())));
 }
 
-// What op, of two vectors, makes of all lanes, in every lane.
-template <class T, class Op>
-SOFIE_JIT_INLINE vec<T> fold(lanes16<T> x, Op op)
+// What Op::combine, of two vectors, makes of all lanes, in every lane.
+template <class Op, class T>
+SOFIE_JIT_INLINE vec<T> fold(lanes16<T> x)
 {
    SOFIE_JIT_UNROLL
    for (int half = lanes16<T>::count / 2; half > 0; half /= 2)
       for (int i = 0; i < half; ++i)
-         x.v[i] = op(x.v[i], x.v[i + half]);
-   return fold_lanes<lanes<T> / 2>(x.v[0], op);
+         x.v[i] = Op::template combine<T>(x.v[i], x.v[i + half]);
+   return fold_lanes<Op, T, lanes<T> / 2>(x.v[0]);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -73,19 +73,18 @@ void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 template <class T>
 SOFIE_JIT_NOINLINE void softmax_short_row(std::size_t n, const T *x, T *y)
 {
-   constexpr std::size_t width = lanes<T>;
+   constexpr std::size_t width = lanes<T>, count = lanes16<T>::count;
    lanes16<T> v;
    SOFIE_JIT_UNROLL
-   for (std::size_t j = 0; j < lanes16<T>::count; ++j)
+   for (std::size_t j = 0; j < count; ++j)
       v.v[j] = load_n(x + j * width, n > j * width ? n - j * width : 0, -infinity<T>);
-   const auto larger = [](vec<T> a, vec<T> b) SOFIE_JIT_INLINED { return ReduceLargest::combine<T>(a, b); };
-   const vec<T> largest = fold(v, larger);
+   const vec<T> largest = fold<ReduceLargest>(v);
    SOFIE_JIT_UNROLL
-   for (std::size_t j = 0; j < lanes16<T>::count; ++j)
+   for (std::size_t j = 0; j < count; ++j)
       v.v[j] = vexp<T>(v.v[j] - largest);
-   const vec<T> sum = fold(v, [](vec<T> a, vec<T> b) SOFIE_JIT_INLINED { return a + b; }), inverse = T(1) / sum;
+   const vec<T> sum = fold<ReduceSum>(v), inverse = T(1) / sum;
    SOFIE_JIT_UNROLL
-   for (std::size_t j = 0; j < lanes16<T>::count; ++j)
+   for (std::size_t j = 0; j < count; ++j)
       store_n(y + j * width, divided<T>(v.v[j], sum, inverse), n > j * width ? n - j * width : 0);
 }
 

@@ -110,7 +110,7 @@ struct Tile {
       for (int i = 0; i < MR; ++i)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            store(memory + (i * NV + j) * lanes<T>, v[i][j]);
+            store(memory + std::size_t((i * NV + j) * lanes<T>), v[i][j]);
    }
 
    SOFIE_JIT_INLINE void add(const T *memory)
@@ -119,7 +119,7 @@ struct Tile {
       for (int i = 0; i < MR; ++i)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            v[i][j] = v[i][j] + load(memory + (i * NV + j) * lanes<T>);
+            v[i][j] = v[i][j] + load(memory + std::size_t((i * NV + j) * lanes<T>));
    }
 
    // v[i] += x[i * x_step + k] * w[i * w_step + k * NV * lanes] for k < length: every row has weights of its own.
@@ -196,7 +196,7 @@ SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, 
    for (int i = 0; i < MR; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < NV; ++j) {
-         const std::size_t at = std::size_t(i) * stride + j * lanes<T>;
+         const std::size_t at = std::size_t(i) * stride + std::size_t(j * lanes<T>);
          vec<T> v = sum.v[i][j] + load(bias + j * lanes<T>);
          if (Residual)
             v = v + load(residual + at);
