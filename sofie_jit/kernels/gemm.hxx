@@ -472,7 +472,8 @@ void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
 template <class T>
 void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   const bool near = g.keeps_weights() || rows < 4; // or single rows would fetch all weights once more
+   // Single rows would fetch all weights once more, if these do not stay, and products without any have no function for one.
+   const bool near = g.parts.row && (g.keeps_weights() || rows < 4);
    const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;
    if (fours) {
       const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
