@@ -92,12 +92,15 @@ void gemm_pairs(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
 template <class T>
 void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y);
 
+constexpr std::size_t cut_terms = 32;   // the fewest terms of a sum that is cut for single rows,
+constexpr std::size_t cut_outputs = 64; // and the most outputs
+
 // How the sum over k is cut in a layer. A row that comes alone sums four blocks side by side where the outputs fill few
-// registers: the time of a small network is that of its chains of sums. (operators/gemm.py knows this, too.)
+// registers: the time of a small network is that of its chains of sums. (operators/gemm.py chooses functions by this.)
 template <class T>
 SOFIE_JIT_INLINE constexpr Split k_split(std::size_t K, std::size_t N, const GemmParts<T> &parts)
 {
-   return k_blocks(K, !parts.row || K < 32 || N > 64 ? 1 : chains);
+   return k_blocks(K, !parts.row || K < cut_terms || N > cut_outputs ? 1 : chains);
 }
 
 // Those for any shape.

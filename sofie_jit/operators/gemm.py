@@ -26,6 +26,8 @@ from sofie_jit.operators.operator import (
 
 K_BLOCK = constant("tile.hxx", "k_block")
 """Terms that a sum has between two of its cuts."""
+CHAINS, CUT_TERMS, CUT_OUTPUTS = (constant("gemm.hxx", name) for name in ("chains", "cut_terms", "cut_outputs"))
+"""What ``k_split`` of ``gemm.hxx`` cuts sums by."""
 PAIR_BYTES = 4 * 64
 """Outputs of two panels of AVX-512, in bytes."""
 PAIRS_PAY = 1 << 17
@@ -128,15 +130,15 @@ def gemm_parts(
 
 def _row_function(k: int, n: int, lanes: int) -> str:
     """What of ``gemm_row`` of ``gemm.hxx`` single rows need."""
-    together = 1 if k < 32 or n > 64 else 4
+    together = 1 if k < CUT_TERMS or n > CUT_OUTPUTS else CHAINS
     blocks = math.ceil(k / (K_BLOCK * together)) * together
-    if blocks == 4:
+    if blocks == CHAINS:
         return "gemm_row_quarters"
-    if blocks and blocks % 4 == 0:
+    if blocks and blocks % CHAINS == 0:
         return "row_by_blocks"
     if blocks != 1:
         return "gemm_row_long"
-    return "gemm_row_short" if n < 4 * 2 * lanes else "gemm_row"
+    return "gemm_row_short" if n < CHAINS * 2 * lanes else "gemm_row"
 
 
 def gemm_function(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, pay: int = PAIRS_PAY) -> str:
