@@ -143,11 +143,11 @@ SOFIE_JIT_INLINE constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t
    return rows * row <= cached ? rows : (cached / row / tile_rows + 1) * tile_rows; // small layers without a division
 }
 
-// Whether results go beyond the cache.
+// Whether results go beyond any second-level cache.
 template <class T>
 SOFIE_JIT_INLINE constexpr bool is_far(std::size_t rows, std::size_t N)
 {
-   return rows * N * sizeof(T) > cached / 2;
+   return rows * N * sizeof(T) > 4 * cached;
 }
 
 // The sums of MR rows with the panel of output o, or, if NV is 4, with that and the next.

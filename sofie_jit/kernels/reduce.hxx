@@ -6,7 +6,7 @@
 #ifndef SOFIE_JIT_REDUCE_HXX
 #define SOFIE_JIT_REDUCE_HXX
 
-#include "elementwise.hxx"
+#include "activations.hxx"
 #include "tile.hxx"
 
 namespace sofie_jit {

@@ -11,7 +11,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
-from sofie_jit.operators.gemm import K_BLOCK, gemm_function, gemm_parts
+from sofie_jit.operators.gemm import K_BLOCK, emit_dense, gemm_function
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -68,11 +68,11 @@ class Conv(ROperator):
 
     @property
     def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (*(("winograd.hxx",) if self.winograd else ("conv.hxx", "depthwise.hxx")), "activations.hxx")
+        return (*(("winograd.hxx",) if self.winograd else ("conv.hxx", "depthwise.hxx", "gemv.hxx")), "activations.hxx")
 
     @property
     def shared_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
-        names = ("winograd",) if self.winograd else ("gemm", "conv", "depthwise")
+        names = ("winograd",) if self.winograd else ("gemm", "gemv", "conv", "depthwise")
         return tuple(f"shared_{name}.hxx" for name in names)
 
     def axes(self, x: TensorType, w: TensorType) -> tuple[Axis, ...]:
@@ -136,25 +136,16 @@ class Conv(ROperator):
         assert w is not None
         self.check_constant(code, 1, 2)
         axes, channels, outputs = self._axes(x, w)
+        if not self.winograd and self._is_gemm(axes):
+            rows, k = code.count((y.shape[0], *outputs_of(axes))), math.prod(axis.kernel for axis in axes) * channels
+            transposed = self.kernel_layout == "OIHW"
+            return emit_dense(code, self, rows, k, outputs, transposed=transposed, activation=self.activation)
         bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
         if self.winograd:
             return self._emit_winograd(code, axes, channels, outputs, bias)
-        if self._is_gemm(axes):
-            return self._emit_gemm(code, axes, math.prod(axis.kernel for axis in axes) * channels, outputs, bias)
         if 1 < self.group == channels:
             return self._emit_depthwise(code, axes, channels, outputs, bias)
         return self._emit_direct(code, axes, channels, outputs, bias)
-
-    def _emit_gemm(self, code: Emitter, axes: Sequence[Axis], k: int, outputs: int, bias: str) -> str:
-        y = code.outputs[0]
-        one = literal(1, y.dtype)
-        panels = code.packed("pack_gemm", code.raw(1), k, outputs, self.kernel_layout == "OIHW", one)
-        rows = code.count((y.shape[0], *outputs_of(axes)))
-        return code.shared_call(
-            "gemm", rows, k, outputs, code.input(0), panels, bias, code.input(3), code.output(0),
-            epilogue(code, self.activation, y.dtype),
-            gemm_parts(code, self.flops(code.inputs, code.outputs), (k, outputs)),
-        )  # fmt: skip
 
     def winograd_pays(self, x: TensorType, w: TensorType) -> bool:
         """Whether Winograd's minimal filtering computes images ``x`` and a kernel ``w`` faster than the definition.

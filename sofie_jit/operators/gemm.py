@@ -49,8 +49,8 @@ class Gemm(ROperator):
     trans_b: bool = False
     activation: Activation | None = None
 
-    kernels = ("gemm.hxx", "activations.hxx")
-    shared_kernels = ("shared_gemm.hxx",)
+    kernels = ("gemm.hxx", "gemv.hxx", "activations.hxx")
+    shared_kernels = ("shared_gemm.hxx", "shared_gemv.hxx")
 
     def infer(
         self, a: TensorType, b: TensorType, c: TensorType | None = None, r: TensorType | None = None
@@ -86,14 +86,39 @@ class Gemm(ROperator):
         a, y = code.inputs[0], code.outputs[0]
         assert a is not None
         k, n = static_dim("Gemm", a.shape, -1), static_dim("Gemm", y.shape, -1)
-        alpha, beta = literal(self.alpha, y.dtype), literal(self.beta, y.dtype)
-        panels = code.packed("pack_gemm", code.raw(1), k, n, self.trans_b, alpha)
-        bias = code.packed("pack_bias", code.raw(2), n, beta)
-        return code.shared_call(
-            "gemm", code.count(y.shape[:-1]), k, n, code.input(0), panels, bias, code.input(3), code.output(0),
-            epilogue(code, self.activation, y.dtype),
-            gemm_parts(code, self.flops(code.inputs, code.outputs), (k, n), late=y.shape[:-1] == (BATCH,)),
+        return emit_dense(
+            code, self, code.count(y.shape[:-1]), k, n, transposed=self.trans_b, alpha=self.alpha, beta=self.beta,
+            activation=self.activation, late=y.shape[:-1] == (BATCH,),
         )  # fmt: skip
+
+
+def emit_dense(
+    code: Emitter,
+    op: ROperator,
+    rows: str,
+    k: int,
+    n: int,
+    *,
+    transposed: bool,
+    activation: Activation | None,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    late: bool = False,
+) -> str:
+    """The call that computes ``rows`` of ``n`` outputs from ``k`` numbers each: ``gemm``, or of one output ``gemv``.
+
+    Inputs of ``op`` are those of :class:`Gemm`, its weights ``transposed`` if they are (n, k).
+    ``late``: whether several rows come only in batches of several rows.
+    """
+    dtype = code.outputs[0].dtype
+    x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
+    bias = code.packed("pack_bias", code.raw(2), n, literal(beta, dtype))
+    if n == 1:
+        weights = code.packed("pack_gemv", code.raw(1), k, literal(alpha, dtype))
+        return code.shared_call("gemv", rows, k, x, weights, bias, r, y, ends)
+    panels = code.packed("pack_gemm", code.raw(1), k, n, transposed, literal(alpha, dtype))
+    parts = gemm_parts(code, op.flops(code.inputs, code.outputs), (k, n), late=late)
+    return code.shared_call("gemm", rows, k, n, x, panels, bias, r, y, ends, parts)
 
 
 def gemm_parts(

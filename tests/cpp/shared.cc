@@ -3,6 +3,7 @@
 #include "shared_conv.hxx"
 #include "shared_depthwise.hxx"
 #include "shared_gemm.hxx"
+#include "shared_gemv.hxx"
 #include "shared_pool.hxx"
 #include "shared_winograd.hxx"
 
@@ -63,6 +64,20 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
                                epilogue->function ? residual.data() : nullptr, y, *epilogue,
                                some ? gemm_parts<T, true> : gemm_parts<T>);
                  });
+}
+
+template <class T>
+void test_gemv(std::size_t rows, std::size_t K)
+{
+   check::Random random(rows * 1000003 + K * 1009);
+   const auto x = random.vector<T>(rows * K), w = random.vector<T>(K), b = random.vector<T>(1);
+   const auto residual = random.vector<T>(rows);
+   const auto weights = pack_gemv<T>(w.data(), K);
+   for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
+      compare<T>("gemv " + std::to_string(rows) + " " + std::to_string(K), rows, [&](const Team *some, T *y) {
+         share_gemv(some, rows, K, x.data(), weights.data(), b.data(), epilogue->function ? residual.data() : nullptr, y,
+                    *epilogue);
+      });
 }
 
 template <int MR, class T>
@@ -127,6 +142,10 @@ int main()
          test_gemm<float>(rows, 300, N);
       }
    test_gemm<double>(29, 130, 37);
+   for (std::size_t rows : {0, 1, 15, 100}) {
+      test_gemv<float>(rows, 70);
+      test_gemv<double>(rows, 33);
+   }
 
    const Window windows[] = {
       window(one, one, {37, 3, 1, 1, 2, 0}),
