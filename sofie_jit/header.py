@@ -44,6 +44,8 @@ def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None 
     if r.late:
         declared = "std::atomic<bool> complete{false};\n"
         check = f"   if (dims[{list(r.dims).index(BATCH)}] > 1 && !complete)\n      return {INCOMPLETE};\n"
+    if vector_bytes is not None:
+        declared += f'static_assert(k::lanes<char> == {vector_bytes}, "the runtime tells another register width");\n'
     body = f"""
 namespace k = {kernel_namespace()};
 using namespace {CALLS};

@@ -398,7 +398,7 @@ class SessionWriter:
         if not can_tile(self.rmodel):
             tensors = [names[name] for name in (*self.rmodel.inputs, *self.rmodel.outputs)]
             return [
-                f"const k::Lease arena(fArenas, {total});",
+                f"k::Lease arena(fArenas, {total});",
                 f"return run_tile({', '.join([*dims, *tensors, *last])});",
             ]
         tiles = ["rows" if d == BATCH else self.dim_names[d] for d in self.dims]
@@ -412,7 +412,7 @@ class SessionWriter:
             "const std::size_t whole = batch;",
             "if (batch > tile)",
             "   batch = tile; // the arena holds one tile",
-            f"const k::Lease arena(fArenas, {total});",
+            f"k::Lease arena(fArenas, {total});",
             "for (std::size_t first = 0; first < whole; first += tile) {",
             "   const std::size_t rows = whole - first < tile ? whole - first : tile;",
             f"   if (const int status = run_tile({', '.join([*tiles, *moved, *last])}))",

@@ -160,6 +160,14 @@ def test_big_and_small(size: tuple[int, int], channels: int, filters: int) -> No
     check(sofie_jit.load(model).infer(x), model, x)
 
 
+def test_one_output_of_each_pixel(tmp_path: Path) -> None:
+    """The last layer of many a segmentation: its rows are shared among threads."""
+    model = randomize(keras.Sequential([keras.Input((300, 200, 40)), layers.Conv2D(1, 1, activation="sigmoid")]))
+    x = inputs_of(model, 2)
+    loaded = check_file(model, x, tmp_path, ".keras")
+    np.testing.assert_array_equal(loaded.infer(x, threads=3), loaded.infer(x, threads=1))
+
+
 def test_chain_with_every_kind_of_padding(tmp_path: Path) -> None:
     model = randomize(
         keras.Sequential([

@@ -67,6 +67,18 @@ def test_dense(rank: int, use_bias: bool, tmp_path: Path) -> None:
     assert loaded.infer(data[:0]).shape == (0, *model.output_shape[1:])
 
 
+@pytest.mark.parametrize("terms", [1, 5, 16, 300, 2500])
+@pytest.mark.parametrize("activation", [None, "relu", "sigmoid"])
+def test_dense_with_one_output(terms: int, activation: str | None, tmp_path: Path) -> None:
+    model = randomize(keras.Sequential([keras.Input((terms,)), layers.Dense(1, activation=activation)]))
+    data = np.random.default_rng(0).normal(size=(9, terms)).astype(np.float32)
+    loaded = check_file(model, data, tmp_path, ".keras")
+    together = loaded.infer(data)
+    for row in range(9):
+        np.testing.assert_array_equal(loaded.infer(data[row : row + 1]), together[row : row + 1])
+    assert loaded.infer(data[:0]).shape == (0, 1)
+
+
 def test_equations_that_are_none() -> None:
     from sofie_jit.builder import Builder
     from sofie_jit.parsers.keras.graph import Layer

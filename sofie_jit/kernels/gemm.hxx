@@ -265,13 +265,20 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
    }
 }
 
+// How many rows go by tiles of pair_rows; the others go by fours: eight as two, for six and four would be ten.
+SOFIE_JIT_INLINE constexpr std::size_t rows_of_pairs(std::size_t rows)
+{
+   const std::size_t rest = rows % pair_rows;
+   return rows - rest - (rows > pair_rows && rest && rest <= 2 ? pair_rows : 0);
+}
+
 // The same with two panels at a time; nothing where registers are few.
 template <class T>
 void gemm_pairs(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
 {
    if constexpr (pairs_panels) {
       constexpr std::size_t width = 2 * panel_width<T>;
-      const std::size_t whole = rows - rows % pair_rows;
+      const std::size_t whole = rows_of_pairs(rows);
       const std::size_t by = fetch_step(g, width, whole / pair_rows + (rows - whole + 3) / 4);
       for (; o < end; o += width) {
          const T *next = g.panels + (o + width) * g.K;

@@ -271,9 +271,10 @@ SOFIE_JIT_INLINE vec<T> min(vec<T> a, vec<T> b) // NaN in either comes out, as n
 // of its additions is the same everywhere. Element i of the row belongs to lane i % 16; lanes are folded 8, 4, 2, 1.
 constexpr int virtual_lanes = 16;
 
-template <class T>
+// Of `Used` lanes the others have nothing in them.
+template <class T, int Used = virtual_lanes>
 struct lanes16 {
-   static constexpr int count = virtual_lanes / lanes<T> > 0 ? virtual_lanes / lanes<T> : 1;
+   static constexpr int count = Used / lanes<T> > 0 ? Used / lanes<T> : 1;
    vec<T> v[count];
 };
 
@@ -294,15 +295,15 @@ SOFIE_JIT_INLINE vec<T> fold_lanes(vec<T> x)
          Op::template combine<T>(x, exchanged<Step>(x, std::make_index_sequence<std::size_t(lanes<T>)>())));
 }
 
-// What Op::combine, of two vectors, makes of all lanes, in every lane.
-template <class Op, class T>
-SOFIE_JIT_INLINE vec<T> fold(lanes16<T> x)
+// What Op::combine, of two vectors, makes of all used lanes, in every one of them.
+template <class Op, class T, int Used>
+SOFIE_JIT_INLINE vec<T> fold(lanes16<T, Used> x)
 {
    SOFIE_JIT_UNROLL
-   for (int half = lanes16<T>::count / 2; half > 0; half /= 2)
+   for (int half = lanes16<T, Used>::count / 2; half > 0; half /= 2)
       for (int i = 0; i < half; ++i)
          x.v[i] = Op::template combine<T>(x.v[i], x.v[i + half]);
-   return fold_lanes<Op, T, lanes<T> / 2>(x.v[0]);
+   return fold_lanes<Op, T, (Used < lanes<T> ? Used : lanes<T>) / 2>(x.v[0]);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -51,7 +51,7 @@ void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
    for (std::size_t r = 0; r < rows; ++r)
       SOFIE_JIT_ROLLED
       for (std::size_t i = r * n, end = i + n; i < end; i += lanes<T>)
-         store_up_to(y + i, vexp<T>(load_up_to(x + i, end - i) - largest[r]), end - i);
+         store_up_to(y + i, vexp_nonpositive<T>(load_up_to(x + i, end - i) - largest[r]), end - i);
    SOFIE_JIT_ROLLED
    for (std::size_t r = 0; r < rows; ++r) {
       sum[r] = reduce_row<ReduceSum>(n, y + r * n);
@@ -69,19 +69,20 @@ void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
    }
 }
 
-// One row of at most virtual_lanes numbers, which stay in registers: the last step of many a small network.
-template <class T>
+// One row of at most Most numbers, half the virtual lanes or all, which stay in registers: the last step of many a small
+// network. (What a lane without a number adds to another changes no bit of it.)
+template <int Most, class T>
 SOFIE_JIT_NOINLINE void softmax_short_row(std::size_t n, const T *x, T *y)
 {
-   constexpr std::size_t width = lanes<T>, count = lanes16<T>::count;
-   lanes16<T> v;
+   constexpr std::size_t width = lanes<T>, count = (Most + width - 1) / width;
+   lanes16<T, Most> v;
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < count; ++j)
       v.v[j] = load_n(x + j * width, n > j * width ? n - j * width : 0, -infinity<T>);
    const vec<T> largest = fold<ReduceLargest>(v);
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < count; ++j)
-      v.v[j] = vexp<T>(v.v[j] - largest);
+      v.v[j] = vexp_nonpositive<T>(v.v[j] - largest);
    const vec<T> sum = fold<ReduceSum>(v), inverse = T(1) / sum;
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < count; ++j)
@@ -113,7 +114,7 @@ void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
    for (std::size_t at = 0; at < n * width; at += width)
       SOFIE_JIT_UNROLL
       for (std::size_t j = 0; j < M; ++j) {
-         const vec<T> v = load(turned + at + j * lanes<T>) - largest[j], e = vexp<T>(v);
+         const vec<T> v = load(turned + at + j * lanes<T>) - largest[j], e = vexp_nonpositive<T>(v);
          store(turned + at + j * lanes<T>, Log ? v : e);
          store(sums + at + j * lanes<T>, e);
       }
@@ -147,7 +148,7 @@ void softmax_columns(std::size_t size, std::size_t stride, std::size_t count, co
       largest = max<T>(load_up_to(x + k * stride, count), largest);
    SOFIE_JIT_ROLLED
    for (std::size_t k = 0; k < size; ++k) {
-      const vec<T> e = vexp<T>(load_up_to(x + k * stride, count) - largest);
+      const vec<T> e = vexp_nonpositive<T>(load_up_to(x + k * stride, count) - largest);
       sum = sum + e;
       store_up_to(y + k * stride, e, count);
    }
@@ -174,7 +175,8 @@ void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
    if (!Log && size <= std::size_t(virtual_lanes)) {
       SOFIE_JIT_ROLLED
       for (std::size_t o = 0; o < rows; ++o)
-         softmax_short_row(size, x + o * size, y + o * size);
+         (2 * size <= virtual_lanes ? softmax_short_row<virtual_lanes / 2, T> : softmax_short_row<virtual_lanes, T>)(
+            size, x + o * size, y + o * size);
       return;
    }
    SOFIE_JIT_ROLLED

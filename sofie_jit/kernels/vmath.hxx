@@ -77,6 +77,8 @@ SOFIE_JIT_INLINE vec<T> polynomial(vec<T> x, T c, Rest... rest)
 template <class T>
 SOFIE_JIT_INLINE vec<T> vexp(vec<T> x);
 template <class T>
+SOFIE_JIT_INLINE vec<T> vexp_nonpositive(vec<T> x); // exp(x), unless x > 0
+template <class T>
 SOFIE_JIT_INLINE vec<T> vexpm1(vec<T> x);
 template <class T>
 SOFIE_JIT_INLINE vec<T> vlog(vec<T> x);
@@ -145,12 +147,17 @@ SOFIE_JIT_INLINE vec<float> exp_negative(vec<float> x)
 }
 
 template <>
+SOFIE_JIT_INLINE vec<float> vexp_nonpositive<float>(vec<float> x)
+{
+   const vec<float> least = broadcast(-104.0f); // below: 0
+   const ExpSplit s = split_exp(select<float>(x < least, least, x)); // comparisons are false for NaN, which stays
+   return scaled(exp_reduced(s.r), s);
+}
+
+template <>
 SOFIE_JIT_INLINE vec<float> vexp<float>(vec<float> x)
 {
-   x = select<float>(x > 89.0f, broadcast(89.0f), x); // above: Inf; comparisons are false for NaN, which stays
-   x = select<float>(x < -104.0f, broadcast(-104.0f), x); // below: 0
-   const ExpSplit s = split_exp(x);
-   return scaled(exp_reduced(s.r), s);
+   return vexp_nonpositive<float>(select<float>(x > 89.0f, broadcast(89.0f), x)); // above: Inf
 }
 
 template <>
@@ -280,6 +287,11 @@ SOFIE_JIT_INLINE vec<double> vexp<double>(vec<double> x)
    return lane_by_lane<double>(x, [](double v) { return std::exp(v); });
 }
 template <>
+SOFIE_JIT_INLINE vec<double> vexp_nonpositive<double>(vec<double> x)
+{
+   return vexp<double>(x);
+}
+template <>
 SOFIE_JIT_INLINE vec<double> vexpm1<double>(vec<double> x)
 {
    return lane_by_lane<double>(x, [](double v) { return std::expm1(v); });
@@ -317,7 +329,7 @@ SOFIE_JIT_INLINE vec<double> vnormal<double>(vec<double> x)
 template <class T>
 SOFIE_JIT_INLINE vec<T> vsigmoid(vec<T> x)
 {
-   const vec<T> z = vexp<T>(-vabs<T>(x));
+   const vec<T> z = vexp_nonpositive<T>(-vabs<T>(x));
    return select<T>(x < 0, z, broadcast(T(1))) / (T(1) + z);
 }
 
@@ -325,7 +337,7 @@ SOFIE_JIT_INLINE vec<T> vsigmoid(vec<T> x)
 template <class T>
 SOFIE_JIT_INLINE vec<T> vsoftplus(vec<T> x)
 {
-   return select<T>(x > 0, x, vec<T>{}) + vlog1p<T>(vexp<T>(-vabs<T>(x)));
+   return select<T>(x > 0, x, vec<T>{}) + vlog1p<T>(vexp_nonpositive<T>(-vabs<T>(x)));
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -111,14 +111,14 @@ def emit_dense(
     ``late``: whether several rows come only in batches of several rows.
     """
     dtype = code.outputs[0].dtype
-    x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
+    w, scale = code.raw(1), literal(alpha, dtype)
+    weights = code.packed("pack_gemv", w, k, scale) if n == 1 else code.packed("pack_gemm", w, k, n, transposed, scale)
     bias = code.packed("pack_bias", code.raw(2), n, literal(beta, dtype))
+    x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
     if n == 1:
-        weights = code.packed("pack_gemv", code.raw(1), k, literal(alpha, dtype))
         return code.shared_call("gemv", rows, k, x, weights, bias, r, y, ends)
-    panels = code.packed("pack_gemm", code.raw(1), k, n, transposed, literal(alpha, dtype))
     parts = gemm_parts(code, op.flops(code.inputs, code.outputs), (k, n), late=late)
-    return code.shared_call("gemm", rows, k, n, x, panels, bias, r, y, ends, parts)
+    return code.shared_call("gemm", rows, k, n, x, weights, bias, r, y, ends, parts)
 
 
 def gemm_parts(

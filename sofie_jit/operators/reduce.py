@@ -28,7 +28,7 @@ class Reduce(ROperator):
     axes: Sequence[int] | None = None
     keepdims: bool = True
 
-    kernels = ("reduce.hxx",)
+    kernels: ClassVar[tuple[str, ...]] = ("reduce.hxx",)
     integers: ClassVar[bool] = True
     functor_name: ClassVar[str] = ""
 
@@ -108,6 +108,7 @@ class ReduceMin(Reduce):
 class ReduceMean(Reduce):
     """The mean; the axes it is taken over must have known sizes, but for the batch."""
 
+    kernels = ("reduce.hxx", "elementwise.hxx")
     integers = False
     functor_name = "ReduceSum"
 
