@@ -79,6 +79,19 @@ def test_dense_with_one_output(terms: int, activation: str | None, tmp_path: Pat
     assert loaded.infer(data[:0]).shape == (0, 1)
 
 
+@pytest.mark.parametrize("classes", [1, 2, 8, 9, 16, 17])
+def test_softmax_of_one_row_and_of_many(classes: int, tmp_path: Path) -> None:
+    model = randomize(keras.Sequential([keras.Input((6,)), layers.Dense(classes, activation="softmax")]))
+    data = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    model.save(tmp_path / "model.keras")
+    loaded = sofie_jit.load(tmp_path / "model.keras")
+    alone = [loaded.infer(row[None]) for row in data]  # what several rows need is compiled after that
+    assert loaded.infer(data[:0]).shape == (0, classes)
+    together = loaded.infer(data)
+    check(together, model, data)
+    np.testing.assert_array_equal(np.concatenate(alone), together)
+
+
 def test_equations_that_are_none() -> None:
     from sofie_jit.builder import Builder
     from sofie_jit.parsers.keras.graph import Layer

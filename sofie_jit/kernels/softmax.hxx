@@ -218,6 +218,17 @@ void softmax_last(std::size_t rows, std::size_t size, const T *x, T *y)
       softmax_each_row<false>(rows, size, x, y);
 }
 
+// One row of at most Most numbers by itself, several by a function that is compiled apart: softmax_last.
+template <int Most, class T>
+void softmax_short(std::size_t rows, std::size_t size, const T *x, T *y,
+                   void (*several)(std::size_t rows, std::size_t size, const T *x, T *y))
+{
+   if (rows == 1)
+      softmax_short_row<Most>(size, x, y);
+   else if (rows)
+      several(rows, size, x, y);
+}
+
 // max(x - tau, 0) as Keras computes it: with z the numbers in descending order and c their running sums, tau is
 // (sum of c_k over the support - 1) / (size of the support), the support being the k with z_k > (c_k - 1) / k.
 // (The literature's tau has the last of those c_k in place of their sum.) scratch: `size` numbers.

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.operator import (
+    BATCH,
+    CPP_TYPES,
     Emitter,
     ROperator,
+    Shape,
     TensorType,
     counts_rows,
     float_dtype,
@@ -15,6 +19,9 @@ from sofie_jit.operators.operator import (
     normalize_axis,
     static_dim,
 )
+
+SHORT = constant("simd.hxx", "virtual_lanes")
+"""Numbers of a row that ``softmax_short`` takes."""
 
 
 @dataclass(kw_only=True)
@@ -48,9 +55,22 @@ class Softmax(AlongAxis):
 
     def emit(self, code: Emitter) -> str:
         outer, size, inner = self._sizes(code)
+        if code.lanes(code.outputs[0].dtype) and self._has_single_rows(code.outputs[0].shape):
+            return self._emit_short(code, outer, size)
         if inner == "1":
             return code.call("softmax_last", outer, size, code.input(0), code.output(0))
         return code.call("softmax", outer, size, inner, code.input(0), code.output(0))
+
+    def _has_single_rows(self, shape: Shape) -> bool:
+        """Whether there is one short row for each of the batch: what several need can be compiled when they come."""
+        last = normalize_axis(self.op_type, self.axis, len(shape)) == len(shape) - 1
+        return last and shape[:-1] == (BATCH,) and isinstance(shape[-1], int) and shape[-1] <= SHORT
+
+    def _emit_short(self, code: Emitter, rows: str, size: str) -> str:
+        cpp = CPP_TYPES[code.outputs[0].dtype]
+        most = SHORT if 2 * static_dim("Softmax", code.outputs[0].shape, -1) > SHORT else SHORT // 2
+        several = code.function("softmax_last", ("std::size_t",) * 2 + (f"const {cpp} *", f"{cpp} *"), late=True)
+        return code.call(f"softmax_short<{most}>", rows, size, code.input(0), code.output(0), several)
 
 
 class LogSoftmax(AlongAxis):

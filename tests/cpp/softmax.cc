@@ -127,8 +127,31 @@ void test_glu()
    check::close("glu", y, want, 3e-7);
 }
 
+// One row by itself has the bits that it has among others.
+template <int Most, class T>
+void test_short()
+{
+   for (std::size_t n = 0; n <= Most; ++n) {
+      check::Random random(n);
+      const std::size_t rows = 9;
+      const auto x = random.vector<T>(rows * n, -5, 5);
+      std::vector<T> together(rows * n), one(rows * n + 1, T(77));
+      softmax_short<Most, T>(rows, n, x.data(), together.data(), softmax_last<T>);
+      for (std::size_t row = 0; row < rows; ++row)
+         softmax_short<Most, T>(1, n, x.data() + row * n, one.data() + row * n, nullptr);
+      softmax_short<Most, T>(0, n, x.data(), one.data(), nullptr);
+      check::require(one.back() == T(77), "softmax_short wrote past the end");
+      one.pop_back();
+      check::same_bits("softmax_short " + std::to_string(n), together, one);
+   }
+}
+
 int main()
 {
+   test_short<virtual_lanes / 2, float>();
+   test_short<virtual_lanes, float>();
+   test_short<virtual_lanes / 2, double>();
+   test_short<virtual_lanes, double>();
    test<float>("softmax", softmax64, softmax<float>, 5e-7);
    test<double>("softmax of double", softmax64, softmax<double>, 1e-15);
    test<float>("log_softmax", log_softmax64, log_softmax<float>, 5e-7);
