@@ -97,6 +97,8 @@ template <bool Log, class T>
 void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
    constexpr std::size_t M = softmax_turned, width = M * lanes<T>;
+   if (n > virtual_lanes)
+      __builtin_unreachable(); // g++ warns of the memset otherwise
    alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width], sums[virtual_lanes * width];
    if (rows < width)
       std::memset(turned, 0, n * width * sizeof(T));
