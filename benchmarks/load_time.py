@@ -3,10 +3,10 @@
     python benchmarks/load_time.py [--repeats 7] [--json FILE]
 
 Everything takes turns, in interpreters of their own: importing TensorFlow, loading each model and running it once on a
-batch of one, and reading ResNet50's weights alone. One thread. Shown are wall time and processor time (of the
-interpreter and the programs that it starts), minima over the repeats without the first, both also relative to
-TensorFlow's import, and what that ratio should be at most. The ratio of ResNet50 leaves out the seconds that reading
-its weights takes. "A further small model" has other sizes than the jet MLP, which its interpreter has loaded before.
+batch of one, reading ResNet50's weights alone, and the first batch of several rows after one row. One thread. Shown are
+wall time and processor time (of the interpreter and the programs that it starts), minima over the repeats without the
+first, both also relative to TensorFlow's import, and what that ratio should be at most. The ratio of ResNet50 leaves
+out the seconds that reading its weights takes. "A further small model" has other sizes than the jet MLP, which its interpreter has loaded before.
 """
 
 from __future__ import annotations
@@ -47,6 +47,20 @@ print(json.dumps(took))
 """
 """Loads one model after the other and runs each once; prints how long the last took."""
 
+BATCH = """
+import json, sys, time
+import numpy as np
+import sofie_jit
+model = sofie_jit.load(sys.argv[1])
+rows = np.ones((12, *model.input_shapes[0][1:]), np.float32)
+model.infer(rows[:1])
+start = time.perf_counter(), time.process_time()
+model.infer(rows)
+took = time.perf_counter() - start[0], time.process_time() - start[1]
+print(json.dumps(took))
+"""
+"""Runs a model once on one row; prints how long the first batch of several rows takes after that."""
+
 READ = """
 import json, sys, time
 import h5py
@@ -86,6 +100,8 @@ def turns(folder: Path) -> dict[str, Turn]:
         "MNIST CNN": Turn(run("MNIST CNN"), goal=1 / 5),
         "ResNet50": Turn(run("ResNet50"), goal=1 / 2, reads=True),
         READING: Turn(["-c", READ, str(folder / "ResNet50.h5")], inside=True),
+        "first batch, jet MLP": Turn(["-c", BATCH, str(folder / "jet MLP.h5")], inside=True),
+        "first batch, MNIST CNN": Turn(["-c", BATCH, str(folder / "MNIST CNN.h5")], inside=True),
         "a further small model": Turn(run("jet MLP", "further"), inside=True, goal=1 / 50),
     }
 

@@ -125,13 +125,6 @@ struct Dense {
    SOFIE_JIT_INLINE constexpr bool keeps_weights() const { return K * N * sizeof(T) <= cached * 3 / 4; }
 };
 
-// Where output o of a row of y lies in the residual, if there is one.
-template <class T>
-SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
-{
-   return residual ? residual + o : residual;
-}
-
 // Rows that go through all panels of weights before the next: those whose inputs stay in the cache; but two tiles if
 // results go beyond it and the weights stay, for then they are written one after the other.
 template <class T>

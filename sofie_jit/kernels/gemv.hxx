@@ -60,7 +60,7 @@ SOFIE_JIT_NOINLINE void gemv_rows(std::size_t K, const T *x, const T *w, const T
    }
    SOFIE_JIT_UNROLL
    for (int i = 0; i < Rows; ++i)
-      finish_vector(total[i] + broadcast(*bias), residual ? residual + i : residual, y + i, 1, epilogue);
+      finish_vector(total[i] + broadcast(*bias), at(residual, i), y + i, 1, epilogue);
 }
 
 // residual may be null.
@@ -71,9 +71,9 @@ void gemv(std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias
    constexpr int together = lanes16<T>::count <= 2 ? 4 : 1; // rows whose sums fit the registers
    std::size_t row = 0;
    for (; row + together <= rows; row += together)
-      gemv_rows<together>(K, x + row * K, w, bias, residual ? residual + row : residual, y + row, epilogue);
+      gemv_rows<together>(K, x + row * K, w, bias, at(residual, row), y + row, epilogue);
    for (; row < rows; ++row)
-      gemv_rows<1>(K, x + row * K, w, bias, residual ? residual + row : residual, y + row, epilogue);
+      gemv_rows<1>(K, x + row * K, w, bias, at(residual, row), y + row, epilogue);
    if (epilogue.function)
       epilogue.function(rows, y, y);
 }

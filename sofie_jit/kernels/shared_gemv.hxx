@@ -18,7 +18,7 @@ void share_gemv_parts(const Team &team, std::size_t work, std::size_t rows, std:
    const std::size_t parts = useful_parts(team, work, (rows + step - 1) / step);
    share(team, parts, [&](std::size_t part, std::size_t) {
       const Range r = part_of(rows, step, part, parts);
-      gemv(r.size(), K, x + r.first * K, w, bias, residual ? residual + r.first : residual, y + r.first, epilogue);
+      gemv(r.size(), K, x + r.first * K, w, bias, at(residual, r.first), y + r.first, epilogue);
    });
 }
 

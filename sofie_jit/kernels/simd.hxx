@@ -271,7 +271,7 @@ SOFIE_JIT_INLINE vec<T> min(vec<T> a, vec<T> b) // NaN in either comes out, as n
 // of its additions is the same everywhere. Element i of the row belongs to lane i % 16; lanes are folded 8, 4, 2, 1.
 constexpr int virtual_lanes = 16;
 
-// Of `Used` lanes the others have nothing in them.
+// Used: how many of them, from the first on, have anything in them.
 template <class T, int Used = virtual_lanes>
 struct lanes16 {
    static constexpr int count = Used / lanes<T> > 0 ? Used / lanes<T> : 1;

@@ -154,6 +154,13 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 template <class T>
 constexpr Epilogue<T> no_epilogue{-infinity<T>, infinity<T>, nullptr};
 
+// Where what belongs to y + o lies in the residual, if there is one.
+template <class T>
+SOFIE_JIT_INLINE const T *at(const T *residual, std::size_t o)
+{
+   return residual ? residual + o : residual;
+}
+
 template <class T>
 SOFIE_JIT_INLINE void finish_vector(vec<T> sum, const T *residual, T *y, std::size_t n, const Epilogue<T> &epilogue)
 {
@@ -177,9 +184,9 @@ SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t
    for (std::size_t i = 0; i < rows; ++i)
       SOFIE_JIT_ROLLED
       for (std::size_t j = 0; j < width && j < n; j += lanes<T>) {
-         const std::size_t at = i * stride + j;
+         const std::size_t place = i * stride + j;
          const vec<T> sum = load(sums + i * width + j) + load(bias + j);
-         finish_vector(sum, residual ? residual + at : residual, y + at, n - j, epilogue);
+         finish_vector(sum, at(residual, place), y + place, n - j, epilogue);
       }
 }
 
@@ -232,8 +239,7 @@ SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, con
       alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
       sum.put(copy);
       const std::size_t first = skip * stride;
-      finish_copy(copy + skip * width, MR - skip, width, bias, residual ? residual + first : residual, y + first, stride,
-                  n, epilogue);
+      finish_copy(copy + skip * width, MR - skip, width, bias, at(residual, first), y + first, stride, n, epilogue);
    }
 }
 

@@ -95,6 +95,8 @@ SOFIE_JIT_INLINE vec<T> vnormal(vec<T> x); // P(X <= x), X normally distributed;
 
 constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 1.42860677e-6f; // n * ln2_high is exact for |n| < 256
 
+constexpr float integer_shift = 0x1.8p23f; // adding it rounds to an integer, which stands in the low bits of the sum
+
 // x = n ln 2 + r with |r| <= ln(2) / 2, for |x| < 2^20.
 struct ExpSplit {
    vec<float> r, whole; // n as a number
@@ -102,11 +104,10 @@ struct ExpSplit {
 };
 SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
 {
-   constexpr float round = 0x1.8p23f; // adding it rounds to an integer, which stands in the low bits of the sum
-   const vec<float> shifted = fma<float>(x, broadcast(1.44269504f), broadcast(round));
-   const vec<float> n = shifted - round;
+   const vec<float> shifted = fma<float>(x, broadcast(1.44269504f), broadcast(integer_shift));
+   const vec<float> n = shifted - integer_shift;
    const vec<float> r = fma<float>(n, broadcast(-ln2_high), x);
-   return {fma<float>(n, broadcast(-ln2_low), r), n, to_bits<float>(shifted) - to_bits<float>(broadcast(round))};
+   return {fma<float>(n, broadcast(-ln2_low), r), n, to_bits<float>(shifted) - to_bits<float>(broadcast(integer_shift))};
 }
 
 // x 2^n, if that is a normal number. Wraps around for whatever came of NaN or infinity, which a caller leaves out.
@@ -257,12 +258,12 @@ SOFIE_JIT_INLINE vec<float> verf<float>(vec<float> x)
 // from c - n, which loses next to nothing: it is rounded as a number of at most 1/2.
 SOFIE_JIT_INLINE vec<float> exp2_negative(vec<float> a, vec<float> b, vec<float> c)
 {
-   constexpr float round = 0x1.8p23f; // as in split_exp
-   const vec<float> shifted = fma<float>(a, b, c) + round, n = shifted - round, r = fma<float>(a, b, c - n);
+   const vec<float> shifted = fma<float>(a, b, c) + integer_shift, n = shifted - integer_shift;
+   const vec<float> r = fma<float>(a, b, c - n);
    // 2^r on |r| <= 1/2, relative error 2^-28.3
    const vec<float> power = polynomial<float>(r, 1.0f, 0.693147182f, 0.240226477f, 0.0555035956f, 0.00961849932f,
                                               0.00133909704f, 0.000153292785f);
-   return scaled(power, {r, n, to_bits<float>(shifted) - to_bits<float>(broadcast(round))});
+   return scaled(power, {r, n, to_bits<float>(shifted) - to_bits<float>(broadcast(integer_shift))});
 }
 
 template <>
