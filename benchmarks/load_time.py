@@ -6,7 +6,8 @@ Everything takes turns, in interpreters of their own: importing TensorFlow, load
 batch of one, reading ResNet50's weights alone, and the first batch of several rows after one row. One thread. Shown are
 wall time and processor time (of the interpreter and the programs that it starts), minima over the repeats without the
 first, both also relative to TensorFlow's import, and what that ratio should be at most. The ratio of ResNet50 leaves
-out the seconds that reading its weights takes. "A further small model" has other sizes than the jet MLP, which its interpreter has loaded before.
+out the seconds that reading its weights takes. "A further small model" has other sizes than the jet MLP, which its
+interpreter has loaded before.
 """
 
 from __future__ import annotations
