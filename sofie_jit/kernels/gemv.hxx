@@ -60,7 +60,7 @@ SOFIE_JIT_NOINLINE void gemv_rows(std::size_t K, const T *x, const T *w, const T
    }
    SOFIE_JIT_UNROLL
    for (int i = 0; i < Rows; ++i)
-      finish_vector(total[i] + broadcast(*bias), at(residual, i), y + i, 1, epilogue);
+      finish_vector(total[i] + broadcast(*bias), at(residual, std::size_t(i)), y + i, 1, epilogue);
 }
 
 // residual may be null.
