@@ -193,19 +193,22 @@ class SessionWriter:
 
         return Expression(f"k::{name}{written(values)}", f"const k::{name} &")
 
-    def function(self, function: str, parameters: Sequence[str], *args: str, late: bool = False) -> str:
+    def function(
+        self, function: str, parameters: Sequence[str], *args: str, late: bool = False, result: str = "void"
+    ) -> str:
         names = [f"a{i}" for i in range(len(parameters))]
         declared = ", ".join(f"{kind} {name}" for kind, name in zip(parameters, names, strict=True))
-        definition = f"({declared.replace('* ', '*')}) {{ k::{function}({', '.join([*names, *args])}); }}"
+        returns = "" if result == "void" else "return "
+        definition = f"({declared.replace('* ', '*')}) {{ {returns}k::{function}({', '.join([*names, *args])}); }}"
         if not self.outline:
             return f"+[]{definition}"
         if not late or BATCH not in self.dims:
-            return self._outlined("void", definition)
+            return self._outlined(result, definition)
         pointer, name = _hashed("late", definition), _hashed("call", definition)
-        self.late[pointer] = name, f"void {name}{definition}"
+        self.late[pointer] = name, f"{result} {name}{definition}"
         self.outlined[pointer] = (
-            f"void (*{pointer})({', '.join(parameters)}) = nullptr;\n"
-            f"void {pointer}_call({declared}) {{ {pointer}({', '.join(names)}); }}"
+            f"{result} (*{pointer})({', '.join(parameters)}) = nullptr;\n"
+            f"{result} {pointer}_call({declared}) {{ {returns}{pointer}({', '.join(names)}); }}"
         )
         return f"{pointer}_call"
 

@@ -12,22 +12,6 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Loops have one body for whole registers and for the rest, so that a function is inlined once.
-template <class T>
-SOFIE_JIT_INLINE vec<T> load_up_to(const T *p, std::size_t n)
-{
-   return n >= std::size_t(lanes<T>) ? load(p) : load_n(p, n);
-}
-
-template <class T>
-SOFIE_JIT_INLINE void store_up_to(T *p, vec<T> x, std::size_t n)
-{
-   if (n >= std::size_t(lanes<T>))
-      store(p, x);
-   else
-      store_n(p, x, n);
-}
-
 // y[i] = function(x[i]) for i < n; y may be x.
 template <class T, class Function>
 void map(std::size_t n, const T *x, T *y, const Function &function)

@@ -46,7 +46,7 @@ SOFIE_JIT_COLD Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1)
    constexpr std::size_t width = panel_width<T>;
    Buffer<T> packed((N + width - 1) / width * width);
    for (std::size_t n = 0; values && n < N; ++n)
-      packed[n] = beta * values[n];
+      packed[n] = beta * values[n] + T(0); // no -0: then the sign of a sum that is zero does not matter
    return packed;
 }
 
@@ -76,6 +76,9 @@ using GemmTiles = void (*)(const Dense<T> &g, std::size_t o, std::size_t end, st
                            const T *residual, T *y);
 template <class T>
 using GemmRow = void (*)(const Dense<T> &g, const T *x, const T *residual, T *y);
+// All weights, for rows with zeros; false if it did nothing. It does whatever has fewer than four rows.
+template <class T>
+using GemmSparse = bool (*)(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y);
 
 // What a gemm is made of, as pointers, so that each is compiled apart, once for all layers that need it. Of a layer whose
 // shape does without one of them it may be null; `pairs` is for those that are large enough to repay its compilation.
@@ -83,6 +86,7 @@ template <class T>
 struct GemmParts {
    GemmTiles<T> wide, narrow, pairs; // panels of two vectors, those of one, and two wide ones at a time
    GemmRow<T> row;
+   GemmSparse<T> sparse = nullptr;
 };
 
 template <int NV, class T>
@@ -91,6 +95,10 @@ template <class T>
 void gemm_pairs(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y);
 template <class T>
 void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y);
+template <std::size_t N, class T>
+bool gemm_sparse(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y);
+template <std::size_t N, class T>
+void gemm_row_sparse(const Dense<T> &g, const T *x, const T *residual, T *y);
 
 constexpr std::size_t cut_terms = 32;   // the fewest terms of a sum that is cut for single rows,
 constexpr std::size_t cut_outputs = 64; // and the most outputs
@@ -103,10 +111,13 @@ SOFIE_JIT_INLINE constexpr Split k_split(std::size_t K, std::size_t N, const Gem
    return k_blocks(K, !parts.row || K < cut_terms || N > cut_outputs ? 1 : chains);
 }
 
-// Those for any shape.
+// Those for any shape, and those for N outputs of inputs with zeros (sparse_gemm.hxx).
 template <class T, bool Pairs = false, bool Row = true>
 constexpr GemmParts<T> gemm_parts{gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr,
                                   Row ? gemm_row<T> : nullptr};
+template <class T, bool Pairs, std::size_t N>
+constexpr GemmParts<T> sparse_gemm_parts{gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr,
+                                         gemm_row_sparse<N, T>, gemm_sparse<N, T>};
 
 // What all rows of a gemm share.
 template <class T>
@@ -475,6 +486,8 @@ void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
 template <class T>
 void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
+   if (g.parts.sparse && g.parts.sparse(g, rows, x, residual, y))
+      return;
    // Single rows would fetch all weights once more, if these do not stay, and products without any have no function for one.
    const bool near = g.parts.row && (g.keeps_weights() || rows < 4);
    const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;

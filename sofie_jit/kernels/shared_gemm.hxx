@@ -16,14 +16,16 @@ void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std:
                       const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue,
                       const GemmParts<T> &kernels)
 {
-   const std::size_t column = kernels.pairs ? 2 * panel_width<T> : panel_width<T>;
-   const std::size_t row_blocks = (rows + tile_rows - 1) / tile_rows, column_blocks = (N + column - 1) / column;
+   const std::size_t column = (kernels.sparse ? chains : kernels.pairs ? 2 : 1) * panel_width<T>;
+   const std::size_t cut = kernels.sparse && N > column ? N - N % column : N; // what is left stays together (sparse_tail)
+   const std::size_t row_blocks = (rows + tile_rows - 1) / tile_rows, column_blocks = (cut + column - 1) / column;
    const std::size_t by_rows = balance(team, row_blocks), by_columns = balance(team, column_blocks);
    const bool columns = by_rows == by_columns ? N > rows : by_columns > by_rows;
    const std::size_t parts = useful_parts(team, work, columns ? column_blocks : row_blocks);
    share(team, parts, [&](std::size_t part, std::size_t) {
       const Range r = columns ? Range{0, rows} : part_of(rows, tile_rows, part, parts);
-      const Range n = columns ? part_of(N, column, part, parts) : Range{0, N};
+      const Range c = columns ? part_of(cut, column, part, parts) : Range{0, N};
+      const Range n = {c.first, c.last == cut ? N : c.last};
       const Dense<T> g{K, n.size(), K, N, panels + n.first * K, bias + n.first, epilogue, k_split(K, N, kernels),
                        is_far<T>(rows, N), kernels};
       const std::size_t at_y = r.first * N + n.first;

@@ -171,6 +171,46 @@ SOFIE_JIT_INLINE void store_n<double>(double *p, vec<double> x, std::size_t n)
 }
 #endif
 
+// Loops have one body for whole registers and for the rest, so that a function is inlined once.
+template <class T>
+SOFIE_JIT_INLINE vec<T> load_up_to(const T *p, std::size_t n)
+{
+   return n >= std::size_t(lanes<T>) ? load(p) : load_n(p, n);
+}
+
+template <class T>
+SOFIE_JIT_INLINE void store_up_to(T *p, vec<T> x, std::size_t n)
+{
+   if (n >= std::size_t(lanes<T>))
+      store(p, x);
+   else
+      store_n(p, x, n);
+}
+
+// Which lanes are not zero, a bit for each. NaN is not.
+template <class T>
+SOFIE_JIT_INLINE unsigned nonzero_lanes(vec<T> x)
+{
+   unsigned bits = 0;
+   for (int i = 0; i < lanes<T>; ++i)
+      bits |= unsigned(!(x[i] == T(0))) << i;
+   return bits;
+}
+#if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
+template <>
+SOFIE_JIT_INLINE unsigned nonzero_lanes<float>(vec<float> x)
+{
+   constexpr int unequal = 4, current_rounding = 4; // or unordered
+   return __builtin_ia32_cmpps512_mask(x, vec<float>{}, unequal, static_cast<unsigned short>(-1), current_rounding);
+}
+#elif SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 32
+template <>
+SOFIE_JIT_INLINE unsigned nonzero_lanes<float>(vec<float> x)
+{
+   return unsigned(__builtin_ia32_movmskps256((vec<float>)(x != vec<float>{})));
+}
+#endif
+
 // a * b + c with one rounding (in the namespace `baseline`, hardware without FMA, with two).
 template <class T>
 SOFIE_JIT_INLINE vec<T> fma(vec<T> a, vec<T> b, vec<T> c);

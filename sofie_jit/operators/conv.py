@@ -11,7 +11,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
-from sofie_jit.operators.gemm import K_BLOCK, emit_dense, gemm_function
+from sofie_jit.operators.gemm import K_BLOCK, emit_dense, gemm_function, zeros_pay
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -65,10 +65,13 @@ class Conv(ROperator):
     activation: Activation | None = None
     winograd: bool = False
     """Whether it is computed by ``winograd.hxx``, where :meth:`winograd_pays`."""
+    skip_zeros: bool = False
+    """Whether it is computed by ``sparse_gemm.hxx`` where pixels of X have zeros enough, where :meth:`zeros_pay`."""
 
     @property
     def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (*(("winograd.hxx",) if self.winograd else ("conv.hxx", "depthwise.hxx", "gemv.hxx")), "activations.hxx")
+        names = ("winograd",) if self.winograd else ("conv", "depthwise", "gemv")
+        return tuple(f"{name}.hxx" for name in (*names, *["sparse_gemm"] * self.skip_zeros, "activations"))
 
     @property
     def shared_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -139,7 +142,16 @@ class Conv(ROperator):
         if not self.winograd and self._is_gemm(axes):
             rows, k = code.count((y.shape[0], *outputs_of(axes))), math.prod(axis.kernel for axis in axes) * channels
             transposed = self.kernel_layout == "OIHW"
-            return emit_dense(code, self, rows, k, outputs, transposed=transposed, activation=self.activation)
+            return emit_dense(
+                code,
+                self,
+                rows,
+                k,
+                outputs,
+                transposed=transposed,
+                activation=self.activation,
+                skip_zeros=self.skip_zeros,
+            )
         bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
         if self.winograd:
             return self._emit_winograd(code, axes, channels, outputs, bias)
@@ -165,6 +177,12 @@ class Conv(ROperator):
             and channels >= 32
             and winograd_tiles(axes) >= 12
         )
+
+    def zeros_pay(self, x: TensorType, w: TensorType) -> bool:
+        """Whether passing over zeros in images ``x`` pays, with a kernel ``w``."""
+        axes, channels, outputs = self._axes(x, w)
+        terms = math.prod(axis.kernel for axis in axes) * channels
+        return not self.winograd and self._is_gemm(axes) and zeros_pay(x.dtype, terms, outputs)
 
     def _emit_winograd(self, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
         y = code.outputs[0]

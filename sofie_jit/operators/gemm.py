@@ -14,6 +14,7 @@ from sofie_jit.operators.activations import Activation, epilogue
 from sofie_jit.operators.operator import (
     BATCH,
     CPP_TYPES,
+    Dim,
     Emitter,
     ROperator,
     TensorType,
@@ -48,9 +49,14 @@ class Gemm(ROperator):
     trans_a: bool = False
     trans_b: bool = False
     activation: Activation | None = None
+    skip_zeros: bool = False
+    """Whether it is computed by ``sparse_gemm.hxx`` where rows of A have zeros enough, where :meth:`zeros_pay`."""
 
-    kernels = ("gemm.hxx", "gemv.hxx", "activations.hxx")
     shared_kernels = ("shared_gemm.hxx", "shared_gemv.hxx")
+
+    @property
+    def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("sparse_gemm.hxx" if self.skip_zeros else "gemm.hxx", "gemv.hxx", "activations.hxx")
 
     def infer(
         self, a: TensorType, b: TensorType, c: TensorType | None = None, r: TensorType | None = None
@@ -82,14 +88,26 @@ class Gemm(ROperator):
         assert b is not None
         return 2 * split_count(b.shape)[0] * split_count(outputs[0].shape[:-1])[0]
 
+    def zeros_pay(self, a: TensorType, b: TensorType) -> bool:
+        """Whether passing over zeros among the numbers of ``a`` pays, with weights ``b``."""
+        return not self.trans_a and zeros_pay(a.dtype, a.shape[-1], b.shape[0 if self.trans_b else 1])
+
     def emit(self, code: Emitter) -> str:
         a, y = code.inputs[0], code.outputs[0]
         assert a is not None
         k, n = static_dim("Gemm", a.shape, -1), static_dim("Gemm", y.shape, -1)
         return emit_dense(
             code, self, code.count(y.shape[:-1]), k, n, transposed=self.trans_b, alpha=self.alpha, beta=self.beta,
-            activation=self.activation, late=y.shape[:-1] == (BATCH,),
+            activation=self.activation, late=y.shape[:-1] == (BATCH,), skip_zeros=self.skip_zeros,
         )  # fmt: skip
+
+
+def zeros_pay(dtype: str, k: Dim, n: Dim) -> bool:
+    """Whether passing over zeros pays in products of rows of ``k`` numbers with a ``k`` x ``n`` matrix.
+
+    There must be work enough for the bits that say where they are, and for a row alone not to need its sums cut.
+    """
+    return dtype == "float32" and isinstance(k, int) and isinstance(n, int) and 32 <= k <= 1 << 16 and n > CUT_OUTPUTS
 
 
 def emit_dense(
@@ -104,11 +122,12 @@ def emit_dense(
     alpha: float = 1.0,
     beta: float = 1.0,
     late: bool = False,
+    skip_zeros: bool = False,
 ) -> str:
     """The call that computes ``rows`` of ``n`` outputs from ``k`` numbers each: ``gemm``, or of one output ``gemv``.
 
     Inputs of ``op`` are those of :class:`Gemm`, its weights ``transposed`` if they are (n, k).
-    ``late``: whether several rows come only in batches of several rows.
+    ``late``: whether several rows come only in batches of several rows. ``skip_zeros``: that of :class:`Gemm`.
     """
     dtype = code.outputs[0].dtype
     w, scale = code.raw(1), literal(alpha, dtype)
@@ -117,21 +136,30 @@ def emit_dense(
     x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
     if n == 1:
         return code.shared_call("gemv", rows, k, x, weights, bias, r, y, ends)
-    parts = gemm_parts(code, op.flops(code.inputs, code.outputs), (k, n), late=late)
+    parts = gemm_parts(code, op.flops(code.inputs, code.outputs), (k, n), late=late, skip_zeros=skip_zeros)
     return code.shared_call("gemm", rows, k, n, x, weights, bias, r, y, ends, parts)
 
 
 def gemm_parts(
-    code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, late: bool = False, pay: int = PAIRS_PAY
+    code: Emitter,
+    flops: int,
+    *sizes: tuple[int, int],
+    rows: bool = True,
+    late: bool = False,
+    skip_zeros: bool = False,
+    pay: int = PAIRS_PAY,
 ) -> str:
     """The struct ``GemmParts`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
 
     ``pay``: operations from which on it has ``gemm_pairs``, where there are outputs enough.
     ``rows``: whether single rows may come; ``late``: whether several come only in batches of several rows.
+    ``skip_zeros``: whether rows may go to ``gemm_sparse``, as single ones then do; of one size only.
     """
     dtype = code.outputs[0].dtype
     cpp, lanes = CPP_TYPES[dtype], code.lanes(dtype)
     pairs = flops >= pay and max(n for _, n in sizes) * np.dtype(dtype).itemsize >= PAIR_BYTES
+    if lanes is None and skip_zeros:
+        return f"k::sparse_gemm_parts<{cpp}, {str(pairs).lower()}, {sizes[0][1]}>"
     if lanes is None:
         return f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(rows).lower()}>"
     panel = 2 * lanes
@@ -144,12 +172,17 @@ def gemm_parts(
 
     functions = {_row_function(k, n, lanes) for k, n in sizes}
     row = functions.pop() if len(functions) == 1 else "gemm_row"
+    sparse = "nullptr"
+    if skip_zeros:
+        row = f"gemm_row_sparse<{sizes[0][1]}>"
+        sparse = code.function(f"gemm_sparse<{sizes[0][1]}>", (dense, size, read, read, write), result="bool")
     return code.table(
         f"GemmParts<{cpp}>",
         tiles("gemm_tiles<2>", any(end % together if together else end for end in wide_ends)),
         tiles("gemm_tiles<1>", any(end < n for end, (_, n) in zip(wide_ends, sizes, strict=True))),
         tiles("gemm_pairs", pairs),
         code.function(row, (dense, read, read, write)) if rows else "nullptr",
+        sparse,
     )
 
 

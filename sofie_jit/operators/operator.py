@@ -221,8 +221,12 @@ class Emitter(Protocol):
         text in a call (functors, literals) is compiled into it.
         """
 
-    def function(self, function: str, parameters: Sequence[str], *args: str, late: bool = False) -> str:
+    def function(
+        self, function: str, parameters: Sequence[str], *args: str, late: bool = False, result: str = "void"
+    ) -> str:
         """Pointer to a C++ function of ``parameters`` (types) that calls ``function`` with these and then ``args``.
+
+        It returns what that does, of the type ``result``.
 
         ``late``: nothing calls it while the batch has one row, so the JIT compiles it when a larger one comes.
         """

@@ -23,6 +23,7 @@ from sofie_jit.passes.lower_gemm import lower_gemm
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.merge_duplicates import merge_duplicates
 from sofie_jit.passes.separate_outputs import separate_outputs
+from sofie_jit.passes.skip_zeros import skip_zeros
 from sofie_jit.passes.slice_strides import slice_strides
 from sofie_jit.rmodel import RModel
 
@@ -48,6 +49,7 @@ PASSES = [
     (OPTIONAL, choose_winograd),
     (OPTIONAL, chain_depthwise),
     (OPTIONAL, slice_strides),
+    (OPTIONAL, skip_zeros),
     (REQUIRED, drop_unused),
     (REQUIRED, separate_outputs),
 ]

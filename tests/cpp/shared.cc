@@ -6,6 +6,7 @@
 #include "shared_gemv.hxx"
 #include "shared_pool.hxx"
 #include "shared_winograd.hxx"
+#include "sparse_gemm.hxx"
 
 #include "check.hxx"
 #include "epilogue.hxx"
@@ -64,6 +65,23 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
                                epilogue->function ? residual.data() : nullptr, y, *epilogue,
                                some ? gemm_parts<T, true> : gemm_parts<T>);
                  });
+}
+
+template <std::size_t N>
+void test_sparse(std::size_t rows)
+{
+   constexpr std::size_t K = 300;
+   check::Random random(rows * 1000003 + N);
+   auto x = random.vector<float>(rows * K);
+   for (auto &number : x)
+      number = number > 0.1f ? number : 0;
+   const auto w = random.vector<float>(K * N), b = random.vector<float>(N), residual = random.vector<float>(rows * N);
+   const auto panels = pack_gemm<float>(w.data(), K, N), bias = pack_bias<float>(b.data(), N);
+   for (const auto *epilogue : {&check::relu<float>, &check::everything<float>})
+      compare<float>("sparse_gemm " + std::to_string(rows) + " " + std::to_string(N), rows * N, [&](const Team *some, float *y) {
+         share_gemm(some, rows, K, N, x.data(), panels.data(), bias.data(), epilogue->function ? residual.data() : nullptr, y,
+                    *epilogue, some ? sparse_gemm_parts<float, true, N> : gemm_parts<float>);
+      });
 }
 
 template <class T>
@@ -142,6 +160,12 @@ int main()
          test_gemm<float>(rows, 300, N);
       }
    test_gemm<double>(29, 130, 37);
+   for (std::size_t rows : {1, 3, 13, 100}) {
+      test_sparse<100>(rows);
+      test_sparse<256>(rows);
+      test_sparse<300>(rows);
+      test_sparse<1041>(rows);
+   }
    for (std::size_t rows : {0, 1, 15, 100}) {
       test_gemv<float>(rows, 70);
       test_gemv<double>(rows, 33);
