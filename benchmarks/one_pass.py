@@ -2,9 +2,11 @@
 
     python benchmarks/one_pass.py choose_winograd --models ResNet50,VGG16,m.keras
     python benchmarks/one_pass.py choose_winograd --conv 56,64,64 28,128,128 --batch 1,8
+    python benchmarks/one_pass.py skip_zeros --dense 300,300 --batch 1,8,64,1024 --zeros 0,25,50,75
 
 A model is one of models.py, one of keras.applications (random weights), or a file; --conv makes models of one
-convolution, 3 x 3 with the same padding, from its pixels of a side, channels in and channels out. One thread, pinned.
+convolution, 3 x 3 with the same padding, from its pixels of a side, channels in and channels out, --dense of one layer
+from its inputs and outputs. One thread, pinned. Inputs are normally distributed, but for --zeros percent of them.
 The table has microseconds per call without and with the pass, medians and minima, and how many times as fast it is with
 the pass; "not changed" are models that the pass leaves as they are.
 
@@ -45,6 +47,13 @@ def convolution(side: int, channels: int, outputs: int) -> Any:
     return keras.Sequential([keras.Input((side, side, channels)), keras.layers.Conv2D(outputs, 3, padding="same")])
 
 
+def dense(inputs: int, outputs: int) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs)])
+
+
 def find(name: str, directory: Path) -> Path:
     """The file of a model."""
     if Path(name).exists():
@@ -60,16 +69,18 @@ def find(name: str, directory: Path) -> Path:
     return path
 
 
-def row(name: str, file: Path, batch: int, one: str, rounds: int) -> list[str]:
+def row(name: str, file: Path, batch: int, zeros: int, one: str, rounds: int) -> list[str]:
     """A line of the table."""
     passes = {"without": [other for other in NAMES if other != one], "with": NAMES}
-    title, network = f"{name}, {batch}", parse(file)
+    title, network = f"{name}, {batch}" + (f", {zeros} % zeros" if zeros else ""), parse(file)
     without, changed = (lower(network, some).operators for some in passes.values())
     if repr(without) == repr(changed):
         return [title, "not changed", "", ""]
     models = {key: network.compile(threads=1, optimize=some) for key, some in passes.items()}
     shape = models["with"].input_shapes[0]
-    x = np.random.default_rng(0).normal(size=(batch, *shape[1:])).astype(np.float32)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch, *shape[1:])).astype(np.float32)
+    x[rng.random(x.shape) < zeros / 100] = 0
     answers = {key: model.infer(x) for key, model in models.items()}
     scale = float(np.abs(answers["with"]).max())
     if not np.abs(answers["with"] - answers["without"]).max() <= 1e-4 * scale:
@@ -86,7 +97,9 @@ def main() -> None:
     parser.add_argument("one", metavar="PASS", choices=NAMES, help=", ".join(NAMES))
     parser.add_argument("--models", metavar="NAME,...", type=lambda text: text.split(","), default=[])
     parser.add_argument("--conv", metavar="SIDE,IN,OUT", nargs="+", type=numbers, default=[])
+    parser.add_argument("--dense", metavar="IN,OUT", nargs="+", type=numbers, default=[])
     parser.add_argument("--batch", type=numbers, default=(1,), help="rows per call, with commas (default 1)")
+    parser.add_argument("--zeros", type=numbers, default=(0,), help="percent of zeros among inputs, with commas")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each (default 10)")
     args = parser.parse_args()
     os.environ.update(environment.variables(1))
@@ -98,8 +111,13 @@ def main() -> None:
             name = f"{side} x {side} x {channels} to {outputs}"
             files[name] = Path(directory) / f"{side}_{channels}_{outputs}.keras"
             convolution(side, channels, outputs).save(files[name])
+        for inputs, outputs in args.dense:
+            name = f"{inputs} to {outputs}"
+            files[name] = Path(directory) / f"{inputs}_{outputs}.keras"
+            dense(inputs, outputs).save(files[name])
         for name, file in files.items():
-            lines += [row(name, file, batch, args.one, args.rounds) for batch in args.batch]
+            for batch in args.batch:
+                lines += [row(name, file, batch, zeros, args.one, args.rounds) for zeros in args.zeros]
     print(summary.markdown([f"model, batch; {args.one}", "without", "with", "times as fast"], lines))
 
 

@@ -490,7 +490,8 @@ void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residua
       return;
    // Single rows would fetch all weights once more, if these do not stay, and products without any have no function for one.
    const bool near = g.parts.row && (g.keeps_weights() || rows < 4);
-   const std::size_t fours = near ? rows - rows % tile_rows % 4 : rows, beyond = g.N % panel_width<T>;
+   const std::size_t rest = rows % tile_rows % 4, beyond = g.N % panel_width<T>;
+   const std::size_t fours = near && (rows < 4 || rest <= (g.tiny() ? 2 : 1)) ? rows - rest : rows;
    if (fours) {
       const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
       const std::size_t paired = pairs_panels && g.parts.pairs ? wide - wide % (2 * panel_width<T>) : 0;

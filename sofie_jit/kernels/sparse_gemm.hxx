@@ -92,7 +92,7 @@ SOFIE_JIT_NOINLINE bool repays_zeros(const Dense<T> &g, std::size_t rows, const 
 {
    std::size_t all = 0, found = 0;
    SOFIE_JIT_ROLLED
-   for (std::size_t row = 0, step = rows < 64 ? (rows + 3) / 4 : rows / 16; rows >= 4 && row < rows; row += step) {
+   for (std::size_t row = 0, step = rows < 64 ? 4 : rows / 16; rows >= 4 && row < rows; row += step) {
       const std::uint64_t *const end = put_bits(g, x + row * g.x_stride, bits);
       SOFIE_JIT_ROLLED
       for (const std::uint64_t *word = bits; word != end; ++word)

@@ -1,4 +1,4 @@
-"""Products whose inputs a relu left with many zeros multiply only the others."""
+"""Products whose inputs may hold many zeros multiply only the others."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ import numpy as np
 from sofie_jit.operators.activations import Activation
 from sofie_jit.operators.concat import Concat
 from sofie_jit.operators.conv import Conv
+from sofie_jit.operators.elementwise import Cast, Mul
 from sofie_jit.operators.gemm import Gemm
 from sofie_jit.operators.operator import ROperator
+from sofie_jit.operators.pool import MaxPool
+from sofie_jit.operators.reduce import ReduceMax, ReduceSum
 from sofie_jit.operators.slice import Slice
 from sofie_jit.operators.transpose import Transpose
 from sofie_jit.rmodel import RModel
 
-KEEPS_ZEROS = (Slice, Transpose, Concat)
-"""Operators that only bring numbers to another place, beside those that are an alias."""
+KEEPS_ZEROS = (Slice, Transpose, Concat, MaxPool, Mul, ReduceMax, ReduceSum)
+"""Operators behind which zeros are still zeros, many of them at least; besides those that are an alias."""
 
 
 def skip_zeros(rmodel: RModel) -> RModel:
-    """Sets ``skip_zeros`` of every Gemm and Conv that reads what a relu gave, where its shape makes that pay.
+    """Sets ``skip_zeros`` of every Gemm and Conv whose input may hold many zeros and whose shape makes that pay.
 
-    How many zeros there are, and whether it is done, shows with every batch. Not with infinite weights, whose product
-    with zero is NaN.
+    Such inputs are what a relu gave, a Cast, which ends a one-hot encoding, and the model's own: pixels, or padding.
+    How many zeros there are, and whether they are passed over, shows with every batch. Not with infinite weights, whose
+    product with zero is NaN.
     """
     new = rmodel.copy()
     new.generate()
-    with_zeros: set[str] = set()
+    with_zeros = set(new.inputs)
     for index, op in enumerate(new.operators):
         if _gives_zeros(op) or ((op.is_alias or isinstance(op, KEEPS_ZEROS)) and with_zeros.intersection(op.inputs)):
             with_zeros.update(op.outputs)
@@ -43,6 +47,7 @@ def skip_zeros(rmodel: RModel) -> RModel:
 
 
 def _gives_zeros(op: ROperator) -> bool:
-    """Whether what an operator ends in is a relu: numbers below zero become zero."""
+    """Whether it is a Cast, or ends in a relu: numbers below zero become zero."""
     activation = op if isinstance(op, Activation) else op.attributes().get("activation")
-    return isinstance(activation, Activation) and activation.bounds is not None and activation.bounds[0] == 0.0
+    relu = isinstance(activation, Activation) and activation.bounds is not None and activation.bounds[0] == 0.0
+    return relu or isinstance(op, Cast)
