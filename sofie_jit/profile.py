@@ -33,7 +33,8 @@ class Profile:
     """One per operator in order of computation, ready for ``pandas.DataFrame``: ``operator`` (ONNX's name), ``layer``
     (where it came from), ``output`` (shape), ``seconds``, ``share`` (of all operators' seconds), ``flops``
     (floating-point operations, 2 per multiply-add), ``flops_per_second``, ``peak_share`` (of :attr:`peak`) and
-    ``bytes`` (of inputs, weights and outputs, each once)."""
+    ``bytes`` (of inputs, weights and outputs, each once). Operations are those of the definition: Winograd's filtering,
+    and passing over zeros, do with fewer and may come out above the peak."""
     seconds: float
     """One call from Python of the model as it usually runs, on one thread, without clocks between the operators."""
     peak: float

@@ -1,4 +1,4 @@
-// gemm.hxx behind a relu, where about every second input is zero: only the others are multiplied.
+// gemm.hxx for inputs of which many are zero, as behind a relu every second: only the others are multiplied.
 //
 // A step over k of a register tile serves rows that are hardly ever zero together. So here each row goes by itself, over
 // the bits that say which of its inputs are not zero, with the vectors of a few panels; one block of their weights,
