@@ -99,7 +99,7 @@ SOFIE_JIT_NOINLINE bool repays_zeros(const Dense<T> &g, std::size_t rows, const 
          found += std::size_t(__builtin_popcountll(*word));
       all += g.K;
    }
-   return found * 16 <= all * (rows < 16 ? 7 : 10); // see benchmarks/README.md
+   return found * 16 <= all * (rows < 8 ? 7 : 10); // see benchmarks/README.md
 }
 
 // y of some rows, whose bits are `words` each, with the outputs from `o` to `end`, all by one `block`.
