@@ -155,6 +155,21 @@ def test_directories(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("offset", [8192, 16384])
+def test_an_archive_whose_weights_begin_where_hdf5_may(tmp_path, offset):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(GOLDEN / "keras3/mlp.keras") as archive, zipfile.ZipFile(path, "w") as moved:
+        names = ["metadata.json", "config.json", "model.weights.h5"]  # as Keras writes them, uncompressed
+        members = [archive.read(name) for name in names]
+        start = sum(map(len, members[:2])) + sum(30 + len(name) for name in names)  # a header has 30 bytes and the name
+        members[0] += b" " * (offset - start)
+        for name, data in zip(names, members, strict=True):
+            moved.writestr(name, data)
+    assert path.read_bytes()[offset : offset + 4] == b"\x89HDF"
+    assert h5py.is_hdf5(path)
+    assert read(path).keras_version == "3.15.1"
+
+
 def test_wrong_objects():
     with pytest.raises(ModelFileError, match=r"path of a saved Keras model.*builtins\.int"):
         read(3)

@@ -120,7 +120,8 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         raise FileNotFoundError(f"there is no file '{path}'")
     with open(path, "rb") as file:
         head = file.read(64)
-    if h5py.is_hdf5(path):
+    # HDF5 may begin at 512, 1024, 2048 ... as well, and so may the weights in an archive
+    if not head.startswith(b"PK") and h5py.is_hdf5(path):
         return _hdf5_file(path, given)
     if zipfile.is_zipfile(path):
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
