@@ -482,7 +482,7 @@ void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
 
 // ---- all rows
 
-// Fours of rows, and single ones.
+// Fours of rows, and single ones; what takes longer than a four goes as one: three rows, of layers that are not tiny two.
 template <class T>
 void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {

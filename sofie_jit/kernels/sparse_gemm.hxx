@@ -16,7 +16,7 @@ inline namespace SOFIE_JIT_ISA {
 
 constexpr std::size_t word_bits = 64;
 constexpr std::size_t sparse_rows = 64;    // the most rows that one block of weights serves,
-constexpr std::size_t sparse_words = 2048; // and the most words of bits; passes/skip_zeros.py keeps a row's below that
+constexpr std::size_t sparse_words = 2048; // and the most words of bits; a row has fewer (zeros_pay, operators/gemm.py)
 
 // Which of the first n numbers, of a word's at most, are not zero. NaN is not.
 template <class T>

@@ -143,15 +143,9 @@ class Conv(ROperator):
             rows, k = code.count((y.shape[0], *outputs_of(axes))), math.prod(axis.kernel for axis in axes) * channels
             transposed = self.kernel_layout == "OIHW"
             return emit_dense(
-                code,
-                self,
-                rows,
-                k,
-                outputs,
-                transposed=transposed,
-                activation=self.activation,
-                skip_zeros=self.skip_zeros,
-            )
+                code, self, rows, k, outputs, transposed=transposed,
+                activation=self.activation, skip_zeros=self.skip_zeros,
+            )  # fmt: skip
         bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
         if self.winograd:
             return self._emit_winograd(code, axes, channels, outputs, bias)
