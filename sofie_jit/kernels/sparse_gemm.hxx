@@ -31,6 +31,14 @@ SOFIE_JIT_INLINE std::uint64_t nonzero_bits(const T *x, std::size_t n)
 
 // The words of a row: each block of k begins a new one, and the last may have several.
 template <class T>
+SOFIE_JIT_INLINE std::size_t words_of_row(const Dense<T> &g)
+{
+   const std::size_t before = g.split.count - 1;
+   return before + (g.K - before * g.split.length + word_bits - 1) / word_bits;
+}
+
+// Behind the words that it writes.
+template <class T>
 SOFIE_JIT_NOINLINE std::uint64_t *put_bits(const Dense<T> &g, const T *x, std::uint64_t *bits)
 {
    SOFIE_JIT_ROLLED
@@ -143,8 +151,7 @@ SOFIE_JIT_NOINLINE bool sparse_by_blocks(const Dense<T> &g, std::size_t rows, co
    std::uint64_t bits[sparse_words];
    if (!repays_zeros(g, rows, x, bits))
       return false;
-   const std::size_t tail = g.N - sparse_tail<T>(g.N);
-   const std::size_t words = std::size_t(put_bits(g, x, bits) - bits);
+   const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = words_of_row(g);
    const std::size_t fit = sparse_words / words, most = fit < sparse_rows ? fit : sparse_rows;
    SOFIE_JIT_ROLLED
    for (std::size_t begin = 0, count; begin < rows; begin += count) {
@@ -155,9 +162,9 @@ SOFIE_JIT_NOINLINE bool sparse_by_blocks(const Dense<T> &g, std::size_t rows, co
       for (std::size_t row = 0; row < count; ++row)
          put_bits(g, from + row * g.x_stride, bits + row * words);
       SOFIE_JIT_ROLLED
-      for (std::size_t o = 0; o < tail; o += width)
+      for (std::size_t o = 0; o < last_from; o += width)
          sparse_columns(g, o, o + width, count, from, bits, words, add, to, whole);
-      sparse_columns(g, tail, g.N, count, from, bits, words, add, to, last);
+      sparse_columns(g, last_from, g.N, count, from, bits, words, add, to, last);
    }
    return true;
 }

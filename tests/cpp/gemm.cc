@@ -19,14 +19,8 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    const auto added = random.vector<T>(more ? rows * N + 1 : 0);
    const T *const residual = more ? added.data() : nullptr;
 
-   std::vector<double> want(rows * N);
-   for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t n = 0; n < N; ++n) {
-         double sum = 0;
-         for (std::size_t k = 0; k < K; ++k)
-            sum += double(x[r * K + k]) * double(transposed ? w[n * K + k] : w[k * N + n]);
-         want[r * N + n] = check::applied(epilogue, sum + double(b[n]) + (more ? double(added[r * N + n]) : 0));
-      }
+   const auto weight = [&](std::size_t k, std::size_t n) { return transposed ? w[n * K + k] : w[k * N + n]; };
+   const auto want = check::dense64(rows, K, N, x, weight, b, residual, epilogue);
 
    const std::string what = "gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N);
    std::vector<T> y(rows * N + 1, T(77)), one(rows * N);

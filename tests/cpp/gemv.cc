@@ -16,13 +16,8 @@ void test(std::size_t rows, std::size_t K, double tolerance)
    const auto added = random.vector<T>(more ? rows + 1 : 0);
    const T *const residual = more ? added.data() : nullptr;
 
-   std::vector<double> want(rows);
-   for (std::size_t r = 0; r < rows; ++r) {
-      double sum = 0;
-      for (std::size_t k = 0; k < K; ++k)
-         sum += double(x[r * K + k]) * 0.5 * double(w[k]);
-      want[r] = check::applied(epilogue, sum + double(b[0]) + (more ? double(added[r]) : 0));
-   }
+   const auto weight = [&](std::size_t k, std::size_t) { return T(0.5) * w[k]; };
+   const auto want = check::dense64(rows, K, 1, x, weight, b, residual, epilogue);
 
    const std::string what = "gemv " + std::to_string(rows) + " " + std::to_string(K);
    std::vector<T> y(rows + 1, T(77)), one(rows);

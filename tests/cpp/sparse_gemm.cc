@@ -1,20 +1,18 @@
 #include "sparse_gemm.hxx"
 
-#include <algorithm>
-
 #include "check.hxx"
 #include "epilogue.hxx"
 
 using namespace sofie_jit;
 
-// A row's numbers, of which about `zeros` of 100 are zero, of either sign.
+// Numbers of which about `zeros` of 100 are zero, of either sign.
 template <class T>
-std::vector<T> row_of(check::Random &random, std::size_t K, std::size_t zeros)
+std::vector<T> with_zeros(check::Random &random, std::size_t size, std::size_t zeros)
 {
-   auto x = random.vector<T>(K);
-   for (std::size_t k = 0; k < K; ++k)
+   auto x = random.vector<T>(size);
+   for (std::size_t i = 0; i < size; ++i)
       if (random.next() % 100 < zeros)
-         x[k] = k % 3 ? T(0) : -T(0);
+         x[i] = i % 3 ? T(0) : -T(0);
    return x;
 }
 
@@ -22,25 +20,15 @@ template <std::size_t N, class T>
 void test(std::size_t rows, std::size_t K, std::size_t zeros, double tolerance)
 {
    check::Random random(rows * 1000003 + K * 1009 + N + zeros);
-   std::vector<T> x;
-   for (std::size_t row = 0; row < rows; ++row) {
-      const auto one = row_of<T>(random, K, zeros);
-      x.insert(x.end(), one.begin(), one.end());
-   }
+   const auto x = with_zeros<T>(random, rows * K, zeros);
    const auto w = random.vector<T>(K * N), b = random.vector<T>(N), added = random.vector<T>(rows * N + 1);
    const auto panels = pack_gemm<T>(w.data(), K, N);
    const auto bias = pack_bias<T>(b.data(), N);
    const bool more = (K + rows) % 2;
    const auto &epilogue = more ? check::everything<T> : check::relu<T>;
    const T *const residual = more ? added.data() : nullptr;
-   std::vector<double> want(rows * N);
-   for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t n = 0; n < N; ++n) {
-         double sum = 0;
-         for (std::size_t k = 0; k < K; ++k)
-            sum += double(x[r * K + k]) * double(w[k * N + n]);
-         want[r * N + n] = check::applied(epilogue, sum + double(b[n]) + (more ? double(added[r * N + n]) : 0));
-      }
+   const auto weight = [&](std::size_t k, std::size_t n) { return w[k * N + n]; };
+   const auto want = check::dense64(rows, K, N, x, weight, b, residual, epilogue);
 
    const std::string what = "sparse_gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N) +
                             " with " + std::to_string(zeros) + " % of zeros";
