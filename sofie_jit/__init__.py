@@ -105,6 +105,7 @@ def load(
     UnsupportedLayerError (all layers that cannot be translated, at once), OptionError (``optimize`` names no such
     pass), VerificationError (``verify`` failed).
     """
+    from sofie_jit import jit
     from sofie_jit.open_model import open_model
     from sofie_jit.parsers.keras import Translation, read_graph
     from sofie_jit.progress import Steps
@@ -114,7 +115,7 @@ def load(
     big = size >= BIG and sys.stderr.isatty()
     with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=big) as step:
         step("reading")
-        translation = Translation(read_graph(source, config, outputs, untrusted), replace)
+        translation = Translation(read_graph(source, config, outputs, untrusted, meanwhile=jit.start()), replace)
         step("compiling")
         model = open_model(translation, threads=threads, optimize=optimize)
         if verify:

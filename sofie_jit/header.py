@@ -17,8 +17,8 @@ from sofie_jit.session import Rendering, SessionWriter
 CALLS = "sofie_jit_calls"
 """Namespace of the outlined functions; their names carry a hash of their text."""
 
-INCOMPLETE = -2
-"""What ``infer`` returns for a batch of several rows before the functions that only these need are compiled."""
+INCOMPLETE = {-2: "rows", -3: "team"}
+"""What ``infer`` returns before functions that can wait are compiled -> by what they are needed now (``Late.when``)."""
 
 
 def positional_names() -> Callable[[str], str]:
@@ -41,9 +41,13 @@ def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None 
     given += [f"static_cast<{CPP_TYPES[t.dtype]} *>(tensors[{i}])" for i, t in enumerate(types)]
     given.append("static_cast<const k::Team *>(team)")
     declared = check = ""
-    if r.late:
-        declared = "std::atomic<bool> complete{false};\n"
-        check = f"   if (dims[{list(r.dims).index(BATCH)}] > 1 && !complete)\n      return {INCOMPLETE};\n"
+    for status, when in INCOMPLETE.items():
+        if any(late.when == when for late in r.late.values()):
+            needed = "team" if when == "team" else f"dims[{list(r.dims).index(BATCH)}] > 1"
+            declared += f"bool complete_{when} = false;\n"
+            check += (
+                f"   if ({needed} && !__atomic_load_n(&complete_{when}, __ATOMIC_ACQUIRE))\n      return {status};\n"
+            )
     if vector_bytes is not None:
         declared += f'static_assert(k::lanes<char> == {vector_bytes}, "the runtime tells another register width");\n'
     body = f"""
@@ -68,10 +72,11 @@ int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, vo
     return namespace, f"namespace {namespace} {{{body}}}\n", r
 
 
-def completing(namespace: str, rendering: Rendering) -> str:
-    """What sets the pointers to the functions that only batches of several rows need."""
-    steps = [*(f"{pointer} = {name}" for pointer, (name, _) in rendering.late.items()), f"{namespace}::complete = true"]
-    return f"static const bool {namespace}_complete = ({', '.join(steps)});\n"
+def completing(namespace: str, rendering: Rendering, when: str) -> str:
+    """What sets the pointers to the functions that are needed ``when``."""
+    steps = [f"{pointer} = {late.name}" for pointer, late in rendering.late.items() if late.when == when]
+    steps.append(f"__atomic_store_n(&{namespace}::complete_{when}, true, __ATOMIC_RELEASE)")
+    return f"static const bool {namespace}_complete_{when} = ({', '.join(steps)}, true);\n"
 
 
 _TAKE_LAPS = """void take_laps(std::uintptr_t session, double *seconds)

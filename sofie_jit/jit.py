@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_double, c_int, c_int64, c_uint64, c_void_p, py_object
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,7 +51,7 @@ _TAKE_LAPS = PYFUNCTYPE(None, c_uint64, c_void_p)
 
 _declared: set[str] = set()
 _entries: dict[str, list[int]] = {}
-_complete: set[str] = set()
+_complete: set[tuple[str, str]] = set()
 
 
 def declare_kernels(names: list[str]) -> None:
@@ -72,6 +72,11 @@ def runtime(name: str = "session") -> SimpleNamespace:
     text = (RUNTIME / f"{name}.hxx").read_text()
     addresses = define(text, f"runtime/{name}.hxx", *(f"sofie_jit_runtime::{function}" for function in types))
     return SimpleNamespace(**{f: types[f](address) for f, address in zip(types, addresses, strict=True)})
+
+
+def start() -> Callable[[], object] | None:
+    """What starts the compiler, which every model needs and takes a while; None if it has been started."""
+    return None if runtime.cache_info().currsize else runtime
 
 
 @functools.cache
@@ -105,24 +110,27 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
             define(_in_calls("\n".join(calls.values())), "the model")  # apart, or kernels are inlined into the Session
             _declared.update(calls)
             functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.laps else [])]
-            ready = rendering.late and all(name in _declared for name, _ in rendering.late.values())
-            if ready:
-                text += _in_calls(completing(namespace, rendering))
-                _complete.add(namespace)
+            waiting = {late.when for late in rendering.late.values() if late.name not in _declared}
+            for when in sorted({late.when for late in rendering.late.values()} - waiting):
+                text += _in_calls(completing(namespace, rendering, when))
+                _complete.add((namespace, when))
             _entries[namespace] = define(text, "the model", *(f"{namespace}::{name}" for name in functions))
         return _entries[namespace]
 
 
-def complete(namespace: str, rendering: Rendering) -> None:
-    """Compiles what batches of several rows need of the C++ namespace that :func:`compile_text` compiled."""
+def complete(namespace: str, rendering: Rendering, when: str) -> None:
+    """Compiles what the C++ namespace that :func:`compile_text` compiled could do without so far (``Late.when``)."""
     with lock:
-        if namespace in _complete:
+        if (namespace, when) in _complete:
             return
-        missing = {name: code for name, code in rendering.late.values() if name not in _declared}
-        text = _in_calls("\n".join([*missing.values(), completing(namespace, rendering)]))
-        define(text, "the model", f"&{namespace}::complete")
+        if when == "team":
+            declare_kernels(rendering.shared_kernels)
+        late = [late for late in rendering.late.values() if late.when == when]
+        missing = {late.name: late.definition for late in late if late.name not in _declared}
+        text = _in_calls("\n".join([*missing.values(), completing(namespace, rendering, when)]))
+        define(text, "the model", f"&{namespace}::complete_{when}")
         _declared.update(missing)
-        _complete.add(namespace)
+        _complete.add((namespace, when))
 
 
 class Session:
@@ -154,8 +162,8 @@ class Session:
         right types and shapes; nothing is checked here. ``threads``: at most so many share the work.
         """
         status = self._run_compiled(dims, arrays, threads, release_gil)
-        if status == INCOMPLETE:
-            complete(self.namespace, self.rendering)
+        while when := INCOMPLETE.get(status):
+            complete(self.namespace, self.rendering, when)
             status = self._run_compiled(dims, arrays, threads, release_gil)
         return status
 

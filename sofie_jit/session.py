@@ -35,12 +35,23 @@ from sofie_jit.passes.plan_memory import (
 from sofie_jit.rmodel import RModel
 
 
+@dataclass(frozen=True)
+class Late:
+    """A function that the JIT compiles when it is first needed: by a batch of several ``rows``, or by a ``team``."""
+
+    when: str
+    name: str
+    definition: str
+
+
 @dataclass
 class Rendering:
     """A Session's text in parts, and what it needs from outside."""
 
     kernels: list[str]
     """Kernel headers, in an order in which they compile."""
+    shared_kernels: list[str]
+    """The same with those that only teams of threads need."""
     dims: dict[str, str]
     """Run-time dimensions, in the order of the entry point's arguments (the model's words)."""
     weights: list[str]
@@ -55,8 +66,8 @@ class Rendering:
     """Tensor -> its C++ name."""
     outlined: dict[str, str]
     """Functions that the JIT text enters kernels through: name -> definition."""
-    late: dict[str, tuple[str, str]]
-    """Functions that only batches of several rows need: pointer to set -> the function's name, definition."""
+    late: dict[str, Late]
+    """Functions that can wait, by the pointer to set."""
     tiled: bool
     """Whether rows of the batch are independent of each other."""
     slots: list[Slot]
@@ -102,7 +113,7 @@ class SessionWriter:
         self.laps: list[int] = []
         self.flops = 0  # of a row of the batch
         self.outlined: dict[str, str] = {}  # name -> definition
-        self.late: dict[str, tuple[str, str]] = {}
+        self.late: dict[str, Late] = {}
         self.roots = storage(rmodel)
         self.arena = Arena()
         self.slot_of: dict[str, int] = {}
@@ -196,21 +207,15 @@ class SessionWriter:
     def function(
         self, function: str, parameters: Sequence[str], *args: str, late: bool = False, result: str = "void"
     ) -> str:
-        names = [f"a{i}" for i in range(len(parameters))]
-        declared = ", ".join(f"{kind} {name}" for kind, name in zip(parameters, names, strict=True))
+        names = _names(parameters)
         returns = "" if result == "void" else "return "
-        definition = f"({declared.replace('* ', '*')}) {{ {returns}k::{function}({', '.join([*names, *args])}); }}"
+        body = f"{returns}k::{function}({', '.join([*names, *args])});"
         if not self.outline:
-            return f"+[]{definition}"
+            return f"+[]({_declared(parameters)}) {{ {body} }}"
         if not late or BATCH not in self.dims:
-            return self._outlined(result, definition)
-        pointer, name = _hashed("late", definition), _hashed("call", definition)
-        self.late[pointer] = name, f"{result} {name}{definition}"
-        self.outlined[pointer] = (
-            f"{result} (*{pointer})({', '.join(parameters)}) = nullptr;\n"
-            f"{result} {pointer}_call({declared}) {{ {returns}{pointer}({', '.join(names)}); }}"
-        )
-        return f"{pointer}_call"
+            return self._outlined(result, parameters, body)
+        pointer = self._late("rows", result, parameters, body)
+        return self._outlined(result, parameters, f"{returns}{pointer}({', '.join(names)});")
 
     def table(self, name: str, *values: str) -> str:
         text = f"{{{', '.join(values)}}}"
@@ -229,7 +234,13 @@ class SessionWriter:
     def shared_call(self, function: str, *args: Any) -> str:
         if not self.outline:
             return self.call(function, *args)
-        return self.call(f"share_{function}", Expression("team", "const k::Team *"), *args)
+        alone, parameters, passed = self._entered(function, args, "void")
+        kinds = ["const k::Team *", *parameters]
+        team, *names = _names(kinds)
+        shared = f"k::share_{function.partition('<')[0]}({', '.join([f'*{team}', *names, alone])});"
+        pointer = self._late("team", "void", kinds, shared)
+        either = f"{team} ? {pointer}({', '.join([team, *names])}) : {alone}({', '.join(names)});"
+        return f"{self._outlined('void', kinds, either)}({', '.join(['team', *passed])});"
 
     def checked_call(self, function: str, *args: Any) -> str:
         status = len(self.failures) + 1
@@ -247,14 +258,20 @@ class SessionWriter:
         if not self.outline or any(map(_RUN_TIME.search, fixed)):
             call = f"k::{function}({', '.join(map(_argument, args))})"
             return call if into is None else f"{into} = {call}"
+        name, _, passed = self._entered(function, args, result, into)
+        return f"{name}({', '.join(passed)})"
+
+    def _entered(
+        self, function: str, args: tuple[Any, ...], result: str, into: Expression | None = None
+    ) -> tuple[str, list[str], list[str]]:
+        """A function that calls a kernel with what is the same in every call: name, parameters' types, arguments."""
         parameters: list[str] = []
         passed: list[str] = []
 
         def parameter(expression: Expression) -> str:
-            name = f"a{len(parameters)}"
-            parameters.append(f"{expression.cpp_type} {name}".replace("* ", "*").replace("& ", "&"))
+            parameters.append(expression.cpp_type)
             passed.append(expression)
-            return name
+            return _names(parameters)[-1]
 
         def inner(arg: Any) -> str:
             if isinstance(arg, (int, np.integer)) and not isinstance(arg, (bool, np.bool_)):
@@ -262,15 +279,24 @@ class SessionWriter:
             return parameter(arg) if isinstance(arg, Expression) else _argument(arg)
 
         target = "" if into is None else f"{parameter(into)} = "
-        body = f"{target}k::{function}({', '.join(map(inner, args))})"
-        definition = f"({', '.join(parameters)}) {{ {'return ' if result != 'void' else ''}{body}; }}"
-        return f"{self._outlined(result, definition)}({', '.join(passed)})"
+        returns = "return " if result != "void" else ""
+        body = f"{returns}{target}k::{function}({', '.join(map(inner, args))});"
+        return self._outlined(result, parameters, body), parameters, passed
 
-    def _outlined(self, result: str, definition: str) -> str:
+    def _outlined(self, result: str, parameters: Sequence[str], body: str) -> str:
         """The name of a function with these parameters and this body."""
+        definition = f"({_declared(parameters)}) {{ {body} }}"
         name = _hashed("call", definition)
         self.outlined[name] = f"{result} {name}{definition}"
         return name
+
+    def _late(self, when: str, result: str, parameters: Sequence[str], body: str) -> str:
+        """The name of a pointer to such a function that is compiled later."""
+        definition = f"({_declared(parameters)}) {{ {body} }}"
+        pointer, name = _hashed("late", definition), _hashed("call", definition)
+        self.late[pointer] = Late(when, name, f"{result} {name}{definition}")
+        self.outlined[pointer] = f"{result} (*{pointer})({', '.join(parameters)}) = nullptr;"
+        return pointer
 
     # the walk
 
@@ -370,9 +396,11 @@ class SessionWriter:
         if self.profile:
             used.append("profile.hxx")
         if self.outline:
-            used += ["team.hxx", *(header for op in self.rmodel.operators for header in op.shared_kernels)]
+            used.append("team.hxx")
+        shared = [header for op in self.rmodel.operators for header in op.shared_kernels]
         return Rendering(
             kernels=closure(used),
+            shared_kernels=closure([*used, *shared]),
             dims=self.dim_names,
             weights=self.weights,
             failures=self.failures,
@@ -465,6 +493,16 @@ THREADS = "(threads)"
 
 _RUN_TIME = re.compile(r"\b(batch|dim\d+|t\d+|scratch\d+|f[A-Z]\w+\[\d+\])")
 """Names that only the Session's functions know, under the positional naming."""
+
+
+def _names(parameters: Sequence[str]) -> list[str]:
+    return [f"a{i}" for i in range(len(parameters))]
+
+
+def _declared(parameters: Sequence[str]) -> str:
+    """A function's parameters of these types."""
+    declared = [f"{kind} {name}" for kind, name in zip(parameters, _names(parameters), strict=True)]
+    return ", ".join(declared).replace("* ", "*").replace("& ", "&")
 
 
 def _hashed(kind: str, definition: str) -> str:

@@ -82,32 +82,51 @@ def test_sixteen_threads_while_models_are_loaded() -> None:
     assert loads >= 2  # one of each loading thread, however busy the machine
 
 
-FIRST_BATCHES = """
+FIRST_CALLS = """
 import threading
 import numpy as np
-import sofie_jit
-from sofie_jit import jit
-model = sofie_jit.load({path!r}, threads=2)
-x = np.random.default_rng(0).normal(size=(37, *model.input_shapes[0][1:])).astype("float32")
-rows = np.concatenate([model.infer(row[None]) for row in x])
-late = {{name for name, _ in model._call.session.rendering.late.values()}}
-assert late and not late & jit._declared
-results = [None] * 8
-def call(i):
-    results[i] = model.infer(x)
-threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-assert late <= jit._declared
-assert all(np.array_equal(result, rows) for result in results)
+from sofie_jit import RModel, jit
+from sofie_jit.operators import Gemm, Relu, Softmax
+rng = np.random.default_rng(0)
+rmodel = RModel("wide")
+rmodel.add_input_tensor_info("x", "float32", (None, 1000))
+rmodel.add_initialized_tensor("w", rng.normal(size=(1000, 4100)).astype(np.float32))
+rmodel.add_operator(Gemm(activation=Relu(), inputs=["x", "w"], outputs=["h"]))
+rmodel.add_initialized_tensor("v", rng.normal(size=(4100, 7)).astype(np.float32))
+rmodel.add_operator(Gemm(inputs=["h", "v"], outputs=["s"]))
+rmodel.add_operator(Softmax(inputs=["s"], outputs=["y"]))
+rmodel.add_output_tensor_names("y")
+model = rmodel.compile(threads=1)
+x = rng.normal(size=(37, 1000)).astype(np.float32)
+want = np.concatenate([model.infer(row[None]) for row in x])
+
+def late(when):
+    return {late.name for late in model._call.session.rendering.late.values() if late.when == when}
+
+def at_once(inputs, threads):
+    results = [None] * 8
+    def call(i):
+        results[i] = model.infer(inputs, threads=threads)
+    calls = [threading.Thread(target=call, args=(i,)) for i in range(8)]
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join()
+    assert all(np.array_equal(result, want[: len(inputs)]) for result in results)
+
+assert late("rows") and late("team")
+FIRST
+assert (late("rows") | late("team")) <= jit._declared
 print("equal")
 """
+ROWS = 'assert not late("rows") & jit._declared; at_once(x, 1); assert late("rows") <= jit._declared'
+TEAM = 'assert not late("team") & jit._declared; at_once(x[:1], 2); assert late("team") <= jit._declared'
+BOTH = "at_once(x[:5], 2)"
 
 
-def test_first_batches_compile_what_single_rows_do_without() -> None:
-    script = FIRST_BATCHES.format(path=str(FILES[0]))
+@pytest.mark.parametrize("first", [(ROWS, TEAM), (TEAM, ROWS), (BOTH,)], ids=["rows", "team", "both"])
+def test_first_calls_compile_what_single_rows_on_one_thread_do_without(first: tuple[str, ...]) -> None:
+    script = FIRST_CALLS.replace("FIRST", "\n".join(first))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=HERE.parent, timeout=600)
     assert done.stdout.strip() == "equal", done.stderr
 

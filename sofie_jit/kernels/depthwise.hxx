@@ -76,7 +76,7 @@ SOFIE_JIT_NOINLINE void depthwise(std::size_t batch, const Window &w, std::size_
    Tap *taps = tap_list(scratch);
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C) {
-      each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
+      each_window<4, true>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
          depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, weights, bias,
                                                                    y + pixel * C, epilogue);
       });
@@ -166,6 +166,11 @@ void depthwise_block(const DepthwiseSquare<T> &d, std::size_t from, std::size_t 
             store(y + (std::size_t(i) * d.next_row + std::size_t(j) * d.next_pixel + c), bound(sum[i][j] + b, bounds));
    }
 }
+
+// depthwise_square<K, S, T> for kernels that take it as a pointer.
+template <class T>
+using DepthwiseFunction = void (*)(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights,
+                                   const T *bias, T *y, const Epilogue<T> &epilogue);
 
 // Images of one plane, KH = KW = K, SH = SW = S, no dilation, C >= lanes<T>. weights from pack_depthwise_panels.
 template <int K, int S, class T>

@@ -37,17 +37,13 @@ struct ChainLayer {
    Epilogue<T> epilogue;
 };
 
-template <class T>
-using ChainDepthwise = void (*)(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights,
-                                const T *bias, T *y, const Epilogue<T> &epilogue);
-
 // Images x to y, to which `residual` is added unless it is null; it needs s.behind. scratch: s.scratch() numbers.
 // `gemm` and `filter`, which is depthwise_square, come as pointers, and are thereby compiled apart.
 template <class T>
 SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain &s, const T *x,
                                         const ChainLayer<T> &before, const ChainLayer<T> &depthwise,
                                         const ChainLayer<T> &behind, const T *residual, T *y, T *scratch,
-                                        GemmFunction<T> gemm, ChainDepthwise<T> filter)
+                                        GemmFunction<T> gemm, DepthwiseFunction<T> filter)
 {
    const Window &w = s.window;
    const std::size_t in = s.inputs(), out = s.outputs(), row = w.W * s.C;

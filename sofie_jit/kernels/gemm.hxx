@@ -144,7 +144,7 @@ SOFIE_JIT_INLINE constexpr std::size_t gemm_block(const Dense<T> &g, std::size_t
    const std::size_t row = g.K * sizeof(T);
    if (g.far && g.keeps_weights())
       return 2 * tile_rows;
-   return rows * row <= cached ? rows : (cached / row / tile_rows + 1) * tile_rows; // small layers without a division
+   return rows * row <= cached ? rows : (cached / row / cut_rows + 1) * cut_rows; // small layers without a division
 }
 
 // Whether results go beyond any second-level cache.
@@ -245,19 +245,18 @@ SOFIE_JIT_INLINE std::size_t fetch_step(const Dense<T> &g, std::size_t width, st
    return tiles <= 1 || g.tiny() ? 0 : (width + tiles - 1) / tiles;
 }
 
+template <class T>
+using GemmTile = void (*)(const Dense<T> &g, std::size_t o, const T *x, const T *residual, T *y, std::size_t skip,
+                          const T *beside, std::size_t by);
+
 // Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
 // begin at outputs from `o` to `end`. While a panel passes over the rows, the next is fetched, a part beside each tile.
 template <int NV, class T>
-void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
+SOFIE_JIT_NOINLINE void each_tile(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
+                                  const T *residual, T *y, GemmTile<T> whole_tile, GemmTile<T> four)
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    const std::size_t whole = rows - rows % tile_rows, by = fetch_step(g, width, whole / tile_rows);
-   auto whole_tile = gemm_tile<tile_rows, NV, T>, four = gemm_tile<4, NV, T>;
-   if constexpr (cuts_tiles)
-      if (g.split.count == chains) {
-         whole_tile = gemm_cut_tile<tile_rows, NV, T>;
-         four = gemm_cut_tile<4, NV, T>;
-      }
    for (; o < end; o += width) {
       const T *next = g.panels + (o + width) * g.K;
       for (std::size_t row = 0; row < rows; row += row < whole ? tile_rows : 4, next += by * g.K) {
@@ -267,6 +266,31 @@ void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t r
          tile(g, o, x + first * g.x_stride, at(residual, to), y + to, row - first, next, by);
       }
    }
+}
+
+// The GemmTiles of layers whose K is cut in four blocks, of others, and of any.
+template <int NV, class T>
+void gemm_tiles_cut(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual,
+                    T *y)
+{
+   if constexpr (cuts_tiles)
+      each_tile<NV>(g, o, end, rows, x, residual, y, gemm_cut_tile<tile_rows, NV, T>, gemm_cut_tile<4, NV, T>);
+   else
+      each_tile<NV>(g, o, end, rows, x, residual, y, gemm_tile<tile_rows, NV, T>, gemm_tile<4, NV, T>);
+}
+
+template <int NV, class T>
+void gemm_tiles_uncut(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual,
+                      T *y)
+{
+   each_tile<NV>(g, o, end, rows, x, residual, y, gemm_tile<tile_rows, NV, T>, gemm_tile<4, NV, T>);
+}
+
+template <int NV, class T>
+void gemm_tiles(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual, T *y)
+{
+   const auto tiles = g.split.count == chains ? gemm_tiles_cut<NV, T> : gemm_tiles_uncut<NV, T>;
+   tiles(g, o, end, rows, x, residual, y);
 }
 
 // How many rows go by tiles of pair_rows; the others go by fours: eight as two, for six and four would be ten.
@@ -444,15 +468,18 @@ SOFIE_JIT_INLINE void row_all_short(const Dense<T> &g, std::size_t o, const T *x
 template <class T>
 constexpr std::size_t wide_row = chains * panel_width<T>;
 
-// A row of a layer with four blocks of k, with one and few outputs, with several, and of any.
-template <class T>
+// A row of a layer with four blocks of k, with one and few outputs, with several, and of any. Panels: which widths of
+// panels there are, 1 for one vector, 2 for two, 3 for both.
+template <int Panels, class T>
 void gemm_row_quarters(const Dense<T> &g, const T *x, const T *residual, T *y)
 {
    std::size_t o = 0;
-   for (; o + lanes<T> < g.N; o += panel_width<T>)
-      row_quarters<2>(g, o, x, residual, y);
-   if (o < g.N)
-      row_quarters<1>(g, o, x, residual, y);
+   if constexpr (Panels & 2)
+      for (; o + lanes<T> < g.N; o += panel_width<T>)
+         row_quarters<2>(g, o, x, residual, y);
+   if constexpr (Panels & 1)
+      if (o < g.N)
+         row_quarters<1>(g, o, x, residual, y);
 }
 
 template <class T>
@@ -471,7 +498,7 @@ template <class T>
 void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
 {
    if (g.split.count == chains)
-      gemm_row_quarters(g, x, residual, y);
+      gemm_row_quarters<3>(g, x, residual, y);
    else if (g.split.count && g.split.count % chains == 0)
       row_by_blocks(g, x, residual, y);
    else if (g.split.count == 1)
@@ -486,7 +513,7 @@ void gemm_row(const Dense<T> &g, const T *x, const T *residual, T *y)
 template <class T>
 void gemm_rows(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   if (g.parts.sparse && g.parts.sparse(g, rows, x, residual, y))
+   if (rows > 1 && g.parts.sparse && g.parts.sparse(g, rows, x, residual, y))
       return;
    // Single rows would fetch all weights once more, if these do not stay, and products without any have no function for one.
    const bool near = g.parts.row && (g.keeps_weights() || rows < 4);

@@ -45,7 +45,7 @@ void matmul_panel(std::size_t K, std::size_t used, std::size_t row, const T *b, 
 
 template <class T>
 void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t N, const T *a, const T *b, T *panel,
-            T *y)
+            T *y, const GemmParts<T> &parts)
 {
    constexpr std::size_t width = panel_width<T>;
    const T zeros[width] = {};
@@ -66,7 +66,7 @@ void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t 
       for (std::size_t n = 0; n < N; n += width) {
          const std::size_t used = N - n < width ? N - n : width, row = panel_end<T>(n, N) - n;
          matmul_panel(K, used, row, right + n * in_b[1], in_b[0], in_b[1], panel);
-         const Dense<T> g{K, used, in_a[0], y_row, panel, zeros, no_epilogue<T>, k_blocks(K), false};
+         const Dense<T> g{K, used, in_a[0], y_row, panel, zeros, no_epilogue<T>, k_blocks(K), false, parts};
          gemm_rows(g, M, left, static_cast<const T *>(nullptr), to + n);
       }
    }

@@ -71,15 +71,18 @@ SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t place, 
    });
 }
 
-// y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>; scratch: 2 * w.taps() numbers.
-template <bool Few, class T, class Op>
+constexpr int pool_together = 4; // neighbouring windows
+
+// y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>; Singles: that of each_window; scratch:
+// 2 * w.taps() numbers.
+template <bool Few, bool Singles = true, class T, class Op>
 SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch,
           const Op &op)
 {
    Tap *taps = tap_list(scratch);
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
-      each_window<4>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) SOFIE_JIT_INLINED {
+      each_window<pool_together, Singles>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) SOFIE_JIT_INLINED {
          pool_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, w.taps(),
                                                               y + pixel * C, op);
       });

@@ -9,6 +9,10 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+template <class T>
+using ConvKernel = void (*)(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
+                            const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue);
+
 SOFIE_JIT_UNOPTIMIZED
 
 // The window over the copy that conv_copy makes of the whole image.
@@ -24,9 +28,10 @@ constexpr Window copied_window(const Window &w)
 }
 
 // One image, a few panels of weights a part. Threads read one copy of an image that wants zeros around it.
-template <int MR, int Panels, class T>
+template <class T>
 void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts, const T *x, const T *panels,
-                        const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
+                        const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
+                        ConvKernel<T> conv)
 {
    ConvShape shape = s;
    if (s.window.padded()) {
@@ -41,7 +46,7 @@ void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts,
       mine.from = outputs.first;
       mine.to = outputs.last;
       T *const own = scratch + thread * align_up(conv_scratch<T>(s)) + conv_copy_size(s);
-      conv<MR, Panels>(1, mine, x, panels, bias, residual, y, own, bounds);
+      conv(1, mine, x, panels, bias, residual, y, own, bounds);
    });
    if (epilogue.function)
       share(team, parts, [&](std::size_t part, std::size_t) {
@@ -50,13 +55,16 @@ void share_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts,
       });
 }
 
-// `work`: of one image.
-template <int MR, int Panels, class T>
-void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, const ConvShape &s, const T *x,
-                      const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
+// scratch: align_up(conv_scratch<T>(s)) numbers for each thread.
+template <class T>
+void share_conv(const Team &team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
+                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, ConvKernel<T> conv)
 {
    const Window &w = s.window;
-   const std::size_t step = div_up(MR, w.pixels() / window_rows(w)), rows = batch * (window_rows(w) / step);
+   const std::size_t work = 2 * w.pixels() * s.K() * s.O; // of one image
+   if (!is_shared(team, batch * work))
+      return conv(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+   const std::size_t step = div_up(tile_rows, w.pixels() / window_rows(w)), rows = batch * (window_rows(w) / step);
    const std::size_t column_blocks = div_up(s.O, panel_width<T>);
    const std::size_t by_rows = balance(team, rows), by_outputs = balance(team, column_blocks);
    const bool one_copy = s.groups == 1 && w.OD == 1 && s.strip == w.OH;
@@ -64,7 +72,7 @@ void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, con
    if (one_copy && (by_rows == by_outputs ? larger : by_outputs > by_rows)) {
       const std::size_t parts = useful_parts(team, work, column_blocks);
       for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C, y += w.pixels() * s.O) {
-         share_conv_outputs<MR, Panels>(team, s, parts, x, panels, bias, residual, y, scratch, epilogue);
+         share_conv_outputs(team, s, parts, x, panels, bias, residual, y, scratch, epilogue, conv);
          residual = at(residual, w.pixels() * s.O);
       }
       return;
@@ -73,25 +81,15 @@ void share_conv_parts(const Team &team, std::size_t work, std::size_t batch, con
               [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
                  ConvShape mine = s;
                  mine.window = part;
-                 const std::size_t equal = div_up(part.OH, div_up(part.OH, s.strip)), least = div_up(MR, part.OW);
+                 const std::size_t equal = div_up(part.OH, div_up(part.OH, s.strip));
+                 const std::size_t tile = div_up(tile_rows, part.OW), least = tile < s.strip ? tile : s.strip;
                  mine.strip = equal < least ? least : equal;
-                 conv<MR, Panels>(1, mine, x + from * s.C, panels, bias, at(residual, to * s.O), y + to * s.O,
-                                  scratch + thread * align_up(conv_scratch<T>(s)), epilogue);
+                 conv(1, mine, x + from * s.C, panels, bias, at(residual, to * s.O), y + to * s.O,
+                      scratch + thread * align_up(conv_scratch<T>(s)), epilogue);
               });
 }
 
 SOFIE_JIT_OPTIMIZED
-
-// scratch: align_up(conv_scratch<T>(s)) numbers for each thread.
-template <int MR, int Panels, class T>
-void share_conv(const Team *team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
-                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
-{
-   const std::size_t work = 2 * s.window.pixels() * s.K() * s.O;
-   if (!is_shared(team, batch * work))
-      return conv<MR, Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
-   share_conv_parts<MR, Panels>(*team, work, batch, s, x, panels, bias, residual, y, scratch, epilogue);
-}
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -9,21 +9,28 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+template <class T>
+using GemmKernel = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels, const T *bias,
+                            const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts);
+
 SOFIE_JIT_UNOPTIMIZED
 
 template <class T>
-void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std::size_t K, std::size_t N, const T *x,
-                      const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue,
-                      const GemmParts<T> &kernels)
+void share_gemm(const Team &team, std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
+                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &kernels,
+                GemmKernel<T> gemm)
 {
+   const std::size_t work = 2 * rows * K * N;
+   if (!is_shared(team, work))
+      return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, kernels);
    const std::size_t column = (kernels.sparse ? chains : kernels.pairs ? 2 : 1) * panel_width<T>;
    const std::size_t cut = kernels.sparse && N > column ? N - N % column : N; // what is left stays together (sparse_tail)
-   const std::size_t row_blocks = (rows + tile_rows - 1) / tile_rows, column_blocks = (cut + column - 1) / column;
+   const std::size_t row_blocks = (rows + cut_rows - 1) / cut_rows, column_blocks = (cut + column - 1) / column;
    const std::size_t by_rows = balance(team, row_blocks), by_columns = balance(team, column_blocks);
    const bool columns = by_rows == by_columns ? N > rows : by_columns > by_rows;
    const std::size_t parts = useful_parts(team, work, columns ? column_blocks : row_blocks);
    share(team, parts, [&](std::size_t part, std::size_t) {
-      const Range r = columns ? Range{0, rows} : part_of(rows, tile_rows, part, parts);
+      const Range r = columns ? Range{0, rows} : part_of(rows, cut_rows, part, parts);
       const Range c = columns ? part_of(cut, column, part, parts) : Range{0, N};
       const Range n = {c.first, c.last == cut ? N : c.last};
       const Dense<T> g{K, n.size(), K, N, panels + n.first * K, bias + n.first, epilogue, k_split(K, N, kernels),
@@ -34,16 +41,6 @@ void share_gemm_parts(const Team &team, std::size_t work, std::size_t rows, std:
 }
 
 SOFIE_JIT_OPTIMIZED
-
-template <class T>
-void share_gemm(const Team *team, std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
-                const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue, const GemmParts<T> &parts = gemm_parts<T>)
-{
-   const std::size_t work = 2 * rows * K * N;
-   if (!is_shared(team, work))
-      return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, parts);
-   share_gemm_parts(*team, work, rows, K, N, x, panels, bias, residual, y, epilogue, parts);
-}
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

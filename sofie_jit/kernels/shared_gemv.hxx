@@ -8,13 +8,21 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+template <class T>
+using GemvKernel = void (*)(std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias, const T *residual,
+                            T *y, const Epilogue<T> &epilogue);
+
 SOFIE_JIT_UNOPTIMIZED
 
 template <class T>
-void share_gemv_parts(const Team &team, std::size_t work, std::size_t rows, std::size_t K, const T *x, const T *w,
-                      const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue)
+void share_gemv(const Team &team, std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias,
+                const T *residual, T *y, const Epilogue<T> &epilogue, GemvKernel<T> gemv)
 {
+   constexpr std::size_t slowness = 8; // of its arithmetic beside a gemm's: it waits for memory
    constexpr std::size_t step = alignment / sizeof(T); // no line of y is of two threads
+   const std::size_t work = slowness * 2 * rows * K;
+   if (!is_shared(team, work))
+      return gemv(rows, K, x, w, bias, residual, y, epilogue);
    const std::size_t parts = useful_parts(team, work, (rows + step - 1) / step);
    share(team, parts, [&](std::size_t part, std::size_t) {
       const Range r = part_of(rows, step, part, parts);
@@ -23,17 +31,6 @@ void share_gemv_parts(const Team &team, std::size_t work, std::size_t rows, std:
 }
 
 SOFIE_JIT_OPTIMIZED
-
-template <class T>
-void share_gemv(const Team *team, std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias,
-                const T *residual, T *y, const Epilogue<T> &epilogue)
-{
-   constexpr std::size_t slowness = 8; // of its arithmetic beside a gemm's: it waits for memory
-   const std::size_t work = slowness * 2 * rows * K;
-   if (!is_shared(team, work))
-      return gemv(rows, K, x, w, bias, residual, y, epilogue);
-   share_gemv_parts(*team, work, rows, K, x, w, bias, residual, y, epilogue);
-}
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

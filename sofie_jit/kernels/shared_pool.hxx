@@ -8,30 +8,26 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+template <class T>
+using PoolKernel = void (*)(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch);
+
 SOFIE_JIT_UNOPTIMIZED
 
-template <bool Few, class T, class Op>
-void share_pool_parts(const Team &team, std::size_t work, std::size_t batch, const Window &w, std::size_t C, const T *x,
-                      T *y, std::int64_t *scratch, const Op &op)
-{
-   share_rows(team, batch, w, work, 1, [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
-      pool<Few>(1, part, C, x + from * C, y + to * C, scratch + thread * align_up(2 * w.taps()), op);
-   });
-}
-
-SOFIE_JIT_OPTIMIZED
-
 // scratch: align_up(2 * w.taps()) numbers for each thread.
-template <bool Few, class T, class Op>
-void share_pool(const Team *team, std::size_t batch, const Window &w, std::size_t C, const T *x, T *y,
-                std::int64_t *scratch, const Op &op)
+template <class T>
+void share_pool(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x, T *y,
+                std::int64_t *scratch, PoolKernel<T> pool)
 {
    constexpr std::size_t slowness = 8; // of its arithmetic beside a gemm's: it waits for memory
    const std::size_t work = slowness * batch * w.pixels() * w.taps() * C;
    if (!is_shared(team, work))
-      return pool<Few>(batch, w, C, x, y, scratch, op);
-   share_pool_parts<Few>(*team, work, batch, w, C, x, y, scratch, op);
+      return pool(batch, w, C, x, y, scratch);
+   share_rows(team, batch, w, work, 1, [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
+      pool(1, part, C, x + from * C, y + to * C, scratch + thread * align_up(2 * w.taps()));
+   });
 }
+
+SOFIE_JIT_OPTIMIZED
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -10,43 +10,39 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
+template <class T>
+using WinogradKernel = void (*)(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                                const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
+                                T *y, T *scratch, const Epilogue<T> &epilogue);
+
 SOFIE_JIT_UNOPTIMIZED
 
+// scratch: align_up(winograd_scratch(s)) numbers for each thread.
 template <class T>
-void share_winograd_parts(const Team &team, std::size_t work, std::size_t first, std::size_t last,
-                          const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
-                          T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
+void share_winograd(const Team &team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                    const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+                    T *scratch, const Epilogue<T> &epilogue, WinogradKernel<T> winograd)
 {
-   const std::size_t tiles = last - first, groups = s.O / s.group(), blocks = tiles / (winograd_block * team.threads);
-   const std::size_t size = align_up(winograd_scratch(s));
+   const std::size_t tiles = last - first, groups = (to - from) / s.group(), work = 2 * 16 * tiles * s.C * (to - from);
+   if (!is_shared(team, work))
+      return winograd(first, last, from, to, s, x, panels, bias, residual, y, scratch, epilogue);
+   const std::size_t blocks = tiles / (winograd_block * team.threads), size = align_up(winograd_scratch(s));
    if (!blocks && balance(team, groups) == 100)
       return share(team, groups, [&](std::size_t part, std::size_t thread) {
-         winograd_part(first, last, part * s.group(), (part + 1) * s.group(), s, x, panels, bias, residual, y,
-                       scratch + thread * size, epilogue, gemm);
+         const std::size_t begin = from + part * s.group();
+         winograd(first, last, begin, begin + s.group(), s, x, panels, bias, residual, y, scratch + thread * size, epilogue);
       });
    constexpr std::size_t step = 4; // rows that the gemms take at least
    const std::size_t several = blocks ? tiles / winograd_block : team.threads;
    const std::size_t parts = useful_parts(team, work, several < tiles / step ? several : tiles / step);
    share(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range mine = part_of(tiles, step, part, parts);
-      winograd_part(first + mine.first, first + mine.last, 0, s.O, s, x, panels, bias, residual, y,
-                    scratch + thread * size, epilogue, gemm);
+      winograd(first + mine.first, first + mine.last, from, to, s, x, panels, bias, residual, y, scratch + thread * size,
+               epilogue);
    });
 }
 
 SOFIE_JIT_OPTIMIZED
-
-// scratch: align_up(winograd_scratch(s)) numbers for each thread.
-template <class T>
-void share_winograd(const Team *team, std::size_t first, std::size_t last, const WinogradShape &s, const T *x,
-                    const T *panels, const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
-                    GemmFunction<T> gemm)
-{
-   const std::size_t work = 2 * 16 * (last - first) * s.C * s.O;
-   if (!is_shared(team, work))
-      return winograd(first, last, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
-   share_winograd_parts(*team, work, first, last, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
-}
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -164,6 +164,14 @@ void softmax_columns(std::size_t size, std::size_t stride, std::size_t count, co
 }
 
 template <bool Log, class T>
+void softmax_long_rows(std::size_t rows, std::size_t size, const T *x, T *y)
+{
+   SOFIE_JIT_ROLLED
+   for (std::size_t o = 0; o < rows; o += softmax_together)
+      softmax_rows<Log>(rows - o < softmax_together ? rows - o : softmax_together, size, x + o * size, y + o * size);
+}
+
+template <bool Log, class T>
 void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
 {
    if (size <= std::size_t(virtual_lanes) && rows > 5 && 2 * rows > size) { // few rows are faster below
@@ -181,9 +189,7 @@ void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
             size, x + o * size, y + o * size);
       return;
    }
-   SOFIE_JIT_ROLLED
-   for (std::size_t o = 0; o < rows; o += softmax_together)
-      softmax_rows<Log>(rows - o < softmax_together ? rows - o : softmax_together, size, x + o * size, y + o * size);
+   softmax_long_rows<Log>(rows, size, x, y);
 }
 
 template <bool Log, class T>
@@ -218,6 +224,13 @@ void softmax_last(std::size_t rows, std::size_t size, const T *x, T *y)
 {
    if (size)
       softmax_each_row<false>(rows, size, x, y);
+}
+
+// The same of more than virtual_lanes numbers.
+template <class T>
+void softmax_long(std::size_t rows, std::size_t size, const T *x, T *y)
+{
+   softmax_long_rows<false>(rows, size, x, y);
 }
 
 // One row of at most Most numbers by itself, several by a function that is compiled apart: softmax_last.

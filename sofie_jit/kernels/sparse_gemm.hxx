@@ -169,22 +169,38 @@ SOFIE_JIT_NOINLINE bool sparse_by_blocks(const Dense<T> &g, std::size_t rows, co
    return true;
 }
 
+// The blocks of layers of N outputs: `whole` ones, and the `last`.
+template <std::size_t N, class T>
+struct SparseBlocks {
+   static constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % panel_width<T>;
+   static constexpr bool narrow = beyond > 0 && beyond <= std::size_t(lanes<T>);
+   static constexpr int panels = int(tail / panel_width<T>) + int(beyond > 0 && !narrow);
+   static constexpr SparseBlock<T> end = sparse_block<panels, narrow, T>;
+   static constexpr SparseBlock<T> whole = sparse_block<tail == N ? panels : chains, tail == N && narrow, T>;
+
+   // Of a piece of the layer.
+   static SOFIE_JIT_INLINE SparseBlock<T> last(const Dense<T> &g) { return g.N % (chains * panel_width<T>) ? end : whole; }
+};
+
 // A GemmSparse for layers of N outputs, and for pieces of them: multiples of `chains` panels, and what is left behind such.
 template <std::size_t N, class T>
 bool gemm_sparse(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
-   constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % panel_width<T>;
-   constexpr bool narrow = beyond > 0 && beyond <= std::size_t(lanes<T>);
-   constexpr int panels = int(tail / panel_width<T>) + int(beyond > 0 && !narrow);
-   constexpr SparseBlock<T> last = sparse_block<panels, narrow, T>;
-   constexpr SparseBlock<T> whole = sparse_block<tail == N ? panels : chains, tail == N && narrow, T>;
-   return sparse_by_blocks(g, rows, x, residual, y, whole, g.N % (chains * panel_width<T>) ? last : whole);
+   using Blocks = SparseBlocks<N, T>;
+   return sparse_by_blocks(g, rows, x, residual, y, Blocks::whole, Blocks::last(g));
 }
 
 template <std::size_t N, class T>
 void gemm_row_sparse(const Dense<T> &g, const T *x, const T *residual, T *y)
 {
-   gemm_sparse<N>(g, 1, x, residual, y);
+   using Blocks = SparseBlocks<N, T>;
+   constexpr std::size_t width = chains * panel_width<T>;
+   std::uint64_t bits[sparse_words];
+   const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = std::size_t(put_bits(g, x, bits) - bits);
+   SOFIE_JIT_ROLLED
+   for (std::size_t o = 0; o < last_from; o += width)
+      sparse_columns(g, o, o + width, 1, x, bits, words, residual, y, Blocks::whole);
+   sparse_columns(g, last_from, g.N, 1, x, bits, words, residual, y, Blocks::last(g));
 }
 
 } // namespace SOFIE_JIT_ISA

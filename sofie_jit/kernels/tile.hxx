@@ -21,6 +21,9 @@ constexpr std::size_t panel_width = 2 * lanes<T>;
 // Rows of a tile with two vectors of outputs: accumulators, two weights and one broadcast must fit the registers.
 constexpr int tile_rows = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : 6;
 
+// Where rows are cut in parts: a multiple of whole tiles and of four rows, so that parts of a multiple of four are, too.
+constexpr std::size_t cut_rows = 12;
+
 // As many accumulators as half as many rows times two panels: a step over k loads 10 numbers and vectors in place of 14,
 // which shows where another thread has its share of the core. Needs 32 registers.
 constexpr bool pairs_panels = SOFIE_JIT_VECTOR_BYTES == 64;
@@ -192,9 +195,9 @@ SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t
 
 constexpr bool masks = SOFIE_JIT_VECTOR_BYTES == 64; // whether storing a part of a register is one instruction
 
-// The common cases of finish_tile, with no bound, the lower or both, vector by vector: with all bounds of a tile at a
+// The common cases of finish_tile, with a lower bound, which may be infinite, or with both, vector by vector: with all bounds of a tile at a
 // time, what is left of the last sums would keep the next tile's out of the processor's queues.
-template <bool Residual, int Bounds, int MR, int NV, class T>
+template <bool Residual, bool Both, int MR, int NV, class T>
 SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, const T *residual, T *y,
                                      std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
 {
@@ -207,9 +210,8 @@ SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, 
          vec<T> v = sum.v[i][j] + load(bias + j * lanes<T>);
          if (Residual)
             v = v + load(residual + at);
-         if (Bounds > 0)
-            v = select<T>(v < low, low, v);
-         if (Bounds > 1)
+         v = select<T>(v < low, low, v);
+         if (Both)
             v = select<T>(v > high, high, v);
          if (NV == 1 && masks)
             store_n(y + at, v, n);
@@ -228,13 +230,11 @@ SOFIE_JIT_INLINE void finish_tile(const Tile<T, MR, NV> &sum, const T *bias, con
    constexpr bool large = NV > 2; // layers that repay compiling one more case
    if ((n >= width || (NV == 1 && masks)) && (large || !residual) && !skip) {
       if (large && residual)
-         finish_vectors<true, 2>(sum, bias, residual, y, stride, n, epilogue);
+         finish_vectors<true, true>(sum, bias, residual, y, stride, n, epilogue);
       else if (epilogue.high < infinity<T>)
-         finish_vectors<false, 2>(sum, bias, residual, y, stride, n, epilogue);
-      else if (epilogue.low > -infinity<T>)
-         finish_vectors<false, 1>(sum, bias, residual, y, stride, n, epilogue);
+         finish_vectors<false, true>(sum, bias, residual, y, stride, n, epilogue);
       else
-         finish_vectors<false, 0>(sum, bias, residual, y, stride, n, epilogue);
+         finish_vectors<false, false>(sum, bias, residual, y, stride, n, epilogue);
    } else {
       alignas(SOFIE_JIT_VECTOR_BYTES) T copy[MR * width];
       sum.put(copy);

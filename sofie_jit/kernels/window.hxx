@@ -47,8 +47,8 @@ struct Taps {
    SOFIE_JIT_INLINE bool same_taps(const Taps &other) const { return first == other.first && last == other.last; }
 };
 
-SOFIE_JIT_INLINE constexpr Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, std::size_t stride,
-                                            std::size_t dilation, std::size_t pad)
+SOFIE_JIT_NOINLINE inline Taps taps_inside(std::size_t o, std::size_t size, std::size_t kernel, std::size_t stride,
+                                           std::size_t dilation, std::size_t pad)
 {
    const std::size_t at = o * stride;
    const std::size_t first = at >= pad ? 0 : (pad - at + dilation - 1) / dilation;
@@ -86,8 +86,8 @@ inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, cons
 // Visits all output pixels of an image of C channels: f(P, pixel, place, count) for P neighbours in a row whose windows
 // lie inside the image along W, and f(1, ...) for single pixels; P and 1 come as std::integral_constant. Tap 0 of the
 // first pixel lies at x + place (modulo 2^64), and taps[0 ... count - 1] are those inside the image. Blocks at the end of
-// a row may overlap. `taps` has room for all.
-template <int P, class F>
+// a row may overlap. `taps` has room for all. Without Singles every row has P windows, and all lie inside along W.
+template <int P, bool Singles, class F>
 SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f)
 {
    constexpr std::integral_constant<int, P> several{};
@@ -116,10 +116,11 @@ SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f
                listed_columns = columns;
             }
             const std::size_t place = ((d.start * w.H + h.start) * w.W + columns.start) * C;
+            if constexpr (Singles)
+               if (!block)
+                  f(single, row + ow, place, count);
             if (block)
                f(several, row + ow, place, count);
-            else
-               f(single, row + ow, place, count);
             ow += block ? P : 1;
          }
       }

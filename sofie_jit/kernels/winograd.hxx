@@ -207,7 +207,7 @@ SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile 
 // A vector of one pixel's sums from their definition. The weights are taken from the transformed ones, for there are no
 // others: along each axis they are u0, u1 - u2, u3.
 template <class T>
-SOFIE_JIT_COLD void winograd_definition(const Winograd<T> &g, const WinogradTile &pixel, std::size_t o, T *sums)
+SOFIE_JIT_ONCE void winograd_definition(const Winograd<T> &g, const WinogradTile &pixel, std::size_t o, T *sums)
 {
    constexpr T inverse[3][4] = {{1, 0, 0, 0}, {0, 1, -1, 0}, {0, 0, 0, 1}};
    const WinogradShape &s = g.s;
@@ -239,7 +239,7 @@ SOFIE_JIT_COLD void winograd_definition(const Winograd<T> &g, const WinogradTile
 
 // The tile's outputs of a group again, those that are NaN from their definition.
 template <class T>
-SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
+SOFIE_JIT_ONCE void winograd_again(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
 {
    const WinogradShape &s = g.s;
    for (std::size_t place = 0; place < 4; ++place) {
@@ -266,10 +266,9 @@ SOFIE_JIT_COLD void winograd_again(const Winograd<T> &g, const WinogradTile &til
 // begin from `from` to before `to`. panels from pack_winograd, bias from pack_bias; scratch: winograd_scratch(s) elements;
 // `gemm` is gemm<T>, which is thereby compiled apart.
 template <class T>
-SOFIE_JIT_NOINLINE void winograd_part(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
-                                      const WinogradShape &s, const T *x, const T *panels, const T *bias,
-                                      const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
-                                      GemmFunction<T> gemm)
+SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                                 const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
+                                 T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
    const std::size_t in = winograd_place(s.C), group = s.group(), out = winograd_place(group);
    T *const v = scratch, *const m = v + 16 * in, *const zeros = m + 16 * out;
@@ -305,14 +304,6 @@ SOFIE_JIT_NOINLINE void winograd_part(std::size_t first, std::size_t last, std::
                winograd_again(g, winograd_tile(s, first + i), o, m + i * group);
       }
    }
-}
-
-// The same with all outputs.
-template <class T>
-void winograd(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
-              const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
-{
-   winograd_part(first, last, 0, s.O, s, x, panels, bias, residual, y, scratch, epilogue, gemm);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -11,7 +11,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.activations import Activation, epilogue
-from sofie_jit.operators.gemm import K_BLOCK, emit_dense, gemm_function, zeros_pay
+from sofie_jit.operators.gemm import K_BLOCK, emit_dense, gemm_function, panel_widths, zeros_pay
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -140,7 +140,7 @@ class Conv(ROperator):
         self.check_constant(code, 1, 2)
         axes, channels, outputs = self._axes(x, w)
         if not self.winograd and self._is_gemm(axes):
-            rows, k = code.count((y.shape[0], *outputs_of(axes))), math.prod(axis.kernel for axis in axes) * channels
+            rows, k = (y.shape[0], *outputs_of(axes)), math.prod(axis.kernel for axis in axes) * channels
             transposed = self.kernel_layout == "OIHW"
             return emit_dense(
                 code, self, rows, k, outputs, transposed=transposed,
@@ -185,9 +185,10 @@ class Conv(ROperator):
         scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),), per_thread=True)
         group = winograd_group(channels, outputs)
         flops = self.flops(code.inputs, code.outputs)
-        gemm = gemm_function(code, flops, (channels, group), rows=False, pay=WINOGRAD_PAIRS_PAY)
+        gemm = gemm_function(code, flops, (channels, group), few=False, pay=WINOGRAD_PAIRS_PAY)
+        tiles = code.count((*y.shape[:1], winograd_tiles(axes)))
         return code.shared_call(
-            "winograd", 0, code.count((*y.shape[:1], winograd_tiles(axes))), shape, code.input(0), panels, bias,
+            "winograd", 0, tiles, 0, outputs, shape, code.input(0), panels, bias,
             code.input(3), code.output(0), scratch, epilogue(code, self.activation, y.dtype), gemm,
         )  # fmt: skip
 
@@ -218,7 +219,12 @@ class Conv(ROperator):
         y = code.outputs[0]
         strip = strip_rows(axes, channels)
         shape = code.struct("ConvShape", window_members(axes), channels, outputs, self.group, strip)
-        panels = code.packed("pack_conv", code.raw(1), shape, self.kernel_layout == "OIHW")
+        one = literal(1, y.dtype)
+        if self.group == 1 and self.kernel_layout == "HWIO":  # what pack_conv would do, but most networks have this one
+            terms = math.prod(axis.kernel for axis in axes) * channels
+            panels = code.packed("pack_gemm", code.raw(1), terms, outputs, False, one)
+        else:
+            panels = code.packed("pack_conv", code.raw(1), shape, self.kernel_layout == "OIHW")
         scratch = code.scratch(y.dtype, (scratch_size(axes, channels, self.group, strip, y.dtype),), per_thread=True)
         pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
         widths = by_vector(lambda lanes: panel_widths(outputs // self.group, lanes), y.dtype)
@@ -264,11 +270,6 @@ def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
     largest = TILE_ROWS[lanes * np.dtype(dtype).itemsize]
     tiles = math.ceil(pixels / largest)
     return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)
-
-
-def panel_widths(outputs: int, lanes: int) -> int:
-    """Which panels of weights a group has: 1 for one vector of outputs, 2 for two, 3 for both."""
-    return (1 if 0 < outputs % (2 * lanes) <= lanes else 0) + (2 if outputs > lanes else 0)
 
 
 def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: int, dtype: str) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.operators.activations import Activation, Sigmoid, Tanh, functor
-from sofie_jit.operators.conv import panel_widths, scratch_size, strip_rows, tile_pixels
+from sofie_jit.operators.conv import scratch_size, strip_rows, tile_pixels
+from sofie_jit.operators.gemm import panel_widths
 from sofie_jit.operators.geometry import Axis, by_vector, window_axes, window_members
 from sofie_jit.operators.operator import (
     CPP_TYPES,

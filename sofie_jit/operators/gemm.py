@@ -17,6 +17,7 @@ from sofie_jit.operators.operator import (
     Dim,
     Emitter,
     ROperator,
+    Shape,
     TensorType,
     common_dtype,
     format_shape,
@@ -97,7 +98,7 @@ class Gemm(ROperator):
         assert a is not None
         k, n = static_dim("Gemm", a.shape, -1), static_dim("Gemm", y.shape, -1)
         return emit_dense(
-            code, self, code.count(y.shape[:-1]), k, n, transposed=self.trans_b, alpha=self.alpha, beta=self.beta,
+            code, self, y.shape[:-1], k, n, transposed=self.trans_b, alpha=self.alpha, beta=self.beta,
             activation=self.activation, late=y.shape[:-1] == (BATCH,), skip_zeros=self.skip_zeros,
         )  # fmt: skip
 
@@ -113,7 +114,7 @@ def zeros_pay(dtype: str, k: Dim, n: Dim) -> bool:
 def emit_dense(
     code: Emitter,
     op: ROperator,
-    rows: str,
+    rows: Shape,
     k: int,
     n: int,
     *,
@@ -124,74 +125,98 @@ def emit_dense(
     late: bool = False,
     skip_zeros: bool = False,
 ) -> str:
-    """The call that computes ``rows`` of ``n`` outputs from ``k`` numbers each: ``gemm``, or of one output ``gemv``.
+    """The call that computes rows of ``n`` outputs from ``k`` numbers each: ``gemm``, or of one output ``gemv``.
 
-    Inputs of ``op`` are those of :class:`Gemm`, its weights ``transposed`` if they are (n, k).
+    ``rows``: sizes of which their number is the product. Inputs of ``op`` are those of :class:`Gemm`, its weights
+    ``transposed`` if they are (n, k).
     ``late``: whether several rows come only in batches of several rows. ``skip_zeros``: that of :class:`Gemm`.
     """
-    dtype = code.outputs[0].dtype
+    dtype, count = code.outputs[0].dtype, code.count(rows)
     w, scale = code.raw(1), literal(alpha, dtype)
     weights = code.packed("pack_gemv", w, k, scale) if n == 1 else code.packed("pack_gemm", w, k, n, transposed, scale)
     bias = code.packed("pack_bias", code.raw(2), n, literal(beta, dtype))
     x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
     if n == 1:
-        return code.shared_call("gemv", rows, k, x, weights, bias, r, y, ends)
-    parts = gemm_parts(code, op.flops(code.inputs, code.outputs), (k, n), late=late, skip_zeros=skip_zeros)
-    return code.shared_call("gemm", rows, k, n, x, weights, bias, r, y, ends, parts)
+        return code.shared_call("gemv", count, k, x, weights, bias, r, y, ends)
+    parts = gemm_parts(
+        code, op.flops(code.inputs, code.outputs), (k, n), few=may_be_few(rows), late=late, skip_zeros=skip_zeros
+    )
+    return code.shared_call("gemm", count, k, n, x, weights, bias, r, y, ends, parts)
+
+
+def may_be_few(rows: Shape) -> bool:
+    """Whether fewer than four rows may come together, of a number that is the product of these sizes.
+
+    Wherever a multiple of four rows is cut in parts, each has a multiple of four (``cut_rows`` of ``tile.hxx``).
+    """
+    return split_count(rows)[0] % 4 != 0
 
 
 def gemm_parts(
     code: Emitter,
     flops: int,
-    *sizes: tuple[int, int],
-    rows: bool = True,
+    *sizes: tuple[Dim, Dim],
+    few: bool = True,
+    cuts: bool = True,
     late: bool = False,
     skip_zeros: bool = False,
-    pay: int = PAIRS_PAY,
+    pay: float = PAIRS_PAY,
 ) -> str:
     """The struct ``GemmParts`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
 
     ``pay``: operations from which on it has ``gemm_pairs``, where there are outputs enough.
-    ``rows``: whether single rows may come; ``late``: whether several come only in batches of several rows.
+    ``few``: whether fewer than four rows may come; ``cuts``: whether sums are cut for single ones (``k_split``);
+    ``late``: whether several rows come only in batches of several rows.
     ``skip_zeros``: whether rows may go to ``gemm_sparse``, as single ones then do; of one size only.
     """
     dtype = code.outputs[0].dtype
-    cpp, lanes = CPP_TYPES[dtype], code.lanes(dtype)
-    pairs = flops >= pay and max(n for _, n in sizes) * np.dtype(dtype).itemsize >= PAIR_BYTES
+    cpp, lanes, size_of = CPP_TYPES[dtype], code.lanes(dtype), np.dtype(dtype).itemsize
+    outputs = [n if isinstance(n, int) else None for _, n in sizes]
+    pairs = flops >= pay and any(n and n * size_of >= PAIR_BYTES for n in outputs)
     if lanes is None and skip_zeros:
-        return f"k::sparse_gemm_parts<{cpp}, {str(pairs).lower()}, {sizes[0][1]}>"
+        return f"k::sparse_gemm_parts<{cpp}, {str(pairs).lower()}, {outputs[0]}>"
     if lanes is None:
-        return f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(rows).lower()}>"
+        return f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(few).lower()}>"
     panel = 2 * lanes
-    together = 2 * panel if pairs and lanes * np.dtype(dtype).itemsize == 64 else 0
-    wide_ends = [n - n % panel if n % panel <= lanes else n for _, n in sizes]
+    by_pairs = 2 * panel if pairs and lanes * size_of == 64 else 0
+    ends = [n and n - (n % panel if n % panel <= lanes else 0) for n in outputs]
+    wide = any(end is None or end % (by_pairs or end + 1) for end in ends)
+    narrow = any(end is None or end != n for end, n in zip(ends, outputs, strict=True))
+    blocks = [_blocks(k, n, together=CHAINS if few and cuts else 1) for k, n in sizes]
+    cut = [count == CHAINS for count in blocks if count is not None]
+    tiles = "gemm_tiles" if None in blocks or len(set(cut)) > 1 else f"gemm_tiles_{'cut' if cut[0] else 'uncut'}"
+    rows = {_row_function(count, n, lanes) for count, n in zip(blocks, outputs, strict=True)}
+    row = f"gemm_row_sparse<{outputs[0]}>" if skip_zeros else rows.pop() if len(rows) == 1 else "gemm_row"
     dense, size, read, write = f"const k::Dense<{cpp}> &", "std::size_t", f"const {cpp} *", f"{cpp} *"
 
-    def tiles(name: str, needed: bool) -> str:
-        return code.function(name, (dense, *[size] * 3, read, read, write), late=late) if needed else "nullptr"
+    def several(name: str, counts: int, needed: bool, result: str = "void") -> str:
+        parameters = (dense, *[size] * counts, read, read, write)
+        return code.function(name, parameters, late=late, result=result) if needed else "nullptr"
 
-    functions = {_row_function(k, n, lanes) for k, n in sizes}
-    row = functions.pop() if len(functions) == 1 else "gemm_row"
-    sparse = "nullptr"
-    if skip_zeros:
-        row = f"gemm_row_sparse<{sizes[0][1]}>"
-        sparse = code.function(f"gemm_sparse<{sizes[0][1]}>", (dense, size, read, read, write), result="bool")
     return code.table(
         f"GemmParts<{cpp}>",
-        tiles("gemm_tiles<2>", any(end % together if together else end for end in wide_ends)),
-        tiles("gemm_tiles<1>", any(end < n for end, (_, n) in zip(wide_ends, sizes, strict=True))),
-        tiles("gemm_pairs", pairs),
-        code.function(row, (dense, read, read, write)) if rows else "nullptr",
-        sparse,
+        several(f"{tiles}<2>", 3, wide),
+        several(f"{tiles}<1>", 3, narrow),
+        several("gemm_pairs", 3, pairs),
+        code.function(row, (dense, read, read, write)) if few else "nullptr",
+        several(f"gemm_sparse<{outputs[0]}>", 1, skip_zeros, "bool"),
     )
 
 
-def _row_function(k: int, n: int, lanes: int) -> str:
+def _blocks(k: Dim, n: Dim, together: int) -> int | None:
+    """The blocks that ``k_split`` of ``gemm.hxx`` cuts sums into, by fours if it is asked to; None if not known yet."""
+    if not isinstance(k, int) or not isinstance(n, int):
+        return None
+    together = 1 if k < CUT_TERMS or n > CUT_OUTPUTS else together
+    return math.ceil(k / (K_BLOCK * together)) * together
+
+
+def _row_function(blocks: int | None, n: int | None, lanes: int) -> str:
     """What of ``gemm_row`` of ``gemm.hxx`` single rows need."""
-    together = 1 if k < CUT_TERMS or n > CUT_OUTPUTS else CHAINS
-    blocks = math.ceil(k / (K_BLOCK * together)) * together
+    if blocks is None or n is None:
+        return "gemm_row"
     if blocks == CHAINS:
-        return "gemm_row_quarters"
+        return f"gemm_row_quarters<{panel_widths(n, lanes)}>"
     if blocks and blocks % CHAINS == 0:
         return "row_by_blocks"
     if blocks != 1:
@@ -199,9 +224,14 @@ def _row_function(k: int, n: int, lanes: int) -> str:
     return "gemm_row_short" if n < CHAINS * 2 * lanes else "gemm_row"
 
 
-def gemm_function(code: Emitter, flops: int, *sizes: tuple[int, int], rows: bool = True, pay: int = PAIRS_PAY) -> str:
+def panel_widths(outputs: int, lanes: int) -> int:
+    """Which panels of weights there are: 1 for one vector of outputs, 2 for two, 3 for both."""
+    return (1 if 0 < outputs % (2 * lanes) <= lanes else 0) + (2 if outputs > lanes else 0)
+
+
+def gemm_function(code: Emitter, flops: int, *sizes: tuple[Dim, Dim], few: bool = True, pay: float = PAIRS_PAY) -> str:
     """Pointer to ``gemm``, with :func:`gemm_parts` of these arguments, for kernels that take it as ``GemmFunction``."""
     cpp = CPP_TYPES[code.outputs[0].dtype]
     size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
     parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")
-    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, rows=rows, pay=pay))
+    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, few=few, pay=pay))

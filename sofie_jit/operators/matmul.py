@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.operators.gemm import gemm_parts
 from sofie_jit.operators.operator import (
     Dim,
     Emitter,
@@ -59,15 +60,17 @@ class MatMul(ROperator):
         rank = len(stack) + 2
         order = range(rank) if self.perm_y is None else self.perm_y
         inverse = sorted(range(rank), key=order.__getitem__)
-        panel = code.scratch(y.dtype, (left[-1], WIDEST_PANEL))
+        m, k, n = left[-2], left[-1], right[-1]
+        few = not isinstance(m, int) or m < 4 or m % 4 in (1, 2)
+        parts = gemm_parts(code, 0, (k, n), few=few, cuts=False)
+        panel = code.scratch(y.dtype, (k, WIDEST_PANEL))
         return code.call(
             "matmul",
             code.struct(
                 "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, rank, a.shape, self.perm_a),
                 _strides(code, rank, b.shape, self.perm_b), _strides(code, rank, y.shape, inverse),
             ),
-            code.dim(left[-2]), code.dim(left[-1]), code.dim(right[-1]),
-            code.input(0), code.input(1), panel, code.output(0),
+            code.dim(m), code.dim(k), code.dim(n), code.input(0), code.input(1), panel, code.output(0), parts,
         )  # fmt: skip
 
 

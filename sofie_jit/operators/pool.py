@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sofie_jit.kernel_sources import constant
 from sofie_jit.operators.geometry import (
     Axis,
     by_vector,
@@ -16,6 +17,9 @@ from sofie_jit.operators.geometry import (
     window_members,
 )
 from sofie_jit.operators.operator import Emitter, ROperator, TensorType, float_dtype
+
+TOGETHER = constant("pool.hxx", "pool_together")
+"""Neighbouring windows that are computed together."""
 
 
 @dataclass(kw_only=True)
@@ -58,12 +62,21 @@ class Pool(ROperator):
         x = code.inputs[0]
         assert x is not None
         axes, channels = self._axes(x)
-        few = by_vector(lambda lanes: channels < lanes, x.dtype)
+        few, singles = by_vector(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
         return code.shared_call(
-            f"pool<{few}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
+            f"pool<{few}, {singles}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
             channels, code.input(0), code.output(0),
             code.scratch("int64", (2 * math.prod(self.kernel_shape),), per_thread=True), self.functor(),
         )  # fmt: skip
+
+
+def _has_singles(axes: Sequence[Axis]) -> bool:
+    """Whether some windows are computed by themselves: rows are too short, or windows reach beyond them.
+
+    Among threads, rows of one-dimensional images are cut (``window_axis`` of ``shared_window.hxx``).
+    """
+    *others, last = axes
+    return last.padded or last.out < TOGETHER or all(axis.size == axis.out == 1 for axis in others)
 
 
 @dataclass(kw_only=True)

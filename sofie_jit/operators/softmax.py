@@ -58,7 +58,9 @@ class Softmax(AlongAxis):
         if code.lanes(code.outputs[0].dtype) and self._has_single_rows(code.outputs[0].shape):
             return self._emit_short(code, outer, size)
         if inner == "1":
-            return code.call("softmax_last", outer, size, code.input(0), code.output(0))
+            length = code.outputs[0].shape[normalize_axis(self.op_type, self.axis, code.outputs[0].rank)]
+            kernel = "softmax_long" if isinstance(length, int) and length > SHORT else "softmax_last"
+            return code.call(kernel, outer, size, code.input(0), code.output(0))
         return code.call("softmax", outer, size, inner, code.input(0), code.output(0))
 
     def _has_single_rows(self, shape: Shape) -> bool:

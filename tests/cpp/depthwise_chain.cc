@@ -48,8 +48,15 @@ void test(std::size_t batch, const Window &w, std::size_t before, std::size_t C,
       for (std::size_t threads : {1, 2, 3}) {
          const Team team{turn, nullptr, threads, 1};
          std::vector<T> y(want.size() + 1, T(77)), scratch(threads * align_up(s.scratch()) + 1, T(77));
-         share_depthwise_chain<T>(threads > 1 ? &team : nullptr, batch, s, x.data(), expand, filter, project, added,
-                                  y.data(), scratch.data(), gemm<T>, depthwise_square<K, S, T>);
+         const auto kernel = [](auto... arguments) {
+            depthwise_chain<T>(arguments..., gemm<T>, depthwise_square<K, S, T>);
+         };
+         const DepthwiseChainKernel<T> chain = kernel;
+         if (threads > 1)
+            share_depthwise_chain<T>(team, batch, s, x.data(), expand, filter, project, added, y.data(), scratch.data(),
+                                     chain);
+         else
+            chain(batch, s, x.data(), expand, filter, project, added, y.data(), scratch.data());
          std::string what = "chain" + check::describe(w) + "; channels, strip, threads";
          for (const std::size_t number : {before, C, behind, strip, threads})
             what += " " + std::to_string(number);

@@ -33,6 +33,13 @@ constexpr Team team(std::size_t threads)
    return {backwards, nullptr, threads, 1};
 }
 
+// The kernel itself, or what shares it among a team.
+template <class Share, class Kernel, class... Arguments>
+void share_or_not(const Team *some, Share share, Kernel kernel, const Arguments &...arguments)
+{
+   some ? share(*some, arguments..., kernel) : kernel(arguments...);
+}
+
 // run(team, y) without a team and with some.
 template <class T, class F>
 void compare(const std::string &what, std::size_t size, const F &run)
@@ -61,9 +68,9 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N), rows * N,
                  [&](const Team *some, T *y) {
-                    share_gemm(some, rows, K, N, x.data(), panels.data(), bias.data(),
-                               epilogue->function ? residual.data() : nullptr, y, *epilogue,
-                               some ? gemm_parts<T, true> : gemm_parts<T>);
+                    share_or_not(some, share_gemm<T>, GemmKernel<T>(gemm<T>), rows, K, N, x.data(), panels.data(),
+                                 bias.data(), epilogue->function ? residual.data() : nullptr, y, *epilogue,
+                                 some ? gemm_parts<T, true> : gemm_parts<T>);
                  });
 }
 
@@ -79,8 +86,9 @@ void test_sparse(std::size_t rows)
    const auto panels = pack_gemm<float>(w.data(), K, N), bias = pack_bias<float>(b.data(), N);
    for (const auto *epilogue : {&check::relu<float>, &check::everything<float>})
       compare<float>("sparse_gemm " + std::to_string(rows) + " " + std::to_string(N), rows * N, [&](const Team *some, float *y) {
-         share_gemm(some, rows, K, N, x.data(), panels.data(), bias.data(), epilogue->function ? residual.data() : nullptr, y,
-                    *epilogue, some ? sparse_gemm_parts<float, true, N> : gemm_parts<float>);
+         share_or_not(some, share_gemm<float>, GemmKernel<float>(gemm<float>), rows, K, N, x.data(), panels.data(),
+                      bias.data(), epilogue->function ? residual.data() : nullptr, y, *epilogue,
+                      some ? sparse_gemm_parts<float, true, N> : gemm_parts<float>);
       });
 }
 
@@ -93,8 +101,8 @@ void test_gemv(std::size_t rows, std::size_t K)
    const auto weights = pack_gemv<T>(w.data(), K);
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("gemv " + std::to_string(rows) + " " + std::to_string(K), rows, [&](const Team *some, T *y) {
-         share_gemv(some, rows, K, x.data(), weights.data(), b.data(), epilogue->function ? residual.data() : nullptr, y,
-                    *epilogue);
+         share_or_not(some, share_gemv<T>, gemv<T>, rows, K, x.data(), weights.data(), b.data(),
+                      epilogue->function ? residual.data() : nullptr, y, *epilogue);
       });
 }
 
@@ -111,8 +119,8 @@ void test_conv(std::size_t batch, const Window &w, std::size_t C, std::size_t O,
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O), residual.size(),
                  [&](const Team *some, T *y) {
-                    share_conv<MR, 3>(some, batch, s, x.data(), panels.data(), bias.data(),
-                                      epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue);
+                    share_or_not(some, share_conv<T>, conv<MR, 3, T>, batch, s, x.data(), panels.data(), bias.data(),
+                                 epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue);
                  });
 }
 
@@ -128,8 +136,10 @@ void test_winograd(std::size_t batch, const Window &w, std::size_t C, std::size_
    Buffer<T> scratch(5 * align_up(winograd_scratch(s)));
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("winograd" + check::describe(w), residual.size(), [&](const Team *some, T *y) {
-         share_winograd(some, 0, batch * s.tiles(), s, x.data(), panels.data(), bias.data(),
-                        epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue, gemm<T>);
+         const auto kernel = [](auto... arguments) { winograd<T>(arguments..., gemm<T>); };
+         share_or_not(some, share_winograd<T>, WinogradKernel<T>(kernel), 0, batch * s.tiles(), 0, O, s, x.data(),
+                      panels.data(), bias.data(), epilogue->function ? residual.data() : nullptr, y, scratch.data(),
+                      *epilogue);
       });
 }
 
@@ -143,12 +153,13 @@ void test_window(std::size_t batch, const Window &w, std::size_t C)
    const std::string what = check::describe(w) + ", channels " + std::to_string(C);
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("depthwise" + what, batch * w.pixels() * C, [&](const Team *some, T *y) {
-         const auto run = C < std::size_t(lanes<T>) ? share_depthwise<true, T> : share_depthwise<false, T>;
-         run(some, batch, w, C, x.data(), k.data(), bias.data(), y, scratch.data(), *epilogue);
+         share_or_not(some, share_depthwise<T>, C < std::size_t(lanes<T>) ? depthwise<true, T> : depthwise<false, T>, batch,
+                      w, C, x.data(), k.data(), bias.data(), y, scratch.data(), *epilogue);
       });
    compare<T>("pool" + what, batch * w.pixels() * C, [&](const Team *some, T *y) {
-      const auto run = C < std::size_t(lanes<T>) ? share_pool<true, T, AveragePool> : share_pool<false, T, AveragePool>;
-      run(some, batch, w, C, x.data(), y, scratch.data(), AveragePool{});
+      const PoolKernel<T> few = [](auto... arguments) { pool<true>(arguments..., AveragePool{}); };
+      const PoolKernel<T> many = [](auto... arguments) { pool<false>(arguments..., AveragePool{}); };
+      share_or_not(some, share_pool<T>, C < std::size_t(lanes<T>) ? few : many, batch, w, C, x.data(), y, scratch.data());
    });
 }
 

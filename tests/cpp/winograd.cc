@@ -13,7 +13,7 @@ void run(std::size_t first, std::size_t last, const WinogradShape &s, const T *x
          const T *residual, T *y, const Epilogue<T> &epilogue)
 {
    Buffer<T> scratch(winograd_scratch(s));
-   winograd(first, last, s, x, panels, bias, residual, y, scratch.data(), epilogue, gemm<T>);
+   winograd(first, last, 0, s.O, s, x, panels, bias, residual, y, scratch.data(), epilogue, gemm<T>);
 }
 
 // One sum, from its definition.

@@ -84,25 +84,21 @@ def _errors_of(source: str) -> Iterator[None]:
         raise ModelFileError(f"{source}: the model is too big to be translated ({type(error).__name__})") from error
 
 
-READERS: Mapping[bool | None, Callable[..., files.SavedModel]] = {
-    None: forked.read,
-    True: isolated.read,
-    False: files.read,
-}
-"""Which process reads a file, by how far it is trusted."""
-
-
 def read_graph(
     source: Any,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: str | Sequence[str] | None = None,
     untrusted: bool | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> LayerGraph:
     """The layer calls of a saved Keras model with their weights, before translation; see :func:`parse`.
 
-    ``untrusted``: see :func:`sofie_jit.load`.
+    ``untrusted``: see :func:`sofie_jit.load`; ``meanwhile``: see :func:`forked.read`.
     """
-    saved = READERS[untrusted](source, config)
+    if untrusted is None:
+        saved = forked.read(source, config, meanwhile)
+    else:
+        saved = (isolated if untrusted else files).read(source, config)
     with _errors_of(saved.source):
         try:
             model = dataclasses.replace(

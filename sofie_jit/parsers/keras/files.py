@@ -1,4 +1,4 @@
-"""Saved Keras models -> their config and their weights. The only module that knows HDF5, zip and JSON.
+"""Saved Keras models -> their config and their weights. Only this module and ``hdf5.py`` know HDF5, zip and JSON.
 
 Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
 unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets). What this
@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from sofie_jit.errors import ModelFileError, SofieError, WeightsError
+from sofie_jit.errors import ModelFileError, SofieError
 
 MAX_DEPTH = 200
 """Nesting of a config's JSON beyond which it is taken for damaged (a nested model takes four levels)."""
@@ -33,8 +32,6 @@ BOMB_RATIO = 100
 JSON_BYTES = 1 << 24
 JSON_RATIO = 4
 """The same of JSON and vocabularies, which take some twenty times their size when read."""
-FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
-"""Of HDF5's compressions those that are built in; for another its library would look for a plugin to load."""
 
 SAVE_IT = "save the whole model in Keras with model.save('model.keras') or model.save('model.h5')"
 
@@ -120,9 +117,11 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         raise FileNotFoundError(f"there is no file '{path}'")
     with open(path, "rb") as file:
         head = file.read(64)
+    from sofie_jit.parsers.keras import hdf5  # takes longer to import than all else, and can be left to a child
+
     # HDF5 may begin at 512, 1024, 2048 ... as well, and so may the weights in an archive
-    if not head.startswith(b"PK") and h5py.is_hdf5(path):
-        return _hdf5_file(path, given)
+    if not head.startswith(b"PK") and hdf5.is_hdf5(path):
+        return hdf5.read(path, given)
     if zipfile.is_zipfile(path):
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
             return _archive(path, archive, given)
@@ -161,7 +160,7 @@ def _what_else(head: bytes, size: int) -> str:
     return f"is neither HDF5 (.h5) nor a .keras archive; it begins with {head[:8]!r}; {SAVE_IT}"
 
 
-def _no_architecture(path: Path, layout: str) -> ModelFileError:
+def no_architecture(path: Path, layout: str) -> ModelFileError:
     return ModelFileError(
         f"'{path}' holds weights ({layout}) but no architecture; pass config= with the .json file of "
         f"model.to_json(), or {SAVE_IT} (a subclassed model cannot be read: its computation is Python code)"
@@ -170,6 +169,8 @@ def _no_architecture(path: Path, layout: str) -> ModelFileError:
 
 def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     """A .keras archive that was unpacked; other directories are refused."""
+    from sofie_jit.parsers.keras import hdf5
+
     if (path / "saved_model.pb").exists():
         raise ModelFileError(
             f"'{path}' is a TensorFlow SavedModel directory, a graph without Keras layers to read; "
@@ -178,13 +179,15 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     if not (path / "config.json").exists() or not (path / "model.weights.h5").exists():
         raise ModelFileError(f"'{path}' is a directory; expected an .h5 file or a .keras archive")
     metadata = path / "metadata.json"
-    version = _keras_version(parse_json(metadata.read_bytes(), str(metadata))) if metadata.exists() else ""
-    config = given or _architecture(parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'")
+    version = keras_version(parse_json(metadata.read_bytes(), str(metadata))) if metadata.exists() else ""
+    config = given or architecture(parse_json((path / "config.json").read_bytes(), f"{path}/config.json"), f"'{path}'")
     weights_path = path / "model.weights.h5"
     names = [file.relative_to(path).as_posix() for file in path.glob(f"{ASSETS}**/{VOCABULARY}")]
     vocabularies = _vocabularies(names, lambda name: (path / name).read_bytes())
-    with _hdf5_errors(str(weights_path)), _open(weights_path) as file:
-        return SavedModel(str(path), config, _attribute_paths(file, str(weights_path), vocabularies), version, version)
+    with hdf5.errors(str(weights_path)), hdf5.opened(weights_path) as file:
+        return SavedModel(
+            str(path), config, hdf5.attribute_paths(file, str(weights_path), vocabularies), version, version
+        )
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------
@@ -194,13 +197,13 @@ def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str
     """The architecture a user passes beside a weights file."""
     if isinstance(config, Mapping):
         _check_values(config, "config=")
-        return _architecture(dict(config), "config=")
+        return architecture(dict(config), "config=")
     if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
-        return _architecture(parse_json(config, "config="), "config=")
+        return architecture(parse_json(config, "config="), "config=")
     path = Path(config)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}' to take config= from; JSON text begins with '{{'")
-    return _architecture(parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
+    return architecture(parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
 
 
 def parse_json(text: str | bytes, what: str) -> Any:
@@ -240,7 +243,7 @@ def _check_values(value: Any, what: str) -> None:
     raise ModelFileError(f"{what}: the config is nested more than {MAX_DEPTH} levels deep; no Keras model is")
 
 
-def _architecture(value: Any, what: str) -> dict[str, Any]:
+def architecture(value: Any, what: str) -> dict[str, Any]:
     """``{"class_name", "config"}`` of any JSON that describes a model, ``get_config()``'s included."""
     if isinstance(value, dict):
         if isinstance(value.get("model_config"), dict):
@@ -249,7 +252,7 @@ def _architecture(value: Any, what: str) -> dict[str, Any]:
             return dict(value)
         if isinstance(value.get("layers"), list):
             return {"class_name": "Functional" if "input_layers" in value else "Sequential", "config": value}
-        found = f"a dict with the keys {_some(value)}"
+        found = f"a dict with the keys {some(value)}"
     elif isinstance(value, list) and value and all(isinstance(x, dict) and "class_name" in x for x in value):
         return {"class_name": "Sequential", "config": value}
     else:
@@ -257,7 +260,7 @@ def _architecture(value: Any, what: str) -> dict[str, Any]:
     raise ModelFileError(f"{what} holds {found}; expected what model.to_json() writes: class_name and config")
 
 
-def _keras_version(*places: Any) -> str:
+def keras_version(*places: Any) -> str:
     for place in places:
         version = place.get("keras_version") if isinstance(place, Mapping) else None
         if isinstance(version, bytes):
@@ -283,25 +286,28 @@ def _zip_errors(path: Path) -> Iterator[None]:
 
 
 def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None) -> SavedModel:
+    from sofie_jit.parsers.keras import hdf5
+
     members = set(archive.namelist())
-    sizes = _Sizes(path)
+    sizes = Sizes(path)
     if "config.json" not in members:
         raise ModelFileError(
-            f"'{path}' is a zip archive without config.json, so no .keras model; it holds {_some(members)}; {SAVE_IT}"
+            f"'{path}' is a zip archive without config.json, so no .keras model; it holds {some(members)}; {SAVE_IT}"
         )
     if "model.weights.h5" not in members:
         raise ModelFileError(
-            f"'{path}' has no model.weights.h5; it holds {_some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
+            f"'{path}' has no model.weights.h5; it holds {some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
         )
-    config = _architecture(parse_json(_member(archive, "config.json", sizes), f"'{path}': config.json"), f"'{path}'")
+    config = architecture(parse_json(_member(archive, "config.json", sizes), f"'{path}': config.json"), f"'{path}'")
     version = ""
     if "metadata.json" in members:
-        version = _keras_version(parse_json(_member(archive, "metadata.json", sizes), f"'{path}': metadata.json"))
+        version = keras_version(parse_json(_member(archive, "metadata.json", sizes), f"'{path}': metadata.json"))
     data = io.BytesIO(_member(archive, "model.weights.h5", sizes))
     inner = f"{path}/model.weights.h5"
-    with _hdf5_errors(inner), _open(data) as file:
+    with hdf5.errors(inner), hdf5.opened(data) as file:
         vocabularies = _vocabularies(sorted(members), lambda name: _member(archive, name, sizes))
-        return SavedModel(str(path), given or config, _attribute_paths(file, inner, vocabularies), version, version)
+        weights = hdf5.attribute_paths(file, inner, vocabularies)
+    return SavedModel(str(path), given or config, weights, version, version)
 
 
 ASSETS, VOCABULARY = "assets/", "vocabulary.txt"
@@ -320,7 +326,7 @@ def _vocabularies(names: Iterable[str], content: Callable[[str], bytes]) -> dict
     return found
 
 
-def _member(archive: zipfile.ZipFile, name: str, sizes: _Sizes) -> bytes:
+def _member(archive: zipfile.ZipFile, name: str, sizes: Sizes) -> bytes:
     info = archive.getinfo(name)
     if not name.endswith(".h5") and info.file_size > max(JSON_BYTES, JSON_RATIO * info.compress_size):
         raise ModelFileError(f"'{sizes.path}': {name} {_declares(info.file_size, info.compress_size)}")
@@ -329,7 +335,7 @@ def _member(archive: zipfile.ZipFile, name: str, sizes: _Sizes) -> bytes:
 
 
 @dataclass
-class _Sizes:
+class Sizes:
     """What has been read of a file: so many bytes declared, and so many stored."""
 
     path: str | Path
@@ -349,171 +355,6 @@ def _declares(declared: int, stored: int) -> str:
         f"declares {declared:,} bytes but stores {stored:,}; no real weights shrink like that, the file is damaged or "
         "hostile"
     )
-
-
-# -- HDF5 ----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _hdf5_errors(path: str) -> Iterator[None]:
-    """h5py raises half a dozen unrelated exceptions for a damaged file; here they become one."""
-    try:
-        yield
-    except SofieError:
-        raise
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError,
-            MemoryError) as error:  # fmt: skip
-        raise ModelFileError(f"'{path}' is damaged or incomplete ({error}); fetch or save it again") from error
-
-
-def _open(file: Path | io.BytesIO) -> h5py.File:
-    # Shared and read-only file systems often cannot lock
-    return h5py.File(file, "r", locking="best-effort") if isinstance(file, Path) else h5py.File(file, "r")
-
-
-def _hdf5_file(path: Path, given: dict[str, Any] | None) -> SavedModel:
-    with _hdf5_errors(str(path)), _open(path) as file:
-        text = file.attrs.get("model_config")
-        has_weights = "model_weights" in file
-        root = _child(file, "model_weights", str(path)) if has_weights else file
-        if not isinstance(root, h5py.Group):
-            raise ModelFileError(f"'{path}': 'model_weights' is not a group; no Keras model is laid out like that")
-
-        version = _keras_version(root.attrs, file.attrs)
-        backend = _text(root.attrs.get("backend", file.attrs.get("backend", "")))
-        if text is not None:
-            value = parse_json(_text(text), f"'{path}': model_config")
-            config = given or _architecture(value, f"'{path}': model_config")
-            if not has_weights and not _has_list(file, "layer_names"):
-                raise ModelFileError(f"'{path}' has an architecture but no group 'model_weights'; {SAVE_IT}")
-            wrote = _keras_version(given) if given else _keras_version(file.attrs, value)
-            return SavedModel(str(path), config, _layer_groups(root, str(path)), wrote or version, version, backend)
-        if _has_list(root, "layer_names"):
-            if given is None:
-                raise _no_architecture(path, "save_weights of Keras 1 or 2")
-            wrote = _keras_version(given) or version
-            return SavedModel(str(path), given, _layer_groups(root, str(path)), wrote, version, backend)
-        if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")):
-            if given is None:
-                raise _no_architecture(path, "save_weights of Keras 3")
-            return SavedModel(str(path), given, _attribute_paths(file, str(path)), _keras_version(given) or "3", "3")
-        if {"optimizer_weights", "optimizer", "_optimizer"} & set(file):
-            raise ModelFileError(f"'{path}' holds the state of an optimizer and no model; {SAVE_IT}")
-        raise ModelFileError(
-            f"'{path}' is HDF5 but no Keras model: it has neither the attribute model_config nor layer_names, "
-            f"only {_some([*file.attrs, *file]) or 'nothing'}"
-        )
-
-
-def _text(value: Any) -> str:
-    """An HDF5 attribute as text: bytes, str, or an array holding one of them."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)
-
-
-def _has_list(group: h5py.Group, name: str) -> bool:
-    return name in group.attrs or f"{name}0" in group.attrs
-
-
-def _names(group: h5py.Group, name: str) -> list[str]:
-    """A list of names kept as an attribute, split into ``name0``, ``name1``, ... where it was too long for one."""
-    if name in group.attrs:
-        chunks: Iterable[Any] = [group.attrs[name]]
-    else:
-        count = next(i for i in range(len(group.attrs) + 1) if f"{name}{i}" not in group.attrs)
-        chunks = [group.attrs[f"{name}{i}"] for i in range(count)]
-    return [_text(item) for chunk in chunks for item in np.ravel(chunk)]
-
-
-def _child(group: h5py.Group, name: str, path: str) -> h5py.Group | h5py.Dataset:
-    """``group[name]`` for a path ``name``, following nothing but hard links."""
-    node: Any = group
-    for part in filter(None, name.split("/")):
-        key = part.encode()
-        if not isinstance(node, h5py.Group) or not node.id.links.exists(key):
-            raise WeightsError(f"'{path}': '{group.name}' lists '{name}', which the file does not hold")
-        if node.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
-            raise WeightsError(
-                f"'{path}': '{node.name}/{part}' is a link to elsewhere, which is not followed; "
-                "a saved model holds its own weights"
-            )
-        node = node[part]
-    return node
-
-
-def _array(dataset: Any, sizes: _Sizes) -> np.ndarray:
-    """The numbers of a dataset, in native byte order."""
-    if not isinstance(dataset, h5py.Dataset):
-        raise WeightsError(f"'{sizes.path}': '{dataset.name}' is a group where weights were expected")
-    where = f"'{sizes.path}': weight '{dataset.name}'"
-    if dataset.external or dataset.is_virtual:
-        raise WeightsError(f"{where} is kept in another file, which is not opened; a saved model holds its own weights")
-    settings = dataset.id.get_create_plist()
-    if foreign := {settings.get_filter(i)[0] for i in range(settings.get_nfilters())} - {*FILTERS}:
-        raise WeightsError(f"{where} is compressed by a plugin (filter {min(foreign)}), which is not loaded; {SAVE_IT}")
-    dtype = dataset.dtype
-    bytes_declared = (dataset.size or 0) * dtype.itemsize
-    sizes.add(f"weight '{dataset.name}'", bytes_declared, dataset.id.get_storage_size(), WeightsError)
-    # Keras 3 says so beside the numbers; in legacy files h5py has two bytes of what it does not know
-    if dtype.itemsize == 2 and (dataset.attrs.get("dtype") == "bfloat16" or (dtype.kind == "V" and not dtype.names)):
-        halves = np.asarray(dataset[()]).view(np.uint16)  # bfloat16 is the upper half of a float32
-        return (halves.astype(np.uint32) << 16).view(np.float32)
-    if dtype.kind not in "fiub" or dataset.shape is None:
-        raise WeightsError(f"{where} has the type {dtype}; expected numbers")
-    return np.asarray(dataset[()], dtype=dtype.newbyteorder("="))
-
-
-def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
-    """The layout of .h5 files since Keras 1: groups as ``layer_names`` orders them, arrays as ``weight_names`` does."""
-    groups, sizes = [], _Sizes(path)
-    for name in _names(root, "layer_names"):
-        group = _child(root, name, path)
-        if not isinstance(group, h5py.Group):
-            raise WeightsError(f"'{path}': layer '{name}' is not a group")
-        weights = [Weight(w, _array(_child(group, w, path), sizes)) for w in _names(group, "weight_names")]
-        groups.append(Group(name, weights))
-    if "top_level_model_weights" in root:
-        top = _child(root, "top_level_model_weights", path)
-        if isinstance(top, h5py.Group) and (names := _names(top, "weight_names")):
-            raise WeightsError(
-                f"'{path}': the model has weights outside its layers ({_some(names)}), no layer to use them"
-            )
-    return LayerGroups(groups)
-
-
-def _attribute_paths(file: h5py.File, path: str, adapted: Mapping[str, dict[str, Any]] | None = None) -> AttributePaths:
-    """The layout of Keras 3: ``layers/dense_1/vars/0``; ``adapted`` is what else the archive has of layers."""
-    options = {path: dict(values) for path, values in (adapted or {}).items()}
-    paths: dict[str, list[Weight]] = {}
-    sizes = _Sizes(path)
-    seen: set[h5py.Group] = {file["/"]}
-    todo: list[tuple[str, h5py.Group]] = [("", file)]
-    while todo:
-        name, group = todo.pop()
-        for key in group:
-            child = _child(group, key, path)
-            if not isinstance(child, h5py.Group):
-                raise WeightsError(f"'{path}': '{child.name}' is not where Keras keeps weights ('.../vars/0')")
-            if child in seen:
-                raise WeightsError(
-                    f"'{path}': the group '{child.name}' is linked twice; the file is damaged or hostile"
-                )
-            seen.add(child)
-            if name.count("/") > MAX_DEPTH:
-                raise WeightsError(f"'{path}': groups are nested more than {MAX_DEPTH} levels deep; no Keras model is")
-            if key != "vars":
-                todo.append((f"{name}/{key}" if name else key, child))
-            elif list(child) == ["idf_weights"]:
-                options.setdefault(name, {})["idf_weights"] = _array(_child(child, "idf_weights", path), sizes)
-            elif len(child) and not is_training_state(name):
-                indices = sorted(child, key=lambda k: (len(k), k))
-                paths[name] = [Weight(f"{name}/vars/{i}", _array(_child(child, i, path), sizes)) for i in indices]
-    # Keras 2.12 and 2.13 called the list of layers so
-    paths = {re.sub(r"\b_layer_checkpoint_dependencies\b", "layers", key): value for key, value in paths.items()}
-    return AttributePaths(paths, options)
 
 
 def is_training_state(path: str) -> bool:
@@ -538,8 +379,8 @@ def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
         raise
     except Exception as error:  # whatever a user's get_config raises, said with its context
         raise ModelFileError(f"{name} cannot describe itself ({type(error).__name__}: {error})") from error
-    version = _keras_version(value) or str(getattr(sys.modules.get(package), "__version__", ""))
-    return SavedModel(name, _architecture(value, name), LayerGroups(groups), version, version)
+    version = keras_version(value) or str(getattr(sys.modules.get(package), "__version__", ""))
+    return SavedModel(name, architecture(value, name), LayerGroups(groups), version, version)
 
 
 def _live_group(layer: Any) -> Group:
@@ -561,6 +402,6 @@ def _numbers(variable: Any) -> np.ndarray:
     return array if array.dtype.kind in "fiub" else array.astype(np.float32)  # ml_dtypes' bfloat16 is kind V
 
 
-def _some(names: Iterable[str], limit: int = 6) -> str:
+def some(names: Iterable[str], limit: int = 6) -> str:
     listed = sorted(map(str, names))
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

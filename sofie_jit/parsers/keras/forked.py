@@ -1,22 +1,22 @@
 """Files are read in a copy of the process, so that one that crashes HDF5's library is an error like any other.
 
-The copy has everything imported and costs some milliseconds. It is no sandbox, and has few limits; ``isolated.py`` has.
+The copy costs some milliseconds. It is no sandbox, and has few limits; ``isolated.py`` has.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
+import importlib
 import os
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
-
-from h5py._objects import phil
 
 from sofie_jit.errors import ModelFileError
 from sofie_jit.parsers.keras import files, isolated, transfer
@@ -31,10 +31,16 @@ SECONDS = 30
 the process was copied, as threads are not."""
 
 
-def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> SavedModel:
+def read(
+    source: Any,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> SavedModel:
     """:func:`files.read` in a copy of this process; here, if ``source`` is no file or the system makes no copies.
 
-    Raises what it raises; ModelFileError if the copy crashes or takes too long.
+    ``meanwhile`` is called while the copy reads; without it, h5py is imported here, for all copies to come.
+
+    Raises what :func:`files.read` and ``meanwhile`` raise; ModelFileError if the copy crashes or takes too long.
     """
     if not CAN_FORK or not isinstance(source, (str, os.PathLike)):
         return files.read(source, config)
@@ -42,6 +48,8 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"there is no file '{path}'")
+    if meanwhile is None:
+        importlib.import_module("sofie_jit.parsers.keras.hdf5")
     answer, out = os.pipe()
     with open(answer, "rb") as stream, open(out, "wb") as into:
         try:
@@ -53,6 +61,8 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         into.close()
         ended = None
         try:
+            if meanwhile:
+                meanwhile()
             saved = transfer.received(path, stream)
             return saved if given is None else dataclasses.replace(saved, config=given)
         except EOFError:
@@ -72,7 +82,9 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
 
 
 def _fork() -> int:
-    with warnings.catch_warnings(), phil:  # no other thread is amid a call of h5py, whose lock would stay closed
+    # no other thread shall be amid a call of h5py, whose lock would stay closed
+    calls = sys.modules["h5py._objects"].phil if "h5py" in sys.modules else contextlib.nullcontext()
+    with warnings.catch_warnings(), calls:
         warnings.simplefilter("ignore")  # Python's and others' about threads, which the copy does not need
         return os.fork()
 
