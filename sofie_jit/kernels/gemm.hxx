@@ -251,9 +251,10 @@ using GemmTile = void (*)(const Dense<T> &g, std::size_t o, const T *x, const T 
 
 // Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
 // begin at outputs from `o` to `end`. While a panel passes over the rows, the next is fetched, a part beside each tile.
+// (Inline, so that the tiles are called by name: 2 % of the MNIST CNN.)
 template <int NV, class T>
-SOFIE_JIT_NOINLINE void each_tile(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
-                                  const T *residual, T *y, GemmTile<T> whole_tile, GemmTile<T> four)
+SOFIE_JIT_INLINE void each_tile(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
+                                const T *residual, T *y, GemmTile<T> whole_tile, GemmTile<T> four)
 {
    constexpr std::size_t width = std::size_t(NV) * lanes<T>;
    const std::size_t whole = rows - rows % tile_rows, by = fetch_step(g, width, whole / tile_rows);
