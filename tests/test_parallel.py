@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sofie_jit import OptionError, OutOfRangeError, RModel, parallel
+from sofie_jit import OptionError, OutOfRangeError, RModel, jit, parallel
 from sofie_jit.cling import cppyy
 from sofie_jit.jit import runtime
 from sofie_jit.model import Model
@@ -17,6 +17,7 @@ from sofie_jit.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swis
 from sofie_jit.operators.operator import ROperator
 from sofie_jit.parallel import ROWS_TOGETHER, thread_count, useful_threads
 from test_model import mlp
+from test_passes_convolution import chain_model
 
 
 @pytest.fixture
@@ -106,6 +107,48 @@ def test_threads_share_one_image(shared: Model, batch: int, threads: int) -> Non
     want = [shared.infer(row[None], threads=1) for row in x]
     for _ in range(20):
         np.testing.assert_array_equal(shared.infer(x, threads=threads), np.concatenate(want))
+
+
+def one_kernel(operator: type[ROperator], *weights: tuple[int, ...], channels: int = 32, **attributes: Any) -> RModel:
+    """An operator on images of 48 x 40 pixels."""
+    rng = np.random.default_rng(4)
+    model = RModel("one")
+    model.add_input_tensor_info("x", "float32", (None, 48, 40, channels))
+    for i, shape in enumerate(weights):
+        model.add_initialized_tensor(f"w{i}", rng.normal(size=shape).astype(np.float32))
+    names = ["x", *(f"w{i}" for i in range(len(weights)))]
+    layout = {"layout": "NHWC"} | ({"kernel_layout": "HWIO"} if operator is Conv else {})
+    model.add_operator(operator(inputs=names, outputs=["y"], **layout, **attributes))
+    model.add_output_tensor_names("y")
+    return model
+
+
+SHARED = {
+    "conv": one_kernel(Conv, (3, 3, 32, 20), strides=(2, 2)),
+    "conv, groups": one_kernel(Conv, (3, 3, 8, 20), group=4),
+    "winograd": one_kernel(Conv, (3, 3, 32, 32)),
+    "gemm": one_kernel(Conv, (1, 1, 32, 20), (20,)),
+    "gemv": one_kernel(Conv, (1, 1, 32, 1)),
+    "depthwise_square": one_kernel(Conv, (3, 3, 1, 32), group=32),
+    "depthwise": one_kernel(Conv, (2, 3, 1, 32), group=32),
+    "depthwise_square, repeated": one_kernel(Conv, (3, 3, 1, 64), group=32),
+    "depthwise, repeated": one_kernel(Conv, (2, 3, 1, 64), group=32),
+    "pool": one_kernel(MaxPool, kernel_shape=(2, 2), strides=(2, 2)),
+    "pool, few channels": one_kernel(MaxPool, kernel_shape=(7, 7), channels=3, auto_pad="SAME_UPPER"),
+    "depthwise_chain": chain_model(),
+}
+
+
+@pytest.mark.parametrize("kernel", SHARED)
+def test_every_kernel_that_threads_share(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "FLOPS_PER_THREAD", 1e4)
+    model = SHARED[kernel].compile(threads=1)
+    x = np.random.default_rng(5).normal(size=(1, *model.input_shapes[0][1:])).astype(np.float32)  # type: ignore[arg-type]
+    want = model.infer(x)
+    np.testing.assert_array_equal(model.infer(x, threads=3), want)
+    session = model._call.session
+    assert f"share_{kernel.partition(',')[0]}(" in "".join(late.definition for late in session.rendering.late.values())
+    assert (session.namespace, "team") in jit._complete
 
 
 def test_callers_that_share_the_pool_do_not_disturb_each_other(model: Model) -> None:
