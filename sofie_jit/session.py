@@ -186,6 +186,10 @@ class SessionWriter:
         self.pointers.append((CPP_TYPES[dtype], name, slot))
         return Expression(name, f"{CPP_TYPES[dtype]} *")
 
+    def read_only(self, pointer: str) -> Expression:
+        assert isinstance(pointer, Expression)
+        return Expression(pointer, f"const {pointer.cpp_type}")
+
     def dim(self, dim: Dim) -> Expression:
         return self.count((dim,))
 

@@ -77,15 +77,16 @@ constexpr int pool_together = 4; // neighbouring windows
 // 2 * w.taps() numbers.
 template <bool Few, bool Singles = true, class T, class Op>
 SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch,
-          const Op &op)
+                             const Op &op)
 {
    Tap *taps = tap_list(scratch);
+   const auto pixels = [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) SOFIE_JIT_INLINED {
+      pool_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, w.taps(), y + pixel * C,
+                                                           op);
+   };
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
-      each_window<pool_together, Singles>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) SOFIE_JIT_INLINED {
-         pool_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, w.taps(),
-                                                              y + pixel * C, op);
-      });
+      each_window<pool_together, Singles>(w, C, taps, pixels);
 }
 
 // Over a whole image: blocks of k_block pixels from `start`, joined in order, so that long sums stay accurate.

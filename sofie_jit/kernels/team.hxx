@@ -1,10 +1,9 @@
 // One call shared among threads, for the JIT alone: a saved header makes no threads, and includes none of this.
 //
 // Kernels know nothing of threads. Beside those that can compute a part of their result there is a function share_*,
-// in shared_*.hxx, which has parts computed at the same time; the kernel itself comes as a pointer, since it is compiled
-// long before. Which parts these are is a function of sizes and of the number of threads; no bit of the result depends
-// on it. Code that only hands out work is not optimised: it compiles
-// in a fraction of the time.
+// in shared_*.hxx, which has parts computed at the same time. The kernel comes to it as a pointer, for it is compiled long
+// before, when there is but one thread. Which parts these are is a function of sizes and of the number of threads; no bit
+// of the result depends on it. Code that only hands out work is not optimised: it compiles in a fraction of the time.
 #ifndef SOFIE_JIT_TEAM_HXX
 #define SOFIE_JIT_TEAM_HXX
 

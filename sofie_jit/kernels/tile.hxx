@@ -195,8 +195,8 @@ SOFIE_JIT_NOINLINE void finish_copy(const T *sums, std::size_t rows, std::size_t
 
 constexpr bool masks = SOFIE_JIT_VECTOR_BYTES == 64; // whether storing a part of a register is one instruction
 
-// The common cases of finish_tile, with a lower bound, which may be infinite, or with both, vector by vector: with all bounds of a tile at a
-// time, what is left of the last sums would keep the next tile's out of the processor's queues.
+// The common cases of finish_tile, with a lower bound, which may be infinite, or with both, vector by vector: with all
+// bounds of a tile at a time, what is left of the last sums would keep the next tile's out of the processor's queues.
 template <bool Residual, bool Both, int MR, int NV, class T>
 SOFIE_JIT_INLINE void finish_vectors(const Tile<T, MR, NV> &sum, const T *bias, const T *residual, T *y,
                                      std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)

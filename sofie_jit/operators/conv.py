@@ -205,7 +205,7 @@ class Conv(ROperator):
             sizes = [axis.size for axis in axes]
             repeated = code.scratch(y.dtype, (*batch, *sizes, outputs))
             calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
-            x = repeated
+            x = code.read_only(repeated)
         few = by_vector(lambda lanes: outputs < lanes, y.dtype)
         calls.append(code.shared_call(
             f"depthwise_square<{side}, {stride}>" if square else f"depthwise<{few}>",

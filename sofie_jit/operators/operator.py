@@ -211,6 +211,9 @@ class Emitter(Protocol):
         ``per_thread``: as many of these as threads may share the call, each rounded up to a multiple of 64 elements.
         """
 
+    def read_only(self, pointer: str) -> str:
+        """``pointer`` to memory that has been written, as one through which it is only read."""
+
     def count(self, shape: Shape) -> str:
         """The number of elements of ``shape`` as a C++ expression of type ``std::size_t``."""
 
@@ -241,7 +244,11 @@ class Emitter(Protocol):
         """The statement ``function(args...);``; numbers become ``std::size_t``, bools ``true`` or ``false``."""
 
     def shared_call(self, function: str, *args: Any) -> str:
-        """The same; but where threads may share the work, ``share_`` + function (:attr:`ROperator.shared_kernels`)."""
+        """The same; where there is a team of threads, ``share_`` + function (:attr:`ROperator.shared_kernels`).
+
+        That gets the team, what the call gets at run time, and a pointer to the function. The JIT compiles it when a
+        team comes for the first time.
+        """
 
     def checked_call(self, function: str, *args: Any) -> str:
         """:meth:`call` of a kernel that returns false when its input is out of range (:attr:`ROperator.failure`)."""

@@ -38,7 +38,8 @@ def read(
 ) -> SavedModel:
     """:func:`files.read` in a copy of this process; here, if ``source`` is no file or the system makes no copies.
 
-    ``meanwhile`` is called while the copy reads; without it, h5py is imported here, for all copies to come.
+    ``meanwhile`` is called while the copy reads, which then imports h5py, too, if there are no other threads: one of
+    them might be importing something, and a module's lock would stay closed in the copy.
 
     Raises what :func:`files.read` and ``meanwhile`` raise; ModelFileError if the copy crashes or takes too long.
     """
@@ -48,7 +49,7 @@ def read(
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"there is no file '{path}'")
-    if meanwhile is None:
+    if meanwhile is None or threading.active_count() > 1:
         importlib.import_module("sofie_jit.parsers.keras.hdf5")
     answer, out = os.pipe()
     with open(answer, "rb") as stream, open(out, "wb") as into:
@@ -83,7 +84,7 @@ def read(
 
 def _fork() -> int:
     # no other thread shall be amid a call of h5py, whose lock would stay closed
-    calls = sys.modules["h5py._objects"].phil if "h5py" in sys.modules else contextlib.nullcontext()
+    calls = getattr(sys.modules.get("h5py._objects"), "phil", contextlib.nullcontext())
     with warnings.catch_warnings(), calls:
         warnings.simplefilter("ignore")  # Python's and others' about threads, which the copy does not need
         return os.fork()
