@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from sofie_jit.errors import ModelFileError, SofieError, WeightsError
-from sofie_jit.parsers.keras import files
-from sofie_jit.parsers.keras.files import AttributePaths, LayerGroups, read
+from sofie_jit.parsers.keras import saved_model
+from sofie_jit.parsers.keras.files import read
+from sofie_jit.parsers.keras.saved_model import AttributePaths, LayerGroups
 
 GOLDEN = Path(__file__).parent / "golden"
 DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 2, "batch_input_shape": [None, 3]}}
@@ -309,7 +310,7 @@ def test_declared_sizes_are_not_trusted(tmp_path, monkeypatch):
         group.create_dataset("kernel", (1 << 20, 1 << 20), "f4", chunks=(1, 1 << 20), compression="gzip")
     with pytest.raises(WeightsError, match=r"declares .* bytes but stores"):
         read(path)
-    monkeypatch.setattr(files, "BOMB_BYTES", 1 << 16)
+    monkeypatch.setattr(saved_model, "BOMB_BYTES", 1 << 16)
     bomb = tmp_path / "m.keras"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", b" " * (1 << 20))

@@ -14,8 +14,8 @@ import pytest
 from sofie_jit.errors import ModelFileError, SofieError, WeightsError
 from sofie_jit.parsers.keras import dialects, files, weights
 from sofie_jit.parsers.keras.build import build
-from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight
 from sofie_jit.parsers.keras.graph import Value, flatten
+from sofie_jit.parsers.keras.saved_model import AttributePaths, Group, LayerGroups, SavedModel, Weight
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = {"Dense": ("kernel", "bias"), "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),

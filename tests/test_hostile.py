@@ -27,7 +27,7 @@ from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError, 
 from sofie_jit.header import jit_text
 from sofie_jit.operators import Relu
 from sofie_jit.operators.operator import check_table
-from sofie_jit.parsers.keras import files, forked, isolated, parse
+from sofie_jit.parsers.keras import files, forked, isolated, parse, saved_model
 from sofie_jit.parsers.keras.layers.ops import _vander
 from sofie_jit.passes import lower
 from sofie_jit.saved_header import export_header
@@ -122,7 +122,7 @@ def test_filters_that_would_load_a_plugin(tmp_path):
 )  # fmt: skip
 def test_values_that_no_model_has(value, words):
     with pytest.raises(ModelFileError, match=words):
-        files.parse_json(json.dumps({"a": [{"b": value}]}), "m.h5")
+        saved_model.parse_json(json.dumps({"a": [{"b": value}]}), "m.h5")
 
 
 def test_tables_have_bounds():

@@ -11,10 +11,10 @@ from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
 from sofie_jit.operators.identity import Identity
 from sofie_jit.parsers import keras as parser
 from sofie_jit.parsers.keras import dialects
-from sofie_jit.parsers.keras.files import Group, LayerGroups, SavedModel, Weight
 from sofie_jit.parsers.keras.graph import Layer
 from sofie_jit.parsers.keras.layers import registry
 from sofie_jit.parsers.keras.layers.registry import Config, LayerCall, layer
+from sofie_jit.parsers.keras.saved_model import Group, LayerGroups, SavedModel, Weight
 from sofie_jit.rmodel import RModel
 
 

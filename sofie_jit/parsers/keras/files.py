@@ -1,4 +1,4 @@
-"""Saved Keras models -> their config and their weights. Only this module and ``hdf5.py`` know HDF5, zip and JSON.
+"""Saved Keras models -> their config and their weights: zip archives and live models here, HDF5 in ``hdf5.py``.
 
 Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
 unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets). What this
@@ -9,87 +9,35 @@ cannot guard against is a bug of the HDF5 library itself, met in a file whose in
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.errors import ModelFileError, SofieError
-
-MAX_DEPTH = 200
-"""Nesting of a config's JSON beyond which it is taken for damaged (a nested model takes four levels)."""
-BOMB_BYTES = 1 << 28
-BOMB_RATIO = 100
-"""What a file declares beyond BOMB_BYTES must not be so many times larger than what it stores."""
-JSON_BYTES = 1 << 24
-JSON_RATIO = 4
-"""The same of JSON and vocabularies, which take some twenty times their size when read."""
-
-SAVE_IT = "save the whole model in Keras with model.save('model.keras') or model.save('model.h5')"
-
-
-@dataclass(frozen=True)
-class Weight:
-    """One array of a file and the name it is stored under."""
-
-    name: str
-    array: np.ndarray
-
-
-@dataclass(frozen=True)
-class Group:
-    """The weights of one layer of a legacy .h5 file, or of a live model.
-
-    A nested model is one group: in a file with all inner weights in ``weights``, live with one group per inner
-    layer in ``layers``.
-    """
-
-    name: str
-    weights: list[Weight]
-    layers: list[Group] | None = None
-    adapted: Mapping[str, Any] = field(default_factory=dict)
-    """Options that the layer's ``adapt()`` found and its config does not have; of live models only."""
-
-
-@dataclass(frozen=True)
-class LayerGroups:
-    """Weights by layer, in the order of the model's layers (.h5 files of all eras, live models)."""
-
-    groups: list[Group]
-
-
-@dataclass(frozen=True)
-class AttributePaths:
-    """Weights by attribute path, ``layers/dense_1`` -> arrays in order (.keras archives and .weights.h5 of Keras 3)."""
-
-    paths: dict[str, list[Weight]]
-    adapted: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """By the path of a layer: options that its ``adapt()`` found and its config does not have."""
-
-
-@dataclass(frozen=True)
-class SavedModel:
-    """What a source holds: the model's config as written, its weights, and who wrote it."""
-
-    source: str
-    """What messages call it: the path, or the live model's name."""
-    config: dict[str, Any]
-    """``{"class_name": ..., "config": ...}`` in the dialect of the version that wrote it."""
-    weights: LayerGroups | AttributePaths
-    keras_version: str
-    """Of the Keras that wrote the config: '1.2.2', '2.2.4-tf', '3.9.0'; empty if it does not say."""
-    weights_version: str = ""
-    """The same of the weights; Keras 1 did not say."""
-    backend: str = ""
-    """'theano', 'tensorflow', ...: where the weights were trained; empty if the file does not say."""
+from sofie_jit.parsers.keras import hdf5
+from sofie_jit.parsers.keras.saved_model import (
+    JSON_BYTES,
+    JSON_RATIO,
+    SAVE_IT,
+    Group,
+    LayerGroups,
+    SavedModel,
+    Sizes,
+    Weight,
+    architecture,
+    check_values,
+    keras_version,
+    parse_json,
+    some,
+    too_large,
+)
 
 
 def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> SavedModel:
@@ -117,8 +65,6 @@ def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None 
         raise FileNotFoundError(f"there is no file '{path}'")
     with open(path, "rb") as file:
         head = file.read(64)
-    from sofie_jit.parsers.keras import hdf5  # takes longer to import than all else, and can be left to a child
-
     # HDF5 may begin at 512, 1024, 2048 ... as well, and so may the weights in an archive
     if not head.startswith(b"PK") and hdf5.is_hdf5(path):
         return hdf5.read(path, given)
@@ -160,17 +106,8 @@ def _what_else(head: bytes, size: int) -> str:
     return f"is neither HDF5 (.h5) nor a .keras archive; it begins with {head[:8]!r}; {SAVE_IT}"
 
 
-def no_architecture(path: Path, layout: str) -> ModelFileError:
-    return ModelFileError(
-        f"'{path}' holds weights ({layout}) but no architecture; pass config= with the .json file of "
-        f"model.to_json(), or {SAVE_IT} (a subclassed model cannot be read: its computation is Python code)"
-    )
-
-
 def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     """A .keras archive that was unpacked; other directories are refused."""
-    from sofie_jit.parsers.keras import hdf5
-
     if (path / "saved_model.pb").exists():
         raise ModelFileError(
             f"'{path}' is a TensorFlow SavedModel directory, a graph without Keras layers to read; "
@@ -196,7 +133,7 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
 def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
     """The architecture a user passes beside a weights file."""
     if isinstance(config, Mapping):
-        _check_values(config, "config=")
+        check_values(config, "config=")
         return architecture(dict(config), "config=")
     if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
         return architecture(parse_json(config, "config="), "config=")
@@ -204,70 +141,6 @@ def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}' to take config= from; JSON text begins with '{{'")
     return architecture(parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
-
-
-def parse_json(text: str | bytes, what: str) -> Any:
-    """The value of JSON text that can be a model's; ModelFileError, which names ``what``, for any other."""
-    try:
-        value = json.loads(text)
-    except RecursionError as error:
-        raise ModelFileError(f"{what}: the JSON is nested too deeply for a model") from error
-    except ValueError as error:
-        start = text[:40].decode("utf-8", "replace") if isinstance(text, bytes) else text[:40]
-        raise ModelFileError(f"{what} is not valid JSON ({error}); it begins with {start!r}") from error
-    _check_values(value, what)
-    return value
-
-
-def _check_values(value: Any, what: str) -> None:
-    """Refuse absurd nesting here, so that whoever walks the config later may recurse; and what is no number or text.
-
-    That is integers of more than 64 bits, and halves of characters (lone surrogates), which nothing can write.
-    """
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for node in level:
-            if isinstance(node, Mapping):
-                below.extend(node.keys())
-                below.extend(node.values())
-            elif isinstance(node, (list, tuple)):
-                below.extend(node)
-            elif isinstance(node, int) and not -(1 << 63) <= node < 1 << 64:
-                raise ModelFileError(f"{what}: it holds an integer of {node.bit_length()} bits; no Keras model does")
-            elif isinstance(node, str) and not node.isascii() and re.search("[\ud800-\udfff]", node):
-                raise ModelFileError(f"{what}: it holds text that is not Unicode, {node!a:.60}")
-        if not below:
-            return
-        level = below
-    raise ModelFileError(f"{what}: the config is nested more than {MAX_DEPTH} levels deep; no Keras model is")
-
-
-def architecture(value: Any, what: str) -> dict[str, Any]:
-    """``{"class_name", "config"}`` of any JSON that describes a model, ``get_config()``'s included."""
-    if isinstance(value, dict):
-        if isinstance(value.get("model_config"), dict):
-            value = value["model_config"]
-        if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), (dict, list)):
-            return dict(value)
-        if isinstance(value.get("layers"), list):
-            return {"class_name": "Functional" if "input_layers" in value else "Sequential", "config": value}
-        found = f"a dict with the keys {some(value)}"
-    elif isinstance(value, list) and value and all(isinstance(x, dict) and "class_name" in x for x in value):
-        return {"class_name": "Sequential", "config": value}
-    else:
-        found = f"a {type(value).__name__}"
-    raise ModelFileError(f"{what} holds {found}; expected what model.to_json() writes: class_name and config")
-
-
-def keras_version(*places: Any) -> str:
-    for place in places:
-        version = place.get("keras_version") if isinstance(place, Mapping) else None
-        if isinstance(version, bytes):
-            version = version.decode("utf-8", "replace")
-        if isinstance(version, str) and version:
-            return version
-    return ""
 
 
 # -- .keras archives -----------------------------------------------------------------------------------------------
@@ -286,8 +159,6 @@ def _zip_errors(path: Path) -> Iterator[None]:
 
 
 def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None) -> SavedModel:
-    from sofie_jit.parsers.keras import hdf5
-
     members = set(archive.namelist())
     sizes = Sizes(path)
     if "config.json" not in members:
@@ -329,40 +200,9 @@ def _vocabularies(names: Iterable[str], content: Callable[[str], bytes]) -> dict
 def _member(archive: zipfile.ZipFile, name: str, sizes: Sizes) -> bytes:
     info = archive.getinfo(name)
     if not name.endswith(".h5") and info.file_size > max(JSON_BYTES, JSON_RATIO * info.compress_size):
-        raise ModelFileError(f"'{sizes.path}': {name} {_declares(info.file_size, info.compress_size)}")
+        raise ModelFileError(f"'{sizes.path}': {name} {too_large(info.file_size, info.compress_size)}")
     sizes.add(name, info.file_size, info.compress_size, ModelFileError)
     return archive.read(name)
-
-
-@dataclass
-class Sizes:
-    """What has been read of a file: so many bytes declared, and so many stored."""
-
-    path: str | Path
-    declared: int = 0
-    stored: int = 0
-
-    def add(self, what: str, declared: int, stored: int, error: type[ModelFileError]) -> None:
-        """Raises ``error`` if that makes a bomb of it, one blast or many small ones."""
-        self.declared += declared
-        self.stored += stored
-        if self.declared > BOMB_BYTES and self.declared > BOMB_RATIO * max(self.stored, 1):
-            raise error(f"'{self.path}': {what}, with what comes before, {_declares(self.declared, self.stored)}")
-
-
-def _declares(declared: int, stored: int) -> str:
-    return (
-        f"declares {declared:,} bytes but stores {stored:,}; no real weights shrink like that, the file is damaged or "
-        "hostile"
-    )
-
-
-def is_training_state(path: str) -> bool:
-    """Whether an attribute path is an optimizer's, a metric's or a random generator's, which inference never needs."""
-    parts = path.split("/")
-    return parts[0] in ("optimizer", "_optimizer", "metrics", "_metrics", "compile_metrics", "_compile_metrics") or any(
-        part.endswith(("seed_generator", "random_generator", "_random_generator")) for part in parts
-    )
 
 
 # -- live models ---------------------------------------------------------------------------------------------------
@@ -400,8 +240,3 @@ def _live_group(layer: Any) -> Group:
 def _numbers(variable: Any) -> np.ndarray:
     array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
     return array if array.dtype.kind in "fiub" else array.astype(np.float32)  # ml_dtypes' bfloat16 is kind V
-
-
-def some(names: Iterable[str], limit: int = 6) -> str:
-    listed = sorted(map(str, names))
-    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

@@ -1,14 +1,12 @@
 """Files are read in a copy of the process, so that one that crashes HDF5's library is an error like any other.
 
-The copy costs some milliseconds. It is no sandbox, and has few limits; ``isolated.py`` has.
+The copy has everything imported and costs some milliseconds. It is no sandbox, and has few limits; ``isolated.py`` has.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -18,9 +16,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from h5py._objects import phil
+
 from sofie_jit.errors import ModelFileError
 from sofie_jit.parsers.keras import files, isolated, transfer
-from sofie_jit.parsers.keras.files import SavedModel
+from sofie_jit.parsers.keras.saved_model import SavedModel
 
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
 """Apple's libraries may not be used in a copy."""
@@ -38,8 +38,7 @@ def read(
 ) -> SavedModel:
     """:func:`files.read` in a copy of this process; here, if ``source`` is no file or the system makes no copies.
 
-    ``meanwhile`` is called while the copy reads, which then imports h5py, too, if there are no other threads: one of
-    them might be importing something, and a module's lock would stay closed in the copy.
+    ``meanwhile`` is called while the copy reads.
 
     Raises what :func:`files.read` and ``meanwhile`` raise; ModelFileError if the copy crashes or takes too long.
     """
@@ -49,8 +48,6 @@ def read(
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"there is no file '{path}'")
-    if meanwhile is None or threading.active_count() > 1:
-        importlib.import_module("sofie_jit.parsers.keras.hdf5")
     answer, out = os.pipe()
     with open(answer, "rb") as stream, open(out, "wb") as into:
         try:
@@ -83,9 +80,7 @@ def read(
 
 
 def _fork() -> int:
-    # no other thread shall be amid a call of h5py, whose lock would stay closed
-    calls = getattr(sys.modules.get("h5py._objects"), "phil", contextlib.nullcontext())
-    with warnings.catch_warnings(), calls:
+    with warnings.catch_warnings(), phil:  # no other thread is amid a call of h5py, whose lock would stay closed
         warnings.simplefilter("ignore")  # Python's and others' about threads, which the copy does not need
         return os.fork()
 

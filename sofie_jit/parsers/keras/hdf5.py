@@ -1,8 +1,4 @@
-"""Keras's weights in HDF5: the layouts of .h5 files of all eras and of .keras archives.
-
-The only module that imports h5py, which takes longer than all other imports of a reader together; ``files.py`` imports
-it when there is a file to read.
-"""
+"""Keras's weights in HDF5: the layouts of .h5 files of all eras and of .keras archives. Only this module knows h5py."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ import h5py
 import numpy as np
 
 from sofie_jit.errors import ModelFileError, SofieError, WeightsError
-from sofie_jit.parsers.keras.files import (
+from sofie_jit.parsers.keras.saved_model import (
     MAX_DEPTH,
     SAVE_IT,
     AttributePaths,

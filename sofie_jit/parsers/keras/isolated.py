@@ -18,7 +18,7 @@ from typing import Any
 
 from sofie_jit.errors import ModelFileError
 from sofie_jit.parsers.keras import files, transfer
-from sofie_jit.parsers.keras.files import SavedModel
+from sofie_jit.parsers.keras.saved_model import SavedModel
 
 MEMORY = 1 << 30
 """Bytes that the child may take, Python and its libraries included, beside thrice the file's size."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sofie_jit.parsers.keras.files import Weight
 from sofie_jit.parsers.keras.graph import Layer
+from sofie_jit.parsers.keras.saved_model import Weight
 
 OPTIONS = ("lora_rank", "lora_alpha")
 """Of a layer's config; what they say is in its weights once :func:`merged` has seen them, and in all .keras files."""

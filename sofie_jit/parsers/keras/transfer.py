@@ -15,8 +15,14 @@ import numpy as np
 
 from sofie_jit import errors
 from sofie_jit.errors import ModelFileError, SofieError
-from sofie_jit.parsers.keras import files
-from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight
+from sofie_jit.parsers.keras.saved_model import (
+    AttributePaths,
+    Group,
+    LayerGroups,
+    SavedModel,
+    Weight,
+    parse_json,
+)
 
 
 def send(out: BinaryIO, path: str | Path, read: Callable[[], SavedModel]) -> None:
@@ -66,7 +72,7 @@ def received(path: Path, answer: BinaryIO) -> SavedModel:
     Raises the error that was sent, EOFError if the sender ended too early, and ModelFileError for what makes no sense.
     """
     try:
-        header = files.parse_json(_bytes(answer, int.from_bytes(_bytes(answer, 8), "little")), f"'{path}'")
+        header = parse_json(_bytes(answer, int.from_bytes(_bytes(answer, 8), "little")), f"'{path}'")
         if header.get("error") == "OSError":
             raise OSError(*header["message"])
         if "error" in header:

@@ -18,9 +18,16 @@ import numpy as np
 from sofie_jit.errors import WeightsError
 from sofie_jit.parsers.keras import dialects
 from sofie_jit.parsers.keras.dialects import convert_weights, split_gates
-from sofie_jit.parsers.keras.files import AttributePaths, Group, LayerGroups, SavedModel, Weight, is_training_state
 from sofie_jit.parsers.keras.graph import Layer, Model
 from sofie_jit.parsers.keras.lora import OPTIONS, merged
+from sofie_jit.parsers.keras.saved_model import (
+    AttributePaths,
+    Group,
+    LayerGroups,
+    SavedModel,
+    Weight,
+    is_training_state,
+)
 
 WeightNames = Callable[[Layer], "tuple[str, ...] | None"]
 """A layer -> the names of its weights, None if its class is unknown."""
