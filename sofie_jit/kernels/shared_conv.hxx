@@ -64,7 +64,7 @@ void share_conv(const Team &team, std::size_t batch, const ConvShape &s, const T
    const std::size_t work = 2 * w.pixels() * s.K() * s.O; // of one image
    if (!is_shared(team, batch * work))
       return conv(batch, s, x, panels, bias, residual, y, scratch, epilogue);
-   const std::size_t step = div_up(tile_rows, w.pixels() / window_rows(w)), rows = batch * (window_rows(w) / step);
+   const std::size_t step = div_up(tile_rows, w.pixels() / window_rows(w)), rows = batch * window_steps(w, step);
    const std::size_t column_blocks = div_up(s.O, panel_width<T>);
    const std::size_t by_rows = balance(team, rows), by_outputs = balance(team, column_blocks);
    const bool one_copy = s.groups == 1 && w.OD == 1 && s.strip == w.OH;

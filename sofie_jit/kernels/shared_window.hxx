@@ -61,13 +61,20 @@ constexpr WindowPart window_part(const Window &w, Range rows)
    return part;
 }
 
+// How many pieces of at least `step` rows an image is cut into.
+constexpr std::size_t window_steps(const Window &w, std::size_t step)
+{
+   const std::size_t steps = window_rows(w) / step;
+   return steps ? steps : 1;
+}
+
 // f(window, input pixel, output pixel, thread) for parts of the images of a batch, `several` for each thread: `step` rows
 // at least, but for the last of an image.
 template <class F>
 void share_rows(const Team &team, std::size_t batch, const Window &w, std::size_t work, std::size_t step, const F &f,
                 std::size_t several = 4)
 {
-   const std::size_t rows = window_rows(w), steps = rows / step ? rows / step : 1;
+   const std::size_t rows = window_rows(w), steps = window_steps(w, step);
    const std::size_t parts = useful_parts(team, work, batch * steps, several);
    share(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range all = part_of(batch * steps, 1, part, parts);

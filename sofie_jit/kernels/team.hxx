@@ -37,11 +37,11 @@ constexpr bool is_shared(const Team &team, std::size_t work)
 SOFIE_JIT_UNOPTIMIZED
 
 // In how many parts to share work that can be cut into `blocks` equal pieces: `several` for each thread, if that pays, so
-// that those that are done can help one that is held up.
+// that those that are done can help one that is held up. At least one, if there is a block.
 constexpr std::size_t useful_parts(const Team &team, std::size_t work, std::size_t blocks, std::size_t several = 4)
 {
    const std::size_t most = several * team.threads < blocks ? several * team.threads : blocks;
-   const std::size_t paying = work / team.least_work;
+   const std::size_t paying = work >= team.least_work ? work / team.least_work : 1;
    return paying < most ? paying : most;
 }
 

@@ -28,9 +28,9 @@ void backwards(void *, std::size_t threads, std::size_t parts, void (*task)(cons
       task(context, part, part * 7 % threads);
 }
 
-constexpr Team team(std::size_t threads)
+constexpr Team team(std::size_t threads, std::size_t least_work)
 {
-   return {backwards, nullptr, threads, 1};
+   return {backwards, nullptr, threads, least_work};
 }
 
 // The kernel itself, or what shares it among a team.
@@ -47,14 +47,15 @@ void compare(const std::string &what, std::size_t size, const F &run)
    std::vector<T> want(size, T(77)), got(size + 1);
    run(nullptr, want.data());
    check::digest(want);
-   for (std::size_t threads : {2, 3, 5}) {
-      got.assign(size + 1, T(78));
-      const Team some = team(threads);
-      run(&some, got.data());
-      check::require(got.back() == T(78), what + ": wrote past the end");
-      got.pop_back();
-      check::same_bits(what + ", " + std::to_string(threads) + " threads", got, want);
-   }
+   for (std::size_t threads : {2, 3, 5})
+      for (std::size_t least_work : {1, 1000, 30000}) { // of all calls, of most, of several images together
+         got.assign(size + 1, T(78));
+         const Team some = team(threads, least_work);
+         run(&some, got.data());
+         check::require(got.back() == T(78), what + ": wrote past the end");
+         got.pop_back();
+         check::same_bits(what + ", " + std::to_string(threads) + " threads, " + std::to_string(least_work), got, want);
+      }
 }
 
 template <class T>
@@ -191,9 +192,10 @@ int main()
       window(one, {9, 3, 1, 1, 0, 0}, {3, 3, 1, 1, 0, 0}),
       window({7, 2, 1, 1, 0, 1}, {4, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}),
       window({3, 3, 1, 1, 0, 0}, {9, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}), // one plane of outputs from three
+      window(one, one, {9, 3, 1, 1, 0, 0}), // fewer pixels than a register tile may have
    };
    for (const Window &w : windows)
-      for (std::size_t batch : {1, 3}) {
+      for (std::size_t batch : {1, 3, 64}) {
          for (std::size_t strip : {w.OH, (w.OH + 2) / 3}) {
             test_conv<1, float>(batch, w, 4, 70, 1, strip);
             test_conv<1, float>(batch, w, 6, 9, 3, strip);
