@@ -269,7 +269,14 @@ SOFIE_JIT_INLINE void each_tile(const Dense<T> &g, std::size_t o, std::size_t en
    }
 }
 
-// The GemmTiles of layers whose K is cut in four blocks, of others, and of any.
+// The GemmTiles of layers whose K is not cut in four blocks, of those where it is, and of any.
+template <int NV, class T>
+void gemm_tiles_uncut(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual,
+                      T *y)
+{
+   each_tile<NV>(g, o, end, rows, x, residual, y, gemm_tile<tile_rows, NV, T>, gemm_tile<4, NV, T>);
+}
+
 template <int NV, class T>
 void gemm_tiles_cut(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual,
                     T *y)
@@ -277,14 +284,7 @@ void gemm_tiles_cut(const Dense<T> &g, std::size_t o, std::size_t end, std::size
    if constexpr (cuts_tiles)
       each_tile<NV>(g, o, end, rows, x, residual, y, gemm_cut_tile<tile_rows, NV, T>, gemm_cut_tile<4, NV, T>);
    else
-      each_tile<NV>(g, o, end, rows, x, residual, y, gemm_tile<tile_rows, NV, T>, gemm_tile<4, NV, T>);
-}
-
-template <int NV, class T>
-void gemm_tiles_uncut(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x, const T *residual,
-                      T *y)
-{
-   each_tile<NV>(g, o, end, rows, x, residual, y, gemm_tile<tile_rows, NV, T>, gemm_tile<4, NV, T>);
+      gemm_tiles_uncut<NV>(g, o, end, rows, x, residual, y);
 }
 
 template <int NV, class T>

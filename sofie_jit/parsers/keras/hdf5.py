@@ -49,11 +49,13 @@ def errors(path: str) -> Iterator[None]:
 
 
 def opened(file: Path | io.BytesIO) -> h5py.File:
+    """A file, or its content, to be read only."""
     # Shared and read-only file systems often cannot lock
     return h5py.File(file, "r", locking="best-effort") if isinstance(file, Path) else h5py.File(file, "r")
 
 
 def read(path: Path, given: dict[str, Any] | None) -> SavedModel:
+    """A model in an HDF5 file of any layout; ``given`` is the architecture that takes precedence."""
     with errors(str(path)), opened(path) as file:
         text = file.attrs.get("model_config")
         has_weights = "model_weights" in file

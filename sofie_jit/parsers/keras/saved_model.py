@@ -136,6 +136,7 @@ def architecture(value: Any, what: str) -> dict[str, Any]:
 
 
 def keras_version(*places: Any) -> str:
+    """The first version that one of these mappings names; empty if none does."""
     for place in places:
         version = place.get("keras_version") if isinstance(place, Mapping) else None
         if isinstance(version, bytes):
@@ -146,6 +147,7 @@ def keras_version(*places: Any) -> str:
 
 
 def no_architecture(path: Path, layout: str) -> ModelFileError:
+    """The error of a file that has weights alone, laid out as ``layout`` says."""
     return ModelFileError(
         f"'{path}' holds weights ({layout}) but no architecture; pass config= with the .json file of "
         f"model.to_json(), or {SAVE_IT} (a subclassed model cannot be read: its computation is Python code)"
@@ -169,6 +171,7 @@ class Sizes:
 
 
 def too_large(declared: int, stored: int) -> str:
+    """What is said of so many bytes declared, and so many stored, if no real file has them."""
     return (
         f"declares {declared:,} bytes but stores {stored:,}; no real weights shrink like that, the file is damaged or "
         "hostile"
@@ -184,5 +187,6 @@ def is_training_state(path: str) -> bool:
 
 
 def some(names: Iterable[str], limit: int = 6) -> str:
+    """The first of these names in order, and how many more there are."""
     listed = sorted(map(str, names))
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
