@@ -16,14 +16,14 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from sofie_jit.cling import define
-from sofie_jit.jit import declare_kernels
-from sofie_jit.kernel_sources import closure, kernel_namespace
+from sofie_jit.codegen.kernel_library import closure, kernel_namespace
+from sofie_jit.jit.cling import define
+from sofie_jit.jit.compiler import declare_kernels
 
 KERNELS = {
-    "gemm": ("gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
-    "pairs": ("gemm.hxx", "gemm_tile<k::pair_rows, 4, float>"),
-    "conv": ("conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
+    "gemm": ("gemm/gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
+    "pairs": ("gemm/gemm.hxx", "gemm_tile<k::pair_rows, 4, float>"),
+    "conv": ("conv/conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
 }
 """Name -> header, and the function whose loop does nearly all of the kernel's work."""
 

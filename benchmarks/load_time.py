@@ -23,8 +23,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sofie_jit import tables
 from sofie_jit.demo import MODEL_FILE
+from sofie_jit.report import tables
 
 SMALL = ("jet MLP", "Higgs MLP", "LSTM", "GRU", "MNIST CNN", "transformer")
 """Of models.py, those that should take a fifth of TensorFlow's import."""

@@ -30,8 +30,8 @@ import summary
 from sofie_jit.bench import environment
 from sofie_jit.bench.report import microseconds
 from sofie_jit.bench.timing import round_robin, sample_of
-from sofie_jit.parsers.keras import parse
-from sofie_jit.passes import PASSES, lower
+from sofie_jit.frontends.keras import parse
+from sofie_jit.passes.pipeline import PASSES, lower
 
 NAMES = [run.__name__ for required, run in PASSES if not required]
 
@@ -59,6 +59,7 @@ def find(name: str, directory: Path) -> Path:
     if Path(name).exists():
         return Path(name)
     import keras
+
     from models import BENCHMARKS, application
 
     known = [*BENCHMARKS, *(n for n in dir(keras.applications) if n[0].isupper())]

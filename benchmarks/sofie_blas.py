@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sofie_jit import tables
+from sofie_jit.report import tables
 
 SOURCE = """
 #include <chrono>
@@ -107,7 +107,6 @@ def main() -> None:
         kernels = {"OPENBLAS_CORETYPE": "SkylakeX"} if avx512 else {}
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OPENBLAS_NUM_THREADS": "1", **kernels})
     from models import BENCHMARKS
-
     from sofie_jit.bench import header
 
     rows = []

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import BENCHMARKS
 
+from models import BENCHMARKS
 from sofie_jit.bench import ENGINES, TOLERANCE, difference, prepare
 from sofie_jit.bench.measure import Cell
 from sofie_jit.bench.timing import round_robin, sample_of

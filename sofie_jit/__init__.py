@@ -30,16 +30,16 @@ from sofie_jit.errors import (
     VerificationError,
     WeightsError,
 )
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.rmodel import RModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sofie_jit.comparison import compare
-    from sofie_jit.custom import KernelOperator, register_layer
-    from sofie_jit.model import Model
-    from sofie_jit.passes import Optimize
-    from sofie_jit.support import check, supported_layers
+    from sofie_jit.extend import KernelOperator, register_layer
+    from sofie_jit.frontends.keras.support import check, supported_layers
+    from sofie_jit.models.model import Model
+    from sofie_jit.passes.pipeline import Optimize
+    from sofie_jit.verification.comparison import compare
 
 __version__ = "0.1.0"
 
@@ -93,7 +93,7 @@ def load(
     called with symbolic tensors, which know arithmetic and the functions of ``sofie_jit.ops``; nothing in the file is
     ever executed.
     ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance. A list of
-    names, such as ``["fold_affine", "fuse_activation"]``, makes just these optimizations (``sofie_jit/passes``).
+    names, such as ``["fuse_add", "fuse_activation"]``, makes just these optimizations (``sofie_jit/passes``).
     ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
     compiled for that; it takes several times as long.
     ``untrusted``: a damaged file can crash HDF5's library, so by default a forked copy of this process reads files,
@@ -105,21 +105,21 @@ def load(
     UnsupportedLayerError (all layers that cannot be translated, at once), OptionError (``optimize`` names no such
     pass), VerificationError (``verify`` failed).
     """
-    from sofie_jit import jit
-    from sofie_jit.open_model import open_model
-    from sofie_jit.parsers.keras import Translation, read_graph
-    from sofie_jit.progress import Steps
+    from sofie_jit.frontends.keras import Translation, read_graph
+    from sofie_jit.jit import compiler
+    from sofie_jit.models.open_model import open_model
+    from sofie_jit.report.progress import Steps
 
     start = time.perf_counter()
     size = _bytes(source)
     big = size >= BIG and sys.stderr.isatty()
     with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=big) as step:
         step("reading")
-        translation = Translation(read_graph(source, config, outputs, untrusted, meanwhile=jit.start()), replace)
+        translation = Translation(read_graph(source, config, outputs, untrusted, meanwhile=compiler.start()), replace)
         step("compiling")
         model = open_model(translation, threads=threads, optimize=optimize)
         if verify:
-            from sofie_jit.verify import verify as verify_network
+            from sofie_jit.verification.verify import verify as verify_network
 
             step("verifying")
             verify_network(model.rmodel, optimize=optimize)
@@ -140,12 +140,12 @@ def _bytes(source: Any) -> int:
 
 
 _LAZY = {
-    "Model": "model",
-    "KernelOperator": "custom",
-    "register_layer": "custom",
-    "check": "support",
-    "compare": "comparison",
-    "supported_layers": "support",
+    "Model": "models.model",
+    "KernelOperator": "extend",
+    "register_layer": "extend",
+    "check": "frontends.keras.support",
+    "compare": "verification.comparison",
+    "supported_layers": "frontends.keras.support",
 }
 """Public names -> their modules, which cost more to import than the rest of the package."""
 

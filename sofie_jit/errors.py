@@ -96,7 +96,7 @@ class CompileError(SofieError, RuntimeError):
 
 
 class VerificationError(SofieError, ArithmeticError):
-    """Compiled code gives other numbers than rounding explains; see :func:`sofie_jit.verify.verify`."""
+    """Compiled code gives other numbers than rounding explains; see :func:`sofie_jit.verification.verify.verify`."""
 
 
 class MissingDependencyError(SofieError, ImportError):

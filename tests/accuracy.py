@@ -24,9 +24,9 @@ sys.path.insert(0, str(TESTS))  # so that it runs as a module of the repository,
 
 import sofie_jit  # noqa: E402
 import tolerance  # noqa: E402
-from sofie_jit.operators import all_operators  # noqa: E402
-from sofie_jit.passes import lower  # noqa: E402
-from sofie_jit.rmodel import RModel  # noqa: E402
+from sofie_jit.ir.operators import all_operators  # noqa: E402
+from sofie_jit.ir.rmodel import RModel  # noqa: E402
+from sofie_jit.passes.pipeline import lower  # noqa: E402
 
 DOCUMENT = TESTS.parent / "docs" / "accuracy.md"
 

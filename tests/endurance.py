@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import sofie_jit
-from sofie_jit.operators import Gemm
-from sofie_jit.operators.activations import Relu
+from sofie_jit.ir.operators import Gemm
+from sofie_jit.ir.operators.activations import Relu
 
 MB = 1 << 20
 FILE = Path(__file__).parent / "golden" / "keras3" / "mlp.keras"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit import RModel
-from sofie_jit.operators.conv import Conv
+from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.elementwise import Add
 
 W = np.random.default_rng(1).normal(size=(4, 4))
 ROW = np.random.default_rng(11).uniform(0.5, 2, 4)
@@ -30,6 +32,22 @@ def model_of(shape: tuple[int | None, ...], *operators: object, outputs: str = "
 def conv_of(x: str, y: str, kernel: str = "K", **attributes: object) -> Conv:
     """The convolution of channels-last images ``x`` with a kernel laid out as Keras does."""
     return Conv(layout="NHWC", kernel_layout="HWIO", inputs=[x, kernel], outputs=[y], **attributes)  # type: ignore[arg-type]
+
+
+def chain_model(side: int = 96, outputs: str = "y", last: str = "x", **depthwise: object) -> RModel:
+    """1 x 1 to 16 channels, Relu, depthwise, 1 x 1 back to four, which are added to the input."""
+    rng = np.random.default_rng(3)
+    options = {"group": 16, "auto_pad": "SAME_UPPER", **depthwise}
+    operators = [
+        conv_of("x", "a", "before"),
+        Relu(inputs=["a"], outputs=["b"]),
+        conv_of("b", "c", "taps", **options),
+        conv_of("c", "d", "behind"),
+        *([Add(inputs=["d", last], outputs=["y"])] if last else [Relu(inputs=["d"], outputs=["y"])]),
+    ]
+    shapes = {"before": (1, 1, 4, 16), "taps": (3, 3, 1, 16), "behind": (1, 1, 16, 4)}
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return model_of((None, side, side, 4), *operators, outputs=outputs, **weights)
 
 
 def types(rmodel: RModel) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sofie_jit
-from sofie_jit.cling import is_root_fork
+from sofie_jit.jit.cling import is_root_fork
 
 HEAVY = ["cppyy", "h5py", "tensorflow", "keras", "matplotlib"]
 
@@ -32,7 +32,7 @@ def test_import_is_light() -> None:
 def test_building_an_rmodel_by_hand_needs_no_compiler() -> None:
     code = """
 import sofie_jit
-from sofie_jit.operators import Relu
+from sofie_jit.ir.operators import Relu
 model = sofie_jit.RModel("m")
 model.add_input_tensor_info("x", "float32", (None, 3))
 model.add_operator(Relu(inputs=["x"], outputs=["y"]))
@@ -44,7 +44,7 @@ model.generate()"""
 def test_reading_a_file_needs_neither_compiler_nor_keras() -> None:
     code = """
 from sofie_jit.demo import MODEL_FILE
-from sofie_jit.parsers.keras import parse
+from sofie_jit.frontends.keras import parse
 parse(MODEL_FILE).generate()"""
     assert imported_by(code) == ["h5py"]
 
@@ -93,8 +93,8 @@ def test_errors_derive_from_the_base_and_from_what_a_user_would_catch() -> None:
 
 
 def test_operators_are_found_by_name() -> None:
-    from sofie_jit import operators
-    from sofie_jit.operators.gemm import Gemm
+    from sofie_jit.ir import operators
+    from sofie_jit.ir.operators.gemm import Gemm
 
     assert operators.Gemm is Gemm
     assert {"Gemm", "MatMul", "Relu", "Transpose", "Conv"} <= set(dir(operators))

@@ -18,8 +18,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 
 import sofie_jit
-from sofie_jit.comparison import TOLERANCE as ABSOLUTE
-from sofie_jit.comparison import distance, finalize, in_float64, leaves
+from sofie_jit.verification.comparison import TOLERANCE as ABSOLUTE
+from sofie_jit.verification.comparison import distance, finalize, in_float64, leaves
 
 __all__ = ["ABSOLUTE", "check", "check_file", "distance", "finalize", "in_float64", "leaves", "randomize"]
 

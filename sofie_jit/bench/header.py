@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.bench import keras_file
-from sofie_jit.operators.operator import CPP_TYPES
+from sofie_jit.ir.operators.operator import CPP_TYPES
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
 
@@ -44,7 +44,7 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
     """A shared library, with the weights beside it."""
     path = directory / "model.so"
     if not path.exists():
-        from sofie_jit.parsers.keras import parse
+        from sofie_jit.frontends.keras import parse
 
         rmodel = parse(keras_file.write(model, directory))
         rmodel.generate()

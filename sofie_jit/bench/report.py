@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from sofie_jit import tables
 from sofie_jit.bench import ENGINES
 from sofie_jit.bench.measure import Cell, Start
+from sofie_jit.report import tables
 
 
 def best_peer(cells: Iterable[Cell], value: str = "median") -> float:

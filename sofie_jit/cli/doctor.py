@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 import sofie_jit
-from sofie_jit import tables
-from sofie_jit.precompiled_header import find
+from sofie_jit.jit.precompiled_header import find
+from sofie_jit.report import tables
 
 EXAMPLES = """\
 sofie-jit doctor
@@ -103,7 +103,7 @@ def version(name: str) -> str:
 
 def _machine() -> Iterator[Finding]:
     from sofie_jit.bench.environment import machine
-    from sofie_jit.parallel import VARIABLES, thread_count
+    from sofie_jit.models.threads import VARIABLES, thread_count
 
     facts = machine()
     sets = facts["instruction sets"]
@@ -118,7 +118,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _cppyy() -> Iterator[Finding]:
-    from sofie_jit.cling import FORK_FLAGS, is_root_fork, start
+    from sofie_jit.jit.cling import FORK_FLAGS, is_root_fork, start
 
     flags = os.environ.get("EXTRA_CLING_ARGS", "")
     begin = time.perf_counter()
@@ -160,7 +160,7 @@ def _optional() -> Iterator[Finding]:
 
 def _demo() -> Iterator[Finding]:
     from sofie_jit.demo import MODEL_FILE, load_digits
-    from sofie_jit.jit import peak_flops
+    from sofie_jit.jit.compiler import peak_flops
 
     images, _, keras = load_digits()
     start = time.perf_counter()

@@ -69,9 +69,9 @@ def _shape(text: str) -> list[int | None]:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the header and its weights; 0."""
-    from sofie_jit.open_model import examine, fixed
-    from sofie_jit.parsers.keras import Translation, read_graph
-    from sofie_jit.saved_header import SUFFIXES
+    from sofie_jit.codegen.print_header import SUFFIXES
+    from sofie_jit.frontends.keras import Translation, read_graph
+    from sofie_jit.models.open_model import examine, fixed
 
     translation = Translation(read_graph(args.file, args.config, untrusted=args.untrusted))
     needed = () if args.input_shape else examine(translation)[1]

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what the model is made of; 0."""
-    from sofie_jit.open_model import examine
-    from sofie_jit.parsers.keras import Translation, read_graph
+    from sofie_jit.frontends.keras import Translation, read_graph
+    from sofie_jit.models.open_model import examine
 
     graph = read_graph(args.file, args.config, untrusted=args.untrusted)
     (rmodel, *_), needed = examine(Translation(graph))
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(rmodel: Any, needed: Sequence[str]) -> dict[str, Any]:
     """What there is to say, ready for JSON. ``needed``: open dimensions that have an example size here."""
-    from sofie_jit.display import memory
-    from sofie_jit.passes import lower
+    from sofie_jit.passes.pipeline import lower
+    from sofie_jit.report.display import memory
 
     labels = rmodel.output_labels or rmodel.outputs
     flops = [_flops(rmodel, op) for op in rmodel.operators]
@@ -71,7 +71,7 @@ def _flops(rmodel: Any, op: Any) -> int:
 
 
 def _text(rmodel: Any, about: dict[str, Any]) -> str:
-    from sofie_jit import tables
+    from sofie_jit.report import tables
 
     lines = []
     if about["example_sizes_of"]:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints where the time goes; 0."""
     import sofie_jit
-    from sofie_jit.random_inputs import random_inputs
+    from sofie_jit.verification.random_inputs import random_inputs
 
     model = sofie_jit.load(args.file, config=args.config, untrusted=args.untrusted)
     found = model.profile(*([read(path) for path in args.input] if args.input else random_inputs(model, args.batch)))

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.arguments import unpack
 from sofie_jit.cli import add_model_arguments, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_file, array_output, sink, sources, whole
 from sofie_jit.errors import InputError
-from sofie_jit.progress import Progress
+from sofie_jit.models.arguments import unpack
+from sofie_jit.report.progress import Progress
 
 EXAMPLES = """\
 sofie-jit run m.h5 x.npy -o y.npy
@@ -87,8 +87,8 @@ def _by_input(model: Any, found: dict[str, Source], *, by_name: bool) -> dict[st
 
 def _rows_at_once(model: Any, chunk: int | None) -> int | None:
     """How many rows to evaluate at once; None for all there are, if their results depend on each other."""
-    from sofie_jit.passes import lower
-    from sofie_jit.passes.plan_memory import can_tile
+    from sofie_jit.codegen.memory import can_tile
+    from sofie_jit.passes.pipeline import lower
 
     if not can_tile(lower(model.rmodel)):
         if chunk is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.pad import Pad
-from sofie_jit.operators.pool import MaxPool
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.operators.pool import MaxPool
+from sofie_jit.ir.rmodel import RModel
 
 
 def absorb_padding(rmodel: RModel) -> RModel:

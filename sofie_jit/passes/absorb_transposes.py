@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sofie_jit.operators.matmul import MatMul
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.operators.transpose import Transpose
-from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
 from sofie_jit.passes.uses import uses
-from sofie_jit.rmodel import RModel
 
 
 def absorb_transposes(rmodel: RModel) -> RModel:
@@ -32,7 +32,7 @@ def absorb_transposes(rmodel: RModel) -> RModel:
                 product.perm_y = op.perm
                 op.outputs, product.outputs = list(product.outputs), list(op.outputs)
         made_by.update(dict.fromkeys(op.outputs, op))
-    return drop_unused(new)
+    return eliminate_dead_code(new)
 
 
 def _joins(model: RModel, transpose: Transpose, matmul: MatMul, attribute: str, count: int) -> bool:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.conv_transpose import ConvTranspose
-from sofie_jit.operators.elementwise import Add, Div, Mul, Sub
-from sofie_jit.operators.gemm import Gemm
-from sofie_jit.operators.normalization import BatchNormalization
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.operators.elementwise import Add, Div, Mul, Sub
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.normalization import BatchNormalization
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rmodel import RModel
 
 Linear = Gemm | Conv | ConvTranspose
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sofie_jit.operators.activations import Activation
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.operators.transpose import Transpose
-from sofie_jit.passes.drop_unused import drop_unused
+from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
 from sofie_jit.passes.uses import replace_tensor, uses
-from sofie_jit.rmodel import RModel
 
 
 def cancel_transposes(rmodel: RModel) -> RModel:
@@ -33,7 +33,7 @@ def cancel_transposes(rmodel: RModel) -> RModel:
     for op in new.operators:
         if isinstance(op, Transpose) and list(op.perm) == sorted(op.perm):
             replace_tensor(new, op.outputs[0], op.inputs[0])
-    return drop_unused(new)
+    return eliminate_dead_code(new)
 
 
 def _moved_behind(operators: list[ROperator], moved: ROperator, other: ROperator) -> list[ROperator]:

@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from sofie_jit.kernel_sources import constant
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
-from sofie_jit.operators.operator import ROperator, TensorType, static_dims
+from sofie_jit.codegen.kernel_library import constant
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
+from sofie_jit.ir.operators.operator import ROperator, TensorType, static_dims
+from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import uses
-from sofie_jit.rmodel import RModel
 
-CACHED = constant("gemm.hxx", "cached")
+CACHED = constant("gemm/gemm.hxx", "cached")
 """Bytes of an image that the next convolution finds in a second-level cache."""
 
 

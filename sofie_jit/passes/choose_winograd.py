@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from sofie_jit.operators.conv import Conv
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.rmodel import RModel
 
 
 def choose_winograd(rmodel: RModel) -> RModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.rmodel import RModel
 
 
 def explicit_states(rmodel: RModel) -> RModel:

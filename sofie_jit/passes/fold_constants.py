@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.operators.operator import ROperator, TensorType, static_dims
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.operator import ROperator, TensorType, static_dims
+from sofie_jit.ir.rmodel import RModel
 
 MAX_GROWTH = 1 << 20
 """Elements that a result may have if it is larger than what it is computed from: more is repeated when it is needed."""
@@ -36,7 +36,7 @@ def fold_constants(rmodel: RModel) -> RModel:
 
 def _evaluate(op: ROperator, model: RModel) -> np.ndarray | None:
     """The result of ``op``, or None if it is to be computed by its kernel."""
-    ours = type(op).__module__.startswith("sofie_jit.operators.")
+    ours = type(op).__module__.startswith("sofie_jit.ir.operators.")
     evaluate = _EXACT.get(op.op_type) if ours else None
     kind = model.tensor_type(op.outputs[0])
     if evaluate is None or any(isinstance(dim, str) for dim in kind.shape):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sofie_jit.operators.activations import Activation
+from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import uses
-from sofie_jit.rmodel import RModel
 
 
 def fuse_activation(rmodel: RModel) -> RModel:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.elementwise import Add
-from sofie_jit.operators.gemm import Gemm
-from sofie_jit.operators.operator import ROperator
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.elementwise import Add
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import uses
-from sofie_jit.rmodel import RModel
 
 
 def fuse_add(rmodel: RModel) -> RModel:

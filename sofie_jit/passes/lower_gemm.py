@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 
-from sofie_jit.operators.elementwise import Add, Mul
-from sofie_jit.operators.gemm import Gemm
-from sofie_jit.operators.matmul import MatMul
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.operators.transpose import Transpose
+from sofie_jit.ir.operators.elementwise import Add, Mul
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import add_weight
-from sofie_jit.rmodel import RModel
 
 
 def lower_gemm(rmodel: RModel) -> RModel:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.operators.transpose import Transpose
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.ir.rmodel import RModel
 
 
 def lower_layout(rmodel: RModel) -> RModel:

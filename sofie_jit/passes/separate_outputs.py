@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sofie_jit.operators.identity import Identity
-from sofie_jit.passes.plan_memory import storage
-from sofie_jit.rmodel import RModel
+from sofie_jit.codegen.memory import storage
+from sofie_jit.ir.operators.identity import Identity
+from sofie_jit.ir.rmodel import RModel
 
 
 def separate_outputs(rmodel: RModel) -> RModel:

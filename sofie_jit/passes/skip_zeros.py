@@ -6,17 +6,17 @@ import dataclasses
 
 import numpy as np
 
-from sofie_jit.operators.activations import Activation
-from sofie_jit.operators.concat import Concat
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.elementwise import Cast, Mul
-from sofie_jit.operators.gemm import Gemm
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.operators.pool import MaxPool
-from sofie_jit.operators.reduce import ReduceMax, ReduceSum
-from sofie_jit.operators.slice import Slice
-from sofie_jit.operators.transpose import Transpose
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.concat import Concat
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.elementwise import Cast, Mul
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.pool import MaxPool
+from sofie_jit.ir.operators.reduce import ReduceMax, ReduceSum
+from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.ir.rmodel import RModel
 
 KEEPS_ZEROS = (Slice, Transpose, Concat, MaxPool, Mul, ReduceMax, ReduceSum)
 """Operators behind which zeros are still zeros, many of them at least; besides those that are an alias."""

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from sofie_jit.operators.conv import Conv
-from sofie_jit.operators.geometry import Axis
-from sofie_jit.operators.operator import ROperator
-from sofie_jit.operators.slice import Slice
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.geometry import Axis
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.rmodel import RModel
 
 
 def slice_strides(rmodel: RModel) -> RModel:

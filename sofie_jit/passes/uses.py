@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.rmodel import RModel
+from sofie_jit.ir.rmodel import RModel
 
 
 def uses(rmodel: RModel) -> Counter[str]:

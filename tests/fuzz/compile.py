@@ -32,8 +32,8 @@ BYTES = 4 << 30
 def run(recipe: dict[str, Any], path: Path) -> str:
     """Compiles and runs one mutant; what became of it."""
     import sofie_jit
-    from sofie_jit.open_model import OpenModel
-    from sofie_jit.random_inputs import random_inputs
+    from sofie_jit.models.open_model import OpenModel
+    from sofie_jit.verification.random_inputs import random_inputs
 
     config = write(recipe, path)
     try:

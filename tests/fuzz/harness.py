@@ -13,12 +13,12 @@ from typing import Any
 
 from mutations import Recipe, write
 
+from sofie_jit.codegen.print_header import export_header
+from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.errors import LONGEST, ModelFileError, SofieError
-from sofie_jit.header import jit_text
-from sofie_jit.open_model import examine
-from sofie_jit.parsers.keras import Translation, forked, read_graph
-from sofie_jit.passes import lower
-from sofie_jit.saved_header import export_header
+from sofie_jit.frontends.keras import Translation, forked, read_graph
+from sofie_jit.models.open_model import examine
+from sofie_jit.passes.pipeline import lower
 
 SECONDS = 5.0
 """Of the processor, so that other programs on the machine do not matter."""

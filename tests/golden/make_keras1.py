@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import tf_keras as keras
+
 from models import HERE, random_inputs, randomize, save_expected
 
 layers = keras.layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+
 from models import HERE, MODELS, random_inputs, randomize, recompress, save_expected
 
 for seed, make in enumerate(MODELS):

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import sofie_jit
-from sofie_jit.cling import is_root_fork
-from sofie_jit.operators import Conv, Gemm
-from sofie_jit.operators.operator import ROperator
+from sofie_jit.ir.operators import Conv, Gemm
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.jit.cling import is_root_fork
 
 RNG = np.random.default_rng(0)
 

@@ -19,9 +19,9 @@ if importlib.util.find_spec("ROOT") is None:
     pytest.skip("ROOT is not installed", allow_module_level=True)
 
 import sofie_jit
-from sofie_jit.cling import cppyy, is_root_fork
 from sofie_jit.demo import MODEL_FILE, load_digits
-from sofie_jit.operators import Gemm, Relu, Softmax
+from sofie_jit.ir.operators import Gemm, Relu, Softmax
+from sofie_jit.jit.cling import cppyy, is_root_fork
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 
@@ -64,7 +64,7 @@ def test_sofie_jit_on_roots_cppyy(tmp_path: Path) -> None:
     with pytest.raises(sofie_jit.ShapeError):
         model.infer(digits.images[:, :7])
 
-    # what g++ makes of the header has the bits of the real cppyy, as tests/test_header.py shows
+    # what g++ makes of the header has the bits of the real cppyy, as tests/codegen/test_header.py shows
     model.save_header(tmp_path / "digits.hxx")
     digits.images.tofile(tmp_path / "x")
     (tmp_path / "main.cc").write_text(

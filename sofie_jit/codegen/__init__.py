@@ -1,0 +1,1 @@
+"""From a lowered RModel to C++ text."""

@@ -1,0 +1,110 @@
+"""Where intermediate tensors live: an arena of slots, each reused as soon as its tensor is dead.
+
+Tensors whose lifetimes overlap never share a slot, but for results that an operator may write over a tensor that it is
+the last to read. Sizes may depend on run-time dimensions, so a slot is a number of bytes times a product of such
+dimensions, and only tensors with the same product share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sofie_jit.ir.operators.operator import BATCH, Shape, counts_rows, split_count
+from sofie_jit.ir.rmodel import RModel
+
+ALIGNMENT = 64
+"""Bytes; slots start at multiples of it (``memory.hxx``: a cache line and the widest register)."""
+
+
+@dataclass
+class Slot:
+    """``size`` bytes times the run-time dimensions named ``dims``."""
+
+    size: int
+    dims: tuple[str, ...]
+
+
+@dataclass
+class Arena:
+    """Hands out slots and takes them back; ``slots`` is what the arena must hold in the end."""
+
+    slots: list[Slot] = field(default_factory=list)
+    _free: list[int] = field(default_factory=list)
+
+    def take(self, dtype: str, shape: Shape) -> int:
+        """The index of a slot for a tensor of ``dtype`` and ``shape``: the best fitting free one, grown if need be."""
+        count, dims = split_count(shape)
+        size = -(-max(count, 1) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
+        candidates = [i for i in self._free if self.slots[i].dims == dims]
+        if not candidates:
+            self.slots.append(Slot(size, dims))
+            return len(self.slots) - 1
+        best = min(candidates, key=lambda i: (self.slots[i].size < size, abs(self.slots[i].size - size)))
+        self._free.remove(best)
+        self.slots[best].size = max(self.slots[best].size, size)
+        return best
+
+    def free(self, slot: int) -> None:
+        """Gives a slot back for tensors that come later."""
+        self._free.append(slot)
+
+
+def storage(rmodel: RModel) -> dict[str, str]:
+    """For every tensor the tensor whose memory it is: itself, or what an alias such as Reshape reads."""
+    roots = {name: name for name in (*rmodel.inputs, *rmodel.initialized)}
+    for op in rmodel.operators:
+        for name in op.outputs:
+            roots[name] = roots[op.inputs[0]] if op.is_alias else name
+    return roots
+
+
+def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
+    """The index of the last operator that touches each memory (see :func:`storage`) of the arena."""
+    given = {roots[name] for name in (*rmodel.inputs, *rmodel.initialized, *rmodel.outputs)}
+    last: dict[str, int] = {}
+    for index, op in enumerate(rmodel.operators):
+        for name in _named((*op.inputs, *op.outputs)):
+            if roots[name] not in given:
+                last[roots[name]] = index
+    return last
+
+
+def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int], index: int) -> str:
+    """The tensor that dies in operator ``index`` and whose memory may be the result's; "" if there is none."""
+    op = rmodel.operators[index]
+    if not op.outputs[0]:  # a recurrent layer that is asked for its last state alone
+        return ""
+    result = rmodel.tensor_type(op.outputs[0])
+    places = op.in_place(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
+    for name in (op.inputs[i] for i in places if i < len(op.inputs) and op.inputs[i]):
+        root = roots[name]
+        readers = [i for i, other in enumerate(op.inputs) if other and roots[other] == root]
+        if (
+            last.get(root) == index
+            and set(readers) <= set(places)
+            and all(rmodel.tensor_type(op.inputs[i]) == result for i in readers)
+        ):
+            return root
+    return ""
+
+
+def can_tile(rmodel: RModel) -> bool:
+    """Whether rows of the batch are independent, so that a batch may go through the network in tiles."""
+    ends = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
+    by_rows = all(t.shape[:1] == (BATCH,) for t in ends)
+    between = [*ends, *rmodel.intermediate.values()]
+    return (
+        by_rows
+        and not any(any(map(counts_rows, t.shape[1:])) for t in between)
+        and not any(
+            op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
+            for op in rmodel.operators
+        )
+    )
+
+
+def _named(names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if name)

@@ -1,0 +1,445 @@
+"""RModel -> a C++ header for other programs, source-compatible with what ROOT's SOFIE emits.
+
+The same rendering as the JIT's under readable names, with a comment per operator that says which layer it came from.
+Around it stand the kernels it calls, the weights or the reading of them, and ``infer`` in SOFIE's form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from sofie_jit.codegen.identifiers import comment, identifier, literal, qualified
+from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text, renamed, variant
+from sofie_jit.codegen.plan import Rendering, SessionWriter
+from sofie_jit.errors import GraphError
+from sofie_jit.ir.operators.operator import BATCH, CPP_TYPES, Shape, split_count
+from sofie_jit.ir.rmodel import RModel
+
+if TYPE_CHECKING:
+    from sofie_jit.verification.reference import Reference
+
+Weights = Literal["text", "binary", "embedded"]
+"""Where a saved header's weights are: in a text file as SOFIE's, in a binary file, or in the header itself."""
+
+SUFFIXES: dict[Weights, str] = {"text": ".dat", "binary": ".bin"}
+
+TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
+"""Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have
+(kernels/processor.hxx asks it)."""
+
+
+def readable_names() -> Callable[[str], str]:
+    """Naming of saved headers: tensor_<name>, made a valid unique identifier."""
+    seen: dict[str, str] = {}
+    taken: set[str] = set()
+
+    def name_of(name: str) -> str:
+        if name not in seen:
+            seen[name] = identifier(name, "tensor_", taken)
+        return seen[name]
+
+    return name_of
+
+
+def write_header(
+    rmodel: RModel,
+    path: Path,
+    *,
+    weights: Weights = "text",
+    namespace: str | None = None,
+    dispatch: bool = False,
+    reference: Reference | None = None,
+) -> Path:
+    """Writes a lowered model to ``path`` and, unless embedded, its weights beside it; returns ``path``.
+
+    With a ``reference`` the header has a ``self_test``.
+
+    Raises GraphError if ``path`` does not end like a C++ header, or for an option that cannot be.
+    """
+    if path.suffix not in (".hxx", ".h", ".hpp", ".hh"):
+        raise GraphError(f"a C++ header such as 'dir/name.hxx' can be written, got '{path}'")
+    text, tensors = export_header(
+        rmodel, path.stem, weights=weights, namespace=namespace, dispatch=dispatch, reference=reference
+    )
+    path.write_text(text)
+    if weights == "text":
+        _write_text(path.with_suffix(SUFFIXES[weights]), tensors)
+    elif weights == "binary":
+        _write_binary(path.with_suffix(SUFFIXES[weights]), tensors)
+    return path
+
+
+def export_header(
+    rmodel: RModel,
+    name: str,
+    *,
+    weights: Weights = "text",
+    namespace: str | None = None,
+    dispatch: bool = False,
+    reference: Reference | None = None,
+) -> tuple[str, dict[str, np.ndarray]]:
+    """The self-contained header of a lowered model, and its weights by C++ name in the order of the weight file.
+
+    ``name`` is the stem of the file: it gives the default namespace ``TMVA_SOFIE_<name>``, the guard and the default
+    weight file's name. Run-time dimensions are arguments of ``infer``, the batch first; without it, it is 1.
+    """
+    if weights not in get_args(Weights):
+        raise GraphError(f"weights are saved as one of {', '.join(get_args(Weights))}, not as {weights!r}")
+    namespace = qualified(namespace or f"TMVA_SOFIE_{identifier(name, '', set()) or 'model'}")
+    guard = f"ROOT_{namespace.replace('::', '_').upper()}"
+    name_of = readable_names()
+    r = SessionWriter(rmodel, name_of, comments=True, outline=False).render()
+    apart = [
+        *([] if weights == "embedded" else ["core/weight_file.hxx"]),
+        *(["core/self_test.hxx"] if reference else []),
+    ]
+    kernels = closure([*r.kernels, *apart])
+    tensors = {name_of(w): rmodel.initialized[w] for w in r.weights}
+    parts = _dispatching if dispatch else _single
+    before, opening, session = parts(rmodel, r, kernels, namespace)
+    text = f"""{_introduction(rmodel, name, dispatch)}\
+#ifndef {guard}
+#define {guard}
+
+{before}
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace {namespace} {{
+{opening}
+{_tables(tensors) if weights == "embedded" else _entries(tensors)}
+{session}
+{_constructor(name, len(tensors), weights)}
+{_infer(rmodel, r)}
+}};
+
+{_do_infer(rmodel, r)}
+{_self_test(rmodel, r, reference) if reference else ""}\
+{"" if dispatch else "} // instruction set" + chr(10)}\
+}} // namespace {namespace}
+#endif
+"""
+    return text, tensors
+
+
+def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
+    count = len(rmodel.updates)  # states stand at the end of inputs and outputs
+    states = list(zip(list(rmodel.inputs)[-count:], rmodel.outputs[-count:], strict=True)) if count else []
+    how = (
+        "compile with -O3, without -march: it carries code for AVX-512, AVX2 and any\n// processor, and picks when a "
+        "Session is made"
+        if dispatch
+        else "compile with -O3 and the target's instruction set (-march=native)"
+    )
+    lines = [
+        f"{comment(name)}: generated by sofie_jit, in the form of ROOT's TMVA SOFIE.",
+        *f"Needs C++17 and nothing else; {how}.".split("\n// "),
+        "A Session is immutable after construction and its infer may be called from many threads. First come the",
+        "kernels; the network itself, operator by operator, is `struct Session` towards the end.",
+        *(f"input  {comment(n)}: {t}" for n, t in rmodel.inputs.items()),
+        *(f"output {comment(n)}: {rmodel.tensor_type(n)}" for n in rmodel.outputs),
+        *(f"state  {comment(n)}: zeros at first, then {comment(v)} of the call before" for n, v in states),
+    ]
+    return "".join(f"// {line}\n" for line in lines)
+
+
+# -- one instruction set, or several -----------------------------------------------------------------------------------
+
+
+def _single(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) -> tuple[str, str, str]:
+    """What stands before the namespace, at its beginning, and the Session up to its further constructors."""
+    before = "".join(kernel_text(kernel) for kernel in kernels)
+    # as the kernels: objects compiled for different instruction sets can meet in one program
+    opening = renamed("inline namespace SOFIE_JIT_ISA {\n")
+    return before, f"{opening}namespace k = {kernel_namespace()};\n", f"{r.session}\n"
+
+
+def _dispatching(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) -> tuple[str, str, str]:
+    """The same with kernels and Session once per instruction set, and a Session that picks one of them."""
+    source = "".join(kernel_text(kernel) for kernel in kernels)
+    choice = "".join(kernel_text(kernel) for kernel in closure(["core/processor.hxx"]) if kernel not in kernels)
+    body = f"namespace k = {kernel_namespace()};\n\n{r.session}\n}};\n"
+    opening = renamed("inline namespace SOFIE_JIT_ISA {\n")
+    before = [
+        f"// -- for any processor {'-' * 95}\n{source}",
+        f"namespace {namespace} {{\nnamespace plain {{\n{opening}{body}}}\n}} // namespace plain\n}}\n",
+        "#if defined(__x86_64__)\n#if !defined(__clang__)\n#include <immintrin.h>\n#endif\n",
+        *(_for_target(name, source, body, namespace) for name in TARGETS),
+        f"#endif // x86-64\n// -- the choice {'-' * 103}\n{choice}",
+    ]
+    return "\n".join(before), f"namespace k = {kernel_namespace()};\n", _choosing_session(rmodel, r)
+
+
+def _for_target(name: str, source: str, body: str, namespace: str) -> str:
+    """The kernels ``source`` and the Session ``body`` for one of TARGETS."""
+    size, features = TARGETS[name]
+    macros = renamed(
+        f"#ifndef SOFIE_JIT_ISA\n#define SOFIE_JIT_ISA {name}\n#define SOFIE_JIT_VECTOR_BYTES {size}\n"
+        "#define SOFIE_JIT_FMA 1\n#endif\n"
+    )
+    return f"""// -- for processors with {features} {"-" * (93 - len(features))}
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("{features}"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("{features}")
+#endif
+{variant(macros + source, name)}
+namespace {namespace} {{
+namespace {name} {{
+{variant(body, name)}}} // namespace {name}
+}}
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+"""
+
+
+def _choosing_session(rmodel: RModel, r: Rendering) -> str:
+    """A Session, left open for more members, that holds the one for the processor it runs on."""
+    kinds = [("const ", t) for t in rmodel.inputs.values()] + [("", rmodel.tensor_type(n)) for n in rmodel.outputs]
+    types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds]
+    parameters = ", ".join(["const void *", *["std::size_t"] * len(r.dims), *types])
+    arguments = ", ".join(filter(None, (r.dim_arguments, r.tensor_arguments)))
+    given = [*r.dims.values(), *(r.names[name] for name in (*rmodel.inputs, *rmodel.outputs))]
+    cases = "".join(
+        f"      case k::Processor::{name}: use<{name}::Session>({literal(name)}, weights); return;\n"
+        for name in reversed(TARGETS)
+    )
+    return f"""// Picks the fastest code for the processor it runs on. Copies share the weights.
+struct Session {{
+   std::shared_ptr<const void> fSession;
+   int (*fRun)({parameters}) = nullptr;
+   const char *fInstructionSet = nullptr; // plain, {", ".join(TARGETS)}
+
+   explicit Session(const void *const *weights)
+   {{
+      switch (k::processor()) {{
+#if defined(__x86_64__)
+{cases}#endif
+      default: use<plain::Session>("plain", weights);
+      }}
+   }}
+
+   template <class Chosen>
+   void use(const char *name, const void *const *weights)
+   {{
+      fSession = std::make_shared<const Chosen>(weights);
+      fRun = [](const void *session, {arguments}) {{
+         return static_cast<const Chosen *>(session)->run({", ".join(given)});
+      }};
+      fInstructionSet = name;
+   }}
+
+   int run({arguments}) const
+   {{
+      return fRun({", ".join(["fSession.get()", *given])});
+   }}
+"""
+
+
+# -- the members of a Session that SOFIE's have, too -------------------------------------------------------------------
+
+
+def _constructor(name: str, count: int, weights: Weights) -> str:
+    if weights == "embedded":
+        return "   Session() : Session(embedded_weights) {}\n"
+    return f"""   // Reads the weights from a file: the text or the binary one that save_header writes.
+   Session(const std::string &filename = {literal(name + SUFFIXES[weights])})
+      : Session(k::WeightFile(filename, weight_entries, {count}).pointers())
+   {{
+   }}
+"""
+
+
+def _infer(rmodel: RModel, r: Rendering) -> str:
+    """The ``infer`` overloads, with SOFIE's signatures."""
+    inputs = [f"{CPP_TYPES[t.dtype]} const *{r.names[n]}" for n, t in rmodel.inputs.items()]
+    given = [r.names[n] for n in rmodel.inputs]
+    kinds = [rmodel.tensor_type(n) for n in rmodel.outputs]
+    # std::vector<bool> has no data(): truth values are given as bytes
+    vectors = [f"std::vector<{'std::uint8_t' if t.dtype == 'bool' else CPP_TYPES[t.dtype]}>" for t in kinds]
+    names = [f"result{i}" for i in range(len(kinds))]
+    pointers = [
+        f"reinterpret_cast<bool *>({n}.data())" if t.dtype == "bool" else f"{n}.data()"
+        for n, t in zip(names, kinds, strict=True)
+    ]
+    if len(kinds) == 1:
+        result, packed = vectors[0], names[0]
+    elif len(set(vectors)) == 1:
+        result, packed = f"std::vector<{vectors[0]}>", f"{{{', '.join(names)}}}"
+    else:
+        result, packed = f"std::tuple<{', '.join(vectors)}>", f"std::make_tuple({', '.join(names)})"
+    sizes = list(r.dims.values())
+    open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
+    declared = [f"      {v} {n}({_count(t.shape, r.dims)});" for v, n, t in zip(vectors, names, kinds, strict=True)]
+    lines = [
+        "",
+        f"   {result} infer({', '.join([*_sizes(sizes), *inputs])}) const",
+        "   {",
+        *declared,
+        f"      check(run({', '.join([*sizes, *given, *pointers])}));",
+        f"      return {packed};",
+        "   }",
+    ]
+    if BATCH in r.dims:
+        ones = ["std::size_t(1)" if size == r.dims[BATCH] else size for size in sizes]
+        lines += [
+            "",
+            f"   {result} infer({', '.join([*_sizes(open_sizes), *inputs])}) const",
+            "   {",
+            f"      return infer({', '.join([*ones, *given])});",
+            "   }",
+        ]
+    cases = [
+        f'      if (status == {s})\n         throw std::out_of_range("{comment(m)}");' for s, m in r.failures.items()
+    ]
+    lines += [
+        "",
+        "   // Throws std::out_of_range for what run() reports.",
+        f"   static void check({'int status' if cases else 'int'})",
+        "   {",
+        *cases,
+        "   }",
+    ]
+    return "\n".join(lines)
+
+
+def _count(shape: Shape, names: Mapping[str, str]) -> str:
+    factor, dims = split_count(shape)
+    return " * ".join([*(names[dim] for dim in dims), str(factor)])
+
+
+def _sizes(names: Iterable[str]) -> list[str]:
+    return [f"std::size_t {name}" for name in names]
+
+
+def _do_infer(rmodel: RModel, r: Rendering) -> str:
+    """SOFIE's free function, results into memory of the caller's."""
+    names = [*rmodel.inputs, *rmodel.outputs]
+    given = [r.names[n] for n in names]
+    arguments = [
+        f"{CPP_TYPES[rmodel.tensor_type(n).dtype]} {'const ' if n in rmodel.inputs else ''}*{r.names[n]}" for n in names
+    ]
+    sizes = list(r.dims.values())
+    open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
+
+    def function(parameters: list[str], values: list[str]) -> str:
+        return (
+            f"inline void doInfer({', '.join(['Session const &session', *parameters])})\n{{\n"
+            f"   Session::check(session.run({', '.join(values)}));\n}}\n"
+        )
+
+    whole = function([*_sizes(sizes), *arguments], [*sizes, *given])
+    if BATCH not in r.dims:
+        return whole
+    ones = ["1" if size == r.dims[BATCH] else size for size in sizes]
+    return whole + "\n" + function([*_sizes(open_sizes), *arguments], [*ones, *given])
+
+
+def _self_test(rmodel: RModel, r: Rendering, reference: Reference) -> str:
+    """A function that runs the reference; its arrays are local, so that nothing of it stays where it is not called."""
+    lines, checks = [], []
+    for (name, kind), values in zip(rmodel.inputs.items(), reference.inputs, strict=True):
+        cpp = CPP_TYPES[kind.dtype]
+        lines += _table(f"static const {cpp} {r.names[name]}[]", _numbers(np.asarray(values, kind.dtype)))
+    for number, (name, values) in enumerate(zip(rmodel.outputs, reference.outputs, strict=True)):
+        cpp = CPP_TYPES[rmodel.tensor_type(name).dtype]
+        lines += _table(f"static const double want{number}[]", _numbers(np.asarray(values, np.float64)))
+        lines.append(f"const std::unique_ptr<{cpp}[]> got{number}(new {cpp}[{max(1, values.size)}]);")
+        checks.append(
+            f"k::agree({literal(comment(name))}, got{number}.get(), want{number}, {values.size}, "
+            f"{reference.tolerances[number]:.3g}, what)"
+        )
+    sizes = [str(reference.dims[name]) for name in r.dims]
+    results = [f"got{number}.get()" for number in range(len(reference.outputs))]
+    arguments = ", ".join([*sizes, *(r.names[name] for name in rmodel.inputs), *results])
+    body = "\n".join(f"   {line}" for line in [*lines, f"Session::check(session.run({arguments}));"])
+    return f"""
+// Whether a session gives what the network gave, in double precision, for one input when this header was written, to
+// within rounding; if not, `what`, unless null, is told what differs. Call it once wherever the program is to run.
+inline bool self_test(const Session &session = Session(), std::string *what = nullptr)
+{{
+{body}
+   return {" && ".join(checks)};
+}}
+
+"""
+
+
+def _table(declared: str, numbers: Sequence[str]) -> list[str]:
+    rows = [f"   {', '.join(numbers[i : i + 8])}," for i in range(0, len(numbers), 8)]
+    return [f"{declared} = {{", *(rows or ["   0,"]), "};"]
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+
+def _entries(tensors: Mapping[str, np.ndarray]) -> str:
+    """The table of what a weight file holds."""
+    table = "".join(
+        f'   {{"{name}", {values.size}, k::element<{CPP_TYPES[values.dtype.name]}>}},\n'
+        for name, values in tensors.items()
+    )
+    return f"""// The tensors of the weight file, in its order.
+constexpr k::WeightEntry weight_entries[] = {{
+{table or '   {"", 0, k::element<float>},' + chr(10)}}};
+"""
+
+
+def _tables(tensors: Mapping[str, np.ndarray]) -> str:
+    """The weights as C++ arrays."""
+    tables = []
+    for name, values in tensors.items():
+        cpp = CPP_TYPES[values.dtype.name]
+        numbers = _numbers(values) or ["0"]
+        rows = "".join(f"   {', '.join(numbers[i : i + 8])},\n" for i in range(0, len(numbers), 8))
+        tables.append(f"// {values.shape}\ninline constexpr {cpp} {name}[{max(1, values.size)}] = {{\n{rows}}};\n")
+    pointers = "".join(f"   {name},\n" for name in tensors) or "   nullptr,\n"
+    return f"{''.join(tables)}inline constexpr const void *embedded_weights[] = {{\n{pointers}}};\n"
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    """C++ literals that are read back as the same numbers."""
+    kind = values.dtype.name
+    if kind == "bool":
+        return ["true" if value else "false" for value in values.ravel().tolist()]
+    if kind not in _DIGITS:
+        least = np.iinfo(kind).min  # -9223372036854775808 is a minus and a number too large
+        return [f"{v + 1} - 1" if v == least else str(v) for v in values.ravel().tolist()]
+    suffix, limits = ("f" if kind == "float32" else ""), f"std::numeric_limits<{CPP_TYPES[kind]}>"
+    special = {"inf": f"{limits}::infinity()", "-inf": f"-{limits}::infinity()", "nan": f"{limits}::quiet_NaN()"}
+    texts = [format(value, _DIGITS[kind]) for value in values.ravel().tolist()]
+    return [special.get(t) or (t if re.search(r"[.e]", t) else t + ".0") + suffix for t in texts]
+
+
+_DIGITS = {"float32": ".9g", "float64": ".17g"}
+"""Enough to read back the same number."""
+
+
+def _write_text(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """SOFIE's format: per tensor a line with name and length, then its values."""
+    with path.open("w") as file:
+        for name, values in tensors.items():
+            digits = _DIGITS.get(values.dtype.name, "d")
+            file.write(f"{name} {values.size}\n{' '.join(format(v, digits) for v in values.ravel().tolist())}\n")
+
+
+def _write_binary(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """The same with the values' bytes, little end first; a first line tells it from a text file."""
+    with path.open("wb") as file:
+        file.write(b"sofie-jit weights 1\n")
+        for name, values in tensors.items():
+            file.write(f"{name} {values.size} {values.dtype.name}\n".encode())
+            file.write(values.astype(values.dtype.newbyteorder("<")).tobytes())
+            file.write(b"\n")

@@ -1,0 +1,117 @@
+"""Teaching layers that sofie_jit does not know: composed of operators, or with a C++ kernel of their own.
+
+See docs/custom_layers.md for worked examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sofie_jit.codegen import kernel_library
+from sofie_jit.errors import GraphError
+from sofie_jit.frontends.keras.layers import registry
+from sofie_jit.ir.operators.operator import BATCH, Emitter, ROperator, Shape, TensorType, literal
+
+_registered: set[str] = set()
+
+
+def register_layer(
+    name: str,
+    *,
+    package: str | None = None,
+    weights: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]] = (),
+) -> Callable[[registry.Handler], registry.Handler]:
+    """Decorates the function that translates a custom Keras layer of class ``name``.
+
+    ``package`` is the one it was registered under in Keras (``keras.saving.register_keras_serializable(package=...)``);
+    None takes the class from any package. ``weights`` are the names of its weights in the order in which the layer
+    creates them, or a function of its config that gives them.
+
+    The function gets a :class:`~sofie_jit.frontends.keras.layers.registry.LayerCall` and what the layer is called with,
+    tensors being Symbols, and returns a Symbol or several:
+
+    >>> @register_layer("Scale", weights=["factor"])
+    ... def scale(call, x):
+    ...     return x * call.weight("factor", (x.shape[-1],)) + call.config["offset"]
+
+    A function of one's own that layers have as ``activation`` is registered by its name, and has neither options nor
+    weights: ``register_layer("twice")(lambda call, x: 2 * x)``.
+
+    Options that the function does not read must be None, False or empty, or loading raises UnsupportedLayerError.
+    Registering a name again replaces what was registered. Raises ValueError for a name that sofie_jit itself has.
+    """
+    key = f"{package}>{name}" if package else name
+    names = weights if callable(weights) else tuple(weights)
+
+    def register(handler: registry.Handler) -> registry.Handler:
+        if key in _registered:
+            registry.entries().pop(key)
+        registry.layer(key, weights=names, builtin=False)(handler)  # type: ignore[arg-type]
+        _registered.add(key)
+        return handler
+
+    registry.entries()  # our own first, so that a clash is the user's
+    return register
+
+
+def unregister_layer(name: str, *, package: str | None = None) -> None:
+    """Forgets what :func:`register_layer` was told. Raises KeyError if there is nothing to forget."""
+    key = f"{package}>{name}" if package else name
+    _registered.remove(key)
+    registry.entries().pop(key)
+
+
+@dataclass(kw_only=True)
+class KernelOperator(ROperator):
+    """An operator that calls a function of the user's own C++.
+
+    ``source`` is C++17 that defines ``function`` (headers of the standard library may be included; the element types
+    are float, double, std::int32_t, std::int64_t and bool)::
+
+        template <class T>
+        void function(std::size_t n, ..., T parameter, ..., const T *x, ..., T *y)
+
+    It is called with the number of elements of each of ``sizes`` (shapes; by default one, that of the output), then
+    ``parameters`` as numbers of the first input's type, a pointer per input, and a pointer to the output, whose type is
+    ``output``, by default that of the first input. The text goes into exported headers too.
+
+    The batch may be cut in tiles, unless ``rows_mix``: a row of the output must depend on that row of the inputs alone.
+    """
+
+    source: str
+    function: str
+    sizes: Sequence[Shape] | None = None
+    parameters: Sequence[float] = ()
+    output: TensorType | None = None
+    rows_mix: bool = False
+
+    @property
+    def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("core/simd.hxx", kernel_library.add_source(self.namespace, self.source))
+
+    @property
+    def namespace(self) -> str:
+        """Where the text stands, so that functions of the same name do not clash."""
+        return f"user_{hashlib.sha256(self.source.encode()).hexdigest()[:12]}"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        if not re.fullmatch(r"[A-Za-z_]\w*", self.function) or self.function not in self.source:
+            raise GraphError(f"KernelOperator: its source defines no function '{self.function}'")
+        if not inputs:
+            raise GraphError("KernelOperator needs at least one input")
+        return self.output or inputs[0]
+
+    def mixes_rows(self, *inputs: TensorType) -> bool:
+        return self.rows_mix or (self.output is not None and self.output.shape[:1] != (BATCH,))
+
+    def emit(self, code: Emitter) -> str:
+        first, y = code.inputs[0], code.outputs[0]
+        assert first is not None
+        sizes = [code.count(tuple(shape)) for shape in ([y.shape] if self.sizes is None else self.sizes)]
+        numbers = [literal(value, first.dtype) for value in self.parameters]
+        inputs = [code.input(index) for index in range(len(code.inputs))]
+        return code.call(f"{self.namespace}::{self.function}", *sizes, *numbers, *inputs, code.output(0))

@@ -1,0 +1,101 @@
+"""Activation and the layers that are activations with options of their own; what only training changes."""
+
+from __future__ import annotations
+
+import math
+
+from sofie_jit.frontends.keras.activation import activation
+from sofie_jit.frontends.keras.axes import axes_of, over_axes
+from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.activations import Clip, Elu, GeneralRelu, LeakyRelu, Relu, Threshold
+from sofie_jit.ir.operators.elementwise import PRelu
+from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.softmax import Softmax
+
+
+@layer("Activation")
+def activation_layer(call: LayerCall, x: Symbol) -> Symbol:
+    """The function named by ``activation``."""
+    return activation(call, x, call.config["activation"])
+
+
+@layer("ReLU")
+def relu(call: LayerCall, x: Symbol) -> Symbol:
+    """``max(x, 0)`` with, optionally, a ``threshold``, a ``max_value``, and a slope below the threshold."""
+    slope, threshold = float(call.config["negative_slope"] or 0), float(call.config["threshold"] or 0)
+    largest = call.config["max_value"]
+    if slope == 0 and threshold == 0:
+        return call.add(Relu() if largest is None else Clip(low=0.0, high=float(largest)), x)
+    if threshold == 0 and largest is None:
+        return call.add(LeakyRelu(alpha=slope), x)
+    low, high = (-math.inf, math.inf) if largest is None else (0.0, float(largest))
+    return call.add(GeneralRelu(negative_slope=slope, threshold=threshold, low=low, high=high), x)
+
+
+@layer("LeakyReLU")
+def leaky_relu(call: LayerCall, x: Symbol) -> Symbol:
+    """``x``, and ``negative_slope * x`` below 0."""
+    return call.add(LeakyRelu(alpha=float(call.config["negative_slope"])), x)
+
+
+@layer("ELU")
+def elu(call: LayerCall, x: Symbol) -> Symbol:
+    """``x``, and ``alpha * (e^x - 1)`` below 0."""
+    return call.add(Elu(alpha=float(call.config["alpha"])), x)
+
+
+@layer("ThresholdedReLU")
+def thresholded_relu(call: LayerCall, x: Symbol) -> Symbol:
+    """``x`` above ``theta``, else 0 (Keras 1 and 2)."""
+    return call.add(Threshold(threshold=float(call.config["theta"]), value=0.0), x)
+
+
+@layer("PReLU", weights=("alpha",))
+def prelu(call: LayerCall, x: Symbol) -> Symbol:
+    """``x``, below 0 times learned slopes: one per element of a row, or shared along ``shared_axes``."""
+    shared = call.config["shared_axes"]
+    axes = axes_of(call, x, shared) if shared else []
+    shape = [1 if axis in axes else dim for axis, dim in enumerate(x.shape)][1:]
+    alpha = call.weight("alpha", [dim if isinstance(dim, int) else None for dim in shape])
+    return call.add(PRelu(), x, call.constant(alpha, "alpha"))
+
+
+@layer("Softmax")
+def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
+    """``e^x`` divided by its sum along ``axis``, an axis or several; what is masked becomes 0 (in Keras 2, a
+    row that is masked entirely does not).
+    """
+    if mask is not None:
+        shape = (1,) * (x.rank - mask.rank) + mask.shape
+        if any(m not in (1, n) for m, n in zip(shape, x.shape, strict=False)) or mask.rank > x.rank:
+            call.refuse(f"its mask has shape {mask.shape}, which does not broadcast to its input's {x.shape}")
+        counts = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
+        if call.layer.era < 3:
+            masked = -1e9 if call.config.get("robust_masking") else ops.subtract(x, 1e9)
+            return _softmax(call, ops.where(counts, x, masked))
+        return ops.where(counts, _softmax(call, ops.where(counts, x, -1e9)), 0.0)
+    return _softmax(call, x)
+
+
+def _softmax(call: LayerCall, x: Symbol) -> Symbol:
+    axes = axes_of(call, x, call.config["axis"])
+    if len(axes) == 1:
+        return call.add(Softmax(axis=axes[0]), x)
+
+    def of_rows(moved: Symbol) -> Symbol:
+        rows = call.add(Reshape(shape=(*moved.shape[: -len(axes)], -1)), moved)
+        return call.add(Reshape(shape=moved.shape), call.add(Softmax(axis=-1), rows))
+
+    return over_axes(call, x, axes, of_rows)
+
+
+@layer(
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
+    "GaussianNoise", "ActivityRegularization", "Identity",
+)  # fmt: skip
+def training_only(call: LayerCall, x: Symbol) -> Symbol:
+    """Nothing: these layers act in training only."""
+    call.config.ignore("rate", "noise_shape", "stddev", "data_format", "l1", "l2")
+    return x

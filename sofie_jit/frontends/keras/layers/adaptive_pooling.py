@@ -1,0 +1,69 @@
+"""Pooling with as many windows as are asked for: they overlap where the size does not divide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.resizing import resample
+from sofie_jit.frontends.keras.layers.spatial import dimensions, layout, per_axis, spatial_axes
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.operator import check_table, static_dim
+from sofie_jit.ir.operators.pool import AveragePool, MaxPool
+
+Windows = list[tuple[int, int]]
+
+
+def windows(size: int, count: int) -> Windows:
+    """First index and the one behind the last of ``count`` windows that cover ``size`` numbers."""
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+@layer("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D")
+def adaptive_average_pooling(call: LayerCall, x: Symbol) -> Symbol:
+    """The mean of each window."""
+    found = _windows(call, x)
+    sizes = _equal_sizes(x, found)
+    if sizes:
+        return _pool(call, x, AveragePool, sizes)
+    for axis, pairs in found.items():
+        means = [(first, np.full(end - first, 1 / (end - first), x.dtype)) for first, end in pairs]
+        x = resample(call, x, axis, means)
+    return x
+
+
+@layer("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D")
+def adaptive_max_pooling(call: LayerCall, x: Symbol) -> Symbol:
+    """The largest number of each window."""
+    found = _windows(call, x)
+    sizes = _equal_sizes(x, found)
+    if not sizes:  # windows made equally large, by their last number again, and laid side by side
+        sizes = [max(end - first for first, end in pairs) for pairs in found.values()]
+        for (axis, pairs), size in zip(found.items(), sizes, strict=True):
+            places = [min(first + i, end - 1) for first, end in pairs for i in range(size)]
+            x = ops.take(x, np.array(places, np.int64), axis)
+    return _pool(call, x, MaxPool, sizes)
+
+
+def _windows(call: LayerCall, x: Symbol) -> dict[int, Windows]:
+    """The windows along each spatial axis."""
+    count = dimensions(call, x)
+    axes = spatial_axes(count, layout(call))
+    sizes = [static_dim(call.layer.class_name, x.shape, axis) for axis in axes]
+    wanted = per_axis(call, "output_size", count)
+    for n in wanted:
+        check_table("adaptive pooling", n, 256)
+    return {axis: windows(size, n) for axis, size, n in zip(axes, sizes, wanted, strict=True)}
+
+
+def _equal_sizes(x: Symbol, found: dict[int, Windows]) -> list[int]:
+    """The size of the windows along each axis if they cut it into equal pieces, else nothing."""
+    sizes = [pairs[0][1] for pairs in found.values()]
+    equal = all(size * len(pairs) == x.shape[axis] for size, (axis, pairs) in zip(sizes, found.items(), strict=True))
+    return sizes if equal else []
+
+
+def _pool(call: LayerCall, x: Symbol, operator: type[AveragePool] | type[MaxPool], sizes: list[int]) -> Symbol:
+    pooled: Symbol = call.add(operator(kernel_shape=sizes, strides=sizes, layout=layout(call)), x)
+    return pooled

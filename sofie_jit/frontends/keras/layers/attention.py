@@ -1,0 +1,292 @@
+"""Attention layers: Attention, AdditiveAttention, MultiHeadAttention, GroupQueryAttention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
+from sofie_jit.frontends.keras.masks import all_of, attach, band
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.operator import Shape, product
+
+LARGE = 1e9
+"""What Keras subtracts from masked scores, or puts in their place."""
+LARGEST = 0.7 * 3.38953e38
+"""The same in Keras's fused attention."""
+
+# -- Attention and AdditiveAttention -------------------------------------------------------------------------------
+
+
+def _scale_weights(config: Mapping[str, Any]) -> WeightNames:
+    concat = config["score_mode"] == "concat"
+    return (*(("scale",) if config["use_scale"] else ()), *(("concat_score_weight",) if concat else ()))
+
+
+@layer("Attention", weights=_scale_weights)
+def attention(
+    call: LayerCall,
+    inputs: Sequence[Symbol],
+    mask: Sequence[Symbol | None] | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """``softmax(scores) value``, the scores products of queries and keys, or (``concat``) sums of tanh(query + key)."""
+    query, value, key = _query_value_key(call, inputs)
+    mode = call.config["score_mode"]
+    scale = call.constant(call.weight("scale", ()), "scale") if call.config["use_scale"] else None
+    if mode == "dot":
+        scores = ops.matmul(query, ops.swapaxes(key, -2, -1))
+        scores = scores if scale is None else ops.multiply(scores, scale)
+    elif mode == "concat":
+        pairs = _pairs(query, key)
+        pairs = pairs if scale is None else ops.multiply(scale, pairs)
+        weight = call.constant(call.weight("concat_score_weight", ()), "concat_score_weight")
+        scores = ops.multiply(weight, ops.sum(ops.tanh(pairs), axis=-1))
+    else:
+        call.refuse(f"score_mode={mode!r} is unknown; expected 'dot' or 'concat'")
+    return _apply_scores(call, scores, value, mask, return_attention_scores, use_causal_mask)
+
+
+@layer("AdditiveAttention", weights=lambda c: ("scale",) if c["use_scale"] else ())
+def additive_attention(
+    call: LayerCall,
+    inputs: Sequence[Symbol],
+    mask: Sequence[Symbol | None] | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """``softmax(scores) value``, the scores weighted sums of tanh(query + key) (Bahdanau)."""
+    query, value, key = _query_value_key(call, inputs)
+    each = ops.tanh(_pairs(query, key))
+    if call.config["use_scale"]:
+        scale = call.constant(call.weight("scale", (_features(call, query),)).reshape(-1, 1), "scale")
+        scores = ops.squeeze(call.add(Gemm(), each, scale), -1)
+    else:
+        scores = ops.sum(each, axis=-1)
+    return _apply_scores(call, scores, value, mask, return_attention_scores, use_causal_mask)
+
+
+def _query_value_key(call: LayerCall, inputs: Sequence[Symbol]) -> tuple[Symbol, Symbol, Symbol]:
+    if isinstance(inputs, Symbol) or len(inputs) not in (2, 3) or any(x.rank < 3 for x in inputs):
+        call.refuse("it is to be called with [query, value] or [query, value, key], each (batch, steps, features)")
+    query, value, *key = inputs
+    return query, value, key[0] if key else value
+
+
+def _features(call: LayerCall, x: Symbol) -> int:
+    if not isinstance(x.shape[-1], int):
+        call.refuse(f"its input has shape {x.shape}; the last axis must be of known size")
+    return x.shape[-1]
+
+
+def _pairs(query: Symbol, key: Symbol) -> Symbol:
+    """The sum of every query and every key: (batch, queries, keys, features)."""
+    return ops.add(ops.expand_dims(query, -2), ops.expand_dims(key, -3))
+
+
+def _apply_scores(
+    call: LayerCall,
+    scores: Symbol,
+    value: Symbol,
+    mask: Sequence[Symbol | None] | None,
+    return_scores: bool,
+    causal: bool,
+) -> Any:
+    if mask is not None and (isinstance(mask, Symbol) or len(mask) not in (2, 3)):
+        call.refuse("its mask is to be a list, [query_mask, value_mask]")
+    query_mask, value_mask = (mask[0], mask[1]) if mask is not None else (None, None)
+    allowed = [] if value_mask is None else [ops.expand_dims(ops.cast(value_mask, "bool"), -2)]
+    if causal or call.config.get("causal"):  # Keras 2 had it as an option
+        allowed.append(band(scores, scores.shape[-2], scores.shape[-1], None, 0))
+    weights = _softmax_less(scores, all_of(*allowed) if allowed else None)
+    output = ops.matmul(weights, value)
+    if query_mask is not None:
+        output = ops.where(ops.expand_dims(query_mask, -1), output, 0.0)
+    return (output, weights) if return_scores else output
+
+
+def _softmax_less(scores: Symbol, allowed: Symbol | None) -> Symbol:
+    """Softmax over scores, a large number taken from those that are not ``allowed``."""
+    return ops.softmax(scores if allowed is None else ops.where(allowed, scores, ops.subtract(scores, LARGE)))
+
+
+# -- MultiHeadAttention and GroupQueryAttention --------------------------------------------------------------------
+
+
+def _projections(config: Mapping[str, Any]) -> WeightNames:
+    gate = ("gate_dense",) if config.get("use_gate") else ()
+    parts = ("query_dense", "key_dense", *gate, "value_dense", "output_dense")
+    return tuple(f"{part}/{name}" for part in parts for name in ("kernel", *(("bias",) if config["use_bias"] else ())))
+
+
+@layer("MultiHeadAttention", weights=_projections)
+def multi_head_attention(
+    call: LayerCall,
+    query: Symbol,
+    value: Symbol,
+    key: Symbol | None = None,
+    query_mask: Symbol | None = None,
+    value_mask: Symbol | None = None,
+    key_mask: Symbol | None = None,
+    attention_mask: Symbol | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """Attention in ``num_heads`` projections of query, key and value, the results projected to the output."""
+    key = value if key is None else key
+    config, axes = call.config, _attention_axes(call, query)
+    config.ignore("query_shape", "key_shape", "value_shape")  # Keras 2 wrote what it was built for
+    query_mask = query.mask  # Keras looks at the tensor, whatever the argument says, and takes the masks off
+    if call.layer.era < 3:
+        value_mask, key_mask = value.mask, key.mask
+    else:
+        for x in (query, value, key):
+            x.mask = None
+    masks = (query_mask, value_mask, key_mask, attention_mask)
+    allowed = _allowed(call, query, value, masks, use_causal_mask)
+    size, value_size = config["key_dim"], config["value_dim"] or config["key_dim"]
+    heads = config["num_heads"]
+    q = _heads(call, query, "query_dense", heads, size, 1 / math.sqrt(size))
+    k = _heads(call, key, "key_dense", heads, size)
+    v = _heads(call, value, "value_dense", heads, value_size)
+
+    # heads and axes that are not attended to count matrices; axes that are become their rows and columns
+    rank = query.rank
+    stack = [axis for axis in range(rank) if axis not in axes]
+    order = [*stack, *axes, rank]
+    lead = tuple(q.shape[axis] for axis in stack)
+    queries, keys = (tuple(x.shape[axis] for axis in axes) for x in (q, k))
+    rows = ops.reshape(ops.transpose(q, order), (*lead, product(*queries), size))
+    columns = ops.reshape(ops.transpose(k, [*stack, rank, *axes]), (*lead, size, product(*keys)))
+    values = ops.reshape(ops.transpose(v, order), (*lead, product(*keys), value_size))
+
+    if allowed is not None:
+        allowed = _flat_mask(call, allowed, len(lead), queries, keys)
+    fused = not config["dropout"] and not return_attention_scores and rank == 3
+    scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
+    mixed = ops.reshape(ops.matmul(scores, values), (*lead, *queries, value_size))
+    mixed = ops.transpose(mixed, [order.index(axis) for axis in range(rank + 1)])
+    output = attach(_output(call, mixed, query, (heads, value_size), config["output_shape"]), query_mask)
+    return (output, ops.reshape(scores, (*lead, *queries, *keys))) if return_attention_scores else output
+
+
+@layer("GroupQueryAttention", weights=_projections)
+def group_query_attention(
+    call: LayerCall,
+    query: Symbol,
+    value: Symbol,
+    key: Symbol | None = None,
+    query_mask: Symbol | None = None,
+    value_mask: Symbol | None = None,
+    key_mask: Symbol | None = None,
+    attention_mask: Symbol | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """Attention in ``num_query_heads`` projections of the query, groups of which share one of key and value."""
+    key = value if key is None else key
+    if any(x.rank != 3 for x in (query, value, key)):
+        call.refuse(f"its inputs have shapes {query.shape}, {value.shape}; it needs (batch, steps, features)")
+    config = call.config
+    masks = (query_mask, value_mask, key_mask, attention_mask)
+    allowed = _allowed(call, query, value, masks, use_causal_mask)
+    size, heads, groups = config["head_dim"], config["num_query_heads"], config["num_key_value_heads"]
+    batch, targets, sources = query.shape[0], query.shape[1], value.shape[1]
+    q = _heads(call, query, "query_dense", heads, size, 1 / math.sqrt(size))
+    k = _heads(call, key, "key_dense", groups, size)
+    v = _heads(call, value, "value_dense", groups, size)
+
+    rows = ops.reshape(ops.transpose(q, (0, 2, 1, 3)), (batch, groups, heads // groups, targets, size))
+    columns = ops.expand_dims(ops.transpose(k, (0, 2, 3, 1)), 2)
+    values = ops.expand_dims(ops.transpose(v, (0, 2, 1, 3)), 2)
+    if allowed is not None:
+        allowed = _flat_mask(call, allowed, 2, (targets,), (sources,))
+        allowed = (
+            ops.expand_dims(allowed, 1)
+            if allowed.shape[1] == 1
+            else ops.reshape(allowed, (allowed.shape[0], groups, heads // groups, *allowed.shape[2:]))
+        )
+    fused = not config["dropout"] and not return_attention_scores
+    if not fused and attention_mask is not None and attention_mask.dtype.startswith("float"):
+        call.refuse("its attention_mask holds floating-point numbers, of which Keras rounds some; cast them to bool")
+    scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
+    mixed = ops.reshape(ops.matmul(scores, values), (batch, heads, targets, size))
+    output = _output(call, ops.transpose(mixed, (0, 2, 1, 3)), query, (heads, size), None)
+    return (output, ops.reshape(scores, (batch, heads, targets, sources))) if return_attention_scores else output
+
+
+def _attention_axes(call: LayerCall, query: Symbol) -> list[int]:
+    """The axes along which it is looked for something, from the front; by default all between batch and features."""
+    option = call.config["attention_axes"]
+    axes = [option] if isinstance(option, int) else list(option or range(1, query.rank - 1))
+    axes = [axis + query.rank if axis < 0 else axis for axis in axes]
+    if not axes or any(not 0 < axis < query.rank - 1 for axis in axes) or len(set(axes)) < len(axes):
+        call.refuse(f"attention_axes={option!r} names no axes between the batch and the features of {query.type}")
+    return axes
+
+
+def _allowed(
+    call: LayerCall, query: Symbol, value: Symbol, masks: Sequence[Symbol | None], causal: bool
+) -> Symbol | None:
+    """Which query may look at which value: the masks of query, value, key, and both, and what the options say."""
+    query_mask, value_mask, key_mask, attention_mask = (None if m is None else ops.cast(m, "bool") for m in masks)
+    window = call.config.get("sliding_window")
+    found = [] if query_mask is None else [ops.expand_dims(query_mask, -1)]
+    found += [ops.expand_dims(mask, -2) for mask in (value_mask, key_mask) if mask is not None]
+    if causal or window:
+        below, above = (None, None) if window is None else (window - 1, window - 1)
+        inside = band(query, query.shape[1], value.shape[1], below, 0 if causal else above)
+        found.append(ops.expand_dims(inside, 0))
+    found += [] if attention_mask is None else [attention_mask]
+    return all_of(*found) if found else None
+
+
+def _flat_mask(call: LayerCall, allowed: Symbol, lead: int, queries: Shape, keys: Shape) -> Symbol:
+    """``allowed`` for scores (lead..., queries, keys): new axes go before those of the queries."""
+    ends = 2 * len(queries)
+    if not ends < allowed.rank + 1 <= lead + ends + 1:
+        call.refuse(f"its attention_mask has shape {allowed.shape}; expected (batch, queries, keys)")
+    while allowed.rank < lead + ends:
+        allowed = ops.expand_dims(allowed, -ends - 1)
+    if len(queries) == 1:
+        return allowed
+    allowed = ops.broadcast_to(allowed, (*allowed.shape[:lead], *queries, *keys))
+    return ops.reshape(allowed, (*allowed.shape[:lead], product(*queries), product(*keys)))
+
+
+def _masked_softmax(call: LayerCall, scores: Symbol, allowed: Symbol | None, fused: bool) -> Symbol:
+    """Softmax over the scores that are ``allowed``; a row without any is uniform in Keras's fused attention, else 0."""
+    if allowed is None or call.layer.era < 3:
+        return _softmax_less(scores, allowed)
+    weights = ops.softmax(ops.where(allowed, scores, -LARGEST if fused else -LARGE))
+    return weights if fused else ops.where(allowed, weights, 0.0)
+
+
+def _heads(call: LayerCall, x: Symbol, name: str, heads: int, size: int, scale: float = 1.0) -> Symbol:
+    """``scale * (x W + b)`` as (..., heads, size)."""
+    flat = _dense(call, x, name, (_features(call, x),), (heads, size), scale)
+    return ops.reshape(flat, (*x.shape[:-1], heads, size))
+
+
+def _output(call: LayerCall, mixed: Symbol, query: Symbol, each: tuple[int, int], shape: Any) -> Symbol:
+    """The results of all heads, ``each`` (heads, size), times the gate if there is one, projected to the output."""
+    if call.config.get("use_gate"):
+        mixed = ops.multiply(mixed, ops.sigmoid(_heads(call, query, "gate_dense", *each)))
+    target = [_features(call, query)] if not shape else [shape] if isinstance(shape, int) else list(shape)
+    joined = ops.reshape(mixed, (*mixed.shape[:-2], math.prod(each)))
+    return ops.reshape(_dense(call, joined, "output_dense", each, target), (*mixed.shape[:-2], *target))
+
+
+def _dense(
+    call: LayerCall, x: Symbol, name: str, inputs: Sequence[Any], outputs: Sequence[Any], scale: float = 1.0
+) -> Symbol:
+    """``scale * (x W + b)`` over the last axis, W (inputs..., outputs...) and b (outputs...) of sublayer ``name``."""
+    kernel = call.weight(f"{name}/kernel", (*inputs, *outputs)).reshape(math.prod(inputs), math.prod(outputs))
+    weights = [call.constant(kernel, f"{name}/kernel")]
+    if call.config["use_bias"]:
+        weights.append(call.constant(call.weight(f"{name}/bias", outputs).reshape(-1), f"{name}/bias"))
+    return call.add(Gemm(alpha=scale, beta=scale), x, *weights)

@@ -1,0 +1,78 @@
+"""Conv1D to Conv3D, depthwise and separable convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.frontends.keras.activation import activation
+from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.spatial import channels, dimensions, layout, per_axis, window_options
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.conv import Conv
+
+
+def _bias(config: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("bias",) if config["use_bias"] else ()
+
+
+@layer("Conv1D", "Conv2D", "Conv3D", weights=lambda c: ("kernel", *_bias(c)))
+def conv(call: LayerCall, x: Symbol) -> Symbol:
+    """Convolution with groups; kernel (spatial axes, channels / groups, filters)."""
+    config, data_layout = call.config, layout(call)
+    count, filters, groups = dimensions(call, x), config["filters"], config["groups"]
+    size = per_axis(call, "kernel_size", count)
+    kernel = call.weight("kernel", (*size, channels(call, x, data_layout) // groups, filters))
+    return _convolve(call, x, kernel, groups, filters, data_layout)
+
+
+@layer("DepthwiseConv1D", "DepthwiseConv2D", weights=lambda c: ("kernel", *_bias(c)))
+def depthwise_conv(call: LayerCall, x: Symbol) -> Symbol:
+    """Convolution of every channel by itself; kernel (spatial axes, channels, depth_multiplier)."""
+    count, data_layout = dimensions(call, x), layout(call)
+    inputs, times = channels(call, x, data_layout), call.config["depth_multiplier"]
+    size = per_axis(call, "kernel_size", count)
+    kernel = call.weight("kernel", (*size, inputs, times)).reshape(*size, 1, inputs * times)
+    return _convolve(call, x, kernel, inputs, inputs * times, data_layout)
+
+
+@layer(
+    "SeparableConv1D", "SeparableConv2D",
+    weights=lambda c: ("depthwise_kernel", "pointwise_kernel", *_bias(c)),
+)  # fmt: skip
+def separable_conv(call: LayerCall, x: Symbol) -> Symbol:
+    """Depthwise convolution, then one of single pixels over all channels, which has bias and activation."""
+    config, data_layout = call.config, layout(call)
+    count, filters = dimensions(call, x), config["filters"]
+    inputs, times = channels(call, x, data_layout), config["depth_multiplier"]
+    size = per_axis(call, "kernel_size", count)
+    depthwise = call.weight("depthwise_kernel", (*size, inputs, times)).reshape(*size, 1, inputs * times)
+    pointwise = call.weight("pointwise_kernel", (*[1] * count, inputs * times, filters))
+    y = call.add(_operator(call, size, inputs, data_layout), x, call.constant(depthwise, "depthwise_kernel"))
+    operands = [call.constant(pointwise, "pointwise_kernel")]
+    if config["use_bias"]:
+        operands.append(call.constant(call.weight("bias", (filters,)), "bias"))
+    y = call.add(Conv(layout=data_layout, kernel_layout="HWIO"), y, *operands)
+    return activation(call, y, config["activation"])
+
+
+def _convolve(call: LayerCall, x: Symbol, kernel: np.ndarray, group: int, filters: int, data_layout: str) -> Symbol:
+    operands = [call.constant(kernel, "kernel")]
+    if call.config["use_bias"]:
+        operands.append(call.constant(call.weight("bias", (filters,)), "bias"))
+    y = call.add(_operator(call, list(kernel.shape[:-2]), group, data_layout), x, *operands)
+    return activation(call, y, call.config["activation"])
+
+
+def _operator(call: LayerCall, size: list[int], group: int, data_layout: str) -> Conv:
+    dilations = per_axis(call, "dilation_rate", len(size))
+    return Conv(
+        strides=per_axis(call, "strides", len(size)),
+        dilations=dilations,
+        group=group,
+        layout=data_layout,
+        kernel_layout="HWIO",
+        **window_options(call, size, dilations),
+    )

@@ -1,0 +1,68 @@
+"""Conv1DTranspose to Conv3DTranspose."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sofie_jit.frontends.keras.activation import activation
+from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.spatial import channels, layout, one_of, per_axis, spatial_axes
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.operators.operator import static_dims
+
+
+@layer(
+    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
+    weights=lambda c: ("kernel", "bias") if c["use_bias"] else ("kernel",),
+)  # fmt: skip
+def conv_transpose(call: LayerCall, x: Symbol) -> Symbol:
+    """Transposed convolution; kernel (spatial axes, filters, channels)."""
+    config, data_layout, filters = call.config, layout(call), call.config["filters"]
+    count = int(call.layer.class_name[len("Conv")])
+    if x.rank != count + 2:
+        call.refuse(f"its input has shape {x.shape}; translated are inputs of {count + 2} dimensions, batch included")
+    taps, strides = per_axis(call, "kernel_size", count), per_axis(call, "strides", count)
+    dilations = per_axis(call, "dilation_rate", count)
+    more = [None] * count if config["output_padding"] is None else per_axis(call, "output_padding", count)
+    valid = one_of(call, "padding", {"valid": True, "same": False})
+    shape = config.get("output_shape")  # what Keras 1 had instead of output_padding
+    asked = [shape[axis] if shape else None for axis in spatial_axes(count, data_layout)]
+
+    sizes = static_dims(call.layer.class_name, tuple(x.shape[axis] for axis in spatial_axes(count, data_layout)))
+    pads, output_padding = [0] * (2 * count), [0] * count
+    for i, (size, k, stride, dilation) in enumerate(zip(sizes, taps, strides, dilations, strict=True)):
+        extent = (k - 1) * dilation + 1
+        reach = (size - 1) * stride + extent
+        out = int(asked[i] or output_size(size, extent, stride, more[i], valid))
+        if not valid and math.ceil(out / stride) != size:
+            call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' has no meaning in Keras")
+        cut = max(reach - out, 0)
+        pads[i], pads[count + i], output_padding[i] = cut // 2, cut - cut // 2, max(out - reach, 0)
+
+    kernel = call.weight("kernel", (*taps, filters, channels(call, x, data_layout)))
+    bias = [call.constant(call.weight("bias", (filters,)), "bias")] if config["use_bias"] else []
+    if max(strides) == 1:  # a convolution with the kernel turned around
+        kernel = np.ascontiguousarray(np.flip(kernel, tuple(range(count))).swapaxes(-1, -2))
+        beyond = [(k - 1) * dilation for k, dilation in zip(taps, dilations, strict=True)] * 2
+        conv = Conv(
+            pads=[n - pad for n, pad in zip(beyond, pads, strict=True)],
+            dilations=dilations, layout=data_layout, kernel_layout="HWIO",
+        )  # fmt: skip
+        return activation(call, call.add(conv, x, call.constant(kernel, "kernel"), *bias), config["activation"])
+    transposed = ConvTranspose(
+        strides=strides, pads=pads, dilations=dilations, output_padding=output_padding,
+        layout=data_layout, kernel_layout="HWOI",
+    )  # fmt: skip
+    return activation(call, call.add(transposed, x, call.constant(kernel, "kernel"), *bias), config["activation"])
+
+
+def output_size(size: int, extent: int, stride: int, output_padding: int | None, valid: bool) -> int:
+    """Size of an output axis as Keras has it."""
+    if valid:
+        more = max(stride - extent, 0) if output_padding is None else output_padding
+        return (size - 1) * stride + extent + more
+    return size * stride if output_padding is None else (size - 1) * stride + extent % 2 + output_padding

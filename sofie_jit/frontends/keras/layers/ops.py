@@ -1,0 +1,458 @@
+"""Bare operations as nodes of a graph: ``keras.ops.*``, ``keras.activations.*`` and Python's operators on tensors.
+
+A table from the class that Keras writes to the function of :mod:`sofie_jit.ops` that computes it, and to what of the
+class's constructor arguments, which make up the node's config, the function takes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.frontends.keras import activation
+from sofie_jit.frontends.keras.graph import Layer
+from sofie_jit.frontends.keras.layers import activations as layers
+from sofie_jit.frontends.keras.layers.registry import Handler, LayerCall, layer
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.activations import Sigmoid
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.softmax import Softmax
+from sofie_jit.ir.ops.shapes import check_parts
+
+REDUCTION = ("axis", "keepdims")
+
+OF_ONE_NUMBER = (
+    "absolute", "negative", "sign", "square", "reciprocal", "sqrt", "rsqrt", "cbrt", "exp", "exp2", "expm1", "log",
+    "log1p", "log2", "log10", "erf", "erfc", "floor", "ceil", "trunc", "sin", "cos", "tan", "arcsin", "arccos",
+    "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg", "isnan", "isinf",
+    "isfinite", "isposinf", "isneginf", "signbit", "sinc", "angle", "erfinv", "i0",
+)  # fmt: skip
+"""Functions whose class is named like them."""
+
+
+def _dstack(xs: Sequence[Symbol]) -> Symbol:
+    return ops.concatenate([ops.expand_dims(x, -1) if x.rank == 2 else x for x in xs], 2)
+
+
+def _slices(starts: Sequence[Any], shape: Sequence[int]) -> list[slice]:
+    if not all(isinstance(start, int) for start in starts):
+        raise ShapeError("a slice at places that the model computes is not translated; only constant ones are")
+    return [slice(a, None if n in (-1, None) else a + n) for a, n in zip(starts, shape, strict=True)]
+
+
+def _unravel_index(indices: Symbol, shape: Sequence[int]) -> tuple[Symbol, ...]:
+    """The places that flat indices stand for; of tensors of several axes Keras takes the sizes the other way round."""
+    places: list[Symbol] = []
+    for size in reversed(shape) if indices.rank == 1 else shape:
+        places.insert(0, ops.mod(indices, size))
+        indices = ops.floor_divide(indices, size)
+    return tuple(places)
+
+
+def _linspace(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dtype: Any, axis: int) -> Any:
+    numbers = ops.linspace(start, stop, num, endpoint, axis)
+    numbers = numbers if dtype is None else ops.cast(numbers, dtype)
+    step = ops.divide(ops.subtract(stop, start), float(num - 1 if endpoint else num))
+    return (numbers, step) if retstep else numbers
+
+
+def _vander(x: Symbol, N: int | None, increasing: bool) -> Symbol:  # noqa: N803
+    if N is None:
+        raise ShapeError("vander without N would have as many columns as the batch has rows; name N")
+    check_parts("vander", N)
+    powers: list[Symbol] = [ops.ones_like(x)]
+    for _ in range(N - 1):
+        powers.append(ops.multiply(powers[-1], x))
+    return ops.stack(powers[:N] if increasing else powers[:N][::-1], -1)
+
+
+def _cross_entropy(loss: Callable[..., Symbol], inverse: type[ROperator]) -> Callable[..., Symbol]:
+    """``loss`` as Keras computes it with TensorFlow: of the logits, if a softmax or sigmoid makes its probabilities.
+
+    ``inverse`` is the one of the two whose input the loss can take. Given the other's, it would be another number than
+    Keras says, and gives with other backends.
+    """
+
+    def apply(target: Any, output: Symbol, from_logits: bool, **axis: int) -> Symbol:
+        made_by = next((op for op in output.builder.rmodel.operators if output.name in op.outputs), None)
+        if isinstance(made_by, (Sigmoid, Softmax)):
+            along = getattr(made_by, "axis", -1) % output.rank
+            if not isinstance(made_by, inverse) or along != axis.get("axis", -1) % output.rank:
+                raise ShapeError(
+                    f"a cross entropy of what a {made_by.op_type.lower()} gives depends on Keras's backend, for "
+                    "TensorFlow's takes what that was given for logits; use from_logits, or sum and log"
+                )
+            output, from_logits = Symbol(made_by.inputs[0], output.type, output.builder), True
+        return loss(target, output, from_logits, **axis)
+
+    return apply
+
+
+def _borders(what: str) -> tuple[str, ...]:
+    sides = (f"{side}_{what}" for side in ("top", "left", "bottom", "right"))
+    return (*sides, "target_height", "target_width", "data_format")
+
+
+OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    # arithmetic
+    "Add": (ops.add, ()),
+    "Subtract": (ops.subtract, ()),
+    "Multiply": (ops.multiply, ()),
+    "Divide": (ops.divide, ()),
+    "TrueDivide": (ops.divide, ()),
+    "DivideNoNan": (ops.divide_no_nan, ()),
+    "FloorDivide": (ops.floor_divide, ()),
+    "Mod": (ops.mod, ()),
+    "Power": (ops.power, ()),
+    "Maximum": (ops.maximum, ()),
+    "Minimum": (ops.minimum, ()),
+    "Clip": (ops.clip, ("x_min", "x_max")),
+    "Arctan2": (ops.arctan2, ()),
+    "Logaddexp": (ops.logaddexp, ()),
+    "Hypot": (ops.hypot, ()),
+    "Fmod": (ops.fmod, ()),
+    "Fmax": (ops.fmax, ()),
+    "Fmin": (ops.fmin, ()),
+    "Logaddexp2": (ops.logaddexp2, ()),
+    "Ldexp": (ops.ldexp, ()),
+    "Heaviside": (ops.heaviside, ()),
+    "Nextafter": (ops.nextafter, ()),
+    "Gcd": (ops.gcd, ()),
+    "Lcm": (ops.lcm, ()),
+    "BitwiseAnd": (ops.bitwise_and, ()),
+    "BitwiseOr": (ops.bitwise_or, ()),
+    "BitwiseXor": (ops.bitwise_xor, ()),
+    **dict.fromkeys(("BitwiseNot", "BitwiseInvert"), (ops.bitwise_not, ())),
+    **dict.fromkeys(("BitwiseLeftShift", "LeftShift"), (ops.bitwise_left_shift, ())),
+    **dict.fromkeys(("BitwiseRightShift", "RightShift"), (ops.bitwise_right_shift, ())),
+    # functions of one number
+    **{name.capitalize(): (getattr(ops, name), ()) for name in OF_ONE_NUMBER},
+    "Abs": (ops.absolute, ()),
+    "Fabs": (ops.absolute, ()),
+    "Round": (ops.round, ("decimals",)),
+    "NanToNum": (ops.nan_to_num, ("nan", "posinf", "neginf")),
+    **dict.fromkeys(("Copy", "Conj", "Conjugate", "Real"), (ops.identity, ())),
+    "Imag": (ops.zeros_like, ()),
+    "Isreal": (lambda x: ops.ones_like(x, "bool"), ()),
+    "SaturateCast": (ops.saturate_cast, ("dtype",)),
+    "Array": (ops.convert_to_tensor, ("dtype",)),
+    "StopGradient": (ops.identity, ()),
+    "Cast": (ops.cast, ("dtype",)),
+    "ConvertToTensor": (ops.convert_to_tensor, ("dtype",)),
+    # comparison and logic
+    "Equal": (ops.equal, ()),
+    "NotEqual": (ops.not_equal, ()),
+    "Less": (ops.less, ()),
+    "LessEqual": (ops.less_equal, ()),
+    "Greater": (ops.greater, ()),
+    "GreaterEqual": (ops.greater_equal, ()),
+    "LogicalAnd": (ops.logical_and, ()),
+    "LogicalOr": (ops.logical_or, ()),
+    "LogicalXor": (ops.logical_xor, ()),
+    "LogicalNot": (ops.logical_not, ()),
+    "Where": (ops.where, ()),
+    "Select": (ops.select, ()),
+    "Isclose": (ops.isclose, ("equal_nan",)),
+    "AllClose": (ops.allclose, ("rtol", "atol", "equal_nan")),
+    "IsIn": (ops.isin, ("assume_unique", "invert")),
+    "InTopK": (ops.in_top_k, ("k",)),
+    # reductions
+    "Sum": (ops.sum, REDUCTION),
+    "Mean": (ops.mean, REDUCTION),
+    "Prod": (ops.prod, (*REDUCTION, "dtype")),
+    "Max": (ops.max, REDUCTION),
+    "Min": (ops.min, REDUCTION),
+    "Amax": (ops.max, REDUCTION),
+    "Amin": (ops.min, REDUCTION),
+    "Any": (ops.any, REDUCTION),
+    "All": (ops.all, REDUCTION),
+    "Var": (ops.var, REDUCTION),
+    "Std": (ops.std, REDUCTION),
+    "Ptp": (ops.ptp, REDUCTION),
+    "Logsumexp": (ops.logsumexp, REDUCTION),
+    "Norm": (ops.norm, ("ord", *REDUCTION)),
+    "Normalize": (ops.normalize, ("axis", "order", "epsilon")),
+    "Moments": (ops.moments, ("axes", "keepdims")),
+    "Average": (ops.average, ("axis",)),
+    "CountNonzero": (ops.count_nonzero, ("axis",)),
+    "Argmax": (ops.argmax, REDUCTION),
+    "Argmin": (ops.argmin, REDUCTION),
+    "Cumsum": (ops.cumsum, ("axis", "dtype")),
+    "Cumprod": (ops.cumprod, ("axis", "dtype")),
+    **{
+        f"Nan{name}": (getattr(ops, f"nan{name}"), REDUCTION)
+        for name in ("sum", "prod", "max", "min", "mean", "var", "std", "median", "argmax", "argmin")
+    },
+    **{f"Nan{name}": (getattr(ops, f"nan{name}"), ("axis", "dtype")) for name in ("cumsum", "cumprod")},
+    "Median": (ops.median, REDUCTION),
+    **{
+        name.capitalize(): (getattr(ops, name), ("axis", "method", "keepdims"))
+        for name in ("quantile", "percentile", "nanquantile", "nanpercentile")
+    },
+    "Sort": (ops.sort, ("axis",)),
+    "Argsort": (ops.argsort, ("axis",)),
+    "Trace": (ops.trace, ("offset", "axis1", "axis2")),
+    "Trapezoid": (ops.trapezoid, ("x", "dx", "axis")),
+    "TopK": (ops.top_k, ("k", "sorted")),
+    # shapes
+    "Reshape": (ops.reshape, ("newshape",)),
+    "Ravel": (ops.ravel, ()),
+    "ExpandDims": (ops.expand_dims, ("axis",)),
+    "Squeeze": (ops.squeeze, ("axis",)),
+    "Transpose": (ops.transpose, ("axes",)),
+    "Swapaxes": (ops.swapaxes, ("axis1", "axis2")),
+    "Moveaxis": (ops.moveaxis, ("source", "destination")),
+    "BroadcastTo": (ops.broadcast_to, ("shape",)),
+    "Tile": (ops.tile, ("repeats",)),
+    "Repeat": (ops.repeat, ("repeats", "axis")),
+    "Flip": (ops.flip, ("axis",)),
+    "Fliplr": (lambda x: ops.flip(x, 1), ()),
+    "Flipud": (lambda x: ops.flip(x, 0), ()),
+    "Rot90": (ops.rot90, ("k", "axes")),
+    "Rearrange": (ops.rearrange, ()),
+    "Roll": (ops.roll, ("shift", "axis")),
+    "Concatenate": (ops.concatenate, ("axis",)),
+    "Append": (lambda x1, x2, axis: ops.concatenate([x1, x2], axis), ("axis",)),
+    "Hstack": (lambda xs: ops.concatenate(xs, 0 if xs[0].rank == 1 else 1), ()),
+    "Vstack": (lambda xs: ops.concatenate(xs, 0), ()),
+    "Dstack": (_dstack, ()),
+    "Stack": (ops.stack, ("axis",)),
+    "Split": (ops.split, ("indices_or_sections", "axis")),
+    "ArraySplit": (ops.array_split, ("indices_or_sections", "axis")),
+    "Hsplit": (
+        lambda x, indices_or_sections: ops.split(x, indices_or_sections, 0 if x.rank == 1 else 1),
+        ("indices_or_sections",),
+    ),
+    "Vsplit": (lambda x, indices_or_sections: ops.split(x, indices_or_sections, 0), ("indices_or_sections",)),
+    "Dsplit": (lambda x, indices_or_sections: ops.split(x, indices_or_sections, 2), ("indices_or_sections",)),
+    "Slice": (lambda x, start_indices, shape: ops.getitem(x, _slices(start_indices, shape)), ("shape",)),
+    "SliceUpdate": (ops.slice_update, ()),
+    "Diagonal": (ops.diagonal, ("offset", "axis1", "axis2")),
+    "ExtractSequences": (ops.extract_sequences, ("sequence_length", "sequence_stride")),
+    "UnravelIndex": (_unravel_index, ("shape",)),
+    "Unstack": (ops.unstack, ("num", "axis")),
+    "GetItem": (ops.getitem, ()),
+    "Pad": (ops.pad, ("pad_width", "mode")),
+    "Take": (ops.take, ("axis",)),
+    "TakeAlongAxis": (ops.take_along_axis, ("axis",)),
+    "Digitize": (ops.digitize, ()),
+    "SearchSorted": (ops.searchsorted, ("side",)),
+    "OneHot": (ops.one_hot, ("num_classes", "axis", "dtype", "sparse")),
+    "MultiHot": (ops.multi_hot, ("num_classes", "axis", "dtype", "sparse")),
+    "ZerosLike": (ops.zeros_like, ("dtype",)),
+    "EmptyLike": (ops.zeros_like, ("dtype",)),
+    "Full": (
+        lambda fill_value, shape, dtype: ops.broadcast_to(ops.convert_to_tensor(fill_value, dtype), shape),
+        ("shape", "dtype"),
+    ),
+    "Linspace": (_linspace, ("num", "endpoint", "retstep", "dtype", "axis")),
+    "Vander": (_vander, ("N", "increasing")),
+    "OnesLike": (ops.ones_like, ("dtype",)),
+    "FullLike": (ops.full_like, ("dtype",)),
+    "Tril": (lambda x, k: ops.triangle(x, k, lower=True), ("k",)),
+    "Triu": (lambda x, k: ops.triangle(x, k, lower=False), ("k",)),
+    "Diff": (ops.diff, ("n", "axis")),
+    # products
+    "Matmul": (ops.matmul, ()),
+    "Dot": (ops.dot, ()),
+    "Tensordot": (ops.tensordot, ("axes",)),
+    "Outer": (ops.outer, ()),
+    "Inner": (ops.inner, ()),
+    "Vdot": (ops.vdot, ()),
+    "Kron": (ops.kron, ()),
+    "Cross": (ops.cross, ("axisa", "axisb", "axisc", "axis")),
+    "CDist": (ops.cdist, ()),
+    # Fourier transforms
+    "FFT": (ops.fft, ()),
+    "FFT2": (ops.fft2, ()),
+    "IFFT2": (ops.ifft2, ()),
+    "RFFT": (ops.rfft, ("fft_length",)),
+    "IRFFT": (ops.irfft, ("fft_length",)),
+    "STFT": (ops.stft, ("sequence_length", "sequence_stride", "fft_length", "window", "center")),
+    # networks
+    "BatchNorm": (ops.batch_normalization, ("axis", "epsilon")),
+    "LayerNorm": (ops.layer_normalization, ("axis", "epsilon", "rms_scaling")),
+    "DotProductAttention": (ops.dot_product_attention, ("is_causal",)),
+    "BinaryCrossentropy": (_cross_entropy(ops.binary_crossentropy, Sigmoid), ("from_logits",)),
+    "CategoricalCrossentropy": (_cross_entropy(ops.categorical_crossentropy, Softmax), ("from_logits", "axis")),
+    "SparseCategoricalCrossentropy": (
+        _cross_entropy(ops.sparse_categorical_crossentropy, Softmax),
+        ("from_logits", "axis"),
+    ),
+    # images
+    "DepthToSpace": (ops.depth_to_space, ("block_size", "data_format")),
+    "SpaceToDepth": (ops.space_to_depth, ("block_size", "data_format")),
+    "Unfold": (ops.unfold, ("kernel_size", "dilation", "padding", "stride")),
+    "RGBToGrayscale": (ops.rgb_to_grayscale, ("data_format",)),
+    "RGBToHSV": (ops.rgb_to_hsv, ("data_format",)),
+    "HSVToRGB": (ops.hsv_to_rgb, ("data_format",)),
+    "ExtractPatches": (ops.extract_patches, ("size", "strides", "dilation_rate", "padding", "data_format")),
+    "PadImages": (ops.pad_images, _borders("padding")),
+    "CropImages": (ops.crop_images, _borders("cropping")),
+    # activations
+    "LeakyRelu": (ops.leaky_relu, ("negative_slope",)),
+    "Elu": (ops.elu, ("alpha",)),
+    "Celu": (ops.celu, ("alpha",)),
+    "Gelu": (ops.gelu, ("approximate",)),
+    "HardShrink": (ops.hard_shrink, ("threshold",)),
+    "SoftShrink": (ops.soft_shrink, ("threshold",)),
+    "Squareplus": (ops.squareplus, ("b",)),
+    "Threshold": (ops.threshold, ("threshold", "default_value")),
+    "Softmax": (ops.softmax, ("axis",)),
+    "LogSoftmax": (ops.log_softmax, ("axis",)),
+    "Sparsemax": (ops.sparsemax, ("axis",)),
+    "Glu": (ops.glu, ("axis",)),
+}
+"""Class -> its function, and the constructor arguments that the function takes too."""
+
+ACTIVATIONS = {
+    "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "SparseSigmoid": "sparse_sigmoid", "Softplus": "softplus",
+    "Softsign": "softsign", "SparsePlus": "sparse_plus", "Silu": "silu", "LogSigmoid": "log_sigmoid",
+    "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Selu": "selu", "TanhShrink": "tanh_shrink",
+    "HardTanh": "hard_tanh",
+}  # fmt: skip
+"""Class of an activation without arguments -> its name in ``keras.activations``."""
+
+
+def _of_table(function: Callable[..., Any], options: Sequence[str]) -> Handler:
+    """The handler that passes a call's arguments, and ``options`` of the config, to ``function``."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in options]
+    own = inspect.Signature(parameters)
+
+    def handler(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
+        given = own.bind(*args, **kwargs).arguments  # by name, for options may stand between them
+        for parameter in parameters:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given |= given.pop(parameter.name, {})
+        return function(**given, **{option: call.config[option] for option in options})
+
+    # the registry refuses calls that this signature does not fit
+    first = inspect.Parameter("call", inspect.Parameter.POSITIONAL_ONLY)
+    handler.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
+    return handler
+
+
+def _activation(name: str) -> Callable[[Symbol], Symbol]:
+    def apply(x: Symbol) -> Symbol:
+        operator = activation.ELEMENTWISE[name]()
+        return ops.activation(operator, x) if operator else x
+
+    return apply
+
+
+for _class, (_function, _options) in OPERATIONS.items():
+    layer(f"ops.{_class}")(_of_table(_function, _options))
+for _class, _name in ACTIVATIONS.items():
+    layer(f"ops.{_class}")(_of_table(_activation(_name), ()))
+layer("ops.ReLU")(layers.relu)
+
+
+@layer("ops.Einsum")
+def einsum(call: LayerCall, *operands: Any) -> Symbol:
+    """Einstein's sum of any number of tensors."""
+    return ops.einsum(call.config["subscripts"], *operands)
+
+
+# -- operations that are a layer without its weights -----------------------------------------------------------------
+
+
+def through_layer(call: LayerCall, class_name: str, options: Mapping[str, Any], x: Symbol, **weights: Any) -> Symbol:
+    """``x`` through a layer of Keras; ``weights`` are constants of the model."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in weights.items():
+        array = ops.weight_of(value) if isinstance(value, Symbol) else np.asarray(value)
+        if array is None:
+            call.refuse(f"its {name} is computed by the model; only constant ones are translated")
+        arrays[name] = array.astype(x.dtype)
+    stored = Layer(call.name, class_name, dict(options), weights=arrays, saved_class=class_name)
+    result: Symbol = LayerCall(stored, call.builder)(x)
+    return result
+
+
+def _spatial(call: LayerCall, x: Symbol, *options: str) -> dict[str, Any]:
+    """Options of a convolution or pooling as its layer has them."""
+    count = x.rank - 2
+    found = {"data_format": call.config["data_format"] or "channels_last"}
+    for option in options:
+        value = call.config[option]
+        found[option] = (value,) * count if isinstance(value, int) else value
+    return found
+
+
+NO_BIAS = {"use_bias": False, "activation": "linear"}
+
+
+@layer("ops.Conv")
+def conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
+    """Convolution with a constant kernel."""
+    options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
+    channels = inputs.shape[1] if options["data_format"] == "channels_first" else inputs.shape[-1]
+    options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-1], **NO_BIAS}
+    options["groups"] = int(channels) // kernel.shape[-2]
+    return through_layer(call, f"Conv{inputs.rank - 2}D", options, inputs, kernel=kernel)
+
+
+@layer("ops.DepthwiseConv")
+def depthwise_conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
+    """Convolution of every channel by itself with a constant kernel."""
+    options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
+    options |= {"kernel_size": kernel.shape[:-2], "depth_multiplier": kernel.shape[-1], **NO_BIAS}
+    return through_layer(call, f"DepthwiseConv{inputs.rank - 2}D", options, inputs, kernel=kernel)
+
+
+@layer("ops.SeparableConv")
+def separable_conv(call: LayerCall, inputs: Symbol, depthwise_kernel: Any, pointwise_kernel: Any) -> Symbol:
+    """Depthwise convolution, then one of single pixels, with constant kernels."""
+    options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
+    options |= {"kernel_size": depthwise_kernel.shape[:-2], "depth_multiplier": depthwise_kernel.shape[-1]}
+    options |= {"filters": pointwise_kernel.shape[-1], **NO_BIAS}
+    kernels = {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": pointwise_kernel}
+    return through_layer(call, f"SeparableConv{inputs.rank - 2}D", options, inputs, **kernels)
+
+
+@layer("ops.ConvTranspose")
+def conv_transpose(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
+    """Transposed convolution with a constant kernel."""
+    options = _spatial(call, inputs, "strides", "padding", "dilation_rate", "output_padding")
+    options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-2], **NO_BIAS}
+    return through_layer(call, f"Conv{inputs.rank - 2}DTranspose", options, inputs, kernel=kernel)
+
+
+@layer("ops.MaxPool", "ops.AveragePool")
+def pool(call: LayerCall, inputs: Symbol) -> Symbol:
+    """The largest number, or the mean, of windows."""
+    options = _spatial(call, inputs, "pool_size", "strides", "padding")
+    kind = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
+    return through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
+
+
+@layer("ops.AdaptiveMaxPool", "ops.AdaptiveAveragePool")
+def adaptive_pool(call: LayerCall, inputs: Symbol) -> Symbol:
+    """The same of as many windows as asked for."""
+    options = _spatial(call, inputs, "output_size")
+    kind = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
+    return through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
+
+
+@layer("ops.Resize")
+def resize(call: LayerCall, images: Symbol) -> Symbol:
+    """Images in another size."""
+    height, width = call.config["size"]
+    names = ("interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias", "fill_mode", "fill_value")
+    options = {name: call.config[name] for name in names}
+    options |= {"height": height, "width": width, "data_format": call.config["data_format"] or "channels_last"}
+    return through_layer(call, "Resizing", options, images)
+
+
+@layer("ops.RMSNorm")
+def rms_norm(call: LayerCall, x: Symbol, scale: Any = None) -> Symbol:
+    """``x`` divided by its root mean square."""
+    axis, epsilon = call.config["axis"], call.config["epsilon"]
+    square = ops.mean(ops.square(x), axis, keepdims=True)
+    y = ops.divide(x, ops.sqrt(ops.add(square, ops.EPSILON if epsilon is None else epsilon)))
+    return y if scale is None else ops.multiply(y, scale)

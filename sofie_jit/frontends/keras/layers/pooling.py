@@ -1,0 +1,65 @@
+"""Max and average pooling, with a window and global."""
+
+from __future__ import annotations
+
+from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.spatial import channels, dimensions, layout, per_axis, window_options
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
+from sofie_jit.ir.operators.reshape import Reshape
+
+
+@layer("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
+def max_pooling(call: LayerCall, x: Symbol) -> Symbol:
+    """The largest number of each window."""
+    return _pooling(call, x, MaxPool)
+
+
+@layer("AveragePooling1D", "AveragePooling2D", "AveragePooling3D")
+def average_pooling(call: LayerCall, x: Symbol) -> Symbol:
+    """The mean of each window, of its part inside the image."""
+    return _pooling(call, x, AveragePool)
+
+
+@layer("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
+def global_max_pooling(call: LayerCall, x: Symbol) -> Symbol:
+    """The largest number of each channel."""
+    return _global_pooling(call, x, GlobalMaxPool)
+
+
+@layer("GlobalAveragePooling1D")
+def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
+    """The mean of each channel over the steps that are not masked."""
+    if mask is None:
+        return _global_pooling(call, x, GlobalAveragePool)
+    steps = 1 if layout(call) == "NHWC" else 2
+    counts = ops.expand_dims(ops.cast(mask, "bool"), 3 - steps)
+    keep = bool(call.config["keepdims"])
+    total = ops.sum(ops.where(counts, x, 0.0), steps, keep)
+    return ops.divide(total, ops.sum(ops.cast(counts, x.dtype), steps, keep))
+
+
+@layer("GlobalAveragePooling2D", "GlobalAveragePooling3D")
+def global_average_pooling(call: LayerCall, x: Symbol) -> Symbol:
+    """The mean of each channel."""
+    return _global_pooling(call, x, GlobalAveragePool)
+
+
+def _pooling(call: LayerCall, x: Symbol, operator: type[Pool]) -> Symbol:
+    count = dimensions(call, x)
+    size = per_axis(call, "pool_size", count)
+    strides = size if call.config["strides"] is None else per_axis(call, "strides", count)
+    options = window_options(call, size, [1] * count)
+    pooled: Symbol = call.add(operator(kernel_shape=size, strides=strides, layout=layout(call), **options), x)
+    return pooled
+
+
+def _global_pooling(call: LayerCall, x: Symbol, operator: type[GlobalPool]) -> Symbol:
+    dimensions(call, x)
+    data_layout = layout(call)
+    y: Symbol = call.add(operator(layout=data_layout), x)
+    if call.config["keepdims"]:
+        return y
+    flat: Symbol = call.add(Reshape(shape=(0, channels(call, x, data_layout))), y)
+    return flat

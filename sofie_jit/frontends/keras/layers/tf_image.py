@@ -1,0 +1,114 @@
+"""TensorFlow's tf.image, with the arguments of its functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.keras.layers.registry import LayerCall
+from sofie_jit.frontends.keras.layers.resizing import METHODS, known_size, resize_from_corners, resize_images
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+
+
+def central_crop(image: Symbol, central_fraction: float) -> Symbol:
+    """The middle of images, ``central_fraction`` of their height and width."""
+    kept = [slice(None)] * image.rank
+    for axis in (image.rank - 3, image.rank - 2):
+        size = int(image.shape[axis])
+        start = int((size - size * central_fraction) / 2)
+        kept[axis] = slice(start, size - start)
+    return ops.getitem(image, kept)
+
+
+def crop_to_bounding_box(
+    image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Symbol:
+    """Part of images, from an offset on."""
+    return ops.crop_images(image, offset_height, offset_width, None, None, target_height, target_width)
+
+
+def pad_to_bounding_box(
+    image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Symbol:
+    """Images with zeros around them."""
+    return ops.pad_images(image, offset_height, offset_width, None, None, target_height, target_width)
+
+
+def per_image_standardization(image: Symbol) -> Symbol:
+    """Each image less its mean, divided by its standard deviation or what that is at least."""
+    axes = [-3, -2, -1]
+    least = 1 / math.sqrt(math.prod(int(image.shape[axis]) for axis in axes))
+    deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
+    return ops.divide(ops.subtract(image, ops.mean(image, axes, keepdims=True)), deviation)
+
+
+def adjust_contrast(images: Symbol, contrast_factor: float) -> Symbol:
+    """Each channel's distance from its mean times ``contrast_factor``."""
+    gray = ops.mean(images, [-3, -2], keepdims=True)
+    return ops.add(ops.multiply(ops.subtract(images, gray), contrast_factor), gray)
+
+
+def extract_patches(images: Symbol, sizes: Any, strides: Any, rates: Any, padding: str) -> Symbol:
+    """The windows of images, each as one pixel."""
+    return ops.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower())
+
+
+def convert_image_dtype(image: Symbol, dtype: Any, saturate: bool = False) -> Symbol:
+    """Among floating-point types, for which it is a cast."""
+    if not (image.dtype.startswith("float") and ops.element_type(dtype).startswith("float")):
+        raise UnsupportedLayerError("convert_image_dtype from or to integers is not translated; scale with arithmetic")
+    return ops.cast(image, dtype)
+
+
+def resize(
+    call: LayerCall,
+    images: Symbol,
+    size: Sequence[int],
+    method: Any = "bilinear",
+    preserve_aspect_ratio: bool = False,
+    antialias: bool = False,
+) -> Symbol:
+    """tf.image.resize of TensorFlow 2."""
+    if method not in METHODS and method != "nearest":
+        call.refuse(
+            f"tf.image.resize with method={method!r} is not translated; there are nearest, {', '.join(METHODS)}"
+        )
+    if method != "nearest":
+        images = ops.cast(images, "float32")
+    sizes = [int(n) for n in size]
+    if preserve_aspect_ratio:
+        before = np.array([known_size(call, images, axis) for axis in (1, 2)], np.float32)
+        sizes = [int(n) for n in np.round((np.array(sizes, np.float32) / before).min() * before)]
+    return resize_images(call, images, (1, 2), sizes, method, antialias)
+
+
+def resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
+    """tf.compat.v1.image.resize_bilinear or resize_nearest_neighbor, whose first pixels are in one place."""
+
+    def resize_from_first(
+        call: LayerCall, images: Symbol, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
+    ) -> Symbol:
+        if half_pixel_centers and not align_corners:
+            return resize(call, images, size, method)
+        images = images if method == "nearest" else ops.cast(images, "float32")
+        for axis, new in zip((1, 2), size, strict=True):
+            images = resize_from_corners(call, images, axis, int(new), method, align_corners)
+        return images
+
+    return resize_from_first
+
+
+def resize_images_of_tensorflow_1(
+    call: LayerCall, images: Symbol, size: Any, method: Any = "bilinear", align_corners: bool = False,
+    preserve_aspect_ratio: bool = False,
+) -> Symbol:  # fmt: skip
+    """tf.compat.v1.image.resize by ``method``, a name or its number."""
+    name = {0: "bilinear", 1: "nearest"}.get(method, method)
+    if preserve_aspect_ratio or name not in ("bilinear", "nearest"):
+        call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not translated")
+    return resize_of_tensorflow_1(name)(call, images, size, align_corners)

@@ -1,0 +1,1 @@
+"""The intermediate representation: named tensors, ONNX operators, and functions that build them."""

@@ -1,0 +1,56 @@
+"""Concat: tensors one after the other along an axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.ir.operators.operator import (
+    CPP_TYPES,
+    Dim,
+    Emitter,
+    ROperator,
+    TensorType,
+    common_dtype,
+    counts_rows,
+    format_shape,
+    normalize_axis,
+)
+
+
+@dataclass(kw_only=True)
+class Concat(ROperator):
+    """Inputs of one element type that agree in all axes but ``axis``, joined along it."""
+
+    axis: int = -1
+
+    kernels = ("movement/concat.hxx",)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        if not inputs:
+            raise ShapeError("Concat needs at least one input")
+        dtype, first = common_dtype("Concat", *inputs), inputs[0]
+        axis = normalize_axis("Concat", self.axis, first.rank)
+        shapes = ", ".join(format_shape(t.shape) for t in inputs)
+        rests = {(*t.shape[:axis], *t.shape[axis + 1 :]) for t in inputs}
+        if len(rests) > 1 or any(t.rank != first.rank for t in inputs):
+            raise ShapeError(f"Concat: shapes must agree in all axes but {axis}, got {shapes}")
+        joined: Dim = first.shape[axis]
+        if len(inputs) > 1:
+            joined = 0
+            for t in inputs:
+                size = t.shape[axis]
+                if isinstance(size, str):
+                    raise ShapeError(f"Concat: axis {axis} must have known sizes to be joined, got {shapes}")
+                joined += size
+        return TensorType(dtype, (*first.shape[:axis], joined, *first.shape[axis + 1 :]))
+
+    def mixes_rows(self, *inputs: TensorType) -> bool:
+        return any(map(counts_rows, inputs[0].shape[:1])) and normalize_axis("Concat", self.axis, inputs[0].rank) == 0
+
+    def emit(self, code: Emitter) -> str:
+        y = code.outputs[0]
+        axis = normalize_axis("Concat", self.axis, y.rank)
+        parts = [[code.input(i), code.count(t.shape[axis:])] for i, t in enumerate(code.inputs) if t is not None]
+        joined = code.struct(f"ConcatParts<{len(parts)}, {CPP_TYPES[y.dtype]}>", parts)
+        return code.call("concat", code.count(y.shape[:axis]), joined, code.output(0))

@@ -1,0 +1,70 @@
+"""Reshape: the same numbers under another shape, at no cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.ir.operators.operator import (
+    Dim,
+    ROperator,
+    Shape,
+    TensorType,
+    bind_shape,
+    counts_rows,
+    format_shape,
+    product,
+    split_count,
+)
+
+
+@dataclass(kw_only=True)
+class Reshape(ROperator):
+    """The input's elements, in their order, under ``shape``.
+
+    As in ONNX, 0 in ``shape`` stands for the input's size of that axis, and one -1 for whatever remains; a name is
+    a run-time dimension.
+    """
+
+    shape: Shape = ()
+
+    is_alias = True
+
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        self.shape = bind_shape(tuple(self.shape), sizes)
+
+    def infer(self, x: TensorType) -> TensorType:
+        text = f"Reshape of {format_shape(x.shape)} to {format_shape(tuple(self.shape))}"
+        target: list[Dim] = []
+        for axis, size in enumerate(self.shape):
+            if size == 0 and axis >= x.rank:
+                raise ShapeError(f"{text}: there is no axis {axis} to copy")
+            target.append(x.shape[axis] if size == 0 else size)
+        unknown = [axis for axis, size in enumerate(target) if size == -1]
+        if len(unknown) > 1 or any(isinstance(size, int) and size < -1 for size in target):
+            raise ShapeError(f"{text}: at most one size may be -1, none smaller")
+        if unknown:
+            target[unknown[0]] = _remaining(text, x.shape, tuple(d for d in target if d != -1))
+        if split_count(tuple(target)) != split_count(x.shape):
+            raise ShapeError(f"{text}: the numbers of elements differ, {_product(x.shape)} and {_product(target)}")
+        return TensorType(x.dtype, tuple(target))
+
+    def mixes_rows(self, x: TensorType) -> bool:
+        return any(map(counts_rows, x.shape)) and not any(map(counts_rows, self.infer(x).shape[:1]))
+
+
+def _remaining(text: str, shape: Shape, known: Shape) -> Dim:
+    """The size that makes ``known`` hold as many elements as ``shape``."""
+    (total, dims), (part, used) = split_count(shape), split_count(known)
+    left = Counter(dims) - Counter(used)
+    names = list(left.elements())
+    if Counter(used) - Counter(dims) or part == 0 or total % part or (total == 0 and names):
+        raise ShapeError(f"{text}: {_product(known)} elements do not divide {_product(shape)} into one known size")
+    return product(total // part, *names)
+
+
+def _product(shape: Shape | list[Dim]) -> str:
+    count, dims = split_count(tuple(shape))
+    return " x ".join([*([str(count)] if count != 1 or not dims else []), *dims])

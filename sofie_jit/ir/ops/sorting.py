@@ -1,0 +1,173 @@
+"""Sorted numbers, and places among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators import math as functions
+from sofie_jit.ir.operators.operator import normalize_axis
+from sofie_jit.ir.operators.operator import static_dim as static
+from sofie_jit.ir.ops.core import Axes, Value, apply, axes_of, cast, countable, floating, promote
+from sofie_jit.ir.ops.elementwise import (
+    add,
+    ceil,
+    floor,
+    greater,
+    isfinite,
+    isnan,
+    less,
+    logical_and,
+    logical_not,
+    multiply,
+    round,
+    subtract,
+    where,
+)
+from sofie_jit.ir.ops.reductions import any, max, sum
+from sofie_jit.ir.ops.shapes import (
+    expand_dims,
+    reshape,
+    slice_along,
+    squeeze,
+    stack,
+    swapaxes,
+    take_along_axis,
+    transpose,
+)
+
+
+def top_k(x: Symbol, k: int, sorted: bool = True) -> tuple[Symbol, Symbol]:
+    """The ``k`` largest numbers along the last axis, the largest first, and where they are."""
+    if not sorted:
+        raise ShapeError("top_k with sorted=False leaves the order to the hardware; it is translated with sorted=True")
+    values, indices = x.builder.add(functions.TopK(k=k), x)
+    return values, indices
+
+
+def _ascending(x: Symbol, axis: int) -> tuple[Symbol, Symbol]:
+    """All numbers along ``axis`` in order, and where they were, both along the last axis."""
+    last = swapaxes(countable(x), normalize_axis("sort", axis, x.rank), -1) if axis not in (-1, x.rank - 1) else x
+    last = countable(last)
+    values, indices = x.builder.add(functions.TopK(k=static("sort", last.shape, -1), largest=False), last)
+    return values, indices
+
+
+def sort(x: Symbol, axis: int = -1) -> Symbol:
+    """The numbers along ``axis`` in ascending order, NaN last."""
+    values = cast(_ascending(x, axis)[0], x.dtype)
+    return values if axis in (-1, x.rank - 1) else swapaxes(values, axis, -1)
+
+
+def argsort(x: Symbol, axis: int | None = -1) -> Symbol:
+    """Where the numbers of :func:`sort` are; of equal ones the first comes first."""
+    if axis is None:
+        return argsort(reshape(x, (-1,)))
+    indices = _ascending(x, axis)[1]
+    return indices if axis in (-1, x.rank - 1) else swapaxes(indices, axis, -1)
+
+
+METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+"""How a quantile between two numbers is made of them."""
+
+
+def quantile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
+    """The number that the share ``q`` (or each of several) of those along ``axis`` does not exceed."""
+    return _quantile(x, q, axis, method, keepdims, nan_counts=True)
+
+
+def nanquantile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
+    """The same of what is not NaN."""
+    return _quantile(x, q, axis, method, keepdims, nan_counts=False)
+
+
+def _quantile(x: Symbol, q: Any, axis: Axes, method: str, keepdims: bool, nan_counts: bool) -> Symbol:
+    if isinstance(q, Symbol) or method not in METHODS:
+        raise ShapeError(f"a quantile takes a constant q and a method of {', '.join(METHODS)}; got {q!r}, {method!r}")
+    x = cast(x, floating(x))
+    axes, shares = axes_of(x, axis), np.asarray(q, np.float64)
+    moved = transpose(x, [a for a in range(x.rank) if a not in axes] + axes)
+    rows = reshape(moved, (*moved.shape[: -len(axes)], -1))
+    ordered = sort(rows)
+    size = static("a quantile", rows.shape, -1)
+    results = []
+    for share in shares.ravel():
+        if nan_counts:
+            result = _between(ordered, float(share) * (size - 1), method)
+            results.append(where(any(isnan(rows), -1), np.nan, result))
+        else:
+            results.append(_between_places(rows, ordered, float(share), method))
+    kept = [1 if a in axes else n for a, n in enumerate(x.shape)]
+    results = [reshape(result, kept) for result in results] if keepdims else results
+    return stack(results, 0) if shares.ndim else results[0]
+
+
+def _between(ordered: Symbol, place: float, method: str) -> Symbol:
+    """What lies at ``place`` of the last axis, between two numbers if it is not whole."""
+    rounding: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+    place = float(rounding.get(method, float)(place))
+    low, high = (squeeze(slice_along(ordered, -1, at, at + 1), -1) for at in (int(place), int(np.ceil(place))))
+    if place == int(place):
+        return low
+    share = 0.5 if method == "midpoint" else place - int(place)
+    return add(multiply(low, 1 - share), multiply(high, share))
+
+
+def _between_places(rows: Symbol, ordered: Symbol, share: float, method: str) -> Symbol:
+    """The same among the numbers before the NaN, of which every row may have another count."""
+    count = sum(cast(logical_not(isnan(rows)), "float64"), -1, keepdims=True)
+    place = max(stack([multiply(subtract(count, 1.0), share), multiply(count, 0.0)], 0), 0)
+    if method in ("lower", "higher", "nearest"):
+        place = floor(place) if method == "lower" else ceil(place) if method == "higher" else round(place)
+    low, high = (take_along_axis(ordered, cast(whole(place), "int32"), -1) for whole in (floor, ceil))
+    between = subtract(place, floor(place))
+    if method == "midpoint":
+        between = where(greater(between, 0), 0.5, 0.0)
+    between = cast(between, ordered.dtype)
+    return squeeze(add(multiply(low, subtract(1.0, between)), multiply(high, between)), -1)
+
+
+def median(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The number in the middle, or the mean of the two there."""
+    return quantile(x, 0.5, axis, keepdims=keepdims)
+
+
+def nanmedian(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
+    """The same of what is not NaN."""
+    return nanquantile(x, 0.5, axis, keepdims=keepdims)
+
+
+def percentile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
+    """The quantile of ``q`` percent."""
+    return quantile(x, np.asarray(q) / 100, axis, method, keepdims)
+
+
+def nanpercentile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
+    """The same of what is not NaN."""
+    return nanquantile(x, np.asarray(q) / 100, axis, method, keepdims)
+
+
+def in_top_k(targets: Symbol, predictions: Symbol, k: int) -> Symbol:
+    """Whether fewer than ``k`` of a row of ``predictions`` exceed the one that ``targets`` counts to."""
+    chosen = take_along_axis(predictions, expand_dims(targets, -1), -1)
+    fewer = less(sum(cast(greater(predictions, chosen), "int32"), -1), k)
+    return logical_and(fewer, isfinite(squeeze(chosen, -1)))
+
+
+def searchsorted(sorted_sequence: Value, values: Symbol, side: str = "left") -> Symbol:
+    """How many of ``sorted_sequence`` come before each of ``values``; with side "right" those equal to it do."""
+    if side not in ("left", "right"):
+        raise ShapeError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    ascending, x = promote(sorted_sequence, values)
+    return apply(functions.SearchSorted(right=side == "right"), x, ascending)
+
+
+def digitize(x: Symbol, bins: Sequence[float]) -> Symbol:
+    """Which of the intervals between the ascending ``bins`` each number lies in; each begins with its lower bound."""
+    with np.errstate(over="ignore"):  # beyond float32's largest number is infinity
+        bounds = np.asarray(bins, np.float32)  # as TensorFlow keeps them
+    return searchsorted(bounds, cast(x, floating(x)), side="right")

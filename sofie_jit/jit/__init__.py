@@ -1,0 +1,1 @@
+"""Compilation of generated C++ in this process, and calls of it."""

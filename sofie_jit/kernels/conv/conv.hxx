@@ -1,0 +1,253 @@
+// Direct convolution of channels-last images in one, two or three dimensions, with bias and epilogue (tile.hxx):
+//
+//    y[b][od][oh][ow][o] = epilogue(bias[o] + sum over kd, kh, kw, c of
+//                          x[b][od * SD + kd * DD - PD][...][...][c] * kernel[kd][kh][kw][c][o])
+//
+// and, with groups, output o of group g = o / (O / groups) sees the C / groups channels of group g.
+//
+// The register tile takes MR output pixels, from one image row or several, times NV vectors of outputs. What a tile
+// reads of one pixel's window is a list of runs of neighbouring numbers, the same for all pixels: a whole kernel row
+// (KW * C numbers) where taps are neighbours in memory, the channels of one tap elsewhere.
+//
+// Work goes in strips of output rows, few enough that what they read stays in the cache while all panels of weights
+// pass over it. Where a window reaches beyond the image, this is first copied into scratch memory with zeros around it.
+//
+// Sums run over [kd][kh][kw][c] in the order of tile.hxx; tiles and strips that don't divide the image evenly overlap,
+// which computes some pixels twice, to the same bits.
+#ifndef SOFIE_JIT_CONV_HXX
+#define SOFIE_JIT_CONV_HXX
+
+#include "gemm/gemm.hxx"
+#include "core/window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+struct ConvShape {
+   Window window;
+   std::size_t C, O, groups; // channels of input and output, over all groups
+   std::size_t strip;        // output rows in one strip, at most OH
+   std::size_t from = 0, to = std::size_t(-1); // outputs of every group that are computed, from a panel's first one on
+
+   SOFIE_JIT_INLINE constexpr std::size_t group_inputs() const { return C / groups; }
+   SOFIE_JIT_INLINE constexpr std::size_t group_outputs() const { return O / groups; }
+   SOFIE_JIT_INLINE constexpr std::size_t K() const { return window.taps() * group_inputs(); }
+};
+
+// Neighbouring numbers of a window, at `offset` from its first.
+struct ConvRun {
+   std::size_t offset, length;
+};
+
+SOFIE_JIT_INLINE constexpr std::size_t div_up(std::size_t a, std::size_t b)
+{
+   return (a + b - 1) / b;
+}
+
+// Numbers in the packed panels of one group: the last panel is one vector wide if that is enough.
+template <class T>
+SOFIE_JIT_INLINE constexpr std::size_t conv_group_size(const ConvShape &s)
+{
+   return div_up(s.group_outputs(), lanes<T>) * lanes<T> * s.K();
+}
+
+// panels[group][panel][K][width] of kernel[KD][KH][KW][C / groups][O] (Keras), or, if `oihw`, of
+// kernel[O][C / groups][KD][KH][KW] (ONNX). Outputs past the last of a group are zero.
+template <class T>
+SOFIE_JIT_COLD Buffer<T> pack_conv(const T *kernel, const ConvShape &s, bool oihw = false)
+{
+   const std::size_t K = s.K(), outputs = s.group_outputs(), channels = s.group_inputs(), taps = s.window.taps();
+   Buffer<T> packed(s.groups * conv_group_size<T>(s));
+   for (std::size_t g = 0; g < s.groups; ++g) {
+      T *group = packed.data() + g * conv_group_size<T>(s);
+      for (std::size_t n = 0; n < outputs; n += panel_width<T>) {
+         const std::size_t width = outputs - n <= lanes<T> ? lanes<T> : panel_width<T>;
+         for (std::size_t k = 0; k < K; ++k)
+            for (std::size_t i = 0; i < width && n + i < outputs; ++i) {
+               const std::size_t o = g * outputs + n + i;
+               group[n * K + k * width + i] =
+                  oihw ? kernel[(o * channels + k % channels) * taps + k / channels] : kernel[k * s.O + o];
+            }
+      }
+   }
+   return packed;
+}
+
+// Where a strip's input lies: the image itself, or the copy with zeros around it.
+struct ConvSource {
+   std::size_t plane, row; // distance of neighbouring planes and rows of taps
+};
+
+SOFIE_JIT_INLINE constexpr ConvSource conv_source(const ConvShape &s)
+{
+   const Window &w = s.window;
+   if (!w.padded())
+      return {w.DD * w.H * w.W * s.C, w.W * s.C};
+   const std::size_t row = w.columns_under(w.OW) * s.C;
+   return {w.rows_under(s.strip) * row, row};
+}
+
+constexpr std::size_t conv_max_runs(const ConvShape &s)
+{
+   return s.window.taps() + s.K() / k_block + 1;
+}
+
+// Elements of T in the copy of a strip.
+SOFIE_JIT_INLINE constexpr std::size_t conv_copy_size(const ConvShape &s)
+{
+   return s.window.padded() ? align_up(s.window.KD * conv_source(s).plane) : 0;
+}
+
+// Elements of T that conv needs as scratch memory, aligned to 64 bytes.
+template <class T>
+constexpr std::size_t conv_scratch(const ConvShape &s)
+{
+   return conv_copy_size(s) + div_up(conv_max_runs(s) * sizeof(ConvRun), sizeof(T));
+}
+
+// The window as runs of neighbouring numbers, cut where a block of k_block terms of the sum ends; their number.
+inline std::size_t conv_runs(const ConvShape &s, ConvRun *runs)
+{
+   const Window &w = s.window;
+   const ConvSource source = conv_source(s);
+   const bool whole_rows = w.DW == 1 && s.groups == 1;
+   const std::size_t length = whole_rows ? w.KW * s.C : s.group_inputs();
+   std::size_t count = 0, k = 0;
+   for (std::size_t kd = 0; kd < w.KD; ++kd)
+      for (std::size_t kh = 0; kh < w.KH; ++kh)
+         for (std::size_t kw = 0; kw < (whole_rows ? 1 : w.KW); ++kw) {
+            const std::size_t offset = kd * source.plane + kh * w.DH * source.row + kw * w.DW * s.C;
+            for (std::size_t at = 0; at < length;) {
+               const std::size_t left = k_block - k % k_block, n = length - at < left ? length - at : left;
+               runs[count++] = {offset + at, n};
+               at += n;
+               k += n;
+            }
+         }
+   return count;
+}
+
+// What strip `oh`, ... of output plane `od` reads of image x, with zeros where it reaches beyond the image.
+template <class T>
+void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T *copy)
+{
+   const Window &w = s.window;
+   const std::size_t columns = w.columns_under(w.OW), rows = w.rows_under(s.strip), left = w.PW * s.C;
+   const std::size_t inside = (w.PW + w.W < columns ? w.W : columns - w.PW) * s.C, row = columns * s.C;
+   for (std::size_t kd = 0; kd < w.KD; ++kd) {
+      const std::size_t d = od * w.SD + kd * w.DD - w.PD;
+      for (std::size_t r = 0; r < rows; ++r, copy += row) {
+         const std::size_t h = oh * w.SH + r - w.PH;
+         if (d < w.D && h < w.H) { // what lies before the image has wrapped around to a large number
+            std::memset(static_cast<void *>(copy), 0, left * sizeof(T));
+            std::memcpy(static_cast<void *>(copy + left), x + (d * w.H + h) * w.W * s.C, inside * sizeof(T));
+            std::memset(static_cast<void *>(copy + left + inside), 0, (row - left - inside) * sizeof(T));
+         } else
+            std::memset(static_cast<void *>(copy), 0, row * sizeof(T));
+      }
+   }
+}
+
+template <int MR, int NV, class T>
+void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, const T *panel, const T *bias,
+               const T *residual, T *y, std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
+{
+   const T *x[MR];
+   SOFIE_JIT_UNROLL
+   for (int i = 0; i < MR; ++i)
+      x[i] = pixels[i];
+   alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
+   Tile<T, MR, NV> sum;
+   sum.clear();
+   std::size_t k = 0;
+   bool several = false;
+   for (const ConvRun *run = runs; run != runs + count; ++run) {
+      if (k == k_block) {
+         if (several)
+            sum.add(before);
+         sum.put(before);
+         asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
+         sum.clear();
+         several = true;
+         k = 0;
+      }
+      sum.gather(x, run->offset, panel, run->length);
+      panel += run->length * NV * lanes<T>;
+      k += run->length;
+   }
+   if (several)
+      sum.add(before);
+   finish_tile(sum, bias, residual, y, stride, n, epilogue);
+}
+
+// One panel of weights over all pixels of a strip.
+template <int MR, int NV, class T>
+void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t count, const T *panel, const T *bias,
+                const T *residual, T *y, std::size_t n, const Epilogue<T> &epilogue)
+{
+   const Window &w = s.window;
+   const std::size_t pixels = s.strip * w.OW, step = w.SW * s.C, next_row = w.SH * conv_source(s).row;
+   for (std::size_t pixel = 0;; pixel += MR) {
+      if (pixel + MR > pixels)
+         pixel = pixels - MR;
+      const T *places[MR];
+      std::size_t row = pixel / w.OW, column = pixel % w.OW;
+      SOFIE_JIT_UNROLL
+      for (int i = 0; i < MR; ++i) {
+         places[i] = x + row * next_row + column * step;
+         ++column;
+         row += column == w.OW ? 1 : 0;
+         column = column == w.OW ? 0 : column;
+      }
+      conv_tile<MR, NV>(places, runs, count, panel, bias, at(residual, pixel * s.O), y + pixel * s.O, s.O, n, epilogue);
+      if (pixel + MR == pixels)
+         break;
+   }
+}
+
+// MR: pixels of a register tile, at most those of a strip. Panels: which widths of panels a group has, 1 for one vector
+// (the last panel may be so narrow), 2 for two, 3 for both. panels from pack_conv, bias from pack_bias; scratch:
+// conv_scratch<T>(s) elements.
+template <int MR, int Panels, class T>
+SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+          T *scratch, const Epilogue<T> &epilogue)
+{
+   const Window &w = s.window;
+   const std::size_t strip = s.strip, K = s.K(), inputs = s.group_inputs(), outputs = s.group_outputs();
+   ConvRun *runs = reinterpret_cast<ConvRun *>(scratch + conv_copy_size(s));
+   const std::size_t count = conv_runs(s, runs);
+   for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C)
+      for (std::size_t od = 0; od < w.OD; ++od, y += w.OH * w.OW * s.O, residual = at(residual, w.OH * w.OW * s.O))
+         for (std::size_t oh = 0;; oh += strip) {
+            if (oh + strip > w.OH)
+               oh = w.OH - strip;
+            const T *source = x + (od * w.SD * w.H + oh * w.SH) * w.W * s.C;
+            if (w.padded()) {
+               conv_copy(s, x, od, oh, scratch);
+               source = scratch;
+            }
+            for (std::size_t g = 0; g < s.groups; ++g)
+               for (std::size_t n = s.from; n < outputs && n < s.to; n += panel_width<T>) {
+                  const T *panel = panels + g * conv_group_size<T>(s) + n * K;
+                  const std::size_t o = g * outputs + n;
+                  const std::size_t to = oh * w.OW * s.O + o;
+                  if constexpr (Panels & 1)
+                     if (Panels == 1 || outputs - n <= lanes<T>) {
+                        conv_panel<MR, 1>(s, source + g * inputs, runs, count, panel, bias + o, at(residual, to), y + to,
+                                          outputs - n, epilogue);
+                        continue;
+                     }
+                  if constexpr (Panels & 2)
+                     conv_panel<MR, 2>(s, source + g * inputs, runs, count, panel, bias + o, at(residual, to), y + to,
+                                       outputs - n, epilogue);
+               }
+            if (epilogue.function)
+               epilogue.function(strip * w.OW * s.O, y + oh * w.OW * s.O, y + oh * w.OW * s.O);
+            if (oh + strip == w.OH)
+               break;
+         }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

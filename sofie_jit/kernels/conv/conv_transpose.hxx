@@ -1,0 +1,125 @@
+// Transposed convolution of channels-last images, with bias and epilogue (tile.hxx): a convolution run backwards, in which
+// every input pixel adds its multiple of the kernel to a window of the output.
+//
+// `w` is the window of the convolution that is transposed: its image (D, H, W) is our output, its outputs (OD, OH, OW)
+// are our input. So output pixel p sees, along each axis, the taps k for which (p + P - k * DIL) / S is a whole number
+// and an input pixel.
+//
+// First a matrix product makes all that input pixels give, products[input pixel][tap][O]; then each output pixel adds
+// up its share, taps in order. Nothing is multiplied by zeros, so NaN stays where it belongs.
+#ifndef SOFIE_JIT_CONV_TRANSPOSE_HXX
+#define SOFIE_JIT_CONV_TRANSPOSE_HXX
+
+#include "conv/depthwise.hxx"
+#include "gemm/gemm.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// Panels of pack_gemm, W[C][taps * O], of kernel[taps][O][C] (Keras), or, if `iohw`, of kernel[C][O][taps] (ONNX).
+template <class T>
+SOFIE_JIT_COLD Buffer<T> pack_conv_transpose(const T *kernel, std::size_t taps, std::size_t C, std::size_t O, bool iohw)
+{
+   if (!iohw)
+      return pack_gemm(kernel, C, taps * O, true);
+   Buffer<T> turned(C * taps * O);
+   for (std::size_t c = 0; c < C; ++c)
+      for (std::size_t tap = 0; tap < taps; ++tap)
+         for (std::size_t o = 0; o < O; ++o)
+            turned[(c * taps + tap) * O + o] = kernel[(c * O + o) * taps + tap];
+   return pack_gemm(static_cast<const T *>(turned.data()), C, taps * O);
+}
+
+// Numbers of 64 bits that conv_transpose needs as scratch memory for its lists.
+constexpr std::size_t conv_transpose_list(const Window &w)
+{
+   return w.W + 1 + w.OW * w.KW + w.KD * w.KH;
+}
+
+// The input index that tap `k` takes to output index `o`, or `size` if there is none.
+constexpr std::size_t tap_source(std::size_t o, std::size_t k, std::size_t size, std::size_t stride, std::size_t dilation,
+                                 std::size_t pad)
+{
+   const std::size_t from = k * dilation, to = o + pad;
+   return to < from || (to - from) % stride || (to - from) / stride >= size ? size : (to - from) / stride;
+}
+
+// Per output column what it adds up, as places in a row of products: places[starts[c]] to places[starts[c + 1]].
+inline void list_columns(const Window &w, std::size_t O, std::int64_t *starts, std::int64_t *places)
+{
+   std::size_t count = 0;
+   for (std::size_t c = 0; c < w.W; ++c) {
+      starts[c] = std::int64_t(count);
+      for (std::size_t k = 0; k < w.KW; ++k) {
+         const std::size_t from = tap_source(c, k, w.OW, w.SW, w.DW, w.PW);
+         if (from < w.OW)
+            places[count++] = std::int64_t((from * w.taps() + k) * O);
+      }
+   }
+   starts[w.W] = std::int64_t(count);
+}
+
+// The rows of products that output row (d, h) adds up; their number.
+inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std::size_t h, std::int64_t *places)
+{
+   std::size_t count = 0;
+   for (std::size_t kd = 0; kd < w.KD; ++kd) {
+      const std::size_t plane = tap_source(d, kd, w.OD, w.SD, w.DD, w.PD);
+      for (std::size_t kh = 0; plane < w.OD && kh < w.KH; ++kh) {
+         const std::size_t row = tap_source(h, kh, w.OH, w.SH, w.DH, w.PH);
+         if (row < w.OH)
+            places[count++] = std::int64_t(((plane * w.OH + row) * w.OW * w.taps() + (kd * w.KH + kh) * w.KW) * O);
+      }
+   }
+   return count;
+}
+
+// One output pixel: V is a vector of channels, or one.
+template <class V, class T>
+SOFIE_JIT_INLINE void add_up(std::size_t O, const T *products, const std::int64_t *row, const std::int64_t *rows_end,
+                             const std::int64_t *column, const std::int64_t *columns_end, const T *bias, T *y,
+                             const Epilogue<T> &epilogue)
+{
+   each_channels<V, 1, T>(O, [&](std::size_t o) {
+      V sum{};
+      SOFIE_JIT_ROLLED
+      for (const std::int64_t *r = row; r != rows_end; ++r)
+         SOFIE_JIT_ROLLED
+         for (const std::int64_t *c = column; c != columns_end; ++c)
+            sum += fetch<V>(products + std::size_t(*r + *c) + o);
+      put<T>(y + o, bound(sum + fetch<V>(bias + o), epilogue));
+   });
+}
+
+// Few: O < lanes<T>; at_once: images whose products fit into `products`, w.pixels() * w.taps() * O numbers each.
+// panels from pack_conv_transpose, zeros and bias from pack_bias; list: conv_transpose_list(w) numbers.
+template <bool Few, class T>
+void conv_transpose(std::size_t batch, std::size_t at_once, const Window &w, std::size_t C, std::size_t O, const T *x,
+                    const T *panels, const T *zeros, const T *bias, T *y, T *products, std::int64_t *list,
+                    const Epilogue<T> &epilogue)
+{
+   const std::size_t width = w.taps() * O;
+   std::int64_t *places = list + w.W + 1, *rows = places + w.OW * w.KW;
+   list_columns(w, O, list, places);
+   for (std::size_t b = 0; b < batch; b += at_once) {
+      T *const first = y;
+      const std::size_t images = batch - b < at_once ? batch - b : at_once;
+      gemm(images * w.pixels(), C, width, x + b * w.pixels() * C, panels, zeros, static_cast<const T *>(nullptr),
+           products, no_epilogue<T>);
+      const T *image = products;
+      for (std::size_t i = 0; i < images; ++i, image += w.pixels() * width)
+         for (std::size_t d = 0; d < w.D; ++d)
+            for (std::size_t h = 0; h < w.H; ++h) {
+               const std::int64_t *rows_end = rows + list_rows(w, O, d, h, rows);
+               for (std::size_t c = 0; c < w.W; ++c, y += O)
+                  add_up<channels_of<T, Few>>(O, image, rows, rows_end, places + list[c], places + list[c + 1], bias, y,
+                                              epilogue);
+            }
+      if (epilogue.function)
+         epilogue.function(std::size_t(y - first), first, first);
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

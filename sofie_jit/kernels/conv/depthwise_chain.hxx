@@ -1,0 +1,85 @@
+// A depthwise convolution with a convolution of 1 x 1 taps before it, behind it, or both: what MobileNets and
+// EfficientNets consist of. It is computed in strips of output rows, so that what the convolutions hand each other
+// stays in the cache. Each number is computed as if they came one after the other, to the same bits.
+#ifndef SOFIE_JIT_DEPTHWISE_CHAIN_HXX
+#define SOFIE_JIT_DEPTHWISE_CHAIN_HXX
+
+#include "conv/depthwise.hxx"
+#include "gemm/gemm.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// `before`: channels of the input, or 0 if the depthwise convolution reads it; `behind`: channels of the output, or 0
+// if the depthwise convolution writes it; C: channels between. strip: rows of the depthwise convolution's output.
+struct DepthwiseChain {
+   Window window; // of one plane
+   std::size_t before, C, behind, strip;
+
+   constexpr std::size_t inputs() const { return before ? before : C; }
+   constexpr std::size_t outputs() const { return behind ? behind : C; }
+   constexpr std::size_t expanded() const
+   {
+      const std::size_t under = window.rows_under(strip), rows = under < window.H ? under : window.H;
+      return before ? align_up(rows * window.W * C) : 0;
+   }
+   constexpr std::size_t scratch() const { return expanded() + (behind ? strip * window.OW * C : 0); }
+   constexpr std::size_t work() const // of an image: products, and sums
+   {
+      return 2 * C * (before * window.inputs() + window.taps() * window.pixels() + behind * window.pixels());
+   }
+};
+
+// Packed weights, from pack_gemm or pack_depthwise_panels, and what becomes of the sums.
+template <class T>
+struct ChainLayer {
+   const T *weights, *bias;
+   Epilogue<T> epilogue;
+};
+
+// Images x to y, to which `residual` is added unless it is null; it needs s.behind. scratch: s.scratch() numbers.
+// `gemm` and `filter`, which is depthwise_square, come as pointers, and are thereby compiled apart.
+template <class T>
+SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain &s, const T *x,
+                                        const ChainLayer<T> &before, const ChainLayer<T> &depthwise,
+                                        const ChainLayer<T> &behind, const T *residual, T *y, T *scratch,
+                                        GemmFunction<T> gemm, DepthwiseFunction<T> filter)
+{
+   const Window &w = s.window;
+   const std::size_t in = s.inputs(), out = s.outputs(), row = w.W * s.C;
+   T *const filtered = scratch + s.expanded();
+   SOFIE_JIT_ROLLED
+   for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * in) {
+      std::size_t first = 0, last = 0; // rows of the expanded image that are in `scratch`
+      SOFIE_JIT_ROLLED
+      for (std::size_t oh = 0; oh < w.OH; oh += s.strip) {
+         Window part = w;
+         part.OH = w.OH - oh < s.strip ? w.OH - oh : s.strip;
+         const Inside rows = inside(oh, w.SH, w.H, w.PH, w.rows_under(part.OH)); // counted from the first tap's
+         const std::size_t start = oh * w.SH - w.PH, from = start + rows.first;
+         part.PH = rows.first;
+         part.H = rows.first < rows.last ? rows.last - rows.first : 0;
+         const T *image = x + from * w.W * in;
+         if (s.before) {
+            const std::size_t kept = last > from ? last - from : 0, left = part.H - kept;
+            if (kept)
+               std::memmove(static_cast<void *>(scratch), scratch + (from - first) * row, kept * row * sizeof(T));
+            gemm(left * w.W, in, s.C, image + kept * w.W * in, before.weights, before.bias, nullptr,
+                 scratch + kept * row, before.epilogue);
+            first = from;
+            last = from + part.H;
+            image = scratch;
+         }
+         const std::size_t pixels = part.OH * w.OW;
+         filter(1, part, s.C, image, depthwise.weights, depthwise.bias, s.behind ? filtered : y, depthwise.epilogue);
+         if (s.behind)
+            gemm(pixels, s.C, out, filtered, behind.weights, behind.bias, residual, y, behind.epilogue);
+         y += pixels * out;
+         residual = residual ? residual + pixels * out : residual;
+      }
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

@@ -1,0 +1,49 @@
+// winograd.hxx shared among threads: tiles, or groups of outputs where there are so few tiles that the weights, all of
+// which threads would read for their tiles, matter more than the transformed images, which all compute for their outputs.
+// More parts than threads only where there are so many tiles that the weights matter little.
+#ifndef SOFIE_JIT_SHARED_WINOGRAD_HXX
+#define SOFIE_JIT_SHARED_WINOGRAD_HXX
+
+#include "core/team.hxx"
+#include "conv/winograd.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <class T>
+using WinogradKernel = void (*)(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                                const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
+                                T *y, T *scratch, const Epilogue<T> &epilogue);
+
+SOFIE_JIT_UNOPTIMIZED
+
+// scratch: align_up(winograd_scratch(s)) numbers for each thread.
+template <class T>
+void parallel_winograd(const Team &team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                    const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+                    T *scratch, const Epilogue<T> &epilogue, WinogradKernel<T> winograd)
+{
+   const std::size_t tiles = last - first, groups = (to - from) / s.group(), work = 2 * 16 * tiles * s.C * (to - from);
+   if (!is_shared(team, work))
+      return winograd(first, last, from, to, s, x, panels, bias, residual, y, scratch, epilogue);
+   const std::size_t blocks = tiles / (winograd_block * team.threads), size = align_up(winograd_scratch(s));
+   if (!blocks && balance(team, groups) == 100)
+      return share(team, groups, [&](std::size_t part, std::size_t thread) {
+         const std::size_t begin = from + part * s.group();
+         winograd(first, last, begin, begin + s.group(), s, x, panels, bias, residual, y, scratch + thread * size, epilogue);
+      });
+   constexpr std::size_t step = 4; // rows that the gemms take at least
+   const std::size_t several = blocks ? tiles / winograd_block : team.threads;
+   const std::size_t parts = useful_parts(team, work, several < tiles / step ? several : tiles / step);
+   share(team, parts, [&](std::size_t part, std::size_t thread) {
+      const Range mine = part_of(tiles, step, part, parts);
+      winograd(first + mine.first, first + mine.last, from, to, s, x, panels, bias, residual, y, scratch + thread * size,
+               epilogue);
+   });
+}
+
+SOFIE_JIT_OPTIMIZED
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

@@ -1,0 +1,311 @@
+// Convolution of channels-last images with 3 x 3 taps, stride 1, by Winograd's minimal filtering F(2 x 2, 3 x 3), with
+// bias and epilogue (tile.hxx):
+//
+//    Y = A^T [sum over c of (G g G^T) * (B^T d B)] A
+//
+// gives 2 x 2 outputs from the 4 x 4 inputs d beneath them with 16 products a channel in place of 36. g are the 3 x 3
+// weights of one channel and output, * is element by element, and
+//
+//         | 1  0 -1  0 |        | 1    0    0 |
+//    B^T =| 0  1  1  0 |    G = | 1/2  1/2 1/2|   A^T = | 1 1  1  0 |
+//         | 0 -1  1  0 |        | 1/2 -1/2 1/2|         | 0 1 -1 -1 |
+//         | 0  1  0 -1 |        | 0    0    1 |
+//
+// The sums over c are sixteen gemms, one for each place in the 4 x 4, whose rows are tiles of 2 x 2 outputs, of one
+// image or several. Tiles go in blocks, so that what the gemms read and write stays in the cache.
+//
+// The weights are transformed in double precision and then rounded; images only meet sums of four numbers before the
+// products and of nine behind them. An output's bits depend on the inputs under its tile alone.
+//
+// Infinite inputs make differences of infinities, which are NaN: outputs that are NaN are computed once more from their
+// definition. (An input touches no output whose window it is not in: it is not even subtracted there.)
+#ifndef SOFIE_JIT_WINOGRAD_HXX
+#define SOFIE_JIT_WINOGRAD_HXX
+
+#include "gemm/gemm.hxx"
+#include "core/window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+constexpr std::size_t winograd_block = 48; // tiles that go through all gemms before the next
+
+struct WinogradShape {
+   Window window;
+   std::size_t C, O; // channels of input and output, multiples of 16
+
+   // Outputs that are computed together: half of them where there are many weights, which two threads can share then.
+   SOFIE_JIT_INLINE constexpr std::size_t group() const { return O % 128 || C * O < 65536 ? O : O / 2; }
+   SOFIE_JIT_INLINE constexpr std::size_t rows() const { return (window.OH + 1) / 2; }
+   SOFIE_JIT_INLINE constexpr std::size_t columns() const { return (window.OW + 1) / 2; }
+   SOFIE_JIT_INLINE constexpr std::size_t tiles() const { return rows() * columns(); } // of one image
+};
+
+// The blocked tiles of one of the 16 places, `channels` numbers each: half a block more for what is left of an image,
+// and a cache line, or all places would fall on the same lines of a cache.
+SOFIE_JIT_INLINE constexpr std::size_t winograd_place(std::size_t channels)
+{
+   return winograd_block * 3 / 2 * channels + 16;
+}
+
+// Elements of T that winograd needs as scratch memory, aligned to 64 bytes.
+constexpr std::size_t winograd_scratch(const WinogradShape &s)
+{
+   return 16 * (winograd_place(s.C) + winograd_place(s.group())) + s.C + s.group() + 16;
+}
+
+// panels[groups][16 places][panels of pack_gemm, C x group] of kernel[3][3][C][O] (Keras), or, if `oihw`, of
+// kernel[O][C][3][3] (ONNX).
+template <class T>
+SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size_t O, bool oihw = false)
+{
+   const std::size_t group = WinogradShape{{}, C, O}.group(), size = C * group;
+   Buffer<T> packed(16 * C * O);
+   T *to = packed.data();
+   for (std::size_t first = 0, end; first < O; first = end) {
+      end = panel_end<T>(first, O);
+      to += first && first % group == 0 ? 15 * size : 0;
+      for (std::size_t c = 0; c < C; ++c)
+         for (std::size_t o = first; o < end; ++o, ++to) {
+            double g[3][4]; // rows of weights times G^T
+            for (std::size_t h = 0; h < 3; ++h) {
+               double w[3];
+               for (std::size_t i = 0; i < 3; ++i) {
+                  const std::size_t tap = h * 3 + i;
+                  w[i] = double(kernel[oihw ? (o * C + c) * 9 + tap : (tap * C + c) * O + o]);
+               }
+               g[h][0] = w[0];
+               g[h][1] = (w[0] + w[2] + w[1]) / 2;
+               g[h][2] = (w[0] + w[2] - w[1]) / 2;
+               g[h][3] = w[2];
+            }
+            for (std::size_t j = 0; j < 4; ++j) {
+               to[j * size] = T(g[0][j]);
+               to[(4 + j) * size] = T((g[0][j] + g[2][j] + g[1][j]) / 2);
+               to[(8 + j) * size] = T((g[0][j] + g[2][j] - g[1][j]) / 2);
+               to[(12 + j) * size] = T(g[2][j]);
+            }
+         }
+   }
+   return packed;
+}
+
+// Where a tile lies: its image, and the first of its output rows and columns.
+struct WinogradTile {
+   std::size_t image, row, column;
+};
+
+SOFIE_JIT_INLINE constexpr WinogradTile winograd_tile(const WinogradShape &s, std::size_t tile)
+{
+   return {tile / s.tiles(), tile % s.tiles() / s.columns() * 2, tile % s.columns() * 2};
+}
+
+// Place i * 4 + j of v becomes B^T d B; `zeros` stands for what lies beyond the image.
+template <class T>
+SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile &tile, const T *x, const T *zeros,
+                                      T *v)
+{
+   const Window &w = s.window;
+   const std::size_t step = winograd_place(s.C);
+   const T *d[4][4];
+   SOFIE_JIT_ROLLED
+   for (std::size_t i = 0; i < 4; ++i)
+      SOFIE_JIT_ROLLED
+      for (std::size_t j = 0; j < 4; ++j) { // what lies before the image has wrapped around to a large number
+         const std::size_t row = tile.row + i - w.PH, column = tile.column + j - w.PW;
+         const bool inside = row < w.H && column < w.W;
+         d[i][j] = inside ? x + ((tile.image * w.H + row) * w.W + column) * s.C : zeros;
+      }
+   SOFIE_JIT_ROLLED
+   for (std::size_t c = 0; c < s.C; c += lanes<T>) {
+      vec<T> t[4][4];
+      SOFIE_JIT_UNROLL
+      for (int j = 0; j < 4; ++j) {
+         const vec<T> d0 = load(d[0][j] + c), d1 = load(d[1][j] + c), d2 = load(d[2][j] + c), d3 = load(d[3][j] + c);
+         t[0][j] = d0 - d2;
+         t[1][j] = d1 + d2;
+         t[2][j] = d2 - d1;
+         t[3][j] = d1 - d3;
+      }
+      SOFIE_JIT_UNROLL
+      for (std::size_t i = 0; i < 4; ++i) {
+         T *const place = v + i * 4 * step + c;
+         store(place, t[i][0] - t[i][2]);
+         store(place + step, t[i][1] + t[i][2]);
+         store(place + 2 * step, t[i][2] - t[i][1]);
+         store(place + 3 * step, t[i][1] - t[i][3]);
+      }
+   }
+}
+
+// A^T m A for a vector of outputs, m's places `step` apart.
+template <class T>
+SOFIE_JIT_INLINE void winograd_sums(const T *m, std::size_t step, vec<T> (&sums)[2][2])
+{
+   vec<T> t[2][4];
+   SOFIE_JIT_UNROLL
+   for (std::size_t j = 0; j < 4; ++j) {
+      const T *const place = m + j * step;
+      const vec<T> m0 = load(place), m1 = load(place + 4 * step), m2 = load(place + 8 * step);
+      t[0][j] = m0 + m1 + m2;
+      t[1][j] = m1 - m2 - load(place + 12 * step);
+   }
+   SOFIE_JIT_UNROLL
+   for (int i = 0; i < 2; ++i) {
+      sums[i][0] = t[i][0] + t[i][1] + t[i][2];
+      sums[i][1] = t[i][1] - t[i][2] - t[i][3];
+   }
+}
+
+// What winograd() is given.
+template <class T>
+struct Winograd {
+   const WinogradShape &s;
+   const T *x, *panels, *bias, *residual;
+   T *y;
+   const Epilogue<T> &epilogue;
+
+   SOFIE_JIT_INLINE constexpr std::size_t output(const WinogradTile &pixel) const
+   {
+      return ((pixel.image * s.window.OH + pixel.row) * s.window.OW + pixel.column) * s.O;
+   }
+   SOFIE_JIT_INLINE void finish(vec<T> sum, std::size_t to, std::size_t o) const
+   {
+      finish_vector(sum + load(bias + o), at(residual, to + o), y + to + o, lanes<T>, epilogue);
+   }
+};
+
+// The tile's outputs of the group that begins at `from`, out of m; `odd` becomes NaN if some are not finite.
+template <class T>
+SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m,
+                                       vec<T> &odd)
+{
+   const WinogradShape &s = g.s;
+   const std::size_t group = s.group();
+   const std::size_t rows = s.window.OH - tile.row, columns = s.window.OW - tile.column, to = g.output(tile);
+   SOFIE_JIT_ROLLED
+   for (std::size_t o = 0; o < group; o += lanes<T>) {
+      vec<T> sums[2][2];
+      winograd_sums(m + o, winograd_place(group), sums);
+      const vec<T> all = (sums[0][0] + sums[0][1]) + (sums[1][0] + sums[1][1]);
+      odd = odd + (all - all);
+      SOFIE_JIT_UNROLL
+      for (std::size_t i = 0; i < 2; ++i)
+         SOFIE_JIT_UNROLL
+         for (std::size_t j = 0; j < 2; ++j)
+            if (i < rows && j < columns)
+               g.finish(sums[i][j], to + (i * s.window.OW + j) * s.O, from + o);
+   }
+   SOFIE_JIT_ROLLED
+   for (std::size_t place = 0; g.epilogue.function && place < 4; ++place) {
+      T *const y = g.y + to + (place / 2 * s.window.OW + place % 2) * s.O + from;
+      if (place / 2 < rows && place % 2 < columns)
+         g.epilogue.function(group, y, y);
+   }
+}
+
+// A vector of one pixel's sums from their definition. The weights are taken from the transformed ones, for there are no
+// others: along each axis they are u0, u1 - u2, u3.
+template <class T>
+SOFIE_JIT_ONCE void winograd_definition(const Winograd<T> &g, const WinogradTile &pixel, std::size_t o, T *sums)
+{
+   constexpr T inverse[3][4] = {{1, 0, 0, 0}, {0, 1, -1, 0}, {0, 0, 0, 1}};
+   const WinogradShape &s = g.s;
+   const Window &w = s.window;
+   const std::size_t first = o / panel_width<T> * panel_width<T>, width = panel_end<T>(first, s.O) - first;
+   const std::size_t group = s.group(), before = first / group * group;
+   const T *const panel = g.panels + (15 * before + first) * s.C;
+   vec<T> sum = {};
+   for (std::size_t tap = 0; tap < 9; ++tap) {
+      const std::size_t row = pixel.row + tap / 3 - w.PH, column = pixel.column + tap % 3 - w.PW;
+      if (row >= w.H || column >= w.W)
+         continue;
+      const T *const x = g.x + ((pixel.image * w.H + row) * w.W + column) * s.C;
+      for (std::size_t c = 0; c < s.C; ++c) {
+         if (x[c] != x[c]) { // and so is the sum
+            store(sums, broadcast(x[c]));
+            return;
+         }
+         const T *const u = panel + c * width + (o - first);
+         vec<T> weight = {};
+         for (std::size_t place = 0; place < 16; ++place)
+            weight = fma<T>(broadcast(inverse[tap / 3][place / 4] * inverse[tap % 3][place % 4]),
+                            load(u + place * s.C * group), weight);
+         sum = fma<T>(broadcast(x[c]), weight, sum);
+      }
+   }
+   store(sums, sum);
+}
+
+// The tile's outputs of a group again, those that are NaN from their definition.
+template <class T>
+SOFIE_JIT_ONCE void winograd_again(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
+{
+   const WinogradShape &s = g.s;
+   for (std::size_t place = 0; place < 4; ++place) {
+      const WinogradTile pixel{tile.image, tile.row + place / 2, tile.column + place % 2};
+      if (pixel.row >= s.window.OH || pixel.column >= s.window.OW)
+         continue;
+      const std::size_t to = g.output(pixel);
+      for (std::size_t o = 0; o < s.group(); o += lanes<T>) {
+         vec<T> sums[2][2];
+         winograd_sums(m + o, winograd_place(s.group()), sums);
+         alignas(SOFIE_JIT_VECTOR_BYTES) T sum[lanes<T>], exact[lanes<T>];
+         store(sum, sums[place / 2][place % 2]);
+         winograd_definition(g, pixel, from + o, exact);
+         for (int i = 0; i < lanes<T>; ++i)
+            sum[i] = sum[i] == sum[i] ? sum[i] : exact[i];
+         g.finish(load(sum), to, from + o);
+      }
+      if (g.epilogue.function)
+         g.epilogue.function(s.group(), g.y + to + from, g.y + to + from);
+   }
+}
+
+// Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before, and the groups of outputs that
+// begin from `from` to before `to`. panels from pack_winograd, bias from pack_bias; scratch: winograd_scratch(s) elements;
+// `gemm` is gemm<T>, which is thereby compiled apart.
+template <class T>
+SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
+                                 const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
+                                 T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
+{
+   const std::size_t in = winograd_place(s.C), group = s.group(), out = winograd_place(group);
+   T *const v = scratch, *const m = v + 16 * in, *const zeros = m + 16 * out;
+   std::memset(static_cast<void *>(zeros), 0, (s.C + group) * sizeof(T));
+   const Winograd<T> g{s, x, panels, bias, residual, y, epilogue};
+   for (std::size_t count; first < last; first += count) {
+      const std::size_t left = last - first;
+      count = left < winograd_block * 3 / 2 ? left : winograd_block;
+      SOFIE_JIT_ROLLED
+      for (std::size_t i = 0; i < count; ++i)
+         winograd_inputs(s, winograd_tile(s, first + i), x, zeros, v + i * s.C);
+      const std::size_t fours = (count + 3) / 4 * 4; // single rows would read all weights again
+      SOFIE_JIT_ROLLED
+      for (std::size_t place = 0; place < 16; ++place)
+         std::memset(static_cast<void *>(v + place * in + count * s.C), 0, (fours - count) * s.C * sizeof(T));
+      SOFIE_JIT_ROLLED
+      for (std::size_t o = from; o < to; o += group) {
+         SOFIE_JIT_ROLLED
+         for (std::size_t place = 0; place < 16; ++place)
+            gemm(fours, s.C, group, v + place * in, panels + (16 * o + place * group) * s.C, zeros, nullptr,
+                 m + place * out, no_epilogue<T>);
+         vec<T> odd = {};
+         SOFIE_JIT_ROLLED
+         for (std::size_t i = 0; i < count; ++i)
+            winograd_outputs(g, winograd_tile(s, first + i), o, m + i * group, odd);
+         alignas(SOFIE_JIT_VECTOR_BYTES) T lane[lanes<T>];
+         store(lane, odd);
+         T sum = 0;
+         for (const T number : lane)
+            sum += number;
+         if (sum != sum)
+            for (std::size_t i = 0; i < count; ++i)
+               winograd_again(g, winograd_tile(s, first + i), o, m + i * group);
+      }
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

@@ -1,0 +1,170 @@
+// What a Session owns: aligned buffers for packed weights, and a pool of arenas for intermediate tensors.
+#ifndef SOFIE_JIT_MEMORY_HXX
+#define SOFIE_JIT_MEMORY_HXX
+
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "core/simd.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+constexpr std::size_t alignment = 64; // a cache line, and the widest register
+
+SOFIE_JIT_INLINE constexpr std::size_t align_up(std::size_t bytes)
+{
+   return (bytes + alignment - 1) / alignment * alignment;
+}
+
+// Rows of the batch that go through the whole network at once, given what one needs of the arena: as many as keep the
+// arena at a quarter of a usual second-level cache, but full register tiles (tile.hxx) if that takes bearable memory.
+constexpr std::size_t tile_size(std::size_t row_bytes)
+{
+   constexpr std::size_t cached = 256 << 10, bearable = 16 << 20, full = 12;
+   const std::size_t row = row_bytes ? row_bytes : 1;
+   const std::size_t rows = cached / row > full ? cached / row / full * full : full;
+   const std::size_t most = bearable / row > 1 ? bearable / row : 1;
+   return rows < most ? rows : most;
+}
+
+// Zeroed, 64-byte aligned array of numbers; copies are deep. A register-wide read past the end stays inside.
+template <class T>
+class Buffer {
+public:
+   Buffer() = default;
+   explicit Buffer(std::size_t size) : fSize(size)
+   {
+      const std::size_t bytes = align_up(size * sizeof(T)) + alignment;
+      fData = static_cast<T *>(::operator new(bytes, std::align_val_t(alignment)));
+      std::memset(static_cast<void *>(fData), 0, bytes);
+   }
+   Buffer(const Buffer &other) : Buffer(other.fSize)
+   {
+      if (fSize)
+         std::memcpy(static_cast<void *>(fData), other.fData, fSize * sizeof(T));
+   }
+   Buffer(Buffer &&other) noexcept { swap(other); }
+   Buffer &operator=(Buffer other) noexcept
+   {
+      swap(other);
+      return *this;
+   }
+   ~Buffer()
+   {
+      if (fData)
+         ::operator delete(fData, std::align_val_t(alignment));
+   }
+   void swap(Buffer &other) noexcept
+   {
+      std::swap(fData, other.fData);
+      std::swap(fSize, other.fSize);
+   }
+   T *data() { return fData; }
+   const T *data() const { return fData; }
+   std::size_t size() const { return fSize; }
+   T &operator[](std::size_t i) { return fData[i]; }
+   const T &operator[](std::size_t i) const { return fData[i]; }
+
+private:
+   T *fData = nullptr;
+   std::size_t fSize = 0;
+};
+
+// A weight used as it is.
+template <class T>
+SOFIE_JIT_COLD Buffer<T> keep(const T *values, std::size_t size)
+{
+   Buffer<T> buffer(size);
+   if (size)
+      std::memcpy(static_cast<void *>(buffer.data()), values, size * sizeof(T));
+   return buffer;
+}
+
+template <class T>
+void copy(std::size_t size, const T *x, T *y)
+{
+   if (size)
+      std::memcpy(static_cast<void *>(y), x, size * sizeof(T));
+}
+
+// Scratch memory for concurrent calls: a call leases an arena and returns it; a few are kept for the next calls. (The
+// compilers' atomic functions compile in a fraction of the time of std::atomic's.)
+class ArenaPool {
+public:
+   ArenaPool() = default;
+   ArenaPool(const ArenaPool &) {} // arenas are scratch: a copied Session starts with none
+   ArenaPool &operator=(const ArenaPool &) { return *this; }
+   ~ArenaPool()
+   {
+      SOFIE_JIT_ROLLED
+      for (Arena *arena : fSlots)
+         release(arena);
+   }
+
+private:
+   friend class Lease;
+   static constexpr int kept = 8;
+
+   struct Arena { // the header of a block; the block's memory follows it
+      std::size_t bytes;
+   };
+   static void release(Arena *arena) noexcept
+   {
+      if (arena)
+         ::operator delete(static_cast<void *>(arena), std::align_val_t(alignment));
+   }
+   SOFIE_JIT_NOINLINE Arena *take(std::size_t bytes)
+   {
+      SOFIE_JIT_ROLLED
+      for (Arena *&slot : fSlots) {
+         if (!__atomic_load_n(&slot, __ATOMIC_RELAXED))
+            continue;
+         Arena *arena = __atomic_exchange_n(&slot, nullptr, __ATOMIC_ACQUIRE);
+         if (!arena)
+            continue;
+         if (arena->bytes >= bytes)
+            return arena;
+         release(arena);
+      }
+      void *memory = ::operator new(alignment + align_up(bytes) + alignment, std::align_val_t(alignment));
+      return new (memory) Arena{bytes};
+   }
+   SOFIE_JIT_NOINLINE void give(Arena *arena) noexcept
+   {
+      SOFIE_JIT_ROLLED
+      for (Arena *&slot : fSlots) {
+         Arena *empty = nullptr;
+         if (__atomic_compare_exchange_n(&slot, &empty, arena, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            return;
+      }
+      release(arena);
+   }
+
+   Arena *fSlots[kept] = {};
+};
+
+// An arena for one call. A small one lies on the stack: two locked instructions are a tenth of a small network's time.
+class Lease {
+public:
+   Lease(ArenaPool &pool, std::size_t bytes) : fPool(pool), fArena(bytes > small ? pool.take(bytes) : nullptr) {}
+   Lease(const Lease &) = delete;
+   Lease &operator=(const Lease &) = delete;
+   ~Lease()
+   {
+      if (fArena)
+         fPool.give(fArena);
+   }
+   char *data() { return fArena ? reinterpret_cast<char *>(fArena) + alignment : fSmall; }
+
+private:
+   static constexpr std::size_t small = 4096;
+   ArenaPool &fPool;
+   ArenaPool::Arena *fArena;
+   alignas(alignment) char fSmall[small + alignment];
+};
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

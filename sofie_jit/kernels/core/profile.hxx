@@ -1,0 +1,61 @@
+// What the profiler needs: a clock between two operators, and the peak that their rates are compared with.
+#ifndef SOFIE_JIT_PROFILE_HXX
+#define SOFIE_JIT_PROFILE_HXX
+
+#include <chrono>
+
+#include "core/simd.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+inline double seconds()
+{
+   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Seconds since `mark`, which moves on to now.
+inline double lap(double &mark)
+{
+   const double last = mark;
+   mark = seconds();
+   return mark - last;
+}
+
+// Hands over the `size` sums and starts them again from zero.
+inline void take_laps(std::size_t size, double *sums, double *taken)
+{
+   for (std::size_t i = 0; i < size; ++i) {
+      taken[i] = sums[i];
+      sums[i] = 0;
+   }
+}
+
+// Floating-point operations per second of `steps` fused multiply-adds on each of twelve independent registers: more
+// than latency times issue rate, so that nothing but the arithmetic limits it. What lies between the reading and the
+// writing of a volatile number stays between the two times.
+template <class T>
+double fma_rate(std::size_t steps)
+{
+   constexpr int chains = 12;
+   volatile T number = T(1);
+   const double start = seconds();
+   const vec<T> factor = broadcast(T(0.5)), addend = broadcast<T>(number);
+   vec<T> sums[chains];
+   for (int c = 0; c < chains; ++c)
+      sums[c] = broadcast(T(c));
+   for (std::size_t i = 0; i < steps; ++i) {
+      SOFIE_JIT_UNROLL
+      for (int c = 0; c < chains; ++c)
+         sums[c] = fma<T>(sums[c], factor, addend);
+   }
+   vec<T> total = sums[0];
+   for (int c = 1; c < chains; ++c)
+      total = total + sums[c];
+   number = total[0];
+   return 2.0 * chains * lanes<T> * double(steps) / (seconds() - start);
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

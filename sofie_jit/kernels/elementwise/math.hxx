@@ -1,0 +1,224 @@
+// Functions of numbers beyond activations: powers, rounding, logarithms, trigonometry; and which number is NaN.
+//
+// Sqrt, Log, Log1p, Erf and what is exact give the same bits everywhere; the rest is libm, lane by lane, and may differ
+// in the last bit between C libraries.
+#ifndef SOFIE_JIT_MATH_HXX
+#define SOFIE_JIT_MATH_HXX
+
+#include <numeric>
+
+#include "elementwise/elementwise.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// The inverse of std::erf, by Newton's steps.
+inline double erf_inverse(double y)
+{
+   const double a = std::fabs(y);
+   if (!(a < 1))
+      return a == 1 ? y * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+   double x = a * 0.886226925452758; // sqrt(pi) / 2
+   if (a >= 0.5) {                   // Winitzki's approximation, good to 2e-3
+      const double rest = std::log1p(-a * a), half = 4.330746750799873 + rest / 2;
+      x = std::sqrt(std::sqrt(half * half - rest / 0.147) - half);
+   }
+   for (int i = 0; i < 4; ++i) {
+      const double error = a < 0.5 ? std::erf(x) - a : (1 - a) - std::erfc(x); // each keeps its digits there
+      x -= error * 0.886226925452758 * std::exp(x * x);
+   }
+   return std::copysign(x, y);
+}
+
+// The modified Bessel function of the first kind of order 0, by its power series, whose terms are all positive.
+inline double bessel_i0(double x)
+{
+   double term = 1, sum = 1;
+   for (int k = 1; term > 1e-17 * sum && k < 2000; ++k) {
+      term *= x * x / (4.0 * k * k);
+      sum += term;
+   }
+   return sum;
+}
+
+// A function object for map() from an expression of the vector `x`.
+#define SOFIE_JIT_OF_VECTOR(name, expression)   \
+   struct name {                                \
+      template <class T>                        \
+      SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const \
+      {                                         \
+         return expression;                     \
+      }                                         \
+   };
+// The same from an expression of one number `v`.
+#define SOFIE_JIT_OF_NUMBER(name, expression) \
+   SOFIE_JIT_OF_VECTOR(name, lane_by_lane<T>(x, [](T v) { return T(expression); }))
+
+SOFIE_JIT_OF_VECTOR(Neg, -x)
+SOFIE_JIT_OF_VECTOR(Square, rounded(x * x))
+SOFIE_JIT_OF_VECTOR(Reciprocal, T(1) / x)
+SOFIE_JIT_OF_VECTOR(Sqrt, vsqrt<T>(x))
+SOFIE_JIT_OF_VECTOR(Rsqrt, T(1) / vsqrt<T>(x))
+SOFIE_JIT_OF_VECTOR(Log, vlog<T>(x))
+SOFIE_JIT_OF_VECTOR(Log1p, vlog1p<T>(x))
+SOFIE_JIT_OF_VECTOR(Expm1, vexpm1<T>(x))
+SOFIE_JIT_OF_VECTOR(Erf, verf<T>(x))
+SOFIE_JIT_OF_NUMBER(Abs, v < 0 || v == 0 ? T(0) - v : v)
+SOFIE_JIT_OF_NUMBER(Sign, v > 0 ? T(1) : v < 0 ? T(-1) : v)
+SOFIE_JIT_OF_NUMBER(Floor, std::floor(v))
+SOFIE_JIT_OF_NUMBER(Ceil, std::ceil(v))
+SOFIE_JIT_OF_NUMBER(Round, std::nearbyint(v)) // halves to even
+SOFIE_JIT_OF_NUMBER(Trunc, std::trunc(v))
+SOFIE_JIT_OF_NUMBER(Erfc, std::erfc(v))
+SOFIE_JIT_OF_NUMBER(Log2, std::log2(v))
+SOFIE_JIT_OF_NUMBER(Log10, std::log10(v))
+SOFIE_JIT_OF_NUMBER(Exp2, std::exp2(v))
+SOFIE_JIT_OF_NUMBER(Cbrt, std::cbrt(v))
+SOFIE_JIT_OF_NUMBER(Sin, std::sin(v))
+SOFIE_JIT_OF_NUMBER(Cos, std::cos(v))
+SOFIE_JIT_OF_NUMBER(Tan, std::tan(v))
+SOFIE_JIT_OF_NUMBER(Asin, std::asin(v))
+SOFIE_JIT_OF_NUMBER(Acos, std::acos(v))
+SOFIE_JIT_OF_NUMBER(Atan, std::atan(v))
+SOFIE_JIT_OF_NUMBER(Sinh, std::sinh(v))
+SOFIE_JIT_OF_NUMBER(Cosh, std::cosh(v))
+SOFIE_JIT_OF_NUMBER(Asinh, std::asinh(v))
+SOFIE_JIT_OF_NUMBER(Acosh, std::acosh(v))
+SOFIE_JIT_OF_NUMBER(Atanh, std::atanh(v))
+SOFIE_JIT_OF_NUMBER(Erfinv, erf_inverse(double(v)))
+SOFIE_JIT_OF_NUMBER(BesselI0, bessel_i0(double(v)))
+SOFIE_JIT_OF_NUMBER(BitwiseNot, ~v)
+#undef SOFIE_JIT_OF_NUMBER
+#undef SOFIE_JIT_OF_VECTOR
+
+// A function object for binary() from an expression of two numbers `p` and `q`.
+#define SOFIE_JIT_OF_NUMBERS(name, expression)            \
+   struct name {                                          \
+      template <class T>                                  \
+      SOFIE_JIT_INLINE vec<T> apply(vec<T> a, vec<T> b) const \
+      {                                                   \
+         for (int i = 0; i < lanes<T>; ++i) {             \
+            const T p = a[i], q = b[i];                   \
+            a[i] = expression;                            \
+         }                                                \
+         return a;                                        \
+      }                                                   \
+   };
+SOFIE_JIT_OF_NUMBERS(Atan2, std::atan2(p, q))
+SOFIE_JIT_OF_NUMBERS(NextAfter, std::nextafter(p, q))
+SOFIE_JIT_OF_NUMBERS(Gcd, T(std::gcd(p, q)))
+SOFIE_JIT_OF_NUMBERS(Lcm, T(std::lcm(p, q)))
+SOFIE_JIT_OF_NUMBERS(BitwiseAnd, T(p & q))
+SOFIE_JIT_OF_NUMBERS(BitwiseOr, T(p | q))
+SOFIE_JIT_OF_NUMBERS(BitwiseXor, T(p ^ q))
+SOFIE_JIT_OF_NUMBERS(BitShiftLeft, q >= 0 && q < T(8 * sizeof(T)) ? T(std::uint64_t(p) << q) : T(0))
+SOFIE_JIT_OF_NUMBERS(BitShiftRight, T(p >> (q >= 0 && q < T(8 * sizeof(T)) ? q : T(8 * sizeof(T) - 1))))
+#undef SOFIE_JIT_OF_NUMBERS
+
+// The remainder of p / q, of the sign of q. A float remainder by 0 is NaN; an integer one, which has no value, is 0.
+template <class T>
+SOFIE_JIT_INLINE T modulo(T p, T q)
+{
+   if constexpr (std::is_floating_point_v<T>) {
+      const T rest = std::fmod(p, q);
+      return rest != 0 && (rest < 0) != (q < 0) ? rest + q : rest;
+   } else {
+      if (q == 0 || q == -1)
+         return 0;
+      const T rest = p % q;
+      return rest != 0 && (rest < 0) != (q < 0) ? rest + q : rest;
+   }
+}
+
+struct Mod {
+   template <class T>
+   SOFIE_JIT_INLINE vec<T> apply(vec<T> a, vec<T> b) const
+   {
+      for (int i = 0; i < lanes<T>; ++i)
+         a[i] = modulo<T>(a[i], b[i]);
+      return a;
+   }
+};
+
+// ---- along an axis: x is [outer][size][inner]
+
+// y[outer][inner]: where the largest number is (the smallest, if `smallest`), the first of several; NaN counts as it.
+template <class T>
+void arg_max(std::size_t outer, std::size_t size, std::size_t inner, bool smallest, const T *x, std::int32_t *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner)
+      for (std::size_t i = 0; i < inner; ++i) {
+         std::size_t best = 0;
+         for (std::size_t k = 1; k < size; ++k) {
+            const T value = x[k * inner + i], so_far = x[best * inner + i];
+            const bool better = smallest ? value < so_far : value > so_far;
+            if (so_far == so_far && (better || value != value))
+               best = k;
+         }
+         *y++ = std::int32_t(best);
+      }
+}
+
+// y[outer][size][inner]: sums of x up to and with each place.
+template <class T>
+void cum_sum(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
+      for (std::size_t i = 0; i < inner; ++i)
+         y[i] = x[i];
+      for (std::size_t i = inner; i < size * inner; ++i)
+         y[i] = y[i - inner] + x[i];
+   }
+}
+
+// y[outer][size][inner]: products of x up to and with each place.
+template <class T>
+void cum_prod(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner) {
+      for (std::size_t i = 0; i < inner; ++i)
+         y[i] = x[i];
+      for (std::size_t i = inner; i < size * inner; ++i)
+         y[i] = y[i - inner] * x[i];
+   }
+}
+
+// y[outer][places][inner] = x[outer][index[outer][places][inner]][inner], negative indices counting from the end.
+// Returns false if an index lies outside.
+template <class T, class Index>
+bool gather_elements(std::size_t outer, std::size_t size, std::size_t places, std::size_t inner, const T *x,
+                     const Index *index, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner)
+      for (std::size_t p = 0; p < places; ++p)
+         for (std::size_t i = 0; i < inner; ++i) {
+            const std::int64_t given = std::int64_t(*index++);
+            const std::int64_t at = given < 0 ? given + std::int64_t(size) : given;
+            if (at < 0 || at >= std::int64_t(size))
+               return false;
+            *y++ = x[std::size_t(at) * inner + i];
+         }
+   return true;
+}
+
+// y[i]: how many of the ascending numbers lie before x[i], those equal to it counting if `right`. NaN lies behind all
+// of them if `right`, else before.
+template <class T>
+void search_sorted(std::size_t n, std::size_t size, bool right, const T *x, const T *ascending, std::int32_t *y)
+{
+   for (std::size_t i = 0; i < n; ++i) {
+      std::size_t low = 0, high = size;
+      while (low < high) {
+         const std::size_t middle = low + (high - low) / 2;
+         if (right ? !(x[i] < ascending[middle]) : ascending[middle] < x[i])
+            low = middle + 1;
+         else
+            high = middle;
+      }
+      y[i] = std::int32_t(low);
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

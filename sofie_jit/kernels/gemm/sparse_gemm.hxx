@@ -1,0 +1,208 @@
+// gemm.hxx for inputs of which many are zero, as behind a relu every second: only the others are multiplied.
+//
+// A step over k of a register tile serves rows that are hardly ever zero together. So here each row goes by itself, over
+// the bits that say which of its inputs are not zero, with the vectors of a few panels; one block of their weights,
+// which stays in the first-level cache meanwhile, serves many rows.
+//
+// The sums are those of gemm.hxx to the last bit: adding 0 * w changes nothing while w is finite, which
+// passes/skip_zeros.py sees to, but for the sign of a sum that is zero, and the bias ends that (pack_bias).
+#ifndef SOFIE_JIT_SPARSE_GEMM_HXX
+#define SOFIE_JIT_SPARSE_GEMM_HXX
+
+#include "gemm/gemm.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+constexpr std::size_t word_bits = 64;
+constexpr std::size_t sparse_rows = 64;    // the most rows that one block of weights serves,
+constexpr std::size_t sparse_words = 2048; // and the most words of bits; a row has fewer (zeros_pay, operators/gemm.py)
+
+// Which of the first n numbers, of a word's at most, are not zero. NaN is not.
+template <class T>
+SOFIE_JIT_INLINE std::uint64_t nonzero_bits(const T *x, std::size_t n)
+{
+   std::uint64_t bits = 0;
+   SOFIE_JIT_ROLLED
+   for (std::size_t k = 0; k < n && k < word_bits; k += lanes<T>)
+      bits |= std::uint64_t(nonzero_lanes<T>(load_up_to(x + k, n - k))) << k;
+   return bits;
+}
+
+// The words of a row: each block of k begins a new one, and the last may have several.
+template <class T>
+SOFIE_JIT_INLINE std::size_t words_of_row(const Dense<T> &g)
+{
+   const std::size_t before = g.split.count - 1;
+   return before + (g.K - before * g.split.length + word_bits - 1) / word_bits;
+}
+
+// Behind the words that it writes.
+template <class T>
+SOFIE_JIT_NOINLINE std::uint64_t *put_bits(const Dense<T> &g, const T *x, std::uint64_t *bits)
+{
+   SOFIE_JIT_ROLLED
+   for (std::size_t left = g.split.count, k = 0; left; --left)
+      for (const std::size_t end = left > 1 ? k + g.split.length : g.K; k < end; ++bits) {
+         *bits = nonzero_bits(x + k, end - k);
+         k = end - k < word_bits ? end : k + word_bits;
+      }
+   return bits;
+}
+
+// sums += a row's block of k times P panels, `apart` numbers from each other, and, if Narrow, one of a single vector. The
+// first block sets the sums. Bits say which numbers of x count.
+template <int P, bool Narrow, class T>
+SOFIE_JIT_NOINLINE void sparse_block(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
+                                     std::size_t apart, const T *narrow, T *sums, bool first)
+{
+   constexpr int count = 2 * P + int(Narrow);
+   constexpr std::size_t vector = std::size_t(lanes<T>) * sizeof(T);
+   vec<T> sum[std::size_t(count)];
+   const char *from[std::size_t(P + 1)];
+   SOFIE_JIT_UNROLL
+   for (int j = 0; j < count; ++j)
+      sum[j] = vec<T>{};
+   SOFIE_JIT_UNROLL
+   for (int p = 0; p < P; ++p)
+      from[p] = reinterpret_cast<const char *>(panels + std::size_t(p) * apart);
+   from[P] = reinterpret_cast<const char *>(narrow);
+   for (; bits != end; ++bits, x += word_bits) {
+      SOFIE_JIT_ROLLED
+      for (std::uint64_t left = *bits; left; left &= left - 1) {
+         const std::size_t k = std::size_t(__builtin_ctzll(left));
+         const vec<T> number = broadcast(x[k]);
+         std::size_t at = k * vector;
+         asm("" : "+r"(at)); // or the compiler adds up an address for every load
+         SOFIE_JIT_UNROLL
+         for (int j = 0; j < count; ++j) {
+            const std::size_t place = j < 2 * P ? 2 * at + std::size_t(j % 2) * vector : at;
+            sum[j] = fma<T>(number, load(reinterpret_cast<const T *>(from[j / 2] + place)), sum[j]);
+         }
+      }
+      SOFIE_JIT_UNROLL
+      for (int p = 0; p <= P; ++p)
+         from[p] += word_bits * vector * (p < P ? 2 : 1);
+   }
+   SOFIE_JIT_UNROLL
+   for (int j = 0; j < count; ++j, sums += lanes<T>)
+      store(sums, first ? sum[j] : load(sums) + sum[j]);
+}
+
+template <class T>
+using SparseBlock = void (*)(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
+                             std::size_t apart, const T *narrow, T *sums, bool first);
+
+// Whether passing over the zeros of these rows repays doing without register tiles: of fewer rows than the smallest tile
+// has always, else where there are enough among those of some rows. `bits` has place for a row's.
+template <class T>
+SOFIE_JIT_NOINLINE bool repays_zeros(const Dense<T> &g, std::size_t rows, const T *x, std::uint64_t *bits)
+{
+   std::size_t all = 0, found = 0;
+   SOFIE_JIT_ROLLED
+   for (std::size_t row = 0, step = rows < 64 ? 4 : rows / 16; rows >= 4 && row < rows; row += step) {
+      const std::uint64_t *const end = put_bits(g, x + row * g.x_stride, bits);
+      SOFIE_JIT_ROLLED
+      for (const std::uint64_t *word = bits; word != end; ++word)
+         found += std::size_t(__builtin_popcountll(*word));
+      all += g.K;
+   }
+   return found * 16 <= all * (rows < 8 ? 7 : 10); // see benchmarks/README.md
+}
+
+// y of some rows, whose bits are `words` each, with the outputs from `o` to `end`, all by one `block`.
+template <class T>
+SOFIE_JIT_NOINLINE void sparse_columns(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
+                                       const std::uint64_t *bits, std::size_t words, const T *residual, T *y,
+                                       SparseBlock<T> block)
+{
+   constexpr std::size_t width = panel_width<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T sums[sparse_rows * ((chains + 1) * width + lanes<T>)];
+   const std::size_t outputs = (end - o + lanes<T> - 1) / lanes<T> * lanes<T>, wide = outputs / width * width;
+   SOFIE_JIT_ROLLED
+   for (std::size_t i = 0, k = 0; i < g.split.count; ++i, k += g.split.length) {
+      const T *const panels = g.panels + o * g.K + k * width, *const narrow = g.panels + (o + wide) * g.K + k * lanes<T>;
+      const std::size_t last = i + 1 < g.split.count ? i + 1 : words;
+      SOFIE_JIT_ROLLED
+      for (std::size_t row = 0; row < rows; ++row)
+         block(bits + row * words + i, bits + row * words + last, x + row * g.x_stride + k, panels, g.K * width, narrow,
+               sums + row * outputs, k == 0);
+   }
+   SOFIE_JIT_ROLLED
+   for (std::size_t row = 0; row < rows; ++row)
+      row_finish(g, o, sums + row * outputs, outputs, at(residual, row * g.stride), y + row * g.stride);
+}
+
+// The outputs of a layer's last block. Others have `chains` panels; where less than two would be left, the last has
+// these, too. The same for a layer and for what is left of it behind some blocks, one at least.
+template <class T>
+SOFIE_JIT_INLINE constexpr std::size_t sparse_tail(std::size_t N)
+{
+   constexpr std::size_t whole = chains * panel_width<T>;
+   const std::size_t left = N % whole;
+   return left == 0 || (N > whole && left <= panel_width<T> + lanes<T>) ? whole + left : left;
+}
+
+template <class T>
+SOFIE_JIT_NOINLINE bool sparse_by_blocks(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y,
+                                         SparseBlock<T> whole, SparseBlock<T> last)
+{
+   constexpr std::size_t width = chains * panel_width<T>;
+   std::uint64_t bits[sparse_words];
+   if (!repays_zeros(g, rows, x, bits))
+      return false;
+   const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = words_of_row(g);
+   const std::size_t fit = sparse_words / words, most = fit < sparse_rows ? fit : sparse_rows;
+   SOFIE_JIT_ROLLED
+   for (std::size_t begin = 0, count; begin < rows; begin += count) {
+      count = rows - begin < most ? rows - begin : most;
+      const T *const from = x + begin * g.x_stride, *const add = at(residual, begin * g.stride);
+      T *const to = y + begin * g.stride;
+      SOFIE_JIT_ROLLED
+      for (std::size_t row = 0; row < count; ++row)
+         put_bits(g, from + row * g.x_stride, bits + row * words);
+      SOFIE_JIT_ROLLED
+      for (std::size_t o = 0; o < last_from; o += width)
+         sparse_columns(g, o, o + width, count, from, bits, words, add, to, whole);
+      sparse_columns(g, last_from, g.N, count, from, bits, words, add, to, last);
+   }
+   return true;
+}
+
+// The blocks of layers of N outputs: `whole` ones, and the `last`.
+template <std::size_t N, class T>
+struct SparseBlocks {
+   static constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % panel_width<T>;
+   static constexpr bool narrow = beyond > 0 && beyond <= std::size_t(lanes<T>);
+   static constexpr int panels = int(tail / panel_width<T>) + int(beyond > 0 && !narrow);
+   static constexpr SparseBlock<T> end = sparse_block<panels, narrow, T>;
+   static constexpr SparseBlock<T> whole = sparse_block<tail == N ? panels : chains, tail == N && narrow, T>;
+
+   // Of a piece of the layer.
+   static SOFIE_JIT_INLINE SparseBlock<T> last(const Dense<T> &g) { return g.N % (chains * panel_width<T>) ? end : whole; }
+};
+
+// A GemmSparse for layers of N outputs, and for pieces of them: multiples of `chains` panels, and what is left behind such.
+template <std::size_t N, class T>
+bool gemm_sparse(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
+{
+   using Blocks = SparseBlocks<N, T>;
+   return sparse_by_blocks(g, rows, x, residual, y, Blocks::whole, Blocks::last(g));
+}
+
+template <std::size_t N, class T>
+void gemm_row_sparse(const Dense<T> &g, const T *x, const T *residual, T *y)
+{
+   using Blocks = SparseBlocks<N, T>;
+   constexpr std::size_t width = chains * panel_width<T>;
+   std::uint64_t bits[sparse_words];
+   const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = std::size_t(put_bits(g, x, bits) - bits);
+   SOFIE_JIT_ROLLED
+   for (std::size_t o = 0; o < last_from; o += width)
+      sparse_columns(g, o, o + width, 1, x, bits, words, residual, y, Blocks::whole);
+   sparse_columns(g, last_from, g.N, 1, x, bits, words, residual, y, Blocks::last(g));
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

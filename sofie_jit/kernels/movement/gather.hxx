@@ -1,0 +1,43 @@
+// Rows of a table by index: y[outer][i][inner] = data[outer][indices[i]][inner].
+#ifndef SOFIE_JIT_GATHER_HXX
+#define SOFIE_JIT_GATHER_HXX
+
+#include "movement/transpose.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// `index` as a row of [0, size), negative ones counted from the end, floating ones cut to integers; size if there is
+// no such row (or index is NaN).
+template <class I>
+std::size_t gather_row(I index, std::size_t size)
+{
+   if constexpr (std::is_floating_point_v<I>) {
+      if (!(index > I(-1e18) && index < I(1e18)))
+         return size;
+   }
+   const std::int64_t row = std::int64_t(index), end = std::int64_t(size);
+   if (row < -end || row >= end)
+      return size;
+   return std::size_t(row < 0 ? row + end : row);
+}
+
+// False, with y partly written, if an index lies outside [-size, size).
+template <class T, class I>
+bool gather(std::size_t outer, std::size_t size, std::size_t inner, std::size_t count, const T *data, const I *indices,
+            T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o)
+      for (std::size_t i = 0; i < count; ++i) {
+         const std::size_t row = gather_row(indices[i], size);
+         if (row == size)
+            return false;
+         copy_run(inner, data + (o * size + row) * inner, y);
+         y += inner;
+      }
+   return true;
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

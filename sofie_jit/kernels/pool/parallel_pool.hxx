@@ -1,0 +1,34 @@
+// pool.hxx shared among threads: output rows.
+#ifndef SOFIE_JIT_SHARED_POOL_HXX
+#define SOFIE_JIT_SHARED_POOL_HXX
+
+#include "pool/pool.hxx"
+#include "conv/parallel_window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+template <class T>
+using PoolKernel = void (*)(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch);
+
+SOFIE_JIT_UNOPTIMIZED
+
+// scratch: align_up(2 * w.taps()) numbers for each thread.
+template <class T>
+void parallel_pool(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x, T *y,
+                std::int64_t *scratch, PoolKernel<T> pool)
+{
+   constexpr std::size_t slowness = 8; // of its arithmetic beside a gemm's: it waits for memory
+   const std::size_t work = slowness * batch * w.pixels() * w.taps() * C;
+   if (!is_shared(team, work))
+      return pool(batch, w, C, x, y, scratch);
+   parallel_rows(team, batch, w, work, 1, [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
+      pool(1, part, C, x + from * C, y + to * C, scratch + thread * align_up(2 * w.taps()));
+   });
+}
+
+SOFIE_JIT_OPTIMIZED
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

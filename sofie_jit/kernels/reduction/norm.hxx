@@ -1,0 +1,190 @@
+// Normalizations. Mean and variance are taken in two passes, as Keras does; rows are reduced as in reduce.hxx.
+//
+// What is normalized is always (x - mean) * factor + shift with the difference taken first: no digits are lost when the
+// mean is large.
+#ifndef SOFIE_JIT_NORM_HXX
+#define SOFIE_JIT_NORM_HXX
+
+#include "core/memory.hxx"
+#include "reduction/reduce.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// ---- BatchNormalization: a factor and a shift per channel, known beforehand
+
+// gamma / sqrt(variance + epsilon); a null gamma stands for ones.
+template <class T>
+SOFIE_JIT_COLD Buffer<T> pack_batch_norm_scale(const T *gamma, const T *variance, std::size_t channels, double epsilon)
+{
+   Buffer<T> scale(channels);
+   for (std::size_t c = 0; c < channels; ++c)
+      scale[c] = T((gamma ? double(gamma[c]) : 1.0) / std::sqrt(double(variance[c]) + epsilon));
+   return scale;
+}
+
+// beta - mean * gamma / sqrt(variance + epsilon); a null beta stands for zeros.
+template <class T>
+SOFIE_JIT_COLD Buffer<T> pack_batch_norm_shift(const T *gamma, const T *beta, const T *mean, const T *variance, std::size_t channels,
+                                double epsilon)
+{
+   Buffer<T> shift(channels);
+   for (std::size_t c = 0; c < channels; ++c) {
+      const double scale = (gamma ? double(gamma[c]) : 1.0) / std::sqrt(double(variance[c]) + epsilon);
+      shift[c] = T((beta ? double(beta[c]) : 0.0) - rounded(double(mean[c]) * scale));
+   }
+   return shift;
+}
+
+// y = x * scale[channel] + shift[channel] for x [outer][channels][inner].
+template <class T>
+void batch_normalization(std::size_t outer, std::size_t channels, std::size_t inner, const T *x, const T *scale,
+                         const T *shift, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o) {
+      if (inner == 1) {
+         for (std::size_t c = 0; c < channels; c += lanes<T>)
+            store_up_to(y + c, fma<T>(load_up_to(x + c, channels - c), load(scale + c), load(shift + c)), channels - c);
+         x += channels;
+         y += channels;
+      } else {
+         for (std::size_t c = 0; c < channels; ++c, x += inner, y += inner)
+            for (std::size_t i = 0; i < inner; i += lanes<T>)
+               store_up_to(y + i, fma<T>(load_up_to(x + i, inner - i), broadcast(scale[c]), broadcast(shift[c])), inner - i);
+      }
+   }
+}
+
+// ---- LayerNormalization and its kin: statistics of every row
+
+template <class T>
+struct SumSquaredDifferences : ReduceSum {
+   T mean;
+   template <class>
+   SOFIE_JIT_INLINE vec<T> term(vec<T> x, vec<T> so_far) const
+   {
+      const vec<T> d = x - mean;
+      return fma<T>(d, d, so_far);
+   }
+};
+
+// y = (x - mean) * factor * scale + bias; null scale and bias stand for ones and zeros.
+template <class T>
+void normalize_row(std::size_t n, T mean, T factor, const T *x, const T *scale, const T *bias, T *y)
+{
+   for (std::size_t i = 0; i < n; i += lanes<T>) {
+      const vec<T> d = load_up_to(x + i, n - i) - mean;
+      const vec<T> f = scale ? load_up_to(scale + i, n - i) * factor : broadcast(factor);
+      store_up_to(y + i, bias ? fma<T>(d, f, load_up_to(bias + i, n - i)) : d * f, n - i);
+   }
+}
+
+constexpr std::size_t norm_together = 4; // rows, each step for all of them before the next: a step is a long chain
+
+// factor = 1 / (sqrt(variance + epsilon) + stddev_epsilon). Without `centered` the mean is not taken away from x, only
+// from the variance.
+template <class T>
+void layer_normalization(std::size_t rows, std::size_t n, T epsilon, T stddev_epsilon, bool centered, const T *x,
+                         const T *scale, const T *bias, T *y)
+{
+   for (std::size_t first = 0; first < rows; first += norm_together, x += norm_together * n, y += norm_together * n) {
+      const std::size_t count = rows - first < norm_together ? rows - first : norm_together;
+      T mean[norm_together], factor[norm_together];
+      SOFIE_JIT_ROLLED
+      for (std::size_t r = 0; r < count; ++r)
+         mean[r] = reduce_row<ReduceSum>(n, x + r * n) / T(n);
+      SOFIE_JIT_ROLLED
+      for (std::size_t r = 0; r < count; ++r) {
+         const T variance = reduce_row(n, x + r * n, SumSquaredDifferences<T>{{}, mean[r]}, mean[r]) / T(n);
+         factor[r] = T(1) / (std::sqrt(variance + epsilon) + stddev_epsilon);
+      }
+      SOFIE_JIT_ROLLED
+      for (std::size_t r = 0; r < count; ++r)
+         normalize_row(n, centered ? mean[r] : T(0), factor[r], x + r * n, scale, bias, y + r * n);
+   }
+}
+
+// factor = 1 / sqrt(mean of squares + epsilon)
+template <class T>
+void rms_normalization(std::size_t rows, std::size_t n, T epsilon, const T *x, const T *scale, T *y)
+{
+   for (std::size_t r = 0; r < rows; ++r, x += n, y += n) {
+      const T square = reduce_row<ReduceSumSquare>(n, x) / T(n);
+      normalize_row(n, T(0), T(1) / std::sqrt(square + epsilon), x, scale, static_cast<const T *>(nullptr), y);
+   }
+}
+
+// factor = 1 / sqrt(sum of squares), at most `limit`
+template <class T>
+void lp_normalization(std::size_t rows, std::size_t n, T limit, const T *x, T *y)
+{
+   for (std::size_t r = 0; r < rows; ++r, x += n, y += n) {
+      const T factor = T(1) / std::sqrt(reduce_row<ReduceSumSquare>(n, x));
+      const T *const none = nullptr;
+      normalize_row(n, T(0), factor > limit ? limit : factor, x, none, none, y);
+   }
+}
+
+// ---- InstanceNormalization and GroupNormalization: statistics over space, channels last
+
+// Sums of (x - mean)^2 over `size` elements of each of `channels` columns, in the order of reduce().
+template <class T>
+void column_squared_differences(std::size_t size, std::size_t channels, const T *x, const T *mean, T *sums)
+{
+   for (std::size_t c = 0; c < channels; c += lanes<T>) {
+      const std::size_t left = channels - c;
+      const vec<T> center = load_up_to(mean + c, left);
+      vec<T> total = {};
+      for (std::size_t first = 0; first < size; first += k_block) {
+         vec<T> part = {};
+         for (std::size_t k = first; k < size && k < first + k_block; ++k) {
+            const vec<T> d = load_up_to(x + k * channels + c, left) - center;
+            part = fma<T>(d, d, part);
+         }
+         total = total + part;
+      }
+      store_up_to(sums + c, total, left);
+   }
+}
+
+// Every number of a group becomes the group's sum of them divided by `count`.
+template <class T>
+void average_groups(std::size_t groups, std::size_t size, T count, T *values)
+{
+   for (std::size_t g = 0; g < groups; ++g, values += size) {
+      T sum = 0;
+      for (std::size_t c = 0; c < size; ++c)
+         sum += values[c];
+      for (std::size_t c = 0; c < size; ++c)
+         values[c] = sum / count;
+   }
+}
+
+// x [batch][space][groups * size], statistics over space and the `size` channels of a group; scale and bias per channel
+// as in normalize_row. scratch: 2 * groups * size numbers.
+template <class T>
+void group_normalization(std::size_t batch, std::size_t space, std::size_t groups, std::size_t size, T epsilon,
+                         T stddev_epsilon, const T *x, const T *scale, const T *bias, T *y, T *scratch)
+{
+   const std::size_t channels = groups * size;
+   const T count = T(space * size);
+   T *const mean = scratch, *const factor = scratch + channels;
+   for (std::size_t b = 0; b < batch; ++b) {
+      reduce<ReduceSum>(1, space, channels, x, mean);
+      average_groups(groups, size, count, mean);
+      column_squared_differences(space, channels, x, mean, factor);
+      average_groups(groups, size, count, factor);
+      for (std::size_t c = 0; c < channels; ++c)
+         factor[c] = (scale ? scale[c] : T(1)) / (std::sqrt(factor[c] + epsilon) + stddev_epsilon);
+      for (std::size_t s = 0; s < space; ++s, x += channels, y += channels)
+         for (std::size_t c = 0; c < channels; c += lanes<T>) {
+            const std::size_t left = channels - c;
+            const vec<T> d = load_up_to(x + c, left) - load_up_to(mean + c, left), f = load_up_to(factor + c, left);
+            store_up_to(y + c, bias ? fma<T>(d, f, load_up_to(bias + c, left)) : d * f, left);
+         }
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

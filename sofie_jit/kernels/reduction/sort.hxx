@@ -1,0 +1,65 @@
+// The first numbers of rows in ascending or descending order, and where they are.
+#ifndef SOFIE_JIT_SORT_HXX
+#define SOFIE_JIT_SORT_HXX
+
+#include "core/simd.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// Whether a must stand before b; NaN stands behind all numbers.
+template <class T>
+SOFIE_JIT_INLINE bool stands_before(bool descending, T a, T b)
+{
+   return (descending ? a > b : a < b) || (b != b && a == a);
+}
+
+// Merges neighbouring sorted runs of places, from runs of one up, of which never more than the first k matter. Equal
+// numbers keep their order. The places are in `from` or `to`, which have room for `size` each; returns in which.
+template <class T>
+std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const T *x, std::int32_t *from,
+                         std::int32_t *to)
+{
+   const auto shorter = [](std::size_t a, std::size_t b) { return a < b ? a : b; };
+   for (std::size_t i = 0; i < size; ++i)
+      from[i] = std::int32_t(i);
+   for (std::size_t width = 1; width < size; width *= 2) {
+      for (std::size_t start = 0; start < size; start += 2 * width) {
+         const std::size_t middle = shorter(start + width, size), end = shorter(start + 2 * width, size);
+         const std::int32_t *left = from + start, *right = from + middle;
+         const std::int32_t *const left_end = left + shorter(k, middle - start);
+         const std::int32_t *const right_end = right + shorter(k, end - middle);
+         std::int32_t *out = to + start;
+         for (std::size_t n = shorter(k, end - start); n-- > 0;) {
+            const bool from_right =
+               left == left_end || (right != right_end && stands_before(descending, x[*right], x[*left]));
+            *out++ = from_right ? *right++ : *left++;
+         }
+      }
+      std::int32_t *const sorted = to;
+      to = from;
+      from = sorted;
+   }
+   return from;
+}
+
+// The first k numbers of each row of x[outer][size] in order, and where they are; either may be null, if nobody asks.
+// `places` has room for 2 * size.
+template <class T>
+void top_k(std::size_t outer, std::size_t size, std::size_t k, bool descending, const T *x, T *values,
+           std::int32_t *indices, std::int32_t *places)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size) {
+      const std::int32_t *sorted = merge_sort(size, k, descending, x, places, places + size);
+      for (std::size_t i = 0; i < k; ++i) {
+         if (values)
+            *values++ = x[sorted[i]];
+         if (indices)
+            *indices++ = sorted[i];
+      }
+   }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

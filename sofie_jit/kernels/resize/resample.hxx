@@ -1,0 +1,56 @@
+// Weighted sums of neighbours along one axis, with weights of its own for every output: what resizing an image is,
+// one axis after the other.
+//
+//    y[outer][o][inner] = sum over t < count[o] of x[outer][first[o] + t][inner] * weights[o][t]
+#ifndef SOFIE_JIT_RESAMPLE_HXX
+#define SOFIE_JIT_RESAMPLE_HXX
+
+#include "core/memory.hxx"
+#include "core/tile.hxx"
+#include "core/window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// spans[out][2], first and count, cut to the `size` inputs and the `taps` weights there are.
+template <class I>
+SOFIE_JIT_COLD Buffer<I> pack_spans(const I *spans, std::size_t out, std::size_t size, std::size_t taps)
+{
+   Buffer<I> packed(2 * out);
+   for (std::size_t o = 0; o < out; ++o) {
+      const I last = I(size), first = spans[2 * o] < 0 ? 0 : spans[2 * o] > last ? last : spans[2 * o];
+      const I most = last - first < I(taps) ? last - first : I(taps), count = spans[2 * o + 1];
+      packed[2 * o] = first;
+      packed[2 * o + 1] = count < 0 ? 0 : count > most ? most : count;
+   }
+   return packed;
+}
+
+// Few: inner < lanes<T>. weights[out][taps]; spans from pack_spans. Sums run over t in blocks of k_block.
+template <bool Few, class T>
+void resample(std::size_t outer, std::size_t size, std::size_t out, std::size_t inner, std::size_t taps, const T *x,
+              const T *weights, const std::int64_t *spans, T *y)
+{
+   using V = channels_of<T, Few>;
+   for (std::size_t i = 0; i < outer; ++i, x += size * inner)
+      for (std::size_t o = 0; o < out; ++o, y += inner) {
+         const std::size_t count = std::size_t(spans[2 * o + 1]);
+         const T *from = x + std::size_t(spans[2 * o]) * inner, *weight = weights + o * taps;
+         each_channels<V, 1, T>(inner, [&](std::size_t c) {
+            V sum{};
+            SOFIE_JIT_ROLLED
+            for (std::size_t start = 0; start < count; start += k_block) {
+               const std::size_t end = count - start < k_block ? count : start + k_block;
+               V block{};
+               for (std::size_t t = start; t < end; ++t)
+                  block = multiply_add<T>(fetch<V>(from + t * inner + c), spread<V>(weight[t]), block);
+               sum = start ? sum + block : block;
+            }
+            put<T>(y + c, sum);
+         });
+      }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

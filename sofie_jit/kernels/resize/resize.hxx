@@ -1,0 +1,53 @@
+// Bilinear resizing of channels-last images, pixel centres at half-integers: output pixel o of n lies at
+// (o + 1/2) * size / n - 1/2 of the input, and beyond the outermost pixels the image continues as they are.
+#ifndef SOFIE_JIT_RESIZE_HXX
+#define SOFIE_JIT_RESIZE_HXX
+
+#include "core/window.hxx"
+
+namespace sofie_jit {
+inline namespace SOFIE_JIT_ISA {
+
+// The two input indices that output index o lies between, and the share of the second.
+template <class T>
+struct Between {
+   std::size_t low, high;
+   T share;
+};
+
+template <class T>
+Between<T> between(std::size_t o, std::size_t size, std::size_t out)
+{
+   const std::size_t twice = (2 * o + 1) * size, unit = 2 * out; // the position plus a half, in units of 1 / unit
+   if (twice < out)
+      return {0, 0, T(0)};
+   const std::size_t low = (twice - out) / unit;
+   return {low, low + 1 < size ? low + 1 : low, T(double((twice - out) % unit) / double(unit))};
+}
+
+// Few: C < lanes<T>.
+template <bool Few, class T>
+void resize_bilinear(std::size_t batch, std::size_t H, std::size_t W, std::size_t C, std::size_t OH, std::size_t OW,
+                     const T *x, T *y)
+{
+   using V = channels_of<T, Few>;
+   for (std::size_t b = 0; b < batch; ++b, x += H * W * C)
+      for (std::size_t oh = 0; oh < OH; ++oh) {
+         const auto h = between<T>(oh, H, OH);
+         for (std::size_t ow = 0; ow < OW; ++ow, y += C) {
+            const auto w = between<T>(ow, W, OW);
+            const T *top = x + h.low * W * C, *bottom = x + h.high * W * C;
+            const V right = spread<V>(w.share), down = spread<V>(h.share);
+            each_channels<V, 1, T>(C, [&](std::size_t c) {
+               const V a = fetch<V>(top + w.low * C + c), d = fetch<V>(bottom + w.low * C + c);
+               const V above = multiply_add<T>(fetch<V>(top + w.high * C + c) - a, right, a);
+               const V below = multiply_add<T>(fetch<V>(bottom + w.high * C + c) - d, right, d);
+               put<T>(y + c, multiply_add<T>(below - above, down, above));
+            });
+         }
+      }
+}
+
+} // namespace SOFIE_JIT_ISA
+} // namespace sofie_jit
+#endif

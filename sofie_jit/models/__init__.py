@@ -1,0 +1,1 @@
+"""Compiled networks: numpy arrays in and out."""

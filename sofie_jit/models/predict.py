@@ -1,0 +1,117 @@
+"""``Model.predict``: rows from tables of named columns, and batches one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sofie_jit.errors import InputError, ShapeError
+from sofie_jit.report.progress import Progress
+
+if TYPE_CHECKING:
+    from sofie_jit.models.model import Model
+
+Columns = Sequence[str] | Mapping[str, Sequence[str]]
+"""Names of columns, in the order of the input's last axis; for several inputs, by input name."""
+
+SHOWN = {0: False, 1: True, "auto": None}
+"""What ``verbose`` means for the progress bar; None: on a terminal."""
+
+
+def predict(
+    model: Model, x: Any, batch_size: int | None = None, verbose: int | str = 0, columns: Columns | None = None
+) -> Any:
+    """See :meth:`sofie_jit.Model.predict`."""
+    if verbose not in SHOWN:
+        raise ValueError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be a positive number of rows, got {batch_size}")
+    given = _as_inputs(x, model.input_names, columns)
+    if batch_size is None and not SHOWN[verbose]:
+        return model.infer(given)
+    arrays = _leaves(given)
+    rows = len(arrays[0])
+    parts = []
+    with Progress(rows, shown=SHOWN[verbose]) as bar:
+        for start in range(0, max(rows, 1), batch_size or max(rows, 1)):
+            piece = slice(start, start + (batch_size or rows))
+            parts.append(model.infer(_sliced(given, piece)))
+            bar.advance(len(range(rows)[piece]))
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _as_inputs(x: Any, names: Sequence[str], columns: Columns | None) -> Any:
+    """What ``infer`` takes, from tables."""
+    if columns is None:
+        if len(names) == 1 and _is_table(x, names[0]):
+            raise InputError(
+                f"the model has one input, '{names[0]}', and got named columns ({', '.join(map(str, _keys(x)))}): say "
+                "with columns=[...] which of them make up a row, and in what order"
+            )
+        return x
+    by_input = columns if isinstance(columns, Mapping) else dict.fromkeys(names[:1], columns)
+    if set(by_input) != set(names):
+        raise InputError(f"the model's inputs are named {list(names)}; columns= names columns of {list(by_input)}")
+    return {name: _stacked(x, chosen) for name, chosen in by_input.items()}
+
+
+def _is_table(x: Any, name: str) -> bool:
+    """Whether ``x`` has named columns, and is no data frame, whose columns have an order, nor a dict of inputs."""
+    if isinstance(x, Mapping):
+        return set(x) != {name}
+    return bool(getattr(getattr(x, "dtype", None), "names", None) or getattr(x, "fields", None))
+
+
+def _keys(x: Any) -> list[Any]:
+    """The names of the columns of a table."""
+    names = getattr(getattr(x, "dtype", None), "names", None) or getattr(x, "fields", None)
+    return list(x.columns if names is None and hasattr(x, "columns") else names or x)
+
+
+def _stacked(x: Any, columns: Sequence[str]) -> np.ndarray:
+    """(rows, columns): the named columns of a table side by side."""
+    known = _keys(x)
+    if missing := [name for name in columns if name not in known]:
+        raise InputError(f"there is no column {', '.join(missing)}; there are: {', '.join(map(str, known))}")
+    arrays = []
+    for name in columns:
+        try:
+            array = np.asarray(x[name])
+        except ValueError as error:
+            raise ShapeError(f"column '{name}' has not one number per row: {error}") from None
+        if array.ndim != 1:
+            raise ShapeError(f"column '{name}' has shape {array.shape}; one number per row is needed")
+        arrays.append(array)
+    if len({len(array) for array in arrays}) > 1:
+        lengths = ", ".join(f"'{name}' has {len(array)}" for name, array in zip(columns, arrays, strict=True))
+        raise ShapeError(f"the columns have different lengths: {lengths}")
+    return np.stack(arrays, axis=1)
+
+
+def _leaves(given: Any) -> list[Any]:
+    if isinstance(given, Mapping):
+        return list(given.values())
+    return list(given) if _is_list(given) else [given]
+
+
+def _is_list(given: Any) -> bool:
+    """Whether it is a list of one array per input, rather than one array spelled as nested lists."""
+    return isinstance(given, (list, tuple)) and all(hasattr(part, "shape") and len(part.shape) > 0 for part in given)
+
+
+def _sliced(given: Any, rows: slice) -> Any:
+    if isinstance(given, Mapping):
+        return {name: part[rows] for name, part in given.items()}
+    return [part[rows] for part in given] if _is_list(given) else given[rows]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """The results of batches as those of one."""
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {key: _joined([part[key] for part in parts]) for key in first}
+    if isinstance(first, (list, tuple)):
+        return type(first)(_joined(column) for column in zip(*parts, strict=True))
+    return np.concatenate(parts)

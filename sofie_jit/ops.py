@@ -1,0 +1,3 @@
+"""Functions of Symbols under their public name: ``from sofie_jit import ops``; see :mod:`sofie_jit.ir.ops`."""
+
+from sofie_jit.ir.ops import *  # noqa: F403

@@ -1,1 +1,0 @@
-"""Parsers: saved models of other libraries -> RModel."""

@@ -1,0 +1,64 @@
+"""A BatchNormalization, scale or offset right behind a Gemm, Conv or ConvTranspose becomes part of its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
+from sofie_jit.passes.uses import add_weight, uses
+
+
+def fold_following_affine(rmodel: RModel) -> RModel:
+    """Scales the weights of the operator before, in float64, and moves its bias: ``s (W x + b) + t``."""
+    new = rmodel.copy()
+    new.generate()
+    count = uses(new)
+    producer: dict[str, int] = {}
+    operators: list[ROperator] = []
+    for op in rmodel.copy().operators:
+        for name in op.inputs:
+            folded = _fold(new, operators[producer[name]], op) if name in producer and count[name] == 1 else None
+            if folded is not None:
+                operators[producer[name]] = folded
+                producer[op.outputs[0]] = producer[name]
+                break
+        else:
+            producer.update(dict.fromkeys(op.outputs, len(operators)))
+            operators.append(op)
+    new.operators = operators
+    return new
+
+
+def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
+    """``op`` with ``behind`` in its weights, or None if it cannot take it."""
+    if not isinstance(op, Linear) or op.activation is not None or len(op.inputs) > 3:
+        return None
+    (y,) = op.outputs
+    x, kernel, bias = (*op.inputs, "")[:3]
+    change = affine(model, behind, channel_axis(model, op, y))
+    known = model.initialized
+    if change is None or change.source != y or any(name and name not in known for name in (kernel, bias)):
+        return None
+    dtype = model.tensor_type(y).dtype
+    weights, outputs = known[kernel], kernel_axes(op)[1]
+    offset = known[bias].astype(np.float64) if bias else np.zeros(weights.shape[outputs])
+    offset = offset * (op.beta if isinstance(op, Gemm) else 1.0) * change.scale + change.shift
+    try:
+        with np.errstate(over="raise"):
+            shifted = offset.astype(dtype)
+            if np.any(change.scale != 1):
+                scaled = np.empty(weights.shape, dtype)
+                source, target = (np.moveaxis(array, outputs, -1) for array in (weights, scaled))  # no float64 copies
+                np.multiply(source, change.scale, out=target, dtype=np.float64, casting="same_kind")
+                kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
+    except FloatingPointError:  # beyond float32, which the results need not be
+        return None
+    inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", shifted, dtype)]
+    changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Gemm) else {}
+    return dataclasses.replace(op, inputs=inputs, outputs=list(behind.outputs), **changes)

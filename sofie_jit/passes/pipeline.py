@@ -1,0 +1,82 @@
+"""RModel -> RModel: what an optimizer and a lowering do, one small pure function a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from sofie_jit.errors import OptionError
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.passes.absorb_padding import absorb_padding
+from sofie_jit.passes.absorb_transposes import absorb_transposes
+from sofie_jit.passes.cancel_transposes import cancel_transposes
+from sofie_jit.passes.chain_depthwise import chain_depthwise
+from sofie_jit.passes.choose_winograd import choose_winograd
+from sofie_jit.passes.eliminate_common_subexpressions import eliminate_common_subexpressions
+from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
+from sofie_jit.passes.explicit_states import explicit_states
+from sofie_jit.passes.fold_constants import fold_constants
+from sofie_jit.passes.fold_following_affine import fold_following_affine
+from sofie_jit.passes.fold_preceding_affine import fold_preceding_affine
+from sofie_jit.passes.fuse_activation import fuse_activation
+from sofie_jit.passes.fuse_add import fuse_add
+from sofie_jit.passes.lower_gemm import lower_gemm
+from sofie_jit.passes.lower_layout import lower_layout
+from sofie_jit.passes.separate_outputs import separate_outputs
+from sofie_jit.passes.skip_zeros import skip_zeros
+from sofie_jit.passes.slice_strides import slice_strides
+
+Optimize = bool | Collection[str]
+"""Whether the optional passes run, or the names of those that do."""
+
+REQUIRED, OPTIONAL = True, False
+
+PASSES = [
+    (REQUIRED, explicit_states),
+    (REQUIRED, eliminate_dead_code),
+    (OPTIONAL, fold_constants),
+    (OPTIONAL, eliminate_common_subexpressions),
+    (REQUIRED, lower_gemm),
+    (OPTIONAL, absorb_padding),
+    (OPTIONAL, fold_following_affine),
+    (OPTIONAL, fold_preceding_affine),
+    (OPTIONAL, fuse_add),
+    (OPTIONAL, fuse_activation),
+    (REQUIRED, lower_layout),
+    (OPTIONAL, cancel_transposes),
+    (OPTIONAL, absorb_transposes),
+    (OPTIONAL, choose_winograd),
+    (OPTIONAL, chain_depthwise),
+    (OPTIONAL, slice_strides),
+    (OPTIONAL, skip_zeros),
+    (REQUIRED, eliminate_dead_code),
+    (REQUIRED, separate_outputs),
+]
+"""In the order in which they run; kernels depend on the required ones."""
+
+
+def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
+    """The model as code is generated from it; without ``optimize`` only by the required passes.
+
+    Raises OptionError if ``optimize`` names what is no optional pass.
+    """
+    wanted = _wanted(optimize)
+    model = rmodel
+    with np.errstate(all="ignore"):  # weights may hold anything, and NaN is what the network would give too
+        for required, run in PASSES:
+            if required or run.__name__ in wanted:
+                model = run(model)
+                model.generate()
+    return model
+
+
+def _wanted(optimize: Optimize) -> set[str]:
+    optional = {run.__name__ for required, run in PASSES if not required}
+    if isinstance(optimize, bool):
+        return optional if optimize else set()
+    if isinstance(optimize, str) or not set(optimize) <= optional:
+        raise OptionError(
+            f"optimize={optimize!r}: expected True, False, or a list of passes out of {', '.join(sorted(optional))}"
+        )
+    return set(optimize)

@@ -1,0 +1,1 @@
+"""Checks of compiled networks against references."""

@@ -1,0 +1,118 @@
+"""The figures of a comparison with Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sofie_jit.errors import MissingDependencyError
+from sofie_jit.report import tables
+
+if TYPE_CHECKING:
+    from sofie_jit.verification.comparison import Comparison
+
+LEAST = 1e-9
+"""Where the axis of differences begins; what is less is drawn there."""
+MOST_LAYERS = 40
+
+COLORS = {"sofie_jit": "C0", "model(x)": "C1", "predict": "C7", "tf.function": "C2"}
+
+
+def plot(found: Comparison, figure: Any = None) -> Any:
+    """See :meth:`Comparison.plot`."""
+    parts: list[tuple[Callable[[Comparison, Any], None], float]] = [(_histogram, 3.2)]
+    if found.layers:
+        parts.append((_layers, 1.3 + 0.2 * min(len(found.layers), MOST_LAYERS)))
+    if found.times:
+        parts.append((_times, 3.6))
+    heights = [height for _, height in parts]
+    if figure is None:
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise MissingDependencyError("figures need matplotlib: pip install matplotlib") from None
+        figure = Figure(figsize=(7.5, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(parts), squeeze=False, height_ratios=heights)[:, 0]
+    for (draw, _), ax in zip(parts, axes, strict=True):
+        draw(found, ax)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _histogram(found: Comparison, ax: Any) -> None:
+    from sofie_jit.verification.comparison import TOLERANCE
+
+    parts = [
+        _worst_of_rows(np.abs(ours.astype(np.float64) - theirs) / (output.scale or 1.0))
+        for output, ours, theirs in zip(found.outputs, found.ours, found.theirs, strict=True)
+        if ours.shape == theirs.shape
+    ]
+    values = np.concatenate(parts) if parts else np.zeros(0)
+    values = values[np.isfinite(values)]
+    top = max(1e-5, float(values.max(initial=0.0)) * 1.3)
+    shown = values[values > 0]
+    edges = np.geomspace(LEAST, top, 41)
+    ax.hist(np.clip(shown, LEAST, None), edges, color="C0", edgecolor="white", linewidth=0.4)
+    ax.set_xscale("log")
+    ax.set_xlim(LEAST, top)
+    ax.axvline(TOLERANCE, color="C3", linestyle="--", linewidth=1)
+    place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9}
+    ax.annotate(f" {TOLERANCE:.0e}: tolerance", (TOLERANCE, 1), color="C3", **place)
+    less = f"\n(what is less than {LEAST:.0e} is in the first bar)" if (shown < LEAST).any() else ""
+    ax.set_xlabel(f"largest difference of a row, relative to the output's largest number{less}")
+    ax.set_ylabel("rows")
+    worst = max((output.relative for output in found.outputs), default=0.0)
+    equal = f"; {values.size - shown.size:,} more are equal to the last bit" if values.size > shown.size else ""
+    ax.set_title(
+        f"{found.source}: at most {worst:.1e} away from {found.keras}\n{shown.size:,} rows{equal}", fontsize=10
+    )
+
+
+def _worst_of_rows(part: np.ndarray) -> np.ndarray:
+    worst: np.ndarray = part.reshape(len(part), -1).max(axis=1, initial=0.0) if part.ndim else part.reshape(1)
+    return worst
+
+
+def _layers(found: Comparison, ax: Any) -> None:
+    from sofie_jit.verification.comparison import TOLERANCE
+
+    layers = found.layers
+    if len(layers) > MOST_LAYERS:  # the worst ones, in their order
+        worst = sorted(layers, key=lambda layer: -layer.relative)[:MOST_LAYERS]
+        layers = [layer for layer in layers if any(layer is other for other in worst)]
+    places = range(len(layers))
+    finite = [layer.relative if np.isfinite(layer.relative) else 1.0 for layer in layers]
+    shown = np.clip(finite, LEAST, None)
+    ax.hlines(places, LEAST, shown, color="#cccccc", linewidth=1, zorder=1)
+    ax.scatter(shown, places, c=["C0" if layer.ok else "C3" for layer in layers], s=22, zorder=2)
+    ax.axvline(TOLERANCE, color="C3", linestyle="--", linewidth=1)
+    ax.set_xscale("log")
+    ax.set_xlim(LEAST * 0.8, max(1e-5, float(shown.max()) * 2))
+    ax.set_yticks(places, [layer.name for layer in layers], fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel("largest difference of the layer's output, relative to its largest number")
+    count = f"{len(found.layers)} layers" if len(layers) == len(found.layers) else f"the {len(layers)} worst layers"
+    ax.set_title(f"{count} in order of computation (red: differs by more than rounding)", fontsize=10)
+
+
+def _times(found: Comparison, ax: Any) -> None:
+    engines = list(dict.fromkeys(time.engine for time in found.times))
+    batches = sorted({time.batch for time in found.times})
+    for engine in engines:
+        points = sorted((time.batch, time.seconds) for time in found.times if time.engine == engine)
+        color = COLORS.get(engine)
+        ax.loglog(*zip(*points, strict=True), "o-", color=color, markersize=4)
+        ax.annotate(f"  {engine}, {tables.duration(points[-1][1])}", points[-1], color=color, va="center", fontsize=9)
+    ax.set_xticks(batches, [f"{batch:,}" for batch in batches])
+    ax.minorticks_off()
+    ax.margins(y=0.1)
+    ax.set_xlim(batches[0] * 0.8, batches[-1] * (batches[-1] / batches[0]) ** 0.35 * 2)
+    ticks = [tick for tick in (10.0**power for power in range(-7, 4)) if ax.get_ylim()[0] <= tick <= ax.get_ylim()[1]]
+    ax.set_yticks(ticks, [tables.duration(tick) for tick in ticks])
+    ax.grid(alpha=0.3)
+    ax.set_xlabel("rows per call")
+    ax.set_ylabel("time of one call")
+    ratios = ", ".join(f"{tables.ratio(ratio)} (rows: {batch:,})" for batch, ratio in found.speedups.items())
+    ax.set_title(f"Keras in its fastest way takes so many times as long as sofie_jit:\n{ratios}", fontsize=10)

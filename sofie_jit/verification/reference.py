@@ -1,0 +1,51 @@
+"""A reference that travels with a saved header: an input, and what the network makes of it, computed in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.models.arguments import Arguments
+from sofie_jit.models.model import Model
+from sofie_jit.passes.explicit_states import explicit_states
+from sofie_jit.passes.pipeline import Optimize
+from sofie_jit.verification.random_inputs import random_inputs
+from sofie_jit.verification.verify import TOLERANCE, in_float64, verify
+
+ROWS = 3
+LARGE = 4096
+"""Numbers in a row from which on one row is enough."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a self test gives a network, and what it expects of it."""
+
+    dims: dict[str, int]
+    """Sizes of the run-time dimensions."""
+    inputs: list[np.ndarray]
+    outputs: list[np.ndarray]
+    tolerances: list[float]
+    """Per output how far it may be from the reference, relative to the largest magnitude."""
+
+
+def reference(rmodel: RModel, *, optimize: Optimize = True) -> Reference:
+    """The reference of a network, states among its inputs and outputs; compiles it, as :func:`verify` does.
+
+    Raises VerificationError if the network, compiled on this machine, is not right itself.
+    """
+    network = explicit_states(rmodel).copy()
+    network.output_structure = None
+    exact = Model(in_float64(network), threads=1, optimize=False)
+    row = max(np.prod([d for d in kind.shape if isinstance(d, int)], dtype=object) for kind in network.inputs.values())
+    inputs = random_inputs(Model(network, threads=1, optimize=optimize), 1 if row > LARGE else ROWS)
+    errors = verify(network, optimize=optimize, inputs=inputs)
+    outputs = exact.infer(inputs)
+    return Reference(
+        dims=dict(Arguments(network.inputs).bind(inputs)),
+        inputs=inputs,
+        outputs=outputs if isinstance(outputs, list) else [outputs],
+        tolerances=[max(TOLERANCE, 2 * output.plain_error) for output in errors],
+    )

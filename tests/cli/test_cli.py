@@ -1,0 +1,309 @@
+"""The command line on a good, a wrong and a missing file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit.cli import COMMANDS, main
+from sofie_jit.demo import MODEL_FILE, load_digits
+from sofie_jit.frontends.keras import isolated
+from sofie_jit.report.progress import Progress, Steps
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    path = tmp_path / "x.npy"
+    np.save(path, load_digits().images)
+    return path
+
+
+@pytest.fixture
+def two_outputs(tmp_path: Path) -> Path:
+    """A model of two inputs and two outputs."""
+    import keras
+
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    both = keras.layers.Concatenate(name="both")([a, b])
+    path = tmp_path / "two.keras"
+    keras.Model([a, b], [both, keras.layers.ReLU(name="positive")(both)]).save(path)
+    return path
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(argv) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"sofie-jit {argv[0]}: ")
+    return err
+
+
+def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    for line in ("accuracy", "difference from Keras", "load and compile", "time per image"):
+        assert f"\n{line}" in out
+
+
+def test_module_and_script_are_the_same_program() -> None:
+    run = subprocess.run([sys.executable, "-m", "sofie_jit", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"sofie-jit {sofie_jit.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_has_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([*command, "--help"])
+    assert exit_.value.code == 0
+    assert "examples:\n  sofie-jit " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["run", "m.h5"], ["run", "m.h5", "x.txt", "-o", "y.npy"]])
+def test_wrong_command_lines(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(argv)
+    assert exit_.value.code == 2
+    assert "usage: sofie-jit" in capsys.readouterr().err
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(MODEL_FILE)]) == 0
+    out = capsys.readouterr().out
+    assert "float32 (batch, 8, 8, 1)" in out
+    assert "float32 (batch, 10)" in out
+    assert "Conv" in out
+
+
+def test_info_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(MODEL_FILE), "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 8, 8, 1]}]
+    assert about["parameters"] == sum(op["parameters"] for op in about["operators"]) == 13754
+    assert about["flops"] == sum(op["flops"] for op in about["operators"]) > 100_000
+    assert "digit (Dense)" in about["layers"]
+
+
+def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import keras
+
+    assert main(["check", str(MODEL_FILE)]) == 0
+    assert "can be loaded" in capsys.readouterr().out
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x, name="own")]).save(tmp_path / "m.h5")
+    assert main(["check", str(tmp_path / "m.h5"), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    assert [layer["name"] for layer in report["layers"] if layer["problem"]] == ["own"]
+    (tmp_path / "wrong.h5").write_text("not a model")
+    assert main(["check", str(tmp_path / "wrong.h5")]) == 1
+    assert "cannot be loaded" in capsys.readouterr().out
+    assert "missing.h5" in error_of(capsys, "check", str(tmp_path / "missing.h5"))
+
+
+def test_compare(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figure = tmp_path / "figure.svg"
+    assert main(["compare", str(MODEL_FILE), "--input", str(images), "--no-times", "--plot", str(figure)]) == 0
+    assert "agrees with Keras" in capsys.readouterr().out
+    assert figure.read_text().startswith("<?xml")
+    assert main(["compare", str(MODEL_FILE), "--rows", "3", "--no-times", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"][0]["shape"] == [3, 10]
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for part in ("cppyy", "EXTRA_CLING_ARGS", "precompiled header", "GFLOP/s", "sofie_jit can run models here"):
+        assert part in out
+    monkeypatch.setenv("SOFIE_JIT_NUM_THREADS", "many")
+    assert main(["doctor", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert [f["what"] for f in findings if f["severe"]] == ["threads"]
+
+
+@pytest.mark.parametrize("command", ["info", "run", "emit", "profile", "compare"])
+def test_missing_and_wrong_files(
+    command: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = {"run": [str(images), "-o", str(tmp_path / "y.npy")], "emit": ["-o", str(tmp_path / "m.hxx")]}
+    missing = tmp_path / "missing.h5"
+    assert str(missing) in error_of(capsys, command, str(missing), *rest.get(command, []))
+    wrong = tmp_path / "wrong.h5"
+    wrong.write_text("not a model")
+    assert str(wrong) in error_of(capsys, command, str(wrong), *rest.get(command, []))
+    assert not (tmp_path / "y.npy").exists()
+    assert not (tmp_path / "m.hxx").exists()
+
+
+def test_run(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = load_digits()
+    for output in (tmp_path / "y.npy", tmp_path / "y.npz"):
+        assert main(["run", str(MODEL_FILE), str(images), "-o", str(output)]) == 0
+        assert str(output) in capsys.readouterr().out
+        loaded = np.load(output)
+        answers = loaded if output.suffix == ".npy" else loaded[loaded.files[0]]
+        assert np.abs(answers - digits.keras).max() < 1e-6
+
+
+def test_run_reads_and_writes_tables_and_archives_in_pieces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    digits = load_digits()
+    pixels = digits.images.reshape(100, 64)
+    table = pandas.DataFrame({f"p{i}": pixels[:, i] for i in reversed(range(64))} | {"label": digits.labels})
+    table.to_csv("x.csv", index=False)
+    table.to_parquet("x.parquet", row_group_size=40)
+    np.savetxt("unnamed.csv", pixels, delimiter=",")
+    np.savez_compressed("x.npz", image=digits.images)
+    np.savez("fortran.npz", anything=np.asfortranarray(digits.images))
+    chosen = ["--columns", ",".join(f"p{i}" for i in range(64))]
+    read = {
+        "y.npy": np.load,
+        "y.npz": lambda path: np.load(path)["digit"],
+        "y.csv": lambda path: pandas.read_csv(path).to_numpy(),
+        "y.parquet": lambda path: pandas.read_parquet(path)[[f"digit_{i}" for i in range(10)]].to_numpy(),
+    }
+    cases = [("x.csv", chosen), ("x.parquet", chosen), ("unnamed.csv", []), ("x.npz", []), ("fortran.npz", [])]
+    for (source, options), output in zip(cases, ["y.npy", "y.npz", "y.csv", "y.parquet", "y.npy"], strict=True):
+        assert main(["run", str(MODEL_FILE), source, *options, "--chunk", "33", "-o", output]) == 0
+        assert capsys.readouterr().out == f"{output}: digit float32 (100, 10)\n"
+        answers = read[output](output)
+        assert answers.shape == (100, 10)
+        assert np.abs(answers - digits.keras).max() < 1e-6
+    assert main(["run", str(MODEL_FILE), "unnamed.csv", "-o", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == ",".join(f"digit_{i}" for i in range(10))
+    assert len(out.splitlines()) == 101
+    assert err == "-: digit float32 (100, 10)\n"
+    for wrong, said in (
+        (["x.csv", "--columns", "p0,nope"], "no column nope"),
+        (["unnamed.csv", "--columns", "p0"], "does not name the columns"),
+        (["x.npz", "--columns", "p0"], "--columns is for"),
+    ):
+        assert said in error_of(capsys, "run", str(MODEL_FILE), *wrong, "-o", "z.csv")
+    np.save("empty.npy", digits.images[:0])
+    for output in ("e.npy", "e.npz", "e.csv", "e.parquet"):
+        assert main(["run", str(MODEL_FILE), "empty.npy", "-o", output]) == 0
+    assert np.load("e.npy").shape == (0, 10)
+    capsys.readouterr()
+    assert "nowhere" in error_of(capsys, "run", str(MODEL_FILE), "empty.npy", "-o", "nowhere/y.npy")
+
+
+def test_run_takes_all_rows_at_once_if_they_depend_on_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import keras
+
+    x = keras.Input((2,), name="x")
+    keras.Model(x, x - keras.ops.sum(x, axis=0)).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.ones((5, 2)))
+    argv = ["run", str(tmp_path / "m.keras"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]
+    assert main(argv) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.full((5, 2), -4))
+    capsys.readouterr()
+    assert "depend on each other" in error_of(capsys, *argv, "--chunk", "2")
+
+
+def test_steps_are_shown_on_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for shown in (None, True):
+        with Steps("loading 98 MB", 2, shown=shown) as step:
+            step("reading")
+            step("compiling")
+    assert capsys.readouterr().err == (
+        "\rloading 98 MB: reading (1 of 2)\033[K\rloading 98 MB: compiling (2 of 2)\033[K\r\033[K"
+    )
+
+
+def test_progress_is_shown_on_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(10) as bar:
+        bar.advance(10)
+    assert capsys.readouterr().err == ""
+    with Progress(10, shown=True) as bar:
+        bar.advance(5)
+        bar.advance(5)
+    assert "100%  10 of 10 rows" in capsys.readouterr().err
+    with Progress(None, shown=True) as bar:
+        bar.advance(1234)
+    assert "1,234 rows" in capsys.readouterr().err
+
+
+def test_run_with_several_inputs_and_outputs(
+    two_outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = np.array([[1.0, -2.0]], np.float32), np.array([[3.0, -4.0, 5.0]], np.float32)
+    np.save(tmp_path / "a.npy", a)
+    np.save(tmp_path / "b.npy", b)
+    np.savez(tmp_path / "both.npz", b=b, a=a)
+    output = tmp_path / "y.npz"
+    for inputs in (["a.npy", "b.npy"], ["both.npz"]):
+        output.unlink(missing_ok=True)
+        assert main(["run", str(two_outputs), *(str(tmp_path / name) for name in inputs), "-o", str(output)]) == 0
+        results = np.load(output)
+        assert results.files == ["both", "positive"]
+        np.testing.assert_array_equal(results["both"], [[1, -2, 3, -4, 5]])
+        np.testing.assert_array_equal(results["positive"], [[1, 0, 3, 0, 5]])
+    capsys.readouterr()
+    assert ".npz" in error_of(
+        capsys, "run", str(two_outputs), str(tmp_path / "both.npz"), "-o", str(tmp_path / "y.npy")
+    )
+
+
+def test_run_with_wrong_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "shape.npy", np.zeros((5, 9)))
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("1 2 3")
+    for name, said in [("shape", "(5, 9)"), ("objects", "objects.npy"), ("text", "text.npy"), ("none", "none.npy")]:
+        error = error_of(capsys, "run", str(MODEL_FILE), str(tmp_path / f"{name}.npy"), "-o", str(tmp_path / "y.npy"))
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_emit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = tmp_path / "digits.hxx"
+    assert main(["emit", str(MODEL_FILE), "-o", str(header)]) == 0
+    assert str(header) in capsys.readouterr().out
+    assert "namespace TMVA_SOFIE_digits" in header.read_text()
+    assert (tmp_path / "digits.dat").stat().st_size > 100_000
+    assert "digits.txt" in error_of(capsys, "emit", str(MODEL_FILE), "-o", str(tmp_path / "digits.txt"))
+
+
+def test_emit_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = tmp_path / "digits.hxx"
+    options = ["--embed-weights", "--namespace", "a::b", "--dispatch"]
+    assert main(["emit", str(MODEL_FILE), "-o", str(header), *options]) == 0
+    assert capsys.readouterr().out == f"wrote {header}, weights inside\n"
+    assert "namespace a::b {" in header.read_text()
+    assert "avx512" in header.read_text()
+    assert main(["emit", str(MODEL_FILE), "-o", str(header), "--binary"]) == 0
+    assert capsys.readouterr().out == f"wrote {header} and {tmp_path / 'digits.bin'}\n"
+    assert "namespace" in error_of(capsys, "emit", str(MODEL_FILE), "-o", str(header), "--namespace", "class")
+    assert main(["emit", str(MODEL_FILE), "-o", "-", "--self-test"]) == 0
+    assert "namespace TMVA_SOFIE_digits" in (printed := capsys.readouterr().out)
+    assert "bool self_test(" in printed
+    assert "--binary" in error_of(capsys, "emit", str(MODEL_FILE), "-o", "-", "--binary")
+
+
+def test_files_of_strangers(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another process reads them: what it finds, and how it ends, comes as if it were read here."""
+    wrong = tmp_path / "wrong.h5"
+    wrong.write_bytes(MODEL_FILE.read_bytes()[:9999])
+    for command, rest in (
+        ("info", []), ("check", []), ("run", [str(images), "-o", "-"]), ("emit", ["-o", "-"]), ("profile", []),
+    ):  # fmt: skip
+        assert main([command, str(MODEL_FILE), "--untrusted", *rest]) == 0
+        assert capsys.readouterr().out
+    with patch.object(isolated, "CHILD", "import sys; sys.exit({path!r} and 'it is over')"):
+        assert "crashed the process that read it (it is over)" in error_of(
+            capsys, "info", str(MODEL_FILE), "--untrusted"
+        )
+    assert "damaged" in error_of(capsys, "info", str(wrong), "--untrusted")
+    with pytest.raises(SystemExit):
+        main(["compare", str(MODEL_FILE), "--untrusted"])

@@ -1,0 +1,155 @@
+"""The builtin function that stands for infer: the same answers and errors as the Python it replaces, nothing leaked."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit import OutOfRangeError, RModel, ShapeError
+from sofie_jit.ir.operators import Add, Gather, Mul, Relu, Reshape
+from sofie_jit.models.model import CALLS_BEFORE_BUILTIN, Model
+
+
+def sums() -> RModel:
+    """a + b and a * b, of any number of rows and steps."""
+    model = RModel("sums")
+    for name in ("a", "b"):
+        model.add_input_tensor_info(name, "float32", (None, "time", 3))
+    model.add_operator(Add(inputs=["a", "b"], outputs=["sum"]))
+    model.add_operator(Mul(inputs=["a", "b"], outputs=["product"]))
+    model.add_output_tensor_names("sum", "product")
+    return model
+
+
+def lookup() -> RModel:
+    model = RModel("lookup")
+    model.add_input_tensor_info("i", "int32", (None, 2))
+    model.add_initialized_tensor("table", np.arange(12, dtype=np.float32).reshape(4, 3))
+    model.add_operator(Gather(inputs=["table", "i"], outputs=["y"]))
+    model.add_output_tensor_names("y")
+    return model
+
+
+def shortened(rmodel: RModel, *inputs: np.ndarray) -> Model:
+    model = rmodel.compile()
+    for _ in range(CALLS_BEFORE_BUILTIN):
+        model.infer(*inputs)
+    assert inspect.isbuiltin(model.infer)
+    return model
+
+
+def ones(*shape: int) -> np.ndarray:
+    return np.ones(shape, np.float32)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return shortened(sums(), ones(1, 1, 3), ones(1, 1, 3))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x,
+        lambda x: x.astype(np.float64),
+        lambda x: x.astype(">f4"),
+        lambda x: np.asfortranarray(x),
+        lambda x: np.repeat(x, 2, axis=2)[:, :, ::2],
+        lambda x: np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape),  # unaligned
+        lambda x: x.tolist(),
+        lambda x: np.ma.masked_array(x),
+        lambda x: x[:0],
+        lambda x: x[:, :0],
+    ],
+)
+def test_any_argument_gives_what_python_gives(model: Model, convert) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (convert(rng.normal(size=(5, 4, 3)).astype(np.float32)) for _ in range(2))
+    for got, want in zip(model.infer(a, b), Model.infer(model, a, b), strict=True):
+        np.testing.assert_array_equal(got, want)
+        assert type(got) is np.ndarray
+        assert got.dtype == np.float32
+        assert got.flags.owndata
+    assert isinstance(model.infer(a, b), list)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((ones(2, 2, 3),), sofie_jit.InputError),
+        ((ones(2, 2, 4), ones(2, 2, 4)), ShapeError),
+        ((ones(2, 2, 3), ones(2, 3, 3)), ShapeError),
+        ((ones(2, 2, 3), ones(3, 2, 3)), ShapeError),
+        ((ones(2, 3), ones(2, 3)), ShapeError),
+        ((ones(2, 2, 3) * 1j, ones(2, 2, 3)), sofie_jit.DtypeError),
+        ((None, None), sofie_jit.DtypeError),
+    ],
+)
+def test_mistakes_are_explained(model: Model, arguments, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        model.infer(*arguments)
+    with pytest.raises(TypeError):
+        model.infer(*arguments, unknown=1)
+
+
+def test_keywords(model: Model) -> None:
+    out = [np.empty((2, 2, 3), np.float32) for _ in range(2)]
+    assert model.infer(ones(2, 2, 3), ones(2, 2, 3), out=out)[0] is out[0]
+    assert out[0][0, 0, 0] == 2
+    assert model.infer([ones(2, 2, 3), ones(2, 2, 3)], threads=1)[1][1, 1, 1] == 1
+    assert model.infer({"a": ones(1, 1, 3), "b": ones(1, 1, 3)})[0][0, 0, 0] == 2
+
+
+def test_an_index_out_of_range_raises() -> None:
+    model = shortened(lookup(), np.zeros((1, 2), np.int32))
+    np.testing.assert_array_equal(model.infer(np.array([[3, 0]], np.int32)), [[[9, 10, 11], [0, 1, 2]]])
+    with pytest.raises(OutOfRangeError):
+        model.infer(np.array([[4, 0]], np.int32))
+
+
+def test_an_output_with_a_folded_axis_stays_with_python() -> None:
+    rmodel = RModel("folded")
+    rmodel.add_input_tensor_info("x", "float32", (None, 6))
+    rmodel.add_operator(Reshape(shape=(-1, 2), inputs=["x"], outputs=["r"]))
+    rmodel.add_operator(Relu(inputs=["r"], outputs=["y"]))
+    rmodel.add_output_tensor_names("y")
+    model = rmodel.compile()
+    for _ in range(CALLS_BEFORE_BUILTIN + 1):
+        assert model.infer(ones(4, 6)).shape == (12, 2)
+    assert not inspect.isbuiltin(model.infer)
+
+
+def test_nothing_leaks(model: Model) -> None:
+    a = ones(2, 2, 3)
+    before = sys.getrefcount(a)
+    for _ in range(100):
+        model.infer(a, a)
+        with pytest.raises(ShapeError):
+            model.infer(a, a[:, :1])
+    assert sys.getrefcount(a) == before
+    results = model.infer(a, a)
+    gone = [weakref.ref(y) for y in results]
+    del results
+    assert [y() for y in gone] == [None, None]
+
+    short_lived = sums().compile()
+    alive, call = weakref.ref(short_lived), weakref.ref(short_lived._call)
+    run = short_lived.infer
+    del short_lived
+    assert alive() is None
+    assert call() is not None, "infer by itself keeps what it needs"
+    assert run(a, a)[0][0, 0, 0] == 2
+    del run
+    gc.collect()
+    assert call() is None
+
+
+def test_documentation(model: Model) -> None:
+    assert "out" in inspect.signature(model.infer).parameters
+    assert model.infer.__doc__ == inspect.cleandoc(Model.infer.__doc__ or "")

@@ -1,0 +1,162 @@
+#include "reduction/softmax.hxx"
+
+#include <algorithm>
+#include <functional>
+
+#include "check.hxx"
+
+using namespace sofie_jit;
+
+// A column of float64 -> what should come out.
+using Column = std::vector<double>;
+
+Column softmax64(const Column &x)
+{
+   const double largest = *std::max_element(x.begin(), x.end());
+   double sum = 0;
+   Column y;
+   for (double v : x) {
+      y.push_back(std::exp(v - largest));
+      sum += y.back();
+   }
+   for (double &v : y)
+      v /= sum;
+   return y;
+}
+
+Column log_softmax64(const Column &x)
+{
+   const double largest = *std::max_element(x.begin(), x.end());
+   double sum = 0;
+   for (double v : x)
+      sum += std::exp(v - largest);
+   Column y;
+   for (double v : x)
+      y.push_back(v - largest - std::log(sum));
+   return y;
+}
+
+Column sparsemax64(const Column &x)
+{
+   Column z = x;
+   std::sort(z.begin(), z.end(), std::greater<double>());
+   double running = 0, total = 0, support = 0;
+   for (std::size_t k = 0; k < z.size(); ++k) {
+      running += z[k];
+      if (z[k] - (running - 1) / double(k + 1) > 0) {
+         total += running;
+         ++support;
+      }
+   }
+   Column y;
+   for (double v : x)
+      y.push_back(std::fmax(v - (total - 1) / support, 0));
+   return y;
+}
+
+template <class T>
+void test(const char *name, Column (*want)(const Column &),
+          void (*run)(std::size_t, std::size_t, std::size_t, const T *, T *), double tolerance)
+{
+   for (std::size_t size : {1, 2, 5, 15, 16, 17, 40, 100})
+      for (std::size_t inner : {1, 3, 16, 21}) {
+         const std::size_t outer = inner == 1 ? 37 : 3;
+         check::Random random(size * 100 + inner);
+         auto x = random.vector<T>(outer * size * inner, -6, 6);
+         x[0] = T(-HUGE_VAL); // a row of one number becomes NaN, in a longer one it gets nothing
+         std::vector<double> wanted(x.size());
+         for (std::size_t o = 0; o < outer; ++o)
+            for (std::size_t i = 0; i < inner; ++i) {
+               Column column(size);
+               for (std::size_t k = 0; k < size; ++k)
+                  column[k] = double(x[(o * size + k) * inner + i]);
+               column = want(column);
+               for (std::size_t k = 0; k < size; ++k)
+                  wanted[(o * size + k) * inner + i] = column[k];
+            }
+         std::vector<T> y(x.size() + 1, T(77));
+         run(outer, size, inner, x.data(), y.data());
+         check::require(y.back() == T(77), std::string(name) + ": wrote past the end");
+         y.pop_back();
+         std::vector<T> one_by_one(y.size());
+         for (std::size_t o = 0; o < outer; ++o)
+            run(1, size, inner, x.data() + o * size * inner, one_by_one.data() + o * size * inner);
+         check::same_bits(std::string(name) + ": row by row", y, one_by_one);
+         if (size > 1 || want != sparsemax64)
+            check::close(std::string(name) + " " + std::to_string(size) + " " + std::to_string(inner), y, wanted, tolerance);
+      }
+}
+
+// Rows of special numbers: NaN everywhere if there is NaN or +Inf, or nothing but -Inf.
+void test_special()
+{
+   for (float bad : {NAN, HUGE_VALF})
+      for (std::size_t inner : {1, 2}) {
+         std::vector<float> x(20 * inner, 1.0f), y(x.size());
+         x[3 * inner] = bad;
+         softmax(1, 20, inner, x.data(), y.data());
+         for (std::size_t k = 0; k < 20; ++k)
+            check::require(std::isnan(y[k * inner]), "softmax of a row with NaN or Inf");
+         if (inner == 2)
+            check::require(y[1] == 0.05f, "softmax beside a column with NaN");
+         log_softmax(1, 20, inner, x.data(), y.data());
+         check::require(std::isnan(y[0]) && std::isnan(y[3 * inner]), "log_softmax of a row with NaN or Inf");
+      }
+   std::vector<float> x(20, -HUGE_VALF), y(20);
+   softmax(1, 20, 1, x.data(), y.data());
+   check::require(std::isnan(y[0]), "softmax of -Inf");
+}
+
+template <class T>
+void run_sparsemax(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
+{
+   std::vector<T> scratch(size);
+   sparsemax(outer, size, inner, x, y, scratch.data());
+}
+
+void test_glu()
+{
+   check::Random random(5);
+   const auto x = random.vector<float>(3 * 2 * 21, -4, 4);
+   std::vector<float> y(3 * 21);
+   std::vector<double> want;
+   for (std::size_t o = 0; o < 3; ++o)
+      for (std::size_t i = 0; i < 21; ++i)
+         want.push_back(double(x[o * 42 + i]) / (1 + std::exp(-double(x[o * 42 + 21 + i]))));
+   glu(3, 21, x.data(), y.data());
+   check::close("glu", y, want, 3e-7);
+}
+
+// One row by itself has the bits that it has among others.
+template <int Most, class T>
+void test_short()
+{
+   for (std::size_t n = 0; n <= Most; ++n) {
+      check::Random random(n);
+      const std::size_t rows = 9;
+      const auto x = random.vector<T>(rows * n, -5, 5);
+      std::vector<T> together(rows * n), one(rows * n + 1, T(77));
+      softmax_short<Most, T>(rows, n, x.data(), together.data(), softmax_last<T>);
+      for (std::size_t row = 0; row < rows; ++row)
+         softmax_short<Most, T>(1, n, x.data() + row * n, one.data() + row * n, nullptr);
+      softmax_short<Most, T>(0, n, x.data(), one.data(), nullptr);
+      check::require(one.back() == T(77), "softmax_short wrote past the end");
+      one.pop_back();
+      check::same_bits("softmax_short " + std::to_string(n), together, one);
+   }
+}
+
+int main()
+{
+   test_short<virtual_lanes / 2, float>();
+   test_short<virtual_lanes, float>();
+   test_short<virtual_lanes / 2, double>();
+   test_short<virtual_lanes, double>();
+   test<float>("softmax", softmax64, softmax<float>, 5e-7);
+   test<double>("softmax of double", softmax64, softmax<double>, 1e-15);
+   test<float>("log_softmax", log_softmax64, log_softmax<float>, 5e-7);
+   test<float>("sparsemax", sparsemax64, run_sparsemax<float>, 1e-6);
+   test_special();
+   test_glu();
+   return check::done();
+}

@@ -1,0 +1,40 @@
+"""Every operator's error against float64, every float32 through the elementary functions, and the document of both."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import accuracy
+from compilers import cpu_flags
+
+pytest.importorskip("keras")
+
+AGAIN = "run python -m tests.accuracy"
+
+
+def test_every_operator_has_a_row() -> None:
+    assert accuracy.missing() == [], f"add rows to tests/accuracy.py and {AGAIN}"
+
+
+def test_every_row_is_right() -> None:
+    results = accuracy.measured()
+    assert {name: row for name, row in results.items() if not row.right} == {}
+    others = {name for name, row in results.items() if name not in row.operators}
+    assert others == {"Winograd"}  # a way of Conv
+
+
+def test_the_document_lists_every_operator() -> None:
+    listed = {line.split()[1] for line in accuracy.DOCUMENT.read_text().splitlines() if line.startswith("| ")}
+    assert accuracy.rows().keys() <= listed, AGAIN
+
+
+@pytest.mark.skipif(not cpu_flags() & {"fma", "asimd"}, reason="without fused multiply-add nothing is promised")
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
+def test_every_float32(tmp_path: Path) -> None:
+    """The program checks the bounds; the document has the exact numbers, which no machine may change."""
+    found = accuracy.ulp_rows(accuracy.ulps_of_all_floats(tmp_path))
+    assert len(found) == 8
+    assert not set(found) - set(accuracy.DOCUMENT.read_text().splitlines()), AGAIN

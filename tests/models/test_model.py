@@ -1,0 +1,172 @@
+"""What a user does with a Model: inputs in any form, results, concurrency, mistakes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from networks import mlp, two_inputs
+from sofie_jit import DtypeError, InputError, RModel, ShapeError
+from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.jit.compiler import _entries
+from sofie_jit.models.model import Model
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return mlp().compile()
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(1000, 12)).astype(np.float32)
+
+
+def test_description(model: Model) -> None:
+    assert model.input_names == ["x"]
+    assert model.input_shapes == [(None, 12)]
+    assert model.output_names == ["h1"]
+    assert model.output_shapes == [(None, 7)]
+    assert (model.input_dtypes, model.output_dtypes) == (["float32"], ["float32"])
+    assert repr(model) == "<sofie_jit.Model 'mlp': x (None, 12) -> h1 (None, 7)>"
+    assert "Gemm" in model.summary()
+    assert "607" in model.summary()
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2, 3, 4, 5, 11, 12, 13, 25, 257, 1000])
+def test_a_row_has_the_same_bits_in_any_batch(model: Model, x: np.ndarray, batch: int) -> None:
+    np.testing.assert_array_equal(model.infer(x[:batch]), model.infer(x)[:batch])
+    assert model(x[:batch]).shape == (batch, 7)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "int64", "uint16", "bool", ">f4"])
+def test_any_real_type_is_converted(model: Model, x: np.ndarray, dtype: str) -> None:
+    given = (4 * x[:20]).astype(dtype)
+    np.testing.assert_array_equal(model.infer(given), model.infer(given.astype(np.float32)))
+
+
+def test_any_memory_order_is_converted(model: Model, x: np.ndarray) -> None:
+    want = model.infer(x[:40])
+    np.testing.assert_array_equal(model.infer(np.asfortranarray(x[:40])), want)
+    np.testing.assert_array_equal(model.infer(np.repeat(x[:40], 2, axis=0)[::2]), want)
+    np.testing.assert_array_equal(model.infer(x[:40][::-1]), want[::-1])
+    unaligned = np.frombuffer(b"\0" + x[:40].tobytes(), np.uint8)[1:].view(np.float32).reshape(40, 12)
+    np.testing.assert_array_equal(model.infer(unaligned), want)
+    np.testing.assert_array_equal(model.infer(x[:3].tolist()), want[:3])
+    np.testing.assert_array_equal(model.infer([x[:40]]), want)
+    np.testing.assert_array_equal(model.infer({"x": x[:40]}), want)
+    frozen = x[:40].copy()
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(model.infer(frozen), want)
+
+
+def test_results_are_fresh(model: Model, x: np.ndarray) -> None:
+    first = model.infer(x[:5])
+    kept = first.copy()
+    model.infer(x[5:10])
+    np.testing.assert_array_equal(first, kept)
+    assert first.flags.owndata
+    assert first.flags.writeable
+
+
+def test_out(model: Model, x: np.ndarray) -> None:
+    out = np.empty((9, 7), np.float32)
+    assert model.infer(x[:9], out=out) is out
+    np.testing.assert_array_equal(out, model.infer(x[:9]))
+    with pytest.raises(ShapeError, match=r"\(9, 7\)"):
+        model.infer(x[:9], out=np.empty((9, 8), np.float32))
+    with pytest.raises(DtypeError, match="float64"):
+        model.infer(x[:9], out=np.empty((9, 7)))
+    with pytest.raises(ShapeError, match="contiguous"):
+        model.infer(x[:9], out=np.empty((7, 9), np.float32).T)
+    out.flags.writeable = False
+    with pytest.raises(ShapeError, match="writable"):
+        model.infer(x[:9], out=out)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((12,), r"\(12,\), expected \(None, 12\).*x\[None\]"),
+        ((12, 5), r"axes are in another order|expected"),
+        ((3, 4, 3), r"x.reshape\(\(-1, 12\)\)"),
+        ((3, 13), r"\(3, 13\), expected \(None, 12\)"),
+        ((), r"\(\), expected"),
+    ],
+)
+def test_wrong_shapes_are_explained(model: Model, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        model.infer(np.zeros(shape, np.float32))
+
+
+def test_wrong_inputs_are_explained(model: Model) -> None:
+    with pytest.raises(DtypeError, match="complex128"):
+        model.infer(np.zeros((1, 12), complex))
+    with pytest.raises(DtypeError, match="element type"):
+        model.infer(np.array([["a"] * 12]))
+    with pytest.raises(ShapeError, match="rectangular"):
+        model.infer([[1.0, 2.0], [3.0]])
+    with pytest.raises(InputError, match="1 inputs"):
+        model.infer(np.zeros((1, 12)), np.zeros((1, 12)))
+    with pytest.raises(InputError, match="named"):
+        model.infer({"y": np.zeros((1, 12))})
+    with pytest.raises(InputError):
+        model.infer()
+
+
+def test_several_inputs() -> None:
+    both = two_inputs()
+    a, b = np.arange(8, dtype=np.float32).reshape(2, 4), np.ones((2, 4), np.float32)
+    for result in (both.infer(a, b), both.infer([a, b]), both.infer((a, b)), both.infer({"b": b, "a": a})):
+        np.testing.assert_array_equal(result, a + b)
+    with pytest.raises(ShapeError, match="batch sizes differ: input 'a' has 2, input 'b' has 3"):
+        both.infer(a, np.ones((3, 4)))
+
+
+def test_one_architecture_is_compiled_once() -> None:
+    mlp(seed=1).compile()
+    before = len(_entries)
+    models = [mlp(seed, prefix=f"m{seed}_").compile() for seed in range(50)]
+    assert len(_entries) == before
+    x = np.random.default_rng(6).normal(size=(3, 12)).astype(np.float32)
+    for seed in (0, 49):
+        np.testing.assert_array_equal(models[seed].infer(x), mlp(seed).compile().infer(x))
+    assert not np.array_equal(models[0].infer(x), models[1].infer(x))
+
+
+def test_many_threads_give_the_serial_bits(model: Model, x: np.ndarray) -> None:
+    want = model.infer(x)
+    slices = [slice(start, start + 1 + start % 400) for start in range(0, 600, 7)] * 3
+    with ThreadPoolExecutor(8) as pool:
+        for part, result in zip(slices, pool.map(lambda s: model.infer(x[s]), slices), strict=True):
+            np.testing.assert_array_equal(result, want[part])
+
+
+def test_nan_stays_in_its_row(model: Model, x: np.ndarray) -> None:
+    dirty = x[:30].copy()
+    dirty[7, 3] = np.nan
+    result = model.infer(dirty)
+    assert np.isnan(result[7]).all()
+    np.testing.assert_array_equal(np.delete(result, 7, axis=0), np.delete(model.infer(x[:30]), 7, axis=0))
+
+
+def test_a_single_row_serves_all() -> None:
+    model = two_inputs()
+    a, b = np.arange(12, dtype=np.float32).reshape(3, 4), np.ones((1, 4), np.float32)
+    np.testing.assert_array_equal(model.infer(a, b), a + 1)
+    np.testing.assert_array_equal(model.infer(b, a), a + 1)
+    assert model.infer(a[:0], b).shape == (0, 4)
+    with pytest.raises(ShapeError, match="batch sizes differ"):
+        model.infer(a, a[:2])
+
+
+def test_a_single_row_whose_output_stands_alone_is_not_repeated() -> None:
+    rmodel = RModel("apart")
+    for name in ("a", "b"):
+        rmodel.add_input_tensor_info(name, "float32", (None, 4))
+        rmodel.add_operator(Relu(inputs=[name], outputs=[f"{name}_out"]))
+    rmodel.add_output_tensor_names("a_out", "b_out")
+    with pytest.raises(ShapeError, match="batch sizes differ"):
+        rmodel.compile().infer(np.ones((3, 4)), np.ones((1, 4)))

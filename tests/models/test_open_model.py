@@ -1,0 +1,150 @@
+"""Models with open dimensions: the time of sequences as an argument, other sizes by one compilation per shape."""
+
+from __future__ import annotations
+
+import subprocess
+import warnings
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit.cli import main
+from sofie_jit.models import open_model
+from tests import tolerance
+
+keras = pytest.importorskip("keras")
+layers = keras.layers
+
+
+def unet():
+    image = keras.Input((None, None, 3))
+    wide = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(6, 3, padding="same")(layers.MaxPooling2D()(wide))
+    x = layers.Concatenate()([layers.UpSampling2D()(x), wide])
+    return keras.Model(image, [layers.Conv2D(2, 1)(x), layers.GlobalAveragePooling2D()(x)])
+
+
+def rows_for_columns():
+    """A network that mixes rows of the batch, so that the batch's size decides its shapes."""
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(3)(keras.ops.reshape(x, (-1, 4))))
+
+
+def convolved_sequence():
+    x = keras.Input((None, 4))
+    return keras.Model(x, layers.LSTM(3)(layers.Conv1D(5, 3, strides=2)(x)))
+
+
+@pytest.mark.parametrize(
+    ("make", "shapes", "open_output"),
+    [
+        (unet, [(2, 8, 12, 3), (1, 6, 4, 3), (2, 8, 12, 3)], (None, None, None, 2)),
+        (rows_for_columns, [(2, 6), (4, 6)], (None, 3)),
+        (convolved_sequence, [(3, 9, 4), (2, 5, 4)], (None, 3)),
+    ],
+)
+def test_any_size_agrees_with_keras(make, shapes, open_output, tmp_path):
+    reference = make()
+    reference.save(tmp_path / "m.keras")
+    model = sofie_jit.load(tmp_path / "m.keras")
+    assert model.input_shapes == [tuple(reference.inputs[0].shape)]
+    assert model.output_shapes[0] == open_output
+    for shape in shapes:
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        tolerance.check(model.infer(x), reference, x)
+    assert len(model._models) == 2
+
+
+def test_specialize_and_save_header(tmp_path):
+    model = sofie_jit.load(unet())
+    fixed = model.specialize((None, 8, 12, 3))
+    assert fixed.input_shapes == [(None, 8, 12, 3)]
+    x = np.random.default_rng(0).standard_normal((3, 8, 12, 3)).astype(np.float32)
+    for one, other in zip(fixed.infer(x), model.infer(x), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(sofie_jit.ShapeError, match=r"given sizes of .* only.*input_shapes=\["):
+        model.save_header(tmp_path / "m.hxx")
+    with pytest.raises(sofie_jit.ShapeError, match="given sizes"):
+        model.header  # noqa: B018
+    header = model.save_header(tmp_path / "m.hxx", input_shapes=[(None, 8, 12, 3)])
+    assert "(batch, 8, 12, 3)" in header.read_text()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([(None, 8, 3)], "cannot have the shape"),
+        ([(None, 8, 12, 4)], "found 4 where 3 is needed"),
+        ([(None, 8, 0, 3)], "found 0"),
+        ([(None, 8, 12, 3)] * 2, "2 input shapes given"),
+        ([(None, None, 12, 3)], "given sizes of"),
+        ([(None, 9, 12, 3)], "cannot be computed with.*= 9"),
+    ],
+)
+def test_shapes_that_do_not_fit(shapes, message):
+    with pytest.raises(sofie_jit.ShapeError, match=message):
+        sofie_jit.load(unet()).specialize(*shapes)
+
+
+def test_an_impossible_size_is_said_at_infer():
+    with pytest.raises(sofie_jit.ShapeError, match=r"= 7.*Concat"):
+        sofie_jit.load(unet()).infer(np.zeros((1, 7, 8, 3)))
+
+
+def test_many_shapes_warn_and_the_oldest_go(monkeypatch):
+    monkeypatch.setattr(open_model, "KEPT", 3)
+    model = sofie_jit.load(rows_for_columns())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.infer(np.zeros((2, 6)))
+        model.infer(np.zeros((4, 6)))
+        with pytest.raises(UserWarning, match="compiled for 3 shapes"):
+            model.infer(np.zeros((6, 6)))
+    for batch in (8, 10):
+        assert model.infer(np.zeros((batch, 6))).shape == (batch * 6 // 4, 3)
+    assert len(model._models) == 3
+
+
+def test_time_is_an_argument_of_the_header(tmp_path):
+    x = keras.Input((None, 2))
+    model = sofie_jit.load(keras.Model(x, layers.LSTM(3, return_sequences=True)(x)))
+    assert not isinstance(model, open_model.OpenModel)
+    model.save_header(tmp_path / "sequence.hxx")
+    program = """
+    #include "sequence.hxx"
+    #include <cstdio>
+    int main()
+    {
+       TMVA_SOFIE_sequence::Session session;
+       float x[8], y[6];
+       for (int i = 0; i < 8; ++i)
+          x[i] = float(i) / 8;
+       for (float v : session.infer(2, 2, x))
+          std::printf("%.9g ", static_cast<double>(v));
+       const auto one = session.infer(2, x);
+       TMVA_SOFIE_sequence::doInfer(session, 2, x, y);
+       for (std::size_t i = 0; i < one.size(); ++i)
+          if (one[i] != y[i])
+             return 1;
+    }"""
+    (tmp_path / "main.cc").write_text(program)
+    build = ["g++", "-std=c++17", "-O1", "-march=native", "-Wall", "-Wextra", "-Werror", "main.cc", "-o", "main"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    printed = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    x = (np.arange(8, dtype=np.float32) / 8).reshape(2, 2, 2)
+    np.testing.assert_array_equal(np.array(printed.split(), np.float32), model.infer(x).ravel())
+
+    fixed = model.save_header(tmp_path / "fixed.hxx", input_shapes=[(None, 7, 2)])
+    assert "size_time" not in fixed.read_text()
+    assert model.specialize((1, 7, 2)).input_shapes == [(1, 7, 2)]
+
+
+def test_command_line(tmp_path, capsys):
+    unet().save(tmp_path / "m.keras")
+    assert main(["emit", str(tmp_path / "m.keras"), "-o", str(tmp_path / "m.hxx"), "--input-shape", "8,12,3"]) == 0
+    assert "(batch, 8, 12, 3)" in (tmp_path / "m.hxx").read_text()
+    assert main(["info", str(tmp_path / "m.keras")]) == 0
+    assert "example sizes" in capsys.readouterr().out
+    assert main(["emit", str(tmp_path / "m.keras"), "-o", str(tmp_path / "m.hxx")]) != 0
+    assert "--input-shape" in capsys.readouterr().err

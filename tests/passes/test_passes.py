@@ -1,0 +1,78 @@
+"""Passes as a list to choose from, and those that leave operators out: unused ones and duplicates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pass_models import ROW, W, model_of, same_numbers, types
+from sofie_jit import OptionError
+from sofie_jit.ir.operators.activations import Clip, Relu, Tanh
+from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.math import TopK
+from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.passes.eliminate_common_subexpressions import eliminate_common_subexpressions
+from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
+from sofie_jit.passes.pipeline import lower
+
+
+def test_passes_are_switched_one_by_one() -> None:
+    operators = [
+        Gemm(inputs=["x", "W"], outputs=["a"]),
+        Mul(inputs=["a", "row"], outputs=["b"]),
+        Relu(inputs=["b"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 4), *operators, W=W, row=ROW)
+    for optimize, expected in (
+        (True, ["Gemm"]),
+        (False, ["Gemm", "Mul", "Relu"]),
+        (["fold_following_affine"], ["Gemm", "Relu"]),
+        ({"fuse_activation"}, ["Gemm", "Mul", "Relu"]),
+        ([], ["Gemm", "Mul", "Relu"]),
+    ):
+        assert types(lower(rmodel, optimize)) == expected
+    same_numbers(rmodel, ["fold_following_affine"])
+    for wrong in ("fold_following_affine", ["lower_gemm"], ["fold"]):
+        with pytest.raises(OptionError, match="list of passes out of absorb_padding"):
+            rmodel.compile(optimize=wrong)
+
+
+def test_what_no_output_needs_is_dropped() -> None:
+    operators = [Gemm(inputs=["x", "W"], outputs=["y"]), Gemm(inputs=["y", "V"], outputs=["z"])]
+    small = eliminate_dead_code(model_of((None, 4), *operators, W=W, V=W))
+    assert types(small) == ["Gemm"]
+    assert list(small.initialized) == ["W"]
+
+
+def test_results_that_are_the_same_are_computed_once() -> None:
+    operators = [
+        Mul(inputs=["x", "half"], outputs=["a"]),
+        Mul(inputs=["x", "also half"], outputs=["b"]),
+        Tanh(inputs=["a"], outputs=["c"]),
+        Tanh(inputs=["b"], outputs=["d"]),
+        Reshape(shape=(0, 2, 2), inputs=["c"], outputs=["e"]),
+        Reshape(shape=(0, 4, 1), inputs=["d"], outputs=["f"]),
+        Reshape(shape=(0, 4), inputs=["e"], outputs=["g"]),
+        Reshape(shape=(0, 4), inputs=["f"], outputs=["h"]),
+        Sub(inputs=["g", "h"], outputs=["y"]),
+        Sub(inputs=["h", "g"], outputs=["z"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="y z", **{"half": np.array(0.5), "also half": np.array(0.5)})
+    merged = eliminate_common_subexpressions(rmodel)
+    assert types(merged) == ["Mul", "Tanh", *["Reshape"] * 4, "Sub", "Sub"]
+    assert merged.operators[3].inputs == ["c"]
+    same_numbers(rmodel)
+
+
+def test_outputs_and_other_attributes_are_no_duplicates() -> None:
+    operators = [
+        Clip(low=0.0, inputs=["x"], outputs=["a"]),
+        Clip(low=-0.0, inputs=["x"], outputs=["b"]),
+        Clip(low=0.0, inputs=["x"], outputs=["y"]),
+        Add(inputs=["a", "b"], outputs=["z"]),
+        TopK(k=1, inputs=["x"], outputs=["c", ""]),
+        TopK(k=1, inputs=["x"], outputs=["", "d"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="y z c d")
+    assert types(eliminate_common_subexpressions(rmodel)) == types(rmodel)

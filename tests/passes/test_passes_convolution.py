@@ -1,0 +1,174 @@
+"""How convolutions are computed: absorb_padding, choose_winograd, chain_depthwise, slice_strides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pass_models import THREE_BY_THREE, chain_model, conv_of, model_of, same_numbers, types
+from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.operators.pool import MaxPool
+from sofie_jit.passes.absorb_padding import absorb_padding
+from sofie_jit.passes.chain_depthwise import chain_depthwise
+from sofie_jit.passes.choose_winograd import choose_winograd
+from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
+from sofie_jit.passes.pipeline import PASSES, lower
+from sofie_jit.passes.slice_strides import slice_strides
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_padding_is_absorbed(group: int) -> None:
+    pad = Pad(pads=[0, 1, 0, 0, 0, 2, 3, 0], inputs=["x"], outputs=["p"])
+    conv = conv_of("p", "y", strides=[2, 1], pads=[0, 1, 0, 0], group=group)
+    rmodel = model_of((None, 6, 5, 4), pad, conv, K=THREE_BY_THREE[:, :, : 4 // group])
+    absorbed = eliminate_dead_code(absorb_padding(rmodel))
+    assert types(absorbed) == ["Conv"]
+    assert absorbed.operators[0].attributes()["pads"] == [1, 1, 2, 3]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("channels", [3, 20])
+def test_padding_is_absorbed_by_a_maximum(channels: int) -> None:
+    pad = Pad(pads=[0, 1, 0, 0, 0, 2, 3, 0], inputs=["x"], outputs=["p"])
+    pool = MaxPool(kernel_shape=[2, 3], strides=[2, 1], layout="NHWC", inputs=["p"], outputs=["y"])
+    rmodel = model_of((None, 6, 5, channels), pad, pool)
+    absorbed = eliminate_dead_code(absorb_padding(rmodel))
+    assert types(absorbed) == ["MaxPool"]
+    x = np.random.default_rng(0).normal(size=(2, 6, 5, channels)).astype("f") - 2  # zeros are the largest numbers
+    x[0, 0] = np.nan
+    want = rmodel.compile(optimize=False).infer(x)
+    assert (want == 0).sum() > want.size / 4
+    np.testing.assert_array_equal(absorbed.compile(optimize=False).infer(x), want)
+
+
+def test_padding_stays_before_a_maximum_that_pads() -> None:
+    pad = Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0], inputs=["x"], outputs=["p"])
+    pool = MaxPool(kernel_shape=[2, 2], pads=[0, 0, 1, 1], layout="NHWC", inputs=["p"], outputs=["y"])
+    assert types(absorb_padding(model_of((None, 6, 5, 4), pad, pool))) == ["Pad", "MaxPool"]
+
+
+@pytest.mark.parametrize(
+    ("pad", "attributes"),
+    [
+        (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0], value=1.0), {}),
+        (Pad(pads=[0, 1, 0, 0, 0, -1, 0, 0]), {}),
+        (Pad(pads=[0, 1, 0, 1, 0, 1, 0, 0]), {}),
+        (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0]), {"auto_pad": "SAME_UPPER"}),
+    ],
+    ids=["ones", "cropping", "channels", "same"],
+)
+def test_other_padding_stays(pad: Pad, attributes: dict[str, object]) -> None:
+    pad.inputs, pad.outputs = ["x"], ["p"]
+    channels = 4 + pad.pads[3]
+    rmodel = model_of((None, 6, 5, 4), pad, conv_of("p", "y", **attributes), K=np.ones((3, 3, channels, 4)))
+    assert types(eliminate_dead_code(absorb_padding(rmodel))) == ["Pad", "Conv"]
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_winograd_computes_what_the_definition_does(layout: str) -> None:
+    rng = np.random.default_rng(8)
+    shape, kernel = {"NHWC": ((9, 6, 32), (3, 3, 32, 16)), "NCHW": ((32, 9, 6), (16, 32, 3, 3))}[layout]
+    operators = [
+        Conv(
+            pads=[1, 1, 1, 1], layout=layout, kernel_layout={"NHWC": "HWIO", "NCHW": "OIHW"}[layout],
+            inputs=["x", "K", "b"], outputs=["y"],
+        ),
+        Relu(inputs=["y"], outputs=["z"]),
+    ]  # fmt: skip
+    weights = {"K": 0.1 * rng.normal(size=kernel), "b": rng.normal(size=16)}
+    rmodel = model_of((None, *shape), *operators, outputs="z", **weights)
+    assert [op.winograd for op in lower(rmodel).operators if isinstance(op, Conv)] == [True]
+    assert not any(op.winograd for op in lower(rmodel, False).operators if isinstance(op, Conv))
+    same_numbers(rmodel)
+
+
+def test_infinite_weights_stay_out_of_winograds_differences() -> None:
+    weights = np.ones((3, 3, 32, 16))
+    weights[0, 0, 0] = np.inf
+    rmodel = model_of(
+        (None, 9, 9, 32), Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"]), K=weights
+    )
+    assert not choose_winograd(rmodel).operators[0].winograd  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "attributes"),
+    [
+        ((9, 9, 32), (3, 3, 32, 16), {"strides": [2, 1]}),
+        ((9, 9, 32), (3, 3, 32, 16), {"dilations": [1, 2]}),
+        ((9, 9, 32), (3, 3, 16, 16), {"group": 2}),
+        ((9, 9, 32), (3, 2, 32, 16), {}),
+        ((9, 9, 32), (3, 3, 32, 24), {}),  # no whole vectors of outputs,
+        ((9, 9, 24), (3, 3, 24, 16), {}),  # or of channels
+        ((9, 9, 16), (3, 3, 16, 64), {}),  # few channels
+        ((7, 7, 32), (3, 3, 32, 32), {}),  # few outputs
+        ((9, 32), (3, 32, 16), {}),
+        ((3, 9, 9, 32), (3, 3, 3, 32, 16), {}),
+    ],
+)
+def test_other_convolutions_stay_direct(
+    shape: tuple[int, ...], kernel: tuple[int, ...], attributes: dict[str, object]
+) -> None:
+    conv = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"], **attributes)  # type: ignore[arg-type]
+    rmodel = choose_winograd(model_of((None, *shape), conv, K=np.zeros(kernel)))
+    assert not rmodel.operators[0].winograd  # type: ignore[attr-defined]
+
+
+def test_convolutions_around_a_depthwise_one_are_computed_with_it() -> None:
+    rmodel = chain_model()
+    lowered = lower(rmodel)
+    assert types(lowered) == ["DepthwiseChain"]
+    assert lowered.operators[0].inputs == ["x", "before", "", "taps", "", "behind", "", "x"]
+    x = np.random.default_rng(0).normal(size=(2, 96, 96, 4)).astype(np.float32)
+    others = [run.__name__ for required, run in PASSES if not required and run is not chain_depthwise]
+    np.testing.assert_array_equal(rmodel.compile().infer(x), rmodel.compile(optimize=others).infer(x))
+    same_numbers(rmodel)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"side": 64}, ["Conv"] * 3),  # small enough for a cache
+        ({"side": 192, "last": "", "strides": [2, 2]}, ["DepthwiseChain"]),
+        ({"dilations": [2, 2]}, ["Conv"] * 3),
+        ({"outputs": "y b"}, ["Conv", "DepthwiseChain"]),
+        ({"outputs": "y c", "last": ""}, ["DepthwiseChain", "Conv"]),
+        ({"outputs": "y b c"}, ["Conv"] * 3),
+    ],
+)
+def test_which_convolutions_are_computed_with_a_depthwise_one(options: dict[str, object], expected: list[str]) -> None:
+    assert types(lower(chain_model(**options))) == expected  # type: ignore[arg-type]
+
+
+def test_chains_share_no_convolution() -> None:
+    operators = [
+        conv_of("x", "a", "taps", group=64, auto_pad="SAME_UPPER"),
+        conv_of("a", "b", "between"),
+        conv_of("b", "y", "taps", group=64, auto_pad="SAME_UPPER"),
+    ]
+    weights = {"taps": np.ones((3, 3, 1, 64)), "between": np.ones((1, 1, 64, 64))}
+    rmodel = model_of((None, 48, 48, 64), *operators, **weights)
+    assert types(lower(rmodel)) == ["DepthwiseChain", "Conv"]
+
+
+def test_strided_pixels() -> None:
+    rng = np.random.default_rng(3)
+
+    def conv(x: str, y: str, **options: object) -> Conv:
+        return Conv(layout="NHWC", kernel_layout="HWIO", inputs=[x, "K"], outputs=[y], **options)  # type: ignore[arg-type]
+
+    rmodel = model_of(
+        (None, 7, 8, 16),
+        conv("x", "a", strides=(2, 3)),
+        conv("x", "b", strides=(2, 3), auto_pad="SAME_UPPER"),  # of pixels that are there already
+        conv("x", "c", strides=(2, 1)),
+        conv("x", "d"),
+        conv("x", "e", strides=(2, 2), pads=(1, 1, 1, 1)),  # reads zeros
+        outputs="a b c d e",
+        K=rng.normal(size=(1, 1, 16, 5)),
+    )
+    assert types(slice_strides(rmodel)) == ["Slice", "Conv", "Conv", "Slice", "Conv", "Conv", "Conv"]
+    same_numbers(rmodel)

@@ -1,0 +1,87 @@
+"""Which tensor lies where: separate_outputs, plan_memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pass_models import model_of, types
+from sofie_jit import RModel
+from sofie_jit.codegen.memory import Arena, can_tile, last_uses, memory_taken_over, storage
+from sofie_jit.ir.operators.activations import Relu, Tanh
+from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
+from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.identity import Identity
+from sofie_jit.ir.operators.math import TopK
+from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.passes.separate_outputs import separate_outputs
+
+
+def test_outputs_get_memory_of_their_own() -> None:
+    operators = [
+        Reshape(shape=(0, 2, 2), inputs=["x"], outputs=["r"]),
+        Relu(inputs=["x"], outputs=["a"]),
+        Reshape(shape=(0, 2, 2), inputs=["a"], outputs=["b"]),
+        Identity(inputs=["a"], outputs=["c"]),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="x r a b c c")
+    separate = separate_outputs(rmodel)
+    assert types(separate)[4:] == ["Identity"] * 4  # x, r (the input's memory), b (a's), and the second c
+    assert len(set(separate.outputs)) == 6
+    x = np.random.default_rng(3).normal(size=(5, 4)).astype(np.float32)
+    for result, want in zip(rmodel.compile().infer(x), [x, x, *[np.maximum(x, 0)] * 4], strict=True):
+        np.testing.assert_array_equal(result.reshape(5, 4), want)
+
+
+def test_arena_reuses_what_is_free() -> None:
+    arena = Arena()
+    a = arena.take("float32", ("batch", 100))
+    b = arena.take("float32", ("batch", 50))
+    arena.free(a)
+    assert arena.take("float64", ("batch", 60)) == a
+    arena.free(b)
+    assert arena.take("float32", (50,)) not in (a, b)  # of another kind of size
+    assert [slot.size for slot in arena.slots] == [512, 256, 256]
+
+
+def state_alone() -> tuple[RModel, dict[str, str], dict[str, int], int]:
+    """What memory_taken_over is asked about an operator without a first output."""
+    operator = TopK(k=2, inputs=["x"], outputs=["", "y"])
+    rmodel = model_of((None, 4), operator)
+    roots = storage(rmodel)
+    return rmodel, roots, last_uses(rmodel, roots), 0
+
+
+def test_results_over_what_dies() -> None:
+    def gemm(x: str, y: str, residual: str = "") -> Gemm:
+        return Gemm(inputs=[x, "w", "", residual], outputs=[y])
+
+    operators = [
+        gemm("x", "a"),
+        gemm("a", "b", "a"),  # reads all of a row of what it adds
+        gemm("b", "c", "a"),  # over a
+        Add(inputs=["b", "c"], outputs=["d"]),  # over b
+        Sub(inputs=["d", "v"], outputs=["e"]),  # over d
+        Mul(inputs=["e", "x"], outputs=["f"]),  # over e, not over the caller's x
+        Add(inputs=["v", "f"], outputs=["g"]),  # over f
+        Tanh(inputs=["g"], outputs=["y"]),
+    ]
+    rng = np.random.default_rng(0)
+    rmodel = model_of((None, 4), *operators, w=rng.normal(size=(4, 4)), v=rng.normal(size=4))
+    roots = storage(rmodel)
+    taken = [memory_taken_over(rmodel, roots, last_uses(rmodel, roots), i) for i in range(len(operators) - 1)]
+    assert taken == ["", "", "a", "b", "d", "e", "f"]
+    assert memory_taken_over(*state_alone()) == ""
+    w, v = (rmodel.initialized[name].astype(np.float64) for name in "wv")
+    x = rng.normal(size=(29, 4)).astype(np.float32)
+    a = x @ w
+    b = a @ w + a
+    want = np.tanh(v + (b + b @ w + a - v) * x)
+    np.testing.assert_allclose(rmodel.compile(optimize=False).infer(x), want, rtol=1e-4, atol=1e-5)
+
+
+def test_tiles() -> None:
+    assert can_tile(model_of((None, 4), Relu(inputs=["x"], outputs=["y"])))
+    assert not can_tile(model_of((None, 4), Transpose(perm=[1, 0], inputs=["x"], outputs=["y"])))
+    assert not can_tile(model_of((6, 4), Relu(inputs=["x"], outputs=["y"])))
+    assert not can_tile(model_of((None, 4), Reshape(shape=(2, 2, "batch"), inputs=["x"], outputs=["y"])))
