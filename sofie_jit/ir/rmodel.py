@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
-from sofie_jit.ir.operators.operator import BATCH, CPP_TYPES, Dim, ROperator, TensorType, bind_shape, format_shape
+from sofie_jit.ir.operators.operator import BATCH, DTYPES, Dim, ROperator, TensorType, bind_shape, format_shape
 from sofie_jit.report import tables
 
 if TYPE_CHECKING:
@@ -377,8 +377,8 @@ def _dtype_name(dtype: Any, what: str) -> str:
         name: str = np.dtype(dtype).name
     except (TypeError, ValueError):  # ValueError from texts that numpy begins to read
         name = str(dtype)
-    if name not in CPP_TYPES:
-        raise DtypeError(f"{what} has element type {name}; supported are {', '.join(CPP_TYPES)}")
+    if name not in DTYPES:
+        raise DtypeError(f"{what} has element type {name}; supported are {', '.join(DTYPES)}")
     return name
 
 

@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sofie_jit.errors import GraphError
-from sofie_jit.ir.operators.operator import CPP_TYPES, Emitter, ROperator, TensorType, float_dtype, literal
+from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype
 
 
 class Activation(ROperator):
     """An element-by-element function; input and output have one type and shape."""
 
-    kernels = ("elementwise/elementwise.hxx",)
     integers: ClassVar[bool] = False
     """Whether it is defined for integers too."""
 
@@ -29,37 +27,6 @@ class Activation(ROperator):
     def bounds(self) -> tuple[float, float] | None:
         """The limits if this is ``x``, but ``low`` below the one and ``high`` above the other; NaN stays."""
         return None
-
-    def functor(self, dtype: str) -> str:
-        """The C++ function object, its parameters as literals of ``dtype``."""
-        values = ", ".join(literal(value, dtype) for value in self.attributes().values())
-        return f"k::{self.op_type}<{CPP_TYPES[dtype]}>{{{values}}}" if values else f"k::{self.op_type}{{}}"
-
-    def in_place(self, x: TensorType) -> tuple[int, ...]:
-        return (0,)
-
-    def emit(self, code: Emitter) -> str:
-        y = code.outputs[0]
-        return code.call("map", code.count(y.shape), code.input(0), code.output(0), self.functor(y.dtype))
-
-
-def functor(activation: Activation | None, dtype: str) -> str:
-    """The C++ function object of a fused activation; None is the identity."""
-    return activation.functor(dtype) if activation else "k::Identity{}"
-
-
-def epilogue(code: Emitter, activation: Activation | None, dtype: str) -> str:
-    """The struct ``Epilogue`` of ``tile.hxx`` for a fused activation: bounds, or the function that its operator calls.
-
-    All are data, so that one compiled kernel serves every activation.
-    """
-    cpp = CPP_TYPES[dtype]
-    low, high = activation.bounds or (-math.inf, math.inf) if activation else (-math.inf, math.inf)
-    function = "nullptr"
-    if activation and activation.bounds is None:
-        types = ("std::size_t", f"const {cpp} *", f"{cpp} *")
-        function = code.function("map", types, activation.functor(dtype))
-    return code.struct(f"Epilogue<{cpp}>", literal(low, dtype), literal(high, dtype), function)
 
 
 # -- piecewise linear ------------------------------------------------------------------------------------------------
@@ -215,9 +182,3 @@ class Gelu(Activation):
     """``x * P(X <= x)`` for a normally distributed X; ``approximate`` is "none" or "tanh"."""
 
     approximate: str = "none"
-
-    def functor(self, dtype: str) -> str:
-        functors = {"none": "k::Gelu{}", "tanh": "k::GeluTanh{}"}
-        if self.approximate not in functors:
-            raise GraphError(f'Gelu: approximate must be "none" or "tanh", got {self.approximate!r}')
-        return functors[self.approximate]

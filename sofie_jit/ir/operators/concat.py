@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
-    CPP_TYPES,
     Dim,
-    Emitter,
     ROperator,
     TensorType,
     common_dtype,
@@ -23,8 +21,6 @@ class Concat(ROperator):
     """Inputs of one element type that agree in all axes but ``axis``, joined along it."""
 
     axis: int = -1
-
-    kernels = ("movement/concat.hxx",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if not inputs:
@@ -47,10 +43,3 @@ class Concat(ROperator):
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         return any(map(counts_rows, inputs[0].shape[:1])) and normalize_axis("Concat", self.axis, inputs[0].rank) == 0
-
-    def emit(self, code: Emitter) -> str:
-        y = code.outputs[0]
-        axis = normalize_axis("Concat", self.axis, y.rank)
-        parts = [[code.input(i), code.count(t.shape[axis:])] for i, t in enumerate(code.inputs) if t is not None]
-        joined = code.struct(f"ConcatParts<{len(parts)}, {CPP_TYPES[y.dtype]}>", parts)
-        return code.call("concat", code.count(y.shape[:axis]), joined, code.output(0))

@@ -7,26 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.activations import Activation, epilogue
-from sofie_jit.ir.operators.geometry import Axis, by_vector, image_axes, image_shape, outputs_of, volume, window_members
+from sofie_jit.ir.operators.geometry import Axis, image_axes, image_shape, outputs_of
 from sofie_jit.ir.operators.operator import (
-    Emitter,
     ROperator,
     TensorType,
     check_bias,
     float_dtype,
     format_shape,
-    literal,
     static_dims,
 )
-
-PRODUCTS_AT_ONCE = 256 * 1024
-"""Numbers that the products of the images computed together may have: they stay in a second-level cache."""
 
 
 @dataclass(kw_only=True)
 class ConvTranspose(ROperator):
-    """Every input pixel adds its multiple of the kernel to a window of the output; then bias and activation.
+    """Every input pixel adds its multiple of the kernel to a window of the output; then the bias is added.
 
     Inputs: images X, (N, C, spatial axes) or, with ``layout="NHWC"``, (N, spatial axes, C); the kernel W, a weight,
     (C, M, spatial axes) or, with ``kernel_layout="HWOI"``, (spatial axes, M, C); optionally the bias B (M,), a weight.
@@ -40,11 +34,8 @@ class ConvTranspose(ROperator):
     output_padding: Sequence[int] | None = None
     layout: str = "NCHW"
     kernel_layout: str = "IOHW"
-    activation: Activation | None = None
 
-    kernels = ("conv/conv_transpose.hxx", "elementwise/activations.hxx")
-
-    def _axes(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
+    def window(self, x: TensorType, w: TensorType) -> tuple[tuple[Axis, ...], int, int]:
         """The window of the convolution that is transposed, from output to input; channels of input and output."""
         sizes, channels = image_axes("ConvTranspose", x.shape, self.layout)
         kernel = static_dims("ConvTranspose", w.shape, "kernel")
@@ -85,7 +76,7 @@ class ConvTranspose(ROperator):
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
         dtype = float_dtype("ConvTranspose", x, w, b)
-        axes, _, outputs = self._axes(x, w)
+        axes, _, outputs = self.window(x, w)
         check_bias("ConvTranspose", b, outputs)
         return TensorType(dtype, image_shape(x.shape[:1], [axis.size for axis in axes], outputs, self.layout))
 
@@ -93,32 +84,5 @@ class ConvTranspose(ROperator):
         x, w = inputs[0], inputs[1]
         assert x is not None
         assert w is not None
-        axes, _, _ = self._axes(x, w)
+        axes, _, _ = self.window(x, w)
         return 2 * math.prod(static_dims("ConvTranspose", w.shape)) * math.prod(outputs_of(axes))
-
-    def emit(self, code: Emitter) -> str:
-        x, w, y = code.inputs[0], code.inputs[1], code.outputs[0]
-        assert x is not None
-        assert w is not None
-        self.check_constant(code, 1, 2)
-        axes, channels, outputs = self._axes(x, w)
-        taps = math.prod(axis.kernel for axis in axes)
-        products = math.prod(outputs_of(axes)) * taps * outputs
-        at_once = max(PRODUCTS_AT_ONCE // products, 1)
-        one, absent = literal(1, y.dtype), len(self.inputs)
-        return code.call(
-            f"conv_transpose<{by_vector(lambda lanes: outputs < lanes, y.dtype)}>",
-            code.count(y.shape[:1]), at_once, code.struct("Window", *window_members(axes)), channels, outputs,
-            code.input(0),
-            code.packed("pack_conv_transpose", code.raw(1), taps, channels, outputs, self.kernel_layout == "IOHW"),
-            code.packed("pack_bias", code.raw(absent), taps * outputs, one),
-            code.packed("pack_bias", code.raw(2), outputs, one),
-            code.output(0), code.scratch(y.dtype, (at_once * products,)),
-            code.scratch("int64", (list_size(axes),)), epilogue(code, self.activation, y.dtype),
-        )  # fmt: skip
-
-
-def list_size(axes: Sequence[Axis]) -> int:
-    """``conv_transpose_list`` of ``conv_transpose.hxx``."""
-    d, h, w = volume(axes)
-    return w.size + 1 + w.out * w.kernel + d.kernel * h.kernel

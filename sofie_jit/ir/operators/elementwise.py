@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators.operator import (
-    CPP_TYPES,
+    DTYPES,
     Dim,
-    Emitter,
     ROperator,
     Shape,
     TensorType,
@@ -18,11 +16,7 @@ from sofie_jit.ir.operators.operator import (
     counts_rows,
     float_dtype,
     format_shape,
-    literal,
 )
-
-MAX_RANK = 8
-"""Dimensions that a broadcasting kernel knows, once neighbouring ones are merged."""
 
 
 def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
@@ -40,38 +34,12 @@ def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
     return tuple(result)
 
 
-def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape]) -> str:
-    """The C++ ``Broadcast`` of ``inputs`` to ``shape``, neighbouring axes merged where all inputs treat them alike."""
-    groups: list[tuple[list[Dim], tuple[bool, ...]]] = []
-    padded = [(1,) * (len(shape) - len(given)) + given for given in inputs]
-    for axis, dim in enumerate(shape):
-        has = tuple(given[axis] == dim for given in padded)
-        if dim == 1:
-            continue
-        if groups and groups[-1][1] == has:
-            groups[-1][0].append(dim)
-        else:
-            groups.append(([dim], has))
-    if not groups:
-        groups.append(([1], (True,) * len(inputs)))
-    if len(groups) > MAX_RANK:
-        raise ShapeError(f"{operator}: broadcasting {', '.join(map(format_shape, inputs))} needs too many dimensions")
-    sizes = [code.count(tuple(dims)) for dims, _ in groups]
-    has_rows = [[has[index] for _, has in groups] for index in range(len(inputs))]
-    return code.struct(f"Broadcast<{len(inputs)}>", len(groups), sizes, has_rows)
-
-
 class Broadcasting(ROperator):
     """Base of operators whose inputs broadcast to the shape of the output."""
-
-    kernels = ("elementwise/elementwise.hxx",)
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         rank = max(t.rank for t in inputs)
         return any(counts_rows(dim) and axis != t.rank - rank for t in inputs for axis, dim in enumerate(t.shape))
-
-    def _shape(self, code: Emitter) -> str:
-        return broadcast(code, self.op_type, code.outputs[0].shape, [t.shape for t in code.inputs if t is not None])
 
 
 class Binary(Broadcasting):
@@ -82,14 +50,6 @@ class Binary(Broadcasting):
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return _infer(self, self.integers, a, b)
-
-    def in_place(self, a: TensorType, b: TensorType) -> tuple[int, ...]:
-        return (0, 1)
-
-    def emit(self, code: Emitter) -> str:
-        return code.call(
-            "binary", self._shape(code), code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}"
-        )
 
 
 def _infer(operator: ROperator, integers: bool, *types: TensorType) -> TensorType:
@@ -139,22 +99,6 @@ class Variadic(Broadcasting):
             raise ShapeError(f"{self.op_type} needs at least one input, got none")
         return _infer(self, self.integers, *inputs)
 
-    def in_place(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (0, 1)[: len(inputs)]  # what comes later is read after the first results are written
-
-    def emit(self, code: Emitter) -> str:
-        y = code.outputs[0]
-        shapes = [t.shape for t in code.inputs if t is not None]
-        if len(shapes) == 1:
-            return code.call("map", code.count(y.shape), code.input(0), code.output(0), "k::Identity{}")
-        calls, left, left_shape = [], code.input(0), shapes[0]
-        for index, shape in enumerate(shapes[1:], 1):
-            both = broadcast(code, self.op_type, y.shape, [left_shape, shape])
-            operation = f"k::{self.functor_name or self.op_type}{{}}"
-            calls.append(code.call("binary", both, left, code.input(index), code.output(0), operation))
-            left, left_shape = code.output(0), y.shape
-        return "\n      ".join(calls)
-
 
 class Max(Variadic):
     """The largest of all inputs; NaN if one is NaN."""
@@ -176,13 +120,6 @@ class Mean(Variadic):
     integers = False
     functor_name = "Add"
 
-    def emit(self, code: Emitter) -> str:
-        y = code.outputs[0]
-        divide = f"k::DivideBy<{CPP_TYPES[y.dtype]}>{{{literal(len(code.inputs), y.dtype)}}}"
-        return "\n      ".join(
-            [super().emit(code), code.call("map", code.count(y.shape), code.output(0), code.output(0), divide)]
-        )
-
 
 class Comparison(Broadcasting):
     """A truth value per pair of elements of two tensors of one type, broadcast to one shape."""
@@ -190,11 +127,6 @@ class Comparison(Broadcasting):
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         common_dtype(self.op_type, a, b)
         return TensorType("bool", broadcast_shapes(self.op_type, a.shape, b.shape))
-
-    def emit(self, code: Emitter) -> str:
-        return code.call(
-            "compare", self._shape(code), code.input(0), code.input(1), code.output(0), f"k::{self.op_type}{{}}"
-        )
 
 
 class Equal(Comparison):
@@ -236,15 +168,10 @@ class Xor(Comparison):
 class Not(ROperator):
     """``not X`` for truth values."""
 
-    kernels = ("elementwise/elementwise.hxx",)
-
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype != "bool":
             raise DtypeError(f"Not needs bool, got {x}: add a Cast")
         return x
-
-    def emit(self, code: Emitter) -> str:
-        return code.call("logical_not", code.count(code.outputs[0].shape), code.input(0), code.output(0))
 
 
 class Where(Broadcasting):
@@ -255,9 +182,6 @@ class Where(Broadcasting):
             raise DtypeError(f"Where needs a bool condition, got {condition}: add a Cast")
         return TensorType(common_dtype("Where", a, b), broadcast_shapes("Where", condition.shape, a.shape, b.shape))
 
-    def emit(self, code: Emitter) -> str:
-        return code.call("where", self._shape(code), code.input(0), code.input(1), code.input(2), code.output(0))
-
 
 @dataclass(kw_only=True)
 class Cast(ROperator):
@@ -265,12 +189,7 @@ class Cast(ROperator):
 
     to: str = "float32"
 
-    kernels = ("elementwise/elementwise.hxx",)
-
     def infer(self, x: TensorType) -> TensorType:
-        if self.to not in CPP_TYPES:
-            raise DtypeError(f"Cast: unknown element type {self.to!r}; expected one of {', '.join(CPP_TYPES)}")
+        if self.to not in DTYPES:
+            raise DtypeError(f"Cast: unknown element type {self.to!r}; expected one of {', '.join(DTYPES)}")
         return TensorType(self.to, x.shape)
-
-    def emit(self, code: Emitter) -> str:
-        return code.call("cast", code.count(code.outputs[0].shape), code.input(0), code.output(0))

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Emitter, ROperator, Shape, TensorType, bind_shape, format_shape
-from sofie_jit.ir.operators.transpose import strided_copy
+from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, bind_shape, format_shape
 
 
 @dataclass(kw_only=True)
@@ -18,8 +17,6 @@ class Expand(ROperator):
 
     shape: Shape = ()
 
-    kernels = ("movement/transpose.hxx",)
-
     def bind(self, sizes: Mapping[str, int]) -> None:
         self.shape = bind_shape(tuple(self.shape), sizes)
 
@@ -29,14 +26,6 @@ class Expand(ROperator):
         if any(a != b and 1 not in (a, b) for a, b in pairs):
             raise ShapeError(f"Expand: {format_shape(x.shape)} does not broadcast to {format_shape(tuple(self.shape))}")
         return TensorType(x.dtype, tuple(b if a == 1 else a for a, b in pairs))
-
-    def emit(self, code: Emitter) -> str:
-        x, y = code.inputs[0], code.outputs[0]
-        assert x is not None
-        source = _aligned(x.shape, y.rank)
-        repeated = [a == 1 and b != 1 for a, b in zip(source, y.shape, strict=True)]
-        strides = [None if repeated[axis] else source[axis + 1 :] for axis in range(y.rank)]
-        return strided_copy(code, list(zip(y.shape, strides, strict=True)))
 
 
 def _aligned(shape: Shape, rank: int) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sofie_jit.ir.operators.operator import Emitter, ROperator, TensorType, counts_rows, normalize_axis
+from sofie_jit.ir.operators.operator import ROperator, TensorType, counts_rows, normalize_axis
 
 
 @dataclass(kw_only=True)
@@ -17,22 +17,9 @@ class Gather(ROperator):
 
     axis: int = 0
 
-    kernels = ("movement/gather.hxx",)
-    failure = "an index lies outside the table it points into"
-
     def infer(self, data: TensorType, indices: TensorType) -> TensorType:
         axis = normalize_axis("Gather", self.axis, data.rank)
         return TensorType(data.dtype, (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :]))
 
     def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
         return any(map(counts_rows, data.shape[:1])) and normalize_axis("Gather", self.axis, data.rank) == 0
-
-    def emit(self, code: Emitter) -> str:
-        data, indices = code.inputs
-        assert data is not None
-        assert indices is not None
-        axis = normalize_axis("Gather", self.axis, data.rank)
-        return code.checked_call(
-            "gather", code.count(data.shape[:axis]), code.dim(data.shape[axis]), code.count(data.shape[axis + 1 :]),
-            code.count(indices.shape), code.input(0), code.input(1), code.output(0),
-        )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.operator import Emitter, ROperator, TensorType
+from sofie_jit.ir.operators.operator import ROperator, TensorType
 
 
 @dataclass(kw_only=True)
@@ -18,20 +18,12 @@ class HashBucket(ROperator):
     num_buckets: int
     key: tuple[int, int] | None = None
 
-    kernels = ("elementwise/hash.hxx",)
-
     def infer(self, x: TensorType) -> TensorType:
         if not x.dtype.startswith("int"):
             raise DtypeError(f"HashBucket hashes integers, got {x}: add a Cast")
         if self.num_buckets < 1:
             raise ShapeError(f"HashBucket needs at least one bucket, got num_buckets={self.num_buckets}")
         return TensorType("int64", x.shape)
-
-    def emit(self, code: Emitter) -> str:
-        first, second = (f"std::size_t({number % 2**64}u)" for number in self.key or (0, 0))
-        size = code.count(code.outputs[0].shape)
-        keyed = self.key is not None
-        return code.call("hash_bucket", size, self.num_buckets, keyed, first, second, code.input(0), code.output(0))
 
 
 @dataclass(kw_only=True)
@@ -41,15 +33,9 @@ class CrossHashed(ROperator):
     num_buckets: int
     key: int = 0xDECAFCAFFE
 
-    kernels = ("elementwise/hash.hxx",)
-
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         if (a.dtype, b.dtype) != ("int64", "int64"):
             raise DtypeError(f"CrossHashed takes int64, got {a} and {b}: add a Cast")
         if a.shape != b.shape or self.num_buckets < 1:
             raise ShapeError(f"CrossHashed into num_buckets={self.num_buckets} needs equal shapes, got {a} and {b}")
         return a
-
-    def emit(self, code: Emitter) -> str:
-        size = code.count(code.outputs[0].shape)
-        return code.call("cross_hashed", size, self.num_buckets, self.key, code.input(0), code.input(1), code.output(0))

@@ -9,7 +9,6 @@ from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.operator import (
     BATCH,
-    Emitter,
     ROperator,
     TensorType,
     common_dtype,
@@ -25,20 +24,12 @@ from sofie_jit.ir.operators.operator import (
 class Unary(ROperator):
     """A function of every number by itself; input and output have one type and shape."""
 
-    kernels = ("elementwise/math.hxx",)
     integers: ClassVar[bool] = False
     """Whether it is defined for integers too."""
 
     def infer(self, x: TensorType) -> TensorType:
         float_dtype(self.op_type, x, integers=self.integers)
         return x
-
-    def in_place(self, x: TensorType) -> tuple[int, ...]:
-        return (0,)
-
-    def emit(self, code: Emitter) -> str:
-        size = code.count(code.outputs[0].shape)
-        return code.call("map", size, code.input(0), code.output(0), f"k::{self.op_type}{{}}")
 
 
 class Neg(Unary):
@@ -184,8 +175,6 @@ class BesselI0(Unary):
 class OfIntegers(Binary):
     """A function of two integers."""
 
-    kernels = ("elementwise/math.hxx",)
-
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         if not (a.dtype.startswith("int") and b.dtype.startswith("int")):
             raise DtypeError(f"{self.op_type} is defined for integers, got {a} and {b}: add a Cast")
@@ -235,31 +224,19 @@ class NextAfter(Binary):
     """The number next to A on the way to B."""
 
     integers = False
-    kernels = ("elementwise/math.hxx",)
 
 
 class Mod(Binary):
     """The remainder of ``A / B``, of the sign of B; an integer remainder by 0 is 0."""
-
-    kernels = ("elementwise/math.hxx",)
 
 
 class Atan2(Binary):
     """The angle of the point (B, A)."""
 
     integers = False
-    kernels = ("elementwise/math.hxx",)
 
 
 # -- along an axis ---------------------------------------------------------------------------------------------------
-
-
-def _sizes(code: Emitter, operator: str, axis: int) -> tuple[str, str, str]:
-    """The first input as [outer][size][inner] around ``axis``."""
-    x = code.inputs[0]
-    assert x is not None
-    axis = normalize_axis(operator, axis, x.rank)
-    return code.count(x.shape[:axis]), code.dim(x.shape[axis]), code.count(x.shape[axis + 1 :])
 
 
 @dataclass(kw_only=True)
@@ -269,7 +246,6 @@ class ArgMax(ROperator):
     axis: int = 0
     keepdims: bool = True
 
-    kernels = ("elementwise/math.hxx",)
     smallest: ClassVar[bool] = False
 
     def infer(self, x: TensorType) -> TensorType:
@@ -280,10 +256,6 @@ class ArgMax(ROperator):
 
     def mixes_rows(self, x: TensorType) -> bool:
         return x.shape[self.axis] == BATCH
-
-    def emit(self, code: Emitter) -> str:
-        sizes = _sizes(code, self.op_type, self.axis)
-        return code.call("arg_max", *sizes, self.smallest, code.input(0), code.output(0))
 
 
 class ArgMin(ArgMax):
@@ -298,7 +270,6 @@ class CumSum(ROperator):
 
     axis: int = 0
 
-    kernels = ("elementwise/math.hxx",)
     function: ClassVar[str] = "cum_sum"
 
     def infer(self, x: TensorType) -> TensorType:
@@ -309,9 +280,6 @@ class CumSum(ROperator):
 
     def mixes_rows(self, x: TensorType) -> bool:
         return x.shape[self.axis] == BATCH
-
-    def emit(self, code: Emitter) -> str:
-        return code.call(self.function, *_sizes(code, self.op_type, self.axis), code.input(0), code.output(0))
 
 
 class CumProd(CumSum):
@@ -325,9 +293,6 @@ class GatherElements(ROperator):
     """``Y[..., p, ...] = data[..., indices[..., p, ...], ...]`` along ``axis``; both agree in all other axes."""
 
     axis: int = 0
-
-    kernels = ("elementwise/math.hxx",)
-    failure = "an index lies outside the axis it points into"
 
     def infer(self, data: TensorType, indices: TensorType) -> TensorType:
         axis = normalize_axis("GatherElements", self.axis, data.rank)
@@ -344,15 +309,6 @@ class GatherElements(ROperator):
     def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
         return data.shape[self.axis] == BATCH
 
-    def emit(self, code: Emitter) -> str:
-        indices = code.inputs[1]
-        assert indices is not None
-        outer, size, inner = _sizes(code, "GatherElements", self.axis)
-        places = code.dim(indices.shape[self.axis])
-        return code.checked_call(
-            "gather_elements", outer, size, places, inner, code.input(0), code.input(1), code.output(0)
-        )
-
 
 @dataclass(kw_only=True)
 class TopK(ROperator):
@@ -364,8 +320,6 @@ class TopK(ROperator):
     k: int = 1
     largest: bool = True
 
-    kernels = ("reduction/sort.hxx",)
-
     def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
         size = static_dim("TopK", x.shape, -1) if x.rank else 0
         if not 0 <= self.k <= size or x.dtype == "bool":
@@ -375,15 +329,6 @@ class TopK(ROperator):
 
     def mixes_rows(self, x: TensorType) -> bool:
         return x.shape[-1] == BATCH
-
-    def emit(self, code: Emitter) -> str:
-        x = code.inputs[0]
-        assert x is not None
-        size = static_dim("TopK", x.shape, -1)
-        return code.call(
-            "top_k", code.count(x.shape[:-1]), size, self.k, self.largest, code.input(0), code.output(0),
-            code.output(1), code.scratch("int32", (2 * size,)),
-        )  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -395,18 +340,8 @@ class SearchSorted(ROperator):
 
     right: bool = False
 
-    kernels = ("elementwise/math.hxx",)
-
     def infer(self, x: TensorType, ascending: TensorType) -> TensorType:
         dtype = common_dtype("SearchSorted", x, ascending)
         if ascending.rank != 1 or dtype == "bool":
             raise ShapeError(f"SearchSorted looks for numbers in a vector, not for {x} in {ascending}")
         return TensorType("int32", x.shape)
-
-    def emit(self, code: Emitter) -> str:
-        ascending = code.inputs[1]
-        assert ascending is not None
-        return code.call(
-            "search_sorted", code.count(code.outputs[0].shape), code.dim(ascending.shape[0]), self.right,
-            code.input(0), code.input(1), code.output(0),
-        )  # fmt: skip

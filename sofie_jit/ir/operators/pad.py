@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Emitter, Shape, format_shape, literal, static_dim
+from sofie_jit.ir.operators.operator import Shape, format_shape, static_dim
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 
@@ -36,6 +36,3 @@ class Pad(PickOperator):
                 raise ShapeError(f"Pad: axis {axis} of {format_shape(shape)} cannot be cut by {-before} and {-after}")
             picks.append(Pick(size + before + after, start=-before))
         return picks
-
-    def emit(self, code: Emitter) -> str:
-        return self.emit_pick(code, literal(self.value, code.outputs[0].dtype))

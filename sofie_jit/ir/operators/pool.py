@@ -6,20 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.ir.operators.geometry import (
     Axis,
-    by_vector,
     image_axes,
     image_shape,
     outputs_of,
     window_axes,
-    window_members,
 )
-from sofie_jit.ir.operators.operator import Emitter, ROperator, TensorType, float_dtype
-
-TOGETHER = constant("pool/pool.hxx", "pool_together")
-"""Neighbouring windows that are computed together."""
+from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype
 
 
 @dataclass(kw_only=True)
@@ -36,10 +30,7 @@ class Pool(ROperator):
     auto_pad: str = "NOTSET"
     layout: str = "NCHW"
 
-    kernels = ("pool/pool.hxx",)
-    parallel_kernels = ("pool/parallel_pool.hxx",)
-
-    def _axes(self, x: TensorType) -> tuple[tuple[Axis, ...], int]:
+    def window(self, x: TensorType) -> tuple[tuple[Axis, ...], int]:
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
         axes = window_axes(
             self.op_type, sizes, self.kernel_shape, self.strides, self.pads, self.dilations, self.auto_pad
@@ -47,49 +38,16 @@ class Pool(ROperator):
         return axes, channels
 
     def infer(self, x: TensorType) -> TensorType:
-        axes, channels = self._axes(x)
+        axes, channels = self.window(x)
         shape = image_shape(x.shape[:1], outputs_of(axes), channels, self.layout)
         return TensorType(float_dtype(self.op_type, x), shape)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return math.prod(self.kernel_shape) * super().flops(inputs, outputs)
 
-    def functor(self) -> str:
-        """The C++ function object that says what is done with a window."""
-        return f"k::{self.op_type}{{}}"
 
-    def emit(self, code: Emitter) -> str:
-        x = code.inputs[0]
-        assert x is not None
-        axes, channels = self._axes(x)
-        few, singles = by_vector(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
-        return code.parallel_call(
-            f"pool<{few}, {singles}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
-            channels, code.input(0), code.output(0),
-            code.scratch("int64", (2 * math.prod(self.kernel_shape),), per_thread=True), self.functor(),
-        )  # fmt: skip
-
-
-def _has_singles(axes: Sequence[Axis]) -> bool:
-    """Whether some windows are computed by themselves: rows are too short, or windows reach beyond them.
-
-    Among threads, rows of one-dimensional images are cut (``window_axis`` of ``parallel_window.hxx``).
-    """
-    *others, last = axes
-    return last.padded or last.out < TOGETHER or all(axis.size == axis.out == 1 for axis in others)
-
-
-@dataclass(kw_only=True)
 class MaxPool(Pool):
-    """The largest number of the window. NaN counts as smaller than all numbers, as in TensorFlow.
-
-    Beyond ONNX is ``zeros``: what lies outside the image is zeros that take part.
-    """
-
-    zeros: bool = False
-
-    def functor(self) -> str:
-        return f"k::MaxPool{{{'true' if self.zeros else ''}}}"
+    """The largest number of the window. NaN counts as smaller than all numbers, as in TensorFlow."""
 
 
 @dataclass(kw_only=True)
@@ -98,17 +56,12 @@ class AveragePool(Pool):
 
     count_include_pad: bool = False
 
-    def functor(self) -> str:
-        return f"k::AveragePool{{{'true' if self.count_include_pad else 'false'}}}"
-
 
 @dataclass(kw_only=True)
 class GlobalPool(ROperator):
     """Over all of an image (N, C, spatial axes), or (N, spatial axes, C); its spatial axes become 1."""
 
     layout: str = "NCHW"
-
-    kernels = ("pool/pool.hxx",)
 
     def infer(self, x: TensorType) -> TensorType:
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
@@ -119,16 +72,6 @@ class GlobalPool(ROperator):
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return super().flops([], [t for t in inputs if t])
-
-    def emit(self, code: Emitter) -> str:
-        x = code.inputs[0]
-        assert x is not None
-        sizes, channels = image_axes(self.op_type, x.shape, self.layout)
-        few = by_vector(lambda lanes: channels < lanes, x.dtype)
-        return code.call(
-            f"global_pool<{few}>", code.count(x.shape[:1]), math.prod(sizes),
-            channels, code.input(0), code.output(0), f"k::{self.op_type}{{}}",
-        )  # fmt: skip
 
 
 class GlobalMaxPool(GlobalPool):

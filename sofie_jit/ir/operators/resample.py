@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.geometry import by_vector
 from sofie_jit.ir.operators.operator import (
-    Emitter,
     ROperator,
     TensorType,
     common_dtype,
     format_shape,
     normalize_axis,
     split_count,
-    static_dim,
     static_dims,
 )
 
@@ -31,8 +27,6 @@ class Resample(ROperator):
     """
 
     axis: int
-
-    kernels = ("resize/resample.hxx",)
 
     def _axis(self, x: TensorType) -> int:
         axis = normalize_axis("Resample", self.axis, x.rank)
@@ -56,17 +50,3 @@ class Resample(ROperator):
         weights = inputs[1]
         assert weights is not None
         return 2 * split_count(weights.shape[1:])[0] * split_count(outputs[0].shape)[0]
-
-    def emit(self, code: Emitter) -> str:
-        x, weights = code.inputs[0], code.inputs[1]
-        assert x is not None
-        assert weights is not None
-        self.check_constant(code, 1, 2)
-        axis = self._axis(x)
-        size, (out, taps) = static_dim("Resample", x.shape, axis), static_dims("Resample", weights.shape)
-        inner = math.prod(static_dims("Resample", x.shape[axis + 1 :]))
-        spans = code.packed("pack_spans", code.raw(2), out, size, taps, dtype="int64")
-        return code.call(
-            f"resample<{by_vector(lambda lanes: inner < lanes, x.dtype)}>", code.count(x.shape[:axis]),
-            size, out, inner, taps, code.input(0), code.input(1), spans, code.output(0),
-        )  # fmt: skip

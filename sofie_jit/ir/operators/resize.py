@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.geometry import by_vector, image_axes, image_shape
-from sofie_jit.ir.operators.operator import Emitter, ROperator, Shape, TensorType, float_dtype, format_shape, literal
+from sofie_jit.ir.operators.geometry import image_axes, image_shape
+from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, float_dtype, format_shape
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 
@@ -29,9 +29,6 @@ class Upsample(PickOperator):
             for dim, scale in zip(shape, self.scales, strict=True)
         ]
 
-    def emit(self, code: Emitter) -> str:
-        return self.emit_pick(code, literal(0, code.outputs[0].dtype))
-
 
 def _open(dim: str, scale: int, shape: Shape) -> str:
     if scale != 1:
@@ -50,8 +47,6 @@ class Resize(ROperator):
     mode: str = "linear"
     layout: str = "NCHW"
 
-    kernels = ("resize/resize.hxx",)
-
     def _sizes(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         """Sizes of the input and the output image, and the channels."""
         if self.mode != "linear":
@@ -68,13 +63,3 @@ class Resize(ROperator):
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return 9 * super().flops(inputs, outputs)
-
-    def emit(self, code: Emitter) -> str:
-        x = code.inputs[0]
-        assert x is not None
-        sizes, out, channels = self._sizes(x)
-        few = by_vector(lambda lanes: channels < lanes, x.dtype)
-        return code.call(
-            f"resize_bilinear<{few}>", code.count(x.shape[:1]), *sizes,
-            channels, *out, code.input(0), code.output(0),
-        )  # fmt: skip

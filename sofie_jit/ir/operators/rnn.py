@@ -7,23 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.activations import Activation, Tanh, functor
+from sofie_jit.ir.operators.activations import Activation, Tanh
 from sofie_jit.ir.operators.operator import (
-    CPP_TYPES,
-    Emitter,
     ROperator,
     Shape,
     TensorType,
     float_dtype,
     format_shape,
     split_count,
-    static_dim,
 )
-
-
-def scratch_count(units: int) -> int:
-    """Numbers of scratch memory a recurrent kernel works in: ``recurrent_scratch`` of ``rnn.hxx``."""
-    return -(-units // 32) * 32 * (48 * 6 + 48 * 4)
 
 
 @dataclass(kw_only=True)
@@ -101,49 +93,9 @@ class Recurrent(ROperator):
         steps, features = (split_count((d,))[0] for d in x.shape[1:])
         return 2 * steps * self.gates * self.hidden_size * (features + self.hidden_size)
 
-    def sizes(self, code: Emitter) -> tuple[int, int]:
-        """Units and inputs, for packing. Raises GraphError if the weights are not constants of the model."""
-        x = code.inputs[0]
-        assert x is not None
-        self.check_constant(code, 1, 2, 3)
-        return self.hidden_size, static_dim(self.op_type, x.shape, 2)
-
-    def recurrence(self, code: Emitter) -> str:
-        """The ``Recurrence`` that describes the call."""
-        x, y = code.inputs[0], code.outputs[0]
-        assert x is not None
-        units, inputs = self.sizes(code)
-
-        def given(index: int) -> str:
-            present = index < len(code.inputs) and code.inputs[index] is not None
-            return code.input(index) if present else "nullptr"
-
-        count = len(self.states)
-        pad = ["nullptr"] * (2 - count)
-        return code.struct(
-            f"Recurrence<{CPP_TYPES[y.dtype]}>",
-            code.count(x.shape[:1]), code.dim(x.shape[1]), inputs, units,
-            code.input(0), given(5 + count + len(self.after_states)), [*(given(5 + i) for i in range(count)), *pad],
-            code.output(0), [*(code.output(1 + i) for i in range(count)), *pad],
-            code.scratch(y.dtype, (scratch_count(units),)),
-            self.direction == "reverse", self.flip_output, self.zero_output_for_mask,
-        )  # fmt: skip
-
 
 @dataclass(kw_only=True)
 class RNN(Recurrent):
     """``H = f(X W' + H R' + B)``; see :class:`Recurrent`. ``activations`` is f, None standing for the identity."""
 
     activations: Sequence[Activation | None] = (Tanh(),)
-
-    kernels = ("recurrent/simple_rnn.hxx",)
-
-    def emit(self, code: Emitter) -> str:
-        units, inputs = self.sizes(code)
-        dtype = code.outputs[0].dtype
-        (f,) = (functor(activation, dtype) for activation in self.activations)
-        return code.call(
-            "simple_rnn", self.recurrence(code), code.packed("pack_simple_rnn", code.raw(1), units, inputs),
-            code.packed("pack_simple_rnn", code.raw(2), units, units),
-            code.packed("pack_simple_rnn_bias", code.raw(3), units), f,
-        )  # fmt: skip

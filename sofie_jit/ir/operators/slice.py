@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Emitter, Shape, literal, normalize_axis, static_dim
+from sofie_jit.ir.operators.operator import Shape, normalize_axis, static_dim
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 
@@ -37,6 +37,3 @@ class Slice(PickOperator):
             places = range(static_dim("Slice", shape, axis))[start:end:step]
             picks[axis] = Pick(len(places), start=places.start, step=step)
         return picks
-
-    def emit(self, code: Emitter) -> str:
-        return self.emit_pick(code, literal(0, code.outputs[0].dtype))

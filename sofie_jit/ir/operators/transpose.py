@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
-    Dim,
-    Emitter,
     ROperator,
-    Shape,
     TensorType,
     counts_rows,
     format_shape,
-    split_count,
 )
 
 
@@ -24,8 +20,6 @@ class Transpose(ROperator):
 
     perm: Sequence[int]
 
-    kernels = ("movement/transpose.hxx",)
-
     def infer(self, x: TensorType) -> TensorType:
         if sorted(self.perm) != list(range(x.rank)):
             raise ShapeError(f"Transpose: perm {tuple(self.perm)} is no order of the axes of {format_shape(x.shape)}")
@@ -33,36 +27,3 @@ class Transpose(ROperator):
 
     def mixes_rows(self, x: TensorType) -> bool:
         return x.rank > 0 and counts_rows(x.shape[0]) and self.perm[0] != 0
-
-    def emit(self, code: Emitter) -> str:
-        x = code.inputs[0]
-        assert x is not None
-        return strided_copy(code, [(x.shape[axis], x.shape[axis + 1 :]) for axis in self.perm])
-
-
-def strided_copy(code: Emitter, axes: Sequence[tuple[Dim, Shape | None]]) -> str:
-    """The call of ``transpose.hxx``: per axis of the output its size and the shape of what one step skips in the input.
-
-    None stands for an axis that repeats its input. Axes that move together are merged, those of size 1 left out.
-    """
-    merged: list[tuple[tuple[Dim, ...], Shape | None]] = []
-    for size, stride in axes:
-        if size == 1:
-            continue
-        if merged and _continues(merged[-1][1], size, stride):
-            merged[-1] = ((*merged[-1][0], size), stride)
-        else:
-            merged.append(((size,), stride))
-    if not merged:
-        merged.append(((1,), ()))
-    sizes_of = [code.count(sizes) for sizes, _ in merged]
-    steps = [0 if stride is None else code.count(stride) for _, stride in merged]
-    moved = code.struct(f"StridedAxes<{len(merged)}>", sizes_of, steps)
-    return code.call("transpose", moved, code.input(0), code.output(0))
-
-
-def _continues(outer: Shape | None, size: Dim, stride: Shape | None) -> bool:
-    """Whether a step along an axis of stride ``outer`` goes where ``size`` steps of ``stride`` do."""
-    if outer is None or stride is None:
-        return outer is stride
-    return split_count(outer) == split_count((size, *stride))

@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, GraphError
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import elementwise
-from sofie_jit.ir.operators.operator import CPP_TYPES, ROperator, normalize_axis
+from sofie_jit.ir.operators.operator import DTYPES, ROperator, normalize_axis
 
 Value = Any
 """A Symbol, a number, an array, or a list of numbers."""
@@ -35,8 +35,8 @@ def element_type(name: Any) -> str:
     """A dtype as one of ours. Raises DtypeError."""
     text = str(getattr(name, "name", name))
     text = _OTHER_TYPES.get(text, text)
-    if text not in CPP_TYPES:
-        raise DtypeError(f"the element type {text} is not supported; supported are {', '.join(CPP_TYPES)}")
+    if text not in DTYPES:
+        raise DtypeError(f"the element type {text} is not supported; supported are {', '.join(DTYPES)}")
     return text
 
 

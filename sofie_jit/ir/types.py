@@ -1,0 +1,71 @@
+"""Types of tensors: element type and shape."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.ir.dims import Dim, Shape, format_shape
+
+DTYPES = ("float32", "float64", "int32", "int64", "bool")
+"""Element types of tensors, by numpy's names."""
+
+MAX_ELEMENTS = 1 << 32
+"""Of one tensor per row; whoever means more than 16 GB a row has made a mistake, or a file that wants to do harm."""
+
+MAX_TABLE = 1 << 25
+"""Of a table that is made while a model is loaded, such as the sines of a spectrogram."""
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Element type (one of :data:`DTYPES`) and shape of a tensor."""
+
+    dtype: str
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        if math.prod(dim for dim in self.shape if not isinstance(dim, str)) > MAX_ELEMENTS:
+            raise ShapeError(
+                f"a tensor would have the shape {format_shape(self.shape)}; more than {MAX_ELEMENTS:,} elements, the "
+                "batch not counted, are taken for a mistake"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {format_shape(self.shape)}"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+def check_table(operator: str, *sizes: int) -> None:
+    """Raises ShapeError if a table that is computed while a model is loaded would have too many elements."""
+    if math.prod(max(size, 0) for size in sizes) > MAX_TABLE:
+        raise ShapeError(f"{operator} would need a table of {' x '.join(map(str, sizes))}; at most {MAX_TABLE:,} fit")
+
+
+def common_dtype(operator: str, *types: TensorType) -> str:
+    """The one element type of all ``types``; a :class:`DtypeError` if they differ."""
+    dtypes = {t.dtype for t in types}
+    if len(dtypes) > 1:
+        raise DtypeError(f"{operator} needs inputs of one element type, got {', '.join(sorted(dtypes))}: add a Cast")
+    return types[0].dtype
+
+
+def float_dtype(operator: str, *types: TensorType | None, integers: bool = False) -> str:
+    """The one floating-point element type of all ``types`` but None; a :class:`DtypeError` if there is no such.
+
+    ``integers``: that of integers will do, too.
+    """
+    dtype = common_dtype(operator, *(t for t in types if t is not None))
+    if not dtype.startswith(("float", "int") if integers else "float"):
+        raise DtypeError(f"{operator} is not defined for {dtype}: add a Cast to float32")
+    return dtype
+
+
+def check_bias(operator: str, b: TensorType | None, outputs: Dim) -> None:
+    """Raises ShapeError if there is a bias that does not have one number per output channel."""
+    if b is not None and b.shape != (outputs,):
+        raise ShapeError(f"{operator}: the bias must be ({outputs},), one number per output channel, got {b.shape}")
