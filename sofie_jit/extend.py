@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sofie_jit.codegen import kernel_library
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call, literal
+from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import GraphError
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.ir.operators.operator import BATCH, Emitter, ROperator, Shape, TensorType, literal
+from sofie_jit.ir.operators.operator import BATCH, ROperator, Shape, TensorType
 
 _registered: set[str] = set()
 
@@ -90,10 +93,6 @@ class KernelOperator(ROperator):
     rows_mix: bool = False
 
     @property
-    def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
-        return ("core/simd.hxx", kernel_library.add_source(self.namespace, self.source))
-
-    @property
     def namespace(self) -> str:
         """Where the text stands, so that functions of the same name do not clash."""
         return f"user_{hashlib.sha256(self.source.encode()).hexdigest()[:12]}"
@@ -108,10 +107,16 @@ class KernelOperator(ROperator):
     def mixes_rows(self, *inputs: TensorType) -> bool:
         return self.rows_mix or (self.output is not None and self.output.shape[:1] != (BATCH,))
 
-    def emit(self, code: Emitter) -> str:
-        first, y = code.inputs[0], code.outputs[0]
-        assert first is not None
-        sizes = [code.count(tuple(shape)) for shape in ([y.shape] if self.sizes is None else self.sizes)]
-        numbers = [literal(value, first.dtype) for value in self.parameters]
-        inputs = [code.input(index) for index in range(len(code.inputs))]
-        return code.call(f"{self.namespace}::{self.function}", *sizes, *numbers, *inputs, code.output(0))
+
+def _kernels(op: KernelOperator) -> tuple[str, ...]:
+    return ("core/simd.hxx", kernel_library.add_source(op.namespace, op.source))
+
+
+@emits(KernelOperator, kernels=_kernels)
+def kernel_operator(op: KernelOperator, code: Emitter) -> Call:
+    """The call of the user's function."""
+    first, y = code.type_of(0), code.outputs[0]
+    sizes = [code.count(tuple(shape)) for shape in ([y.shape] if op.sizes is None else op.sizes)]
+    numbers = [literal(value, first.dtype) for value in op.parameters]
+    inputs = [code.input(index) for index in range(len(code.inputs))]
+    return code.call(f"{op.namespace}::{op.function}", *sizes, *numbers, *inputs, code.output(0))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.bench import keras_file
-from sofie_jit.ir.operators.operator import CPP_TYPES
+from sofie_jit.codegen.expressions import CPP_TYPES
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
 

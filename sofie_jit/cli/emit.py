@@ -69,7 +69,7 @@ def _shape(text: str) -> list[int | None]:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the header and its weights; 0."""
-    from sofie_jit.codegen.print_header import SUFFIXES
+    from sofie_jit.codegen.weights import SUFFIXES
     from sofie_jit.frontends.keras import Translation, read_graph
     from sofie_jit.models.open_model import examine, fixed
 

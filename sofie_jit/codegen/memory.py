@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import BATCH, Shape, counts_rows, split_count
+from sofie_jit.codegen.lowered.emission import in_place
+from sofie_jit.ir.dims import BATCH, Shape, counts_rows, split_count
 from sofie_jit.ir.rmodel import RModel
 
 ALIGNMENT = 64
 """Bytes; slots start at multiples of it (``memory.hxx``: a cache line and the widest register)."""
+
+
+THREADS = "(threads)"
+"""In the dimensions of a slot, the number of threads that share a call."""
 
 
 @dataclass
@@ -75,10 +80,10 @@ def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
 def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int], index: int) -> str:
     """The tensor that dies in operator ``index`` and whose memory may be the result's; "" if there is none."""
     op = rmodel.operators[index]
-    if not op.outputs[0]:  # a recurrent layer that is asked for its last state alone
+    if op.is_alias or not op.outputs[0]:  # a recurrent layer that is asked for its last state alone
         return ""
     result = rmodel.tensor_type(op.outputs[0])
-    places = op.in_place(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
+    places = in_place(op, *(rmodel.tensor_type(name) if name else None for name in op.inputs))
     for name in (op.inputs[i] for i in places if i < len(op.inputs) and op.inputs[i]):
         root = roots[name]
         readers = [i for i, other in enumerate(op.inputs) if other and roots[other] == root]

@@ -1,4 +1,4 @@
-"""RModel -> a C++ header for other programs, source-compatible with what ROOT's SOFIE emits.
+"""Plan -> a C++ header for other programs, source-compatible with what ROOT's SOFIE emits.
 
 The same rendering as the JIT's under readable names, with a comment per operator that says which layer it came from.
 Around it stand the kernels it calls, the weights or the reading of them, and ``infer`` in SOFIE's form.
@@ -6,27 +6,23 @@ Around it stand the kernels it calls, the weights or the reading of them, and ``
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from sofie_jit.codegen.expressions import CPP_TYPES
 from sofie_jit.codegen.identifiers import comment, identifier, literal, qualified
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text, renamed, variant
-from sofie_jit.codegen.plan import Rendering, SessionWriter
+from sofie_jit.codegen.plan import Plan, Step, make_plan
+from sofie_jit.codegen.print_session import SessionPrinter
+from sofie_jit.codegen.self_test import Reference, self_test
+from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, write_binary, write_text
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.operators.operator import BATCH, CPP_TYPES, Shape, split_count
+from sofie_jit.ir.dims import BATCH, Shape, format_shape, split_count
 from sofie_jit.ir.rmodel import RModel
-
-if TYPE_CHECKING:
-    from sofie_jit.verification.reference import Reference
-
-Weights = Literal["text", "binary", "embedded"]
-"""Where a saved header's weights are: in a text file as SOFIE's, in a binary file, or in the header itself."""
-
-SUFFIXES: dict[Weights, str] = {"text": ".dat", "binary": ".bin"}
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
 """Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have
@@ -44,6 +40,42 @@ def readable_names() -> Callable[[str], str]:
         return seen[name]
 
     return name_of
+
+
+class HeaderPrinter(SessionPrinter):
+    """Prints a Session under readable names, with a comment per operator that says which layer it came from."""
+
+    def __init__(self, plan: Plan):
+        taken: set[str] = set()
+        dims = {d: "batch" if d == BATCH else identifier(d, "size_", taken) for d in plan.dims}
+        super().__init__(plan, readable_names(), dims)
+
+    def introduction(self, step: Step) -> list[str]:
+        """The comment of an operator."""
+        op, rmodel = step.op, self.plan.rmodel
+
+        def listed(names: Iterable[str]) -> str:
+            return ", ".join(format_shape(rmodel.tensor_type(name).shape) for name in names if name)
+
+        origin = f" of {op.origin}" if op.origin else ""
+        text = comment(f"{op.op_type}{origin}: {listed(op.inputs)} -> {listed(op.outputs)}")
+        return [f"// {step.index}: {text}"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the parts of a header say of its Session."""
+
+    session: str
+    """Members and constructor, without the closing brace."""
+    dims: dict[str, str]
+    """Run-time dimensions -> their C++ names, in the order of ``infer``'s arguments."""
+    names: dict[str, str]
+    """Inputs and outputs -> their C++ names."""
+    failures: dict[int, str]
+    """Status that ``run`` may return -> the error; 0 is success."""
+    dim_parameters: str
+    tensor_parameters: str
 
 
 def write_header(
@@ -68,9 +100,9 @@ def write_header(
     )
     path.write_text(text)
     if weights == "text":
-        _write_text(path.with_suffix(SUFFIXES[weights]), tensors)
+        write_text(path.with_suffix(SUFFIXES[weights]), tensors)
     elif weights == "binary":
-        _write_binary(path.with_suffix(SUFFIXES[weights]), tensors)
+        write_binary(path.with_suffix(SUFFIXES[weights]), tensors)
     return path
 
 
@@ -92,14 +124,20 @@ def export_header(
         raise GraphError(f"weights are saved as one of {', '.join(get_args(Weights))}, not as {weights!r}")
     namespace = qualified(namespace or f"TMVA_SOFIE_{identifier(name, '', set()) or 'model'}")
     guard = f"ROOT_{namespace.replace('::', '_').upper()}"
-    name_of = readable_names()
-    r = SessionWriter(rmodel, name_of, comments=True, outline=False).render()
-    apart = [
-        *([] if weights == "embedded" else ["core/weight_file.hxx"]),
-        *(["core/self_test.hxx"] if reference else []),
-    ]
-    kernels = closure([*r.kernels, *apart])
-    tensors = {name_of(w): rmodel.initialized[w] for w in r.weights}
+    plan = make_plan(rmodel)
+    printer = HeaderPrinter(plan)
+    r = Parts(
+        session=printer.session(),
+        dims=printer.dim_names,
+        names={tensor: printer.name(tensor) for tensor in (*rmodel.inputs, *rmodel.outputs)},
+        failures=plan.failures,
+        dim_parameters=", ".join(printer.dim_parameters),
+        tensor_parameters=", ".join(printer.tensor_parameters),
+    )
+    weight_kernels = [] if weights == "embedded" else ["core/weight_file.hxx"]
+    test_kernels = ["core/self_test.hxx"] if reference else []
+    kernels = closure(["core/memory.hxx", *plan.kernels, *weight_kernels, *test_kernels])
+    tensors = {printer.name_of(weight): rmodel.initialized[weight] for weight in plan.weights}
     parts = _dispatching if dispatch else _single
     before, opening, session = parts(rmodel, r, kernels, namespace)
     text = f"""{_introduction(rmodel, name, dispatch)}\
@@ -115,14 +153,14 @@ def export_header(
 
 namespace {namespace} {{
 {opening}
-{_tables(tensors) if weights == "embedded" else _entries(tensors)}
+{arrays(tensors) if weights == "embedded" else entries(tensors)}
 {session}
 {_constructor(name, len(tensors), weights)}
 {_infer(rmodel, r)}
 }};
 
 {_do_infer(rmodel, r)}
-{_self_test(rmodel, r, reference) if reference else ""}\
+{self_test(rmodel, r.names, tuple(r.dims), reference) if reference else ""}\
 {"" if dispatch else "} // instruction set" + chr(10)}\
 }} // namespace {namespace}
 #endif
@@ -154,7 +192,7 @@ def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
 # -- one instruction set, or several -----------------------------------------------------------------------------------
 
 
-def _single(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) -> tuple[str, str, str]:
+def _single(rmodel: RModel, r: Parts, kernels: list[str], namespace: str) -> tuple[str, str, str]:
     """What stands before the namespace, at its beginning, and the Session up to its further constructors."""
     before = "".join(kernel_text(kernel) for kernel in kernels)
     # as the kernels: objects compiled for different instruction sets can meet in one program
@@ -162,7 +200,7 @@ def _single(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) ->
     return before, f"{opening}namespace k = {kernel_namespace()};\n", f"{r.session}\n"
 
 
-def _dispatching(rmodel: RModel, r: Rendering, kernels: list[str], namespace: str) -> tuple[str, str, str]:
+def _dispatching(rmodel: RModel, r: Parts, kernels: list[str], namespace: str) -> tuple[str, str, str]:
     """The same with kernels and Session once per instruction set, and a Session that picks one of them."""
     source = "".join(kernel_text(kernel) for kernel in kernels)
     choice = "".join(kernel_text(kernel) for kernel in closure(["core/processor.hxx"]) if kernel not in kernels)
@@ -205,12 +243,12 @@ namespace {name} {{
 """
 
 
-def _choosing_session(rmodel: RModel, r: Rendering) -> str:
+def _choosing_session(rmodel: RModel, r: Parts) -> str:
     """A Session, left open for more members, that holds the one for the processor it runs on."""
     kinds = [("const ", t) for t in rmodel.inputs.values()] + [("", rmodel.tensor_type(n)) for n in rmodel.outputs]
     types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds]
     parameters = ", ".join(["const void *", *["std::size_t"] * len(r.dims), *types])
-    arguments = ", ".join(filter(None, (r.dim_arguments, r.tensor_arguments)))
+    arguments = ", ".join(filter(None, (r.dim_parameters, r.tensor_parameters)))
     given = [*r.dims.values(), *(r.names[name] for name in (*rmodel.inputs, *rmodel.outputs))]
     cases = "".join(
         f"      case k::Processor::{name}: use<{name}::Session>({literal(name)}, weights); return;\n"
@@ -262,7 +300,7 @@ def _constructor(name: str, count: int, weights: Weights) -> str:
 """
 
 
-def _infer(rmodel: RModel, r: Rendering) -> str:
+def _infer(rmodel: RModel, r: Parts) -> str:
     """The ``infer`` overloads, with SOFIE's signatures."""
     inputs = [f"{CPP_TYPES[t.dtype]} const *{r.names[n]}" for n, t in rmodel.inputs.items()]
     given = [r.names[n] for n in rmodel.inputs]
@@ -324,7 +362,7 @@ def _sizes(names: Iterable[str]) -> list[str]:
     return [f"std::size_t {name}" for name in names]
 
 
-def _do_infer(rmodel: RModel, r: Rendering) -> str:
+def _do_infer(rmodel: RModel, r: Parts) -> str:
     """SOFIE's free function, results into memory of the caller's."""
     names = [*rmodel.inputs, *rmodel.outputs]
     given = [r.names[n] for n in names]
@@ -345,101 +383,3 @@ def _do_infer(rmodel: RModel, r: Rendering) -> str:
         return whole
     ones = ["1" if size == r.dims[BATCH] else size for size in sizes]
     return whole + "\n" + function([*_sizes(open_sizes), *arguments], [*ones, *given])
-
-
-def _self_test(rmodel: RModel, r: Rendering, reference: Reference) -> str:
-    """A function that runs the reference; its arrays are local, so that nothing of it stays where it is not called."""
-    lines, checks = [], []
-    for (name, kind), values in zip(rmodel.inputs.items(), reference.inputs, strict=True):
-        cpp = CPP_TYPES[kind.dtype]
-        lines += _table(f"static const {cpp} {r.names[name]}[]", _numbers(np.asarray(values, kind.dtype)))
-    for number, (name, values) in enumerate(zip(rmodel.outputs, reference.outputs, strict=True)):
-        cpp = CPP_TYPES[rmodel.tensor_type(name).dtype]
-        lines += _table(f"static const double want{number}[]", _numbers(np.asarray(values, np.float64)))
-        lines.append(f"const std::unique_ptr<{cpp}[]> got{number}(new {cpp}[{max(1, values.size)}]);")
-        checks.append(
-            f"k::agree({literal(comment(name))}, got{number}.get(), want{number}, {values.size}, "
-            f"{reference.tolerances[number]:.3g}, what)"
-        )
-    sizes = [str(reference.dims[name]) for name in r.dims]
-    results = [f"got{number}.get()" for number in range(len(reference.outputs))]
-    arguments = ", ".join([*sizes, *(r.names[name] for name in rmodel.inputs), *results])
-    body = "\n".join(f"   {line}" for line in [*lines, f"Session::check(session.run({arguments}));"])
-    return f"""
-// Whether a session gives what the network gave, in double precision, for one input when this header was written, to
-// within rounding; if not, `what`, unless null, is told what differs. Call it once wherever the program is to run.
-inline bool self_test(const Session &session = Session(), std::string *what = nullptr)
-{{
-{body}
-   return {" && ".join(checks)};
-}}
-
-"""
-
-
-def _table(declared: str, numbers: Sequence[str]) -> list[str]:
-    rows = [f"   {', '.join(numbers[i : i + 8])}," for i in range(0, len(numbers), 8)]
-    return [f"{declared} = {{", *(rows or ["   0,"]), "};"]
-
-
-# -- weights -----------------------------------------------------------------------------------------------------------
-
-
-def _entries(tensors: Mapping[str, np.ndarray]) -> str:
-    """The table of what a weight file holds."""
-    table = "".join(
-        f'   {{"{name}", {values.size}, k::element<{CPP_TYPES[values.dtype.name]}>}},\n'
-        for name, values in tensors.items()
-    )
-    return f"""// The tensors of the weight file, in its order.
-constexpr k::WeightEntry weight_entries[] = {{
-{table or '   {"", 0, k::element<float>},' + chr(10)}}};
-"""
-
-
-def _tables(tensors: Mapping[str, np.ndarray]) -> str:
-    """The weights as C++ arrays."""
-    tables = []
-    for name, values in tensors.items():
-        cpp = CPP_TYPES[values.dtype.name]
-        numbers = _numbers(values) or ["0"]
-        rows = "".join(f"   {', '.join(numbers[i : i + 8])},\n" for i in range(0, len(numbers), 8))
-        tables.append(f"// {values.shape}\ninline constexpr {cpp} {name}[{max(1, values.size)}] = {{\n{rows}}};\n")
-    pointers = "".join(f"   {name},\n" for name in tensors) or "   nullptr,\n"
-    return f"{''.join(tables)}inline constexpr const void *embedded_weights[] = {{\n{pointers}}};\n"
-
-
-def _numbers(values: np.ndarray) -> list[str]:
-    """C++ literals that are read back as the same numbers."""
-    kind = values.dtype.name
-    if kind == "bool":
-        return ["true" if value else "false" for value in values.ravel().tolist()]
-    if kind not in _DIGITS:
-        least = np.iinfo(kind).min  # -9223372036854775808 is a minus and a number too large
-        return [f"{v + 1} - 1" if v == least else str(v) for v in values.ravel().tolist()]
-    suffix, limits = ("f" if kind == "float32" else ""), f"std::numeric_limits<{CPP_TYPES[kind]}>"
-    special = {"inf": f"{limits}::infinity()", "-inf": f"-{limits}::infinity()", "nan": f"{limits}::quiet_NaN()"}
-    texts = [format(value, _DIGITS[kind]) for value in values.ravel().tolist()]
-    return [special.get(t) or (t if re.search(r"[.e]", t) else t + ".0") + suffix for t in texts]
-
-
-_DIGITS = {"float32": ".9g", "float64": ".17g"}
-"""Enough to read back the same number."""
-
-
-def _write_text(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """SOFIE's format: per tensor a line with name and length, then its values."""
-    with path.open("w") as file:
-        for name, values in tensors.items():
-            digits = _DIGITS.get(values.dtype.name, "d")
-            file.write(f"{name} {values.size}\n{' '.join(format(v, digits) for v in values.ravel().tolist())}\n")
-
-
-def _write_binary(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """The same with the values' bytes, little end first; a first line tells it from a text file."""
-    with path.open("wb") as file:
-        file.write(b"sofie-jit weights 1\n")
-        for name, values in tensors.items():
-            file.write(f"{name} {values.size} {values.dtype.name}\n".encode())
-            file.write(values.astype(values.dtype.newbyteorder("<")).tobytes())
-            file.write(b"\n")

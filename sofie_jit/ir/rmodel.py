@@ -16,7 +16,7 @@ from sofie_jit.ir.operators.operator import BATCH, DTYPES, Dim, ROperator, Tenso
 from sofie_jit.report import tables
 
 if TYPE_CHECKING:
-    from sofie_jit.codegen.print_header import Weights
+    from sofie_jit.codegen.weights import Weights
     from sofie_jit.models.model import Model
     from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.display import Graph

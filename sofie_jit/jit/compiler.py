@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.codegen.expressions import CPP_TYPES
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text
-from sofie_jit.codegen.plan import Rendering
-from sofie_jit.codegen.print_jit import CALLS, INCOMPLETE, completing, jit_text
+from sofie_jit.codegen.print_jit import CALLS, INCOMPLETE, JitText, completing, jit_text
 from sofie_jit.errors import OutOfMemoryError
-from sofie_jit.ir.operators.operator import BATCH, CPP_TYPES
+from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.cling import define, lock
-from sofie_jit.models.threads import rows_together
 
 RUNTIME = Path(__file__).parent / "runtime"
 
@@ -93,12 +92,13 @@ def _in_calls(code: str) -> str:
     return f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{code}\n}}\n"
 
 
-def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
+def compile_text(code: JitText) -> list[int]:
     """The entry of the C++ namespace that ``text`` defines, compiled at most once per process.
 
     An entry is the addresses of the functions ``create``, ``destroy``, ``infer`` (``runtime/session.hxx``) and, if the
     Session looks at the clock, ``take_laps``.
     """
+    namespace, text, rendering = code.namespace, code.text, code
     with lock:
         if namespace not in _entries:
             runtime()
@@ -109,25 +109,26 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
                 _declared.add(name)
             define(_in_calls("\n".join(calls.values())), "the model")  # apart, or kernels are inlined into the Session
             _declared.update(calls)
-            functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.laps else [])]
-            waiting = {late.when for late in rendering.late.values() if late.name not in _declared}
-            for when in sorted({late.when for late in rendering.late.values()} - waiting):
-                text += _in_calls(completing(namespace, rendering, when))
+            functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.op_timings else [])]
+            waiting = {late.when for late in rendering.deferred.values() if late.name not in _declared}
+            for when in sorted({late.when for late in rendering.deferred.values()} - waiting):
+                text += _in_calls(completing(rendering, when))
                 _complete.add((namespace, when))
             _entries[namespace] = define(text, "the model", *(f"{namespace}::{name}" for name in functions))
         return _entries[namespace]
 
 
-def complete(namespace: str, rendering: Rendering, when: str) -> None:
-    """Compiles what the C++ namespace that :func:`compile_text` compiled could do without so far (``Late.when``)."""
+def complete(rendering: JitText, when: str) -> None:
+    """Compiles the deferred functions of a compiled text that are needed ``when``."""
+    namespace = rendering.namespace
     with lock:
         if (namespace, when) in _complete:
             return
         if when == "team":
             declare_kernels(rendering.parallel_kernels)
-        late = [late for late in rendering.late.values() if late.when == when]
+        late = [late for late in rendering.deferred.values() if late.when == when]
         missing = {late.name: late.definition for late in late if late.name not in _declared}
-        text = _in_calls("\n".join([*missing.values(), completing(namespace, rendering, when)]))
+        text = _in_calls("\n".join([*missing.values(), completing(rendering, when)]))
         define(text, "the model", f"&{namespace}::complete_{when}")
         _declared.update(missing)
         _complete.add((namespace, when))
@@ -141,11 +142,11 @@ class Session:
 
     def __init__(self, lowered: RModel, *, profile: bool = False):
         vector_bytes = runtime().vector_bytes()
-        self.namespace, self.text, self.rendering = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
-        create, destroy, self.entry, *self._take_laps = compile_text(self.namespace, self.text, self.rendering)
+        self.rendering = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
+        create, destroy, self.entry, *self._take_laps = compile_text(self.rendering)
         arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
         addresses = _words([array.ctypes.data for array in arrays])
-        self.rows_together = rows_together(lowered)
+        self.rows_together = self.rendering.rows_together
         self._run, self._run_released = runtime().run, runtime().run_released
         self.handle: int = runtime().create(create, addresses)
         if not self.handle:
@@ -163,7 +164,7 @@ class Session:
         """
         status = self._run_compiled(dims, arrays, threads, release_gil)
         while when := INCOMPLETE.get(status):
-            complete(self.namespace, self.rendering, when)
+            complete(self.rendering, when)
             status = self._run_compiled(dims, arrays, threads, release_gil)
         return status
 
@@ -176,13 +177,13 @@ class Session:
         return int((self._run_released if release_gil else self._run)(_words(frame)))
 
     def take_laps(self) -> np.ndarray:
-        """Seconds since the last time spent reading the clock, and in each operator of ``rendering.laps``.
+        """Seconds since the last time spent reading the clock, and in each operator of ``rendering.op_timings``.
 
         Raises ValueError if the Session was not made with ``profile``.
         """
         if not self._take_laps:
             raise ValueError("this Session does not look at the clock: make it with profile=True")
-        seconds = np.empty(1 + len(self.rendering.laps))
+        seconds = np.empty(1 + len(self.rendering.op_timings))
         _TAKE_LAPS(self._take_laps[0])(self.handle, seconds.ctypes.data)
         return seconds
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.codegen.print_header import Weights, export_header
+from sofie_jit.codegen.print_header import export_header
+from sofie_jit.codegen.weights import Weights
 from sofie_jit.ir.rmodel import RModel, sizes_of
 from sofie_jit.jit.fast_call import is_ready
 from sofie_jit.models.arguments import public_shape

@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 
 from sofie_jit.errors import OptionError
-from sofie_jit.ir.operators.operator import split_count
-from sofie_jit.ir.rmodel import RModel
 
 FLOPS_PER_THREAD = 4e6
 """Work below which another thread does not pay: some 40 us of a core; waking one that sleeps costs 5 to 10."""
-ROWS_TOGETHER = 12
-"""Rows of a register tile: fewer take a dense layer as long, and each thread reads all of its weights for them."""
 VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -38,18 +34,3 @@ def thread_count(threads: int | None) -> int:
 def useful_threads(threads: int, flops: float) -> int:
     """How many of ``threads`` a call of so many operations keeps busy; at least 1."""
     return max(1, min(threads, int(flops / FLOPS_PER_THREAD)))
-
-
-def rows_together(rmodel: RModel) -> int:
-    """How many rows of a batch no thread should have fewer of: more than one where dense layers of single rows rule.
-
-    Threads that would have fewer share the layers' outputs instead.
-    """
-    dense, total = 0, 1
-    for op in rmodel.operators:
-        outputs = [rmodel.tensor_type(name) for name in op.outputs if name]
-        flops = op.flops([rmodel.tensor_type(name) if name else None for name in op.inputs], outputs)
-        total += flops
-        if op.op_type == "Gemm" and split_count(outputs[0].shape[:-1])[0] == 1:
-            dense += flops
-    return ROWS_TOGETHER if 2 * dense > total else 1

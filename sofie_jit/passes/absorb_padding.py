@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.lowered.pool import ZeroPaddedMaxPool
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.passes.uses import converted
 
 
 def absorb_padding(rmodel: RModel) -> RModel:
@@ -20,7 +22,7 @@ def absorb_padding(rmodel: RModel) -> RModel:
     padded = {op.outputs[0]: op for op in new.operators if isinstance(op, Pad) and op.value == 0 and min(op.pads) >= 0}
     for index, op in enumerate(new.operators):
         pad = padded.get(op.inputs[0]) if op.inputs else None
-        if pad is None or not isinstance(op, (Conv, MaxPool)) or op.auto_pad not in ("NOTSET", "VALID"):
+        if pad is None or not isinstance(op, (FusedConv, MaxPool)) or op.auto_pad not in ("NOTSET", "VALID"):
             continue
         if isinstance(op, MaxPool) and any(op.pads or []):  # whose own padding takes no part
             continue
@@ -33,6 +35,7 @@ def absorb_padding(rmodel: RModel) -> RModel:
         pads = [a + b for a, b in zip(pads, op.pads or [0] * len(pads), strict=True)]
         changes: dict[str, Any] = {"inputs": [pad.inputs[0], *op.inputs[1:]], "pads": pads, "auto_pad": "NOTSET"}
         if isinstance(op, MaxPool):
-            changes["zeros"] = True
-        new.operators[index] = dataclasses.replace(op, **changes)
+            new.operators[index] = converted(op, ZeroPaddedMaxPool, **changes)
+        else:
+            new.operators[index] = dataclasses.replace(op, **changes)
     return new

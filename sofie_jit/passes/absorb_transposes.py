@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from sofie_jit.codegen.lowered.matmul import PermutedMatMul
 from sofie_jit.ir.operators.matmul import MatMul
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
-from sofie_jit.passes.uses import uses
+from sofie_jit.passes.uses import converted, uses
 
 
 def absorb_transposes(rmodel: RModel) -> RModel:
@@ -16,11 +17,12 @@ def absorb_transposes(rmodel: RModel) -> RModel:
     They stay where they mix rows of the batch, or move the last axis of A or Y.
     """
     new = rmodel.copy()
+    new.operators = [converted(op, PermutedMatMul) if type(op) is MatMul else op for op in new.operators]
     new.generate()
     count = uses(new)
     made_by: dict[str, ROperator] = {}
     for op in new.operators:
-        if isinstance(op, MatMul):
+        if isinstance(op, PermutedMatMul):
             for index, attribute in enumerate(("perm_a", "perm_b")):
                 before = made_by.get(op.inputs[index])
                 if isinstance(before, Transpose) and _joins(new, before, op, attribute, count[op.inputs[index]]):
@@ -28,14 +30,14 @@ def absorb_transposes(rmodel: RModel) -> RModel:
                     op.inputs[index] = before.inputs[0]
         elif isinstance(op, Transpose):
             product = made_by.get(op.inputs[0])
-            if isinstance(product, MatMul) and _joins(new, op, product, "perm_y", count[op.inputs[0]]):
+            if isinstance(product, PermutedMatMul) and _joins(new, op, product, "perm_y", count[op.inputs[0]]):
                 product.perm_y = op.perm
                 op.outputs, product.outputs = list(product.outputs), list(op.outputs)
         made_by.update(dict.fromkeys(op.outputs, op))
     return eliminate_dead_code(new)
 
 
-def _joins(model: RModel, transpose: Transpose, matmul: MatMul, attribute: str, count: int) -> bool:
+def _joins(model: RModel, transpose: Transpose, matmul: PermutedMatMul, attribute: str, count: int) -> bool:
     moves_last = transpose.perm[-1] != len(transpose.perm) - 1
     return (
         count == 1

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sofie_jit.ir.operators.conv import Conv
-from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.lowered.conv_transpose import FusedConvTranspose
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.elementwise import Add, Div, Mul, Sub
-from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.normalization import BatchNormalization
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 
-Linear = Gemm | Conv | ConvTranspose
+Linear = Dense | FusedConv | FusedConvTranspose
 
 
 @dataclass
@@ -85,8 +85,8 @@ def channel_axis(model: RModel, op: Linear, name: str) -> int:
 
 def kernel_axes(op: Linear) -> tuple[int, int]:
     """The axes of a linear operator's kernel that count inputs and outputs."""
-    if isinstance(op, Gemm):
-        return (1, 0) if op.trans_b else (0, 1)
+    if isinstance(op, Dense):
+        return (1, 0) if op.transB else (0, 1)
     letters = op.kernel_layout.replace("HW", "")
     first = -2 if op.kernel_layout.startswith("HW") else 0
     return first + letters.index("I"), first + letters.index("O")

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from sofie_jit.codegen.kernel_library import constant
-from sofie_jit.ir.operators.conv import Conv
-from sofie_jit.ir.operators.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.lowered.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
 from sofie_jit.ir.operators.operator import ROperator, TensorType, static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import uses
@@ -32,37 +32,37 @@ def chain_depthwise(rmodel: RModel) -> RModel:
         if operators[index] is None or not _is_depthwise(new, op):
             continue
         source, result = op.inputs[0], op.outputs[0]
-        before = _pointwise(new, operators, made_by.get(source)) if count[source] == 1 else None
-        if before and len(before.inputs) > 3 and before.inputs[3]:
-            before = None
-        behind = _pointwise(new, operators, read_by.get(result)) if count[result] == 1 else None
-        if behind and behind.inputs[0] != result:  # it adds it
-            behind = None
-        between = [*([source] if before else []), *([result] if behind else [])]
+        expand = _pointwise(new, operators, made_by.get(source)) if count[source] == 1 else None
+        if expand and len(expand.inputs) > 3 and expand.inputs[3]:
+            expand = None
+        project = _pointwise(new, operators, read_by.get(result)) if count[result] == 1 else None
+        if project and project.inputs[0] != result:  # it adds it
+            project = None
+        between = [*([source] if expand else []), *([result] if project else [])]
         if max(map(_bytes, map(new.tensor_type, between)), default=0) <= CACHED:
             continue
         for name in between:
             operators[made_by[name]] = None
-        operators[made_by[(behind or op).outputs[0]]] = _chain(before, op, behind)  # type: ignore[arg-type]
+        operators[made_by[(project or op).outputs[0]]] = _chain(expand, op, project)  # type: ignore[arg-type]
     new.operators = [op for op in operators if op is not None]
     return new
 
 
 def _is_depthwise(model: RModel, op: ROperator) -> bool:
-    return (
-        isinstance(op, Conv) and _has_weights(model, op) and can_be_filtered(op, *map(model.tensor_type, op.inputs[:2]))
-    )
+    if not isinstance(op, FusedConv) or not _has_weights(model, op):
+        return False
+    return can_be_filtered(op, *map(model.tensor_type, op.inputs[:2]))
 
 
-def _pointwise(model: RModel, operators: list[ROperator | None], index: int | None) -> Conv | None:
-    """The Conv of 1 x 1 taps at ``index``, if there is one and no chain has it."""
+def _pointwise(model: RModel, operators: list[ROperator | None], index: int | None) -> FusedConv | None:
+    """The convolution of 1 x 1 taps at ``index``, if there is one and no chain has it."""
     op = None if index is None else operators[index]
-    if isinstance(op, Conv) and _has_weights(model, op) and is_pointwise(op, *map(model.tensor_type, op.inputs[:2])):
-        return op
-    return None
+    if not isinstance(op, FusedConv) or not _has_weights(model, op):
+        return None
+    return op if is_pointwise(op, *map(model.tensor_type, op.inputs[:2])) else None
 
 
-def _has_weights(model: RModel, op: Conv) -> bool:
+def _has_weights(model: RModel, op: FusedConv) -> bool:
     return all(name in model.initialized for name in op.inputs[1:3] if name)
 
 
@@ -70,16 +70,16 @@ def _bytes(image: TensorType) -> int:
     return math.prod(static_dims("Conv", image.shape[1:])) * np.dtype(image.dtype).itemsize
 
 
-def _chain(before: Conv | None, depthwise: Conv, behind: Conv | None) -> DepthwiseChain:
-    def operands(conv: Conv | None, places: range) -> list[str]:
+def _chain(expand: FusedConv | None, depthwise: FusedConv, project: FusedConv | None) -> DepthwiseChain:
+    def operands(conv: FusedConv | None, places: range) -> list[str]:
         return [conv.inputs[i] if conv and i < len(conv.inputs) else "" for i in places]
 
-    convs = [conv for conv in (before, depthwise, behind) if conv]
-    inputs = [*operands(before, range(1, 3)), *operands(depthwise, range(1, 3)), *operands(behind, range(1, 4))]
+    convs = [conv for conv in (expand, depthwise, project) if conv]
+    inputs = [*operands(expand, range(1, 3)), *operands(depthwise, range(1, 3)), *operands(project, range(1, 4))]
     return DepthwiseChain(
-        before=before,
+        expand=expand,
         depthwise=depthwise,
-        behind=behind,
+        project=project,
         inputs=[convs[0].inputs[0], *inputs],
         outputs=list(convs[-1].outputs),
         origin=", ".join(conv.origin for conv in convs if conv.origin),

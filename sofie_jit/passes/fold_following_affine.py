@@ -1,4 +1,4 @@
-"""A BatchNormalization, scale or offset right behind a Gemm, Conv or ConvTranspose becomes part of its weights."""
+"""A BatchNormalization, scale or offset right after a Dense, Conv or ConvTranspose becomes part of its weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
@@ -48,7 +48,7 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
     dtype = model.tensor_type(y).dtype
     weights, outputs = known[kernel], kernel_axes(op)[1]
     offset = known[bias].astype(np.float64) if bias else np.zeros(weights.shape[outputs])
-    offset = offset * (op.beta if isinstance(op, Gemm) else 1.0) * change.scale + change.shift
+    offset = offset * (op.beta if isinstance(op, Dense) else 1.0) * change.scale + change.shift
     try:
         with np.errstate(over="raise"):
             shifted = offset.astype(dtype)
@@ -60,5 +60,5 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
     except FloatingPointError:  # beyond float32, which the results need not be
         return None
     inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", shifted, dtype)]
-    changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Gemm) else {}
+    changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Dense) else {}
     return dataclasses.replace(op, inputs=inputs, outputs=list(behind.outputs), **changes)

@@ -1,4 +1,4 @@
-"""What scales and moves the input of a Gemm, Conv or ConvTranspose, as Rescaling does, becomes part of its weights."""
+"""What scales and moves the input of a Dense, Conv or ConvTranspose, as Rescaling does, becomes part of its weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.elementwise import Add
-from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.affine import Linear, affine, channel_axis, kernel_axes
@@ -84,18 +84,18 @@ def _folded(
             alias.inputs = [source]
     known, (inputs, outputs) = model.initialized, kernel_axes(op)
     weights = np.moveaxis(known[kernel].astype(np.float64), (inputs, outputs), (-2, -1))
-    group = op.group if isinstance(op, Conv) else 1
+    group = op.group if isinstance(op, FusedConv) else 1
     shape, dtype = weights.shape[-2:], model.tensor_type(op.outputs[0]).dtype
     scale, shift = (_per_weight(values, shape, group) for values in (scale, shift))
 
     changes: dict[str, Any] = {}
     if np.any(shift):
         offset = (weights * shift).sum(axis=tuple(range(weights.ndim - 1)))
-        if isinstance(op, Gemm):
+        if isinstance(op, Dense):
             changes["beta"] = 1.0
             offset = op.alpha * offset
         if bias:
-            offset = offset + known[bias].astype(np.float64) * (op.beta if isinstance(op, Gemm) else 1.0)
+            offset = offset + known[bias].astype(np.float64) * (op.beta if isinstance(op, Dense) else 1.0)
         bias = add_weight(model, f"{bias or kernel}:shifted", offset, dtype)
     if np.any(scale != 1):
         scaled = np.moveaxis(weights * scale, (-2, -1), (inputs, outputs))
@@ -114,8 +114,8 @@ def _per_weight(values: np.ndarray, shape: tuple[int, ...], group: int) -> np.nd
 
 def _reads_no_padding(op: Linear, kernel: np.ndarray) -> bool:
     """Whether all that ``op`` multiplies comes from its input, and each weight is used for each output."""
-    if not isinstance(op, Conv):
-        return isinstance(op, Gemm)
+    if not isinstance(op, FusedConv):
+        return isinstance(op, Dense)
     inputs, outputs = kernel_axes(op)
     single = kernel.size == kernel.shape[inputs] * kernel.shape[outputs]
     return not any(op.pads or ()) and (single or op.auto_pad in ("NOTSET", "VALID"))

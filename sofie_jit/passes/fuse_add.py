@@ -1,13 +1,13 @@
-"""An Add of two tensors of one shape joins the Gemm or Conv that makes one of them: a residual connection."""
+"""An Add of two tensors of one shape joins the Dense or Conv that makes one of them: a residual connection."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.elementwise import Add
-from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import uses
@@ -39,12 +39,12 @@ def fuse_add(rmodel: RModel) -> RModel:
 
 def _fused(model: RModel, op: ROperator | None, add: Add) -> ROperator | None:
     """``op`` with what ``add`` adds to its result, or None if it cannot take it."""
-    if not isinstance(op, (Gemm, Conv)) or op.activation is not None or len(op.inputs) > 3:
+    if not isinstance(op, (Dense, FusedConv)) or op.activation is not None or len(op.inputs) > 3:
         return None
     result, *terms = (model.tensor_type(name).shape for name in (*add.outputs, *add.inputs))
     if any(shape != result for shape in terms):
         return None
-    if isinstance(op, Conv) and (op.layout == "NCHW" or 1 < op.group == model.tensor_type(op.inputs[0]).shape[-1]):
+    if isinstance(op, FusedConv) and (op.layout == "NCHW" or 1 < op.group == model.tensor_type(op.inputs[0]).shape[-1]):
         return None
     other = next(name for name in add.inputs if name != op.outputs[0])
     inputs = [*op.inputs, *[""] * (3 - len(op.inputs)), other]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.codegen.lowered.conv import FusedConv
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.rmodel import RModel
@@ -33,7 +33,7 @@ def _lower(model: RModel, op: ROperator) -> list[ROperator]:
         parts.append(Transpose(perm=last, inputs=[name], outputs=[output], origin=op.origin))
         return output
 
-    images = (0, 3) if isinstance(op, Conv) else (0,)  # X, and what Conv adds
+    images = (0, 3) if isinstance(op, FusedConv) else (0,)  # X, and what Conv adds
     changes: dict[str, Any] = {
         "layout": "NHWC",
         "inputs": [transposed(name) if name and i in images else name for i, name in enumerate(op.inputs)],

@@ -12,6 +12,7 @@ from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.absorb_transposes import absorb_transposes
 from sofie_jit.passes.cancel_transposes import cancel_transposes
 from sofie_jit.passes.chain_depthwise import chain_depthwise
+from sofie_jit.passes.choose_convolution import choose_convolution
 from sofie_jit.passes.choose_winograd import choose_winograd
 from sofie_jit.passes.eliminate_common_subexpressions import eliminate_common_subexpressions
 from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
@@ -21,8 +22,9 @@ from sofie_jit.passes.fold_following_affine import fold_following_affine
 from sofie_jit.passes.fold_preceding_affine import fold_preceding_affine
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.fuse_add import fuse_add
-from sofie_jit.passes.lower_gemm import lower_gemm
+from sofie_jit.passes.lower_convolutions import lower_convolutions
 from sofie_jit.passes.lower_layout import lower_layout
+from sofie_jit.passes.lower_products import lower_products
 from sofie_jit.passes.separate_outputs import separate_outputs
 from sofie_jit.passes.skip_zeros import skip_zeros
 from sofie_jit.passes.slice_strides import slice_strides
@@ -37,7 +39,8 @@ PASSES = [
     (REQUIRED, eliminate_dead_code),
     (OPTIONAL, fold_constants),
     (OPTIONAL, eliminate_common_subexpressions),
-    (REQUIRED, lower_gemm),
+    (REQUIRED, lower_products),
+    (REQUIRED, lower_convolutions),
     (OPTIONAL, absorb_padding),
     (OPTIONAL, fold_following_affine),
     (OPTIONAL, fold_preceding_affine),
@@ -49,6 +52,7 @@ PASSES = [
     (OPTIONAL, choose_winograd),
     (OPTIONAL, chain_depthwise),
     (OPTIONAL, slice_strides),
+    (REQUIRED, choose_convolution),
     (OPTIONAL, skip_zeros),
     (REQUIRED, eliminate_dead_code),
     (REQUIRED, separate_outputs),

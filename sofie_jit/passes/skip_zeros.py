@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 
+from sofie_jit.codegen.lowered.conv import DenseConv
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.activations import Activation
 from sofie_jit.ir.operators.concat import Concat
-from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.elementwise import Cast, Mul
-from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.operators.reduce import ReduceMax, ReduceSum
@@ -23,7 +23,7 @@ KEEPS_ZEROS = (Slice, Transpose, Concat, MaxPool, Mul, ReduceMax, ReduceSum)
 
 
 def skip_zeros(rmodel: RModel) -> RModel:
-    """Sets ``skip_zeros`` of every Gemm and Conv whose input may hold many zeros and whose shape makes that pay.
+    """Sets ``skip_zeros`` of every Dense and DenseConv whose input may hold many zeros and whose shape makes that pay.
 
     Such inputs are what a relu gave, a Cast, which ends a one-hot encoding, and the model's own: pixels, or padding.
     How many zeros there are, and whether they are passed over, shows with every batch. Not with infinite weights, whose
@@ -36,7 +36,7 @@ def skip_zeros(rmodel: RModel) -> RModel:
         if _gives_zeros(op) or ((op.is_alias or isinstance(op, KEEPS_ZEROS)) and with_zeros.intersection(op.inputs)):
             with_zeros.update(op.outputs)
         if (
-            isinstance(op, (Gemm, Conv))
+            isinstance(op, (Dense, DenseConv))
             and op.inputs[0] in with_zeros
             and op.zeros_pay(*map(new.tensor_type, op.inputs[:2]))
             and op.inputs[1] in new.initialized

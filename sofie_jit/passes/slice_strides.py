@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.codegen.lowered.conv import FusedConv
 from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.slice import Slice
@@ -39,7 +39,7 @@ def slice_strides(rmodel: RModel) -> RModel:
 
 def _strided_pixels(model: RModel, op: ROperator) -> tuple[Axis, ...]:
     """The axes of a Conv that reads single pixels and not all of them; none of other operators."""
-    if not isinstance(op, Conv) or op.group != 1 or op.layout != "NHWC":
+    if not isinstance(op, FusedConv) or op.group != 1 or op.layout != "NHWC":
         return ()
     axes = op.axes(*map(model.tensor_type, op.inputs[:2]))
     single = all(axis.kernel == 1 and not axis.padded for axis in axes)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
 
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+
+Operator = TypeVar("Operator", bound=ROperator)
 
 
 def uses(rmodel: RModel) -> Counter[str]:
@@ -27,3 +31,10 @@ def replace_tensor(rmodel: RModel, old: str, new: str) -> None:
     rmodel.outputs = [new if name == old else name for name in rmodel.outputs]
     for op in rmodel.operators:
         op.inputs = [new if name == old else name for name in op.inputs]
+
+
+def converted(op: ROperator, cls: type[Operator], **changes: Any) -> Operator:
+    """An operator of class ``cls`` with the attributes and tensors of ``op``, and ``changes``."""
+    known = {field.name for field in fields(cls)}
+    given = {field.name: getattr(op, field.name) for field in fields(op) if field.name in known}
+    return cls(**(given | changes))

@@ -58,7 +58,7 @@ def _operators(rmodel: RModel) -> list[tuple[str, ...]]:
 
 def memory(lowered: RModel) -> list[str]:
     """What a compiled network holds, in words: its weights, and the arena of a call in bytes by open dimensions."""
-    rendering = jit_text(lowered)[2]
+    rendering = jit_text(lowered)
     weights = sum(lowered.initialized[name].nbytes for name in rendering.weights)
     arena: Counter[tuple[str, ...]] = Counter()
     for slot in rendering.slots:

@@ -135,7 +135,7 @@ def profile(lowered: RModel, *inputs: Any) -> Profile:
     peak = peak_flops("float64" if any(array.dtype == np.float64 for array in results) else "float32")
     total = float(laps.sum()) or 1.0
     records = []
-    for index, taken in zip(session.rendering.laps, laps.tolist(), strict=True):
+    for index, taken in zip(session.rendering.op_timings, laps.tolist(), strict=True):
         op = lowered.operators[index]
         record = {"operator": op.op_type, "layer": op.origin, **_work(op, lowered, dims)}
         record |= {"seconds": taken, "share": taken / total}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from sofie_jit.codegen.self_test import Reference
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.arguments import Arguments
 from sofie_jit.models.model import Model
@@ -17,18 +16,6 @@ from sofie_jit.verification.verify import TOLERANCE, in_float64, verify
 ROWS = 3
 LARGE = 4096
 """Numbers in a row from which on one row is enough."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What a self test gives a network, and what it expects of it."""
-
-    dims: dict[str, int]
-    """Sizes of the run-time dimensions."""
-    inputs: list[np.ndarray]
-    outputs: list[np.ndarray]
-    tolerances: list[float]
-    """Per output how far it may be from the reference, relative to the largest magnitude."""
 
 
 def reference(rmodel: RModel, *, optimize: Optimize = True) -> Reference:

@@ -1,145 +1,207 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.conv`."""
+"""Convolutions by kernel: DenseConv, DirectConv, DepthwiseConv, WinogradConv.
+
+:class:`FusedConv` is a convolution whose kernel has not been chosen yet. The choice is a function of the layer's shape,
+never of the batch, so that a row keeps its bits.
+"""
 
 from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import numpy as np
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call, PackedPointer, Pointer, literal
 from sofie_jit.codegen.kernel_library import constant
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.activations import Activation, epilogue
-from sofie_jit.ir.operators.gemm import K_BLOCK, emit_dense, gemm_function, panel_widths, zeros_pay
-from sofie_jit.ir.operators.geometry import (
-    Axis,
-    by_vector,
-    image_axes,
-    image_shape,
-    outputs_of,
-    tiles_the_image,
-    volume,
-    window_axes,
-    window_members,
-)
-from sofie_jit.ir.operators.operator import (
-    Emitter,
-    ROperator,
-    TensorType,
-    check_bias,
-    float_dtype,
-    format_shape,
-    literal,
-    static_dims,
+from sofie_jit.codegen.lowered.activations import epilogue
+from sofie_jit.codegen.lowered.dense import (
+    K_BLOCK,
+    PARALLEL_KERNELS,
+    dense_kernels,
+    emit_dense,
+    gemm_function,
+    panel_widths,
+    zeros_pay,
 )
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.ir.operators.conv import Conv, winograd_tiles
-
+from sofie_jit.codegen.lowered.window import by_vector, tiles_the_image, volume, window_members
+from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import format_shape
+from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.geometry import Axis, outputs_of
+from sofie_jit.ir.types import TensorType, float_dtype
 
 CACHED_INPUTS = 80 * 1024
-"""Numbers that the input of one strip of output rows may have: they stay in a second-level cache."""
-
-
+"""Elements of the input of one strip of output rows, at most: they stay in a second-level cache."""
 TILE_ROWS = {64: 12, 32: 6, 16: 6}
 """Pixels that a register tile can have (``tile_rows`` of ``tile.hxx``), by bytes of a register."""
-
-
 WINOGRAD_PAIRS_PAY = 1 << 23
 """Floating-point operations for a row of the batch from which on ``gemm_pairs`` repays its compilation: in a small
 convolutional network it makes the first answer 0.1 s later, and further ones faster by 1 %."""
-
-
 WINOGRAD_BLOCK = constant("conv/winograd.hxx", "winograd_block")
 """Tiles that are computed together."""
 
 
-def is_depthwise_square(axes: Sequence[Axis]) -> bool:
-    """Whether ``depthwise_square`` of ``depthwise.hxx`` is compiled for a window."""
-    window = {(axis.kernel, axis.stride, axis.dilation) for axis in axes}
-    return len(axes) == 2 and window <= {(3, 1, 1), (3, 2, 1), (5, 1, 1), (5, 2, 1)} and len(window) == 1
+@dataclass(kw_only=True)
+class FusedConv(Conv):
+    """``Y = activation(X * W + B + R)``: a Conv with an activation and a residual R of the shape of Y, its input 3."""
+
+    activation: Activation | None = None
+
+    def infer(
+        self, x: TensorType, w: TensorType, b: TensorType | None = None, r: TensorType | None = None
+    ) -> TensorType:
+        y = super().infer(x, w, b)
+        if r is not None:
+            float_dtype("Conv", x, r)
+            if r.shape != y.shape:
+                raise ShapeError(f"Conv: R must be {format_shape(y.shape)}, as the result, got {format_shape(r.shape)}")
+        return y
+
+    def kernel(self, x: TensorType, w: TensorType) -> type[FusedConv]:
+        """The class of the kernel that computes images ``x`` with a kernel ``w``; Winograd's is chosen by a pass."""
+        axes, channels, _ = self.window(x, w)
+        if is_dense(self, axes):
+            return DenseConv
+        return DepthwiseConv if 1 < self.group == channels else DirectConv
+
+    def winograd_pays(self, x: TensorType, w: TensorType) -> bool:
+        """Whether Winograd's minimal filtering computes images ``x`` and a kernel ``w`` faster than the definition.
+
+        It takes 16 products in place of 36, but more memory: 16 transformed weights in place of nine, and transformed
+        images. With few channels, or few pixels per weight, memory outweighs products. Its rounding errors are half as
+        large again, so float64, which users choose for accuracy, does not use it.
+        """
+        axes, channels, outputs = self.window(x, w)
+        return (
+            x.dtype == "float32"
+            and self.layout == "NHWC"
+            and self.group == 1
+            and len(axes) == 2
+            and all((axis.kernel, axis.stride, axis.dilation) == (3, 1, 1) for axis in axes)
+            and channels % 16 == outputs % 16 == 0
+            and channels >= 32
+            and winograd_tiles(axes) >= 12
+        )
 
 
-def winograd_group(channels: int, outputs: int) -> int:
-    """``WinogradShape::group`` of ``winograd.hxx``: outputs of one product."""
-    return outputs if outputs % 128 or channels * outputs < 65536 else outputs // 2
+class DirectConv(FusedConv):
+    """A convolution by ``conv.hxx``: strips of output rows, without a copy of the image's windows."""
 
 
-def winograd_scratch_size(channels: int, outputs: int) -> int:
-    """``winograd_scratch`` of ``winograd.hxx``: elements for a block's transformed images and products."""
-    group = winograd_group(channels, outputs)
-    places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, group))
-    return 16 * places + channels + group + 16
+@dataclass(kw_only=True)
+class DenseConv(FusedConv):
+    """A convolution whose windows lie in memory one after the other, so that they are the rows of a matrix."""
+
+    skip_zeros: bool = False
+    """Whether pixels with enough zeros are computed by ``sparse_gemm.hxx``, where :meth:`zeros_pay`."""
+
+    def zeros_pay(self, x: TensorType, w: TensorType) -> bool:
+        """Whether passing over zeros in images ``x`` pays, with a kernel ``w``."""
+        axes, channels, outputs = self.window(x, w)
+        return zeros_pay(x.dtype, math.prod(axis.kernel for axis in axes) * channels, outputs)
 
 
-def strip_rows(axes: Sequence[Axis], channels: int) -> int:
-    """Output rows of a strip: what they read stays in the cache, there are pixels for a tile, strips are equal."""
-    d, h, w = volume(axes)
-    row = d.kernel * min(h.kernel, h.stride) * min(w.kernel, w.stride) * w.out * channels
-    rows = min(max(CACHED_INPUTS // row, math.ceil(max(TILE_ROWS.values()) / w.out)), h.out)
-    return math.ceil(h.out / math.ceil(h.out / rows))
+class DepthwiseConv(FusedConv):
+    """A convolution with one input channel per group, by ``depthwise.hxx``."""
 
 
-def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
-    """Pixels of a register tile: as many as there are registers for, or fewer if that leaves less to do twice."""
-    largest = TILE_ROWS[lanes * np.dtype(dtype).itemsize]
-    tiles = math.ceil(pixels / largest)
-    return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)
+class WinogradConv(FusedConv):
+    """A 3 x 3 convolution by Winograd's minimal filtering F(2 x 2, 3 x 3), ``winograd.hxx``."""
 
 
-def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: int, dtype: str) -> int:
-    """``conv_scratch`` of ``conv.hxx``: elements for the copy of a padded strip, and for the list of runs."""
-    d, h, w = volume(axes)
-    copy = d.kernel * h.under(strip) * w.under(w.out) * channels if any(axis.padded for axis in axes) else 0
-    taps = d.kernel * h.kernel * w.kernel
-    runs = taps + taps * channels // group // K_BLOCK + 1
-    return math.ceil(copy / 64) * 64 + runs * 16 // np.dtype(dtype).itemsize
+def is_dense(op: Conv, axes: Sequence[Axis]) -> bool:
+    """Whether windows lie in memory one after the other, so that they are the rows of a matrix."""
+    hwio = op.kernel_layout == "HWIO"
+    return op.group == 1 and tiles_the_image(axes) and (hwio or all(axis.kernel == 1 for axis in axes))
 
 
-@emits(Conv, kernels=_kernels_of_conv, parallel_kernels=_parallel_kernels_of_conv, in_place=_in_place_conv)
-def conv(op: Conv, code: Emitter) -> str:
-    x, w, y = code.inputs[0], code.inputs[1], code.outputs[0]
-    assert x is not None
-    assert w is not None
-    op.check_constant(code, 1, 2)
-    axes, channels, outputs = op._axes(x, w)
-    if not op.winograd and op._is_gemm(axes):
-        rows, k = (y.shape[0], *outputs_of(axes)), math.prod(axis.kernel for axis in axes) * channels
-        transposed = op.kernel_layout == "OIHW"
-        return emit_dense(
-            code, op, rows, k, outputs, transposed=transposed,
-            activation=op.activation, skip_zeros=op.skip_zeros,
-        )  # fmt: skip
-    bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, y.dtype))
-    if op.winograd:
-        return _emit_winograd(op, code, axes, channels, outputs, bias)
-    if 1 < op.group == channels:
-        return _emit_depthwise(op, code, axes, channels, outputs, bias)
-    return _emit_direct(op, code, axes, channels, outputs, bias)
+def _parts(op: FusedConv, code: Emitter) -> tuple[tuple[Axis, ...], int, int, PackedPointer]:
+    """The window, the channels of input and output, and the packed bias."""
+    code.require_constants(1, 2)
+    axes, channels, outputs = op.window(code.type_of(0), code.type_of(1))
+    bias = code.packed("pack_bias", code.raw(2), outputs, literal(1, code.outputs[0].dtype))
+    return axes, channels, outputs, bias
 
 
-def _kernels_of_conv(op: Conv) -> tuple[str, ...]:
-    names = ("conv/winograd",) if op.winograd else ("conv/conv", "conv/depthwise", "gemm/gemv")
-    sparse = ["gemm/sparse_gemm"] * op.skip_zeros
-    return tuple(f"{name}.hxx" for name in (*names, *sparse, "elementwise/activations"))
+@emits(DenseConv, kernels=dense_kernels, parallel_kernels=PARALLEL_KERNELS, in_place=(3,))
+def dense_conv(op: DenseConv, code: Emitter) -> Call:
+    """The call of a dense layer, one row per window."""
+    axes, channels, outputs = op.window(code.type_of(0), code.type_of(1))
+    rows, k = (code.outputs[0].shape[0], *outputs_of(axes)), math.prod(axis.kernel for axis in axes) * channels
+    transposed = op.kernel_layout == "OIHW"
+    return emit_dense(code, rows, k, outputs, transposed=transposed, activation=op.activation, skip_zeros=op.skip_zeros)
 
 
-def _parallel_kernels_of_conv(op: Conv) -> tuple[str, ...]:
-    if op.winograd:
-        return ("conv/parallel_winograd.hxx",)
-    return (
-        "gemm/parallel_gemm.hxx",
-        "gemm/parallel_gemv.hxx",
-        "conv/parallel_conv.hxx",
-        "conv/parallel_depthwise.hxx",
-    )
+@emits(
+    DirectConv,
+    kernels=("conv/conv.hxx", "elementwise/activations.hxx"),
+    parallel_kernels=("conv/parallel_conv.hxx",),
+)
+def direct_conv(op: DirectConv, code: Emitter) -> Call:
+    """``conv`` of each image."""
+    axes, channels, outputs, bias = _parts(op, code)
+    y = code.outputs[0]
+    strip = strip_rows(axes, channels)
+    shape = code.struct("ConvShape", window_members(axes), channels, outputs, op.group, strip)
+    one = literal(1, y.dtype)
+    if op.group == 1 and op.kernel_layout == "HWIO":  # packs as pack_conv would; most networks have compiled this one
+        terms = math.prod(axis.kernel for axis in axes) * channels
+        panels = code.packed("pack_gemm", code.raw(1), terms, outputs, False, one)
+    else:
+        panels = code.packed("pack_conv", code.raw(1), shape, op.kernel_layout == "OIHW")
+    scratch = code.scratch(y.dtype, (scratch_size(axes, channels, op.group, strip, y.dtype),), per_thread=True)
+    pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+    widths = by_vector(lambda lanes: panel_widths(outputs // op.group, lanes), y.dtype)
+    return code.parallel_call(
+        f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
+        code.output(0), scratch, epilogue(code, op.activation, y.dtype),
+    )  # fmt: skip
 
 
-def _in_place_conv(op: Conv, *inputs: TensorType | None) -> tuple[int, ...]:
-    x, w = inputs[0], inputs[1]
-    assert x is not None
-    assert w is not None
-    return (3,) if not op.winograd and op._is_gemm(op.axes(x, w)) else ()  # others finish pixels twice
+@emits(
+    DepthwiseConv,
+    kernels=("conv/depthwise.hxx", "elementwise/activations.hxx"),
+    parallel_kernels=("conv/parallel_depthwise.hxx",),
+)
+def depthwise_conv(op: DepthwiseConv, code: Emitter) -> list[Call]:
+    """``depthwise`` of each image; with a depth multiplier, of repeated channels."""
+    axes, channels, outputs, bias = _parts(op, code)
+    y = code.outputs[0]
+    batch, times = y.shape[:1], outputs // channels
+    taps = math.prod(axis.kernel for axis in axes)
+    side, stride = axes[-1].kernel, axes[-1].stride
+    square = is_depthwise_square(axes) and outputs * np.dtype(y.dtype).itemsize >= max(TILE_ROWS)
+    pack = "pack_depthwise_panels" if square else "pack_depthwise"
+    weights = code.packed(pack, code.raw(1), taps, outputs, op.kernel_layout == "OIHW")
+    x: Pointer = code.input(0)
+    calls = []
+    if times > 1:
+        sizes = [axis.size for axis in axes]
+        repeated = code.scratch(y.dtype, (*batch, *sizes, outputs))
+        calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
+        x = code.read_only(repeated)
+    few = by_vector(lambda lanes: outputs < lanes, y.dtype)
+    calls.append(code.parallel_call(
+        f"depthwise_square<{side}, {stride}>" if square else f"depthwise<{few}>",
+        code.count(batch), code.struct("Window", *window_members(axes)), outputs, x, weights, bias, code.output(0),
+        *([] if square else [code.scratch("int64", (2 * taps,), per_thread=True)]),
+        epilogue(code, op.activation, y.dtype),
+    ))  # fmt: skip
+    return calls
 
 
-def _emit_winograd(op: Conv, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
+@emits(
+    WinogradConv,
+    kernels=("conv/winograd.hxx", "elementwise/activations.hxx"),
+    parallel_kernels=("conv/parallel_winograd.hxx",),
+)
+def winograd_conv(op: WinogradConv, code: Emitter) -> Call:
+    """``winograd`` over the tiles of all images."""
+    axes, channels, outputs, bias = _parts(op, code)
     y = code.outputs[0]
     shape = code.struct("WinogradShape", window_members(axes), channels, outputs)
     panels = code.packed("pack_winograd", code.raw(1), channels, outputs, op.kernel_layout == "OIHW")
@@ -154,44 +216,48 @@ def _emit_winograd(op: Conv, code: Emitter, axes: Sequence[Axis], channels: int,
     )  # fmt: skip
 
 
-def _emit_depthwise(op: Conv, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
-    y = code.outputs[0]
-    batch, times = y.shape[:1], outputs // channels
-    taps = math.prod(axis.kernel for axis in axes)
-    side, stride = axes[-1].kernel, axes[-1].stride
-    square = is_depthwise_square(axes) and outputs * np.dtype(y.dtype).itemsize >= max(TILE_ROWS)
-    pack = "pack_depthwise_panels" if square else "pack_depthwise"
-    weights = code.packed(pack, code.raw(1), taps, outputs, op.kernel_layout == "OIHW")
-    x, calls = code.input(0), []
-    if times > 1:
-        sizes = [axis.size for axis in axes]
-        repeated = code.scratch(y.dtype, (*batch, *sizes, outputs))
-        calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
-        x = code.read_only(repeated)
-    few = by_vector(lambda lanes: outputs < lanes, y.dtype)
-    calls.append(code.parallel_call(
-        f"depthwise_square<{side}, {stride}>" if square else f"depthwise<{few}>",
-        code.count(batch), code.struct("Window", *window_members(axes)), outputs, x, weights, bias, code.output(0),
-        *([] if square else [code.scratch("int64", (2 * taps,), per_thread=True)]),
-        epilogue(code, op.activation, y.dtype),
-    ))  # fmt: skip
-    return "\n".join(calls)
+def is_depthwise_square(axes: Sequence[Axis]) -> bool:
+    """Whether ``depthwise_square`` of ``depthwise.hxx`` is compiled for a window."""
+    window = {(axis.kernel, axis.stride, axis.dilation) for axis in axes}
+    return len(axes) == 2 and window <= {(3, 1, 1), (3, 2, 1), (5, 1, 1), (5, 2, 1)} and len(window) == 1
 
 
-def _emit_direct(op: Conv, code: Emitter, axes: Sequence[Axis], channels: int, outputs: int, bias: str) -> str:
-    y = code.outputs[0]
-    strip = strip_rows(axes, channels)
-    shape = code.struct("ConvShape", window_members(axes), channels, outputs, op.group, strip)
-    one = literal(1, y.dtype)
-    if op.group == 1 and op.kernel_layout == "HWIO":  # what pack_conv would do, but most networks have this one
-        terms = math.prod(axis.kernel for axis in axes) * channels
-        panels = code.packed("pack_gemm", code.raw(1), terms, outputs, False, one)
-    else:
-        panels = code.packed("pack_conv", code.raw(1), shape, op.kernel_layout == "OIHW")
-    scratch = code.scratch(y.dtype, (scratch_size(axes, channels, op.group, strip, y.dtype),), per_thread=True)
-    pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
-    widths = by_vector(lambda lanes: panel_widths(outputs // op.group, lanes), y.dtype)
-    return code.parallel_call(
-        f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
-        code.output(0), scratch, epilogue(code, op.activation, y.dtype),
-    )  # fmt: skip
+def winograd_tiles(axes: Sequence[Axis]) -> int:
+    """Tiles of 2 x 2 outputs that cover an image."""
+    return math.prod(math.ceil(axis.out / 2) for axis in axes)
+
+
+def winograd_group(channels: int, outputs: int) -> int:
+    """``WinogradShape::group`` of ``winograd.hxx``: outputs of one product."""
+    return outputs if outputs % 128 or channels * outputs < 65536 else outputs // 2
+
+
+def winograd_scratch_size(channels: int, outputs: int) -> int:
+    """Elements of scratch memory for a block's transformed images and products."""
+    group = winograd_group(channels, outputs)
+    places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, group))
+    return 16 * places + channels + group + 16
+
+
+def strip_rows(axes: Sequence[Axis], channels: int) -> int:
+    """Output rows of a strip: its input stays in the cache, it has the pixels of a tile, and strips are equal."""
+    d, h, w = volume(axes)
+    row = d.kernel * min(h.kernel, h.stride) * min(w.kernel, w.stride) * w.out * channels
+    rows = min(max(CACHED_INPUTS // row, math.ceil(max(TILE_ROWS.values()) / w.out)), h.out)
+    return math.ceil(h.out / math.ceil(h.out / rows))
+
+
+def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
+    """Pixels of a register tile: as many as there are registers for, or fewer if less is computed twice then."""
+    largest = TILE_ROWS[lanes * np.dtype(dtype).itemsize]
+    tiles = math.ceil(pixels / largest)
+    return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)
+
+
+def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: int, dtype: str) -> int:
+    """Elements of scratch memory of ``conv``: the copy of a padded strip, and the list of runs."""
+    d, h, w = volume(axes)
+    copy = d.kernel * h.under(strip) * w.under(w.out) * channels if any(axis.padded for axis in axes) else 0
+    taps = d.kernel * h.kernel * w.kernel
+    runs = taps + taps * channels // group // K_BLOCK + 1
+    return math.ceil(copy / 64) * 64 + runs * 16 // np.dtype(dtype).itemsize

@@ -1,43 +1,37 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.conv_transpose`."""
+"""C++ calls of transposed convolutions, and FusedConvTranspose."""
 
 from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.activations import Activation, epilogue
-from sofie_jit.ir.operators.geometry import Axis, by_vector, image_axes, image_shape, outputs_of, volume, window_members
-from sofie_jit.ir.operators.operator import (
-    Emitter,
-    ROperator,
-    TensorType,
-    check_bias,
-    float_dtype,
-    format_shape,
-    literal,
-    static_dims,
-)
-from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call, literal
+from sofie_jit.codegen.lowered.activations import epilogue
+from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.window import by_vector, volume, window_members
+from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.operators.geometry import Axis, outputs_of
 
 PRODUCTS_AT_ONCE = 256 * 1024
-"""Numbers that the products of the images computed together may have: they stay in a second-level cache."""
+"""Elements of the products of the images that are computed together, at most: they stay in a second-level cache."""
 
 
-def list_size(axes: Sequence[Axis]) -> int:
-    """``conv_transpose_list`` of ``conv_transpose.hxx``."""
-    d, h, w = volume(axes)
-    return w.size + 1 + w.out * w.kernel + d.kernel * h.kernel
+@dataclass(kw_only=True)
+class FusedConvTranspose(ConvTranspose):
+    """A ConvTranspose with an activation of its result."""
+
+    activation: Activation | None = None
 
 
-@emits(ConvTranspose, kernels=("conv/conv_transpose.hxx", "elementwise/activations.hxx"))
-def conv_transpose(op: ConvTranspose, code: Emitter) -> str:
-    x, w, y = code.inputs[0], code.inputs[1], code.outputs[0]
-    assert x is not None
-    assert w is not None
-    op.check_constant(code, 1, 2)
-    axes, channels, outputs = op._axes(x, w)
+@emits(FusedConvTranspose, kernels=("conv/conv_transpose.hxx", "elementwise/activations.hxx"))
+def conv_transpose(op: FusedConvTranspose, code: Emitter) -> Call:
+    """``conv_transpose`` of each image: products of all pixels, then sums per output."""
+    x, y = code.type_of(0), code.outputs[0]
+    code.require_constants(1, 2)
+    axes, channels, outputs = op.window(x, code.type_of(1))
     taps = math.prod(axis.kernel for axis in axes)
     products = math.prod(outputs_of(axes)) * taps * outputs
     at_once = max(PRODUCTS_AT_ONCE // products, 1)
@@ -52,3 +46,9 @@ def conv_transpose(op: ConvTranspose, code: Emitter) -> str:
         code.output(0), code.scratch(y.dtype, (at_once * products,)),
         code.scratch("int64", (list_size(axes),)), epilogue(code, op.activation, y.dtype),
     )  # fmt: skip
+
+
+def list_size(axes: Sequence[Axis]) -> int:
+    """Elements of the list of products that each output is the sum of."""
+    d, h, w = volume(axes)
+    return w.size + 1 + w.out * w.kernel + d.kernel * h.kernel

@@ -1,33 +1,25 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.elementwise`."""
+"""C++ calls of operators of several tensors, element by element with broadcasting."""
 
 from __future__ import annotations
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
-from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.operator import (
-    CPP_TYPES,
-    Dim,
-    Emitter,
-    ROperator,
-    Shape,
-    TensorType,
-    common_dtype,
-    counts_rows,
-    float_dtype,
-    format_shape,
-    literal,
-)
-from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.ir.operators.elementwise import Broadcasting, Binary, Add, Sub, Mul, Div, Pow, PRelu, Variadic, Max, Min, Sum, Mean, Comparison, Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, And, Or, Xor, Not, Where, Cast, broadcast_shapes, _infer
 
+from collections.abc import Sequence
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import CPP_TYPES, Call, Struct, functor, literal
+from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import Dim, Shape, format_shape
+from sofie_jit.ir.operators.elementwise import Binary, Broadcasting, Cast, Comparison, Mean, Not, Variadic, Where
+from sofie_jit.ir.types import TensorType
+
+KERNELS = ("elementwise/elementwise.hxx",)
 
 MAX_RANK = 8
 """Dimensions that a broadcasting kernel knows, once neighbouring ones are merged."""
 
 
-def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape]) -> str:
-    """The C++ ``Broadcast`` of ``inputs`` to ``shape``, neighbouring axes merged where all inputs treat them alike."""
+def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape]) -> Struct:
+    """The C++ ``Broadcast`` of ``inputs`` to ``shape``; axes that all inputs treat alike are merged."""
     groups: list[tuple[list[Dim], tuple[bool, ...]]] = []
     padded = [(1,) * (len(shape) - len(given)) + given for given in inputs]
     for axis, dim in enumerate(shape):
@@ -47,61 +39,64 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
     return code.struct(f"Broadcast<{len(inputs)}>", len(groups), sizes, has_rows)
 
 
-# NOEMIT ['Broadcasting', 'kernels=("elementwise/elementwise.hxx",)']
-
-
-def _shape_broadcasting(op: Broadcasting, code: Emitter) -> str:
+def _shapes(op: Broadcasting, code: Emitter) -> Struct:
     return broadcast(code, op.op_type, code.outputs[0].shape, [t.shape for t in code.inputs if t is not None])
 
 
-@emits(Binary, in_place=(0, 1))
-def binary(op: Binary, code: Emitter) -> str:
-    return code.call(
-        "binary", op._shape(code), code.input(0), code.input(1), code.output(0), f"k::{op.op_type}{{}}"
-    )
+@emits(Binary, kernels=KERNELS, in_place=(0, 1))
+def binary(op: Binary, code: Emitter) -> Call:
+    """One functor over pairs of elements."""
+    return code.call("binary", _shapes(op, code), code.input(0), code.input(1), code.output(0), functor(op.op_type))
 
 
-@emits(Variadic, in_place=(0, 1)[:len(inputs)])
-def variadic(op: Variadic, code: Emitter) -> str:
+def _first_two(op: Variadic, *inputs: TensorType) -> tuple[int, ...]:
+    """Later inputs are read after the first results have been written."""
+    return (0, 1)[: len(inputs)]
+
+
+@emits(Variadic, kernels=KERNELS, in_place=_first_two)
+def variadic(op: Variadic, code: Emitter) -> list[Call]:
+    """The binary functor, repeated from the first input to the last."""
     y = code.outputs[0]
     shapes = [t.shape for t in code.inputs if t is not None]
     if len(shapes) == 1:
-        return code.call("map", code.count(y.shape), code.input(0), code.output(0), "k::Identity{}")
+        return [code.call("map", code.count(y.shape), code.input(0), code.output(0), functor("Identity"))]
     calls, left, left_shape = [], code.input(0), shapes[0]
     for index, shape in enumerate(shapes[1:], 1):
         both = broadcast(code, op.op_type, y.shape, [left_shape, shape])
-        operation = f"k::{op.functor_name or op.op_type}{{}}"
+        operation = functor(op.functor_name or op.op_type)
         calls.append(code.call("binary", both, left, code.input(index), code.output(0), operation))
         left, left_shape = code.output(0), y.shape
-    return "\n      ".join(calls)
+    return calls
 
 
-@emits(Mean)
-def mean(op: Mean, code: Emitter) -> str:
+@emits(Mean, kernels=KERNELS, in_place=_first_two)
+def mean(op: Mean, code: Emitter) -> list[Call]:
+    """The sum, divided by the number of inputs."""
     y = code.outputs[0]
-    divide = f"k::DivideBy<{CPP_TYPES[y.dtype]}>{{{literal(len(code.inputs), y.dtype)}}}"
-    return "\n      ".join(
-        [super().emit(code), code.call("map", code.count(y.shape), code.output(0), code.output(0), divide)]
-    )
+    divide = functor(f"DivideBy<{CPP_TYPES[y.dtype]}>", literal(len(code.inputs), y.dtype))
+    return [*variadic(op, code), code.call("map", code.count(y.shape), code.output(0), code.output(0), divide)]
 
 
-@emits(Comparison)
-def comparison(op: Comparison, code: Emitter) -> str:
-    return code.call(
-        "compare", op._shape(code), code.input(0), code.input(1), code.output(0), f"k::{op.op_type}{{}}"
-    )
+@emits(Comparison, kernels=KERNELS)
+def comparison(op: Comparison, code: Emitter) -> Call:
+    """One functor over pairs of elements, with bool results."""
+    return code.call("compare", _shapes(op, code), code.input(0), code.input(1), code.output(0), functor(op.op_type))
 
 
-@emits(Not, kernels=("elementwise/elementwise.hxx",))
-def not(op: Not, code: Emitter) -> str:
+@emits(Not, kernels=KERNELS)
+def logical_not(op: Not, code: Emitter) -> Call:
+    """``logical_not`` over all elements."""
     return code.call("logical_not", code.count(code.outputs[0].shape), code.input(0), code.output(0))
 
 
-@emits(Where)
-def where(op: Where, code: Emitter) -> str:
-    return code.call("where", op._shape(code), code.input(0), code.input(1), code.input(2), code.output(0))
+@emits(Where, kernels=KERNELS)
+def where(op: Where, code: Emitter) -> Call:
+    """``where`` over triples of elements."""
+    return code.call("where", _shapes(op, code), code.input(0), code.input(1), code.input(2), code.output(0))
 
 
-@emits(Cast, kernels=("elementwise/elementwise.hxx",))
-def cast(op: Cast, code: Emitter) -> str:
+@emits(Cast, kernels=KERNELS)
+def cast(op: Cast, code: Emitter) -> Call:
+    """``cast`` over all elements."""
     return code.call("cast", code.count(code.outputs[0].shape), code.input(0), code.output(0))

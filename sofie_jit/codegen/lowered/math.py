@@ -1,131 +1,77 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.math`."""
+"""C++ calls of elementary functions, and of operators along an axis: ArgMax, CumSum, GatherElements, TopK."""
 
 from __future__ import annotations
-from dataclasses import dataclass, replace
-from typing import ClassVar
-from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.elementwise import Binary
-from sofie_jit.ir.operators.operator import (
-    BATCH,
-    Emitter,
-    ROperator,
-    TensorType,
-    common_dtype,
-    float_dtype,
-    format_shape,
-    normalize_axis,
-    static_dim,
-)
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call, Size, functor
+from sofie_jit.codegen.lowered import elementwise
 from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.math import (
-    Unary,
-    Neg,
-    Abs,
-    Sign,
-    Square,
-    Reciprocal,
-    Sqrt,
-    Rsqrt,
-    Cbrt,
-    Expm1,
-    Exp2,
-    Log,
-    Log1p,
-    Log2,
-    Log10,
-    Erf,
-    Erfc,
-    Floor,
-    Ceil,
-    Round,
-    Trunc,
-    Sin,
-    Cos,
-    Tan,
-    Asin,
-    Acos,
-    Atan,
-    Sinh,
-    Cosh,
-    Asinh,
-    Acosh,
-    Atanh,
-    Erfinv,
-    BesselI0,
-    OfIntegers,
-    BitwiseAnd,
-    BitwiseOr,
-    BitwiseXor,
-    BitShiftLeft,
-    BitShiftRight,
-    Gcd,
-    Lcm,
-    BitwiseNot,
-    NextAfter,
-    Mod,
-    Atan2,
     ArgMax,
-    ArgMin,
+    Atan2,
     CumSum,
-    CumProd,
     GatherElements,
-    TopK,
+    Mod,
+    NextAfter,
+    OfIntegers,
     SearchSorted,
+    TopK,
+    Unary,
 )
 
+KERNELS = ("elementwise/math.hxx",)
 
-def _sizes(code: Emitter, operator: str, axis: int) -> tuple[str, str, str]:
+
+@emits(Unary, kernels=KERNELS, in_place=(0,))
+def unary(op: Unary, code: Emitter) -> Call:
+    """``map`` over all elements."""
+    return code.call("map", code.count(code.outputs[0].shape), code.input(0), code.output(0), functor(op.op_type))
+
+
+@emits(OfIntegers, NextAfter, Mod, Atan2, kernels=KERNELS, in_place=(0, 1))
+def binary(op: Binary, code: Emitter) -> Call:
+    """One functor over pairs of elements."""
+    call: Call = elementwise.binary(op, code)
+    return call
+
+
+def _around(code: Emitter, operator: str, axis: int) -> tuple[Size, Size, Size]:
     """The first input as [outer][size][inner] around ``axis``."""
-    x = code.inputs[0]
-    assert x is not None
+    x = code.type_of(0)
     axis = normalize_axis(operator, axis, x.rank)
     return code.count(x.shape[:axis]), code.dim(x.shape[axis]), code.count(x.shape[axis + 1 :])
 
 
-@emits(Unary, kernels=("elementwise/math.hxx",), in_place=(0,))
-def unary(op: Unary, code: Emitter) -> str:
-    size = code.count(code.outputs[0].shape)
-    return code.call("map", size, code.input(0), code.output(0), f"k::{op.op_type}{{}}")
-
-
-# NOEMIT ['OfIntegers', 'kernels=("elementwise/math.hxx",)']
-
-
-# NOEMIT ['NextAfter', 'kernels=("elementwise/math.hxx",)']
-
-
-# NOEMIT ['Mod', 'kernels=("elementwise/math.hxx",)']
-
-
-# NOEMIT ['Atan2', 'kernels=("elementwise/math.hxx",)']
-
-
-@emits(ArgMax, kernels=("elementwise/math.hxx",))
-def arg_max(op: ArgMax, code: Emitter) -> str:
-    sizes = _sizes(code, op.op_type, op.axis)
+@emits(ArgMax, kernels=KERNELS)
+def arg_max(op: ArgMax, code: Emitter) -> Call:
+    """``arg_max`` of each row along the axis."""
+    sizes = _around(code, op.op_type, op.axis)
     return code.call("arg_max", *sizes, op.smallest, code.input(0), code.output(0))
 
 
-@emits(CumSum, kernels=("elementwise/math.hxx",))
-def cum_sum(op: CumSum, code: Emitter) -> str:
-    return code.call(op.function, *_sizes(code, op.op_type, op.axis), code.input(0), code.output(0))
+@emits(CumSum, kernels=KERNELS)
+def cum_sum(op: CumSum, code: Emitter) -> Call:
+    """``cum_sum`` or ``cum_prod`` of each row along the axis."""
+    return code.call(op.function, *_around(code, op.op_type, op.axis), code.input(0), code.output(0))
 
 
-@emits(GatherElements, kernels=("elementwise/math.hxx",), failure="an index lies outside the axis it points into")
-def gather_elements(op: GatherElements, code: Emitter) -> str:
-    indices = code.inputs[1]
-    assert indices is not None
-    outer, size, inner = _sizes(code, "GatherElements", op.axis)
-    places = code.dim(indices.shape[op.axis])
+@emits(GatherElements, kernels=KERNELS)
+def gather_elements(op: GatherElements, code: Emitter) -> Call:
+    """One element per index; fails for an index out of range."""
+    outer, size, inner = _around(code, "GatherElements", op.axis)
+    indices = code.dim(code.type_of(1).shape[op.axis])
     return code.checked_call(
-        "gather_elements", outer, size, places, inner, code.input(0), code.input(1), code.output(0)
-    )
+        "gather_elements", outer, size, indices, inner, code.input(0), code.input(1), code.output(0),
+        failure="an index lies outside the axis it points into",
+    )  # fmt: skip
 
 
 @emits(TopK, kernels=("reduction/sort.hxx",))
-def top_k(op: TopK, code: Emitter) -> str:
-    x = code.inputs[0]
-    assert x is not None
+def top_k(op: TopK, code: Emitter) -> Call:
+    """``top_k`` of each row along the last axis."""
+    x = code.type_of(0)
     size = static_dim("TopK", x.shape, -1)
     return code.call(
         "top_k", code.count(x.shape[:-1]), size, op.k, op.largest, code.input(0), code.output(0),
@@ -133,11 +79,10 @@ def top_k(op: TopK, code: Emitter) -> str:
     )  # fmt: skip
 
 
-@emits(SearchSorted, kernels=("elementwise/math.hxx",))
-def search_sorted(op: SearchSorted, code: Emitter) -> str:
-    ascending = code.inputs[1]
-    assert ascending is not None
+@emits(SearchSorted, kernels=KERNELS)
+def search_sorted(op: SearchSorted, code: Emitter) -> Call:
+    """A binary search per element."""
     return code.call(
-        "search_sorted", code.count(code.outputs[0].shape), code.dim(ascending.shape[0]), op.right,
+        "search_sorted", code.count(code.outputs[0].shape), code.dim(code.type_of(1).shape[0]), op.right,
         code.input(0), code.input(1), code.output(0),
     )  # fmt: skip

@@ -1,50 +1,52 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.matmul`."""
+"""C++ calls of products of two stacks of matrices, and PermutedMatMul."""
 
 from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.gemm import gemm_parts
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    Emitter,
-    ROperator,
-    Shape,
-    TensorType,
-    float_dtype,
-    format_shape,
-    split_count,
-)
-from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.ir.operators.matmul import MatMul, _permuted, _broadcast
 
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call, Size
+from sofie_jit.codegen.lowered.dense import gemm_parts
+from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import Shape, format_shape
+from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_shape
+from sofie_jit.ir.types import TensorType, float_dtype
 
 WIDEST_PANEL = 32
 """``panel_width`` of ``gemm.hxx`` is at most this."""
 
 
-def _strides(code: Emitter, rank: int, shape: Shape, perm: Sequence[int] | None) -> list[str]:
-    """What a step along each of ``rank`` axes skips in a tensor of ``shape`` whose axes have the order ``perm``.
+@dataclass(kw_only=True)
+class PermutedMatMul(MatMul):
+    """A MatMul that reads and writes the axes of its tensors in another order.
 
-    It is 0 along leading axes that are missing or broadcast.
+    ``perm_a`` and ``perm_b`` permute the inputs' axes before the product, ``perm_y`` those of the product, as
+    Transposes with these ``perm`` would. Those of A and Y keep the last axis.
     """
-    order = range(len(shape)) if perm is None else perm
-    steps = [
-        "0" if shape[axis] == 1 and at < len(shape) - 2 else code.count(shape[axis + 1 :])
-        for at, axis in enumerate(order)
-    ]
-    return ["0"] * (rank - len(shape)) + steps
+
+    perm_a: Sequence[int] | None = None
+    perm_b: Sequence[int] | None = None
+    perm_y: Sequence[int] | None = None
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        product = product_shape(_permuted("A", a.shape, self.perm_a), _permuted("B", b.shape, self.perm_b))
+        for name, perm in (("A", self.perm_a), ("Y", self.perm_y)):
+            if perm is not None and perm[-1] != len(perm) - 1:
+                raise ShapeError(f"MatMul: perm_{name.lower()} {tuple(perm)} moves the last axis of {name}")
+        return TensorType(float_dtype("MatMul", a, b), _permuted("Y", product, self.perm_y))
 
 
 @emits(MatMul, kernels=("gemm/matmul.hxx",))
-def mat_mul(op: MatMul, code: Emitter) -> str:
-    a, b, y = code.inputs[0], code.inputs[1], code.outputs[0]
-    assert a is not None
-    assert b is not None
-    left, right = _permuted("A", a.shape, op.perm_a), _permuted("B", b.shape, op.perm_b)
-    stack = _broadcast(left[:-2], right[:-2])
+def matmul(op: MatMul, code: Emitter) -> Call:
+    """``matmul`` of each pair of matrices; panels of B are packed in scratch memory."""
+    a, b, y = code.type_of(0), code.type_of(1), code.outputs[0]
+    perm_a, perm_b, perm_y = (op.perm_a, op.perm_b, op.perm_y) if isinstance(op, PermutedMatMul) else (None, None, None)
+    left, right = _permuted("A", a.shape, perm_a), _permuted("B", b.shape, perm_b)
+    stack = broadcast_stack(left[:-2], right[:-2])
     rank = len(stack) + 2
-    order = range(rank) if op.perm_y is None else op.perm_y
+    order = range(rank) if perm_y is None else perm_y
     inverse = sorted(range(rank), key=order.__getitem__)
     m, k, n = left[-2], left[-1], right[-1]
     few = not isinstance(m, int) or m < 4 or m % 4 in (1, 2)
@@ -53,8 +55,29 @@ def mat_mul(op: MatMul, code: Emitter) -> str:
     return code.call(
         "matmul",
         code.struct(
-            "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, rank, a.shape, op.perm_a),
-            _strides(code, rank, b.shape, op.perm_b), _strides(code, rank, y.shape, inverse),
+            "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, rank, a.shape, perm_a),
+            _strides(code, rank, b.shape, perm_b), _strides(code, rank, y.shape, inverse),
         ),
         code.dim(m), code.dim(k), code.dim(n), code.input(0), code.input(1), panel, code.output(0), parts,
     )  # fmt: skip
+
+
+def _permuted(name: str, shape: Shape, perm: Sequence[int] | None) -> Shape:
+    if perm is None:
+        return shape
+    if sorted(perm) != list(range(len(shape))):
+        raise ShapeError(f"MatMul: perm_{name.lower()} {tuple(perm)} does not order the axes of {format_shape(shape)}")
+    return tuple(shape[axis] for axis in perm)
+
+
+def _strides(code: Emitter, rank: int, shape: Shape, perm: Sequence[int] | None) -> list[Size]:
+    """The elements that a step along each of ``rank`` axes skips in a tensor of ``shape`` with axes in order ``perm``.
+
+    It is 0 along leading axes that are missing or broadcast.
+    """
+    order = range(len(shape)) if perm is None else perm
+    steps = [
+        Size(0) if shape[axis] == 1 and at < len(shape) - 2 else code.count(shape[axis + 1 :])
+        for at, axis in enumerate(order)
+    ]
+    return [Size(0)] * (rank - len(shape)) + steps

@@ -1,40 +1,30 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.normalization`."""
+"""C++ calls of normalizations."""
 
 from __future__ import annotations
-from dataclasses import dataclass
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    Emitter,
-    ROperator,
-    TensorType,
-    counts_rows,
-    float_dtype,
-    format_shape,
-    literal,
-    normalize_axis,
-    static_dim,
-    static_dims,
-)
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call, Size, literal
 from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.ir.dims import normalize_axis, static_dim
 from sofie_jit.ir.operators.normalization import (
     BatchNormalization,
-    RowNormalization,
-    LayerNormalization,
-    RMSNormalization,
-    LpNormalization,
     GroupNormalization,
-    InstanceNormalization,
-    _infer,
+    LayerNormalization,
+    LpNormalization,
+    RMSNormalization,
+    RowNormalization,
 )
 
+KERNELS = ("reduction/norm.hxx",)
 
-@emits(BatchNormalization, kernels=("reduction/norm.hxx",), in_place=(0,))
-def batch_normalization(op: BatchNormalization, code: Emitter) -> str:
+
+@emits(BatchNormalization, kernels=KERNELS, in_place=(0,))
+def batch_normalization(op: BatchNormalization, code: Emitter) -> Call:
+    """A scale and a shift per channel, computed from the statistics when the Session is made."""
     shape = code.outputs[0].shape
     axis = normalize_axis(op.op_type, op.axis, len(shape))
     channels = static_dim(op.op_type, shape, axis)
-    op.check_constant(code, 1, 2, 3, 4)
+    code.require_constants(1, 2, 3, 4)
     gamma, beta, mean, var = (code.raw(index) for index in range(1, 5))
     epsilon = literal(op.epsilon, "float64")
     scale = code.packed("pack_batch_norm_scale", gamma, var, channels, epsilon)
@@ -45,41 +35,42 @@ def batch_normalization(op: BatchNormalization, code: Emitter) -> str:
     )  # fmt: skip
 
 
-# NOEMIT ['RowNormalization', 'kernels=("reduction/norm.hxx",)', 'in_place=(0,)']
-
-
-def _counts_row_normalization(op: RowNormalization, code: Emitter) -> tuple[str, str]:
-    rows, row = op._split(code.outputs[0].shape)
+def _rows(op: RowNormalization, code: Emitter) -> tuple[Size, Size]:
+    """The number of rows, and of elements in a row."""
+    rows, row = op.split(code.outputs[0].shape)
     return code.count(rows), code.count(row)
 
 
-@emits(LayerNormalization)
-def layer_normalization(op: LayerNormalization, code: Emitter) -> str:
+@emits(LayerNormalization, kernels=KERNELS, in_place=(0,))
+def layer_normalization(op: LayerNormalization, code: Emitter) -> Call:
+    """``layer_normalization`` of each row."""
     dtype = code.outputs[0].dtype
     return code.call(
-        "layer_normalization", *op._counts(code), literal(op.epsilon, dtype),
-        literal(op.stddev_epsilon, dtype), op.centered, code.input(0), code.input(1), code.input(2),
-        code.output(0),
+        "layer_normalization", *_rows(op, code), literal(op.epsilon, dtype), literal(op.stddev_epsilon, dtype),
+        op.centered, code.input(0), code.input(1), code.input(2), code.output(0),
     )  # fmt: skip
 
 
-@emits(RMSNormalization)
-def rms_normalization(op: RMSNormalization, code: Emitter) -> str:
+@emits(RMSNormalization, kernels=KERNELS, in_place=(0,))
+def rms_normalization(op: RMSNormalization, code: Emitter) -> Call:
+    """``rms_normalization`` of each row."""
     epsilon = literal(op.epsilon, code.outputs[0].dtype)
-    return code.call("rms_normalization", *op._counts(code), epsilon, code.input(0), code.input(1), code.output(0))
+    return code.call("rms_normalization", *_rows(op, code), epsilon, code.input(0), code.input(1), code.output(0))
 
 
-@emits(LpNormalization)
-def lp_normalization(op: LpNormalization, code: Emitter) -> str:
+@emits(LpNormalization, kernels=KERNELS, in_place=(0,))
+def lp_normalization(op: LpNormalization, code: Emitter) -> Call:
+    """``lp_normalization`` of each row."""
     limit = literal(op.limit, code.outputs[0].dtype)
-    return code.call("lp_normalization", *op._counts(code), limit, code.input(0), code.output(0))
+    return code.call("lp_normalization", *_rows(op, code), limit, code.input(0), code.output(0))
 
 
-@emits(GroupNormalization, kernels=("reduction/norm.hxx",))
-def group_normalization(op: GroupNormalization, code: Emitter) -> str:
+@emits(GroupNormalization, kernels=KERNELS)
+def group_normalization(op: GroupNormalization, code: Emitter) -> Call:
+    """``group_normalization`` of each image."""
     y = code.outputs[0]
     channels = static_dim(op.op_type, y.shape, -1)
-    groups = op._groups(channels)
+    groups = op.groups(channels)
     return code.call(
         "group_normalization", code.count(y.shape[:1]), code.count(y.shape[1:-1]), groups, channels // groups,
         literal(op.epsilon, y.dtype), literal(op.stddev_epsilon, y.dtype), code.input(0), code.input(1),

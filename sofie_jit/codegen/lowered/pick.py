@@ -1,25 +1,17 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.pick`."""
+"""C++ calls of Pad, Slice and Upsample, whose output axes each pick indices of the input's axis."""
 
 from __future__ import annotations
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
-from sofie_jit.ir.operators.operator import CPP_TYPES, Dim, Emitter, ROperator, Shape, TensorType
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import CPP_TYPES, Call, Constant, literal
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 
-def _modulo(value: int) -> str:
-    return f"std::size_t({value})" if value >= 0 else f"std::size_t(0) - std::size_t({-value})"
-
-
-# NOEMIT ['PickOperator', 'kernels=("movement/pick.hxx",)']
-
-
-def emit_pick(op: PickOperator, code: Emitter, fill: str) -> str:
-    """The call; ``fill`` is the literal of what is written where nothing is picked."""
-    x = code.inputs[0]
-    assert x is not None
+@emits(PickOperator, kernels=("movement/pick.hxx",))
+def pick(op: PickOperator, code: Emitter) -> Call:
+    """``pick`` over the axes from the first to the last that changes."""
+    x = code.type_of(0)
     picks = op.picks(x.shape)
     changed = [axis for axis, pick in enumerate(picks) if pick != Pick(x.shape[axis])] or [x.rank - 1]
     first, last = changed[0], changed[-1] + 1
@@ -28,5 +20,12 @@ def emit_pick(op: PickOperator, code: Emitter, fill: str) -> str:
         for n, pick in zip(x.shape[first:last], picks[first:last], strict=True)
     ]
     axes = code.struct(f"PickAxes<{len(rows)}>", rows, code.count(x.shape[last:]))
-    cpp = CPP_TYPES[x.dtype]
-    return code.call(f"pick<{cpp}>", code.count(x.shape[:first]), axes, code.input(0), code.output(0), fill)
+    fill = literal(op.fill, x.dtype)
+    return code.call(
+        f"pick<{CPP_TYPES[x.dtype]}>", code.count(x.shape[:first]), axes, code.input(0), code.output(0), fill
+    )
+
+
+def _modulo(value: int) -> Constant:
+    """A number that may be negative, as ``std::size_t``."""
+    return Constant(f"std::size_t({value})" if value >= 0 else f"std::size_t(0) - std::size_t({-value})")

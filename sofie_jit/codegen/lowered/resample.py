@@ -1,34 +1,24 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.resample`."""
+"""C++ calls of Resample."""
 
 from __future__ import annotations
+
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.geometry import by_vector
-from sofie_jit.ir.operators.operator import (
-    Emitter,
-    ROperator,
-    TensorType,
-    common_dtype,
-    format_shape,
-    normalize_axis,
-    split_count,
-    static_dim,
-    static_dims,
-)
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call
 from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.window import by_vector
+from sofie_jit.ir.dims import static_dim, static_dims
 from sofie_jit.ir.operators.resample import Resample
 
 
 @emits(Resample, kernels=("resize/resample.hxx",))
-def resample(op: Resample, code: Emitter) -> str:
-    x, weights = code.inputs[0], code.inputs[1]
-    assert x is not None
-    assert weights is not None
-    op.check_constant(code, 1, 2)
-    axis = op._axis(x)
-    size, (out, taps) = static_dim("Resample", x.shape, axis), static_dims("Resample", weights.shape)
+def resample(op: Resample, code: Emitter) -> Call:
+    """``resample`` along one axis."""
+    x = code.type_of(0)
+    code.require_constants(1, 2)
+    axis = op.resampled_axis(x)
+    size, (out, taps) = static_dim("Resample", x.shape, axis), static_dims("Resample", code.type_of(1).shape)
     inner = math.prod(static_dims("Resample", x.shape[axis + 1 :]))
     spans = code.packed("pack_spans", code.raw(2), out, size, taps, dtype="int64")
     return code.call(

@@ -1,25 +1,25 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.transpose`."""
+"""C++ calls of Transpose, and strided copies."""
 
 from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import dataclass
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    Emitter,
-    ROperator,
-    Shape,
-    TensorType,
-    counts_rows,
-    format_shape,
-    split_count,
-)
+
+from sofie_jit.codegen.emitter import Emitter
+from sofie_jit.codegen.expressions import Call
 from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.ir.dims import Dim, Shape, split_count
 from sofie_jit.ir.operators.transpose import Transpose
 
 
-def strided_copy(code: Emitter, axes: Sequence[tuple[Dim, Shape | None]]) -> str:
-    """The call of ``transpose.hxx``: per axis of the output its size and the shape of what one step skips in the input.
+@emits(Transpose, kernels=("movement/transpose.hxx",))
+def transpose(op: Transpose, code: Emitter) -> Call:
+    """A strided copy."""
+    x = code.type_of(0)
+    return strided_copy(code, [(x.shape[axis], x.shape[axis + 1 :]) for axis in op.perm])
+
+
+def strided_copy(code: Emitter, axes: Sequence[tuple[Dim, Shape | None]]) -> Call:
+    """The call of ``transpose``: per axis of the output its size, and the shape whose elements one step skips.
 
     None stands for an axis that repeats its input. Axes that move together are merged, those of size 1 left out.
     """
@@ -33,9 +33,9 @@ def strided_copy(code: Emitter, axes: Sequence[tuple[Dim, Shape | None]]) -> str
             merged.append(((size,), stride))
     if not merged:
         merged.append(((1,), ()))
-    sizes_of = [code.count(sizes) for sizes, _ in merged]
+    sizes = [code.count(dims) for dims, _ in merged]
     steps = [0 if stride is None else code.count(stride) for _, stride in merged]
-    moved = code.struct(f"StridedAxes<{len(merged)}>", sizes_of, steps)
+    moved = code.struct(f"StridedAxes<{len(merged)}>", sizes, steps)
     return code.call("transpose", moved, code.input(0), code.output(0))
 
 
@@ -44,10 +44,3 @@ def _continues(outer: Shape | None, size: Dim, stride: Shape | None) -> bool:
     if outer is None or stride is None:
         return outer is stride
     return split_count(outer) == split_count((size, *stride))
-
-
-@emits(Transpose, kernels=("movement/transpose.hxx",))
-def transpose(op: Transpose, code: Emitter) -> str:
-    x = code.inputs[0]
-    assert x is not None
-    return strided_copy(code, [(x.shape[axis], x.shape[axis + 1 :]) for axis in op.perm])

@@ -42,7 +42,7 @@ class ConvLSTM(ROperator):
     """Y is zero where it is masked."""
     activations: Sequence[Activation | None] = (Sigmoid(), Tanh())
 
-    def _axes(self, x: TensorType, r: TensorType) -> tuple[Axis, ...]:
+    def window(self, x: TensorType, r: TensorType) -> tuple[Axis, ...]:
         """The window of the recurrent convolution."""
         sizes = static_dims("ConvLSTM", x.shape[2:])
         kernel = static_dims("ConvLSTM", r.shape, "kernel")
@@ -70,7 +70,7 @@ class ConvLSTM(ROperator):
                 f"{4 * units}), got {format_shape(r.shape)}"
             )
         float_dtype("ConvLSTM", x, r, h, c)
-        self._axes(x, r)
+        self.window(x, r)
         state = (*x.shape[:1], *x.shape[2:-1], units)
         for label, given in (("H", h), ("C", c)):
             if given is not None and given.shape != state:

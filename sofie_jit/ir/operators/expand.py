@@ -22,11 +22,12 @@ class Expand(ROperator):
 
     def infer(self, x: TensorType) -> TensorType:
         rank = max(x.rank, len(self.shape))
-        pairs = list(zip(_aligned(x.shape, rank), _aligned(tuple(self.shape), rank), strict=True))
+        pairs = list(zip(aligned(x.shape, rank), aligned(tuple(self.shape), rank), strict=True))
         if any(a != b and 1 not in (a, b) for a, b in pairs):
             raise ShapeError(f"Expand: {format_shape(x.shape)} does not broadcast to {format_shape(tuple(self.shape))}")
         return TensorType(x.dtype, tuple(b if a == 1 else a for a, b in pairs))
 
 
-def _aligned(shape: Shape, rank: int) -> Shape:
+def aligned(shape: Shape, rank: int) -> Shape:
+    """``shape`` with leading axes of size 1, so that it has ``rank``."""
     return (1,) * (rank - len(shape)) + shape

@@ -53,12 +53,13 @@ class RowNormalization(ROperator):
 
     axis: int = -1
 
-    def _split(self, shape: tuple[Dim, ...]) -> tuple[tuple[Dim, ...], tuple[int, ...]]:
+    def split(self, shape: tuple[Dim, ...]) -> tuple[tuple[Dim, ...], tuple[int, ...]]:
+        """The axes that count rows, and those of a row."""
         axis = normalize_axis(self.op_type, self.axis, len(shape))
         return shape[:axis], static_dims(self.op_type, shape[axis:])
 
     def infer(self, x: TensorType, *parameters: TensorType | None) -> TensorType:
-        return _infer(self, x, self._split(x.shape)[1], *parameters)
+        return _infer(self, x, self.split(x.shape)[1], *parameters)
 
     def mixes_rows(self, x: TensorType, *parameters: TensorType | None) -> bool:
         return any(map(counts_rows, x.shape[normalize_axis(self.op_type, self.axis, x.rank) :]))
@@ -104,7 +105,8 @@ class GroupNormalization(ROperator):
     stddev_epsilon: float = 0.0
     layout: str = "NCHW"
 
-    def _groups(self, channels: int) -> int:
+    def groups(self, channels: int) -> int:
+        """The number of groups that ``channels`` divide into. Raises ShapeError if they do not."""
         if self.num_groups < 1 or channels % self.num_groups:
             raise ShapeError(f"{self.op_type}: {channels} channels do not divide into {self.num_groups} groups")
         return self.num_groups
@@ -113,7 +115,7 @@ class GroupNormalization(ROperator):
         if x.rank < 2:
             raise ShapeError(f"{self.op_type} needs a batch and channels, got {format_shape(x.shape)}")
         channels = static_dim(self.op_type, x.shape, 1 if self.layout == "NCHW" else x.rank - 1)
-        self._groups(channels)
+        self.groups(channels)
         return _infer(self, x, (channels,), scale, b)
 
 
@@ -123,5 +125,5 @@ class InstanceNormalization(GroupNormalization):
 
     num_groups: int = 0
 
-    def _groups(self, channels: int) -> int:
+    def groups(self, channels: int) -> int:
         return channels

@@ -20,6 +20,11 @@ class Pad(PickOperator):
     pads: Sequence[int]
     value: float = 0.0
 
+    @property
+    def fill(self) -> float:
+        """The value of the border."""
+        return self.value
+
     def picks(self, shape: Shape) -> list[Pick]:
         rank = len(shape)
         if len(self.pads) != 2 * rank:

@@ -25,6 +25,11 @@ class PickOperator(ROperator):
         """One per axis of an input of ``shape``. Raises ShapeError."""
         raise NotImplementedError(f"{self.op_type}.picks")
 
+    @property
+    def fill(self) -> float:
+        """The value where nothing is picked."""
+        return 0
+
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(x.dtype, tuple(pick.size for pick in self.picks(x.shape)))
 

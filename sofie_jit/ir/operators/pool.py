@@ -31,6 +31,7 @@ class Pool(ROperator):
     layout: str = "NCHW"
 
     def window(self, x: TensorType) -> tuple[tuple[Axis, ...], int]:
+        """The window along each spatial axis of images ``x``, and the number of channels."""
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
         axes = window_axes(
             self.op_type, sizes, self.kernel_shape, self.strides, self.pads, self.dilations, self.auto_pad

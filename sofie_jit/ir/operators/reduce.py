@@ -25,18 +25,19 @@ class Reduce(ROperator):
     integers: ClassVar[bool] = True
     functor_name: ClassVar[str] = ""
 
-    def _axes(self, rank: int) -> list[int]:
+    def reduced(self, rank: int) -> list[int]:
+        """The axes of a tensor of ``rank`` that are reduced, ascending and non-negative."""
         axes = range(rank) if self.axes is None else self.axes
         return sorted({normalize_axis(self.op_type, axis, rank) for axis in axes})
 
     def infer(self, x: TensorType) -> TensorType:
         float_dtype(self.op_type, x, integers=self.integers)
-        axes = self._axes(x.rank)
+        axes = self.reduced(x.rank)
         shape = ((1 if axis in axes else dim) for axis, dim in enumerate(x.shape) if self.keepdims or axis not in axes)
         return TensorType(x.dtype, tuple(shape))
 
     def mixes_rows(self, x: TensorType) -> bool:
-        return any(counts_rows(x.shape[axis]) for axis in self._axes(x.rank))
+        return any(counts_rows(x.shape[axis]) for axis in self.reduced(x.rank))
 
 
 class ReduceSum(Reduce):

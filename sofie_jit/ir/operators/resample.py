@@ -28,14 +28,15 @@ class Resample(ROperator):
 
     axis: int
 
-    def _axis(self, x: TensorType) -> int:
+    def resampled_axis(self, x: TensorType) -> int:
+        """The axis that is resampled, non-negative."""
         axis = normalize_axis("Resample", self.axis, x.rank)
         if axis == 0:
             raise ShapeError(f"Resample works along any axis but the first, got axis {self.axis} of {x}")
         return axis
 
     def infer(self, x: TensorType, weights: TensorType, spans: TensorType) -> TensorType:
-        dtype, axis = common_dtype("Resample", x, weights), self._axis(x)
+        dtype, axis = common_dtype("Resample", x, weights), self.resampled_axis(x)
         if not dtype.startswith("float") or spans.dtype != "int64":
             raise DtypeError(f"Resample needs floating-point numbers and spans in int64, got {dtype} and {spans.dtype}")
         static_dims("Resample", x.shape[axis:])

@@ -47,7 +47,7 @@ class Resize(ROperator):
     mode: str = "linear"
     layout: str = "NCHW"
 
-    def _sizes(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    def sizes(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         """Sizes of the input and the output image, and the channels."""
         if self.mode != "linear":
             raise ShapeError(f"Resize knows the mode 'linear', got {self.mode!r}; Upsample is the mode 'nearest'")
@@ -58,7 +58,7 @@ class Resize(ROperator):
         return sizes, tuple(size * scale for size, scale in zip(sizes, self.scales, strict=True)), channels
 
     def infer(self, x: TensorType) -> TensorType:
-        _, out, channels = self._sizes(x)
+        _, out, channels = self.sizes(x)
         return TensorType(float_dtype("Resize", x), image_shape(x.shape[:1], out, channels, self.layout))
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:

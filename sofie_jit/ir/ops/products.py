@@ -6,9 +6,10 @@ from typing import Any
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators import elementwise
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
-from sofie_jit.ir.ops.core import Value, apply, cast, promote, weight_of
+from sofie_jit.ir.ops.core import Value, apply, cast, promote
 from sofie_jit.ir.ops.elementwise import multiply, subtract
 from sofie_jit.ir.ops.reductions import sum
 from sofie_jit.ir.ops.shapes import expand_dims, moveaxis, reshape, squeeze, stack, unstack
@@ -26,8 +27,15 @@ def matmul(x1: Value, x2: Value) -> Symbol:
 def _matmul(a: Symbol, b: Symbol) -> Symbol:
     if not a.dtype.startswith("float"):  # exact up to 2^53
         return cast(_matmul(cast(a, "float64"), cast(b, "float64")), "int32" if a.dtype == "bool" else a.dtype)
-    weight = b.rank == 2 and weight_of(b) is not None
-    return apply(Gemm() if weight else MatMul(), a, b)
+    return apply(MatMul(), a, b)
+
+
+def linear(x: Symbol, weight: Symbol, bias: Symbol | None = None) -> Symbol:
+    """``x W + b`` over the last axis of ``x`` (..., K), with W (K, N) and b (N,): a Gemm, or MatMul and Add."""
+    if x.rank == 2:
+        return apply(Gemm(), x, weight, *([] if bias is None else [bias]))
+    product = apply(MatMul(), x, weight)
+    return product if bias is None else apply(elementwise.Add(), product, bias)
 
 
 def dot(x1: Value, x2: Value) -> Symbol:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
 from sofie_jit.frontends.keras.masks import all_of, attach, band
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.operator import Shape, product
 
 LARGE = 1e9
@@ -64,7 +65,7 @@ def additive_attention(
     each = ops.tanh(_pairs(query, key))
     if call.config["use_scale"]:
         scale = call.constant(call.weight("scale", (_features(call, query),)).reshape(-1, 1), "scale")
-        scores = ops.squeeze(call.add(Gemm(), each, scale), -1)
+        scores = ops.squeeze(ops.linear(each, scale), -1)
     else:
         scores = ops.sum(each, axis=-1)
     return _apply_scores(call, scores, value, mask, return_attention_scores, use_causal_mask)
@@ -286,7 +287,9 @@ def _dense(
 ) -> Symbol:
     """``scale * (x W + b)`` over the last axis, W (inputs..., outputs...) and b (outputs...) of sublayer ``name``."""
     kernel = call.weight(f"{name}/kernel", (*inputs, *outputs)).reshape(math.prod(inputs), math.prod(outputs))
-    weights = [call.constant(kernel, f"{name}/kernel")]
+    weights: dict[str, np.ndarray] = {f"{name}/kernel": kernel}
     if call.config["use_bias"]:
-        weights.append(call.constant(call.weight(f"{name}/bias", outputs).reshape(-1), f"{name}/bias"))
-    return call.add(Gemm(alpha=scale, beta=scale), x, *weights)
+        weights[f"{name}/bias"] = call.weight(f"{name}/bias", outputs).reshape(-1)
+    if scale != 1:
+        weights = {label: values * values.dtype.type(scale) for label, values in weights.items()}
+    return ops.linear(x, *(call.constant(values, label) for label, values in weights.items()))

@@ -10,7 +10,6 @@ from sofie_jit.frontends.keras.activation import activation
 from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.gemm import Gemm
 
 
 @layer("Dense", weights=lambda c: ("kernel", "bias") if c["use_bias"] else ("kernel",))
@@ -22,7 +21,7 @@ def dense(call: LayerCall, x: Symbol) -> Symbol:
     weights = [call.constant(call.weight("kernel", (x.shape[-1], units)), "kernel")]
     if call.config["use_bias"]:
         weights.append(call.constant(call.weight("bias", (units,)), "bias"))
-    return activation(call, call.add(Gemm(), x, *weights), call.config["activation"])
+    return activation(call, ops.linear(x, *weights), call.config["activation"])
 
 
 def _einsum_weights(config: Mapping[str, Any]) -> WeightNames:

@@ -13,7 +13,6 @@ from sofie_jit.frontends.keras.activation import activation
 from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.gemm import Gemm
 
 
 def _product(call: LayerCall, x: Symbol, kernel: np.ndarray, bias: str) -> Symbol:
@@ -22,7 +21,7 @@ def _product(call: LayerCall, x: Symbol, kernel: np.ndarray, bias: str) -> Symbo
     operands = [call.constant(kernel, "kernel")]
     if call.config.get("use_bias", True):
         operands.append(call.constant(call.weight(bias).reshape(units), bias))
-    return call.add(Gemm(), x, *operands)
+    return ops.linear(x, *operands)
 
 
 def highway_weights(config: Mapping[str, Any]) -> WeightNames:

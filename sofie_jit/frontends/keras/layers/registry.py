@@ -7,7 +7,7 @@ A handler turns one call of a Keras layer into operators::
         units = call.config["units"]
         kernel = call.constant(call.weight("kernel", (x.shape[-1], units)), "kernel")
         ...
-        return call.add(Gemm(), x, kernel)
+        return ops.linear(x, kernel)
 
 It gets the arguments of the layer's call as Keras passes them (a merging layer one list, a recurrent layer with
 given states a list or ``initial_state=``), tensors being Symbols. What it does not read of the layer's config must

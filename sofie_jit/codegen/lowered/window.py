@@ -1,22 +1,18 @@
-"""C++ calls of the operators in :mod:`sofie_jit.ir.operators.geometry`."""
+"""The C++ form of windows that slide over images (``kernels/core/window.hxx``).
+
+Kernels know three axes (D, H, W); an image of fewer has leading axes of size 1.
+"""
 
 from __future__ import annotations
-import math
+
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
 import numpy as np
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Shape, check_table, format_shape, static_dims
-from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.ir.operators.geometry import (
-    Axis,
-    same_padding,
-    causal_padding,
-    image_axes,
-    image_shape,
-    window_axes,
-    outputs_of,
-)
+
+from sofie_jit.ir.operators.geometry import Axis
+
+ONE = Axis(1, 1)
+"""An axis that an image does not have."""
 
 
 def volume(axes: Sequence[Axis]) -> tuple[Axis, Axis, Axis]:
@@ -31,15 +27,8 @@ def window_members(axes: Sequence[Axis]) -> list[int]:
     return [getattr(axis, member) for member in members for axis in volume(axes)]
 
 
-def by_vector(choice: Callable[[int], int | bool], dtype: str) -> str:
-    """A template argument that depends on the vectors of the machine: ``choice(elements of dtype in a vector)``."""
-    values = [choice(size // np.dtype(dtype).itemsize) for size in (64, 32, 16)]
-    texts = [str(value).lower() for value in values]
-    return texts[0] if len(set(texts)) == 1 else f"k::by_vector({', '.join(texts)})"
-
-
 def tiles_the_image(axes: Sequence[Axis]) -> bool:
-    """Whether the windows cut the image, as it lies in memory, into equal pieces: each a row of a matrix then."""
+    """Whether the windows cut the image, as it lies in memory, into equal pieces: each is a row of a matrix then."""
 
     def split(axis: Axis) -> bool:
         return not axis.padded and axis.stride == axis.kernel and axis.size == axis.out * axis.kernel
@@ -54,3 +43,10 @@ def tiles_the_image(axes: Sequence[Axis]) -> bool:
         and all(map(covered, axes[i + 1 :]))
         for i in range(len(axes))
     )
+
+
+def by_vector(choice: Callable[[int], int | bool], dtype: str) -> str:
+    """A template argument that depends on the vector register: ``choice(elements of dtype in a register)``."""
+    values = [choice(size // np.dtype(dtype).itemsize) for size in (64, 32, 16)]
+    texts = [str(value).lower() for value in values]
+    return texts[0] if len(set(texts)) == 1 else f"k::by_vector({', '.join(texts)})"

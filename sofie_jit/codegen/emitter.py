@@ -1,0 +1,244 @@
+"""Emitter: what the functions of ``codegen/lowered`` write the C++ calls of one operator with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.codegen.expressions import (
+    Argument,
+    Call,
+    Constant,
+    FunctionPointer,
+    NullPointer,
+    PackedPointer,
+    Pointer,
+    ScratchPointer,
+    Size,
+    Struct,
+    Table,
+    TensorPointer,
+    WeightPointer,
+    size_of,
+)
+from sofie_jit.codegen.memory import ALIGNMENT, THREADS, Arena
+from sofie_jit.errors import GraphError
+from sofie_jit.ir.dims import Dim, Shape, split_count
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Target:
+    """The machine and program that code is generated for."""
+
+    vector_bytes: int | None = None
+    """Bytes of a vector register; None for code that runs on any machine."""
+    threads: bool = False
+    """Whether a call may be shared by a team of threads."""
+
+
+@dataclass(frozen=True)
+class PackedWeight:
+    """A buffer that a Session's constructor fills: ``function(arguments...)``."""
+
+    dtype: str
+    """Its element type, numpy's name."""
+    function: str
+    arguments: tuple[Argument, ...]
+    index: int
+    """Its number among the buffers of its element type."""
+
+
+@dataclass
+class Resources:
+    """What the calls of a whole network need: packed weights, memory, functions that can fail."""
+
+    roots: dict[str, str]
+    """For every tensor the tensor whose memory it is (:func:`sofie_jit.codegen.memory.storage`)."""
+    arena: Arena = field(default_factory=Arena)
+    pointers: list[tuple[TensorPointer | ScratchPointer, int]] = field(default_factory=list)
+    """Tensors and scratch memory in the arena, with the number of their slot."""
+    packed: dict[tuple[str, str, tuple[Argument, ...]], PackedWeight] = field(default_factory=dict)
+    """By element type, function and arguments."""
+    weights: list[str] = field(default_factory=list)
+    """Initialized tensors in the order in which a Session's constructor takes their addresses."""
+
+    def pack(self, dtype: str, function: str, arguments: tuple[Argument, ...]) -> PackedPointer:
+        key = (dtype, function, arguments)
+        if key not in self.packed:
+            index = sum(weight.dtype == dtype for weight in self.packed.values())
+            self.packed[key] = PackedWeight(dtype, function, arguments, index)
+        return PackedPointer(dtype, True, self.packed[key].index)
+
+
+class Emitter:
+    """Tensors, weights, scratch memory and calls of one operator as typed expressions.
+
+    ``op`` is the operator; ``inputs`` and ``outputs`` are the types of its tensors, None for an omitted optional input.
+    """
+
+    def __init__(
+        self,
+        rmodel: RModel,
+        op: ROperator,
+        inputs: Sequence[TensorType | None],
+        outputs: Sequence[TensorType],
+        resources: Resources,
+        target: Target,
+    ):
+        self.op = op
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.target = target
+        self.scratch_slots: list[int] = []
+        """The slots of the operator's scratch memory, which are free again when its calls have returned."""
+        self._rmodel = rmodel
+        self._resources = resources
+
+    # -- tensors -------------------------------------------------------------------------------------------------
+
+    def type_of(self, index: int) -> TensorType:
+        """The type of input ``index``, which must be given."""
+        kind = self.inputs[index] if index < len(self.inputs) else None
+        if kind is None:
+            raise GraphError(f"{self.op.op_type}: input {index} is missing")
+        return kind
+
+    def has_input(self, index: int) -> bool:
+        """Whether input ``index`` is given."""
+        return index < len(self.op.inputs) and bool(self.op.inputs[index])
+
+    def input(self, index: int) -> Pointer:
+        """The address of input ``index``: a tensor, a weight used as it is, or null if it is omitted."""
+        if not self.has_input(index):
+            return NullPointer(self._dtype(), True)
+        name = self._resources.roots[self.op.inputs[index]]
+        if name in self._rmodel.initialized:
+            values = self._rmodel.initialized[name]
+            return self.packed("keep", self._weight(name), values.size, dtype=values.dtype.name)
+        return TensorPointer(self._rmodel.tensor_type(name).dtype, True, name)
+
+    def output(self, index: int) -> Pointer:
+        """The address of output ``index``; null if it is omitted."""
+        dtype = self.outputs[index].dtype
+        if index >= len(self.op.outputs) or not self.op.outputs[index]:
+            return NullPointer(dtype, False)
+        return TensorPointer(dtype, False, self._resources.roots[self.op.outputs[index]])
+
+    def is_constant(self, index: int) -> bool:
+        """Whether input ``index`` is an initialized tensor, that is, a weight."""
+        return index < len(self.op.inputs) and self.op.inputs[index] in self._rmodel.initialized
+
+    def require_constants(self, *indices: int) -> None:
+        """Raises GraphError if an input of ``indices`` is given but is not a weight."""
+        for index in indices:
+            if self.has_input(index) and not self.is_constant(index):
+                raise GraphError(
+                    f"{self.op.op_type} needs its input {index} to be an initialized tensor, which can be packed once; "
+                    f"'{self.op.inputs[index]}' is computed by the model"
+                )
+
+    # -- weights and memory --------------------------------------------------------------------------------------
+
+    def raw(self, index: int) -> Pointer:
+        """The values of initialized input ``index``, valid as an argument of :meth:`packed` only; null if omitted."""
+        return self._weight(self.op.inputs[index]) if self.has_input(index) else NullPointer(self._dtype(), True)
+
+    def packed(self, function: str, *arguments: Argument, dtype: str | None = None) -> PackedPointer:
+        """A weight packed once, when the Session is made: ``function<T>(arguments...)`` returns ``Buffer<T>``.
+
+        ``dtype`` is T, by default that of the first input. Calls with equal arguments share one buffer.
+        """
+        return self._resources.pack(dtype or self._dtype(), function, arguments)
+
+    def scratch(self, dtype: str, shape: Shape, *, per_thread: bool = False) -> ScratchPointer:
+        """Memory for a tensor of ``dtype`` and ``shape``, the operator's own until its calls have returned.
+
+        ``per_thread``: one such piece for each thread of the team, each rounded up to a multiple of 64 elements.
+        """
+        if per_thread and self.target.threads:
+            count, dims = split_count(shape)
+            shape = (*dims, -(-count // ALIGNMENT) * ALIGNMENT, THREADS)
+        slot = self._resources.arena.take(dtype, shape)
+        self.scratch_slots.append(slot)
+        index = sum(isinstance(pointer, ScratchPointer) for pointer, _ in self._resources.pointers)
+        pointer = ScratchPointer(dtype, False, index)
+        self._resources.pointers.append((pointer, slot))
+        return pointer
+
+    def read_only(self, pointer: ScratchPointer) -> ScratchPointer:
+        """``pointer`` to memory that has been written, as one through which it is only read."""
+        return ScratchPointer(pointer.dtype, True, pointer.index)
+
+    # -- sizes, structs, functions -------------------------------------------------------------------------------
+
+    def dim(self, dim: Dim) -> Size:
+        """One dimension."""
+        return size_of((dim,))
+
+    def count(self, shape: Shape) -> Size:
+        """The number of elements of ``shape``."""
+        return size_of(shape)
+
+    def lanes(self, dtype: str) -> int | None:
+        """Elements of ``dtype`` in a vector register; None if the code is for any machine."""
+        size = self.target.vector_bytes
+        return None if size is None else size // np.dtype(dtype).itemsize
+
+    def struct(self, name: str, *members: Any) -> Struct:
+        """The kernels' struct ``name`` with these members in order; lists become arrays.
+
+        Sizes and shapes belong into a struct or plain arguments: they are passed to compiled code, whereas any other
+        text in a call (functors, literals) is compiled into it.
+        """
+        return Struct(name, tuple(map(_frozen, members)))
+
+    def function(
+        self,
+        function: str,
+        parameters: Sequence[str],
+        *arguments: Argument,
+        deferred: bool = False,
+        result: str = "void",
+    ) -> FunctionPointer:
+        """See :class:`FunctionPointer`."""
+        return FunctionPointer(function, tuple(parameters), arguments, deferred, result)
+
+    def table(self, name: str, *members: FunctionPointer | Constant) -> Table:
+        """See :class:`Table`."""
+        return Table(name, members)
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def call(self, function: str, *arguments: Argument) -> Call:
+        """The statement ``function(arguments...)``."""
+        return Call(function, arguments)
+
+    def parallel_call(self, function: str, *arguments: Argument) -> Call:
+        """The same; where there is a team of threads, ``parallel_`` + function.
+
+        That gets the team, the arguments at run time, and a pointer to the function. The JIT compiles it when a team
+        comes for the first time.
+        """
+        return Call(function, arguments, parallel=True)
+
+    def checked_call(self, function: str, *arguments: Argument, failure: str) -> Call:
+        """A call of a kernel that returns false when its input is out of range, with the error to raise then."""
+        return Call(function, arguments, failure=failure)
+
+    def _weight(self, name: str) -> WeightPointer:
+        if name not in self._resources.weights:
+            self._resources.weights.append(name)
+        return WeightPointer(self._rmodel.initialized[name].dtype.name, True, name)
+
+    def _dtype(self) -> str:
+        return next(t.dtype for t in (*self.inputs, *self.outputs) if t is not None)
+
+
+def _frozen(member: Any) -> Any:
+    return tuple(map(_frozen, member)) if isinstance(member, (list, tuple)) else member

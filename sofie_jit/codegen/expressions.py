@@ -1,0 +1,197 @@
+"""Typed C++ expressions: the values that calls of kernels are written with before any text is printed.
+
+An :class:`Expression` with a ``cpp_type`` is an argument at run time. A :class:`Constant` is compiled into the call, as
+template arguments, functors and literals are. ``print_jit.py`` and ``print_header.py`` turn both into text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.ir.dims import Shape, split_count
+
+CPP_TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int32": "std::int32_t",
+    "int64": "std::int64_t",
+    "bool": "bool",
+}
+"""Element types of tensors, numpy's name -> C++'s."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A value that a call gets as an argument, of the type :attr:`cpp_type`."""
+
+    @property
+    def cpp_type(self) -> str:
+        """The type of the parameter that takes it."""
+        raise NotImplementedError(type(self).__name__)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Text that is the same in every call: a literal, a functor, a null pointer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Formatted:
+    """Text with expressions at its ``{}``: a functor whose parameters are known only at run time."""
+
+    template: str
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Size(Expression):
+    """``factor`` times the run-time dimensions named ``dims``."""
+
+    factor: int
+    dims: tuple[str, ...] = ()
+
+    @property
+    def cpp_type(self) -> str:
+        return "std::size_t"
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is the number 1, known when the code is generated."""
+        return self.factor == 1 and not self.dims
+
+
+@dataclass(frozen=True)
+class Pointer(Expression):
+    """The address of elements of type ``dtype`` (numpy's name), ``const`` if they are only read."""
+
+    dtype: str
+    const: bool
+
+    @property
+    def cpp_type(self) -> str:
+        return f"{'const ' if self.const else ''}{CPP_TYPES[self.dtype]} *"
+
+
+@dataclass(frozen=True)
+class TensorPointer(Pointer):
+    """The address of the tensor ``name`` of the model."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NullPointer(Pointer):
+    """The address of an omitted tensor."""
+
+
+@dataclass(frozen=True)
+class WeightPointer(Pointer):
+    """The values of the initialized tensor ``name``, valid while a Session is constructed."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class PackedPointer(Pointer):
+    """The address of the ``index``-th buffer of its element type, which a Session's constructor fills."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class ScratchPointer(Pointer):
+    """The address of the ``index``-th piece of scratch memory of a call."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Struct(Expression):
+    """The kernels' struct ``name`` with ``members`` in order; tuples become arrays."""
+
+    name: str
+    members: tuple[Any, ...]
+
+    @property
+    def cpp_type(self) -> str:
+        return f"const k::{self.name} &"
+
+
+@dataclass(frozen=True)
+class FunctionPointer:
+    """A C++ function of ``parameters`` (types) that calls the kernel ``function`` with these, and then ``arguments``.
+
+    ``deferred``: nothing calls it while the batch has one row, so the JIT compiles it when a larger batch comes.
+    """
+
+    function: str
+    parameters: tuple[str, ...]
+    arguments: tuple[Any, ...] = ()
+    deferred: bool = False
+    result: str = "void"
+
+
+@dataclass(frozen=True)
+class Table(Expression):
+    """The kernels' struct ``name`` whose members are constants, such as pointers to functions."""
+
+    name: str
+    members: tuple[Any, ...]
+
+    @property
+    def cpp_type(self) -> str:
+        return f"const k::{self.name} &"
+
+
+Argument = Expression | Constant | Formatted | FunctionPointer | int | bool
+"""An argument of a call: numbers become ``std::size_t``, truth values ``true`` or ``false``."""
+
+NULL = Constant("nullptr")
+"""A null pointer whose type the call knows."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The statement ``function(arguments...)`` of a kernel.
+
+    ``parallel``: where there is a team of threads, ``parallel_`` + function shares the work among them. ``failure``:
+    the error if the kernel returns false; "" for a kernel that cannot fail.
+    """
+
+    function: str
+    arguments: tuple[Argument, ...]
+    parallel: bool = False
+    failure: str = ""
+
+
+def size_of(shape: Shape) -> Size:
+    """The number of elements of ``shape``."""
+    factor, dims = split_count(shape)
+    return Size(factor, dims)
+
+
+def literal(value: float | int | bool, dtype: str) -> Constant:
+    """``value`` as a C++ literal of ``dtype`` that reads back to the same bits."""
+    cpp = CPP_TYPES[dtype]
+    if dtype == "bool":
+        return Constant("true" if value else "false")
+    if not dtype.startswith("float"):
+        return Constant(f"{cpp}({int(value)})")
+    with np.errstate(over="ignore"):  # beyond the type's largest number is infinity, as for Keras
+        number = np.dtype(dtype).type(value)
+    if np.isnan(number):
+        return Constant(f"std::numeric_limits<{cpp}>::quiet_NaN()")
+    if np.isinf(number):
+        return Constant(f"{'-' if number < 0 else ''}std::numeric_limits<{cpp}>::infinity()")
+    text = np.format_float_scientific(number, unique=True, trim="0")
+    return Constant(text + ("f" if dtype == "float32" else ""))
+
+
+def functor(name: str, *parameters: Constant) -> Constant:
+    """The kernels' function object ``name`` with these parameters: ``k::Relu{}``."""
+    return Constant(f"k::{name}{{{', '.join(parameter.text for parameter in parameters)}}}")

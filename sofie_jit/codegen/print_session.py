@@ -1,0 +1,299 @@
+"""The C++ ``struct Session`` of a plan: packed weights, and ``run``; what the JIT's text and saved headers share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.codegen.expressions import (
+    CPP_TYPES,
+    Argument,
+    Call,
+    Constant,
+    Expression,
+    Formatted,
+    FunctionPointer,
+    NullPointer,
+    PackedPointer,
+    ScratchPointer,
+    Size,
+    Struct,
+    Table,
+    TensorPointer,
+    WeightPointer,
+)
+from sofie_jit.codegen.kernel_library import renamed
+from sofie_jit.codegen.memory import THREADS
+from sofie_jit.codegen.plan import Plan, Step
+from sofie_jit.ir.dims import BATCH, split_count
+
+BUFFERS = {
+    "float32": "fFloats",
+    "float64": "fDoubles",
+    "int32": "fInts",
+    "int64": "fLongs",
+    "bool": "fBools",
+}
+"""Arrays of packed weights by element type: members of their own would each cost code to construct and destroy."""
+
+
+class SessionPrinter:
+    """Prints the Session of ``plan``.
+
+    ``name_of`` gives the C++ name of a tensor, ``dim_names`` those of the run-time dimensions. Derived classes say how
+    calls and functions look.
+    """
+
+    profile = False
+    """Whether the clock is read after each operator."""
+
+    def __init__(self, plan: Plan, name_of: Callable[[str], str], dim_names: Mapping[str, str]):
+        self.plan = plan
+        self.name_of = name_of
+        self.dim_names = dict(dim_names)
+        rmodel = plan.rmodel
+        for name in (*rmodel.inputs, *rmodel.outputs):
+            self.name(name)
+        for pointer, _ in plan.pointers:
+            if isinstance(pointer, TensorPointer):
+                self.name_of(pointer.name)
+
+    def name(self, tensor: str) -> str:
+        """The C++ name of the memory of a tensor."""
+        return self.name_of(self.plan.roots[tensor])
+
+    # -- expressions ---------------------------------------------------------------------------------------------
+
+    def text(self, value: Argument | Sequence[Any]) -> str:
+        """An expression, a number, or the members of an array as C++."""
+        if isinstance(value, (bool, np.bool_)):
+            return "true" if value else "false"
+        if isinstance(value, (int, np.integer)):
+            return str(int(value))
+        if isinstance(value, tuple):
+            return f"{{{', '.join(map(self.text, value))}}}"
+        if isinstance(value, Constant):
+            return value.text
+        if isinstance(value, Formatted):
+            return value.template.format(*map(self.text, value.parts))
+        if isinstance(value, FunctionPointer):
+            return self.function(value)
+        assert isinstance(value, Expression), value
+        return self.expression(value)
+
+    def expression(self, value: Expression) -> str:
+        """A typed expression as C++."""
+        if isinstance(value, Size):
+            return self.size(value)
+        if isinstance(value, TensorPointer):
+            return self.name_of(value.name)
+        if isinstance(value, ScratchPointer):
+            return f"scratch{value.index}"
+        if isinstance(value, PackedPointer):
+            return f"{BUFFERS[value.dtype]}[{value.index}].data()"
+        if isinstance(value, NullPointer):
+            return f"static_cast<{value.cpp_type}>(nullptr)"
+        if isinstance(value, WeightPointer):
+            return f"static_cast<{value.cpp_type}>(weights[{self.plan.weights.index(value.name)}])"
+        if isinstance(value, Table):
+            return self.table(value)
+        assert isinstance(value, Struct), value
+        return f"k::{value.name}{self.text(value.members)}"
+
+    def size(self, size: Size) -> str:
+        """A product of run-time dimensions and a number."""
+        factors = [self.dim_names[d] for d in size.dims]
+        if size.factor != 1 or not factors:
+            factors.append(str(size.factor))
+        return " * ".join(factors)
+
+    def function(self, function: FunctionPointer) -> str:
+        """A pointer to a function."""
+        names = parameter_names(function.parameters)
+        returns = "" if function.result == "void" else "return "
+        called = ", ".join([*names, *map(self.text, function.arguments)])
+        return f"+[]({declared(function.parameters)}) {{ {returns}k::{function.function}({called}); }}"
+
+    def table(self, table: Table) -> str:
+        """A struct of constants."""
+        return f"k::{table.name}{self.text(table.members)}"
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def call(self, call: Call, status: int) -> str:
+        """The statement of a call, which returns ``status`` if it fails."""
+        text = self.invocation(call.function, call.arguments, "bool" if call.failure else "void")
+        return f"if (!{text})\n   return {status};" if call.failure else f"{text};"
+
+    def invocation(self, function: str, arguments: tuple[Argument, ...], result: str) -> str:
+        """The expression ``k::function(arguments...)`` of type ``result``."""
+        return f"k::{function}({', '.join(map(self.text, arguments))})"
+
+    def packing(self, cpp: str, target: str, function: str, arguments: tuple[Argument, ...]) -> str:
+        """The statement that fills the buffer ``target``."""
+        return f"{target} = {self.invocation(f'{function}<{cpp}>', arguments, 'void')};"
+
+    def introduction(self, step: Step) -> list[str]:
+        """Lines before the calls of an operator."""
+        return []
+
+    def conclusion(self, step: Step) -> list[str]:
+        """Lines after the calls of an operator."""
+        return []
+
+    def _calls(self) -> Iterator[str]:
+        status = 0
+        for step in self.plan.steps:
+            yield from self.introduction(step)
+            for call in step.calls:
+                status += bool(call.failure)
+                yield from self.call(call, status).splitlines()
+            yield from self.conclusion(step)
+
+    # -- the Session ---------------------------------------------------------------------------------------------
+
+    team_parameters: tuple[str, ...] = ()
+    """Parameters of ``run`` after the tensors."""
+    once = ""
+    """The attribute of functions that run once."""
+
+    def tile_attribute(self, lines: int) -> str:
+        """The attribute of ``run_tile``, whose calls take ``lines`` lines."""
+        return "SOFIE_JIT_NOINLINE"
+
+    @property
+    def dim_parameters(self) -> list[str]:
+        """The run-time dimensions as parameters."""
+        return [f"std::size_t {self.dim_names[d]}" for d in self.plan.dims]
+
+    @property
+    def tensor_parameters(self) -> list[str]:
+        """Inputs and outputs as parameters."""
+        rmodel = self.plan.rmodel
+        tensors = [("const ", name) for name in rmodel.inputs] + [("", name) for name in rmodel.outputs]
+        return [f"{const}{CPP_TYPES[rmodel.tensor_type(name).dtype]} *{self.name(name)}" for const, name in tensors]
+
+    def session(self) -> str:
+        """Members, constructor and ``run`` of ``struct Session``, without the closing brace."""
+        plan = self.plan
+        buffers = Counter(weight.dtype for weight in plan.packed)
+        packing = [
+            self.packing(CPP_TYPES[w.dtype], f"{BUFFERS[w.dtype]}[{w.index}]", w.function, w.arguments)
+            for w in plan.packed
+        ]
+        calls = list(self._calls())
+        parameters = [*self.dim_parameters, *self.tensor_parameters]
+        lines = [
+            "struct Session {",
+            *(f"   k::Buffer<{CPP_TYPES[dtype]}> {BUFFERS[dtype]}[{size}];" for dtype, size in buffers.items()),
+            "   mutable k::ArenaPool fArenas;",
+            *(f"   {member}" for member in self.members()),
+            "",
+            *([f"   {self.once}"] if self.once else []),
+            f"   explicit Session(const void *const *{'weights' if plan.packed else ''})",
+            "   {",
+            *(f"      {statement}" for statement in packing),
+            "   }",
+            "",
+            f"   int run({', '.join([*parameters, *self.team_parameters])}) const",
+            "   {",
+            *(f"      {line}" for line in self._run()),
+            "   }",
+            "",
+            f"   {self.tile_attribute(len(calls))}",
+            f"   int run_tile({', '.join([*parameters, 'char *arena', *self.team_parameters])}) const",
+            "   {",
+            *(f"      {line}" for line in [*self._declarations(), *self.clock(), *calls, "return 0;"]),
+            "   }",
+        ]
+        return renamed("\n".join(lines))
+
+    def members(self) -> list[str]:
+        """Further members."""
+        return []
+
+    def clock(self) -> list[str]:
+        """Lines before the first call."""
+        return []
+
+    def _declarations(self) -> list[str]:
+        """Addresses of tensors and scratch memory in the arena; mentions of parameters that may be unused."""
+        plan = self.plan
+        offsets, _ = self._offsets()
+        lines = []
+        for pointer, slot in plan.pointers:
+            cpp = CPP_TYPES[pointer.dtype]
+            address = f"reinterpret_cast<{cpp} *>(arena + {offsets[slot]})"
+            lines.append(f"{cpp} *const {self.expression(pointer)} = {address};")
+        if not plan.pointers:
+            lines.append("static_cast<void>(arena);")
+        lines += ["static_cast<void>(team);"] if self.team_parameters else []
+        used = {name for step in plan.steps for name in step.op.inputs}
+        lines += [f"static_cast<void>({self.name(name)});" for name in plan.rmodel.inputs if name not in used]
+        return [*lines, *(f"static_cast<void>({self.dim_names[d]});" for d in plan.dims)]
+
+    def _run(self) -> list[str]:
+        """The body of ``run``: memory, and the calls of ``run_tile``."""
+        plan, rmodel = self.plan, self.plan.rmodel
+        tensors = (*rmodel.inputs, *rmodel.outputs)
+        _, total = self._offsets()
+        last = ["arena.data()", *(["team"] if self.team_parameters else [])]
+        if not plan.tiled:
+            given = [*(self.dim_names[d] for d in plan.dims), *map(self.name, tensors), *last]
+            return [f"k::Lease arena(fArenas, {total});", f"return run_tile({', '.join(given)});"]
+        tiles = ["rows" if d == BATCH else self.dim_names[d] for d in plan.dims]
+        moved = []
+        for name in tensors:
+            factor, others = split_count(rmodel.tensor_type(name).shape[1:])
+            offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
+            moved.append(f"{self.name(name)} + {offset}")
+        return [
+            f"const std::size_t tile = k::tile_size({self._bytes(self._bytes_per_row())});",
+            "const std::size_t whole = batch;",
+            "if (batch > tile)",
+            "   batch = tile; // the arena holds one tile",
+            f"k::Lease arena(fArenas, {total});",
+            "for (std::size_t first = 0; first < whole; first += tile) {",
+            "   const std::size_t rows = whole - first < tile ? whole - first : tile;",
+            f"   if (const int status = run_tile({', '.join([*tiles, *moved, *last])}))",
+            "      return status;",
+            "}",
+            "return 0;",
+        ]
+
+    def _offsets(self) -> tuple[list[str], str]:
+        """Where each slot starts and how long the arena is, as C++ expressions (bytes)."""
+        totals: dict[tuple[str, ...], int] = {}
+        offsets = []
+        for slot in self.plan.slots:
+            offsets.append(self._bytes(totals))
+            totals[slot.dims] = totals.get(slot.dims, 0) + slot.size
+        return offsets, self._bytes(totals)
+
+    def _bytes(self, totals: Mapping[tuple[str, ...], int]) -> str:
+        names = {**self.dim_names, THREADS: "k::team_size(team)"}
+        terms = [" * ".join([*(names[d] for d in dims), str(size)]) for dims, size in totals.items()]
+        return " + ".join(terms) or "0"
+
+    def _bytes_per_row(self) -> dict[tuple[str, ...], int]:
+        """The part of the arena that one row of the batch needs."""
+        totals: dict[tuple[str, ...], int] = {}
+        for slot in self.plan.slots:
+            if BATCH in slot.dims:
+                others = tuple(d for d in slot.dims if d != BATCH)
+                totals[others] = totals.get(others, 0) + slot.size
+        return totals
+
+
+def parameter_names(types: Sequence[str]) -> list[str]:
+    """Names of parameters: a0, a1, ..."""
+    return [f"a{i}" for i in range(len(types))]
+
+
+def declared(types: Sequence[str]) -> str:
+    """A function's parameters of these types."""
+    parameters = [f"{cpp} {name}" for cpp, name in zip(types, parameter_names(types), strict=True)]
+    return ", ".join(parameters).replace("* ", "*").replace("& ", "&")
