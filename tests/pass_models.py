@@ -8,6 +8,8 @@ from sofie_jit import RModel
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.elementwise import Add
+from sofie_jit.passes.lower_convolutions import lower_convolutions
+from sofie_jit.passes.lower_products import lower_products
 
 W = np.random.default_rng(1).normal(size=(4, 4))
 ROW = np.random.default_rng(11).uniform(0.5, 2, 4)
@@ -29,6 +31,13 @@ def model_of(shape: tuple[int | None, ...], *operators: object, outputs: str = "
     return rmodel
 
 
+def lower_operators(rmodel: RModel) -> RModel:
+    """The model with Dense, FusedConv and FusedConvTranspose, the operators that most passes look for."""
+    lowered = lower_convolutions(lower_products(rmodel))
+    lowered.generate()
+    return lowered
+
+
 def conv_of(x: str, y: str, kernel: str = "K", **attributes: object) -> Conv:
     """The convolution of channels-last images ``x`` with a kernel laid out as Keras does."""
     return Conv(layout="NHWC", kernel_layout="HWIO", inputs=[x, kernel], outputs=[y], **attributes)  # type: ignore[arg-type]
@@ -39,13 +48,13 @@ def chain_model(side: int = 96, outputs: str = "y", last: str = "x", **depthwise
     rng = np.random.default_rng(3)
     options = {"group": 16, "auto_pad": "SAME_UPPER", **depthwise}
     operators = [
-        conv_of("x", "a", "before"),
+        conv_of("x", "a", "expand"),
         Relu(inputs=["a"], outputs=["b"]),
         conv_of("b", "c", "taps", **options),
-        conv_of("c", "d", "behind"),
+        conv_of("c", "d", "project"),
         *([Add(inputs=["d", last], outputs=["y"])] if last else [Relu(inputs=["d"], outputs=["y"])]),
     ]
-    shapes = {"before": (1, 1, 4, 16), "taps": (3, 3, 1, 16), "behind": (1, 1, 16, 4)}
+    shapes = {"expand": (1, 1, 4, 16), "taps": (3, 3, 1, 16), "project": (1, 1, 16, 4)}
     weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     return model_of((None, side, side, 4), *operators, outputs=outputs, **weights)
 

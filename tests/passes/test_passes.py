@@ -25,15 +25,15 @@ def test_passes_are_switched_one_by_one() -> None:
     ]
     rmodel = model_of((None, 4), *operators, W=W, row=ROW)
     for optimize, expected in (
-        (True, ["Gemm"]),
-        (False, ["Gemm", "Mul", "Relu"]),
-        (["fold_following_affine"], ["Gemm", "Relu"]),
-        ({"fuse_activation"}, ["Gemm", "Mul", "Relu"]),
-        ([], ["Gemm", "Mul", "Relu"]),
+        (True, ["Dense"]),
+        (False, ["Dense", "Mul", "Relu"]),
+        (["fold_following_affine"], ["Dense", "Relu"]),
+        ({"fuse_activation"}, ["Dense", "Mul", "Relu"]),
+        ([], ["Dense", "Mul", "Relu"]),
     ):
         assert types(lower(rmodel, optimize)) == expected
     same_numbers(rmodel, ["fold_following_affine"])
-    for wrong in ("fold_following_affine", ["lower_gemm"], ["fold"]):
+    for wrong in ("fold_following_affine", ["lower_products"], ["fold"]):
         with pytest.raises(OptionError, match="list of passes out of absorb_padding"):
             rmodel.compile(optimize=wrong)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pass_models import THREE_BY_THREE, chain_model, conv_of, model_of, same_numbers, types
+from pass_models import THREE_BY_THREE, chain_model, conv_of, lower_operators, model_of, same_numbers, types
+from sofie_jit.codegen.lowered.conv import FusedConv, WinogradConv
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.pad import Pad
@@ -23,8 +24,8 @@ def test_padding_is_absorbed(group: int) -> None:
     pad = Pad(pads=[0, 1, 0, 0, 0, 2, 3, 0], inputs=["x"], outputs=["p"])
     conv = conv_of("p", "y", strides=[2, 1], pads=[0, 1, 0, 0], group=group)
     rmodel = model_of((None, 6, 5, 4), pad, conv, K=THREE_BY_THREE[:, :, : 4 // group])
-    absorbed = eliminate_dead_code(absorb_padding(rmodel))
-    assert types(absorbed) == ["Conv"]
+    absorbed = eliminate_dead_code(absorb_padding(lower_operators(rmodel)))
+    assert types(absorbed) == ["FusedConv"]
     assert absorbed.operators[0].attributes()["pads"] == [1, 1, 2, 3]
     same_numbers(rmodel)
 
@@ -35,7 +36,7 @@ def test_padding_is_absorbed_by_a_maximum(channels: int) -> None:
     pool = MaxPool(kernel_shape=[2, 3], strides=[2, 1], layout="NHWC", inputs=["p"], outputs=["y"])
     rmodel = model_of((None, 6, 5, channels), pad, pool)
     absorbed = eliminate_dead_code(absorb_padding(rmodel))
-    assert types(absorbed) == ["MaxPool"]
+    assert types(absorbed) == ["ZeroPaddedMaxPool"]
     x = np.random.default_rng(0).normal(size=(2, 6, 5, channels)).astype("f") - 2  # zeros are the largest numbers
     x[0, 0] = np.nan
     want = rmodel.compile(optimize=False).infer(x)
@@ -63,7 +64,7 @@ def test_other_padding_stays(pad: Pad, attributes: dict[str, object]) -> None:
     pad.inputs, pad.outputs = ["x"], ["p"]
     channels = 4 + pad.pads[3]
     rmodel = model_of((None, 6, 5, 4), pad, conv_of("p", "y", **attributes), K=np.ones((3, 3, channels, 4)))
-    assert types(eliminate_dead_code(absorb_padding(rmodel))) == ["Pad", "Conv"]
+    assert types(eliminate_dead_code(absorb_padding(lower_operators(rmodel)))) == ["Pad", "FusedConv"]
     same_numbers(rmodel)
 
 
@@ -80,8 +81,8 @@ def test_winograd_computes_what_the_definition_does(layout: str) -> None:
     ]  # fmt: skip
     weights = {"K": 0.1 * rng.normal(size=kernel), "b": rng.normal(size=16)}
     rmodel = model_of((None, *shape), *operators, outputs="z", **weights)
-    assert [op.winograd for op in lower(rmodel).operators if isinstance(op, Conv)] == [True]
-    assert not any(op.winograd for op in lower(rmodel, False).operators if isinstance(op, Conv))
+    assert [type(op) for op in lower(rmodel).operators if isinstance(op, FusedConv)] == [WinogradConv]
+    assert not any(isinstance(op, WinogradConv) for op in lower(rmodel, False).operators)
     same_numbers(rmodel)
 
 
@@ -91,7 +92,7 @@ def test_infinite_weights_stay_out_of_winograds_differences() -> None:
     rmodel = model_of(
         (None, 9, 9, 32), Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"]), K=weights
     )
-    assert not choose_winograd(rmodel).operators[0].winograd  # type: ignore[attr-defined]
+    assert types(choose_winograd(lower_operators(rmodel))) == ["FusedConv"]
 
 
 @pytest.mark.parametrize(
@@ -113,15 +114,15 @@ def test_other_convolutions_stay_direct(
     shape: tuple[int, ...], kernel: tuple[int, ...], attributes: dict[str, object]
 ) -> None:
     conv = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "K"], outputs=["y"], **attributes)  # type: ignore[arg-type]
-    rmodel = choose_winograd(model_of((None, *shape), conv, K=np.zeros(kernel)))
-    assert not rmodel.operators[0].winograd  # type: ignore[attr-defined]
+    rmodel = lower_operators(model_of((None, *shape), conv, K=np.zeros(kernel)))
+    assert types(choose_winograd(rmodel)) == ["FusedConv"]
 
 
 def test_convolutions_around_a_depthwise_one_are_computed_with_it() -> None:
     rmodel = chain_model()
     lowered = lower(rmodel)
     assert types(lowered) == ["DepthwiseChain"]
-    assert lowered.operators[0].inputs == ["x", "before", "", "taps", "", "behind", "", "x"]
+    assert lowered.operators[0].inputs == ["x", "expand", "", "taps", "", "project", "", "x"]
     x = np.random.default_rng(0).normal(size=(2, 96, 96, 4)).astype(np.float32)
     others = [run.__name__ for required, run in PASSES if not required and run is not chain_depthwise]
     np.testing.assert_array_equal(rmodel.compile().infer(x), rmodel.compile(optimize=others).infer(x))
@@ -131,12 +132,12 @@ def test_convolutions_around_a_depthwise_one_are_computed_with_it() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"side": 64}, ["Conv"] * 3),  # small enough for a cache
+        ({"side": 64}, ["DenseConv", "DepthwiseConv", "DenseConv"]),  # small enough for a cache
         ({"side": 192, "last": "", "strides": [2, 2]}, ["DepthwiseChain"]),
-        ({"dilations": [2, 2]}, ["Conv"] * 3),
-        ({"outputs": "y b"}, ["Conv", "DepthwiseChain"]),
-        ({"outputs": "y c", "last": ""}, ["DepthwiseChain", "Conv"]),
-        ({"outputs": "y b c"}, ["Conv"] * 3),
+        ({"dilations": [2, 2]}, ["DenseConv", "DepthwiseConv", "DenseConv"]),
+        ({"outputs": "y b"}, ["DenseConv", "DepthwiseChain"]),
+        ({"outputs": "y c", "last": ""}, ["DepthwiseChain", "DenseConv"]),
+        ({"outputs": "y b c"}, ["DenseConv", "DepthwiseConv", "DenseConv"]),
     ],
 )
 def test_which_convolutions_are_computed_with_a_depthwise_one(options: dict[str, object], expected: list[str]) -> None:
@@ -151,7 +152,7 @@ def test_chains_share_no_convolution() -> None:
     ]
     weights = {"taps": np.ones((3, 3, 1, 64)), "between": np.ones((1, 1, 64, 64))}
     rmodel = model_of((None, 48, 48, 64), *operators, **weights)
-    assert types(lower(rmodel)) == ["DepthwiseChain", "Conv"]
+    assert types(lower(rmodel)) == ["DepthwiseChain", "DepthwiseConv"]
 
 
 def test_strided_pixels() -> None:
@@ -170,5 +171,6 @@ def test_strided_pixels() -> None:
         outputs="a b c d e",
         K=rng.normal(size=(1, 1, 16, 5)),
     )
-    assert types(slice_strides(rmodel)) == ["Slice", "Conv", "Conv", "Slice", "Conv", "Conv", "Conv"]
+    conv_type = "FusedConv"
+    assert types(slice_strides(lower_operators(rmodel))) == ["Slice", *[conv_type] * 2, "Slice", *[conv_type] * 3]
     same_numbers(rmodel)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pass_models import model_of, same_numbers, types
+from pass_models import lower_operators, model_of, same_numbers, types
+from sofie_jit.codegen.lowered.matmul import PermutedMatMul
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.conv import Conv
@@ -27,9 +28,11 @@ def test_channels_first_becomes_one_transpose_on_each_side() -> None:
         Conv(kernel_layout="HWIO", inputs=["b", "K"], outputs=["y"]),
         K=kernel,
     )
-    assert types(lower_layout(rmodel)) == ["Transpose", "Conv", "Transpose", "Relu", "Transpose", "Conv", "Transpose"]
-    assert types(cancel_transposes(lower_layout(rmodel))) == ["Transpose", "Conv", "Relu", "Conv", "Transpose"]
-    assert types(lower(rmodel)) == ["Transpose", "Conv", "Conv", "Transpose"]
+    around = ["Transpose", "FusedConv", "Transpose"]
+    channels_last = lower_layout(lower_operators(rmodel))
+    assert types(channels_last) == [*around, "Relu", *around]
+    assert types(cancel_transposes(channels_last)) == ["Transpose", "FusedConv", "Relu", "FusedConv", "Transpose"]
+    assert types(lower(rmodel)) == ["Transpose", "DirectConv", "DirectConv", "Transpose"]
     same_numbers(rmodel)
 
 
@@ -78,7 +81,7 @@ def test_a_product_of_matrices_absorbs_transposes(size: int) -> None:
         Transpose(perm=[0, 2, 1, 3], inputs=["mixed"], outputs=["y"]),
     )
     absorbed = absorb_transposes(rmodel)
-    assert types(absorbed) == ["MatMul", "MatMul"]
+    assert types(absorbed) == ["PermutedMatMul"] * 2
     first, second = absorbed.operators
     assert (first.perm_a, first.perm_b, first.perm_y) == ([0, 2, 1, 3], [0, 2, 3, 1], None)
     assert (second.perm_a, second.perm_b, second.perm_y) == (None, [0, 2, 1, 3], [0, 2, 1, 3])
@@ -96,7 +99,7 @@ def test_the_same_with_broadcast_matrices_and_other_orders(perm: list[int]) -> N
         Transpose(perm=perm, inputs=["c"], outputs=["y"]),
         W=np.random.default_rng(5).normal(size=(1, 7, 5)),
     )
-    assert types(absorb_transposes(rmodel)) == (["MatMul"] if perm[-1] == 2 else ["MatMul", "Transpose"])
+    assert types(absorb_transposes(rmodel)) == ["PermutedMatMul", *([] if perm[-1] == 2 else ["Transpose"])]
     same_numbers(rmodel, ["absorb_transposes"])
 
 
@@ -118,11 +121,11 @@ def test_a_transpose_before_a_product_stays(
         outputs="y a" if read_twice else "y",
         W=np.ones((4, 4)),
     )
-    assert types(absorb_transposes(rmodel)) == ["Transpose", "MatMul"], why
+    assert types(absorb_transposes(rmodel)) == ["Transpose", "PermutedMatMul"], why
     same_numbers(rmodel, ["absorb_transposes"])
 
 
 @pytest.mark.parametrize("attributes", [{"perm_a": [0, 2, 1]}, {"perm_y": [0, 2, 1]}, {"perm_b": [0, 0, 1]}])
 def test_an_order_of_axes_that_a_product_cannot_have(attributes: dict[str, list[int]]) -> None:
     with pytest.raises(ShapeError, match=next(iter(attributes))):
-        model_of((None, 4, 4), MatMul(inputs=["x", "x"], outputs=["y"], **attributes))
+        model_of((None, 4, 4), PermutedMatMul(inputs=["x", "x"], outputs=["y"], **attributes))

@@ -6,10 +6,10 @@ import numpy as np
 
 from pass_models import model_of, types
 from sofie_jit import RModel
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.codegen.memory import Arena, can_tile, last_uses, memory_taken_over, storage
 from sofie_jit.ir.operators.activations import Relu, Tanh
 from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
-from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.identity import Identity
 from sofie_jit.ir.operators.math import TopK
 from sofie_jit.ir.operators.reshape import Reshape
@@ -53,13 +53,13 @@ def state_alone() -> tuple[RModel, dict[str, str], dict[str, int], int]:
 
 
 def test_results_over_what_dies() -> None:
-    def gemm(x: str, y: str, residual: str = "") -> Gemm:
-        return Gemm(inputs=[x, "w", "", residual], outputs=[y])
+    def dense(x: str, y: str, residual: str = "") -> Dense:
+        return Dense(inputs=[x, "w", "", residual], outputs=[y])
 
     operators = [
-        gemm("x", "a"),
-        gemm("a", "b", "a"),  # reads all of a row of what it adds
-        gemm("b", "c", "a"),  # over a
+        dense("x", "a"),
+        dense("a", "b", "a"),  # reads all of a row of what it adds
+        dense("b", "c", "a"),  # over a
         Add(inputs=["b", "c"], outputs=["d"]),  # over b
         Sub(inputs=["d", "v"], outputs=["e"]),  # over d
         Mul(inputs=["e", "x"], outputs=["f"]),  # over e, not over the caller's x

@@ -7,6 +7,8 @@ import pytest
 
 from pass_models import conv_of, model_of
 from sofie_jit import RModel
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.activations import Clip, Exp, Relu, Sigmoid
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.gemm import Gemm
@@ -21,7 +23,8 @@ W, V, B = RNG.normal(size=(70, 100)), RNG.normal(size=(100, 170)), RNG.normal(si
 
 
 def skips(rmodel: RModel) -> list[bool]:
-    return [op.attributes()["skip_zeros"] for op in lower(rmodel).operators if "skip_zeros" in op.attributes()]
+    products = [op for op in lower(rmodel).operators if isinstance(op, (Dense, FusedConv))]
+    return [op.attributes().get("skip_zeros", False) for op in products]
 
 
 def mlp() -> RModel:
@@ -31,7 +34,7 @@ def mlp() -> RModel:
         Relu(inputs=["a"], outputs=["b"]),
         Gemm(inputs=["b", "V"], outputs=["c"]),
         Relu(inputs=["c"], outputs=["d"]),
-        Gemm(trans_b=True, inputs=["d", "V"], outputs=["y"]),
+        Gemm(transB=True, inputs=["d", "V"], outputs=["y"]),
         W=W, V=V, B=B,
     )  # fmt: skip
 
