@@ -1,4 +1,4 @@
-"""How many threads share a call; ``runtime/thread_pool.hxx`` has the threads themselves."""
+"""How many threads share a call, and how. ``runtime/thread_pool.hxx`` has the threads themselves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from sofie_jit.ir.operators.operator import split_count
 from sofie_jit.ir.rmodel import RModel
 
 FLOPS_PER_THREAD = 4e6
-"""Work below which another thread does not pay: some 40 us of a core; waking one that sleeps costs 5 to 10."""
+"""Work below which another thread does not pay: about 40 us of a core. Waking a sleeping thread costs 5 to 10 us."""
 ROWS_TOGETHER = 12
-"""Rows of a register tile: fewer take a dense layer as long, and each thread reads all of its weights for them."""
+"""Rows of a register tile. A dense layer takes as long for fewer rows, and each thread reads all of its weights."""
 VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
+"""Environment variables for the number of threads; the first one that is set counts."""
 
 
 def thread_count(threads: int | None) -> int:
-    """``threads`` if given, else what the environment says, else the cores this process may use.
+    """The number of threads to use: ``threads``, or else the environment's, or else the cores of this process.
 
-    Raises OptionError for a count that is no positive number.
+    Raises OptionError if a number of threads is not a positive integer.
+
+    >>> thread_count(3)
+    3
     """
     sources = [("threads", threads), *((name, os.environ.get(name, "").split(",")[0] or None) for name in VARIABLES)]
     for name, value in sources:
@@ -36,20 +40,19 @@ def thread_count(threads: int | None) -> int:
 
 
 def useful_threads(threads: int, flops: float) -> int:
-    """How many of ``threads`` a call of so many operations keeps busy; at least 1."""
+    """The number of threads, from 1 to ``threads``, that a call of ``flops`` floating-point operations keeps busy."""
     return max(1, min(threads, int(flops / FLOPS_PER_THREAD)))
 
 
 def rows_together(rmodel: RModel) -> int:
-    """How many rows of a batch no thread should have fewer of: more than one where dense layers of single rows rule.
+    """The smallest number of rows of a batch that a thread should get.
 
-    Threads that would have fewer share the layers' outputs instead.
+    It is more than one if most of the work is in dense layers of single rows. Threads that would get fewer rows share
+    the outputs of the layers instead.
     """
     dense, total = 0, 1
-    for op in rmodel.operators:
-        outputs = [rmodel.tensor_type(name) for name in op.outputs if name]
-        flops = op.flops([rmodel.tensor_type(name) if name else None for name in op.inputs], outputs)
+    for op, flops in zip(rmodel.operators, rmodel.operator_flops(), strict=True):
         total += flops
-        if op.op_type == "Gemm" and split_count(outputs[0].shape[:-1])[0] == 1:
+        if op.op_type == "Gemm" and split_count(rmodel.tensor_type(op.outputs[0]).shape[:-1])[0] == 1:
             dense += flops
     return ROWS_TOGETHER if 2 * dense > total else 1
