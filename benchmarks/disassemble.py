@@ -17,8 +17,7 @@ import tempfile
 from dataclasses import dataclass
 
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace
-from sofie_jit.jit.cling import define
-from sofie_jit.jit.compiler import declare_kernels
+from sofie_jit.jit.compiler import compiler
 
 KERNELS = {
     "gemm": ("gemm/gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
@@ -58,8 +57,10 @@ class Loop:
 
 def function_code(header: str, function: str) -> list[tuple[int, str]]:
     """Address and text of each instruction from the start of ``function`` of the kernels, as Cling compiled it."""
-    declare_kernels(closure([header]))
-    (address,) = define("", function, f"{kernel_namespace()}::{function.replace('k::', f'{kernel_namespace()}::')}")
+    compiler().declare_kernels(closure([header]))
+    (address,) = compiler().define(
+        "", function, f"{kernel_namespace()}::{function.replace('k::', f'{kernel_namespace()}::')}"
+    )
     code = ctypes.string_at(address, CODE_BYTES)
     with tempfile.NamedTemporaryFile() as file:
         file.write(code)

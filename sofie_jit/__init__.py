@@ -106,8 +106,8 @@ def load(
     pass), VerificationError (``verify`` failed).
     """
     from sofie_jit.frontends.keras import Translation, read_graph
-    from sofie_jit.jit import compiler
-    from sofie_jit.models.open_model import open_model
+    from sofie_jit.jit.compiler import compiler
+    from sofie_jit.models.compile import compile_translation
     from sofie_jit.report.progress import Steps
 
     start = time.perf_counter()
@@ -115,9 +115,9 @@ def load(
     big = size >= BIG and sys.stderr.isatty()
     with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=big) as step:
         step("reading")
-        translation = Translation(read_graph(source, config, outputs, untrusted, meanwhile=compiler.start()), replace)
+        translation = Translation(read_graph(source, config, outputs, untrusted, meanwhile=compiler().start), replace)
         step("compiling")
-        model = open_model(translation, threads=threads, optimize=optimize)
+        model = compile_translation(translation, threads=threads, optimize=optimize)
         if verify:
             from sofie_jit.verification.verify import verify as verify_network
 

@@ -29,11 +29,11 @@ def run(args: argparse.Namespace) -> int:
     import sofie_jit
     from sofie_jit.bench.timing import seconds_per_call
     from sofie_jit.demo import MODEL_FILE, load_digits
-    from sofie_jit.jit import cling
+    from sofie_jit.jit.compiler import compiler
 
     images, labels, keras = load_digits()
     start = time.perf_counter()
-    cling.start()
+    compiler().start()
     started = time.perf_counter()
     model = sofie_jit.load(MODEL_FILE)
     answers = model.infer(images)

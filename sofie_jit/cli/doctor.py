@@ -103,7 +103,7 @@ def version(name: str) -> str:
 
 def _machine() -> Iterator[Finding]:
     from sofie_jit.bench.environment import machine
-    from sofie_jit.models.threads import VARIABLES, thread_count
+    from sofie_jit.jit.threads import VARIABLES, thread_count
 
     facts = machine()
     sets = facts["instruction sets"]
@@ -118,12 +118,13 @@ def _machine() -> Iterator[Finding]:
 
 
 def _cppyy() -> Iterator[Finding]:
-    from sofie_jit.jit.cling import FORK_FLAGS, is_root_fork, start
+    from sofie_jit.jit.cling import FORK_FLAGS, is_root_fork
+    from sofie_jit.jit.compiler import compiler
 
     flags = os.environ.get("EXTRA_CLING_ARGS", "")
     begin = time.perf_counter()
     try:
-        start()
+        compiler().start()
     except sofie_jit.MissingDependencyError as error:
         yield Finding("cppyy", version("cppyy") or "not installed", str(error), severe=True)
         return
@@ -160,7 +161,7 @@ def _optional() -> Iterator[Finding]:
 
 def _demo() -> Iterator[Finding]:
     from sofie_jit.demo import MODEL_FILE, load_digits
-    from sofie_jit.jit.compiler import peak_flops
+    from sofie_jit.jit.peak import peak_flops
 
     images, _, keras = load_digits()
     start = time.perf_counter()

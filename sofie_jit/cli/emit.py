@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the header and its weights; 0."""
     from sofie_jit.codegen.weights import SUFFIXES
     from sofie_jit.frontends.keras import Translation, read_graph
-    from sofie_jit.models.open_model import examine, fixed
+    from sofie_jit.frontends.open_dimensions import examine, fixed
 
     translation = Translation(read_graph(args.file, args.config, untrusted=args.untrusted))
     needed = () if args.input_shape else examine(translation)[1]

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what the model is made of; 0."""
     from sofie_jit.frontends.keras import Translation, read_graph
-    from sofie_jit.models.open_model import examine
+    from sofie_jit.frontends.open_dimensions import examine
 
     graph = read_graph(args.file, args.config, untrusted=args.untrusted)
     (rmodel, *_), needed = examine(Translation(graph))
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(rmodel: Any, needed: Sequence[str]) -> dict[str, Any]:
     """What there is to say, ready for JSON. ``needed``: open dimensions that have an example size here."""
+    from sofie_jit.models.memory_use import memory_use
     from sofie_jit.passes.pipeline import lower
-    from sofie_jit.report.display import memory
 
     labels = rmodel.output_labels or rmodel.outputs
-    flops = [_flops(rmodel, op) for op in rmodel.operators]
+    flops = rmodel.operator_flops()
     return {
         "name": rmodel.name,
         "inputs": [_tensor(name, kind) for name, kind in rmodel.inputs.items()],
@@ -57,17 +57,12 @@ def describe(rmodel: Any, needed: Sequence[str]) -> dict[str, Any]:
         ],
         "parameters": sum(values.size for values in rmodel.initialized.values()),
         "flops": sum(flops),
-        "memory": memory(lower(rmodel)),
+        "memory": memory_use(lower(rmodel)),
     }  # fmt: skip
 
 
 def _tensor(name: str, kind: Any) -> dict[str, Any]:
     return {"name": name, "dtype": kind.dtype, "shape": list(kind.shape)}
-
-
-def _flops(rmodel: Any, op: Any) -> int:
-    inputs = [rmodel.tensor_type(name) if name else None for name in op.inputs]
-    return int(op.flops(inputs, [rmodel.tensor_type(name) for name in op.outputs if name]))
 
 
 def _text(rmodel: Any, about: dict[str, Any]) -> str:

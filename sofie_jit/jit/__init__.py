@@ -1,1 +1,1 @@
-"""Compilation of generated C++ in this process, and calls of it."""
+"""Compilation of generated C++ in this process with Cling, and calls of the compiled code."""

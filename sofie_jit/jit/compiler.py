@@ -1,31 +1,24 @@
-"""Compiling generated C++ in this process, and calling it."""
+"""The compiler of this process: generated C++ to addresses of compiled functions, each text at most once."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
+import hashlib
+import itertools
 import os
-import weakref
-from collections.abc import Callable, Sequence
-from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_double, c_int, c_int64, c_uint64, c_void_p, py_object
+import threading
+from collections.abc import Sequence
+from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_int, c_int64, c_uint64, c_void_p, py_object
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
-from sofie_jit.codegen.expressions import CPP_TYPES
-from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text
-from sofie_jit.codegen.print_jit import CALLS, INCOMPLETE, JitText, completing, jit_text
-from sofie_jit.errors import OutOfMemoryError
-from sofie_jit.ir.dims import BATCH
-from sofie_jit.ir.rmodel import RModel
-from sofie_jit.jit.cling import define, lock
+from sofie_jit.codegen.kernel_library import kernel_namespace, kernel_text
+from sofie_jit.codegen.print_jit import CALLS, JitText, completing
+from sofie_jit.errors import CompileError
+from sofie_jit.jit import cling
 
 RUNTIME = Path(__file__).parent / "runtime"
-
-NO_MEMORY = -1
-"""What runtime/session.hxx returns for it."""
 
 _FUNCTIONS: dict[str, dict[str, Any]] = {
     "session": {
@@ -44,165 +37,221 @@ _FUNCTIONS: dict[str, dict[str, Any]] = {
         "new_call": PYFUNCTYPE(py_object, c_void_p, c_void_p),
     },
 }
-"""The functions of ``runtime/*.hxx``; those of type CFUNCTYPE let go of the GIL."""
+"""The functions of ``runtime/*.hxx``; those of type CFUNCTYPE release the GIL."""
 
-_TAKE_LAPS = PYFUNCTYPE(None, c_uint64, c_void_p)
+_MOST_FUNCTIONS = 8
+"""The largest number of addresses that :meth:`Compiler.define` returns."""
 
-_declared: set[str] = set()
-_entries: dict[str, list[int]] = {}
-_complete: set[tuple[str, str]] = set()
-
-
-def declare_kernels(names: list[str]) -> None:
-    """Makes kernel headers, given in an order that compiles, known to Cling; each once per process."""
-    with lock:
-        missing = [name for name in names if name not in _declared]
-        users = [name for name in missing if name.startswith("user_")]
-        ours = [name for name in missing if name not in users]
-        for together in filter(None, [ours, *([name] for name in users)]):  # each text costs a millisecond
-            define("\n".join(map(kernel_text, together)), f"kernel {', '.join(together)}")
-            _declared.update(together)
-
-
-@functools.cache
-def runtime(name: str = "session") -> SimpleNamespace:
-    """The functions of ``runtime/<name>.hxx``, which is compiled once per process."""
-    types = _FUNCTIONS[name]
-    text = (RUNTIME / f"{name}.hxx").read_text()
-    addresses = define(text, f"runtime/{name}.hxx", *(f"sofie_jit_runtime::{function}" for function in types))
-    return SimpleNamespace(**{f: types[f](address) for f, address in zip(types, addresses, strict=True)})
+_PUBLISH = """#include <cstdint>
+namespace sofie_jit_runtime {{
+// Writes the addresses of functions to memory of Python.
+template <class... Functions>
+int publish(Functions *...functions)
+{{
+   std::uint64_t *place = reinterpret_cast<std::uint64_t *>({address});
+   ((*place++ = reinterpret_cast<std::uint64_t>(functions)), ...);
+   return 0;
+}}
+}}
+"""
 
 
-def start() -> Callable[[], object] | None:
-    """What starts the compiler, which every model needs and takes a while; None if it has been started."""
-    return None if runtime.cache_info().currsize else runtime
+class Compiler:
+    """Compiles C++ with Cling and remembers what it has compiled.
+
+    Threads may share it. A lock makes them take turns, because Cling is not re-entrant. Nothing happens before the
+    first use, which starts Cling.
+
+    Everything that is compiled goes through :meth:`define`. The other methods are for the layers of generated code, in
+    the order in which one needs another:
+
+    ``runtime``: the functions of ``runtime/*.hxx``, which call compiled networks.
+    ``declare_kernels``: the headers of ``sofie_jit/kernels``.
+    ``compile``: a network, with the functions through which it enters the kernels.
+    ``complete``: the functions of a network that were deferred until a call needs them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._compile_text: cling.CompileText | None = None
+        self._addresses = (c_uint64 * _MOST_FUNCTIONS)()
+        self._numbers = itertools.count()
+        self._runtimes: dict[str, SimpleNamespace] = {}
+        self._pool: SimpleNamespace | None = None
+        self._declared: set[str] = set()
+        self._networks: dict[str, list[int]] = {}
+        self._completed: set[tuple[str, str]] = set()
+
+    # -- texts ---------------------------------------------------------------------------------------------------
+
+    def define(self, text: str, what: str, *functions: str) -> list[int]:
+        """Compiles a text and returns the addresses of functions.
+
+        ``text``: C++ at namespace scope. A text that was compiled before is not compiled again, since a Ctrl-C may
+        have arrived before Python recorded the first time.
+        ``what``: what the text is, for error messages.
+        ``functions``: qualified names of functions that the text, or an earlier one, defines. Python calls them through
+        ctypes, because each wrapper of cppyy would take 10 ms to make.
+
+        Raises CompileError, and MissingDependencyError if Cling does not start.
+        """
+        guard = f"SOFIE_JIT_DEFINED_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+        text = f"#ifndef {guard}\n#define {guard}\n{text}\n#endif\n"
+        if functions:
+            done = f"sofie_jit_published_{next(self._numbers)}"
+            text += f"static const int {done} = sofie_jit_runtime::publish({', '.join(functions)});\n"
+        with self._lock:
+            compile_text = self._started()
+            ctypes.memset(self._addresses, 0, ctypes.sizeof(self._addresses))
+            if error := compile_text(text):
+                compile_text(f"#undef {guard}\n")
+                raise CompileError(f"the C++ of {what} does not compile here; {_cause(error)}.\n{error[:2000]}")
+            addresses = self._addresses[: len(functions)]
+        if not all(addresses):
+            raise CompileError(
+                f"the C++ of {what} was compiled but could not be linked, usually because an earlier compilation in "
+                "this process failed; start a new process"
+            )
+        return addresses
+
+    def _started(self) -> cling.CompileText:
+        """The function that compiles a text, and reports to ``self._addresses`` where functions are."""
+        if self._compile_text is None:
+            compile_text = cling.start()
+            compile_text(_PUBLISH.format(address=ctypes.addressof(self._addresses)))
+            self._compile_text = compile_text
+        return self._compile_text
+
+    # -- the runtime ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts Cling and compiles what every network needs, unless that has been done.
+
+        Raises MissingDependencyError if Cling does not start.
+        """
+        self.runtime()
+
+    def runtime(self, name: str = "session") -> SimpleNamespace:
+        """The functions of ``runtime/<name>.hxx``, callable from Python."""
+        if name not in self._runtimes:
+            types = _FUNCTIONS[name]
+            text = (RUNTIME / f"{name}.hxx").read_text()
+            names = [f"sofie_jit_runtime::{function}" for function in types]
+            addresses = self.define(text, f"runtime/{name}.hxx", *names)
+            functions = {f: types[f](address) for f, address in zip(types, addresses, strict=True)}
+            self._runtimes[name] = SimpleNamespace(**functions)
+        return self._runtimes[name]
+
+    def thread_pool(self) -> SimpleNamespace:
+        """The functions of ``runtime/thread_pool.hxx``, with the pool started.
+
+        A forked child has none of the threads, so its pool starts anew.
+        """
+        if self._pool is None:
+            with self._lock:
+                if self._pool is None:
+                    pool = self.runtime("thread_pool")
+                    pool.start_pool()
+                    if hasattr(os, "register_at_fork"):
+                        os.register_at_fork(after_in_child=pool.start_pool)
+                    self._pool = pool
+        return self._pool
+
+    # -- kernels and networks ------------------------------------------------------------------------------------
+
+    def declare_kernels(self, names: Sequence[str]) -> None:
+        """Compiles kernel headers, given in an order in which they compile; each once per process."""
+        with self._lock:
+            missing = [name for name in names if name not in self._declared]
+            users = [name for name in missing if name.startswith("user_")]
+            built_in = [name for name in missing if name not in users]
+            # Users' headers are compiled separately, so that an error in one cannot break built-in ones. All others
+            # are one text, since each text costs a millisecond.
+            for group in filter(None, [built_in, *([name] for name in users)]):
+                self.define("\n".join(map(kernel_text, group)), f"kernel {', '.join(group)}")
+                self._declared.update(group)
+
+    def compile(self, code: JitText) -> list[int]:
+        """Compiles a network, at most once per process.
+
+        Returns the addresses of the functions ``create``, ``destroy``, ``infer`` (see ``runtime/session.hxx``) and, if
+        the network is compiled for profiling, ``take_laps``.
+
+        Raises CompileError.
+        """
+        namespace = code.namespace
+        with self._lock:
+            if namespace not in self._networks:
+                self.runtime()
+                self.declare_kernels(code.kernels)
+                self._define_calls(code)
+                functions = ["create", "destroy", "infer", *(["take_laps"] if code.op_timings else [])]
+                deferred = code.deferred.values()
+                waiting = {function.when for function in deferred if function.name not in self._declared}
+                complete = sorted({function.when for function in deferred} - waiting)
+                # another network may have compiled all deferred functions of this one
+                text = code.text + "".join(_in_calls(completing(code, when)) for when in complete)
+                addresses = self.define(text, "the model", *(f"{namespace}::{name}" for name in functions))
+                self._completed.update((namespace, when) for when in complete)
+                self._networks[namespace] = addresses
+            return self._networks[namespace]
+
+    def _define_calls(self, code: JitText) -> None:
+        """Compiles the functions through which a network enters the kernels.
+
+        They are not in the text of the network itself, or else kernels would be inlined into it and compiled for each
+        network anew.
+        """
+        calls = {name: text for name, text in code.outlined.items() if name not in self._declared}
+        for name in [name for name, text in calls.items() if "user_" in text]:
+            # compiled separately so that an error in a user kernel cannot break built-in ones
+            self.define(_in_calls(calls.pop(name)), "the model")
+            self._declared.add(name)
+        self.define(_in_calls("\n".join(calls.values())), "the model")
+        self._declared.update(calls)
+
+    def complete(self, code: JitText, when: str) -> None:
+        """Compiles the deferred functions of a network that are needed ``when`` (see ``DeferredFunction.when``).
+
+        ``code``: a network that :meth:`compile` has compiled.
+
+        Raises CompileError.
+        """
+        namespace = code.namespace
+        with self._lock:
+            if (namespace, when) in self._completed:
+                return
+            if when == "team":
+                self.declare_kernels(code.parallel_kernels)
+            deferred = [function for function in code.deferred.values() if function.when == when]
+            missing = {
+                function.name: function.definition for function in deferred if function.name not in self._declared
+            }
+            text = _in_calls("\n".join([*missing.values(), completing(code, when)]))
+            self.define(text, "the model", f"&{namespace}::complete_{when}")
+            self._declared.update(missing)
+            self._completed.add((namespace, when))
 
 
-@functools.cache
-def _thread_pool() -> SimpleNamespace:
-    """The functions of the pool; a forked child's starts anew, for it has none of the threads."""
-    found = runtime("thread_pool")
-    found.start_pool()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=found.start_pool)
-    return found
+_COMPILER = Compiler()
+
+
+def compiler() -> Compiler:
+    """The one Compiler of this process.
+
+    Cling's state belongs to the process: there is one interpreter, whose declarations cannot be removed. Two compilers
+    would each try to declare the same kernels.
+    """
+    return _COMPILER
 
 
 def _in_calls(code: str) -> str:
+    """``code`` in the namespace of the functions that enter kernels."""
     return f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{code}\n}}\n"
 
 
-def compile_text(code: JitText) -> list[int]:
-    """The entry of the C++ namespace that ``text`` defines, compiled at most once per process.
-
-    An entry is the addresses of the functions ``create``, ``destroy``, ``infer`` (``runtime/session.hxx``) and, if the
-    Session looks at the clock, ``take_laps``.
-    """
-    namespace, text, rendering = code.namespace, code.text, code
-    with lock:
-        if namespace not in _entries:
-            runtime()
-            declare_kernels(rendering.kernels)
-            calls = {name: code for name, code in rendering.outlined.items() if name not in _declared}
-            for name in [name for name, code in calls.items() if "user_" in code]:
-                define(_in_calls(calls.pop(name)), "the model")  # apart: if it fails, ours shall not go with it
-                _declared.add(name)
-            define(_in_calls("\n".join(calls.values())), "the model")  # apart, or kernels are inlined into the Session
-            _declared.update(calls)
-            functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.op_timings else [])]
-            waiting = {late.when for late in rendering.deferred.values() if late.name not in _declared}
-            for when in sorted({late.when for late in rendering.deferred.values()} - waiting):
-                text += _in_calls(completing(rendering, when))
-                _complete.add((namespace, when))
-            _entries[namespace] = define(text, "the model", *(f"{namespace}::{name}" for name in functions))
-        return _entries[namespace]
-
-
-def complete(rendering: JitText, when: str) -> None:
-    """Compiles the deferred functions of a compiled text that are needed ``when``."""
-    namespace = rendering.namespace
-    with lock:
-        if (namespace, when) in _complete:
-            return
-        if when == "team":
-            declare_kernels(rendering.parallel_kernels)
-        late = [late for late in rendering.deferred.values() if late.when == when]
-        missing = {late.name: late.definition for late in late if late.name not in _declared}
-        text = _in_calls("\n".join([*missing.values(), completing(rendering, when)]))
-        define(text, "the model", f"&{namespace}::complete_{when}")
-        _declared.update(missing)
-        _complete.add((namespace, when))
-
-
-class Session:
-    """A lowered RModel, compiled, with its weights packed.
-
-    With ``profile``, a call also adds up how long its operators take, and is for one thread at a time.
-    """
-
-    def __init__(self, lowered: RModel, *, profile: bool = False):
-        vector_bytes = runtime().vector_bytes()
-        self.rendering = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
-        create, destroy, self.entry, *self._take_laps = compile_text(self.rendering)
-        arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
-        addresses = _words([array.ctypes.data for array in arrays])
-        self.rows_together = self.rendering.rows_together
-        self._run, self._run_released = runtime().run, runtime().run_released
-        self.handle: int = runtime().create(create, addresses)
-        if not self.handle:
-            raise OutOfMemoryError("there is too little memory for the packed weights of the network")
-        self._finalizer = weakref.finalize(self, runtime().destroy, destroy, self.handle)
-        self._finalizer.atexit = False
-
-    def run(
-        self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
-    ) -> int:
-        """Computes; returns 0, NO_MEMORY, or a key of ``rendering.failures``. May be called from many threads at once.
-
-        ``dims``: the sizes of ``rendering.dims``. ``arrays``: inputs, then outputs, C-contiguous and of exactly the
-        right types and shapes; nothing is checked here. ``threads``: at most so many share the work.
-        """
-        status = self._run_compiled(dims, arrays, threads, release_gil)
-        while when := INCOMPLETE.get(status):
-            complete(self.rendering, when)
-            status = self._run_compiled(dims, arrays, threads, release_gil)
-        return status
-
-    def _run_compiled(self, dims: Sequence[int], arrays: Sequence[np.ndarray], threads: int, release_gil: bool) -> int:
-        frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
-        if threads > 1:
-            place = list(self.rendering.dims).index(BATCH) if self.rendering.tiled else -1
-            frame += [array.nbytes // dims[place] for array in arrays if self.rendering.tiled]
-            return int(_thread_pool().run_shared(_words(frame), len(arrays), place, self.rows_together, threads))
-        return int((self._run_released if release_gil else self._run)(_words(frame)))
-
-    def take_laps(self) -> np.ndarray:
-        """Seconds since the last time spent reading the clock, and in each operator of ``rendering.op_timings``.
-
-        Raises ValueError if the Session was not made with ``profile``.
-        """
-        if not self._take_laps:
-            raise ValueError("this Session does not look at the clock: make it with profile=True")
-        seconds = np.empty(1 + len(self.rendering.op_timings))
-        _TAKE_LAPS(self._take_laps[0])(self.handle, seconds.ctypes.data)
-        return seconds
-
-
-@functools.cache
-def peak_flops(dtype: str) -> float:
-    """Floating-point operations per second that one core reaches on registers alone, measured once per process."""
-    declare_kernels(closure(["core/profile.hxx"]))
-    name = f"sofie_jit_peak_{dtype}"
-    text = f"double {name}() {{ return {kernel_namespace()}::fma_rate<{CPP_TYPES[dtype]}>(20000); }}"
-    (address,) = define(text, "the measurement of the peak", name)
-    measure = PYFUNCTYPE(c_double)(address)
-    return float(max(measure() for _ in range(100)))
-
-
-def _words(numbers: Sequence[int]) -> ctypes.Array[c_uint64]:
-    return (c_uint64 * len(numbers))(*numbers)
-
-
-def _native(array: np.ndarray) -> np.ndarray:
-    """C-contiguous and in this machine's byte order."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+def _cause(error: str) -> str:
+    """The likely cause of a compiler's error message."""
+    if "user_" in error:
+        return "see the source given to KernelOperator"
+    return "this is a bug of sofie_jit or of its installation"

@@ -1,129 +1,159 @@
-"""The short way from Python into C++: a builtin function per model, see ``runtime/python_call.hxx``."""
+"""The C fast path of ``infer``: a built-in function per model, implemented in ``runtime/python_call.hxx``.
+
+It takes calls with arrays of exactly the right types and shapes, and hands all others to a fallback in Python.
+"""
 
 from __future__ import annotations
 
 import copyreg
 import ctypes
-import functools
 import inspect
 import platform
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import TensorType, split_count
-from sofie_jit.jit.compiler import Session, runtime
+from sofie_jit.ir.operators.operator import BATCH, TensorType, split_count
+from sofie_jit.jit import threads as thread_rules
+from sofie_jit.jit.compiler import compiler
+from sofie_jit.jit.session import CompiledSession
+
+RELEASE_GIL_BYTES = 64 * 1024
+"""Calls that read and write fewer bytes keep the GIL, because releasing it would take longer than the call."""
 
 MOST_TENSORS, MOST_DIMS, MOST_AXES = 16, 8, 8
-"""What ``runtime/python_call.hxx`` has room for."""
+"""The sizes of the arrays in ``runtime/python_call.hxx``."""
 
 _CPYTHON = (
     "PyCapsule_GetPointer", "PyCapsule_New", "PyCFunction_NewEx", "PyObject_Vectorcall", "Py_IncRef", "Py_DecRef",
     "PyList_New", "PyList_SetItem", "PyEval_SaveThread", "PyEval_RestoreThread", "PyTuple_Size", "PyTuple_GetItem",
     "PyLong_AsLongLongAndOverflow",
 )  # fmt: skip
+"""The functions of CPython that ``runtime/python_call.hxx`` calls, in the order of its ``Interface``."""
 _NUMPY_ARRAY_NEW, _NUMPY_ARRAY_TYPE = 93, 2
-"""Places in numpy's table of C functions, which never change."""
+"""Positions in numpy's table of C functions, which never change."""
 
 _OPTIONS = tuple(map(sys.intern, ("out", "threads")))
-"""Names of keyword arguments: Python hands over these very objects where a call names them in its source."""
+"""Names of keyword arguments. Python passes these very objects if a call spells them out in its source."""
 
 
-def builtin(
-    session: Session,
-    slow: Callable[..., Any],
+def fast_call(
+    session: CompiledSession,
+    fallback: Callable[..., Any],
     inputs: Sequence[TensorType],
     outputs: Sequence[TensorType],
     *,
-    batch: str,
     threads: int,
     flops_per_row: int,
-    flops_per_thread: int,
-    release: int,
+    doc: str,
 ) -> Any:
-    """A builtin function that calls ``session`` with arrays of exactly its inputs' types and shapes, else ``slow``.
+    """A built-in function that runs ``session`` on arrays with exactly the types and shapes of its inputs.
 
-    It returns one array, or the list of them, and takes the options ``out`` (of a single output) and ``threads``, whose
-    default is given, as ``slow`` does: a function of the same arguments, which also gets empty batches, calls that
-    fail, and the first call that is for several threads. That is one of ``flops_per_thread`` operations for each; the
-    dimension ``batch`` counts rows. Calls on several threads, and those that read and write at least ``release`` bytes,
-    let go of the GIL. None if there cannot be a builtin: for a Python without a GIL or other than CPython, or where an
-    output's size is a product of open dimensions.
+    ``fallback``: a function of the same arguments. It gets all other calls, empty batches, calls that fail, and the
+    first call that several threads share.
+    ``inputs``: types of the inputs.
+    ``outputs``: types of the outputs.
+    ``threads``: the default of the option ``threads``.
+    ``flops_per_row``: floating-point operations per row of the batch, from which the useful number of threads follows.
+    ``doc``: docstring of the function; the first one in a process serves all.
+
+    The function returns one array or a list of arrays. Its options are ``out``, if there is a single output, and
+    ``threads``. Calls on several threads, and calls that read and write at least ``RELEASE_GIL_BYTES``, release the
+    GIL.
+
+    Returns None if there is no fast path: in Python without a GIL, in other implementations than CPython, for more
+    tensors or axes than the C++ has room for, and if the size of an axis is a product of open dimensions.
     """
-    names = list(session.rendering.dims)
-    kinds = [*inputs, *outputs]
-    simple = all(dim in names for kind in kinds for dim in kind.shape if isinstance(dim, str))
-    roomy = len(kinds) <= MOST_TENSORS and len(names) <= MOST_DIMS and max(kind.rank for kind in kinds) <= MOST_AXES
-    python_call = _python_call()
-    if python_call is None or not simple or not roomy or not all(split_count(kind.shape)[0] for kind in kinds):
+    names = list(session.code.dims)
+    types = [*inputs, *outputs]
+    simple = all(dim in names for kind in types for dim in kind.shape if isinstance(dim, str))
+    fits = len(types) <= MOST_TENSORS and len(names) <= MOST_DIMS and max(kind.rank for kind in types) <= MOST_AXES
+    python_call = _FACTORY.connected(doc)
+    if python_call is None or not simple or not fits or not all(split_count(kind.shape)[0] for kind in types):
         return None
-    place = names.index(batch) if batch in names else -1
-    header = [session.entry, session.handle, id(slow), place, release, threads, flops_per_row, flops_per_thread]
-    header += [session.rendering.tiled, session.rows_together, len(inputs), len(outputs), len(names)]
-    tensors = [number for kind in kinds for number in _tensor(kind, names)]
-    numbers = [np.array(numbers, np.int64) for numbers in (header, tensors)]
-    function = python_call.new_call(*(array.ctypes.data for array in numbers))
-    _slow[id(function.__self__)] = slow
-    copyreg.pickle(type(function.__self__), _reduce_capsule)
+    batch = names.index(BATCH) if BATCH in names else -1
+    header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads, flops_per_row]
+    header += [int(thread_rules.FLOPS_PER_THREAD), session.code.tiled, session.code.rows_together]
+    header += [len(inputs), len(outputs), len(names)]
+    tensors = [number for kind in types for number in _tensor(kind, names)]
+    arrays = [np.array(numbers, np.int64) for numbers in (header, tensors)]
+    function = python_call.new_call(*(array.ctypes.data for array in arrays))
+    _FACTORY.remember(function, fallback)
     return function
 
 
-_slow: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-"""The capsule of a builtin, by its address -> what stands behind it."""
+def is_ready() -> bool:
+    """Whether :func:`fast_call` takes no time, because its C++ has been compiled."""
+    return _FACTORY.is_connected
 
 
-def _reduce_capsule(capsule: Any) -> Any:
-    """A builtin is pickled as the attribute ``infer`` of its capsule, and that as the object behind it."""
-    if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.Call"):
-        raise TypeError("cannot pickle 'PyCapsule' object")
-    return _slow[id(capsule)].__reduce__()
+class _Factory:
+    """The C++ that makes fast calls, connected to this Python and numpy. There is one per process, as of the C++."""
+
+    def __init__(self) -> None:
+        self.is_connected = False
+        self._lock = threading.Lock()
+        self._python_call: SimpleNamespace | None = None
+        self._doc = b""  # C++ keeps its address
+        self._fallbacks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        """Address of the capsule that is a fast call's ``__self__`` -> its fallback."""
+
+    def connected(self, doc: str) -> SimpleNamespace | None:
+        """The functions of ``runtime/python_call.hxx``; None if this Python lacks what they need."""
+        with self._lock:
+            if not self.is_connected:
+                self._python_call = self._connect(doc)
+                self.is_connected = True
+        return self._python_call
+
+    def _connect(self, doc: str) -> SimpleNamespace | None:
+        if platform.python_implementation() != "CPython" or set(sys.abiflags) & {"d", "t"}:
+            return None
+        try:
+            functions = [getattr(ctypes.pythonapi, name) for name in _CPYTHON]
+        except AttributeError:  # before Python 3.11, some of them were macros
+            return None
+        addresses = [ctypes.cast(function, ctypes.c_void_p).value for function in functions]
+        prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+        get_pointer = prototype(("PyCapsule_GetPointer", ctypes.pythonapi))
+        core = getattr(np, "_core", None) or np.core
+        table = ctypes.cast(get_pointer(core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+        if table[_NUMPY_ARRAY_TYPE] != id(np.ndarray):
+            return None
+        found = compiler().runtime("python_call")
+        objects = [id(thing) for thing in (np.ndarray, int, None, *_OPTIONS)]
+        interface = np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64)
+        # the docstring of a built-in function begins with its signature
+        self._doc = f"infer($self, /, *inputs, out=None, threads=None)\n--\n\n{inspect.cleandoc(doc)}".encode()
+        found.start(interface.ctypes.data, self._doc)
+        return found
+
+    def remember(self, function: Any, fallback: Any) -> None:
+        """Makes a fast call picklable, through its fallback."""
+        capsule = function.__self__
+        self._fallbacks[id(capsule)] = fallback
+        copyreg.pickle(type(capsule), self._reduce)
+
+    def _reduce(self, capsule: Any) -> Any:
+        """Pickles the capsule of a fast call as its fallback. The call itself is pickled as its attribute ``infer``."""
+        if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.Call"):
+            raise TypeError("cannot pickle 'PyCapsule' object")
+        return self._fallbacks[id(capsule)].__reduce__()
+
+
+_FACTORY = _Factory()
 
 
 def _tensor(kind: TensorType, names: Sequence[str]) -> list[int]:
+    """A tensor as ``runtime/python_call.hxx`` reads it: dtype, its number and size, rank, and the sizes of the axes.
+
+    A negative size -1 - i stands for run-time dimension i.
+    """
     dtype = np.dtype(kind.dtype)
     sizes = [-1 - names.index(dim) if isinstance(dim, str) else dim for dim in kind.shape]
     return [id(dtype), dtype.num, dtype.itemsize, kind.rank, *sizes, *[0] * (MOST_AXES - len(sizes))]
-
-
-def is_ready() -> bool:
-    """Whether another builtin costs nothing, the C++ behind it being compiled."""
-    return _python_call.cache_info().currsize > 0
-
-
-@functools.cache
-def _python_call() -> Any:
-    """The C++ namespace with ``new_call``, connected to this Python and numpy; None if that is not possible."""
-    if platform.python_implementation() != "CPython" or set(sys.abiflags) & {"d", "t"}:
-        return None
-    try:
-        functions = [getattr(ctypes.pythonapi, name) for name in _CPYTHON]
-    except AttributeError:  # before Python 3.11, some of them were macros
-        return None
-    addresses = [ctypes.cast(function, ctypes.c_void_p).value for function in functions]
-    prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
-    get_pointer = prototype(("PyCapsule_GetPointer", ctypes.pythonapi))
-    core = getattr(np, "_core", None) or np.core
-    table = ctypes.cast(get_pointer(core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
-    if table[_NUMPY_ARRAY_TYPE] != id(np.ndarray):
-        return None
-    found = runtime("python_call")
-    objects = [id(thing) for thing in (np.ndarray, int, None, *_OPTIONS)]
-    interface = np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64)
-    found.start(interface.ctypes.data, _doc())
-    return found
-
-
-def _doc() -> bytes:
-    """``Model.infer``'s documentation in the form of a builtin's, which begins with the signature."""
-    from sofie_jit.models.model import Model
-
-    text = inspect.cleandoc(Model.infer.__doc__ or "")
-    _kept.append(f"infer($self, /, *inputs, out=None, threads=None)\n--\n\n{text}".encode())
-    return _kept[-1]
-
-
-_kept: list[bytes] = []
-"""Texts that C++ has the addresses of."""

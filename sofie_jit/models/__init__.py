@@ -1,1 +1,1 @@
-"""Compiled networks: numpy arrays in and out."""
+"""Compiled networks that take and return numpy arrays."""

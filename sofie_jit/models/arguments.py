@@ -1,8 +1,7 @@
-"""What ``infer`` is given and gives: arrays checked and converted, open dimensions bound, results made."""
+"""Arguments and results of ``infer``: checks, conversions, sizes of open dimensions, and nested structures."""
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,20 +11,28 @@ import numpy as np
 from sofie_jit.errors import DtypeError, InputError, ShapeError
 from sofie_jit.ir.operators.operator import BATCH, Dim, Shape, TensorType, split_count
 
+OpenShape = tuple[int | None, ...]
+"""A shape in which None stands for a size that is known only when the model runs."""
+
 
 class Arguments:
-    """The inputs of a network, by name."""
+    """The inputs of a network.
 
-    def __init__(self, kinds: Mapping[str, TensorType]):
-        self.kinds = dict(kinds)
-        self.shapes = [public_shape(kind.shape) for kind in kinds.values()]
+    ``types``: their types by name, in the order of the arguments.
+    """
+
+    def __init__(self, types: Mapping[str, TensorType]):
+        self.types = dict(types)
+        self.shapes = [open_shape(kind.shape) for kind in types.values()]
 
     def standardize(self, inputs: Sequence[Any]) -> list[np.ndarray]:
-        """One C-contiguous array of the right type per input, from what ``Model.infer`` accepts.
+        """The positional arguments of ``infer`` as one C-contiguous array of the right type per input.
+
+        ``inputs``: one array-like per input, or one list of them, or one dict by name.
 
         Raises InputError, ShapeError or DtypeError.
         """
-        names = list(self.kinds)
+        names = list(self.types)
         values: Sequence[Any] = inputs
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
             given = inputs[0]
@@ -38,14 +45,17 @@ class Arguments:
             raise InputError(f"the model has {len(names)} inputs ({', '.join(names)}); got {len(values)} arrays")
         return [
             _convert(value, name, kind, shape)
-            for value, (name, kind), shape in zip(values, self.kinds.items(), self.shapes, strict=True)
+            for value, (name, kind), shape in zip(values, self.types.items(), self.shapes, strict=True)
         ]
 
     def bind(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
-        """The sizes of the run-time dimensions; ShapeError if two inputs disagree."""
+        """The sizes of the run-time dimensions by name, read off one array per input.
+
+        Raises ShapeError if two inputs disagree.
+        """
         dims: dict[str, int] = {}
         owner: dict[str, str] = {}
-        for array, (name, kind) in zip(arrays, self.kinds.items(), strict=True):
+        for array, (name, kind) in zip(arrays, self.types.items(), strict=True):
             for axis, (size, dim) in enumerate(zip(array.shape, kind.shape, strict=True)):
                 if not isinstance(dim, str):
                     continue
@@ -59,7 +69,14 @@ class Arguments:
 
 
 def result_arrays(outputs: Sequence[tuple[str, TensorType]], out: Any, dims: Mapping[str, int]) -> list[np.ndarray]:
-    """Fresh arrays for ``outputs``, or those of ``out``; ShapeError, DtypeError or InputError if they do not fit."""
+    """The arrays that a call writes to: new ones, or those of ``out``.
+
+    ``outputs``: name and type of each output.
+    ``out``: None, an array, or a list of one array per output.
+    ``dims``: sizes of the run-time dimensions by name.
+
+    Raises ShapeError, DtypeError or InputError if ``out`` does not fit.
+    """
     shapes = [tuple(_size(dim, dims) for dim in kind.shape) for _, kind in outputs]
     if out is None:
         return [np.empty(shape, kind.dtype) for shape, (_, kind) in zip(shapes, outputs, strict=True)]
@@ -78,22 +95,22 @@ def result_arrays(outputs: Sequence[tuple[str, TensorType]], out: Any, dims: Map
     return results
 
 
-def public_shape(shape: Shape) -> tuple[int | None, ...]:
-    """A shape with None for what is known only when the model runs."""
+def open_shape(shape: Shape) -> OpenShape:
+    """``shape`` with None for each size that is known only when the model runs."""
     return tuple(None if isinstance(dim, str) else dim for dim in shape)
 
 
 def _is_list_of_inputs(value: Sequence[Any], count: int) -> bool:
-    """Whether a single list is a list of arrays (one per input) and not one array spelled as nested lists."""
+    """Whether a single list holds one array per input, rather than one array as nested lists."""
     return count != 1 or (len(value) == 1 and isinstance(value[0], np.ndarray))
 
 
-def _convert(value: Any, name: str, kind: TensorType, shape: tuple[int | None, ...]) -> np.ndarray:
+def _convert(value: Any, name: str, kind: TensorType, shape: OpenShape) -> np.ndarray:
     """``value`` as a C-contiguous array of the input's type; raises DtypeError or ShapeError."""
     try:
         array = _array(value, kind)
     except (ValueError, TypeError) as error:
-        raise ShapeError(f"input '{name}' is no rectangular array of numbers: {error}") from None
+        raise ShapeError(f"input '{name}' is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise DtypeError(
             f"input '{name}' has element type {array.dtype}; real numbers (convertible to {kind.dtype}) are needed"
@@ -114,7 +131,7 @@ def _array(value: Any, kind: TensorType) -> np.ndarray:
     return array
 
 
-def _fit_rank(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+def _fit_rank(array: np.ndarray, shape: OpenShape) -> np.ndarray:
     """Adds or drops a last axis of length 1, as Keras does."""
     if array.ndim == len(shape) - 1 and shape[-1] == 1:
         return array[..., None]
@@ -123,26 +140,33 @@ def _fit_rank(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
     return array
 
 
-def _hint(found: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
-    """The likely cure for a wrong shape."""
+def _hint(found: tuple[int, ...], expected: OpenShape) -> str:
+    """The likely remedy for a wrong shape."""
     if len(found) == len(expected) - 1 and all(e in (None, f) for f, e in zip(found, expected[1:], strict=True)):
         return ": the batch axis is missing; pass x[None] for a single row"
     if len(found) == len(expected) and sorted(found[1:]) == sorted(e or 0 for e in expected[1:]):
         return ": the axes are in another order; see numpy.transpose"
-    size = functools.reduce(lambda a, b: a * b, found[1:], 1)
-    if found and None not in expected[1:] and size == functools.reduce(lambda a, b: a * (b or 0), expected[1:], 1):
+    if found and None not in expected[1:] and math.prod(found[1:]) == math.prod(e or 0 for e in expected[1:]):
         return f": the number of elements fits; pass x.reshape({(-1, *expected[1:])})"
     return ""
 
 
 def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
-    """A dimension's value, once those known only at run time are."""
+    """The value of a dimension, given the sizes of the run-time dimensions."""
     factor, names = split_count((dim,))
     return math.prod((factor, *(sizes[name] for name in names)))
 
 
 def pack(structure: Any, results: list[np.ndarray]) -> Any:
-    """``results`` in the nested structure of indices that Keras would return them in."""
+    """``results`` in the structure in which ``infer`` returns them.
+
+    ``structure``: nested lists, tuples and dicts of indices into ``results``, or None.
+
+    >>> pack({"a": 1, "b": [0, 2]}, ["x", "y", "z"])
+    {'a': 'y', 'b': ['x', 'z']}
+    >>> pack(None, ["x"])
+    'x'
+    """
     if structure is None:
         return results[0] if len(results) == 1 else results
     if isinstance(structure, dict):
@@ -153,12 +177,17 @@ def pack(structure: Any, results: list[np.ndarray]) -> Any:
 
 
 def unpack(structure: Any, packed: Any) -> list[np.ndarray]:
-    """The results that :func:`pack` made ``packed`` of, in their order."""
+    """The inverse of :func:`pack`: the results in their order.
+
+    >>> unpack({"a": 1, "b": [0, 2]}, {"a": "y", "b": ["x", "z"]})
+    ['x', 'y', 'z']
+    """
     found = dict(_numbered(structure, packed))
     return [found[index] for index in sorted(found)]
 
 
 def _numbered(structure: Any, packed: Any) -> Iterator[tuple[int, np.ndarray]]:
+    """The results with their indices."""
     if structure is None:
         yield from enumerate(packed if isinstance(packed, list) else [packed])
     elif isinstance(structure, Mapping):

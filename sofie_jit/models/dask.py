@@ -1,8 +1,4 @@
-"""Models on dask arrays: in chunks, lazily, on one machine or on many.
-
->>> import dask.array as da, sofie_jit.dask
->>> y = sofie_jit.dask.infer(model, da.from_zarr("events.zarr"))      # nothing is computed yet
->>> y[:, 0].mean().compute()
+"""Models on dask arrays: chunk by chunk and lazily, on one machine or on many.
 
 Needs dask: ``pip install "sofie_jit[dask]"``.
 """
@@ -21,17 +17,30 @@ from sofie_jit.models.model import Model
 
 
 def infer(model: Model, *inputs: Any) -> Any:
-    """``model.infer`` on dask arrays, which stay in chunks of rows and are computed when you ask for them.
+    """``model.infer`` on dask arrays. Nothing is computed until the result is.
 
-    ``inputs``: dask arrays (or what ``dask.array.asarray`` takes), given as to :meth:`Model.infer`: one per input, one
-    list, or one dict by name. They may be chunked along every axis and differently, and the sizes of chunks may be
-    unknown (NaN); a chunk of the result is made of whole rows. Workers get the model once each, and compile it once per
-    process. Every chunk is computed on one thread, for dask itself computes several at a time.
+    ``model``: a model whose rows are independent of each other.
+    ``inputs``: dask arrays, or array-likes that ``dask.array.asarray`` takes: one per input, one list, or one dict by
+    input name. They may be chunked along every axis, and each in its own way. Sizes of chunks may be unknown (NaN). A
+    chunk of the result consists of whole rows.
 
-    Returns lazy dask arrays in the structure that ``infer`` returns arrays in.
+    Returns lazy dask arrays in the structure of :meth:`Model.infer`. Each worker gets the model once, and each process
+    compiles it once. A chunk is computed on one thread, because dask computes several chunks at a time.
 
     Raises MissingDependencyError without dask, InputError for wrong inputs or a model whose rows depend on each other,
-    ShapeError for shapes that do not fit. What is wrong with the data itself is raised when it is computed.
+    and ShapeError for wrong shapes. Errors in the data itself are raised when the result is computed.
+
+    >>> import dask.array
+    >>> import sofie_jit
+    >>> import sofie_jit.dask
+    >>> from sofie_jit.demo import MODEL_FILE, load_digits
+    >>> model = sofie_jit.load(MODEL_FILE)
+    >>> images = dask.array.from_array(load_digits().images, chunks=(25, 8, 8, 1))
+    >>> probability = sofie_jit.dask.infer(model, images)
+    >>> probability.chunks
+    ((25, 25, 25, 25), (10,))
+    >>> probability[:5].argmax(axis=1).compute()
+    array([4, 0, 6, 7, 8])
     """
     try:
         import dask
@@ -40,8 +49,8 @@ def infer(model: Model, *inputs: Any) -> Any:
         raise MissingDependencyError(f'dask cannot be imported ({error}): pip install "sofie_jit[dask]"') from error
     if model.rmodel.states or not can_tile(model.rmodel):
         raise InputError(
-            f"the answers of model '{model.name}' to the rows of a batch depend on each other, or its batch is fixed, "
-            "so that chunks cannot be computed by themselves"
+            f"the results of model '{model.name}' for the rows of a batch depend on each other, or its batch size is "
+            "fixed, so that chunks cannot be computed separately"
         )
     arrays = [da.asarray(array) for array in _ordered(model, inputs)]
     for name, shape, array in zip(model.input_names, model.input_shapes, arrays, strict=True):
@@ -52,13 +61,13 @@ def infer(model: Model, *inputs: Any) -> Any:
     rows = arrays[0].chunks[0]
     blocks = [_blocks(name, array, rows) for name, array in zip(model.input_names, arrays, strict=True)]
 
-    shared = dask.delayed(model)  # one node of the graph, so that a worker gets it once
+    shared = dask.delayed(model)  # one node of dask's graph, so that a worker gets it once
     evaluate = dask.delayed(_evaluate, nout=len(model.output_names))
     parts = [evaluate(shared, *given) for given in zip(*blocks, strict=True)]
     results = []
     for index, (shape, dtype) in enumerate(zip(model.output_shapes, model.output_dtypes, strict=True)):
-        rest = tuple(np.nan if size is None else size for size in shape[1:])
-        chunks = [da.from_delayed(part[index], (n, *rest), dtype) for part, n in zip(parts, rows, strict=True)]
+        row = tuple(np.nan if size is None else size for size in shape[1:])
+        chunks = [da.from_delayed(part[index], (n, *row), dtype) for part, n in zip(parts, rows, strict=True)]
         results.append(da.concatenate(chunks, allow_unknown_chunksizes=True))
     return pack(model.rmodel.output_structure, results)
 
@@ -77,7 +86,7 @@ def _ordered(model: Model, inputs: tuple[Any, ...]) -> list[Any]:
 
 
 def _blocks(name: str, array: Any, rows: tuple[float, ...]) -> list[Any]:
-    """The chunks of ``rows`` as delayed arrays."""
+    """An input as delayed arrays with these numbers of ``rows``."""
     known = not np.isnan([*rows, *array.chunks[0]]).any()
     if known and sum(rows) != array.shape[0]:
         raise ShapeError(f"input '{name}' has {array.shape[0]} rows, the first input {sum(rows)}")
@@ -89,5 +98,5 @@ def _blocks(name: str, array: Any, rows: tuple[float, ...]) -> list[Any]:
 
 
 def _evaluate(model: Model, *arrays: np.ndarray) -> list[np.ndarray]:
-    """The outputs for one chunk, in their order."""
+    """The outputs for one chunk, in order."""
     return unpack(model.rmodel.output_structure, model.infer(*arrays, threads=1))

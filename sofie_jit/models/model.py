@@ -1,174 +1,193 @@
-"""Model: a compiled network, numpy arrays in and out."""
+"""Model: the interface of compiled networks. :func:`sofie_jit.load` and :meth:`RModel.compile` return one."""
 
 from __future__ import annotations
 
-import functools
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.codegen.print_header import export_header
-from sofie_jit.codegen.weights import Weights
-from sofie_jit.ir.rmodel import RModel, sizes_of
-from sofie_jit.jit.fast_call import is_ready
-from sofie_jit.models.arguments import public_shape
-from sofie_jit.models.call import Call
-from sofie_jit.models.threads import thread_count
-from sofie_jit.passes.pipeline import Optimize, lower
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.models.description import Description
+from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
+    from sofie_jit.codegen.weights import Weights
     from sofie_jit.models.predict import Columns
     from sofie_jit.report.display import Graph
     from sofie_jit.report.profile import Profile
 
-CALLS_BEFORE_BUILTIN = 4
-"""Calls of a process's first model after which the short way into C++ is compiled; a single answer comes sooner
-without it."""
 
+class Model(ABC):
+    """A compiled network, which takes and returns numpy arrays.
 
-class Model:
-    """A compiled network; :func:`sofie_jit.load` and :meth:`RModel.compile` make one.
+    :func:`sofie_jit.load` makes a Model from a file, and :meth:`RModel.compile` from a network built by hand. Models
+    are immutable, and threads may share them. They can be copied and pickled; a pickle holds the network, which is
+    compiled again when it is loaded. The exception is a network with ``stateful=True`` layers, which remembers earlier
+    calls; see :class:`~sofie_jit.models.stateful_model.StatefulModel`.
 
-    >>> model = sofie_jit.load("m.h5")
-    >>> y = model.infer(x)           # x: (n, ...) of any numeric type, n >= 0; y: a fresh array
+    A model is composed of a :class:`~sofie_jit.models.description.Description`, which answers everything about names,
+    shapes and listings, and of whatever the implementation needs to run the network.
 
-    Immutable and safe to call from many threads at once. Only a network with ``stateful=True`` layers remembers what it
-    was given, see :class:`~sofie_jit.models.stateful_model.StatefulModel`.
+    >>> import sofie_jit
+    >>> from sofie_jit.demo import MODEL_FILE, load_digits
+    >>> model = sofie_jit.load(MODEL_FILE)
+    >>> model
+    <sofie_jit.Model 'digits': image (None, 8, 8, 1) -> digit (None, 10)>
+    >>> images = load_digits().images
+    >>> model.infer(images).argmax(axis=1)[:5]
+    array([4, 0, 6, 7, 8])
     """
 
-    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
-        rmodel.generate()
-        self._rmodel = rmodel
-        self._lowered = lower(rmodel, optimize)
+    def __init__(self, description: Description, *, threads: int | None, optimize: Optimize):
+        self._description = description
         self._options: dict[str, Any] = {"threads": threads, "optimize": optimize}
-        self._threads = thread_count(threads)
-        self._optimize = optimize
-        self._call = Call(self._lowered, self.output_names, self._threads)
-        self._calls = 0
-        if is_ready():
-            self._shorten()
 
-    # -- what it is ----------------------------------------------------------------------------------------------
+    # -- description ---------------------------------------------------------------------------------------------
 
     @property
     def rmodel(self) -> RModel:
         """The network before optimization."""
-        return self._rmodel
+        return self._description.rmodel
 
     @property
     def name(self) -> str:
-        """The name that Keras gave it."""
-        return self._rmodel.name
+        """The name of the network in its file."""
+        return self.rmodel.name
 
     @property
     def input_names(self) -> list[str]:
-        """Per input its name, in the order of :meth:`infer`'s arguments."""
-        return list(self._rmodel.inputs)
+        """Names of the inputs, in the order of the arguments of :meth:`infer`."""
+        return self._description.input_names
 
     @property
     def output_names(self) -> list[str]:
-        """Per output its name, in the order of :meth:`infer`'s results."""
-        return self._rmodel.output_labels or list(self._rmodel.outputs)
+        """Names of the outputs, in the order of the results of :meth:`infer`."""
+        return self._description.output_names
 
     @property
     def input_shapes(self) -> list[tuple[int | None, ...]]:
-        """Per input its shape; None stands for an open dimension, the first being the batch."""
-        return [public_shape(kind.shape) for kind in self._rmodel.inputs.values()]
+        """Shapes of the inputs. None stands for a size that is open; the first one is the batch.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> sofie_jit.load(MODEL_FILE).input_shapes
+        [(None, 8, 8, 1)]
+        """
+        return list(self._description.input_shapes)
 
     @property
     def output_shapes(self) -> list[tuple[int | None, ...]]:
-        """Per output its shape; None stands for an open dimension, the first being the batch."""
-        return [public_shape(self._rmodel.tensor_type(name).shape) for name in self._rmodel.outputs]
+        """Shapes of the outputs. None stands for a size that is open; the first one is the batch."""
+        return list(self._description.output_shapes)
 
     @property
     def input_dtypes(self) -> list[str]:
-        """Per input the element type it is computed in; other numeric types are converted."""
-        return [kind.dtype for kind in self._rmodel.inputs.values()]
+        """Element types of the inputs, as names of numpy dtypes. :meth:`infer` converts other numeric types."""
+        return self._description.input_dtypes
 
     @property
     def output_dtypes(self) -> list[str]:
-        """Per output its element type."""
-        return [self._rmodel.tensor_type(name).dtype for name in self._rmodel.outputs]
+        """Element types of the outputs, as names of numpy dtypes."""
+        return self._description.output_dtypes
 
     # -- running -------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         """Evaluates the network.
 
-        ``inputs``: one array per input, or one list of arrays, or one dict by input name. Each has the shape of
-        :attr:`input_shapes` with any batch size, 0 included; any real numeric type and memory order is converted.
-        ``out``: arrays to write to (C-contiguous, of the exact type and shape), one or a list.
-        ``threads``: at most so many threads share a big call, instead of what :func:`sofie_jit.load` was given;
-        the results' bits do not depend on it.
+        ``inputs``: one array per input, or one list of arrays, or one dict of arrays by input name. Their shapes are
+        those of :attr:`input_shapes`, with any batch size, including 0. Real numbers of any type, in any memory order,
+        are converted.
+        ``out``: arrays to write to, one or a list. They must be C-contiguous and have exactly the types and shapes of
+        the outputs.
+        ``threads``: the largest number of threads that share a call, in place of the number given to
+        :func:`sofie_jit.load`. It does not change a bit of the results.
 
-        Returns fresh arrays in the structure Keras returns: one array, a list, or a dict. Layers with ``stateful=True``
-        go on where the call before left them; :meth:`reset_states` makes them begin anew.
+        Returns new arrays in the structure that Keras returns: one array, a list, or a dict. Layers with
+        ``stateful=True`` continue where the previous call stopped; :meth:`reset_states` restarts them.
 
         Raises InputError (a TypeError) for a wrong number or wrong names of inputs, ShapeError (a ValueError) for a
-        wrong shape, DtypeError (a TypeError) for arrays that are not real numbers, OutOfRangeError (an IndexError) if
-        an index in the data lies outside its table.
+        wrong shape, DtypeError (a TypeError) for arrays that do not hold real numbers, and OutOfRangeError (an
+        IndexError) if an index in the data lies outside its table.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE, load_digits
+        >>> model = sofie_jit.load(MODEL_FILE)
+        >>> probability = model.infer(load_digits().images)
+        >>> probability.shape, probability.dtype
+        ((100, 10), dtype('float32'))
         """
-        if "infer" not in self.__dict__:
-            self._calls += 1
-            if self._calls == CALLS_BEFORE_BUILTIN:
-                self._shorten()
-        else:
-            return self.__dict__["infer"](*inputs, out=out, threads=threads)
-        return self._call(*inputs, out=out, threads=threads)
 
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        """The same as :meth:`infer`."""
+        """Alias of :meth:`infer`."""
         return self.infer(*inputs, out=out, threads=threads)
 
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, columns: Columns | None = None
     ) -> Any:
-        """:meth:`infer` under the name that Keras and scikit-learn have for it, and for tables.
+        """Evaluates the network on arrays or tables; the counterpart of Keras's and scikit-learn's ``predict``.
 
-        ``x``: what ``infer`` takes, a ``pandas.DataFrame``, or with ``columns`` anything with named columns of one
-        number per row: a dict of arrays as uproot reads them, an awkward array of records, a structured numpy array, a
-        data frame. ``columns``: the names of those that make up a row, in order; for several inputs, a dict by input.
-        ``batch_size``: evaluate so many rows at a time; by default all at once, which is as fast and takes no more
-        memory. ``verbose``: 1 shows a progress bar on standard error, "auto" on a terminal, 0 none.
+        ``x``: an array, list or dict as for :meth:`infer`, or a ``pandas.DataFrame``. With ``columns``, a table with
+        named columns of one number per row: a dict of arrays (as uproot returns them), an awkward array of records, a
+        structured numpy array, or a data frame.
+        ``batch_size``: number of rows to evaluate at a time. By default all rows are evaluated at once, which is as
+        fast and needs no more memory.
+        ``verbose``: 1 shows a progress bar on standard error, "auto" does so on a terminal, 0 shows none.
+        ``columns``: names of the columns that make up a row, in order; for several inputs a dict by input name.
 
-        Raises what ``infer`` raises, ValueError for a wrong option, and InputError for unknown columns.
+        Returns arrays in the structure of :meth:`infer`.
+
+        Raises what :meth:`infer` raises, ValueError for a wrong option, and InputError for unknown columns.
+
+        >>> import numpy as np
+        >>> from sofie_jit import RModel
+        >>> from sofie_jit.operators import ReduceSum
+        >>> network = RModel()
+        >>> network.add_input_tensor_info("x", "float32", (None, 2))
+        >>> network.add_operator(ReduceSum(axes=[1], keepdims=False, inputs=["x"], outputs=["sum"]))
+        >>> network.add_output_tensor_names("sum")
+        >>> table = {"eta": np.array([1, 2]), "pt": np.array([30, 40]), "charge": np.array([1, -1])}
+        >>> network.compile().predict(table, columns=["pt", "eta"])
+        array([31., 42.], dtype=float32)
         """
         from sofie_jit.models.predict import predict
 
         return predict(self, x, batch_size, verbose, columns)
 
-    def _shorten(self) -> None:
-        """Puts a builtin function before :meth:`infer`, which does the same with less ado."""
-        if (shorter := self._call.builtin()) is not None:
-            self.__dict__["infer"] = shorter
+    def reset_states(self) -> None:  # noqa: B027 (models without states have nothing to do)
+        """Sets the states of ``stateful=True`` layers to zero. Does nothing if the model has none."""
 
-    def reset_states(self) -> None:
-        """Sets what layers with ``stateful=True`` remember of the calls before to zeros; other models have nothing."""
-
+    @abstractmethod
     def profile(self, *inputs: Any) -> Profile:
-        """Measures each operator on ``inputs``, given as to :meth:`infer`: time, arithmetic and memory, on one thread.
+        """Measures time, arithmetic and memory of each operator, on one thread.
 
-        The operators are those that run, after optimization. A variant of the model with a clock between them is
-        compiled for it; reading the clock is measured too and subtracted. Times are medians over the faster half of
-        many calls, which leaves out those that other programs interrupted.
+        ``inputs``: as for :meth:`infer`, with at least one row.
+
+        Returns a :class:`~sofie_jit.report.profile.Profile`. Its operators are those that run, after optimization.
+        A variant of the network that reads the clock after each operator is compiled for it; the time of reading the
+        clock is subtracted. Times are medians over the faster half of many calls, which leaves out calls that other
+        programs interrupted.
 
         Raises what :meth:`infer` raises, and InputError for an empty batch.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE, load_digits
+        >>> profile = sofie_jit.load(MODEL_FILE).profile(load_digits().images)
+        >>> print(profile)  # doctest: +SKIP
         """
-        from sofie_jit.report.profile import profile
-
-        return profile(self._lowered, *inputs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled and copied as the network, which is compiled again on arrival (once per process and architecture)."""
-        return functools.partial(type(self), **self._options), (self._rmodel,)
 
     # -- the header ----------------------------------------------------------------------------------------------
 
     @property
     def header(self) -> str:
-        """The self-contained C++ header of the model, as :meth:`save_header` writes it."""
-        return export_header(lower(self._fixed(None), self._optimize), "model")[0]
+        """The text of the C++ header, as :meth:`save_header` writes it. The weights are in a file.
+
+        Raises ShapeError if :meth:`save_header` needs ``input_shapes``.
+        """
+        return self._description.header()
 
     def save_header(
         self,
@@ -180,55 +199,90 @@ class Model:
         dispatch: bool = False,
         self_test: bool = False,
     ) -> Path:
-        """Writes the C++ header to ``path``; returns its path.
+        """Writes the model as a C++ header for other programs.
 
-        Open dimensions become arguments of ``infer``, after the batch; ``input_shapes``, one per input with None for
-        what stays open, fixes them. The other options are those of :meth:`RModel.save_header`.
+        ``path``: the header; its suffix is .hxx, .hpp, .hh or .h.
+        ``input_shapes``: one shape per input, to fix open dimensions; None leaves a dimension open.
+        ``weights``: "text", "binary" or "embedded"; see :meth:`RModel.save_header`.
+        ``namespace``: namespace of the C++ ``Session``, by default ``TMVA_SOFIE_<stem>``.
+        ``dispatch``: whether the header selects code for the processor at run time.
+        ``self_test``: whether the header has a function ``self_test()``.
 
-        Raises ShapeError if a dimension must be fixed and is not.
+        Returns the path of the header. Open dimensions become arguments of the C++ ``infer``, after the batch.
+
+        Raises ShapeError if the inputs cannot have these shapes or a dimension must be fixed and is not, GraphError for
+        another suffix or options that exclude each other, and VerificationError if a self test is wanted and the
+        network fails it on this machine.
+
+        >>> import tempfile
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> model = sofie_jit.load(MODEL_FILE)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_header(folder + "/digits.hxx", weights="binary").with_suffix(".bin").exists()
+        True
         """
-        fixed = self._fixed(input_shapes)
-        return fixed.save_header(
+        return self._description.for_shapes(input_shapes).save_header(
             path,
             weights=weights,
             namespace=namespace,
             dispatch=dispatch,
             self_test=self_test,
-            optimize=self._optimize,
+            optimize=self._description.optimize,
         )
 
     def specialize(self, *input_shapes: Sequence[int | None]) -> Model:
-        """The same model for inputs of these shapes, one per input with None for what stays open.
+        """The same model for inputs of fixed shapes.
 
-        Raises ShapeError for shapes that the inputs cannot have.
+        ``input_shapes``: one shape per input; None leaves a dimension open.
+
+        Raises ShapeError if the inputs cannot have these shapes.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> sofie_jit.load(MODEL_FILE).specialize((1, 8, 8, 1)).output_shapes
+        [(1, 10)]
         """
-        return self._fixed(input_shapes).compile(threads=self._threads, optimize=self._optimize)
+        return self._description.for_shapes(input_shapes).compile(**self._options)
 
-    def _fixed(self, input_shapes: Sequence[Sequence[int | None]] | None) -> RModel:
-        """The network with sizes for open dimensions."""
-        return self._rmodel if input_shapes is None else self._rmodel.bind(sizes_of(self._rmodel.inputs, input_shapes))
+    # -- showing -------------------------------------------------------------------------------------------------
 
     def summary(self) -> str:
-        """A table of the operators with their outputs' shapes and parameters."""
-        return self._rmodel.summary()
+        """A table of the operators with the layers they come from, the shapes of their outputs, and their parameters.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> print(sofie_jit.load(MODEL_FILE).summary())  # doctest: +ELLIPSIS
+        input   image: float32 (batch, 8, 8, 1)
+        output  digit: float32 (batch, 10)
+        <BLANKLINE>
+        operator            from                                      output             parameters
+        -------------------------------------------------------------------------------------------
+        Conv                conv2d (Conv2D)                           (batch, 8, 8, 16)  144
+        BatchNormalization  batch_normalization (BatchNormalization)  (batch, 8, 8, 16)  64
+        ...
+        """
+        return self._description.summary()
 
     def draw(self, *, optimized: bool = False) -> Graph:
-        """The operators and the tensors between them as a drawing for notebooks; its ``save`` writes a file.
+        """The operators and the tensors between them as a drawing.
 
-        ``optimized``: the operators that run, instead of those that the layers were translated to.
+        ``optimized``: whether to draw the operators that run, instead of those that the layers were translated to.
+
+        Returns a :class:`~sofie_jit.report.display.Graph`, which notebooks display and whose ``save`` writes a file.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> drawing = sofie_jit.load(MODEL_FILE).draw(optimized=True)
+        >>> "Conv + Relu" in drawing.dot
+        True
         """
         from sofie_jit.report.display import Graph
 
-        return Graph(lower(self._rmodel, self._optimize) if optimized else self._rmodel)
+        return Graph(self._description.optimized() if optimized else self.rmodel)
 
     def _repr_html_(self) -> str:
-        from sofie_jit.report.display import describe
-
-        return describe(f"sofie_jit.{type(self).__name__}", self._rmodel, optimize=self._optimize)
+        return self._description.html()
 
     def __repr__(self) -> str:
-        def listed(names: list[str], shapes: list[tuple[int | None, ...]]) -> str:
-            return ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
-
-        inputs, outputs = listed(self.input_names, self.input_shapes), listed(self.output_names, self.output_shapes)
-        return f"<sofie_jit.Model '{self.name}': {inputs} -> {outputs}>"
+        return f"<{self._description}>"

@@ -1,4 +1,4 @@
-"""``Model.predict``: rows from tables of named columns, and batches one after the other."""
+"""``Model.predict``: tables with named columns, and evaluation in batches."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from sofie_jit.models.model import Model
 
 Columns = Sequence[str] | Mapping[str, Sequence[str]]
-"""Names of columns, in the order of the input's last axis; for several inputs, by input name."""
+"""Names of columns, in the order of the input's last axis; for several inputs a dict by input name."""
 
 SHOWN = {0: False, 1: True, "auto": None}
-"""What ``verbose`` means for the progress bar; None: on a terminal."""
+"""The values of ``verbose``, and whether the progress bar is shown; None: on a terminal."""
 
 
 def predict(
@@ -31,24 +31,24 @@ def predict(
     given = _as_inputs(x, model.input_names, columns)
     if batch_size is None and not SHOWN[verbose]:
         return model.infer(given)
-    arrays = _leaves(given)
-    rows = len(arrays[0])
-    parts = []
+    rows = len(_arrays(given)[0])
+    size = batch_size or max(rows, 1)
+    batches = []
     with Progress(rows, shown=SHOWN[verbose]) as bar:
-        for start in range(0, max(rows, 1), batch_size or max(rows, 1)):
-            piece = slice(start, start + (batch_size or rows))
-            parts.append(model.infer(_sliced(given, piece)))
-            bar.advance(len(range(rows)[piece]))
-    return parts[0] if len(parts) == 1 else _joined(parts)
+        for start in range(0, max(rows, 1), size):
+            batch = slice(start, min(start + size, rows))
+            batches.append(model.infer(_rows(given, batch)))
+            bar.advance(batch.stop - batch.start)
+    return batches[0] if len(batches) == 1 else _concatenated(batches)
 
 
 def _as_inputs(x: Any, names: Sequence[str], columns: Columns | None) -> Any:
-    """What ``infer`` takes, from tables."""
+    """The argument of ``infer``: ``x`` itself, or its ``columns`` as one array per input."""
     if columns is None:
         if len(names) == 1 and _is_table(x, names[0]):
             raise InputError(
-                f"the model has one input, '{names[0]}', and got named columns ({', '.join(map(str, _keys(x)))}): say "
-                "with columns=[...] which of them make up a row, and in what order"
+                f"the model has one input, '{names[0]}', and got named columns ({', '.join(map(str, _keys(x)))}): name "
+                "those that make up a row with columns=[...], in order"
             )
         return x
     by_input = columns if isinstance(columns, Mapping) else dict.fromkeys(names[:1], columns)
@@ -58,7 +58,7 @@ def _as_inputs(x: Any, names: Sequence[str], columns: Columns | None) -> Any:
 
 
 def _is_table(x: Any, name: str) -> bool:
-    """Whether ``x`` has named columns, and is no data frame, whose columns have an order, nor a dict of inputs."""
+    """Whether ``x`` has named columns, other than a data frame, whose columns are ordered, or a dict of inputs."""
     if isinstance(x, Mapping):
         return set(x) != {name}
     return bool(getattr(getattr(x, "dtype", None), "names", None) or getattr(x, "fields", None))
@@ -71,7 +71,7 @@ def _keys(x: Any) -> list[Any]:
 
 
 def _stacked(x: Any, columns: Sequence[str]) -> np.ndarray:
-    """(rows, columns): the named columns of a table side by side."""
+    """An array (rows, columns) of the named columns of a table."""
     known = _keys(x)
     if missing := [name for name in columns if name not in known]:
         raise InputError(f"there is no column {', '.join(missing)}; there are: {', '.join(map(str, known))}")
@@ -80,7 +80,7 @@ def _stacked(x: Any, columns: Sequence[str]) -> np.ndarray:
         try:
             array = np.asarray(x[name])
         except ValueError as error:
-            raise ShapeError(f"column '{name}' has not one number per row: {error}") from None
+            raise ShapeError(f"column '{name}' does not have one number per row: {error}") from None
         if array.ndim != 1:
             raise ShapeError(f"column '{name}' has shape {array.shape}; one number per row is needed")
         arrays.append(array)
@@ -90,28 +90,30 @@ def _stacked(x: Any, columns: Sequence[str]) -> np.ndarray:
     return np.stack(arrays, axis=1)
 
 
-def _leaves(given: Any) -> list[Any]:
+def _arrays(given: Any) -> list[Any]:
+    """The arrays in the argument of ``infer``."""
     if isinstance(given, Mapping):
         return list(given.values())
     return list(given) if _is_list(given) else [given]
 
 
 def _is_list(given: Any) -> bool:
-    """Whether it is a list of one array per input, rather than one array spelled as nested lists."""
+    """Whether a list holds one array per input, rather than one array as nested lists."""
     return isinstance(given, (list, tuple)) and all(hasattr(part, "shape") and len(part.shape) > 0 for part in given)
 
 
-def _sliced(given: Any, rows: slice) -> Any:
+def _rows(given: Any, rows: slice) -> Any:
+    """Some rows of the argument of ``infer``."""
     if isinstance(given, Mapping):
         return {name: part[rows] for name, part in given.items()}
     return [part[rows] for part in given] if _is_list(given) else given[rows]
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """The results of batches as those of one."""
+def _concatenated(parts: Sequence[Any]) -> Any:
+    """The results of several batches as those of one, in the same structure."""
     first = parts[0]
     if isinstance(first, Mapping):
-        return {key: _joined([part[key] for part in parts]) for key in first}
+        return {key: _concatenated([part[key] for part in parts]) for key in first}
     if isinstance(first, (list, tuple)):
-        return type(first)(_joined(column) for column in zip(*parts, strict=True))
+        return type(first)(_concatenated(column) for column in zip(*parts, strict=True))
     return np.concatenate(parts)

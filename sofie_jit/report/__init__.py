@@ -1,1 +1,1 @@
-"""Tables, drawings and profiles for people."""
+"""Tables, drawings, profiles and progress bars. Nothing here compiles or runs a network."""

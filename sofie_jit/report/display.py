@@ -1,4 +1,4 @@
-"""How networks show themselves: a table in notebooks (:func:`describe`), and a drawing (:class:`Graph`)."""
+"""How networks appear in notebooks: a table (:func:`describe`) and a drawing (:class:`Graph`)."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import html
 import os
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sofie_jit.codegen.print_jit import jit_text
-from sofie_jit.errors import MissingDependencyError, SofieError
+from sofie_jit.errors import MissingDependencyError
 from sofie_jit.ir.operators.operator import ROperator, format_shape
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.passes.pipeline import Optimize, lower
 from sofie_jit.report import tables
+from sofie_jit.report.colors import hues
+from sofie_jit.report.summary import HEADER, named_types, operator_rows, parameters
 
 SHOWN = 40
-"""Of more operators than this, the table is folded up in notebooks."""
+"""The table of operators starts collapsed in notebooks if there are more than this."""
+
+IMAGES, SOURCES = (".svg", ".png", ".pdf"), (".dot", ".gv")
+"""Suffixes of files that graphviz renders, and of files in its language."""
 
 
-def describe(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str = "") -> str:
-    """``rmodel`` as HTML: inputs, outputs, operators, parameters and memory; one that is not finished says so."""
-    try:
-        rmodel.generate()
-        size = memory(lower(rmodel, optimize))
-    except SofieError as error:
-        return f"<pre>{html.escape(repr(rmodel))}\nnot complete: {html.escape(str(error))}</pre>"
-    kinds = [("input", name, kind) for name, kind in rmodel.inputs.items()]
-    kinds += [("state", name, kind) for name, kind in rmodel.states.items()]
-    labels = rmodel.output_labels or rmodel.outputs
-    kinds += [("output", label, rmodel.tensor_type(name)) for label, name in zip(labels, rmodel.outputs, strict=True)]
-    tensors = [(what, name, kind.dtype, format_shape(kind.shape)) for what, name, kind in kinds]
-    facts = [f"{_parameters(rmodel):,} parameters", *size]
+def describe(title: str, rmodel: RModel, *, facts: Sequence[str] = (), note: str = "") -> str:
+    """A network as HTML: inputs, outputs, operators and number of parameters.
+
+    ``title``: what the network is, in front of its name.
+    ``facts``: further facts for the first line, such as the memory that the compiled network needs.
+    ``note``: a line below it.
+
+    Raises what :meth:`RModel.generate` raises.
+    """
+    tensors = [(role, name, kind.dtype, format_shape(kind.shape)) for role, name, kind in named_types(rmodel)]
+    first = "; ".join([f"{parameters(rmodel):,} parameters", *facts])
     unfolded = " open" if len(rmodel.operators) <= SHOWN else ""
     return (
-        f"<div><b>{html.escape(title)}</b> <code>{html.escape(rmodel.name)}</code>: {html.escape('; '.join(facts))}"
+        f"<div><b>{html.escape(title)}</b> <code>{html.escape(rmodel.name)}</code>: {html.escape(first)}"
         + (f"<br>{html.escape(note)}" if note else "")
         + tables.markup([("", "name", "type", "shape"), *tensors], left=4)
         + f"<details{unfolded}><summary>{len(rmodel.operators)} operators</summary>"
@@ -46,37 +46,34 @@ def describe(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str
     )
 
 
+def describe_invalid(rmodel: RModel, error: Exception) -> str:
+    """A network that is not valid, or not yet complete, as HTML with the ``error`` that says why."""
+    return f"<pre>{html.escape(repr(rmodel))}\nnot complete: {html.escape(str(error))}</pre>"
+
+
 def _operators(rmodel: RModel) -> list[tuple[str, ...]]:
-    """The table of operators: with the layers they came from, or in a network built by hand the tensors they make."""
-    rows = rmodel.operator_rows()
+    """The table of operators with their layers, or in a network built by hand with the tensors they compute."""
+    rows = operator_rows(rmodel)
     if any(op.origin for op in rmodel.operators):
-        return [("operator", "from", "output", "parameters"), *rows]
+        return [HEADER, *rows]
     names = [", ".join(filter(None, op.outputs)) for op in rmodel.operators]
-    made = [(row[0], name, *row[2:]) for row, name in zip(rows, names, strict=True)]
-    return [("operator", "computes", "output", "parameters"), *made]
-
-
-def memory(lowered: RModel) -> list[str]:
-    """What a compiled network holds, in words: its weights, and the arena of a call in bytes by open dimensions."""
-    rendering = jit_text(lowered)
-    weights = sum(lowered.initialized[name].nbytes for name in rendering.weights)
-    arena: Counter[tuple[str, ...]] = Counter()
-    for slot in rendering.slots:
-        arena[slot.dims] += slot.size
-    terms = [" × ".join([tables.size(count), *dims]) for dims, count in sorted(arena.items())]
-    tiles = ", big batches tile by tile" if rendering.tiled and terms else ""
-    return [f"weights {tables.size(weights)}", f"memory of a call {' + '.join(terms) or '0 B'}{tiles}"]
-
-
-def _parameters(rmodel: RModel) -> int:
-    return sum(values.size for values in rmodel.initialized.values())
+    named = [(row[0], name, *row[2:]) for row, name in zip(rows, names, strict=True)]
+    return [(HEADER[0], "computes", *HEADER[2:]), *named]
 
 
 class Graph:
     """The operators of a network and the tensors between them, as a drawing.
 
-    Notebooks show it, if graphviz's program ``dot`` is installed; without, and with ``print``, it is a table. ``dot``
-    holds it in graphviz's language; :meth:`save` writes a file.
+    ``rmodel``: the network. ``RModel.draw`` and ``Model.draw`` make a Graph.
+
+    Notebooks show the drawing if graphviz's program ``dot`` is installed, and a table otherwise. ``print`` shows the
+    table. The attribute ``dot`` is the drawing in graphviz's language.
+
+    >>> import sofie_jit
+    >>> from sofie_jit.demo import MODEL_FILE
+    >>> drawing = sofie_jit.load(MODEL_FILE).draw(optimized=True)
+    >>> print(drawing.dot[:9])
+    digraph {
     """
 
     def __init__(self, rmodel: RModel):
@@ -85,14 +82,18 @@ class Graph:
         self.dot = "\n".join(["digraph {", *_HEAD, *_nodes(rmodel), *_edges(rmodel), "}", ""])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the drawing: ``.svg``, ``.png`` or ``.pdf`` with graphviz, ``.dot`` and ``.gv`` without it.
+        """Writes the drawing to a file and returns its path.
 
-        Raises MissingDependencyError without graphviz, ValueError for another ending.
+        ``path``: the suffix .svg, .png or .pdf selects an image, which needs graphviz. .dot and .gv select graphviz's
+        language.
+
+        Raises MissingDependencyError if an image is wanted and graphviz is not installed, ValueError for another
+        suffix.
         """
         path = Path(path)
-        if path.suffix in (".dot", ".gv"):
+        if path.suffix in SOURCES:
             path.write_text(self.dot)
-        elif path.suffix in (".svg", ".png", ".pdf"):
+        elif path.suffix in IMAGES:
             path.write_bytes(self._render(path.suffix[1:]))
         else:
             raise ValueError(f"a drawing is written as .svg, .png, .pdf, .dot or .gv, not as '{path}'")
@@ -102,22 +103,18 @@ class Graph:
         program = shutil.which("dot")
         if not program:
             raise MissingDependencyError(
-                "drawing needs graphviz's program 'dot' (Debian, Ubuntu: apt-get install graphviz); a .dot file needs "
-                "nothing"
+                "images are drawn by graphviz's program 'dot', which is not installed (Debian, Ubuntu: apt-get install "
+                "graphviz); a .dot file can be written without it"
             )
         return subprocess.run(
             [program, f"-T{kind}"], input=self.dot.encode(), stdout=subprocess.PIPE, check=True
         ).stdout
 
-    def _rows(self) -> list[Sequence[str]]:
-        reads = [", ".join(n for n in op.inputs if n and n not in self._rmodel.initialized)
-                 for op in self._rmodel.operators]  # fmt: skip
-        rows = [
-            (op, origin, source, ", ".join(filter(None, made.outputs)), shapes)
-            for (op, origin, shapes, _), source, made in zip(
-                self._rmodel.operator_rows(), reads, self._rmodel.operators, strict=True
-            )
-        ]
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = []
+        for (name, origin, shapes, _), op in zip(operator_rows(self._rmodel), self._rmodel.operators, strict=True):
+            reads = ", ".join(n for n in op.inputs if n and n not in self._rmodel.initialized)
+            rows.append((name, origin, reads, ", ".join(filter(None, op.outputs)), shapes))
         return [("operator", "from", "reads", "computes", "shape"), *rows]
 
     def __str__(self) -> str:
@@ -138,40 +135,39 @@ _HEAD = (
 
 
 def _nodes(rmodel: RModel) -> Iterator[str]:
-    ends = 'shape=ellipse fillcolor="#eeeeee"'
+    """One line per input, operator and output."""
+    terminal = 'shape=ellipse fillcolor="#eeeeee"'
     for number, (name, kind) in enumerate((rmodel.inputs | rmodel.states).items()):
-        yield f"  in{number} [label={_quoted(name, kind.dtype)} {ends}];"
-    colors: dict[str, int] = {}
+        yield f"  in{number} [label={_quoted(name, kind.dtype)} {terminal}];"
+    hue = hues(op.op_type for op in rmodel.operators)
     for number, op in enumerate(rmodel.operators):
-        count = sum(rmodel.initialized[name].size for name in op.inputs if name in rmodel.initialized)
+        count = parameters(rmodel, op.inputs)
         weights = [f"{count:,} parameters"] if count else []
-        color = colors.setdefault(op.op_type, 1 + len(colors) % 9)
         fused = getattr(op, "activation", None)
         title = f"{op.op_type} + {fused.op_type}" if isinstance(fused, ROperator) else op.op_type
-        yield f'  op{number} [label={_quoted(title, op.origin, *weights)} fillcolor="/pastel19/{color}"];'
+        color = f"{hue[op.op_type]:.4f} 0.2 1.0"  # hue, saturation, value
+        yield f'  op{number} [label={_quoted(title, op.origin, *weights)} fillcolor="{color}"];'
     for number, name in enumerate(rmodel.output_labels or rmodel.outputs):
-        yield f"  out{number} [label={_quoted(name, rmodel.tensor_type(rmodel.outputs[number]).dtype)} {ends}];"
+        yield f"  out{number} [label={_quoted(name, rmodel.tensor_type(rmodel.outputs[number]).dtype)} {terminal}];"
 
 
 def _edges(rmodel: RModel) -> Iterator[str]:
-    made = {name: f"in{number}" for number, name in enumerate(rmodel.inputs | rmodel.states)}
+    """One line per tensor that one node hands to another, labelled with its shape."""
+    source = {name: f"in{number}" for number, name in enumerate(rmodel.inputs | rmodel.states)}
 
     def edge(tensor: str, target: str) -> str:
-        return f"  {made[tensor]} -> {target} [label={_quoted(' ' + format_shape(rmodel.tensor_type(tensor).shape))}];"
+        label = _quoted(f" {format_shape(rmodel.tensor_type(tensor).shape)}")
+        return f"  {source[tensor]} -> {target} [label={label}];"
 
     for number, op in enumerate(rmodel.operators):
-        yield from (edge(name, f"op{number}") for name in _tensors(op) if name in made)
-        made |= {name: f"op{number}" for name in op.outputs if name}
+        yield from (edge(name, f"op{number}") for name in dict.fromkeys(op.inputs) if name in source)
+        source |= {name: f"op{number}" for name in op.outputs if name}
     for number, name in enumerate(rmodel.outputs):
-        if name in made:  # and no weight
+        if name in source:  # an output may be a weight, which has no node
             yield edge(name, f"out{number}")
 
 
-def _tensors(op: ROperator) -> list[str]:
-    return list(dict.fromkeys(filter(None, op.inputs)))
-
-
 def _quoted(*lines: str) -> str:
-    """Lines as a label in graphviz's language."""
+    """Lines of text as a label in graphviz's language."""
     escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines if line)
     return '"' + "\\n".join(escaped) + '"'

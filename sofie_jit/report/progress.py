@@ -1,4 +1,4 @@
-"""What goes on, on standard error, where somebody can see it: a progress bar, and the steps of a long task."""
+"""Progress on standard error, shown by default on terminals only: a bar, and the steps of a long task."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from types import TracebackType
 from sofie_jit.report import tables
 
 WIDTH = 30
+"""Characters of the bar."""
 PAUSE = 0.1
-"""Seconds between two drawings."""
+"""Seconds between two updates."""
 
 
 class Progress:
-    """``with Progress(total) as bar: bar.advance(rows)``; silent unless ``shown``, by default on a terminal.
+    """A progress bar: ``with Progress(total) as bar: bar.advance(rows)``.
 
-    ``total``: rows there are, None if that is not known.
+    ``total``: number of rows, or None if it is not known.
+    ``shown``: whether the bar is printed; by default if standard error is a terminal.
     """
 
     def __init__(self, total: int | None, *, shown: bool | None = None):
@@ -26,7 +28,7 @@ class Progress:
         self._drawn = 0.0
 
     def advance(self, rows: int) -> None:
-        """``rows`` more are done."""
+        """Counts ``rows`` more as done."""
         self.done += rows
         now = time.perf_counter()
         if self.shown and (now - self._drawn >= PAUSE or self.done == self.total):
@@ -57,9 +59,13 @@ class Progress:
 
 
 class Steps:
-    """``with Steps(what, 3) as step: step("reading")``: a line that says which of so many steps goes on.
+    """One line with the current step of a task: ``with Steps("loading", 3) as step: step("reading")``.
 
-    It is gone at the end. ``shown``: by default on a terminal.
+    ``what``: the task.
+    ``count``: number of steps.
+    ``shown``: whether the line is printed; by default if standard error is a terminal.
+
+    The line disappears at the end.
     """
 
     def __init__(self, what: str, count: int, *, shown: bool | None = None):
@@ -67,7 +73,7 @@ class Steps:
         self.shown = sys.stderr.isatty() if shown is None else shown
 
     def __call__(self, step: str) -> None:
-        """The next step begins."""
+        """Starts the next step, which is called ``step``."""
         self.done += 1
         if self.shown:
             print(f"\r{self.what}: {step} ({self.done} of {self.count})\033[K", end="", file=sys.stderr, flush=True)

@@ -18,7 +18,6 @@ import numpy as np
 
 import sofie_jit
 from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
-from sofie_jit.models.call import flops_per_row
 from sofie_jit.report import tables
 from sofie_jit.verification.random_inputs import random_inputs
 
@@ -251,7 +250,7 @@ def compare(
 def _affordable(model: sofie_jit.Model) -> int:
     """How many rows a call may have for it not to take long."""
     numbers = sum(array.size for array in random_inputs(model, 1))
-    return max(1, int(min(WORK / flops_per_row(model.rmodel), NUMBERS / max(numbers, 1))))
+    return max(1, int(min(WORK / max(1, sum(model.rmodel.operator_flops())), NUMBERS / max(numbers, 1))))
 
 
 # -- differences -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 from sofie_jit.codegen.self_test import Reference
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.arguments import Arguments
-from sofie_jit.models.model import Model
+from sofie_jit.models.compiled_model import CompiledModel
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.pipeline import Optimize
 from sofie_jit.verification.random_inputs import random_inputs
@@ -25,9 +25,9 @@ def reference(rmodel: RModel, *, optimize: Optimize = True) -> Reference:
     """
     network = explicit_states(rmodel).copy()
     network.output_structure = None
-    exact = Model(in_float64(network), threads=1, optimize=False)
+    exact = CompiledModel(in_float64(network), threads=1, optimize=False)
     row = max(np.prod([d for d in kind.shape if isinstance(d, int)], dtype=object) for kind in network.inputs.values())
-    inputs = random_inputs(Model(network, threads=1, optimize=optimize), 1 if row > LARGE else ROWS)
+    inputs = random_inputs(CompiledModel(network, threads=1, optimize=optimize), 1 if row > LARGE else ROWS)
     errors = verify(network, optimize=optimize, inputs=inputs)
     outputs = exact.infer(inputs)
     return Reference(

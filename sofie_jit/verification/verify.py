@@ -12,7 +12,7 @@ from sofie_jit.errors import VerificationError
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.operator import TensorType
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.models.model import Model
+from sofie_jit.models.compiled_model import CompiledModel
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.pipeline import Optimize
 from sofie_jit.verification.comparison import distance
@@ -55,11 +55,11 @@ def verify(rmodel: RModel, *, optimize: Optimize = True, inputs: Sequence[Any] |
     """
     network = explicit_states(rmodel) if rmodel.states else rmodel
     network = _plain(network)
-    model = Model(network, threads=1, optimize=optimize)
+    model = CompiledModel(network, threads=1, optimize=optimize)
     given = random_inputs(model, ROWS) if inputs is None else list(inputs)
     got = model.infer(given)
-    plain = Model(network, threads=1, optimize=False).infer(given)
-    exact = Model(in_float64(network), threads=1, optimize=False).infer(given)
+    plain = CompiledModel(network, threads=1, optimize=False).infer(given)
+    exact = CompiledModel(in_float64(network), threads=1, optimize=False).infer(given)
     found = [
         Verified(name, distance(a, c), distance(b, c))
         for name, a, b, c in zip(_names(network), *map(_listed, (got, plain, exact)), strict=True)

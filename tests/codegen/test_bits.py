@@ -16,8 +16,9 @@ import pytest
 
 import sofie_jit
 from compilers import BASELINE, COMPILERS, TARGETS
-from sofie_jit.models import threads as parallel
-from sofie_jit.models.model import CALLS_BEFORE_BUILTIN, Model
+from sofie_jit.jit import threads as parallel
+from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL
+from sofie_jit.models.model import Model
 from sofie_jit.verification.random_inputs import random_inputs
 
 HERE = Path(__file__).parents[1]
@@ -69,7 +70,7 @@ def differences(model: Model) -> list[str]:
             if got.tobytes() != want[part].tobytes():
                 wrong.append(what)
 
-    for _ in range(CALLS_BEFORE_BUILTIN):
+    for _ in range(CALLS_BEFORE_FAST_CALL):
         model.infer([x[:1] for x in rows])
     for n in BATCHES:
         expect(f"{n} rows", model.infer([x[:n] for x in rows]), slice(n))
@@ -165,8 +166,8 @@ def block(model: Model, stem: str, directory: Path) -> str:
     rows = random_inputs(model, ROWS)
     results = listed(model.infer(rows))
     dims = [next(str(x.shape[kind.shape.index(dim)]) for x, kind in
-                 zip(rows, model._lowered.inputs.values(), strict=True) if dim in kind.shape)
-            for dim in model._call.session.rendering.dims]  # fmt: skip
+                 zip(rows, model._execution.lowered.inputs.values(), strict=True) if dim in kind.shape)
+            for dim in model._execution.session.rendering.dims]  # fmt: skip
     assert set(dims) == {str(ROWS)}
     lines, given = [], []
     for i, x in enumerate(rows):

@@ -154,7 +154,7 @@ def code_of(header: str) -> str:
 
 def test_names_from_outside_cannot_reach_the_source() -> None:
     hostile, harmless = chain(POISON), chain([f"n{i}" for i in range(len(POISON))])
-    assert hostile._call.session.text == harmless._call.session.text
+    assert hostile._execution.session.text == harmless._execution.session.text
     assert code_of(hostile.header) == code_of(harmless.header)
     assert not re.search(r"\*/|/\*|\?\?/|\\\n|[^\x00-\x7f]", hostile.header)
     assert max(map(len, hostile.header.splitlines())) < 500

@@ -41,7 +41,7 @@ def run(recipe: dict[str, Any], path: Path) -> str:
         if isinstance(model, OpenModel):
             model.infer(random_inputs(model, 3))
             return "runs, compiled per size"
-        network = model._lowered
+        network = model._execution.lowered
         kinds = [
             *network.inputs.values(),
             *(network.tensor_type(n) for op in network.operators for n in op.outputs if n),
@@ -51,7 +51,7 @@ def run(recipe: dict[str, Any], path: Path) -> str:
         fixed = model.input_shapes[0][0]
         rows = random_inputs(model, fixed or 3)
         whole = model.infer(rows)
-        if fixed is None and model._call.session.rendering.tiled:  # its rows are independent of each other
+        if fixed is None and model._execution.session.rendering.tiled:  # its rows are independent of each other
             model.infer([x[:0] for x in rows])
             first = model.infer([x[:1] for x in rows])
             listed = [

@@ -17,7 +17,7 @@ from sofie_jit.codegen.print_header import export_header
 from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.errors import LONGEST, ModelFileError, SofieError
 from sofie_jit.frontends.keras import Translation, forked, read_graph
-from sofie_jit.models.open_model import examine
+from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.passes.pipeline import lower
 
 SECONDS = 5.0

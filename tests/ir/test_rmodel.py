@@ -142,7 +142,9 @@ def test_long_chain_reuses_memory() -> None:
     model.add_output_tensor_names(last)
     compiled = model.compile()
     np.testing.assert_allclose(compiled.infer(x), want, rtol=0, atol=1e-5 * np.abs(want).max())
-    assert [(slot.size, slot.dims) for slot in compiled._call.session.rendering.slots] == [(64 * 4, ("batch",))] * 2
+    assert [(slot.size, slot.dims) for slot in compiled._execution.session.rendering.slots] == [
+        (64 * 4, ("batch",))
+    ] * 2
 
 
 def valid() -> RModel:
@@ -171,7 +173,7 @@ BREAKAGES: list[tuple[Callable[[RModel], object], type[SofieError], str]] = [
     (wrong_inner, ShapeError, "16 columns.*17 rows"),
     (wrong_width, ShapeError, "matrices"),
     (lambda m: m.add_output_tensor_names("nothing"), GraphError, "output 'nothing'"),
-    (lambda m: m.add_operator(Relu(inputs=["nothing"], outputs=["z"])), GraphError, "'nothing', which is no tensor"),
+    (lambda m: m.add_operator(Relu(inputs=["nothing"], outputs=["z"])), GraphError, "'nothing', which is not a tensor"),
     (lambda m: m.add_operator(Relu(inputs=["h"], outputs=["r"])), GraphError, "written once"),
     (lambda m: m.add_operator(Relu(inputs=["h", "h"], outputs=["z"])), GraphError, "2 inputs"),
     (lambda m: m.add_operator(Relu(inputs=["h"], outputs=["z", "zz"])), GraphError, "computes 1 tensors"),
@@ -204,6 +206,6 @@ def test_long_sequences_go_in_smaller_tiles() -> None:
     model.add_operator(Relu(inputs=["a"], outputs=["y"]))
     model.add_output_tensor_names("y")
     compiled = model.compile(optimize=False)
-    assert re.search(r"tile_size\(dim1 \* 64\)", compiled._call.session.text)
+    assert re.search(r"tile_size\(dim1 \* 64\)", compiled._execution.session.text)
     x = np.random.default_rng(5).normal(size=(37, 20_000, 8)).astype(np.float32)
     np.testing.assert_array_equal(compiled.infer(x), np.maximum(x, 0))

@@ -18,7 +18,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit.errors import CompileError
-from sofie_jit.jit import cling
+from sofie_jit.jit.compiler import compiler
 from sofie_jit.verification.random_inputs import random_inputs
 
 HERE = Path(__file__).parents[1]
@@ -86,7 +86,7 @@ FIRST_CALLS = """
 import threading
 import numpy as np
 from sofie_jit import RModel
-from sofie_jit.jit import compiler as jit
+from sofie_jit.jit.compiler import compiler
 from sofie_jit.ir.operators import Gemm, Relu, Softmax
 rng = np.random.default_rng(0)
 rmodel = RModel("wide")
@@ -102,7 +102,7 @@ x = rng.normal(size=(37, 1000)).astype(np.float32)
 want = np.concatenate([model.infer(row[None]) for row in x])
 
 def late(when):
-    return {late.name for late in model._call.session.rendering.late.values() if late.when == when}
+    return {late.name for late in model._execution.session.rendering.late.values() if late.when == when}
 
 def at_once(inputs, threads):
     results = [None] * 8
@@ -117,11 +117,11 @@ def at_once(inputs, threads):
 
 assert late("rows") and late("team")
 FIRST
-assert (late("rows") | late("team")) <= jit._declared
+assert (late("rows") | late("team")) <= compiler()._declared
 print("equal")
 """
-ROWS = 'assert not late("rows") & jit._declared; at_once(x, 1); assert late("rows") <= jit._declared'
-TEAM = 'assert not late("team") & jit._declared; at_once(x[:1], 2); assert late("team") <= jit._declared'
+ROWS = 'assert not late("rows") & compiler()._declared; at_once(x, 1); assert late("rows") <= compiler()._declared'
+TEAM = 'assert not late("team") & compiler()._declared; at_once(x[:1], 2); assert late("team") <= compiler()._declared'
 BOTH = "at_once(x[:5], 2)"
 
 
@@ -163,10 +163,10 @@ def test_the_process_is_usable_after_an_interrupt() -> None:
 
 def test_what_was_compiled_when_the_interrupt_came_is_not_compiled_again() -> None:
     text, function = "namespace sofie_jit_twice { int seven() { return 7; } }", "sofie_jit_twice::seven"
-    assert cling.define(text, "a test", function) == cling.define(text, "a test", function)
+    assert compiler().define(text, "a test", function) == compiler().define(text, "a test", function)
     for _ in range(2):
         with pytest.raises(CompileError, match="unknown_name"):
-            cling.define("int sofie_jit_eight() { return unknown_name; }", "a test")
+            compiler().define("int sofie_jit_eight() { return unknown_name; }", "a test")
 
 
 TSAN = """

@@ -1,4 +1,4 @@
-"""The builtin function that stands for infer: the same answers and errors as the Python it replaces, nothing leaked."""
+"""The C fast path of infer: the same answers and errors as the Python it replaces, and nothing leaked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 import sofie_jit
 from sofie_jit import OutOfRangeError, RModel, ShapeError
 from sofie_jit.ir.operators import Add, Gather, Mul, Relu, Reshape
-from sofie_jit.models.model import CALLS_BEFORE_BUILTIN, Model
+from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL
+from sofie_jit.models.model import Model
 
 
 def sums() -> RModel:
@@ -36,9 +37,9 @@ def lookup() -> RModel:
     return model
 
 
-def shortened(rmodel: RModel, *inputs: np.ndarray) -> Model:
+def with_fast_call(rmodel: RModel, *inputs: np.ndarray) -> Model:
     model = rmodel.compile()
-    for _ in range(CALLS_BEFORE_BUILTIN):
+    for _ in range(CALLS_BEFORE_FAST_CALL):
         model.infer(*inputs)
     assert inspect.isbuiltin(model.infer)
     return model
@@ -50,7 +51,7 @@ def ones(*shape: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return shortened(sums(), ones(1, 1, 3), ones(1, 1, 3))
+    return with_fast_call(sums(), ones(1, 1, 3), ones(1, 1, 3))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def model() -> Model:
 def test_any_argument_gives_what_python_gives(model: Model, convert) -> None:
     rng = np.random.default_rng(0)
     a, b = (convert(rng.normal(size=(5, 4, 3)).astype(np.float32)) for _ in range(2))
-    for got, want in zip(model.infer(a, b), Model.infer(model, a, b), strict=True):
+    for got, want in zip(model.infer(a, b), model._execution(a, b), strict=True):
         np.testing.assert_array_equal(got, want)
         assert type(got) is np.ndarray
         assert got.dtype == np.float32
@@ -107,7 +108,7 @@ def test_keywords(model: Model) -> None:
 
 
 def test_an_index_out_of_range_raises() -> None:
-    model = shortened(lookup(), np.zeros((1, 2), np.int32))
+    model = with_fast_call(lookup(), np.zeros((1, 2), np.int32))
     np.testing.assert_array_equal(model.infer(np.array([[3, 0]], np.int32)), [[[9, 10, 11], [0, 1, 2]]])
     with pytest.raises(OutOfRangeError):
         model.infer(np.array([[4, 0]], np.int32))
@@ -120,7 +121,7 @@ def test_an_output_with_a_folded_axis_stays_with_python() -> None:
     rmodel.add_operator(Relu(inputs=["r"], outputs=["y"]))
     rmodel.add_output_tensor_names("y")
     model = rmodel.compile()
-    for _ in range(CALLS_BEFORE_BUILTIN + 1):
+    for _ in range(CALLS_BEFORE_FAST_CALL + 1):
         assert model.infer(ones(4, 6)).shape == (12, 2)
     assert not inspect.isbuiltin(model.infer)
 
@@ -139,7 +140,7 @@ def test_nothing_leaks(model: Model) -> None:
     assert [y() for y in gone] == [None, None]
 
     short_lived = sums().compile()
-    alive, call = weakref.ref(short_lived), weakref.ref(short_lived._call)
+    alive, call = weakref.ref(short_lived), weakref.ref(short_lived._execution)
     run = short_lived.infer
     del short_lived
     assert alive() is None

@@ -26,7 +26,7 @@ x = np.ones((10_000, 1, 4), np.float32)
 want = small.infer(x)
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30),) * 2)
-for rows in [x[:1]] * 6 + [x]:  # through Python, through the builtin function, and shared among threads
+for rows in [x[:1]] * 6 + [x]:  # through Python, through the C fast path, and shared among threads
     try:
         large.infer(rows)
     except MemoryError as error:
@@ -34,7 +34,7 @@ for rows in [x[:1]] * 6 + [x]:  # through Python, through the builtin function, 
     else:
         raise AssertionError("4 GB were found")
     assert small.infer(rows).tobytes() == want[: len(rows)].tobytes()
-assert ("infer" in vars(large)) == (sys.version_info >= (3, 11))  # the builtin function was tried
+assert ("infer" in vars(large)) == (sys.version_info >= (3, 11))  # the C fast path was tried
 """
 
 

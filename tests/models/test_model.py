@@ -10,7 +10,7 @@ import pytest
 from networks import mlp, two_inputs
 from sofie_jit import DtypeError, InputError, RModel, ShapeError
 from sofie_jit.ir.operators.activations import Relu
-from sofie_jit.jit.compiler import _entries
+from sofie_jit.jit.compiler import compiler
 from sofie_jit.models.model import Model
 
 
@@ -127,9 +127,9 @@ def test_several_inputs() -> None:
 
 def test_one_architecture_is_compiled_once() -> None:
     mlp(seed=1).compile()
-    before = len(_entries)
+    before = len(compiler()._networks)
     models = [mlp(seed, prefix=f"m{seed}_").compile() for seed in range(50)]
-    assert len(_entries) == before
+    assert len(compiler()._networks) == before
     x = np.random.default_rng(6).normal(size=(3, 12)).astype(np.float32)
     for seed in (0, 49):
         np.testing.assert_array_equal(models[seed].infer(x), mlp(seed).compile().infer(x))

@@ -14,24 +14,23 @@ from pass_models import chain_model
 from sofie_jit import OptionError, OutOfRangeError, RModel
 from sofie_jit.ir.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
 from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.jit import compiler as jit
+from sofie_jit.jit import threads as thread_rules
 from sofie_jit.jit.cling import cppyy
-from sofie_jit.jit.compiler import runtime
-from sofie_jit.models import threads as parallel
+from sofie_jit.jit.compiler import compiler
+from sofie_jit.jit.threads import ROWS_TOGETHER, thread_count, useful_threads
 from sofie_jit.models.model import Model
-from sofie_jit.models.threads import ROWS_TOGETHER, thread_count, useful_threads
 
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
-    monkeypatch.setattr(parallel, "FLOPS_PER_THREAD", 1e5)
+    monkeypatch.setattr(thread_rules, "FLOPS_PER_THREAD", 1e5)
     return mlp().compile(threads=3)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_the_bits_do_not_depend_on_threads(model: Model, threads: int) -> None:
     x = np.random.default_rng(0).normal(size=(10_001, 12)).astype(np.float32)
-    assert useful_threads(threads, len(x) * model._call.flops) == threads
+    assert useful_threads(threads, len(x) * model._execution.flops) == threads
     np.testing.assert_array_equal(
         model.infer(x, threads=threads),
         np.concatenate([model.infer(x[:5000], threads=1), model.infer(x[5000:], threads=1)]),
@@ -39,8 +38,8 @@ def test_the_bits_do_not_depend_on_threads(model: Model, threads: int) -> None:
 
 
 def test_useful_threads() -> None:
-    assert useful_threads(4, 4 * parallel.FLOPS_PER_THREAD) == 4
-    assert useful_threads(4, 2.9 * parallel.FLOPS_PER_THREAD) == 2
+    assert useful_threads(4, 4 * thread_rules.FLOPS_PER_THREAD) == 4
+    assert useful_threads(4, 2.9 * thread_rules.FLOPS_PER_THREAD) == 2
     assert useful_threads(8, 1.0) == 1  # too little work
     assert useful_threads(8, 0) == 1
 
@@ -60,13 +59,13 @@ def test_useful_threads() -> None:
     ],
 )
 def test_rows_at_once(batch: int, threads: int, together: int, rows: int) -> None:
-    runtime("thread_pool")
+    compiler().runtime("thread_pool")
     assert cppyy().gbl.sofie_jit_runtime.rows_at_once(batch, threads, together) == rows
 
 
 def test_rows_that_stay_together(model: Model, shared: Model) -> None:
-    assert model._call.session.rows_together == ROWS_TOGETHER  # dense layers
-    assert shared._call.session.rows_together == 1  # mostly convolutions
+    assert model._execution.session.rows_together == ROWS_TOGETHER  # dense layers
+    assert shared._execution.session.rows_together == 1  # mostly convolutions
 
 
 def network(seed: int = 0) -> RModel:
@@ -143,14 +142,15 @@ SHARED = {
 
 @pytest.mark.parametrize("kernel", SHARED)
 def test_every_kernel_that_threads_share(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "FLOPS_PER_THREAD", 1e4)
+    monkeypatch.setattr(thread_rules, "FLOPS_PER_THREAD", 1e4)
     model = SHARED[kernel].compile(threads=1)
     x = np.random.default_rng(5).normal(size=(1, *model.input_shapes[0][1:])).astype(np.float32)  # type: ignore[arg-type]
     want = model.infer(x)
     np.testing.assert_array_equal(model.infer(x, threads=3), want)
-    session = model._call.session
-    assert f"share_{kernel.partition(',')[0]}(" in "".join(late.definition for late in session.rendering.late.values())
-    assert (session.namespace, "team") in jit._complete
+    session = model._execution.session
+    definitions = "".join(late.definition for late in session.rendering.late.values())
+    assert f"parallel_{kernel.partition(',')[0]}(" in definitions
+    assert (session.namespace, "team") in compiler()._completed
 
 
 def test_callers_that_share_the_pool_do_not_disturb_each_other(model: Model) -> None:
@@ -172,7 +172,7 @@ def test_callers_share_an_image_with_different_numbers_of_threads(shared: Model)
 
 
 def test_an_index_out_of_range_is_reported_from_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "FLOPS_PER_THREAD", 1e4)
+    monkeypatch.setattr(thread_rules, "FLOPS_PER_THREAD", 1e4)
     lookup = RModel("lookup")
     lookup.add_input_tensor_info("i", "int32", (None, 4))
     lookup.add_initialized_tensor("table", np.ones((8, 16), np.float32))

@@ -95,7 +95,7 @@ def test_named_columns(model: sofie_jit.Model, x: np.ndarray) -> None:
         model.predict({**columns, "eta": x[:6, 1]}, columns=NAMES)
     with pytest.raises(ShapeError, match=r"column 'eta' has shape \(7, 1\)"):
         model.predict({**columns, "eta": x[:, 1:2]}, columns=NAMES)
-    with pytest.raises(ShapeError, match="not one number per row"):
+    with pytest.raises(ShapeError, match="does not have one number per row"):
         model.predict(awkward.Array({"pt": [[1.0], []], "eta": [1.0, 2.0], "phi": [1.0, 2.0]}), columns=NAMES)
     np.testing.assert_array_equal(model.predict({"x": x}), expected)
 

@@ -203,7 +203,7 @@ def test_models_without_states_have_nothing_to_reset() -> None:
 def test_messages() -> None:
     model = counter()
     model.update_state("total", "nothing")
-    with pytest.raises(GraphError, match=r"state 'total', float32 \(1,\), is updated by 'nothing', no tensor"):
+    with pytest.raises(GraphError, match=r"state 'total' \(float32 \(1,\)\) is updated by 'nothing' \(not a tensor"):
         model.generate()
     with pytest.raises(ShapeError, match="every dimension must be a size"):
         model.add_state_tensor_info("other", "float32", (None, 2))  # type: ignore[arg-type]

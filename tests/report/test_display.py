@@ -13,8 +13,9 @@ import sofie_jit
 from sofie_jit import RModel
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.ir.operators import Gemm, Relu
+from sofie_jit.models.memory_use import memory_use
 from sofie_jit.passes.pipeline import lower
-from sofie_jit.report import display, tables
+from sofie_jit.report import tables
 
 
 @pytest.fixture
@@ -52,11 +53,11 @@ def test_memory_grows_with_open_dimensions(network: RModel) -> None:
     for source, target in (("x", "a"), ("a", "b"), ("b", "y")):
         rmodel.add_operator(Relu(inputs=[source], outputs=[target]))
     rmodel.add_output_tensor_names("y")
-    assert display.memory(lower(rmodel)) == [
+    assert memory_use(lower(rmodel)) == [
         "weights 0 B",
-        "memory of a call 256 B × batch × time, big batches tile by tile",
+        "memory per call 256 B × batch × time, large batches in tiles",
     ]
-    assert display.memory(lower(network))[1] == "memory of a call 0 B"
+    assert memory_use(lower(network))[1] == "memory per call 0 B"
 
 
 def test_model_shows_its_network_without_being_compiled_again() -> None:

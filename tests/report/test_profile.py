@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import sofie_jit
-import sofie_jit.report.profile
+import sofie_jit.models.profiling
 from sofie_jit import InputError, OutOfRangeError, RModel
 from sofie_jit.cli import main
 from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.ir.operators import Gather, Gemm, Reshape
-from sofie_jit.jit.compiler import Session
+from sofie_jit.jit.session import CompiledSession
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.report.profile import COLUMNS, Profile
 
@@ -24,7 +24,7 @@ from sofie_jit.report.profile import COLUMNS, Profile
 @pytest.fixture(autouse=True, scope="module")
 def _hurry() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sofie_jit.report.profile, "BUDGET", 0.02)
+        patch.setattr(sofie_jit.models.profiling, "BUDGET", 0.02)
         yield
 
 
@@ -133,7 +133,7 @@ def test_refusals() -> None:
 
 def test_the_usual_session_has_no_clock() -> None:
     lowered = lower(small(), True)
-    usual, profiling = Session(lowered), Session(lowered, profile=True)
+    usual, profiling = CompiledSession(lowered), CompiledSession(lowered, profile=True)
     assert "lap" not in usual.text
     assert profiling.text.count("k::lap(") == 1 + 2
     with pytest.raises(ValueError, match="profile=True"):
@@ -142,7 +142,7 @@ def test_the_usual_session_has_no_clock() -> None:
 
 def test_same_answers_with_the_clock() -> None:
     model, x = sofie_jit.load(MODEL_FILE), load_digits().images
-    session, y = Session(model._lowered, profile=True), np.empty((len(x), 10), np.float32)
+    session, y = CompiledSession(model._execution.lowered, profile=True), np.empty((len(x), 10), np.float32)
     assert session.run([len(x)], [x, y]) == 0
     np.testing.assert_array_equal(y, model.infer(x))
     assert (session.take_laps() > 0).all()

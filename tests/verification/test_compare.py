@@ -16,6 +16,7 @@ from sofie_jit import RModel
 from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
 from sofie_jit.ir.operators import Cast, Gather, Reshape
+from sofie_jit.models.compiled_model import CompiledModel
 from sofie_jit.verification.random_inputs import index_limits, random_inputs
 from tolerance import randomize
 
@@ -103,8 +104,8 @@ def test_where_nested_models_part(library: str) -> None:
 
 def test_nan_where_keras_has_none_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     nan = np.full((100, 10), np.nan, np.float32)
-    monkeypatch.setattr(sofie_jit.Model, "infer", lambda self, *inputs, **options: nan)
-    monkeypatch.setattr(sofie_jit.Model, "_shorten", lambda self: None)  # a builtin function would stand before it
+    monkeypatch.setattr(CompiledModel, "infer", lambda self, *inputs, **options: nan)
+    monkeypatch.setattr(CompiledModel, "_use_fast_call", lambda self: None)  # which would replace infer
     found = sofie_jit.compare(MODEL_FILE, load_digits().images, batches=[])
     assert not found
     assert found.outputs[0].relative == float("inf")

@@ -195,7 +195,7 @@ def check(
     Raises FileNotFoundError. What else is wrong with the file is in the report.
     """
     from sofie_jit.frontends import keras as parser
-    from sofie_jit.models.open_model import examine
+    from sofie_jit.frontends.open_dimensions import examine
 
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     try:

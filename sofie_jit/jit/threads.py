@@ -1,4 +1,4 @@
-"""How many threads share a call; ``runtime/thread_pool.hxx`` has the threads themselves."""
+"""How many threads share a call, and how. ``runtime/thread_pool.hxx`` has the threads themselves."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import os
 from sofie_jit.errors import OptionError
 
 FLOPS_PER_THREAD = 4e6
-"""Work below which another thread does not pay: some 40 us of a core; waking one that sleeps costs 5 to 10."""
+"""Work below which another thread does not pay: about 40 us of a core. Waking a sleeping thread costs 5 to 10 us."""
 VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
+"""Environment variables for the number of threads; the first one that is set counts."""
 
 
 def thread_count(threads: int | None) -> int:
-    """``threads`` if given, else what the environment says, else the cores this process may use.
+    """The number of threads to use: ``threads``, or else the environment's, or else the cores of this process.
 
-    Raises OptionError for a count that is no positive number.
+    Raises OptionError if a number of threads is not a positive integer.
+
+    >>> thread_count(3)
+    3
     """
     sources = [("threads", threads), *((name, os.environ.get(name, "").split(",")[0] or None) for name in VARIABLES)]
     for name, value in sources:
@@ -32,5 +36,5 @@ def thread_count(threads: int | None) -> int:
 
 
 def useful_threads(threads: int, flops: float) -> int:
-    """How many of ``threads`` a call of so many operations keeps busy; at least 1."""
+    """The number of threads, from 1 to ``threads``, that a call of ``flops`` floating-point operations keeps busy."""
     return max(1, min(threads, int(flops / FLOPS_PER_THREAD)))

@@ -1,0 +1,31 @@
+"""From a network to the implementation of Model that fits it."""
+
+from __future__ import annotations
+
+from sofie_jit.frontends.open_dimensions import Translation, examine
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.models.compiled_model import CompiledModel
+from sofie_jit.models.model import Model
+from sofie_jit.passes.pipeline import Optimize
+
+
+def compile_rmodel(rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True) -> Model:
+    """The Model of a network; see :meth:`RModel.compile`."""
+    if rmodel.states:
+        from sofie_jit.models.stateful_model import StatefulModel
+
+        return StatefulModel(rmodel, threads=threads, optimize=optimize)
+    return CompiledModel(rmodel, threads=threads, optimize=optimize)
+
+
+def compile_translation(translation: Translation, *, threads: int | None = None, optimize: Optimize = True) -> Model:
+    """The Model of a network that a frontend read; see :func:`sofie_jit.load`.
+
+    Raises SofieError if the network cannot be translated.
+    """
+    rmodels, needed = examine(translation)
+    if needed:
+        from sofie_jit.models.open_model import OpenModel
+
+        return OpenModel(translation, rmodels, needed, threads=threads, optimize=optimize)
+    return compile_rmodel(rmodels[0], threads=threads, optimize=optimize)

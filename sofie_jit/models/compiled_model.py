@@ -1,0 +1,53 @@
+"""CompiledModel: the usual implementation of Model, one network compiled once."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.jit import fast_call
+from sofie_jit.jit.threads import thread_count
+from sofie_jit.models.description import Description
+from sofie_jit.models.execution import Execution
+from sofie_jit.models.model import Model
+from sofie_jit.passes.pipeline import Optimize, lower
+
+if TYPE_CHECKING:
+    from sofie_jit.report.profile import Profile
+
+CALLS_BEFORE_FAST_CALL = 4
+"""Calls of the first model of a process after which the C fast path is compiled. A single result comes sooner without
+it."""
+
+
+class CompiledModel(Model):
+    """A :class:`Model` of a network without states, whose sizes are known or arguments of the compiled code."""
+
+    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
+        super().__init__(Description.of(rmodel, optimize), threads=threads, optimize=optimize)
+        self._execution = Execution(lower(rmodel, optimize), self.output_names, thread_count(threads))
+        self._calls = 0
+        if fast_call.is_ready():
+            self._use_fast_call()
+
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        if "infer" in self.__dict__:  # a method that was bound before the fast path was there
+            return self.__dict__["infer"](*inputs, out=out, threads=threads)
+        self._calls += 1
+        if self._calls == CALLS_BEFORE_FAST_CALL:
+            self._use_fast_call()
+        return self._execution(*inputs, out=out, threads=threads)
+
+    def _use_fast_call(self) -> None:
+        """Replaces :meth:`infer` with the C fast path, if there is one."""
+        if (function := self._execution.fast_call(Model.infer.__doc__ or "")) is not None:
+            self.__dict__["infer"] = function
+
+    def profile(self, *inputs: Any) -> Profile:
+        from sofie_jit.models.profiling import profile
+
+        return profile(self._execution.lowered, *inputs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(CompiledModel, **self._options), (self.rmodel,)
