@@ -82,7 +82,8 @@ def open(
         raise ModelFileError(_unknown(content))
     frontend = importlib.import_module(found.module)
     given = {name: value for name, value in options.items() if value is not None}
-    known = [name for name in inspect.signature(frontend.open).parameters if name not in ("source", *COMMON)]
+    parameters = inspect.signature(frontend.open).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in COMMON]
     if unknown := [name for name in given if name not in known]:
         raise OptionError(
             f"{found.name} models have no option {unknown[0]}=; their options are: "

@@ -23,7 +23,7 @@ import numpy as np
 
 from sofie_jit.errors import ModelFileError, SofieError
 from sofie_jit.frontends import sandbox
-from sofie_jit.frontends.content import examine, existing, some
+from sofie_jit.frontends.content import examine, some
 from sofie_jit.frontends.keras import hdf5
 from sofie_jit.frontends.keras.saved_model import (
     SAVE_IT,
@@ -64,9 +64,8 @@ def read(
     return saved if given is None else dataclasses.replace(saved, config=given)
 
 
-def read_file(path: Path | str, given: dict[str, Any] | None = None) -> SavedModel:
+def read_file(path: Path, given: dict[str, Any] | None = None) -> SavedModel:
     """Reads a file or an unpacked archive in this process; ``given`` is the architecture that takes precedence."""
-    path = existing(path)
     if path.is_dir():
         return _directory(path, given)
     content = examine(path)

@@ -92,4 +92,4 @@ def serve() -> None:
         resource.setrlimit(limit, (value, value))
     name, path, arguments = json.load(sys.stdin.buffer)
     reader = Reader(name)
-    wire.send(sys.stdout.buffer, path, lambda: reader(path, *arguments), reader.result_type)
+    wire.send(sys.stdout.buffer, path, lambda: reader(Path(path), *arguments), reader.result_type)
