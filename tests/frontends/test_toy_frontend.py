@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-import sofie_jit
-from sofie_jit import frontends
+from sofie_jit import check, frontends, load
 from sofie_jit.frontends import base, sandbox
 from sofie_jit.operators import Gemm, Relu
 
@@ -54,7 +53,7 @@ def test_load_check_and_infer(tmp_path, monkeypatch):
     good.write_text('{"toy": [{"op": "Gemm", "w": [[1, -1], [2, -2]]}, {"op": "Relu"}]}')
     bad.write_text('{"toy": [{"op": "Sin"}, {"op": "Relu"}, {"op": "Cos"}]}')
     for untrusted in (None, True, False):
-        assert sofie_jit.load(good, untrusted=untrusted).infer(np.ones((1, 2))).tolist() == [[3, 0]]
-        assert sofie_jit.check(good, untrusted=untrusted)
-        problems = [node.problem for node in sofie_jit.check(bad, untrusted=untrusted).nodes]
+        assert load(good, untrusted=untrusted).infer(np.ones((1, 2))).tolist() == [[3, 0]]
+        assert check(good, untrusted=untrusted)
+        problems = [node.problem for node in check(bad, untrusted=untrusted).nodes]
         assert [problem.partition(":")[0] for problem in problems] == ["node0 (Sin)", "", "node2 (Cos)"]
