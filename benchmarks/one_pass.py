@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 import summary
 
+from sofie_jit import frontends
 from sofie_jit.bench import environment
 from sofie_jit.bench.report import microseconds
-from sofie_jit.bench.timing import round_robin, sample_of
-from sofie_jit.frontends.keras import parse
 from sofie_jit.passes.pipeline import PASSES, lower
+from sofie_jit.report.timing import round_robin, sample_of
 
 NAMES = [run.__name__ for required, run in PASSES if not required]
 
@@ -73,7 +73,7 @@ def find(name: str, directory: Path) -> Path:
 def row(name: str, file: Path, batch: int, zeros: int, one: str, rounds: int) -> list[str]:
     """A line of the table."""
     passes = {"without": [other for other in NAMES if other != one], "with": NAMES}
-    title, network = f"{name}, {batch}" + (f", {zeros} % zeros" if zeros else ""), parse(file)
+    title, network = f"{name}, {batch}" + (f", {zeros} % zeros" if zeros else ""), frontends.open(file)()
     without, changed = (lower(network, some).operators for some in passes.values())
     if repr(without) == repr(changed):
         return [title, "not changed", "", ""]

@@ -39,7 +39,7 @@ import summary
 
 import sofie_jit
 from sofie_jit.bench import environment
-from sofie_jit.bench.timing import round_robin, sample_of
+from sofie_jit.report.timing import round_robin, sample_of
 
 RESULTS = Path(__file__).parent / "results"
 

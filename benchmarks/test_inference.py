@@ -17,7 +17,7 @@ import pytest
 from models import BENCHMARKS
 from sofie_jit.bench import ENGINES, TOLERANCE, difference, prepare
 from sofie_jit.bench.measure import Cell
-from sofie_jit.bench.timing import round_robin, sample_of
+from sofie_jit.report.timing import round_robin, sample_of
 
 
 @functools.cache

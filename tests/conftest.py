@@ -17,7 +17,7 @@ READ_IN_COPIES = {"test_hostile", "test_load", "test_concurrency", "test_cli", "
 @pytest.fixture(autouse=True, scope="module")
 def where_files_are_read(request):
     """Elsewhere, files are read in the process: to copy it takes a tenth of a second with TensorFlow in it."""
-    from sofie_jit.frontends.keras import forked
+    from sofie_jit.frontends.sandbox import forked
 
     with pytest.MonkeyPatch.context() as patch:
         if request.module.__name__ not in READ_IN_COPIES:

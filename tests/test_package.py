@@ -44,8 +44,8 @@ model.generate()"""
 def test_reading_a_file_needs_neither_compiler_nor_keras() -> None:
     code = """
 from sofie_jit.demo import MODEL_FILE
-from sofie_jit.frontends.keras import parse
-parse(MODEL_FILE).generate()"""
+from sofie_jit import frontends
+frontends.open(MODEL_FILE)().generate()"""
     assert imported_by(code) == ["h5py"]
 
 

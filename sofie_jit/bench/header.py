@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit import frontends
 from sofie_jit.bench import keras_file
 from sofie_jit.codegen.expressions import CPP_TYPES
 
@@ -44,10 +45,7 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
     """A shared library, with the weights beside it."""
     path = directory / "model.so"
     if not path.exists():
-        from sofie_jit.frontends.keras import parse
-
-        rmodel = parse(keras_file.write(model, directory))
-        rmodel.generate()
+        rmodel = frontends.open(keras_file.write(model, directory), untrusted=False)()
         rmodel.save_header(directory / "model.hxx")
         (y,) = (rmodel.tensor_type(name) for name in rmodel.outputs)
         (directory / "model.cc").write_text(SOURCE.format(x=CPP_TYPES[x.dtype.name], y=CPP_TYPES[y.dtype]))

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit import errors, frontends
 from sofie_jit.bench import ENGINES, TOLERANCE, difference, environment, prepare
-from sofie_jit.bench.timing import Sample, round_robin, sample_of
-from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError, SofieError
+from sofie_jit.errors import InputError, SofieError
+from sofie_jit.frontends.base import OriginalModel
+from sofie_jit.report.timing import Sample, round_robin, sample_of
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,6 @@ def measure(
     """
     if not Path(file).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(file))
-    if missing := ENGINES["model(x)"].missing:
-        raise MissingDependencyError(f"Keras is what every engine is compared with; {missing}")
     with tempfile.TemporaryDirectory() as temporary:
         answer = Path(temporary) / "answer.json"
         request = {
@@ -90,11 +90,11 @@ def measure(
             "inputs": None if inputs is None else os.fspath(inputs), "starts": starts, "rounds": rounds, "block": block,
             "directory": os.fspath(directory or temporary), "answer": str(answer),
         }  # fmt: skip
-        given, errors = Path(temporary) / "request.json", Path(temporary) / "errors.txt"
+        given, log_file = Path(temporary) / "request.json", Path(temporary) / "errors.txt"
         given.write_text(json.dumps(request))
         command = [sys.executable, "-m", "sofie_jit.bench.measure", str(given)]
         variables = os.environ | environment.variables(threads)
-        with errors.open("w") as log, subprocess.Popen(
+        with log_file.open("w") as log, subprocess.Popen(
             command, text=True, stdout=subprocess.PIPE, stderr=log, env=variables
         ) as process:  # fmt: skip
             assert process.stdout is not None
@@ -106,11 +106,11 @@ def measure(
                 process.kill()
                 raise
         if process.returncode or not answer.exists():
-            said = errors.read_text()[-2000:]
+            said = log_file.read_text()[-2000:]
             raise SofieError(f"the process that measures ended with code {process.returncode}:\n{said}")
         found = json.loads(answer.read_text())
     if "error" in found:
-        raise {"InputError": InputError}.get(found["error"], ModelFileError)(found["message"])
+        raise getattr(errors, found["error"])(found["message"])
     return [Cell(**cell) for cell in found["cells"]], [Start(**start) for start in found["starts"]]
 
 
@@ -128,59 +128,51 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     environment.pin(request["threads"])
     directory, threads, engines = Path(request["directory"]), request["threads"], request["engines"]
     try:
-        model = _read(request["file"])
+        original = frontends.open(request["file"]).original(request["file"])
         data = None if request["inputs"] is None else np.load(request["inputs"])
-        examples = [_example(model, batch, data) for batch in request["batches"]]
-    except (InputError, ModelFileError) as error:
+        examples = [_example(original, batch, data) for batch in request["batches"]]
+    except SofieError as error:
         return {"error": type(error).__name__, "message": str(error)}
     cells: list[Cell] = []
     for x in examples:
-        cells += _cells(model, x, engines, threads, request["rounds"], request["block"], directory)
+        cells += _cells(original, x, engines, threads, request["rounds"], request["block"], directory)
     usable = [cell.engine for cell in cells if cell.batch == len(examples[0]) and not cell.problem]
     tries = request["starts"]
-    starts = [_start(engine, model, examples[0], threads, directory, tries) for engine in usable if tries]
+    starts = [_start(engine, original.model, examples[0], threads, directory, tries) for engine in usable if tries]
     return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
 
 
-def _read(file: str) -> Any:
-    import keras
-
-    try:
-        return keras.models.load_model(file, compile=False)
-    except Exception as error:
-        raise ModelFileError(f"Keras {keras.__version__} cannot load {file}, so there is nothing to compare with: "
-                             f"{error}") from error  # fmt: skip
-
-
-def _example(model: Any, batch: int, data: np.ndarray | None) -> np.ndarray:
-    """``batch`` rows for ``model``: of ``data``, or random ones."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+def _example(original: OriginalModel, batch: int, data: np.ndarray | None) -> np.ndarray:
+    """``batch`` rows for a model: of ``data``, or random numbers."""
+    if len(original.inputs) != 1 or original.output_count != 1:
         raise InputError(
-            f"models of one input and one output are compared; this one has {len(model.inputs)} and "
-            f"{len(model.outputs)}. sofie-jit profile takes any"
+            f"bench takes models with one input and one output; this one has {len(original.inputs)} and "
+            f"{original.output_count}. sofie-jit profile takes any model"
         )
-    (_, *row), dtype = model.inputs[0].shape, np.dtype(model.inputs[0].dtype)
+    ((dtype_name, (_, *row)),) = original.inputs
+    dtype = np.dtype(dtype_name)
     if data is not None:
         if not len(data):
             raise InputError("the file of inputs has no rows")
         return np.ascontiguousarray(np.resize(data, (batch, *data.shape[1:])), dtype)
-    if None in row:
+    known = [size for size in row if size is not None]
+    if len(known) < len(row):
         sizes = ", ".join(map(str, row))
         raise InputError(f"the model's input has shape (None, {sizes}): give inputs (--input) to run on")
     rng = np.random.default_rng(1)
-    return rng.normal(size=(batch, *row)).astype(dtype) if dtype.kind == "f" else np.zeros((batch, *row), dtype)
+    return rng.normal(size=(batch, *known)).astype(dtype) if dtype.kind == "f" else np.zeros((batch, *known), dtype)
 
 
 def _cells(
-    model: Any, x: np.ndarray, engines: list[str], threads: int, rounds: int, block: float, directory: Path
+    original: OriginalModel, x: np.ndarray, engines: list[str], threads: int, rounds: int, block: float, directory: Path
 ) -> list[Cell]:
-    expected = np.asarray(model(x, training=False))
+    (expected,) = original.evaluate(x)
     cells: dict[str, Cell] = {}
     samples: dict[str, Sample] = {}
     for engine in engines:
-        print(f"{STEP}batch {len(x)}: {engine} gets ready", flush=True)
+        print(f"{STEP}batch {len(x)}: preparing {engine}", flush=True)
         try:
-            call = prepare(engine, model, x, threads=threads, directory=directory)
+            call = prepare(engine, original.model, x, threads=threads, directory=directory)
             distance = difference(call(x), expected)
             if distance <= TOLERANCE:
                 samples[engine] = sample_of(call, x)
@@ -188,7 +180,7 @@ def _cells(
             else:
                 problem = f"its answer is off by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
                 cells[engine] = Cell(engine, len(x), threads, problem=problem)
-        except Exception as error:  # whatever another engine raises is a result, and shown
+        except Exception as error:  # any exception of an engine is a result, and is shown
             cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
     print(f"{STEP}batch {len(x)}: {len(samples)} engines take turns", flush=True)
     for engine, seconds in round_robin(samples, rounds=rounds, block=block, slow=SLOW).items():

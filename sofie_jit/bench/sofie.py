@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-import sofie_jit
+from sofie_jit import loading
 from sofie_jit.bench import keras_file
 
 
@@ -19,5 +19,5 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     """:meth:`sofie_jit.Model.infer`."""
-    model = sofie_jit.load(path, threads=threads)
+    model = loading.load(path, threads=threads)
     return lambda x: model.infer(x)  # looked up for every call, as people write it

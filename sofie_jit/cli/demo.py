@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Classifies and prints; 1 if the answers are not Keras's."""
     import sofie_jit
-    from sofie_jit.bench.timing import seconds_per_call
     from sofie_jit.demo import MODEL_FILE, load_digits
     from sofie_jit.jit.compiler import compiler
+    from sofie_jit.report.timing import seconds_per_call
 
     images, labels, keras = load_digits()
     start = time.perf_counter()

@@ -69,11 +69,11 @@ def _shape(text: str) -> list[int | None]:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the header and its weights; 0."""
+    from sofie_jit import frontends
     from sofie_jit.codegen.weights import SUFFIXES
-    from sofie_jit.frontends.keras import Translation, read_graph
     from sofie_jit.frontends.open_dimensions import examine, fixed
 
-    translation = Translation(read_graph(args.file, args.config, untrusted=args.untrusted))
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
     options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}

@@ -28,12 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what the model is made of; 0."""
-    from sofie_jit.frontends.keras import Translation, read_graph
+    from sofie_jit import frontends
     from sofie_jit.frontends.open_dimensions import examine
 
-    graph = read_graph(args.file, args.config, untrusted=args.untrusted)
-    (rmodel, *_), needed = examine(Translation(graph))
-    about = describe(rmodel, needed) | {"layers": [str(layer) for layer, _ in graph.root.leaves()]}
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
+    (rmodel, *_), needed = examine(translation)
+    nodes = {f"{translation.node_word}s": [str(node) for node in translation.nodes()]}
+    about = dict(translation.metadata) | describe(rmodel, needed) | nodes
     print(json.dumps(about, indent=1) if args.json else _text(rmodel, about))
     return 0
 

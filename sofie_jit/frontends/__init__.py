@@ -1,1 +1,99 @@
-"""Readers of model files, one folder per format."""
+"""Opens models of all formats: :func:`open` looks at the content of a source and imports the one frontend it needs.
+
+A frontend is a package with a function ``open`` (see :mod:`sofie_jit.frontends.base`) and one line in :data:`FORMATS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sofie_jit.errors import ModelFileError, OptionError
+from sofie_jit.frontends.content import Content, examine
+
+if TYPE_CHECKING:
+    from sofie_jit.frontends.base import Translation
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of models."""
+
+    name: str
+    """What messages call it."""
+    module: str
+    """The frontend, which is imported when a source matches. Its ``open`` takes the source and options by keyword."""
+    matches: Callable[[Content], bool]
+    """Whether a source is of this format, or is so close that this frontend's messages about it help most."""
+    accepts: str = ""
+    """The sources that it reads, and how to make them, for the message about a source that no format matches."""
+
+
+def _is_keras(content: Content) -> bool:
+    names = {"config.json", "model.weights.h5", "saved_model.pb"}
+    return (
+        content.is_hdf5
+        or bool(content.names & names)
+        or (content.is_json and b'"class_name"' in content.head)
+        or bool(content.packages & {"keras", "tf_keras"})
+        or content.has("get_config", "layers", "weights")
+    )
+
+
+FORMATS: list[Format] = [
+    Format(
+        "Keras", "sofie_jit.frontends.keras", _is_keras,
+        "a model saved with model.save('model.keras') or model.save('model.h5'), a file of weights together with "
+        "config=, or a live keras.Model",
+    ),
+]  # fmt: skip
+"""All formats; the first that matches is used."""
+
+COMMON = ("untrusted", "meanwhile")
+"""Keyword arguments that ``open`` of every frontend takes."""
+
+
+def open(
+    source: Any, *, untrusted: bool | None = None, meanwhile: Callable[[], object] | None = None, **options: Any
+) -> Translation:
+    """Reads a model of any format.
+
+    ``source``: the path of a file or directory, or a live model. Its content decides about the format, not its name.
+    ``untrusted``: which process reads a file, see :func:`sofie_jit.load`.
+    ``meanwhile``: called in this process while another one reads the file.
+    ``options``: those of the format's ``open``; None is the same as an option that is not given.
+
+    Raises FileNotFoundError, ModelFileError for a source that no format matches, OptionError for an option that the
+    format does not have, and what the frontend raises for a damaged file.
+
+    >>> from sofie_jit.demo import MODEL_FILE
+    >>> translation = open(MODEL_FILE)
+    >>> translation.format, dict(translation.inputs)
+    ('Keras', {'image': TensorType(dtype='float32', shape=('batch', 8, 8, 1))})
+    >>> translation()
+    <RModel 'digits': 15 operators, inputs ['image'], outputs ['softmax'], 13,754 parameters>
+    """
+    content = examine(source)
+    found = next((format for format in FORMATS if format.matches(content)), None)
+    if found is None:
+        raise ModelFileError(_unknown(content))
+    frontend = importlib.import_module(found.module)
+    given = {name: value for name, value in options.items() if value is not None}
+    parameters = inspect.signature(frontend.open).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in COMMON]
+    if unknown := [name for name in given if name not in known]:
+        raise OptionError(
+            f"{found.name} models have no option {unknown[0]}=; their options are: "
+            f"{', '.join(f'{name}=' for name in known) or 'none'}"
+        )
+    translation: Translation = frontend.open(source, untrusted=untrusted, meanwhile=meanwhile, **given)
+    return translation
+
+
+def _unknown(content: Content) -> str:
+    subject = "the source" if content.path is None else f"'{content.path}'"
+    supported = "; ".join(f"{format.name} ({format.accepts})" for format in FORMATS)
+    return f"{subject} {content.describe()}. Supported models: {supported}"

@@ -7,30 +7,15 @@ be translated only when their sizes are known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from sofie_jit.errors import ShapeError, SofieError, UnsupportedLayerError
-from sofie_jit.ir.operators.operator import BATCH, TensorType, format_shape, split_count
+from sofie_jit.frontends.base import Translation
+from sofie_jit.ir.operators.operator import BATCH, format_shape, split_count
 from sofie_jit.ir.rmodel import RModel, sizes_of
 
 EXAMPLES = ({"batch": 4, "": 256}, {"batch": 8, "": 224}, {"batch": 6, "": 96})
 """Sizes to try a translation with: that of the batch, and that of every other open dimension. Networks that halve an
 image several times need multiples of 32."""
-
-
-class Translation(Protocol):
-    """A network before its translation; a frontend makes it from a file."""
-
-    @property
-    def source(self) -> str:
-        """The name of the file for messages."""
-
-    @property
-    def inputs(self) -> Mapping[str, TensorType]:
-        """Types of the inputs by name, with names for open dimensions."""
-
-    def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
-        """Translates the network, with ``sizes`` for some of its open dimensions. Raises SofieError."""
 
 
 def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sofie_jit.frontends.open_dimensions import Translation, examine
+from sofie_jit.frontends.base import Translation
+from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.compiled_model import CompiledModel
 from sofie_jit.models.model import Model

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sofie_jit.frontends.open_dimensions import Translation, examine, fixed, translated
+from sofie_jit.frontends.base import Translation
+from sofie_jit.frontends.open_dimensions import examine, fixed, translated
 from sofie_jit.ir.operators.operator import TensorType
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.threads import thread_count

@@ -1,109 +1,119 @@
-"""A model here and in Keras, side by side: how far their answers are apart, layer by layer, and how long they take."""
+"""Compares a model with its original, run by the library that saved it: outputs, layer by layer, and time per call."""
 
 from __future__ import annotations
 
 import html
-import importlib
-import importlib.util
-import json
+import importlib.metadata
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import sofie_jit
-from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
+from sofie_jit import frontends
+from sofie_jit.errors import ModelFileError
+from sofie_jit.frontends.base import OriginalModel, leaves
+from sofie_jit.models.compile import compile_translation
 from sofie_jit.report import tables
+from sofie_jit.report.timing import round_robin, sample_of
 from sofie_jit.verification.random_inputs import random_inputs
 
+if TYPE_CHECKING:
+    from sofie_jit.models.model import Model
+
 TOLERANCE = 1e-6
-"""How far from Keras's an answer may be, relative to the largest magnitude of the output."""
+"""Maximum difference of two outputs that count as the same, relative to the output's largest magnitude."""
 ROUNDING = 2
-"""How many times Keras's own error it may be from a float64 evaluation, if it is further from Keras's than that."""
+"""An output that differs by more is as good as the original's if its distance from a float64 evaluation is at most
+ROUNDING times the original's distance."""
 WORK, NUMBERS = 20e9, 10e6
-"""Floating-point operations that a call may take and numbers it may be given, if the number of rows is not said."""
+"""Maximum floating-point operations and input elements of a call if the number of rows is not given."""
 ROWS = 256
-"""How many rows there are at most, if it is not said."""
+"""Maximum number of rows if it is not given."""
 LAYER_ROWS = 16
-"""How many of them go through the models that give every layer's output."""
+"""Number of rows for the comparison of every layer."""
 
 OURS = "sofie_jit"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two arrays that should be the same: an output's, or a layer's."""
+    """The difference of two arrays that should be equal: an output's, or a layer's."""
 
     name: str
     shape: tuple[int, ...]
     absolute: float
-    """The largest difference; infinite where NaN or infinity disagree, or shapes."""
+    """The largest difference; infinite if shapes differ, or if NaN or infinity stand in different places."""
     relative: float
-    """The largest difference as a part of :attr:`scale`."""
+    """The largest difference divided by :attr:`scale`."""
     scale: float
-    """The largest magnitude of Keras's array."""
+    """The largest magnitude of the original's array."""
     from_exact: float | None = None
-    """How far, relative to the scale, our array is from a float64 evaluation by Keras; None if that was not needed, or
+    """Distance of this package's array from a float64 evaluation, divided by the scale; None if that was not needed or
     is not possible."""
-    keras_from_exact: float | None = None
-    """How far Keras's own is."""
+    original_from_exact: float | None = None
+    """The same distance of the original's array."""
 
     @property
     def ok(self) -> bool:
-        """Whether our numbers are as good as Keras's.
+        """Whether the array is as accurate as the original's.
 
-        That is within 1e-6 of the scale of Keras's, or no further from a float64 evaluation than twice Keras's own.
+        That is so if it differs by at most 1e-6 of the scale, or if its distance from a float64 evaluation is at most
+        twice the original's.
         """
         if self.relative <= TOLERANCE:
             return True
-        if self.from_exact is None or self.keras_from_exact is None:
+        if self.from_exact is None or self.original_from_exact is None:
             return False
-        return self.from_exact <= max(ROUNDING * self.keras_from_exact, TOLERANCE)
+        return self.from_exact <= max(ROUNDING * self.original_from_exact, TOLERANCE)
 
     @property
     def verdict(self) -> str:
-        """The same in words."""
+        """:attr:`ok` in words: ``same``, ``rounding`` or ``differs``, with the distances from float64."""
         if self.relative <= TOLERANCE:
             return "same"
         if self.from_exact is None:
             return "differs"
         word = "rounding" if self.ok else "differs"
-        return f"{word}: {self.from_exact:.0e} from float64, Keras {self.keras_from_exact:.0e}"
+        return f"{word}: {self.from_exact:.0e} from float64, the original {self.original_from_exact:.0e}"
 
 
 @dataclass(frozen=True)
 class Time:
-    """How long one call takes, numpy arrays in and out."""
+    """The duration of one call, from numpy arrays to numpy arrays."""
 
     engine: str
-    """``sofie_jit``, or a way of running Keras's model: ``model(x)``, ``predict``, ``tf.function``."""
+    """``sofie_jit``, or a way to run the original, such as ``model(x)``, ``predict`` or ``tf.function``."""
     batch: int
     seconds: float
-    """The median of many calls, the engines taking turns."""
+    """The median of many calls; the engines take turns."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`sofie_jit.compare` found. True if the answers agree; ``print`` shows tables, :meth:`plot` figures."""
+    """The result of :func:`sofie_jit.compare`.
+
+    It is true if all outputs agree. ``print`` shows tables, :meth:`plot` draws figures.
+    """
 
     source: str
-    keras: str
-    """The version of Keras that was compared with, and its name."""
+    library: str
+    """The library that ran the original, such as ``Keras``."""
+    version: str
+    """The library and its version, such as ``Keras 3.9.0``."""
     outputs: list[Difference]
     layers: list[Difference]
-    """One per layer and operation of the graph in Keras's order, if they were asked for."""
+    """One per layer and operation in the order of computation, if ``layers=True``."""
     times: list[Time]
     inputs: list[np.ndarray]
-    """What both were evaluated on."""
-    ours: list[np.ndarray]
-    """Our outputs."""
-    theirs: list[np.ndarray]
-    """Keras's outputs."""
+    """The inputs of both."""
+    computed: list[np.ndarray]
+    """The outputs of this package."""
+    expected: list[np.ndarray]
+    """The outputs of the original."""
 
     @property
     def ok(self) -> bool:
@@ -115,23 +125,23 @@ class Comparison:
 
     @property
     def parting(self) -> Difference | None:
-        """The first layer whose output differs; None if none does or layers were not compared."""
+        """The first layer whose output differs; None if there is none or layers were not compared."""
         return next((layer for layer in self.layers if not layer.ok), None)
 
     @property
     def speedups(self) -> dict[int, float]:
-        """Batch -> how many times as long Keras takes, in the way that is fastest for it."""
+        """Batch -> time of the fastest way to run the original, divided by the time of this package."""
         return {batch: min(s for e, s in row.items() if e != OURS) / row[OURS] for batch, row in self._grid().items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the arrays, ready for JSON."""
+        """Everything except the arrays, ready for JSON."""
 
         def records(differences: Sequence[Difference]) -> list[dict[str, Any]]:
             return [asdict(d) | {"shape": list(d.shape), "ok": d.ok} for d in differences]
 
         return {
-            "source": self.source, "sofie_jit": sofie_jit.__version__, "keras": self.keras, "ok": self.ok,
-            "rows": self._rows, "outputs": records(self.outputs), "layers": records(self.layers),
+            "source": self.source, "sofie_jit": importlib.metadata.version("sofie_jit"), "original": self.version,
+            "ok": self.ok, "rows": self._rows, "outputs": records(self.outputs), "layers": records(self.layers),
             "times": [asdict(time) for time in self.times],
             "speedups": {str(batch): ratio for batch, ratio in self.speedups.items()},
         }  # fmt: skip
@@ -151,21 +161,21 @@ class Comparison:
         """The result in one sentence."""
         worst = max((output.relative for output in self.outputs), default=0.0)
         if self.ok and worst <= TOLERANCE:
-            found = f"agrees with Keras: at most {worst:.1e} of the scale apart, {TOLERANCE:.0e} being allowed"
+            found = f"agrees with {self.library}: maximum difference {worst:.1e} of the scale, {TOLERANCE:.0e} allowed"
         elif self.ok:
             found = (
-                f"agrees with Keras: {worst:.1e} of the scale apart, which is rounding: no further from a float64 "
-                "evaluation than twice Keras's own numbers"
+                f"agrees with {self.library}: maximum difference {worst:.1e} of the scale, which is rounding (the "
+                f"distance from a float64 evaluation is at most twice that of {self.library})"
             )
         else:
-            found = f"differs from Keras: {worst:.1e} of the scale apart"
+            found = f"differs from {self.library}: maximum difference {worst:.1e} of the scale"
             if self.parting:
                 found += f"; the first layer that differs is {self.parting.name}"
-        return f"{self.source} {found} ({self._rows:,} rows, {self.keras})"
+        return f"{self.source} {found} ({self._rows:,} rows, {self.version})"
 
     def _tables(self) -> Iterator[tuple[str, list[tuple[str, ...]], int]]:
-        """Caption, rows and the number of columns of text, of each table."""
-        head = ("shape", "largest difference", "of the scale", "verdict")
+        """Caption, rows and number of text columns of each table."""
+        head = ("shape", "max. difference", "of the scale", "verdict")
         for what, differences in (("output", self.outputs), ("layer", self.layers)):
             rows = [(d.name, str(d.shape), f"{d.absolute:.1e}", f"{d.relative:.1e}", d.verdict) for d in differences]
             if rows:
@@ -190,7 +200,7 @@ class Comparison:
         return f"<div>{html.escape(self.summary)}{''.join(parts)}</div>"
 
     def plot(self, figure: Any = None) -> Any:
-        """Draws the distribution of differences, the layers' if they were compared, and the times, with matplotlib.
+        """Draws the distribution of differences, those of the layers and the times if there are any, with matplotlib.
 
         ``figure``: a ``matplotlib.figure.Figure`` to draw on; by default a new one. Returns the figure.
         Raises MissingDependencyError without matplotlib.
@@ -204,51 +214,75 @@ def compare(
     source: str | os.PathLike[str] | Any,
     x: Any = None,
     *,
-    config: str | os.PathLike[str] | dict[str, Any] | None = None,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
     rows: int | None = None,
     seed: int = 0,
     layers: bool = False,
     batches: Sequence[int] | None = None,
     threads: int | None = None,
+    **options: Any,
 ) -> Comparison:
-    """Runs a model here and in Keras, and says how far their answers are apart and how long a call takes in each.
+    """Compares a model with its original: the difference of their outputs, and the time of a call of each.
 
-    ``source``, ``config``, ``replace`` and ``threads`` are those of :func:`sofie_jit.load`. Files of Keras 2 are read
-    by tf_keras if it is installed, because Keras 3 reads some of their options otherwise.
-    ``x``: what to run on, as for ``infer``; by default ``rows`` rows of random numbers (``seed``) that fit: integers
-    where they point into an Embedding's table, some size for open dimensions.
-    ``layers``: also compare the output of every layer, those within nested models included, on some of the rows.
-    ``batches``: numbers of rows to measure a call with; by default some from 1 to 1024 that do not take long, and none
-    if it is empty. Keras is run in all its ways, each engine with the threads it takes by default.
+    Parameters
+    ----------
+    source, config, replace, threads, options
+        As in :func:`sofie_jit.load`. The library that saved the model runs the original: Keras 3, or tf_keras for files
+        of Keras 2 if it is installed, because Keras 3 reads some of their options differently.
+    x
+        The inputs, as for ``infer``. By default ``rows`` rows of random numbers (``seed``) that fit the model: integers
+        where they are indices of an Embedding, some size for open dimensions.
+    layers
+        Also compare the output of every layer, those of nested models included, on some of the rows.
+    batches
+        Numbers of rows for measuring the time of a call. By default some from 1 to 1024 that do not take long; none if
+        it is empty. The original is run in every way that its library has, each with the library's default number of
+        threads.
 
-    Raises MissingDependencyError without Keras and TensorFlow, ModelFileError if Keras cannot load the model,
-    InputError if it cannot run on ``x``, and what ``load`` and ``infer`` raise.
+    Raises
+    ------
+    MissingDependencyError
+        The library is not installed.
+    ModelFileError
+        The library cannot load the model.
+    InputError
+        The library cannot run it on ``x``.
+
+    Examples
+    --------
+    >>> from sofie_jit.demo import MODEL_FILE, load_digits
+    >>> found = compare(MODEL_FILE, load_digits().images, batches=[])  # doctest: +SKIP
+    >>> found.ok, found.outputs[0].shape                               # doctest: +SKIP
+    (True, (100, 10))
     """
-    library, theirs = _keras_model(source, config)
-    ours = sofie_jit.load(source, config=config, replace=replace, threads=threads)
-    affordable = _affordable(ours)
+    options = {"config": config, "replace": replace, **options}
+    translation = frontends.open(source, **options)
+    original = translation.original(source, **options)
+    model = compile_translation(translation, threads=threads)
+    affordable = _affordable(model)
     given = (
         _map(np.asarray, x)
         if x is not None
-        else _as_keras_wants(theirs, ours.input_names, random_inputs(ours, rows or min(ROWS, affordable), seed))
+        else original.arranged(model.input_names, random_inputs(model, rows or min(ROWS, affordable), seed))
     )
-    our_answers, their_answers = leaves(ours.infer(given)), _answers(theirs, given)
+    computed, expected = leaves(model.infer(given)), original.evaluate(given)
     outputs = differences(
-        _names(ours.output_names, len(their_answers)), our_answers, their_answers, lambda: _exact(theirs, given)
+        _names(model.output_names, len(expected)), computed, expected, lambda: original.evaluate_in_float64(given)
     )
-    fixed = ours.input_shapes[0][0]
-    found = _layers(theirs, source, config, replace, given if fixed else _resized(given, LAYER_ROWS)) if layers else []
+    fixed = model.input_shapes[0][0]
+    by_layer = _layers(original, source, options, given if fixed else _resized(given, LAYER_ROWS)) if layers else []
     if batches is None:
         batches = [fixed] if fixed else [batch for batch in (1, 32, 1024) if batch <= affordable]
-    times = [time for batch in batches for time in _times(ours, theirs, _resized(given, batch))]
-    label = Path(source).name if isinstance(source, (str, os.PathLike)) else f"the model '{ours.name}'"
-    version = f"{library.__name__.replace('keras', 'Keras')} {library.__version__}"
-    return Comparison(label, version, outputs, found, times, leaves(given), our_answers, their_answers)
+    times = [time for batch in batches for time in _times(model, original, _resized(given, batch))]
+    label = Path(source).name if isinstance(source, (str, os.PathLike)) else f"the model '{model.name}'"
+    return Comparison(
+        label, original.library, original.version, outputs, by_layer, times, leaves(given), computed, expected
+    )
 
 
-def _affordable(model: sofie_jit.Model) -> int:
-    """How many rows a call may have for it not to take long."""
+def _affordable(model: Model) -> int:
+    """The number of rows for which a call does not take long."""
     numbers = sum(array.size for array in random_inputs(model, 1))
     return max(1, int(min(WORK / max(1, sum(model.rmodel.operator_flops())), NUMBERS / max(numbers, 1))))
 
@@ -256,17 +290,14 @@ def _affordable(model: sofie_jit.Model) -> int:
 # -- differences -----------------------------------------------------------------------------------------------------
 
 
-def leaves(structure: Any) -> list[np.ndarray]:
-    """The arrays of a nested structure of lists and dicts, in order."""
-    if isinstance(structure, Mapping):
-        return [leaf for part in structure.values() for leaf in leaves(part)]
-    if isinstance(structure, (list, tuple)):
-        return [leaf for part in structure for leaf in leaves(part)]
-    return [np.asarray(structure)]
-
-
 def distance(got: np.ndarray, want: np.ndarray, scale: float | None = None) -> float:
-    """Largest difference relative to the scale of ``want``; infinite where NaN or infinity disagree, or shapes."""
+    """The largest difference divided by ``scale``, by default the largest magnitude of ``want``.
+
+    Infinite if shapes differ, or if NaN or infinity stand in different places.
+
+    >>> distance(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
+    0.25
+    """
     if got.shape != want.shape:
         return float("inf")
     got, want = got.astype(np.float64), want.astype(np.float64)
@@ -283,17 +314,17 @@ def distance(got: np.ndarray, want: np.ndarray, scale: float | None = None) -> f
 
 def differences(
     names: Sequence[str],
-    ours: Sequence[np.ndarray],
-    theirs: Sequence[np.ndarray],
+    computed: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
     exact: Callable[[], list[np.ndarray] | None],
 ) -> list[Difference]:
-    """The differences of pairs of arrays; ``exact`` evaluates in float64, and is called if that is needed to judge."""
-    if len(ours) != len(theirs):
-        raise ModelFileError(f"the model has {len(theirs)} outputs in Keras and {len(ours)} here")
-    relative = [distance(a, b) for a, b in zip(ours, theirs, strict=True)]
+    """The differences of pairs of arrays; ``exact`` evaluates in float64 and is called if it is needed to judge."""
+    if len(computed) != len(expected):
+        raise ModelFileError(f"the original has {len(expected)} outputs, the translated model {len(computed)}")
+    relative = [distance(a, b) for a, b in zip(computed, expected, strict=True)]
     precise = exact() if max(relative, default=0.0) > TOLERANCE else None
     found = []
-    for index, (name, a, b, part) in enumerate(zip(names, ours, theirs, relative, strict=True)):
+    for index, (name, a, b, part) in enumerate(zip(names, computed, expected, relative, strict=True)):
         finite = b[np.isfinite(b)]
         scale = float(np.abs(finite).max(initial=0.0))
         errors = (None, None) if precise is None else (distance(a, precise[index]), distance(b, precise[index]))
@@ -301,110 +332,19 @@ def differences(
     return found
 
 
-def in_float64(model: Any) -> Any:
-    """``model`` rebuilt by Keras in float64, weights copied. Raises what Keras raises if it cannot be."""
-    library = _library(model)
-
-    def to_float64(config: Any) -> Any:
-        if isinstance(config, dict):
-            return {
-                key: "float64" if key == "dtype" and _is_float(value) else to_float64(value)
-                for key, value in config.items()
-            }
-        if isinstance(config, (list, tuple)):
-            return type(config)(map(to_float64, config))
-        return config
-
-    before = library.backend.floatx()
-    library.backend.set_floatx("float64")
-    try:
-        twin = type(model).from_config(to_float64(model.get_config()))
-        twin.set_weights(model.get_weights())
-        finalize(twin)
-    finally:
-        library.backend.set_floatx(before)
-    return twin
+def _layers(original: OriginalModel, source: Any, options: Mapping[str, Any], inputs: Any) -> list[Difference]:
+    """The differences of the outputs of every layer and operation, in its first call."""
+    counts = original.layers()
+    model = compile_translation(frontends.open(source, outputs=list(counts), **options))
+    view = original.ending_in(counts)
+    names = [name for name, count in counts.items() for _ in range(count)]
+    return differences(
+        names, leaves(model.infer(inputs)), view.evaluate(inputs), lambda: view.evaluate_in_float64(inputs)
+    )
 
 
-def finalize(model: Any) -> Any:
-    """Makes layers whose numbers derive from their weights (Normalization) take them from the weights as they are."""
-    for layer in model._flatten_layers():
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
-    return model
-
-
-def _is_float(value: Any) -> bool:
-    if isinstance(value, dict):
-        value = value.get("config", {}).get("name", "")
-    return value is None or str(value).startswith(("float", "mixed"))
-
-
-def _exact(model: Any, inputs: Any, view: Callable[[Any], Any] = lambda model: model) -> list[np.ndarray] | None:
-    """What ``view`` of ``model`` gives in float64; None if Keras cannot evaluate it so."""
-    try:
-        return _answers(view(in_float64(model)), inputs)
-    except Exception:  # whatever the reason, there is nothing to judge by
-        return None
-
-
-# -- Keras -----------------------------------------------------------------------------------------------------------
-
-
-def _keras_model(source: Any, config: Any) -> tuple[ModuleType, Any]:
-    """The library and its model; see :func:`compare` for what is raised."""
-    if not isinstance(source, (str, os.PathLike)):
-        return _library(source), source
-    from sofie_jit.frontends.keras.files import read
-
-    version = read(source, config).keras_version
-    wanted = ("tf_keras", "keras") if version.startswith(("1.", "2.")) else ("keras",)
-    libraries = [name for name in wanted if importlib.util.find_spec(name) and importlib.util.find_spec("tensorflow")]
-    if not libraries:
-        raise MissingDependencyError(
-            "comparing needs Keras and TensorFlow, which are not installed here: pip install tensorflow"
-        )
-    problems = []
-    for name in libraries:
-        library = importlib.import_module(name)
-        try:
-            if config is None:
-                return library, library.models.load_model(source, compile=False)
-            model = library.models.model_from_json(_json_text(config))
-            model.load_weights(source)
-            return library, model
-        except Exception as error:  # of any kind, as everything in a file may be wrong for this version
-            problems.append(f"{name} {library.__version__} cannot load {source}: {' '.join(str(error).split())[:300]}")
-    raise ModelFileError("; ".join([*problems, "give the live keras.Model instead"]))
-
-
-def _json_text(config: Any) -> str:
-    if isinstance(config, Mapping):
-        return json.dumps(config)
-    text = os.fspath(config)
-    return text if text.lstrip().startswith("{") else Path(text).read_text()
-
-
-def _library(model: Any) -> ModuleType:
-    """The library that a live model belongs to: keras or tf_keras."""
-    names = (kind.__module__.partition(".")[0] for kind in type(model).__mro__)
-    name = next((name for name in names if name in ("keras", "tf_keras")), None)
-    if name is None:
-        raise InputError(f"compare takes the path of a saved model or a keras.Model, got {type(model).__name__}")
-    return importlib.import_module(name)
-
-
-def _answers(model: Any, inputs: Any) -> list[np.ndarray]:
-    """What ``model`` gives, its stateful layers beginning anew."""
-    for layer in model._flatten_layers():
-        if getattr(layer, "stateful", False):  # the name of it in Keras 3, and in Keras 2
-            reset = getattr(layer, "reset_state", None) or layer.reset_states
-            reset()
-    return leaves(_call(model, inputs))
-
-
-def _call(model: Any, inputs: Any) -> Any:
-    return _map(np.asarray, model(inputs, training=False))
+def _names(names: Sequence[str], count: int) -> list[str]:
+    return list(names) if len(names) == count else [f"output {i}" for i in range(count)]
 
 
 def _map(function: Callable[[Any], Any], structure: Any) -> Any:
@@ -415,128 +355,17 @@ def _map(function: Callable[[Any], Any], structure: Any) -> Any:
     return function(structure)
 
 
-def _as_keras_wants(model: Any, names: Sequence[str], arrays: Sequence[np.ndarray]) -> Any:
-    if len(arrays) == 1:
-        return arrays[0]
-    structure = _input_structure(model)
-    return dict(zip(names, arrays, strict=True)) if isinstance(structure, Mapping) else list(arrays)
-
-
-def _input_structure(model: Any) -> Any:
-    """The model's symbolic inputs in the structure that it takes arrays in."""
-    graph = getattr(model, "_functional", None) or model
-    found = getattr(graph, "_inputs_struct", getattr(graph, "_nested_inputs", model.inputs))
-    return found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found
-
-
-def _names(names: Sequence[str], count: int) -> list[str]:
-    return list(names) if len(names) == count else [f"output {i}" for i in range(count)]
-
-
-def _layers(model: Any, source: Any, config: Any, replace: Any, inputs: Any) -> list[Difference]:
-    """The differences of every layer's and operation's output, of the first call of those that are called often."""
-    from sofie_jit.frontends.keras import read_graph
-    from sofie_jit.frontends.keras.graph import flatten
-
-    known = read_graph(source, config).results
-    counts = {name: len(flatten(known[name])) for name in _layer_outputs(model) if name in known}
-
-    def every_layer(model: Any) -> Any:
-        """``model`` with the outputs of all layers: of one that gives several tensors the first, as ``outputs=``."""
-        found = _layer_outputs(model)
-        outputs = [tensor for name, count in counts.items() for tensor in found[name][:count]]
-        return _library(model).Model(_input_structure(model), outputs)
-
-    ours = sofie_jit.load(source, config=config, replace=replace, outputs=list(counts))
-    names = [name for name, count in counts.items() for _ in range(count)]
-    return differences(
-        names,
-        leaves(ours.infer(inputs)),
-        _answers(every_layer(model), inputs),
-        lambda: _exact(model, inputs, every_layer),
-    )
-
-
-def _layer_outputs(model: Any) -> dict[str, list[Any]]:
-    """Of each layer and operation of a Functional or Sequential model, in order, what its first call gives.
-
-    Layers of nested models come before these, named with their path: ``encoder/dense_1``.
-    """
-    from sofie_jit.frontends.keras.graph import flatten
-
-    depths = _nodes_by_depth(model)
-    if not depths:
-        raise InputError("only the layers of Sequential and Functional models can be compared")
-    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
-    first: dict[str, Any] = {}
-    for node in sorted(nodes, key=_number, reverse=True):
-        first[_operation(node).name] = node
-    found: dict[str, list[Any]] = {}
-    for node in nodes:
-        operation = _operation(node)
-        if type(operation).__name__ == "InputLayer" or node is not first[operation.name]:
-            continue
-        if _nodes_by_depth(operation):
-            found |= {f"{operation.name}/{name}": made for name, made in _inner_outputs(operation, node).items()}
-        found[operation.name] = flatten([node.output_tensors if hasattr(node, "output_tensors") else node.outputs])
-    return found
-
-
-def _operation(node: Any) -> Any:
-    """The layer or operation that is called; of a node of Keras 3, or of Keras 2."""
-    return getattr(node, "operation", None) or node.layer
-
-
-def _number(node: Any) -> int:
-    """How many calls of its layer were made before this one."""
-    return next(i for i, other in enumerate(_operation(node)._inbound_nodes) if other is node)
-
-
-def _nodes_by_depth(model: Any) -> Mapping[int, Any] | None:
-    """Keras's graph of a Functional or Sequential model; None of anything else."""
-    found: Mapping[int, Any] | None = getattr(getattr(model, "_functional", model), "_nodes_by_depth", None)
-    return found
-
-
-def _inner_outputs(model: Any, node: Any) -> dict[str, list[Any]]:
-    """What the layers of a nested model give when it is called as in ``node``."""
-    from sofie_jit.frontends.keras.graph import flatten
-
-    inner = _layer_outputs(model)
-    twin = _library(model).Model(_input_structure(model), [tensor for made in inner.values() for tensor in made])
-    given = getattr(node, "arguments", None)  # of Keras 3
-    args, kwargs = (given.args, given.kwargs) if given else (node.call_args, node.call_kwargs)
-    outputs = iter(flatten([twin(*args, **kwargs)]))
-    return {name: [next(outputs) for _ in made] for name, made in inner.items()}
+def _resized(inputs: Any, rows: int) -> Any:
+    """The first ``rows`` rows, repeated as needed."""
+    return _map(lambda array: np.resize(array, (rows, *array.shape[1:])), inputs)
 
 
 # -- time ------------------------------------------------------------------------------------------------------------
 
 
-def _times(ours: sofie_jit.Model, theirs: Any, inputs: Any) -> list[Time]:
-    from sofie_jit.bench.timing import round_robin, sample_of
-
+def _times(model: Model, original: OriginalModel, inputs: Any) -> list[Time]:
     rows = len(leaves(inputs)[0])
-    calls = {OURS: ours.infer, **_keras_calls(theirs, rows)}
+    calls = {OURS: model.infer, **original.ways_to_run(rows)}
     samples = {engine: sample_of(call, inputs) for engine, call in calls.items()}
     measured = round_robin(samples, rounds=3, block=0.02)
     return [Time(engine, rows, statistics.median(seconds)) for engine, seconds in measured.items()]
-
-
-def _keras_calls(model: Any, rows: int) -> dict[str, Callable[[Any], Any]]:
-    """The ways in which Keras runs a model, numpy arrays in and out."""
-    calls: dict[str, Callable[[Any], Any]] = {
-        "model(x)": lambda x: _call(model, x),
-        "predict": lambda x: model.predict(x, batch_size=max(rows, 1), verbose=0),
-    }
-    if _library(model).backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        graph = tf.function(lambda x: model(x, training=False))
-        calls["tf.function"] = lambda x: _map(np.asarray, graph(_map(tf.constant, x)))
-    return calls
-
-
-def _resized(inputs: Any, rows: int) -> Any:
-    """``rows`` rows: of what there are the first ones, repeated as needed."""
-    return _map(lambda array: np.resize(array, (rows, *array.shape[1:])), inputs)

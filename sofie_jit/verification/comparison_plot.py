@@ -45,9 +45,9 @@ def _histogram(found: Comparison, ax: Any) -> None:
     from sofie_jit.verification.comparison import TOLERANCE
 
     parts = [
-        _worst_of_rows(np.abs(ours.astype(np.float64) - theirs) / (output.scale or 1.0))
-        for output, ours, theirs in zip(found.outputs, found.ours, found.theirs, strict=True)
-        if ours.shape == theirs.shape
+        _worst_of_rows(np.abs(computed.astype(np.float64) - expected) / (output.scale or 1.0))
+        for output, computed, expected in zip(found.outputs, found.computed, found.expected, strict=True)
+        if computed.shape == expected.shape
     ]
     values = np.concatenate(parts) if parts else np.zeros(0)
     values = values[np.isfinite(values)]
@@ -66,7 +66,7 @@ def _histogram(found: Comparison, ax: Any) -> None:
     worst = max((output.relative for output in found.outputs), default=0.0)
     equal = f"; {values.size - shown.size:,} more are equal to the last bit" if values.size > shown.size else ""
     ax.set_title(
-        f"{found.source}: at most {worst:.1e} away from {found.keras}\n{shown.size:,} rows{equal}", fontsize=10
+        f"{found.source}: at most {worst:.1e} away from {found.version}\n{shown.size:,} rows{equal}", fontsize=10
     )
 
 

@@ -17,8 +17,9 @@ import pytest
 from sofie_jit import InputError, MissingDependencyError, ModelFileError
 from sofie_jit.bench import ENGINES, Engine, difference, environment, find_engines, prepare, report
 from sofie_jit.bench.measure import Cell, Start, _cells, _example, measure
-from sofie_jit.bench.timing import round_robin, sample_of, seconds_per_call
 from sofie_jit.cli import main
+from sofie_jit.frontends.keras.original import KerasModel, library_of
+from sofie_jit.report.timing import round_robin, sample_of, seconds_per_call
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -172,7 +173,9 @@ def test_wrong_and_failing_engines_are_not_timed(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setitem(sys.modules, f"sofie_jit.bench.{name}", adapter)
         monkeypatch.setitem(ENGINES, name, Engine(name))
     monkeypatch.setitem(ENGINES, "absent", Engine("sofie", ("no-such-package",)))
-    cells = _cells(model, X, ["wrong", "failing", "absent", "model(x)"], 1, 1, 0.0, tmp_path)
+    cells = _cells(
+        KerasModel(library_of(model), model), X, ["wrong", "failing", "absent", "model(x)"], 1, 1, 0.0, tmp_path
+    )
     assert [cell.engine for cell in cells] == ["wrong", "failing", "absent", "model(x)"]
     for cell, said in zip(cells, ["off by nan", "no such operator", "pip install no-such-package", ""], strict=True):
         assert said in cell.problem
@@ -201,10 +204,10 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
     two = keras.Model([a := keras.Input((2,)), b := keras.Input((2,))], keras.layers.Add()([a, b]))
     with pytest.raises(InputError, match="2 and 1"):
-        _example(two, 1, None)
+        _example(KerasModel(keras, two), 1, None)
     steps = keras.Input((None, 3))
     with pytest.raises(InputError, match=r"\(None, None, 3\)"):
-        _example(keras.Model(steps, keras.layers.GlobalMaxPooling1D()(steps)), 1, None)
+        _example(KerasModel(keras, keras.Model(steps, keras.layers.GlobalMaxPooling1D()(steps))), 1, None)
     assert main(["bench", str(tmp_path / "missing.h5")]) == 1
     assert "missing.h5" in capsys.readouterr().err
     assert main(["bench", str(tmp_path / "missing.h5"), "--threads", "99999"]) == 1

@@ -14,7 +14,7 @@ import pytest
 import sofie_jit
 from sofie_jit.cli import COMMANDS, main
 from sofie_jit.demo import MODEL_FILE, load_digits
-from sofie_jit.frontends.keras import isolated
+from sofie_jit.frontends.sandbox import isolated
 from sofie_jit.report.progress import Progress, Steps
 
 
@@ -99,7 +99,7 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "m.h5"), "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is False
-    assert [layer["name"] for layer in report["layers"] if layer["problem"]] == ["own"]
+    assert [node["name"] for node in report["nodes"] if node["problem"]] == ["own"]
     (tmp_path / "wrong.h5").write_text("not a model")
     assert main(["check", str(tmp_path / "wrong.h5")]) == 1
     assert "cannot be loaded" in capsys.readouterr().out

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sofie_jit import SofieError
+from sofie_jit import SofieError, frontends
 from sofie_jit.codegen.print_header import export_header
-from sofie_jit.frontends.keras import parse
 from sofie_jit.ir.operators.operator import BATCH, CPP_TYPES, bind_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.pipeline import lower
@@ -77,7 +76,7 @@ def network(name: str, directory: Path) -> RModel | None:
     else:
         path = HERE / "golden" / name
     try:
-        return lower(parse(path))
+        return lower(frontends.open(path)())
     except SofieError:
         return None
 

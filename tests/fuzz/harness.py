@@ -13,10 +13,11 @@ from typing import Any
 
 from mutations import Recipe, write
 
+from sofie_jit import frontends
 from sofie_jit.codegen.print_header import export_header
 from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.errors import LONGEST, ModelFileError, SofieError
-from sofie_jit.frontends.keras import Translation, forked, read_graph
+from sofie_jit.frontends.keras import files
 from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.passes.pipeline import lower
 
@@ -57,7 +58,7 @@ def headers(path: Path, config: Any = None, untrusted: bool | None = False) -> l
 
     The file is read in this process, unless ``untrusted``, which is ``load``'s, says otherwise.
     """
-    rmodel = examine(Translation(read_graph(path, config, untrusted=untrusted)))[0][0]
+    rmodel = examine(frontends.open(path, config=config, untrusted=untrusted))[0][0]
     lowered = lower(rmodel)
     return [jit_text(lowered)[1], export_header(lowered, "model", weights="binary")[0]]
 
@@ -92,7 +93,7 @@ def refused_by_copy(recipe: Recipe, path: Path) -> str:
     """
     config = write(recipe, path)
     try:
-        forked.read(path, config)
+        files.read(path, config, untrusted=None)
     except ModelFileError as error:
         return "" if path.name in str(error) else f"does not name the file: {error}"
     except Exception as error:

@@ -1,14 +1,15 @@
-"""Saved Keras models -> their config and their weights: zip archives and live models here, HDF5 in ``hdf5.py``.
+"""Reads the config and the weights of saved Keras models: zip archives and live models here, HDF5 in ``hdf5.py``.
 
-Formats are told apart by content, never by file name. Nothing in a file is executed, imported, unpickled or
-unmarshalled, and nothing outside the file is opened on its behalf (external links, virtual datasets). What this
-cannot guard against is a bug of the HDF5 library itself, met in a file whose inner structures were tampered with;
-``forked.py`` and ``isolated.py`` do.
+Files are told apart by their content, never by their name. Nothing in a file is executed, imported, unpickled or
+unmarshalled, and no other file is opened on its behalf (external links, virtual datasets). A bug of the HDF5 library,
+which a file with manipulated internal structures may trigger, is the sandbox's concern: :func:`read` reads files in it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import os
 import re
 import sys
@@ -21,93 +22,68 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ModelFileError, SofieError
+from sofie_jit.frontends import sandbox
+from sofie_jit.frontends.content import examine, some
 from sofie_jit.frontends.keras import hdf5
 from sofie_jit.frontends.keras.saved_model import (
-    JSON_BYTES,
-    JSON_RATIO,
     SAVE_IT,
+    Adapted,
     Group,
     LayerGroups,
     SavedModel,
-    Sizes,
     Weight,
     architecture,
-    check_values,
     keras_version,
-    parse_json,
-    some,
-    too_large,
 )
+from sofie_jit.frontends.limits import JSON_BYTES, JSON_RATIO, Sizes, check_values, parse_json, too_large
+
+READER = "sofie_jit.frontends.keras.files:read_file"
 
 
-def read(source: Any, config: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> SavedModel:
-    """Read a saved model.
+def read(
+    source: Any,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    untrusted: bool | None = False,
+    meanwhile: Callable[[], object] | None = None,
+) -> SavedModel:
+    """Reads a saved or live Keras model.
 
-    ``source`` is the path of an .h5 file (Keras 1, 2 or 3), of a .keras archive, of a file of weights alone, or a
-    live ``keras.Model``. ``config`` is the architecture where the file has none, and takes precedence where it has
-    one: the path of a .json file, JSON text, or a dict.
+    ``source``: the path of an .h5 file (Keras 1, 2 or 3), of a .keras archive or its unpacked directory, of a file of
+    weights alone, or a live ``keras.Model``. ``config``: the architecture if the file lacks one; it takes precedence
+    over the file's. It is the path of a .json file, JSON text, or a dict. ``untrusted`` and ``meanwhile``: see
+    :func:`sandbox.read`.
 
     Raises FileNotFoundError, ModelFileError (not a saved model, damaged, no architecture) and WeightsError (weights
     that are not numbers).
     """
     given = None if config is None else given_config(config)
     if not isinstance(source, (str, os.PathLike)):
-        if all(hasattr(type(source), attribute) for attribute in ("get_config", "layers", "weights")):
-            return _live_model(source, given)
-        raise ModelFileError(
-            f"load takes the path of a saved Keras model or a keras.Model, got an object of type "
-            f"{type(source).__module__}.{type(source).__qualname__}"
-        )
-    path = Path(source)
+        return _live_model(source, given)
+    saved: SavedModel = sandbox.read(READER, source, given, untrusted=untrusted, meanwhile=meanwhile)
+    return saved if given is None else dataclasses.replace(saved, config=given)
+
+
+def read_file(path: Path, given: dict[str, Any] | None = None) -> SavedModel:
+    """Reads a file or an unpacked archive in this process; ``given`` is the architecture that takes precedence."""
     if path.is_dir():
         return _directory(path, given)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file '{path}'")
-    with open(path, "rb") as file:
-        head = file.read(64)
-    # HDF5 may begin at 512, 1024, 2048 ... as well, and so may the weights in an archive
-    if not head.startswith(b"PK") and hdf5.is_hdf5(path):
+    content = examine(path)
+    if content.is_hdf5:
         return hdf5.read(path, given)
     if zipfile.is_zipfile(path):
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
             return _archive(path, archive, given)
-    raise ModelFileError(f"'{path}' {_what_else(head, path.stat().st_size)}")
-
-
-def size(path: Path) -> int:
-    """The bytes of a file, or of all in a directory."""
-    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")))
-
-
-# -- what is not a model -------------------------------------------------------------------------------------------
-
-NOT_A_MODEL = {
-    b"\x89HDF": "begins like HDF5 but cannot be read; it is damaged or incomplete: fetch or save it again",
-    b"PK": "begins like a .keras archive but has no directory at its end; it is incomplete: fetch or save it again",
-    b"version https://git-lfs": "is a Git LFS pointer, not the model itself: run 'git lfs pull'",
-    b"<": "is an HTML or XML page, not a model: look at what was downloaded",
-    b"{": f"is JSON: an architecture holds no weights; pass it as config= beside the weights file, or {SAVE_IT}",
-    b"[": f"is JSON, not a saved model; {SAVE_IT}",
-    b"\x80": f"looks like a pickle, which is never loaded because it can run code; {SAVE_IT}",
-    b"\x1f\x8b": "is compressed by gzip: unpack it first",
-}
-"""First bytes -> what to tell the user."""
-
-
-def _what_else(head: bytes, size: int) -> str:
-    if not size:
-        return "is empty; expected a saved Keras model"
-    if head[4:8] == b"TFL3":
-        return f"is a TensorFlow Lite model, which keeps no Keras layers; {SAVE_IT}"
-    start = head.lstrip() if head.lstrip()[:1] in (b"{", b"<", b"[") else head
-    for magic, answer in NOT_A_MODEL.items():
-        if start.startswith(magic):
-            return answer
-    return f"is neither HDF5 (.h5) nor a .keras archive; it begins with {head[:8]!r}; {SAVE_IT}"
+    if content.is_json:
+        raise ModelFileError(
+            f"'{path}' is JSON: an architecture contains no weights; pass it as config= with the file of the weights, "
+            f"or {SAVE_IT}"
+        )
+    raise ModelFileError(f"'{path}' {content.describe()}; expected a saved Keras model: {SAVE_IT}")
 
 
 def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
-    """A .keras archive that was unpacked; other directories are refused."""
+    """Reads a .keras archive that was unpacked; refuses other directories."""
     if (path / "saved_model.pb").exists():
         raise ModelFileError(
             f"'{path}' is a TensorFlow SavedModel directory, a graph without Keras layers to read; "
@@ -131,9 +107,17 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
 
 
 def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
-    """The architecture a user passes beside a weights file."""
+    """The architecture that a user passes as ``config=``.
+
+    >>> given_config('{"class_name": "Sequential", "config": {"layers": []}}')
+    {'class_name': 'Sequential', 'config': {'layers': []}}
+    """
     if isinstance(config, Mapping):
         check_values(config, "config=")
+        try:
+            json.dumps(config)
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(f"config= contains a value that JSON cannot represent: {error}") from error
         return architecture(dict(config), "config=")
     if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
         return architecture(parse_json(config, "config="), "config=")
@@ -154,7 +138,7 @@ def _zip_errors(path: Path) -> Iterator[None]:
         raise
     except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise ModelFileError(f"'{path}' is a damaged .keras archive ({error}); fetch or save it again") from error
-    except RuntimeError as error:  # zipfile's answer to a password
+    except RuntimeError as error:  # zipfile raises this if a member is encrypted
         raise ModelFileError(f"'{path}': {error}; expected a .keras archive as Keras writes it") from error
 
 
@@ -163,11 +147,12 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
     sizes = Sizes(path)
     if "config.json" not in members:
         raise ModelFileError(
-            f"'{path}' is a zip archive without config.json, so no .keras model; it holds {some(members)}; {SAVE_IT}"
+            f"'{path}' is a zip archive without config.json, so it is not a .keras model; it contains "
+            f"{some(members)}; {SAVE_IT}"
         )
     if "model.weights.h5" not in members:
         raise ModelFileError(
-            f"'{path}' has no model.weights.h5; it holds {some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
+            f"'{path}' has no model.weights.h5; it contains {some(members)}. Only weights in HDF5 are read: {SAVE_IT}"
         )
     config = architecture(parse_json(_member(archive, "config.json", sizes), f"'{path}': config.json"), f"'{path}'")
     version = ""
@@ -182,12 +167,12 @@ def _archive(path: Path, archive: zipfile.ZipFile, given: dict[str, Any] | None)
 
 
 ASSETS, VOCABULARY = "assets/", "vocabulary.txt"
-"""Where an archive has the vocabularies that layers found by ``adapt()``: ``assets/<path of layer>/vocabulary.txt``."""
+"""Vocabularies that layers computed by ``adapt()`` are stored as ``assets/<path of layer>/vocabulary.txt``."""
 
 
-def _vocabularies(names: Iterable[str], content: Callable[[str], bytes]) -> dict[str, dict[str, Any]]:
+def _vocabularies(names: Iterable[str], content: Callable[[str], bytes]) -> dict[str, Adapted]:
     """The vocabularies of integers among the files ``names``, by the path of their layers."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Adapted] = {}
     for name in names:
         if not name.startswith(ASSETS) or not name.endswith(f"/{VOCABULARY}"):
             continue
@@ -209,34 +194,37 @@ def _member(archive: zipfile.ZipFile, name: str, sizes: Sizes) -> bytes:
 
 
 def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
-    """A keras.Model in memory, of Keras 3 or 2; Keras is not imported, only its own object asked."""
-    name = f"{type(model).__name__} '{getattr(model, 'name', '?')}'"
-    package = type(model).__module__.split(".")[0]
+    """Reads a keras.Model in memory, of Keras 3 or 2, through its own methods; Keras is not imported."""
+    kind = type(model)
+    if not all(hasattr(kind, attribute) for attribute in ("get_config", "layers", "weights")):
+        raise ModelFileError(f"expected a keras.Model, got an object of type {kind.__module__}.{kind.__qualname__}")
+    name = f"{kind.__name__} '{getattr(model, 'name', '?')}'"
+    package = kind.__module__.split(".")[0]
     try:
         value = parse_json(model.to_json(), f"{name}: to_json()") if given is None else given
         groups = [_live_group(layer) for layer in model.layers]
     except SofieError:
         raise
-    except Exception as error:  # whatever a user's get_config raises, said with its context
+    except Exception as error:  # a user's get_config may raise anything
         raise ModelFileError(f"{name} cannot describe itself ({type(error).__name__}: {error})") from error
     version = keras_version(value) or str(getattr(sys.modules.get(package), "__version__", ""))
     return SavedModel(name, architecture(value, name), LayerGroups(groups), version, version)
 
 
 def _live_group(layer: Any) -> Group:
-    # Models list their layers; a wrapper or a cell has none of that name.
+    # models have a list of layers and get_layer; wrappers and cells lack one or the other
     if hasattr(layer, "get_layer") and isinstance(getattr(layer, "layers", None), list):
         return Group(layer.name, [], [_live_group(inner) for inner in layer.layers])
     variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-    weights = [Weight(getattr(v, "path", v.name), _numbers(v)) for v in variables]
-    adapted: dict[str, Any] = {}
+    weights = [Weight(getattr(v, "path", v.name), _as_array(v)) for v in variables]
+    adapted: Adapted = {}
     if getattr(layer, "vocabulary_dtype", None) == "int64" and hasattr(layer, "get_vocabulary"):
         adapted["vocabulary"] = [int(token) for token in layer.get_vocabulary()]
         if layer.output_mode == "tf_idf":
-            adapted["idf_weights"] = _numbers(layer.idf_weights)
+            adapted["idf_weights"] = _as_array(layer.idf_weights)
     return Group(layer.name, weights, adapted=adapted)
 
 
-def _numbers(variable: Any) -> np.ndarray:
+def _as_array(variable: Any) -> np.ndarray:
     array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
-    return array if array.dtype.kind in "fiub" else array.astype(np.float32)  # ml_dtypes' bfloat16 is kind V
+    return array if array.dtype.kind in "fiub" else array.astype(np.float32)  # bfloat16 of ml_dtypes has the kind V

@@ -1,10 +1,13 @@
-"""Keras's weights in HDF5: the layouts of .h5 files of all eras and of .keras archives. Only this module knows h5py."""
+"""Reads Keras's weights from HDF5: the layouts of .h5 files of all versions and of .keras archives.
+
+This is the only module that imports h5py.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,32 +16,29 @@ import h5py
 import numpy as np
 
 from sofie_jit.errors import ModelFileError, SofieError, WeightsError
+from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras.saved_model import (
-    MAX_DEPTH,
     SAVE_IT,
+    Adapted,
     AttributePaths,
     Group,
     LayerGroups,
     SavedModel,
-    Sizes,
     Weight,
     architecture,
     is_training_state,
     keras_version,
     no_architecture,
-    parse_json,
-    some,
 )
+from sofie_jit.frontends.limits import MAX_DEPTH, Sizes, parse_json
 
 FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
-"""Of HDF5's compressions those that are built in; for another its library would look for a plugin to load."""
-
-is_hdf5 = h5py.is_hdf5
+"""The compression filters that are built into HDF5; for any other its library would look for a plugin to load."""
 
 
 @contextmanager
 def errors(path: str) -> Iterator[None]:
-    """h5py raises half a dozen unrelated exceptions for a damaged file; here they become one."""
+    """Turns the unrelated exceptions that h5py raises for a damaged file into ModelFileError."""
     try:
         yield
     except SofieError:
@@ -49,19 +49,19 @@ def errors(path: str) -> Iterator[None]:
 
 
 def opened(file: Path | io.BytesIO) -> h5py.File:
-    """A file, or its content, to be read only."""
-    # Shared and read-only file systems often cannot lock
+    """Opens a file, or its content in memory, for reading."""
+    # shared and read-only file systems often do not support locks
     return h5py.File(file, "r", locking="best-effort") if isinstance(file, Path) else h5py.File(file, "r")
 
 
 def read(path: Path, given: dict[str, Any] | None) -> SavedModel:
-    """A model in an HDF5 file of any layout; ``given`` is the architecture that takes precedence."""
+    """Reads a model from an HDF5 file of any layout; ``given`` is the architecture that takes precedence."""
     with errors(str(path)), opened(path) as file:
         text = file.attrs.get("model_config")
         has_weights = "model_weights" in file
         root = _child(file, "model_weights", str(path)) if has_weights else file
         if not isinstance(root, h5py.Group):
-            raise ModelFileError(f"'{path}': 'model_weights' is not a group; no Keras model is laid out like that")
+            raise ModelFileError(f"'{path}': 'model_weights' is not a group, as it is in a Keras model")
 
         version = keras_version(root.attrs, file.attrs)
         backend = _text(root.attrs.get("backend", file.attrs.get("backend", "")))
@@ -74,23 +74,23 @@ def read(path: Path, given: dict[str, Any] | None) -> SavedModel:
             return SavedModel(str(path), config, _layer_groups(root, str(path)), wrote or version, version, backend)
         if _has_list(root, "layer_names"):
             if given is None:
-                raise no_architecture(path, "save_weights of Keras 1 or 2")
+                raise no_architecture(path, "written by save_weights of Keras 1 or 2")
             wrote = keras_version(given) or version
             return SavedModel(str(path), given, _layer_groups(root, str(path)), wrote, version, backend)
         if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")):
             if given is None:
-                raise no_architecture(path, "save_weights of Keras 3")
+                raise no_architecture(path, "written by save_weights of Keras 3")
             return SavedModel(str(path), given, attribute_paths(file, str(path)), keras_version(given) or "3", "3")
         if {"optimizer_weights", "optimizer", "_optimizer"} & set(file):
-            raise ModelFileError(f"'{path}' holds the state of an optimizer and no model; {SAVE_IT}")
+            raise ModelFileError(f"'{path}' contains the state of an optimizer and no model; {SAVE_IT}")
         raise ModelFileError(
-            f"'{path}' is HDF5 but no Keras model: it has neither the attribute model_config nor layer_names, "
-            f"only {some([*file.attrs, *file]) or 'nothing'}"
+            f"'{path}' is HDF5 but not a Keras model: it has neither the attribute model_config nor layer_names; "
+            f"it contains {some([*file.attrs, *file]) or 'nothing'}"
         )
 
 
 def _text(value: Any) -> str:
-    """An HDF5 attribute as text: bytes, str, or an array holding one of them."""
+    """The text of an HDF5 attribute, which may be bytes, str, or an array with one of them."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
     if isinstance(value, bytes):
@@ -103,7 +103,7 @@ def _has_list(group: h5py.Group, name: str) -> bool:
 
 
 def _names(group: h5py.Group, name: str) -> list[str]:
-    """A list of names kept as an attribute, split into ``name0``, ``name1``, ... where it was too long for one."""
+    """A list of names in an attribute, or in ``name0``, ``name1``, ... if it was too long for one attribute."""
     if name in group.attrs:
         chunks: Iterable[Any] = [group.attrs[name]]
     else:
@@ -113,37 +113,39 @@ def _names(group: h5py.Group, name: str) -> list[str]:
 
 
 def _child(group: h5py.Group, name: str, path: str) -> h5py.Group | h5py.Dataset:
-    """``group[name]`` for a path ``name``, following nothing but hard links."""
+    """``group[name]`` for a path ``name``; only hard links are followed."""
     node: Any = group
     for part in filter(None, name.split("/")):
         key = part.encode()
         if not isinstance(node, h5py.Group) or not node.id.links.exists(key):
-            raise WeightsError(f"'{path}': '{group.name}' lists '{name}', which the file does not hold")
+            raise WeightsError(f"'{path}': '{group.name}' lists '{name}', which the file does not contain")
         if node.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
             raise WeightsError(
                 f"'{path}': '{node.name}/{part}' is a link to elsewhere, which is not followed; "
-                "a saved model holds its own weights"
+                "a saved model contains its own weights"
             )
         node = node[part]
     return node
 
 
 def _array(dataset: Any, sizes: Sizes) -> np.ndarray:
-    """The numbers of a dataset, in native byte order."""
+    """The array of a dataset, in native byte order."""
     if not isinstance(dataset, h5py.Dataset):
         raise WeightsError(f"'{sizes.path}': '{dataset.name}' is a group where weights were expected")
     where = f"'{sizes.path}': weight '{dataset.name}'"
     if dataset.external or dataset.is_virtual:
-        raise WeightsError(f"{where} is kept in another file, which is not opened; a saved model holds its own weights")
+        raise WeightsError(
+            f"{where} is stored in another file, which is not opened; a saved model contains its own weights"
+        )
     settings = dataset.id.get_create_plist()
     if foreign := {settings.get_filter(i)[0] for i in range(settings.get_nfilters())} - {*FILTERS}:
         raise WeightsError(f"{where} is compressed by a plugin (filter {min(foreign)}), which is not loaded; {SAVE_IT}")
     dtype = dataset.dtype
     bytes_declared = (dataset.size or 0) * dtype.itemsize
     sizes.add(f"weight '{dataset.name}'", bytes_declared, dataset.id.get_storage_size(), WeightsError)
-    # Keras 3 says so beside the numbers; in legacy files h5py has two bytes of what it does not know
+    # Keras 3 stores the type as an attribute; in legacy files h5py returns an unknown type of two bytes
     if dtype.itemsize == 2 and (dataset.attrs.get("dtype") == "bfloat16" or (dtype.kind == "V" and not dtype.names)):
-        halves = np.asarray(dataset[()]).view(np.uint16)  # bfloat16 is the upper half of a float32
+        halves = np.asarray(dataset[()]).view(np.uint16)  # bfloat16 is the upper half of float32
         return (halves.astype(np.uint32) << 16).view(np.float32)
     if dtype.kind not in "fiub" or dataset.shape is None:
         raise WeightsError(f"{where} has the type {dtype}; expected numbers")
@@ -151,7 +153,7 @@ def _array(dataset: Any, sizes: Sizes) -> np.ndarray:
 
 
 def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
-    """The layout of .h5 files since Keras 1: groups as ``layer_names`` orders them, arrays as ``weight_names`` does."""
+    """Reads the layout of .h5 files: groups in the order of ``layer_names``, arrays in that of ``weight_names``."""
     groups, sizes = [], Sizes(path)
     for name in _names(root, "layer_names"):
         group = _child(root, name, path)
@@ -163,14 +165,14 @@ def _layer_groups(root: h5py.Group, path: str) -> LayerGroups:
         top = _child(root, "top_level_model_weights", path)
         if isinstance(top, h5py.Group) and (names := _names(top, "weight_names")):
             raise WeightsError(
-                f"'{path}': the model has weights outside its layers ({some(names)}), no layer to use them"
+                f"'{path}': the model has weights outside its layers ({some(names)}), which no layer uses"
             )
     return LayerGroups(groups)
 
 
-def attribute_paths(file: h5py.File, path: str, adapted: Mapping[str, dict[str, Any]] | None = None) -> AttributePaths:
-    """The layout of Keras 3: ``layers/dense_1/vars/0``; ``adapted`` is what else the archive has of layers."""
-    options = {path: dict(values) for path, values in (adapted or {}).items()}
+def attribute_paths(file: h5py.File, path: str, adapted: dict[str, Adapted] | None = None) -> AttributePaths:
+    """Reads the layout of Keras 3, ``layers/dense_1/vars/0``; ``adapted`` has options from the archive by layer."""
+    options: dict[str, Adapted] = {path: dict(values) for path, values in (adapted or {}).items()}
     paths: dict[str, list[Weight]] = {}
     sizes = Sizes(path)
     seen: set[h5py.Group] = {file["/"]}
@@ -180,7 +182,7 @@ def attribute_paths(file: h5py.File, path: str, adapted: Mapping[str, dict[str, 
         for key in group:
             child = _child(group, key, path)
             if not isinstance(child, h5py.Group):
-                raise WeightsError(f"'{path}': '{child.name}' is not where Keras keeps weights ('.../vars/0')")
+                raise WeightsError(f"'{path}': '{child.name}' is not where Keras stores weights ('.../vars/0')")
             if child in seen:
                 raise WeightsError(
                     f"'{path}': the group '{child.name}' is linked twice; the file is damaged or hostile"
@@ -195,6 +197,6 @@ def attribute_paths(file: h5py.File, path: str, adapted: Mapping[str, dict[str, 
             elif len(child) and not is_training_state(name):
                 indices = sorted(child, key=lambda k: (len(k), k))
                 paths[name] = [Weight(f"{name}/vars/{i}", _array(_child(child, i, path), sizes)) for i in indices]
-    # Keras 2.12 and 2.13 called the list of layers so
+    # the name of the list of layers in Keras 2.12 and 2.13
     paths = {re.sub(r"\b_layer_checkpoint_dependencies\b", "layers", key): value for key, value in paths.items()}
     return AttributePaths(paths, options)

@@ -1,54 +1,58 @@
-"""What can be translated: of Keras as a whole (:func:`supported_layers`), and of one file (:func:`check`)."""
+"""The classes of Keras that are supported (:func:`supported_layers`), and the documentation pages about them.
+
+``python -m sofie_jit.frontends.keras.support`` in the repository updates docs/layers.md and the README's table.
+"""
 
 from __future__ import annotations
 
 import inspect
-import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from sofie_jit.errors import SofieError, UnsupportedLayerError
 
 
 @dataclass(frozen=True)
 class Support:
-    """What is known of a class of layers or operations."""
+    """The support of one class of layers or operations."""
 
     name: str
-    """Keras's class; bare operations are called ``ops.Add``, classes of other packages ``package>Class``."""
+    """Keras's class; operations outside layers are called ``ops.Add``, classes of other packages ``package>Class``."""
     family: str
-    """The module of ``sofie_jit.frontends.keras.layers`` that translates it; '' if none does."""
+    """The module of ``sofie_jit.frontends.keras.layers`` that translates it; '' if it is not supported."""
     description: str
-    """What it computes, in a sentence; '' for operations, which are those of numpy."""
+    """What it computes, in one sentence; '' for operations, whose meaning is numpy's."""
     refused: str
-    """What is refused of it and why: options, or if ``family`` is '' the class as a whole; '' for nothing."""
+    """Its options that are not supported, or the reason why the class is not; '' if there are none."""
     options: tuple[str, ...] = ()
-    """The options that its translation acts upon, those of older versions of Keras included."""
+    """Options that have an effect, those of older versions of Keras included."""
     ignored: tuple[str, ...] = ()
-    """The options that have no influence at inference; ``*`` stands for all that are not in ``options``."""
+    """Options without influence at inference; ``*`` stands for all that are not in ``options``."""
     refusals: tuple[str, ...] = ()
-    """What a file is told that is refused, as it stands in the source: of options, and of inputs that do not fit."""
+    """Messages for a file that is refused, as they stand in the source: about options, and about unfit inputs."""
 
     @property
     def supported(self) -> bool:
-        """Whether there is a translation."""
+        """Whether the class can be translated."""
         return bool(self.family)
 
     def __str__(self) -> str:
         if not self.supported:
             return f"{self.name}: not supported, {self.refused}"
-        limits = f" (not: {self.refused})" if self.refused else ""
+        limits = f" (not supported: {self.refused})" if self.refused else ""
         return f"{self.name}: {self.description or self.family}{limits}"
 
 
 def supported_layers() -> dict[str, Support]:
-    """Every class that is known, by name: those that are translated, with what is not, and those refused, with why.
+    """All known classes of Keras by name, supported or not.
 
-    Options are those that the layers' handlers read in their source, so the list is what the code does. An option that
-    is neither read nor without influence makes :func:`sofie_jit.load` raise UnsupportedLayerError if a file sets it.
+    The options are read from the source of the layers' handlers, so the list cannot differ from the code. If a file
+    sets an option that is neither used nor without influence, :func:`sofie_jit.load` raises UnsupportedLayerError.
+
+    >>> supported_layers()["Dense"].options
+    ('activation', 'units', 'use_bias')
+    >>> supported_layers()["Lambda"].supported
+    False
     """
     from sofie_jit.frontends.keras import refusals
     from sofie_jit.frontends.keras.layers import registry
@@ -75,34 +79,39 @@ TITLES = {
     "tf_graph_ops": "Operations of TensorFlow's graphs (Keras 2)",
     "tf_ops": "TensorFlow functions (Keras 2)",
 }
-"""Names of families that are not those of their modules."""
+"""Titles of families that differ from the names of their modules."""
 
 
 EXPLANATION = """\
-*Options* are those that act at inference, as Keras 3 calls them; old names are translated to these. All others of the
-class serve training only. Values that are refused say so when a file is loaded, and in
-`sofie_jit.supported_layers()["Conv2D"].refusals`."""
+*Options* lists the options with an effect at inference, under their names in Keras 3; older names are converted. All
+other options matter for training only. A value that is not supported raises an error when a file is loaded;
+`sofie_jit.supported_layers()["Conv2D"].refusals` lists these errors."""
 
 
 def markdown() -> str:
-    """The page docs/layers.md: every class that is known."""
+    """The page docs/layers.md with every known class."""
     families: dict[str, list[Support]] = {}
     for known in supported_layers().values():
         families.setdefault(known.family, []).append(known)
     parts = [
         "# Layers",
         "",
-        "Written by `python -m sofie_jit.frontends.keras.support` from the layers' handlers.",
+        "Generated from the layers' handlers by `python -m sofie_jit.frontends.keras.support`.",
         "",
         EXPLANATION,
     ]
     for family, members in sorted(item for item in families.items() if item[0]):
         parts += ["", f"## {TITLES.get(family, family.replace('_', ' ').capitalize())}", ""]
         if family == "ops":
-            parts += [", ".join(f"`{s.name.removeprefix('ops.')}`" for s in members) + ".", "", "Refused are:", ""]
+            parts += [
+                ", ".join(f"`{s.name.removeprefix('ops.')}`" for s in members) + ".",
+                "",
+                "Not supported are:",
+                "",
+            ]
             parts += _refused_operations()
             continue
-        parts += ["| Layer | What it computes | Options | Refused |", "| --- | --- | --- | --- |"]
+        parts += ["| Layer | Computes | Options | Not supported |", "| --- | --- | --- | --- |"]
         parts += [
             f"| {s.name} | {s.description.replace('|', chr(92) + '|')} | {', '.join(s.options)} | {s.refused} |"
             for s in members
@@ -111,7 +120,7 @@ def markdown() -> str:
 
 
 def _refused_operations() -> list[str]:
-    """A line for every reason, with the operations of ``keras.ops`` that it stands for."""
+    """One line per reason, with the operations of ``keras.ops`` that it applies to."""
     from sofie_jit.frontends.keras import refusals
 
     reasons: dict[str, list[str]] = {}
@@ -121,18 +130,18 @@ def _refused_operations() -> list[str]:
 
 
 def refused_markdown() -> str:
-    """The README's table of what is refused, and why."""
+    """The README's table of classes and options that are not supported."""
     reasons: dict[str, list[str]] = {}
     for known in supported_layers().values():
         if known.refused:
             text = known.refused if not known.supported else f"in part: {known.refused}"
             reasons.setdefault(text, []).append(known.name)
     rows = [f"| {', '.join(_grouped(names))} | {reason} |" for reason, names in reasons.items()]
-    return "\n".join(["| Layer | Why it is refused, and a way on |", "| --- | --- |", *rows])
+    return "\n".join(["| Layer | Reason and workaround |", "| --- | --- |", *rows])
 
 
 def _grouped(names: list[str]) -> Iterator[str]:
-    """``Conv1D/2D/3D`` for layers that differ in that alone."""
+    """Joins names that differ in their number of dimensions only: ``Conv1D/2D/3D``."""
     seen: dict[str, list[str]] = {}
     for name in names:
         stem = name[:-2] if name[-2:] in ("1D", "2D", "3D") else name
@@ -141,94 +150,18 @@ def _grouped(names: list[str]) -> Iterator[str]:
         yield "/".join([members[0], *(name[-2:] for name in members[1:])])
 
 
-@dataclass(frozen=True)
-class LayerReport:
-    """One layer of a file."""
-
-    name: str
-    """With the names of the models around it."""
-    class_name: str
-    problem: str
-    """Why it cannot be translated; '' if it can."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What :func:`check` found; true if the file can be loaded."""
-
-    source: str
-    problems: list[str]
-    """One line per layer that stands in the way, or why the file cannot be read at all."""
-    layers: list[LayerReport] = field(default_factory=list)
-    """All layers in Keras's order; empty if the file could not be read."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the file can be loaded."""
-        return not self.problems
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        bad = sum(bool(layer.problem) for layer in self.layers)
-        verdict = "can be loaded" if self.ok else "cannot be loaded"
-        count = f"{len(self.layers)} layers" + (f", {bad} of them not supported" if bad else "")
-        lines = [f"{self.source}: {verdict}" + (f" ({count})" if self.layers else "")]
-        width = max((len(layer.name) for layer in self.layers), default=0)
-        lines += [
-            f"  {'no' if layer.problem else 'ok'}  {layer.name:{width}}  {layer.class_name}" for layer in self.layers
-        ]
-        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
-
-
-def check(
-    source: str | os.PathLike[str] | Any,
-    *,
-    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    outputs: list[str] | None = None,
-    replace: Mapping[str, Any] | None = None,
-    untrusted: bool | None = None,
-) -> Report:
-    """Whether :func:`sofie_jit.load` would accept these arguments, layer by layer; nothing is compiled.
-
-    Raises FileNotFoundError. What else is wrong with the file is in the report.
-    """
-    from sofie_jit.frontends import keras as parser
-    from sofie_jit.frontends.open_dimensions import examine
-
-    label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-    try:
-        graph = parser.read_graph(source, config, outputs, untrusted)
-    except SofieError as error:
-        return Report(label, str(error).splitlines())
-    problems: list[str] = []
-    try:
-        examine(parser.Translation(graph, replace))
-    except UnsupportedLayerError as error:
-        problems = error.problems
-    except SofieError as error:
-        problems = [str(error).removeprefix(f"{graph.source}: ")]
-
-    def problem_of(layer: Any) -> str:
-        return next((problem for problem in problems if problem.startswith(f"{layer}:")), "")
-
-    layers = [LayerReport(x.name, x.class_name, problem_of(x)) for x, _ in graph.root.leaves()]
-    return Report(label, problems, layers)
-
-
 REFUSED = re.compile(r"(<!-- refused:.*?-->\n).*?(\n<!-- end of refused -->)", re.DOTALL)
-"""Where the README has its table."""
+"""The place of the table in the README."""
 
 
 def write_markdown(root: Path) -> None:
-    """Brings README.md and docs/layers.md of the repository ``root`` up to date."""
+    """Updates README.md and docs/layers.md of the repository at ``root``."""
     readme = (root / "README.md").read_text()
     (root / "README.md").write_text(REFUSED.sub(lambda m: f"{m[1]}{refused_markdown()}{m[2]}", readme))
     (root / "docs" / "layers.md").write_text(markdown())
 
 
 if __name__ == "__main__":
-    from sofie_jit.frontends.keras import support  # the module that handlers know, not this one under the name __main__
+    from sofie_jit.frontends.keras import support  # the module under its name, which is not __main__
 
     support.write_markdown(Path())

@@ -21,12 +21,13 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit import RModel
+from sofie_jit import RModel, frontends
 from sofie_jit.codegen import identifiers
 from sofie_jit.codegen.print_header import export_header
 from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError, WeightsError
-from sofie_jit.frontends.keras import files, forked, isolated, parse, saved_model
+from sofie_jit.frontends import limits, sandbox
+from sofie_jit.frontends.keras import files, saved_model
 from sofie_jit.frontends.keras.layers.ops import _vander
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder
@@ -124,7 +125,7 @@ def test_filters_that_would_load_a_plugin(tmp_path):
 )  # fmt: skip
 def test_values_that_no_model_has(value, words):
     with pytest.raises(ModelFileError, match=words):
-        saved_model.parse_json(json.dumps({"a": [{"b": value}]}), "m.h5")
+        limits.parse_json(json.dumps({"a": [{"b": value}]}), "m.h5")
 
 
 def test_tables_have_bounds():
@@ -170,14 +171,13 @@ def test_messages_are_harmless_and_survive_pickling():
 # -- files that another process reads ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reader", [forked, isolated])
+@pytest.mark.parametrize("untrusted", [None, True])
 @pytest.mark.parametrize("name", ["keras1/merged.h5", "keras3/mlp.keras"])
-def test_another_process_gives_the_same_model(name, reader):
-    one, other = files.read(GOLDEN / name), reader.read(GOLDEN / name)
+def test_another_process_gives_the_same_model(name, untrusted):
+    one, other = files.read(GOLDEN / name), files.read(GOLDEN / name, untrusted=untrusted)
     assert replace(one, weights=None) == replace(other, weights=None)
-    assert headers(GOLDEN / name) == [
-        jit_text(lowered := lower(parse(GOLDEN / name)))[1], export_header(lowered, "model", weights="binary")[0]
-    ]  # fmt: skip
+    lowered = lower(frontends.open(GOLDEN / name)())
+    assert headers(GOLDEN / name) == [jit_text(lowered)[1], export_header(lowered, "model", weights="binary")[0]]
 
     def arrays(saved):
         weights = saved.weights
@@ -201,15 +201,15 @@ def test_another_process_gives_the_same_errors(tmp_path, untrusted):
 def test_a_reader_that_hangs_or_lies(tmp_path, monkeypatch):
     path = tmp_path / "m.h5"
     path.write_bytes(b"x")
-    monkeypatch.setattr(isolated, "CHILD", "import time; time.sleep(60) # {path}")
-    monkeypatch.setattr(isolated, "SECONDS", 0.5)
+    monkeypatch.setattr(sandbox.isolated, "CHILD", "import time; time.sleep(60) # {path}")
+    monkeypatch.setattr(sandbox.isolated, "SECONDS", 0.5)
     with pytest.raises(ModelFileError, match=r"m\.h5.*could not be read in"):
-        isolated.read(path)
-    monkeypatch.setattr(isolated, "SECONDS", 30)
+        files.read(path, untrusted=True)
+    monkeypatch.setattr(sandbox.isolated, "SECONDS", 30)
     for answer in ("print('nonsense')", "print()", 'print("\\4" + "\\0" * 7 + "null", end="")'):
-        monkeypatch.setattr(isolated, "CHILD", f"{answer} # {{path}}")
+        monkeypatch.setattr(sandbox.isolated, "CHILD", f"{answer} # {{path}}")
         with pytest.raises(ModelFileError, match=r"m\.h5"):
-            isolated.read(path)
+            files.read(path, untrusted=True)
 
 
 def no_process_is_left():
@@ -246,27 +246,34 @@ def fails(error):
     ids=["crashes", "loops", "ends", "unexpected", "system without a number", "system"],
 )
 def test_a_copy_that_fails(read, error, message, monkeypatch):
-    monkeypatch.setattr(forked, "PROCESSOR_SECONDS", 1)
-    monkeypatch.setattr(files, "read", read)
+    def fake(*_) -> saved_model.SavedModel:
+        return read()
+
+    monkeypatch.setattr(sandbox.forked, "PROCESSOR_SECONDS", 1)
+    monkeypatch.setattr(files, "read_file", fake)
     with pytest.raises(error, match=message):
-        forked.read(GOLDEN / "keras3" / "mlp.h5")
+        files.read(GOLDEN / "keras3" / "mlp.h5", untrusted=None)
     assert no_process_is_left()
+
+
+def sleeps(*_) -> saved_model.SavedModel:
+    time.sleep(60)
 
 
 def test_a_copy_that_waits_for_ever(monkeypatch):
     """As for a lock that a thread had which it has no copy of: a new process, without such locks, reads."""
-    monkeypatch.setattr(forked, "SECONDS", 1)
-    monkeypatch.setattr(files, "read", lambda *_: time.sleep(60))
-    assert forked.read(GOLDEN / "keras3" / "mlp.h5").config["class_name"] == "Sequential"
+    monkeypatch.setattr(sandbox.forked, "SECONDS", 1)
+    monkeypatch.setattr(files, "read_file", sleeps)
+    assert files.read(GOLDEN / "keras3" / "mlp.h5", untrusted=None).config["class_name"] == "Sequential"
 
 
 def test_an_interrupt_ends_the_copy(monkeypatch):
-    monkeypatch.setattr(files, "read", lambda *_: time.sleep(60))
+    monkeypatch.setattr(files, "read_file", sleeps)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
         with pytest.raises(KeyboardInterrupt):
-            forked.read(GOLDEN / "keras3" / "mlp.h5")
+            files.read(GOLDEN / "keras3" / "mlp.h5", untrusted=None)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert no_process_is_left()
@@ -275,7 +282,7 @@ def test_an_interrupt_ends_the_copy(monkeypatch):
 def test_nobody_waits_for_children():
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        assert forked.read(GOLDEN / "keras3" / "mlp.h5").config["class_name"] == "Sequential"
+        assert files.read(GOLDEN / "keras3" / "mlp.h5", untrusted=None).config["class_name"] == "Sequential"
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -319,7 +326,7 @@ def test_names_reach_the_source_through_one_door(name, tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         for member, data in members.items():
             archive.writestr(member, data)
-    rmodel = lower(parse(path))
+    rmodel = lower(frontends.open(path)())
     assert any(MARKER in op.origin for op in rmodel.operators)
     assert any(MARKER in tensor for tensor in [*rmodel.inputs, *rmodel.initialized])
     assert MARKER not in jit_text(rmodel)[1]

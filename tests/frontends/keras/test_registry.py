@@ -7,8 +7,8 @@ import pytest
 
 import sofie_jit
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError, WeightsError
-from sofie_jit.frontends import keras as parser
-from sofie_jit.frontends.keras import dialects
+from sofie_jit.frontends import keras
+from sofie_jit.frontends.keras import dialects, files
 from sofie_jit.frontends.keras.graph import Layer
 from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.frontends.keras.layers.registry import Config, LayerCall, layer
@@ -179,14 +179,14 @@ def test_sublayers_get_their_share(handlers):
 
 
 def model(*layers, monkeypatch, stored=(), shape=(None, 3), **options):
-    """parse() of a Sequential of ``(class, name, config)``."""
+    """The RModel of a Sequential of ``(class, name, config)``."""
     specs = [{"class_name": c, "config": {"name": n, **(config or {})}} for c, n, config in layers]
     first = specs[0]["config"].get("layers", specs)[0]
     first["config"]["batch_input_shape"] = shape
     groups = [Group(name, [Weight(str(i), a) for i, a in enumerate(arrays)]) for name, *arrays in stored]
     saved = SavedModel("m.h5", {"class_name": "Sequential", "config": specs}, LayerGroups(groups), "2.2.4")
-    monkeypatch.setattr(parser.forked, "read", lambda *_: saved)
-    return parser.parse("m.h5", **options)
+    monkeypatch.setattr(files, "read", lambda *_, **__: saved)
+    return keras.open("m.h5", **options)()
 
 
 def test_all_refused_layers_are_reported_together(handlers, monkeypatch):

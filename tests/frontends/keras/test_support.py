@@ -141,7 +141,7 @@ def test_check(model: Path) -> None:
     report = sofie_jit.check(model)
     assert not report
     assert not report.ok
-    assert [(x.name, x.class_name, bool(x.problem)) for x in report.layers][1:] == [
+    assert [(x.name, x.type, bool(x.problem)) for x in report.nodes][1:] == [
         ("first", "Dense", False), ("twice", "Lambda", True), ("last", "Dense", False),
     ]  # fmt: skip
     assert len(report.problems) == 1
@@ -158,7 +158,7 @@ def test_check_of_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "no.h5").write_bytes(b"nothing")
     report = sofie_jit.check(tmp_path / "no.h5")
     assert not report.ok
-    assert report.layers == []
+    assert report.nodes == []
     assert "no.h5" in str(report)
     with pytest.raises(FileNotFoundError):
         sofie_jit.check(tmp_path / "absent.h5")

@@ -24,11 +24,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ModelFileError, UnsupportedLayerError, WeightsError
+from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.keras import masks, refusals
 from sofie_jit.frontends.keras.build import nested
 from sofie_jit.frontends.keras.dialects import MODELS
@@ -36,9 +37,6 @@ from sofie_jit.frontends.keras.graph import Call, Layer, Value, flatten, map_lea
 from sofie_jit.frontends.keras.weights import NON_TRAINABLE, attribute_paths
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
-
-if TYPE_CHECKING:
-    from sofie_jit.ir.operators.operator import ROperator
 
 Handler = Callable[..., Any]
 WeightNames = tuple[str, ...]
@@ -226,14 +224,13 @@ class Config(Mapping[str, Any]):
         }
 
 
-class LayerCall:
+class LayerCall(NodeCall):
     """One call of one layer, as its handler sees it."""
 
     def __init__(self, layer: Layer, builder: Builder):
+        super().__init__(layer.name, str(layer), builder)
         self.layer = layer
-        self.builder = builder
         self.config = Config(layer.config)
-        self.name = layer.name
 
     @property
     def dtype(self) -> str:
@@ -265,28 +262,6 @@ class LayerCall:
             with np.errstate(over="ignore"):  # beyond float32's largest number is infinity, as for Keras
                 array = self.layer.weights[name] = array.astype(self.dtype)  # kept, so that all calls share it
         return array
-
-    def constant(self, array: np.ndarray, hint: str) -> Symbol:
-        """A weight of the RModel holding ``array``, named after the layer and ``hint``."""
-        return self.builder.constant(array, f"{self.name}/{hint}")
-
-    def add(self, operator: ROperator, *inputs: Symbol | None) -> Symbol:
-        """Add an operator of one output to the RModel; its output, of known type and shape."""
-        return self._add(operator, inputs)  # type: ignore[no-any-return]
-
-    def add_all(self, operator: ROperator, *inputs: Symbol | None) -> tuple[Symbol, ...]:
-        """Add an operator of several outputs."""
-        outputs = self._add(operator, inputs)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
-
-    def _add(self, operator: ROperator, inputs: Sequence[Symbol | None]) -> Any:
-        if not operator.origin:
-            operator.origin = str(self.layer)
-        return self.builder.add(operator, *inputs)
-
-    def refuse(self, reason: str) -> NoReturn:
-        """Stop: this layer cannot be translated. ``reason`` names the option and says what to do."""
-        raise UnsupportedLayerError(f"{self.layer}: {reason}")
 
     def _autocast(self, value: Any) -> Any:
         """``value`` with floating-point tensors cast to the type the layer computes in, as Keras does for layers."""

@@ -1,0 +1,295 @@
+"""What all frontends share: a model before translation, the view of a handler, reports, and the original model.
+
+A frontend is a package with a function ``open(source, *, untrusted, meanwhile, **options) -> Translation``. It reads
+the file in the sandbox, returns a :class:`Translation`, and translates node by node: a handler gets a
+:class:`NodeCall`, and :class:`Problems` collects the nodes that are refused, so that one error lists them all.
+``sofie_jit.frontends`` has the table of formats.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from sofie_jit.errors import InputError, ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.operators.operator import ROperator, TensorType
+from sofie_jit.ir.rmodel import RModel
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a model as its file describes it: a layer, or an operator of a graph."""
+
+    name: str
+    """Its name, with the names of the models around it."""
+    type: str
+    """Its class or operator type."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.type})"
+
+
+class Translation(ABC):
+    """A model that was read, and can be translated for any sizes of its open dimensions.
+
+    :func:`sofie_jit.frontends.open` returns one.
+    """
+
+    format: ClassVar[str]
+    """The name of the format, such as ``"Keras"``."""
+    node_word: ClassVar[str] = "node"
+    """What the format calls a node."""
+
+    @property
+    @abstractmethod
+    def source(self) -> str:
+        """The name of the file or object in messages."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Mapping[str, TensorType]:
+        """Name -> type of the inputs; open dimensions have names."""
+
+    @abstractmethod
+    def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
+        """Translates the model into an RModel whose types have been checked.
+
+        ``sizes``: open dimensions by name that get a fixed size.
+
+        Raises UnsupportedLayerError, which lists all nodes that cannot be translated, and other subclasses of
+        SofieError, which name the file.
+        """
+
+    @abstractmethod
+    def nodes(self) -> Sequence[Node]:
+        """All nodes in the order of the file."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Facts about the file for ``sofie-jit info``, such as its format and the program that wrote it."""
+        return {"format": self.format}
+
+    def original(self, source: Any, **options: Any) -> OriginalModel:
+        """The same model in the library that it comes from; ``source`` and ``options`` are those of ``open``.
+
+        Raises MissingDependencyError if the library is not installed, ModelFileError if it cannot load the file, and
+        InputError if this format has none.
+        """
+        raise InputError(f"{self.source}: there is no library to run the original of a model in {self.format} format")
+
+
+class OriginalModel(ABC):
+    """A model in the library that it comes from; ``compare`` and ``bench`` take its results as the reference."""
+
+    library: str
+    """The library's name, such as ``"Keras"``."""
+    version: str
+    """The library's name and version, such as ``"Keras 3.9.0"``."""
+    model: Any
+    """The library's own object."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Sequence[tuple[str, tuple[int | None, ...]]]:
+        """Element type and shape of each input; None stands for an open dimension."""
+
+    @property
+    @abstractmethod
+    def output_count(self) -> int:
+        """The number of output tensors."""
+
+    @abstractmethod
+    def arranged(self, names: Sequence[str], arrays: Sequence[np.ndarray]) -> Any:
+        """``arrays``, one per input of the names ``names``, in the structure that the model takes."""
+
+    @abstractmethod
+    def evaluate(self, inputs: Any) -> list[np.ndarray]:
+        """The outputs for ``inputs``, a structure of arrays; recurrent states start from zero."""
+
+    @abstractmethod
+    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray] | None:
+        """As :meth:`evaluate`, computed in float64; None if the library cannot do that for this model."""
+
+    @abstractmethod
+    def layers(self) -> Mapping[str, int]:
+        """Name -> number of output tensors of each layer, in the order of computation.
+
+        Each name is one that ``open`` accepts in ``outputs=``.
+        """
+
+    @abstractmethod
+    def ending_in(self, layers: Mapping[str, int]) -> OriginalModel:
+        """The same model with the outputs of ``layers``, as :meth:`layers` gives them, as its outputs."""
+
+    @abstractmethod
+    def ways_to_run(self, rows: int) -> Mapping[str, Callable[[Any], Any]]:
+        """Name -> function for each way to run the model, from numpy arrays of ``rows`` rows to numpy arrays."""
+
+
+def leaves(structure: Any) -> list[np.ndarray]:
+    """The arrays in a nested structure of lists and dicts, in order.
+
+    >>> [int(leaf) for leaf in leaves({"b": [1, 2], "a": 3})]
+    [1, 2, 3]
+    """
+    if isinstance(structure, Mapping):
+        return [leaf for part in structure.values() for leaf in leaves(part)]
+    if isinstance(structure, (list, tuple)):
+        return [leaf for part in structure for leaf in leaves(part)]
+    return [np.asarray(structure)]
+
+
+# -- translation -------------------------------------------------------------------------------------------------------
+
+
+class NodeCall:
+    """One call of a node, as the handler that translates it sees it.
+
+    ``name`` is the node's name, ``label`` how messages call it (``"dense_1 (Dense)"``).
+    """
+
+    def __init__(self, name: str, label: str, builder: Builder):
+        self.name = name
+        self.label = label
+        self.builder = builder
+
+    def constant(self, array: np.ndarray, hint: str) -> Symbol:
+        """Adds an initialized tensor of the RModel, which is named after the node and ``hint``."""
+        return self.builder.constant(array, f"{self.name}/{hint}")
+
+    def add(self, operator: ROperator, *inputs: Symbol | None) -> Symbol:
+        """Adds an operator with one output; returns the output, whose type and shape are known."""
+        output: Symbol = self._add(operator, inputs)
+        return output
+
+    def add_all(self, operator: ROperator, *inputs: Symbol | None) -> tuple[Symbol, ...]:
+        """Adds an operator and returns all of its outputs."""
+        outputs = self._add(operator, inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def _add(self, operator: ROperator, inputs: Sequence[Symbol | None]) -> Any:
+        if not operator.origin:
+            operator.origin = self.label
+        return self.builder.add(operator, *inputs)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raises UnsupportedLayerError; ``reason`` names the option or attribute and says what to do instead."""
+        raise UnsupportedLayerError(f"{self.label}: {reason}")
+
+
+class Problems:
+    """Collects the nodes that cannot be translated, so that one error lists all of them.
+
+    >>> problems = Problems()
+    >>> for name in ("a", "b"):
+    ...     with problems.collected():
+    ...         raise UnsupportedLayerError(f"{name} (Lambda): it contains Python code")
+    >>> problems.found
+    ['a (Lambda): it contains Python code', 'b (Lambda): it contains Python code']
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keeps the problems of an UnsupportedLayerError that is raised inside, and goes on after the block."""
+        try:
+            yield
+        except UnsupportedLayerError as error:
+            self.found += [problem for problem in error.problems if problem not in self.found]
+
+    def raise_all(self) -> None:
+        """Raises UnsupportedLayerError if any problem was found."""
+        if self.found:
+            raise UnsupportedLayerError(self.found)
+
+
+@contextmanager
+def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Iterator[None]:
+    """Turns exceptions of a handler into errors of this package that name the node.
+
+    ``options`` are the node's, for the message about a node that no writer of ``format`` would make. Arithmetic of
+    numpy on the node's parameters that overflows or gives NaN is an error, too.
+    """
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            yield
+    except SofieError as error:
+        if label in str(error):
+            raise
+        raise type(error)(f"{label}: {error}") from error
+    except KeyError as error:
+        raise ModelFileError(f"{label}: its config lacks the option {error}") from error
+    except FloatingPointError as error:
+        raise ModelFileError(
+            f"{label}: its parameters overflow or produce NaN ({error}). The config: {dict(options)!r:.300}"
+        ) from error
+    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, MemoryError, RecursionError) as error:
+        raise ModelFileError(
+            f"{label}: cannot be translated ({type(error).__name__}: {error}); either its config is not valid "
+            f"{format}, or this is a bug of sofie_jit. The config: {dict(options)!r:.300}"
+        ) from error
+
+
+@contextmanager
+def errors_of_file(source: str) -> Iterator[None]:
+    """Makes every error that is raised inside name the file."""
+    try:
+        yield
+    except SofieError as error:
+        raise error.of_file(source) from error
+    except (MemoryError, RecursionError) as error:
+        raise ModelFileError(f"{source}: the model is too big to be translated ({type(error).__name__})") from error
+
+
+# -- reports -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """One node of a model in a :class:`Report`."""
+
+    name: str
+    """Its name, with the names of the models around it."""
+    type: str
+    """Its class or operator type."""
+    problem: str
+    """Why it cannot be translated; '' if it can."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of :func:`sofie_jit.check`. It is true if the model can be loaded."""
+
+    source: str
+    problems: list[str]
+    """One line per node that cannot be translated, or the reason why the file cannot be read."""
+    nodes: list[NodeReport] = field(default_factory=list)
+    """All layers or operators in the order of the file; empty if the file cannot be read."""
+    node_word: str = "node"
+    """What the format calls a node."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model can be loaded."""
+        return not self.problems
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        bad = sum(bool(node.problem) for node in self.nodes)
+        count = f"{len(self.nodes)} {self.node_word}s" + (f", {bad} of them not supported" if bad else "")
+        lines = [f"{self.source}: {'can' if self.ok else 'cannot'} be loaded" + (f" ({count})" if self.nodes else "")]
+        width = max((len(node.name) for node in self.nodes), default=0)
+        lines += [f"  {'no' if node.problem else 'ok'}  {node.name:{width}}  {node.type}" for node in self.nodes]
+        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])

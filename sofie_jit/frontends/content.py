@@ -1,0 +1,171 @@
+"""The content of a source, examined just enough to tell formats apart.
+
+Nothing here parses a model. The first bytes and the last megabyte of a file are looked at, or the class of an object,
+so this is safe for any file and takes about 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+HEAD_BYTES = 4096
+TAIL_BYTES = 1 << 20
+"""The directory of a zip archive is looked for in the last TAIL_BYTES; a saved model's takes some kilobytes."""
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+ZIP_ENTRY = b"PK\x01\x02"
+"""Begins an entry of a zip archive's directory, of 46 bytes and the name."""
+
+UNREADABLE = {
+    b"\x89HDF": "begins like HDF5 but cannot be read; it is damaged or incomplete: fetch or save it again",
+    b"PK": "begins like a zip archive but has no directory at its end; it is incomplete: fetch or save it again",
+    b"version https://git-lfs": "is a Git LFS pointer, not the model itself: run 'git lfs pull'",
+    b"<": "is an HTML or XML page, not a model: look at what was downloaded",
+    b"\x80": "looks like a pickle, which is never loaded because it can run code",
+    b"\x1f\x8b": "is compressed by gzip: unpack it first",
+}
+"""First bytes -> what the file is, and what to do."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of a source before a frontend reads it; :func:`examine` makes it.
+
+    ``Format.matches`` decides by these values.
+    """
+
+    source: Any
+    """The path as it was given, or the object."""
+    path: Path | None = None
+    """None for an object in memory."""
+    head: bytes = b""
+    """The first 4096 bytes of a file."""
+    names: frozenset[str] = frozenset()
+    """Members of a zip archive, or entries of a directory."""
+    is_hdf5: bool = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a file begins like a JSON object or list."""
+        return self.head.lstrip()[:1] in (b"{", b"[")
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """Top-level packages of an object's class and its base classes.
+
+        >>> from fractions import Fraction
+        >>> sorted(examine(Fraction(1, 2)).packages)
+        ['builtins', 'fractions', 'numbers']
+        """
+        if self.path is not None:
+            return frozenset()
+        return frozenset(base.__module__.partition(".")[0] for base in type(self.source).__mro__)
+
+    def has(self, *attributes: str) -> bool:
+        """Whether an object's class has all of these attributes."""
+        return self.path is None and all(hasattr(type(self.source), attribute) for attribute in attributes)
+
+    def describe(self) -> str:
+        """What the source is, as the predicate of a message about it.
+
+        >>> from pathlib import Path
+        >>> Content("m.h5", Path("m.h5"), head=b"<html>").describe()
+        'is an HTML or XML page, not a model: look at what was downloaded'
+        """
+        if self.path is None:
+            return f"is an object of type {type(self.source).__module__}.{type(self.source).__qualname__}"
+        if self.path.is_dir():
+            return f"is a directory that contains {some(self.names) or 'nothing'}"
+        if not self.head:
+            return "is empty"
+        if self.head[4:8] == b"TFL3":
+            return "is a TensorFlow Lite model, from which the layers cannot be recovered"
+        if self.names:
+            return f"is a zip archive that contains {some(self.names)}"
+        start = self.head.lstrip() if self.head.lstrip()[:1] == b"<" else self.head
+        for magic, answer in UNREADABLE.items():
+            if start.startswith(magic):
+                return answer
+        if self.is_json:
+            return f"is JSON, which begins with {self.head[:40].decode('utf-8', 'replace')!r}"
+        return f"begins with {self.head[:8]!r}"
+
+
+def examine(source: Any) -> Content:
+    """The :class:`Content` of a path or an object.
+
+    Raises FileNotFoundError for a path that does not exist, and OSError for a file that cannot be opened.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return Content(source)
+    path = existing(source)
+    if path.is_dir():
+        return Content(source, path, names=frozenset(entry.name for entry in path.iterdir()))
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+        names = _zip_names(file)
+        # HDF5 may begin at 0, 512, 1024, 2048, ..., and so may the weights within a zip archive
+        return Content(source, path, head, names, is_hdf5=not head.startswith(b"PK") and _has_signature(file))
+
+
+def existing(source: str | os.PathLike[str]) -> Path:
+    """The path of a file or directory; raises FileNotFoundError, with the path in its message, if there is none."""
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file '{path}'")
+    return path
+
+
+def byte_size(source: Any) -> int:
+    """The bytes of a file, of the files in a directory, or of a live model's weights; 0 if that is not known."""
+    if not isinstance(source, (str, os.PathLike)):
+        return sum(4 * math.prod(weight.shape) for weight in getattr(source, "weights", ()))
+    path = Path(source)
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def some(names: Any, limit: int = 6) -> str:
+    """The first ``limit`` names in alphabetical order, and the number of further ones.
+
+    >>> some("hello", limit=2)
+    'e, h and 3 more'
+    """
+    listed = sorted(map(str, names))
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
+def _zip_names(file: BinaryIO) -> frozenset[str]:
+    """The names in the directory of a zip archive, if the file ends in one.
+
+    ``zipfile`` would make an object per entry, which takes gigabytes for a large directory of empty entries.
+    """
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - TAIL_BYTES))
+    tail = file.read()
+    if tail.rfind(b"PK\x05\x06") < 0:
+        return frozenset()
+    found = set()
+    place = tail.find(ZIP_ENTRY)
+    while 0 <= place <= len(tail) - 46:
+        (length,) = struct.unpack_from("<H", tail, place + 28)
+        found.add(tail[place + 46 : place + 46 + length].decode("utf-8", "replace"))
+        place = tail.find(ZIP_ENTRY, place + 46)
+    return frozenset(found)
+
+
+def _has_signature(file: BinaryIO) -> bool:
+    """Whether HDF5's signature stands at the beginning, or after a user block of 512, 1024, 2048, ... bytes."""
+    size = file.seek(0, os.SEEK_END)
+    place = 0
+    while place < size:
+        file.seek(place)
+        if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+            return True
+        place = 2 * place or 512
+    return False

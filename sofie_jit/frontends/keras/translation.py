@@ -1,0 +1,233 @@
+"""Translates a graph of Keras layers to an RModel."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.frontends import base
+from sofie_jit.frontends.base import Node, Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.keras import dialects, weights
+from sofie_jit.frontends.keras.build import build
+from sofie_jit.frontends.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
+from sofie_jit.frontends.keras.layers import registry
+from sofie_jit.frontends.keras.saved_model import SavedModel
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType, bind_shape
+from sofie_jit.ir.rmodel import RModel
+
+if TYPE_CHECKING:
+    from sofie_jit.frontends.keras.original import KerasModel
+
+
+@dataclass
+class Translation(base.Translation):
+    """A Keras model that can be translated for any sizes of its open dimensions."""
+
+    graph: LayerGraph
+    replace: Mapping[str, Callable[..., Any]] | None = None
+    keras_version: str = ""
+    """The version that saved the model; '' if the file does not say."""
+
+    format = "Keras"
+    node_word = "layer"
+
+    @property
+    def source(self) -> str:
+        """The name of the file or live model in messages."""
+        return self.graph.source
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """Name -> type of the inputs; open dimensions have names."""
+        builder = Builder(RModel())
+        with errors_of_file(self.source):
+            for given in self.graph.inputs:
+                builder.input(given.name, given.dtype, _dims(given, self.graph))
+        return builder.rmodel.inputs
+
+    def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
+        """The RModel with ``sizes`` for open dimensions by name; raises the errors of :func:`translate`."""
+        with errors_of_file(self.source):
+            rmodel = translate(self.graph, self.replace, sizes)
+            rmodel.generate()
+            return rmodel
+
+    def nodes(self) -> list[Node]:
+        """The layers in Keras's order, those of nested models included."""
+        return [
+            Node(layer.name, f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name)
+            for layer, _ in self.graph.root.leaves()
+        ]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The format, and the version of Keras that saved the model if the file contains it."""
+        return {"format": self.format} | ({"saved by": f"Keras {self.keras_version}"} if self.keras_version else {})
+
+    def original(self, source: Any, **options: Any) -> KerasModel:
+        """The model in Keras 3, or in tf_keras for files of Keras 2, because Keras 3 reads some options otherwise."""
+        from sofie_jit.frontends.keras import original
+
+        counts = {name: len(flatten(result)) for name, result in self.graph.results.items()}
+        return original.load(source, options.get("config"), self.keras_version, counts)
+
+
+def connected(saved: SavedModel, outputs: str | Sequence[str] | None = None) -> LayerGraph:
+    """The layer calls of a saved model with their weights, before translation.
+
+    ``outputs``: names of layers whose outputs replace the model's. Raises ModelFileError and WeightsError.
+    """
+    with errors_of_file(saved.source):
+        try:
+            model = dataclasses.replace(
+                build(dialects.modernize(saved.config, saved.keras_version)), source=saved.source
+            )
+            if outputs is not None:
+                model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
+            weights.bind(model.root, saved, _weight_names)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, SofieError):
+                raise
+            raise ModelFileError(
+                f"the model's layers cannot be connected ({type(error).__name__}: {error!s:.300}); either its config "
+                "is not valid Keras, or this is a bug of sofie_jit"
+            ) from error
+    return model
+
+
+def translate(
+    model: LayerGraph,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> RModel:
+    """Translates a graph: each call by the handler of its layer, or by the function that ``replace`` has for it.
+
+    Open dimensions get names, see :func:`_dims`; ``sizes`` gives fixed sizes to some of them. Inputs have Keras's
+    names; ``output_labels`` are Keras's ``output_names``, and ``output_structure`` is Keras's nesting of the outputs.
+
+    Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names an unknown layer.
+    """
+    replace = replace or {}
+    names = {layer.name for layer, _ in model.root.leaves()}
+    if unknown := [name for name in replace if name not in names]:
+        raise ModelFileError(
+            f"replace= names '{unknown[0]}', which is not a layer of this model; its layers are: "
+            f"{', '.join(sorted(names))}"
+        )
+    rmodel = RModel(model.name)
+    builder = Builder(rmodel)
+    inputs = [
+        builder.input(given.name, given.dtype, bind_shape(_dims(given, model), sizes or {})) for given in model.inputs
+    ]
+    results: dict[int, list[Any]] = {-1: list(inputs)}
+    problems = Problems()
+    unchecked: list[Call] = []
+    for number in model.needed():
+        call = model.calls[number]
+        with problems.collected():
+            result = _run(call, results, builder, replace.get(call.layer.name))
+            if result is not None:
+                results[number] = result
+            else:
+                unchecked.append(call)
+    problems.raise_all()
+    if unchecked:
+        raise UnsupportedLayerError(
+            f"{unchecked[0].layer}: the file stores its weights in one list with those of a layer of an unknown class, "
+            "so they cannot be told apart; save the model as .keras"
+        )
+
+    symbols = [_symbol(value, results, "an output") for value in flatten(model.outputs)]
+    rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
+    rmodel.output_labels = list(model.output_names)
+    rmodel.output_structure = _numbered(model.outputs, count())
+    return rmodel
+
+
+def _run(
+    call: Call, results: Mapping[int, list[Any]], builder: Builder, replacement: Callable[..., Any] | None
+) -> list[Any] | None:
+    """The tensors that a call returns; None if it cannot be translated because another layer was refused."""
+    names = () if replacement else registry.weight_names(call.layer)
+    if any(value.call not in results for value in call.values()):
+        return None
+    if names and not call.layer.weights:  # they cannot be told apart from those of an unknown layer
+        return None
+
+    def symbol(leaf: Any) -> Any:
+        return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, Value) else leaf
+
+    if replacement:
+        return _replaced(call, replacement, map_leaves(symbol, call.args), map_leaves(symbol, call.kwargs), builder)
+    with errors_of_node(str(call.layer), call.layer.config, "Keras"):
+        layer_call = registry.LayerCall(call.layer, builder)
+        return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
+
+
+def _replaced(
+    call: Call, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], builder: Builder
+) -> list[Any]:
+    """The Symbols that a user's function returns in place of a layer; its exceptions reach the user as they are."""
+    given = {key: value for key, value in kwargs.items() if key not in ("training", "mask") and value is not None}
+    builder.origin = f"{call.layer}, replaced"
+    result = flatten(function(*args, **given))
+    builder.origin = ""
+    if not all(isinstance(symbol, Symbol) for symbol in result):
+        raise GraphError(
+            f"{call.layer}: the function in replace= must return tensors that it computes from its arguments by "
+            f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
+        )
+    return result
+
+
+def _weight_names(layer: Layer) -> tuple[str, ...] | None:
+    """Names of a layer's weights; None for a layer that will be refused, around which weights can still be matched."""
+    try:
+        return registry.weight_names(layer)
+    except UnsupportedLayerError:
+        return None
+
+
+def _symbol(value: Value, results: Mapping[int, list[Any]], what: str) -> Symbol:
+    tensors = results[value.call]
+    if not 0 <= value.index < len(tensors):
+        raise ModelFileError(f"{what} is tensor {value.index} of a layer that returns {len(tensors)}")
+    symbol: Symbol = tensors[value.index]
+    if what == "an output" and not isinstance(symbol, Symbol):
+        raise UnsupportedLayerError("an output of the model is the shape of a tensor, which is not supported")
+    return symbol
+
+
+def _numbered(structure: Any, numbers: Iterator[int]) -> Any:
+    """Nested outputs with each tensor replaced by its index in the order of ``flatten``."""
+    if isinstance(structure, Mapping):
+        numbered = {key: _numbered(structure[key], numbers) for key in sorted(structure, key=str)}
+        return {key: numbered[key] for key in structure}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(_numbered(part, numbers) for part in structure)
+    return next(numbers)
+
+
+def _dims(given: Input, model: LayerGraph) -> Shape:
+    """The input's shape with names for open dimensions: ``time`` if there is only one, else with the input's name.
+
+    The batch is open even if the config has a number for it, which Keras 3 takes from the first data that it sees.
+    """
+    if given.shape is None:
+        raise ModelFileError(
+            f"the file does not say what shape the input '{given.name}' has; save the model after building it, "
+            "model.build((None, ...)), or begin it with an InputLayer"
+        )
+    stateful = dialects.is_stateful([leaf.config for leaf, _ in model.root.leaves()])
+    fixed = given.shape[0] if given.shape and stateful else None
+    several = sum(None in (i.shape or ())[1:] for i in model.inputs) > 1 or list(given.shape[1:]).count(None) > 1
+    prefix = "".join(c if c.isalnum() else "_" for c in given.name)
+    names = [
+        n if n is not None else f"dim{axis}_of_{prefix}" if several else "time" for axis, n in enumerate(given.shape)
+    ]
+    return (BATCH if fixed is None else fixed, *names[1:]) if names else ()

@@ -1,0 +1,169 @@
+"""``sofie_jit.load`` and ``sofie_jit.check``, for models of every format."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sofie_jit import frontends
+from sofie_jit.errors import SofieError, UnsupportedLayerError
+from sofie_jit.frontends.base import NodeReport, Report
+from sofie_jit.frontends.content import byte_size
+from sofie_jit.frontends.open_dimensions import examine
+from sofie_jit.jit.compiler import compiler
+from sofie_jit.models.compile import compile_translation
+from sofie_jit.report.progress import Steps
+
+if TYPE_CHECKING:
+    from sofie_jit.models.model import Model
+    from sofie_jit.passes.pipeline import Optimize
+
+log = logging.getLogger("sofie_jit")
+
+BIG = 10_000_000
+"""Bytes of a model that takes long enough to load for the steps to be shown on a terminal."""
+
+
+def load(
+    source: str | os.PathLike[str] | Any,
+    *,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    outputs: Sequence[str] | None = None,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
+    threads: int | None = None,
+    optimize: Optimize = True,
+    verify: bool = False,
+    untrusted: bool | None = None,
+    **options: Any,
+) -> Model:
+    """Loads a saved model and compiles it.
+
+    Parameters
+    ----------
+    source
+        A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
+        alone together with ``config``. Or a live ``keras.Model``. The content decides, not the name.
+    config
+        The architecture, if the file has none: the path of a ``.json`` file, JSON text, or a dict as
+        ``model.to_json()`` and ``get_config()`` return them.
+    outputs
+        Names of layers. The model ends in them and returns their outputs in place of its own.
+    replace
+        Functions that take the place of layers, by the layers' names: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They
+        are called with symbolic tensors, which support arithmetic and the functions of ``sofie_jit.ops``. Code in the
+        file is never executed.
+    threads
+        The maximum number of threads that share a large batch. By default the value of ``SOFIE_JIT_NUM_THREADS`` or
+        ``OMP_NUM_THREADS``, else the number of cores that this process may use. Results are the same to the last bit
+        for any number.
+    optimize
+        True applies all optimizations, False only the rewrites that code generation needs, with the same results
+        within rounding. A list of names applies these optimizations: ``["fuse_add", "fuse_activation"]``
+        (``sofie_jit/passes``).
+    verify
+        Checks the compiled model on random inputs against the same network in float64 without optimizations. This
+        takes several times as long.
+    untrusted
+        The process that reads a file. None: a forked copy of this one, because a damaged file can crash HDF5's library;
+        this takes some milliseconds, or a tenth of a second if this process is large. True: a new process with limits
+        of memory and time, for files from unknown sources; this takes about a second longer. False: this process.
+    options
+        Further options of the model's format.
+
+    Returns
+    -------
+    Model
+        Its ``infer`` takes and returns numpy arrays.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ModelFileError
+        The file is damaged or is not a model.
+    WeightsError
+        The weights do not fit the architecture.
+    UnsupportedLayerError
+        Layers cannot be translated; the message lists all of them.
+    OptionError
+        The format has no such option, or ``optimize`` names an unknown optimization.
+    VerificationError
+        ``verify`` found wrong results.
+
+    Examples
+    --------
+    >>> import sofie_jit
+    >>> from sofie_jit.demo import MODEL_FILE, load_digits
+    >>> model = sofie_jit.load(MODEL_FILE)
+    >>> images, labels, _ = load_digits()
+    >>> images.shape, images.dtype
+    ((100, 8, 8, 1), dtype('float32'))
+    >>> probabilities = model.infer(images)
+    >>> probabilities.shape, probabilities.dtype
+    ((100, 10), dtype('float32'))
+    >>> probabilities[:5].argmax(axis=1).tolist() == labels[:5].tolist()
+    True
+    """
+    start = time.perf_counter()
+    size = byte_size(source)
+    shown = size >= BIG and sys.stderr.isatty()
+    with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=shown) as step:
+        step("reading")
+        translation = frontends.open(
+            source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, meanwhile=compiler().start,
+            **options,
+        )  # fmt: skip
+        step("compiling")
+        model = compile_translation(translation, threads=threads, optimize=optimize)
+        if verify:
+            from sofie_jit.verification.verify import verify as verify_network
+
+            step("verifying")
+            verify_network(model.rmodel, optimize=optimize)
+    seconds = time.perf_counter() - start
+    log.info("%s: %d operators, loaded in %.2f s", model.name, len(model.rmodel.operators), seconds)
+    return model
+
+
+def check(
+    source: str | os.PathLike[str] | Any,
+    *,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    outputs: Sequence[str] | None = None,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
+    untrusted: bool | None = None,
+    **options: Any,
+) -> Report:
+    """Reports, layer by layer, whether :func:`sofie_jit.load` accepts these arguments; compiles nothing.
+
+    Raises FileNotFoundError if there is no such file. Everything else that is wrong is in the report.
+
+    >>> from sofie_jit.demo import MODEL_FILE
+    >>> report = check(MODEL_FILE)
+    >>> report.ok, len(report.nodes), report.nodes[1].type
+    (True, 11, 'Conv2D')
+    """
+    label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
+    try:
+        translation = frontends.open(
+            source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, **options
+        )
+    except SofieError as error:
+        return Report(label, str(error).splitlines())
+    problems: list[str] = []
+    try:
+        examine(translation)
+    except UnsupportedLayerError as error:
+        problems = error.problems
+    except SofieError as error:
+        problems = [str(error).removeprefix(f"{translation.source}: ")]
+
+    def problem_of(label: str) -> str:
+        return next((problem for problem in problems if problem.startswith(f"{label}:")), "")
+
+    nodes = [NodeReport(node.name, node.type, problem_of(str(node))) for node in translation.nodes()]
+    return Report(label, problems, nodes, translation.node_word)
