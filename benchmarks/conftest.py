@@ -1,4 +1,4 @@
-"""Every engine gets the same cores and threads, and is told so before it starts; the last lines are the table."""
+"""Give every engine the same cores and threads before it starts, and print the tables at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CELLS = pytest.StashKey[dict[str, list[Cell]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--threads", type=int, default=1, help="threads of every engine, and cores (default 1)")
+    parser.addoption("--threads", type=int, default=1, help="cores, and threads of every engine (default 1)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def cells(request: pytest.FixtureRequest) -> dict[str, list[Cell]]:
-    """What has been measured, per model."""
+    """The measurements of each model."""
     return request.config.stash[CELLS]
 
 

@@ -1,9 +1,10 @@
-"""Shows the machine code that Cling makes of the innermost loops of the Gemm and Conv kernels.
+"""Show the machine code that Cling generates for the innermost loops of the Gemm and Conv kernels.
 
     python benchmarks/disassemble.py [gemm|pairs|conv] [--code]
 
-For each kernel: how many fused multiply-adds the loop has, on which registers, and what of it was spilled: vectors or
-pointers that are stored in or read from the stack. --code prints the loop. Needs objdump (binutils).
+For each kernel the script prints the number of fused multiply-adds in the loop, the registers they use, and the number
+of spilled vectors and pointers, which are stored to or loaded from the stack. --code prints the loop. Needs objdump
+(binutils).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ KERNELS = {
     "pairs": ("gemm/gemm.hxx", "gemm_tile<k::pair_rows, 4, float>"),
     "conv": ("conv/conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
 }
-"""Name -> header, and the function whose loop does nearly all of the kernel's work."""
+"""Name -> header, and the function whose loop does almost all of the kernel's work."""
 
 CODE_BYTES = 16_384
 ARCHITECTURES = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
@@ -32,7 +33,7 @@ ARCHITECTURES = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
 
 @dataclass
 class Loop:
-    """The instructions of a loop without inner loops."""
+    """The instructions of an innermost loop."""
 
     instructions: list[str]
 
@@ -42,12 +43,12 @@ class Loop:
 
     @property
     def registers(self) -> set[str]:
-        """The kinds of vector registers that the fused multiply-adds work on."""
-        return {kind for line in self.fused for kind in re.findall(r"%([xyz]mm)\d", line)} or {"v"}
+        """The types of vector registers that the fused multiply-adds use."""
+        return {name for line in self.fused for name in re.findall(r"%([xyz]mm)\d", line)} or {"v"}
 
     @property
     def stack(self) -> list[str]:
-        """What reads or writes the stack."""
+        """The instructions that read or write the stack."""
         return [line for line in self.instructions if re.search(r"\(%r[sb]p|\[(sp|x29)", line)]
 
     @property
@@ -56,7 +57,7 @@ class Loop:
 
 
 def function_code(header: str, function: str) -> list[tuple[int, str]]:
-    """Address and text of each instruction from the start of ``function`` of the kernels, as Cling compiled it."""
+    """Return address and text of each instruction of ``function`` of the kernels, as compiled by Cling."""
     compiler().declare_kernels(closure([header]))
     (address,) = compiler().define(
         "", function, f"{kernel_namespace()}::{function.replace('k::', f'{kernel_namespace()}::')}"
@@ -72,7 +73,7 @@ def function_code(header: str, function: str) -> list[tuple[int, str]]:
 
 
 def hot_loop(code: list[tuple[int, str]]) -> Loop:
-    """The first of the innermost loops that have the most fused multiply-adds."""
+    """Return the innermost loop with the most fused multiply-adds, the first if there are several."""
     place = {address: index for index, (address, _) in enumerate(code)}
     loops = []
     for index, (_, text) in enumerate(code):
@@ -93,7 +94,7 @@ def main() -> None:
         metavar="KERNEL",
         nargs="*",
         choices=[[], *KERNELS],
-        help="gemm, pairs (large gemms with AVX-512), conv; default all",
+        help="gemm, pairs (large gemms with AVX-512), conv (default all)",
     )
     parser.add_argument("--code", action="store_true", help="print the instructions of the loop")
     args = parser.parse_args()

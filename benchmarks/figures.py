@@ -1,4 +1,4 @@
-"""The README's figures, from what run.py measured.
+"""Draw the figures of the README from the results of run.py.
 
 python benchmarks/figures.py benchmarks/results/RESULTS.json [--format png]
 """
@@ -15,10 +15,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
-from summary import INSIDE, OURS, PEERS, Row, summarize
+from summary import INSIDE, PEERS, SOFIE_JIT, Row, summarize
 
 STYLES: dict[str, dict[str, Any]] = {
-    OURS: {"color": "#c1121f", "marker": "o", "linewidth": 2.4},
+    SOFIE_JIT: {"color": "#c1121f", "marker": "o", "linewidth": 2.4},
     "header": {"color": "#c1121f", "marker": "s", "linewidth": 1.2, "linestyle": "--"},
     INSIDE: {"color": "#c1121f", "marker": "^", "linewidth": 1.2, "linestyle": ":"},
     "LiteRT": {"color": "#0077b6", "marker": "v"},
@@ -29,7 +29,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "model(x)": {"color": "#adb5bd", "marker": ">"},
     "predict": {"color": "#ced4da", "marker": "d"},
 }
-"""Ours in one color, peers in others; a marker each, for those who do not see colors."""
+"""This package in one color, peers in others; each engine has its own marker, for readers who cannot see the colors."""
 
 matplotlib.rcParams.update({
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2,
@@ -43,7 +43,7 @@ def _microseconds(seconds: float, _: Any = None) -> str:
 
 
 def times(rows: Sequence[Row]) -> Figure:
-    """Time per call against batch, log-log, one panel per model that was measured at several batches."""
+    """Return a log-log figure of time per call against batch, one panel per model with several batches."""
     models = {row.model: [r for r in rows if r.model == row.model] for row in rows}
     models = {name: group for name, group in models.items() if len(group) > 1}
     across = min(3, len(models))
@@ -56,7 +56,7 @@ def times(rows: Sequence[Row]) -> Figure:
         for engine, style in STYLES.items():
             points = [(row.batch, row.median[engine]) for row in group if engine in row.median]
             if points:
-                axes.loglog(*zip(*points, strict=True), label=engine, zorder=3 if engine == OURS else 2, **style)
+                axes.loglog(*zip(*points, strict=True), label=engine, zorder=3 if engine == SOFIE_JIT else 2, **style)
         axes.set_title(name, fontweight="bold")
         axes.set_xticks([row.batch for row in group], [str(row.batch) for row in group])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -72,18 +72,18 @@ def times(rows: Sequence[Row]) -> Figure:
 
 
 def ratios(rows: Sequence[Row]) -> Figure:
-    """Each engine's time relative to the best peer's, one line per model and batch."""
+    """Return a figure of each engine's time relative to the best peer's, one line per model and batch."""
     figure = Figure(figsize=(8.5, 0.24 * len(rows) + 1.7), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(rows))
-    shown = [OURS, INSIDE, *(name for name in PEERS if name not in ("predict", "model(x)"))]
+    shown = [SOFIE_JIT, INSIDE, *(name for name in PEERS if name not in ("predict", "model(x)"))]
     for engine in shown:
         points = [
             (row.ratios[engine][1], place) for row, place in zip(rows, places, strict=True) if engine in row.ratios
         ]
         if points:
-            style = STYLES[engine] | {"linestyle": "none", "markersize": 9 if engine == OURS else 5}
-            axes.plot(*zip(*points, strict=True), label=engine, zorder=3 if engine == OURS else 2, **style)
+            style = STYLES[engine] | {"linestyle": "none", "markersize": 9 if engine == SOFIE_JIT else 5}
+            axes.plot(*zip(*points, strict=True), label=engine, zorder=3 if engine == SOFIE_JIT else 2, **style)
     axes.axvline(1, color="#343a40", linewidth=1)
     axes.set_xscale("log")
     smallest = min([0.5, *(row.ratios[name][1] for row in rows for name in shown[:2] if name in row.ratios)])
@@ -104,7 +104,7 @@ def _threads(rows: Sequence[Row]) -> str:
 
 
 def draw(results: dict[str, Any], directory: Path, kind: str = "svg") -> list[Path]:
-    """Writes the figures, per number of threads, to ``directory`` and returns their paths."""
+    """Write the figures for each number of threads to ``directory`` and return their paths."""
     rows, written = summarize(results), []
     for threads in dict.fromkeys(row.threads for row in rows):
         some = [row for row in rows if row.threads == threads]

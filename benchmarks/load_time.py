@@ -1,13 +1,13 @@
-"""How long a fresh interpreter takes to its first result, beside what `import tensorflow` takes.
+"""Measure the time from the start of an interpreter to the first result, compared with `import tensorflow`.
 
     python benchmarks/load_time.py [--repeats 7] [--json FILE]
 
-Everything takes turns, in interpreters of their own: importing TensorFlow, loading each model and running it once on a
-batch of one, reading ResNet50's weights alone, and the first batch of several rows after one row. One thread. Shown are
-wall time and processor time (of the interpreter and the programs that it starts), minima over the repeats without the
-first, both also relative to TensorFlow's import, and what that ratio should be at most. The ratio of ResNet50 leaves
-out the seconds that reading its weights takes. "A further small model" has other sizes than the jet MLP, which its
-interpreter has loaded before.
+These take turns, each in a new interpreter with one thread: importing TensorFlow, loading a model and running it once
+with batch 1, reading only ResNet50's weights, and the first batch of several rows after a batch of one row. The table
+shows wall time and processor time (of the interpreter and the programs that it starts), as minima over the repeats
+without the first one, the ratios to TensorFlow's import, and the goal, which is the maximum of that ratio. The ratio of
+ResNet50 does not include the time to read its weights. "A further small model" has other sizes than the jet MLP, which
+the same interpreter loads first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sofie_jit.demo import MODEL_FILE
 from sofie_jit.report import tables
 
 SMALL = ("jet MLP", "Higgs MLP", "LSTM", "GRU", "MNIST CNN", "transformer")
-"""Of models.py, those that should take a fifth of TensorFlow's import."""
+"""Models of models.py whose goal is a fifth of the time of TensorFlow's import."""
 
 SAVE = """
 import sys
@@ -49,7 +49,7 @@ for path in sys.argv[1:]:
     took = time.perf_counter() - start[0], time.process_time() - start[1]
 print(json.dumps(took))
 """
-"""Loads one model after the other and runs each once; prints how long the last took."""
+"""Program that loads the models one after the other, runs each once, and prints the time that the last one took."""
 
 BATCH = """
 import json, sys, time
@@ -63,7 +63,7 @@ model.infer(rows)
 took = time.perf_counter() - start[0], time.process_time() - start[1]
 print(json.dumps(took))
 """
-"""Runs a model once on one row; prints how long the first batch of several rows takes after that."""
+"""Program that runs a model once on one row, and then prints the time of the first batch of several rows."""
 
 READ = """
 import json, sys, time
@@ -82,15 +82,15 @@ TENSORFLOW, READING = "import tensorflow", "reading ResNet50's weights"
 
 @dataclass
 class Turn:
-    """What an interpreter is started with, and what is asked of it."""
+    """A measurement in a new interpreter."""
 
     arguments: list[str]
     inside: bool = False
-    """Whether it says itself how long it took, in place of the time from its start to its end."""
+    """Whether the program prints its own time; otherwise the time from its start to its end is measured."""
     goal: float | None = None
-    """Times TensorFlow's import that it should take at most."""
+    """Maximum of the time relative to TensorFlow's import."""
     reads: bool = False
-    """Whether the seconds that reading ResNet50's weights takes are left out of the ratio."""
+    """Whether the time to read ResNet50's weights is subtracted before the ratio is computed."""
 
 
 def turns(folder: Path) -> dict[str, Turn]:
@@ -110,14 +110,14 @@ def turns(folder: Path) -> dict[str, Turn]:
 
 
 def environment() -> dict[str, str]:
-    """One thread, and compiled Python files kept between the turns."""
+    """Return environment variables that set one thread and keep compiled Python files between the turns."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     threads = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     return {**kept, **dict.fromkeys(threads, "1"), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def measure(turn: Turn) -> tuple[float, float]:
-    """Seconds of wall time and of processor time."""
+    """Return wall time and processor time in seconds."""
     start = time.perf_counter(), processor_seconds()
     said = subprocess.run([sys.executable, *turn.arguments], capture_output=True, env=environment(), text=True)
     took = time.perf_counter() - start[0], processor_seconds() - start[1]
@@ -127,7 +127,7 @@ def measure(turn: Turn) -> tuple[float, float]:
 
 
 def processor_seconds() -> float:
-    """Those of all programs that were started, and that these started."""
+    """Return the processor time of all child processes and their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -149,7 +149,7 @@ def rows(todo: dict[str, Turn], best: dict[str, list[float]]) -> list[list[str]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7, help="how often everything is measured; default 7")
+    parser.add_argument("--repeats", type=int, default=7, help="number of measurements of each (default 7)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all measurements to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

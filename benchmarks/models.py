@@ -1,4 +1,4 @@
-"""The networks that are timed, built by Keras with fixed seeds: {name: Benchmark}."""
+"""The benchmark networks, built by Keras with fixed seeds: {name: Benchmark}."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras import layers
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A network, and the batches it is timed at."""
+    """A network and the batch sizes for which it is timed."""
 
     build: Callable[[], Any]
     batches: tuple[int, ...]
@@ -53,7 +53,7 @@ def recurrent(layer: type) -> Any:
 
 
 def transformer() -> Any:
-    """One post-norm encoder block over 64 tokens of 128 numbers."""
+    """One post-norm encoder block over 64 tokens of 128 features."""
     x = inputs = keras.Input((64, 128))
     x = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(4, 32)(x, x)]))
     y = layers.Dense(128)(layers.Dense(512, activation="gelu")(x))
@@ -61,14 +61,14 @@ def transformer() -> Any:
 
 
 def application(name: str) -> Any:
-    """A network of keras.applications with random weights and lively batch-normalization statistics.
+    """Return a network of keras.applications with random weights and realistic batch-normalization statistics.
 
-    (As they come, with means of zero and variances of one, MobileNetV2 answers the same whatever the image.)
+    With the initial means of 0 and variances of 1, the output of MobileNetV2 does not depend on the image.
     """
     model = getattr(keras.applications, name)(weights=None)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = 0.0  # so that one training call sets the statistics to those of its batch
+            layer.momentum = 0.0  # one training call then sets the statistics to those of its batch
     images = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     model(images, training=True)
     return model

@@ -1,17 +1,16 @@
-"""What one pass over the graph gains: models with and without it take turns.
+"""Measure the speed-up of one pass: models compiled with and without it take turns.
 
     python benchmarks/one_pass.py choose_winograd --models ResNet50,VGG16,m.keras
     python benchmarks/one_pass.py choose_winograd --conv 56,64,64 28,128,128 --batch 1,8
     python benchmarks/one_pass.py skip_zeros --dense 300,300 --batch 1,8,64,1024 --zeros 0,25,50,75
 
-A model is one of models.py, one of keras.applications (random weights), or a file; --conv makes models of one
-convolution, 3 x 3 with the same padding, from its pixels of a side, channels in and channels out, --dense of one layer
-from its inputs and outputs. One thread, pinned. Inputs are normally distributed, but for --zeros percent of them.
-The table has microseconds per call without and with the pass, medians and minima, and how many times as fast it is with
-the pass; "not changed" are models that the pass leaves as they are.
+A model is one of models.py, one of keras.applications (with random weights), or a file. --conv creates models of one
+3 x 3 convolution with "same" padding from the side of the image in pixels, input channels and output channels; --dense
+creates models of one Dense layer from the numbers of inputs and outputs. One pinned thread. Inputs are normally
+distributed; --zeros sets that percentage of them to zero. The table shows microseconds per call without and with the
+pass, as medians and minima, and the speed-up. Models that the pass does not change are marked "not changed".
 
-Where the time of a model goes and how many GFLOP/s each of its operators reaches, say `sofie-jit profile m.keras` and
-`sofie-jit profile m.keras --batch 8`.
+`sofie-jit profile m.keras` and `sofie-jit profile m.keras --batch 8` show the time and GFLOP/s of each operator.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def dense(inputs: int, outputs: int) -> Any:
 
 
 def find(name: str, directory: Path) -> Path:
-    """The file of a model."""
+    """Return the file of a model; a named model is saved to ``directory``."""
     if Path(name).exists():
         return Path(name)
     import keras
@@ -64,14 +63,14 @@ def find(name: str, directory: Path) -> Path:
 
     known = [*BENCHMARKS, *(n for n in dir(keras.applications) if n[0].isupper())]
     if name not in known:
-        sys.exit(f"{name} is no file, and no model out of {', '.join(known)}")
+        sys.exit(f"{name} is neither a file nor one of the models {', '.join(known)}")
     path = directory / f"{name}.keras"
     (BENCHMARKS[name].model() if name in BENCHMARKS else application(name)).save(path)
     return path
 
 
 def row(name: str, file: Path, batch: int, zeros: int, one: str, rounds: int) -> list[str]:
-    """A line of the table."""
+    """Measure one model and return its line of the table."""
     passes = {"without": [other for other in NAMES if other != one], "with": NAMES}
     title, network = f"{name}, {batch}" + (f", {zeros} % zeros" if zeros else ""), frontends.open(file)()
     without, changed = (lower(network, some).operators for some in passes.values())
@@ -85,7 +84,7 @@ def row(name: str, file: Path, batch: int, zeros: int, one: str, rounds: int) ->
     answers = {key: model.infer(x) for key, model in models.items()}
     scale = float(np.abs(answers["with"]).max())
     if not np.abs(answers["with"] - answers["without"]).max() <= 1e-4 * scale:
-        sys.exit(f"{title}: with and without {one} the answers differ by more than 1e-4 of their scale")
+        sys.exit(f"{title}: the outputs with and without {one} differ by more than 1e-4 of their scale")
     measured = round_robin({key: sample_of(model.infer, x) for key, model in models.items()}, rounds=rounds)
     times = {key: (statistics.median(seconds), min(seconds)) for key, seconds in measured.items()}
     gains = (without / with_it for without, with_it in zip(times["without"], times["with"], strict=True))
@@ -99,9 +98,9 @@ def main() -> None:
     parser.add_argument("--models", metavar="NAME,...", type=lambda text: text.split(","), default=[])
     parser.add_argument("--conv", metavar="SIDE,IN,OUT", nargs="+", type=numbers, default=[])
     parser.add_argument("--dense", metavar="IN,OUT", nargs="+", type=numbers, default=[])
-    parser.add_argument("--batch", type=numbers, default=(1,), help="rows per call, with commas (default 1)")
-    parser.add_argument("--zeros", type=numbers, default=(0,), help="percent of zeros among inputs, with commas")
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each (default 10)")
+    parser.add_argument("--batch", type=numbers, default=(1,), help="comma-separated rows per call (default 1)")
+    parser.add_argument("--zeros", type=numbers, default=(0,), help="comma-separated percentages of zeros in the input")
+    parser.add_argument("--rounds", type=int, default=10, help="number of turns (default 10)")
     args = parser.parse_args()
     os.environ.update(environment.variables(1))
     environment.pin(1)
@@ -119,7 +118,7 @@ def main() -> None:
         for name, file in files.items():
             for batch in args.batch:
                 lines += [row(name, file, batch, zeros, args.one, args.rounds) for zeros in args.zeros]
-    print(summary.markdown([f"model, batch; {args.one}", "without", "with", "times as fast"], lines))
+    print(summary.markdown([f"model, batch; {args.one}", "without", "with", "speed-up"], lines))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Measures everything and writes it down: a JSON file, tables, figures, and the section of the README.
+"""Run all benchmarks and write the results: a JSON file, tables, figures, and the section of the README.
 
-    python benchmarks/run.py                      all, 40 minutes on two cores; let the machine do nothing else
-    python benchmarks/run.py --quick -o /tmp/try  whether it works, some minutes; the README stays as it is
+    python benchmarks/run.py                      everything; 40 minutes on two cores, which should be idle
+    python benchmarks/run.py --quick -o /tmp/try  test the script in some minutes; leaves the README as it is
 
-Each repetition measures each model in a new process, with one thread and with all cores; within it the engines take
-turns. Conversions to the engines' formats are made once. The JSON file is written after each model, so a run that is
-cut off loses one model at most:
+Each repetition measures each model in a new process, with one thread and with all cores; within a process the engines
+take turns. Models are converted to the formats of the engines once. The JSON file is written after each model, so an
+interrupted run loses at most one model:
 
-    python benchmarks/run.py --resume benchmarks/results/DATE.json    measures what is not in the file, and once more
-                                                                      what was disturbed, and adds it
-    python benchmarks/run.py --report benchmarks/results/DATE.json    tables and figures of what is in the file
+    python benchmarks/run.py --resume benchmarks/results/DATE.json    add the measurements that the file lacks, and
+                                                                      repeat those that were disturbed
+    python benchmarks/run.py --report benchmarks/results/DATE.json    write tables and figures of the file
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from sofie_jit.errors import SofieError
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DISTURBED = 0.25
-"""Cores that other programs used, or the machine's host withheld, from which on a measurement counts for nothing."""
+"""A measurement is invalid if other programs used, or the host withheld, at least this number of cores."""
 
 
 def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
-    """The file of results, and what it has so far: nothing but the circumstances, unless ``--resume`` names one."""
+    """Return the results file and its content; a new file contains no measurements, only date, machine and versions."""
     command = " ".join(["python", "benchmarks/run.py", *sys.argv[1:]])
     machine, versions = environment.machine(), environment.versions()
     if args.resume:
@@ -51,7 +51,7 @@ def begin(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
                    for name, before in results[known].items()
                    if now[name] != before and name != "load before"]  # fmt: skip
         if changed:
-            sys.exit(f"{args.resume} was measured with {'; '.join(changed)}: start anew")
+            sys.exit(f"{args.resume} was measured with {'; '.join(changed)}: start a new run without --resume")
         results["command"] += f", then {command}"
         kept = {_place(run) for run in results["runs"] if not run["problem"] and not _is_disturbed(run)}
         for kind in ("runs", "cells", "starts"):
@@ -69,17 +69,17 @@ def _is_disturbed(run: dict[str, Any]) -> bool:
 
 
 def _place(row: dict[str, Any]) -> tuple[Any, ...]:
-    """The run that a run, a cell or a start is of."""
+    """Return the identity of the run that a run, a cell or a start belongs to."""
     return row["repetition"], row["threads"], row["model"]
 
 
 def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
-    """All measurements, and the file that has them; ``models`` is where files are kept meanwhile."""
+    """Run all measurements; return the results file and its content. ``models``: directory for temporary files."""
     from models import BENCHMARKS
 
     names = args.models or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
-        sys.exit(f"no such model: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        sys.exit(f"unknown model: {', '.join(unknown)}; available models: {', '.join(BENCHMARKS)}")
     file, results = begin(args)
     repeat = dict(zip(args.threads, args.repeat, strict=True))
     results.setdefault("asked", {}).update({str(threads): count for threads, count in repeat.items()})
@@ -108,22 +108,22 @@ def run(args: argparse.Namespace, models: Path) -> tuple[Path, dict[str, Any]]:
             results["cells"] += [about | asdict(cell) for cell in cells]
             results["starts"] += [about | asdict(start) for start in starts]
             problem = ""
-        except SofieError as error:  # an engine that ends the process is a result, too
+        except SofieError as error:  # an engine that crashes the process is also a result
             problem = str(error)
-        wall, ours, busy, stolen = (after - earlier for after, earlier in zip(_clocks(), before, strict=True))
+        wall, own, busy, stolen = (after - earlier for after, earlier in zip(_clocks(), before, strict=True))
         results["runs"].append(about | {
             "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "seconds": round(wall),
-            "cores used by others": round(max(0.0, busy - ours) / wall, 2), "cores stolen": round(stolen / wall, 2),
+            "cores used by others": round(max(0.0, busy - own) / wall, 2), "cores stolen": round(stolen / wall, 2),
             "problem": problem,
         })  # fmt: skip
         _write(file, results)
         print(f"repetition {repetition + 1}, {threads} thread(s), {name}: {problem or f'{wall:.0f} s'}; "
-              f"{len(planned) - place - 1} to go", flush=True)  # fmt: skip
+              f"{len(planned) - place - 1} left", flush=True)  # fmt: skip
     return file, results
 
 
 def _clocks() -> tuple[float, float, float, float]:
-    """Seconds: of the wall, of processors used by this program, by all, and withheld by the machine's host."""
+    """Return wall time, processor time of this program, of all programs, and withheld by the host, in seconds."""
     own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     ticks = [
         int(field) / os.sysconf("SC_CLK_TCK") for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]
@@ -134,14 +134,14 @@ def _clocks() -> tuple[float, float, float, float]:
 
 
 def _write(file: Path, results: dict[str, Any]) -> None:
-    """In one step: whoever ends this program finds the results of before or of now."""
+    """Write the results atomically, so that an interrupted run leaves a complete file."""
     temporary = file.with_suffix(".part")
     temporary.write_text(json.dumps(results, indent=1) + "\n")
     temporary.replace(file)
 
 
 def report(file: Path, results: dict[str, Any]) -> list[Path]:
-    """Writes tables and figures beside ``file``, and the README's section if that is where its results are kept."""
+    """Write tables and figures next to ``file``, and the section of the README if ``file`` is in benchmarks/results."""
     page = file.parent / "README.md"
     page.write_text(summary.page(results))
     written = [file, page, *figures.draw(results, file.parent)]
@@ -158,23 +158,26 @@ def numbers(text: str) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="directory (default benchmarks/results)")
-    parser.add_argument("--models", type=lambda text: text.split(","), help="names, with commas (default all)")
-    parser.add_argument("--engines", type=find_engines, default=list(ENGINES), help="names, with commas (default all)")
-    parser.add_argument("--threads", type=numbers, default=sorted({1, environment.cores()}), help="default 1 and all")
-    parser.add_argument("--repeat", type=numbers, default=[3], help="repetitions; with a comma, one number for each of "
-                        "--threads (default 3)")  # fmt: skip
-    parser.add_argument("--starts", type=int, default=3, help="fresh processes per model and engine, fewer if "
-                        "slow; in the first repetition, with the first number of threads (default 3)")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="few batches and rounds: figures that mean nothing")
+    parser.add_argument("--models", type=lambda text: text.split(","), help="comma-separated names (default all)")
+    parser.add_argument("--engines", type=find_engines, default=list(ENGINES),
+                        help="comma-separated names (default all)")  # fmt: skip
+    parser.add_argument("--threads", type=numbers, default=sorted({1, environment.cores()}),
+                        help="comma-separated numbers of threads (default 1 and the number of cores)")  # fmt: skip
+    parser.add_argument("--repeat", type=numbers, default=[3], help="repetitions: one number, or a comma-separated "
+                        "number for each of --threads (default 3)")  # fmt: skip
+    parser.add_argument("--starts", type=int, default=3, help="new processes per model and engine, fewer for slow "
+                        "engines; in the first repetition, with the first number of threads (default 3)")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="few batches and rounds; the figures are meaningless")
     parser.add_argument(
-        "--resume", type=Path, metavar="FILE", help="add to these results what they lack, and repeat what was disturbed"
-    )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, write tables and figures")
+        "--resume", type=Path, metavar="FILE",
+        help="add the measurements that this file lacks, and repeat those that were disturbed",
+    )  # fmt: skip
+    parser.add_argument("--report", type=Path, metavar="FILE", help="only write tables and figures of this file")
     args = parser.parse_args()
     if args.resume:
         args.output = args.resume.parent
     if args.quick and args.output.resolve() == RESULTS:
-        parser.error("figures of --quick mean nothing: say with -o where to put them")
+        parser.error("the figures of --quick are meaningless: write them to another directory with -o")
     args.repeat = args.repeat * len(args.threads) if len(args.repeat) == 1 else args.repeat
     if len(args.repeat) != len(args.threads):
         parser.error(f"--repeat has {len(args.repeat)} numbers, --threads {len(args.threads)}")
@@ -182,12 +185,12 @@ def main() -> None:
         file, results = args.report, json.loads(args.report.read_text())
     else:
         args.output.mkdir(parents=True, exist_ok=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the measuring process ends, too
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: also ends the measuring process
         try:
             with tempfile.TemporaryDirectory() as models:
                 file, results = run(args, Path(models))
         except KeyboardInterrupt:
-            sys.exit("cut off: --resume goes on with what has been written, --report makes tables of it")
+            sys.exit("interrupted: --resume continues from the results written so far, --report writes their tables")
     print("\n".join(map(str, report(file, results))))
 
 

@@ -1,20 +1,20 @@
-"""How much two threads gain, and whether time grows in proportion to the batch.
+"""Measure the speed-up of two threads, and how the time per row depends on the batch.
 
-    python benchmarks/scaling.py threads    two threads beside two processes, about 6 minutes
+    python benchmarks/scaling.py threads    two threads compared with two processes, about 6 minutes
     python benchmarks/scaling.py batches    time per row from batch 1 to 8192, about 4 minutes
     python benchmarks/scaling.py            both; --models and --rounds make it shorter
 
-``threads``: no program gets twice the speed of two cores that share caches, memory and the host's favour. So the
-measure is what two processes reach that know nothing of each other, each pinned to a core, with one thread, evaluating
-the same model at the same time. For every model and batch of run.py that takes more than a millisecond, three
-processes take turns: one alone, two at the same time, and one with both cores and ``threads=2``. Shown are the two
-speed-ups over the one alone, and their ratio: how much of what the two processes reach the two threads reach.
+``threads``: two cores share caches, memory and the processor time that the host grants, so a speed-up of two is out of
+reach. The reference is therefore the throughput of two independent processes, each pinned to one core, with one thread,
+that evaluate the same model at the same time. For every model and batch of run.py that takes more than a millisecond,
+three configurations take turns: one process alone, two processes at the same time, and one process with both cores and
+``threads=2``. The table shows the speed-ups of the last two over the first, and the ratio of the two speed-ups.
 
-``batches``: one thread, pinned. All batches take turns. Shown is the least time per row, and that of each batch
-relative to that of half the batch.
+``batches``: one pinned thread; all batches take turns. The table shows the minimum time per row, and its ratio to the
+time per row of half the batch.
 
-Writes scaling.json and scaling.md beside run.py's results, after each model; of what is not measured they keep what
-they have.
+Writes scaling.json and scaling.md next to the results of run.py, after each model. Results that are not measured again
+are kept.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ WORTH_SHARING = 1e-3
 """Seconds on one thread above which two threads are measured."""
 
 LONGEST = 0.3
-"""Seconds per call above which ``batches`` measures no bigger batch."""
+"""``batches`` stops at the first batch that takes longer than this number of seconds per call."""
 
 WINDOW = 0.25
-"""Seconds in which a process makes as many calls as it can, each turn; longer if five calls take longer."""
+"""Duration of a turn in seconds, in which a process makes as many calls as it can; longer if five calls take longer."""
 
 
 def example(model: sofie_jit.Model, batch: int) -> np.ndarray:
@@ -62,23 +62,23 @@ def example(model: sofie_jit.Model, batch: int) -> np.ndarray:
 
 
 class Worker:
-    """A process that evaluates a model when told to, on ``cores``."""
+    """A process that evaluates a model on request, pinned to given cores."""
 
     def __init__(self, process: subprocess.Popen[str]):
         self._process = process
 
     def begin(self, at: float, until: float, threads: int) -> None:
-        """Has it make calls between two times of the monotonic clock."""
+        """Make the process call the model between two times of the monotonic clock."""
         assert self._process.stdin
         self._process.stdin.write(f"{at} {until} {threads}\n")
         self._process.stdin.flush()
 
     def seconds(self) -> list[float]:
-        """What each call took that was done in time."""
+        """Return the duration of each call that finished in time."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"a process that measures ended with code {self._process.wait()}")
+            sys.exit(f"a measuring process ended with code {self._process.wait()}")
         found: list[float] = json.loads(line)
         return found
 
@@ -96,7 +96,7 @@ def worker(file: Path, batch: int, cores: Sequence[int]) -> Iterator[Worker]:
 
 
 def work(file: str, batch: str, cores: str) -> None:
-    """The process of a Worker."""
+    """Run the main loop of a Worker's process."""
     os.sched_setaffinity(0, map(int, cores.split(",")))
     model, clock = sofie_jit.load(file), time.monotonic
     x = example(model, int(batch))
@@ -116,17 +116,17 @@ def work(file: str, batch: str, cores: str) -> None:
 
 
 def measure_threads(file: Path, batch: int, rounds: int) -> dict[str, float] | None:
-    """Seconds per evaluation, minima and medians of turns: of one process, two processes together, two threads.
+    """Return seconds per evaluation of one process, of two processes together, and of two threads.
 
-    None if it takes less than :data:`WORTH_SHARING`. A turn's figure is that of all its calls: a process is never
-    faster than it would be beside the other just because that one was held up.
+    These are minima and medians over turns; None if a call takes less than :data:`WORTH_SHARING`. The figure of a turn
+    is that of all its calls, so a process does not appear faster because the other one was delayed.
     """
     first, second = sorted(os.sched_getaffinity(0))[-2:]
 
     def turn(workers: Sequence[Worker], threads: int, call: float) -> float:
-        """What the workers together need per call when they begin and end together; one ``call`` takes about so long.
+        """Return the seconds per call of all workers together in one turn; ``call``: approximate seconds of one call.
 
-        If one of them is held up so long that it makes no call, they have twice the time.
+        If a worker is delayed so long that it completes no call, the turn is repeated with twice the duration.
         """
         at = time.monotonic() + 0.02 + 2 * call
         for some in workers:
@@ -147,7 +147,7 @@ def measure_threads(file: Path, batch: int, rounds: int) -> dict[str, float] | N
         for place in range(-1, rounds):
             turns = turn([one], 1, alone), turn([one, other], 1, alone), turn([both], 2, alone)
             for name, measured in zip(found, turns, strict=True):
-                if place >= 0:  # the first time is for warming up
+                if place >= 0:  # the first turn is a warm-up
                     found[name].append(measured)
     return {f"{name}, {statistic.__name__}": statistic(seconds)
             for name, seconds in found.items() for statistic in (min, statistics.median)}  # fmt: skip
@@ -166,7 +166,7 @@ def threads_table(cells: Sequence[dict[str, Any]]) -> str:
             pair(cell, lambda s, c=cell: c[f"processes, {s}"] / c[f"threads, {s}"]),
         ])  # fmt: skip
     return summary.markdown(
-        ["model, batch", "one thread, ms", "two threads", "two processes", "of what processes reach"], lines
+        ["model, batch", "one thread, ms", "two threads", "two processes", "threads relative to processes"], lines
     )
 
 
@@ -174,7 +174,7 @@ def threads_table(cells: Sequence[dict[str, Any]]) -> str:
 
 
 def measure_batches(file: Path, rounds: int, largest: int) -> dict[int, tuple[float, float]]:
-    """Batch -> seconds per row, minimum and median, for powers of two up to ``largest``."""
+    """Return {batch: (minimum, median)} of the seconds per row, for powers of two up to ``largest``."""
     model = sofie_jit.load(file, threads=1)
     samples = {}
     for batch in (2**power for power in range(largest.bit_length())):
@@ -188,7 +188,7 @@ def measure_batches(file: Path, rounds: int, largest: int) -> dict[int, tuple[fl
 
 
 def batches_table(cells: Sequence[dict[str, Any]]) -> str:
-    """Microseconds per row, and in brackets relative to half the batch: minima."""
+    """Return the minima in microseconds per row, with the ratio to half the batch in brackets."""
     models = list(dict.fromkeys(cell["model"] for cell in cells))
     least = {(cell["model"], cell["batch"]): cell["minimum"] for cell in cells}
 
@@ -207,12 +207,12 @@ def batches_table(cells: Sequence[dict[str, Any]]) -> str:
 
 
 def measure(args: argparse.Namespace, directory: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """What was asked for, after each model: its name and the cells so far."""
+    """Yield, after each model, the name of the measurement and its cells so far."""
     from models import BENCHMARKS
 
     names = args.models or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
-        sys.exit(f"no such model: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        sys.exit(f"unknown model: {', '.join(unknown)}; available models: {', '.join(BENCHMARKS)}")
     files = {name: directory / f"{place}.keras" for place, name in enumerate(names)}
     for name, file in files.items():
         BENCHMARKS[name].model().save(file)
@@ -231,22 +231,22 @@ def measure(args: argparse.Namespace, directory: Path) -> Iterator[tuple[str, li
 
 
 def page(results: dict[str, Any]) -> str:
-    """The tables as Markdown."""
+    """Return the page benchmarks/results/scaling.md."""
     parts = ["# Scaling", "Written by `benchmarks/scaling.py`."]
     if "threads" in results:
         parts += [
             "## Two threads",
-            "Speed-ups over one process with one thread: of two threads, and of two processes with one thread each, "
-            "pinned to a core each, at the same time; and how much of what the two processes reach the two threads "
-            "reach. Medians / minima of turns.",
+            "Speed-ups over one process with one thread, as medians / minima of turns: of two threads in one process, "
+            "and of two processes with one thread each that run at the same time, each pinned to one core. The last "
+            "column is the speed of the two threads relative to that of the two processes.",
             threads_table(results["threads"]["cells"]),
             _about(results["threads"]),
         ]
     if "batches" in results:
         parts += [
             "## Time per row",
-            "Microseconds per row on one thread, and in brackets relative to half the batch. Minima; all batches took "
-            "turns.",
+            "Minimum time per row in microseconds on one thread, with the ratio to half the batch in brackets. All "
+            "batches took turns.",
             batches_table(results["batches"]["cells"]),
             _about(results["batches"]),
         ]
@@ -254,7 +254,7 @@ def page(results: dict[str, Any]) -> str:
 
 
 def _about(taken: dict[str, Any]) -> str:
-    return f"Measured on {summary.circumstances(taken)}). Again: `{taken['command']}`"
+    return f"Measured on {summary.circumstances(taken)}). To repeat: `{taken['command']}`"
 
 
 def main() -> None:
@@ -262,10 +262,10 @@ def main() -> None:
         work(*sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", help="threads, batches; default both")
-    parser.add_argument("--models", type=lambda text: text.split(","), help="names, with commas (default all)")
-    parser.add_argument("--rounds", type=int, default=10, help="turns (default 10)")
-    parser.add_argument("--largest", type=int, default=8192, help="batch (default 8192)")
+    parser.add_argument("what", nargs="*", help="threads, batches (default both)")
+    parser.add_argument("--models", type=lambda text: text.split(","), help="comma-separated names (default all)")
+    parser.add_argument("--rounds", type=int, default=10, help="number of turns (default 10)")
+    parser.add_argument("--largest", type=int, default=8192, help="largest batch (default 8192)")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="directory (default benchmarks/results)")
     args = parser.parse_args()
     args.what = args.what or ["threads", "batches"]

@@ -1,13 +1,13 @@
-"""The generated header beside the least that SOFIE's generated code can take on this machine.
+"""Compare the generated header with a lower bound of the time of SOFIE's generated code on this machine.
 
     python benchmarks/sofie_blas.py [--models "jet MLP" LSTM] [--rounds 12]
 
-SOFIE's code has OpenBLAS compute its matrix products: one for a Gemm, one for each image of a Conv (which it copies to
-a matrix before), and for LSTM and GRU one for each gate, of the inputs of all steps, and of the state at every step.
-Here these products alone are computed, by the OpenBLAS in numpy's wheel with its kernels for AVX-512 if there is that,
-on one thread; what SOFIE does around them (copies of images and biases, activations, pooling) is left out. They take
-turns with the header compiled by g++, both timed inside C++. The header's time should be at most half of SOFIE's at
-batch 1, three quarters for the Higgs MLP, and less than it for 1024 rows.
+SOFIE's code calls OpenBLAS for its matrix products: one per Gemm, one per image of a Conv (after copying the image to a
+matrix), and for LSTM and GRU one per gate for the inputs of all steps, and one per gate and step for the state. This
+script computes only these products, with the OpenBLAS of numpy's wheel (with its AVX-512 kernels if the processor has
+AVX-512), on one thread. It leaves out the rest of SOFIE's work (copies of images and biases, activations, pooling). The
+products take turns with the header compiled by g++; both are timed inside C++. The goals for the header's time relative
+to SOFIE's are: at most one half at batch 1, three quarters for the Higgs MLP, and 1 for 1024 rows.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ GOALS = {
 
 
 def products(layer: object, batch: int) -> Iterator[tuple[int, int, int]]:
-    """(rows, outputs, terms) of each matrix product of a Keras layer, as SOFIE computes it."""
+    """Yield (rows, outputs, terms) of each matrix product that SOFIE computes for a Keras layer."""
     kind = type(layer).__name__
     weights = [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
     if kind == "Dense":
@@ -71,7 +71,7 @@ def products(layer: object, batch: int) -> Iterator[tuple[int, int, int]]:
 
 
 class Blas:
-    """The products of a network by OpenBLAS."""
+    """The matrix products of a network, computed by OpenBLAS."""
 
     def __init__(self, library: Path, sizes: list[tuple[int, int, int]]):
         random = np.random.default_rng(0)
@@ -85,14 +85,14 @@ class Blas:
         self.gemm = ctypes.cast(openblas().scipy_cblas_sgemm64_, ctypes.c_void_p)
 
     def seconds(self, calls: int) -> float:
-        """How long ``calls`` times all products take."""
+        """Return the time of ``calls`` evaluations of all products, in seconds."""
         arrays = [ctypes.c_void_p(array.ctypes.data) for array in (self.sizes, self.a, self.weights, self.c)]
         taken: float = self.run(self.gemm, ctypes.c_size_t(len(self.sizes)), *arrays, ctypes.c_size_t(calls))
         return taken
 
 
 def openblas() -> ctypes.CDLL:
-    """The library that numpy's wheel brings along and has loaded."""
+    """Return the OpenBLAS library that is part of numpy's wheel and already loaded."""
     (path,) = (Path(np.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*")
     return ctypes.CDLL(os.fspath(path))
 
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=["jet MLP", "Higgs MLP", "MNIST CNN", "LSTM", "GRU", "ResNet50"])
     parser.add_argument("--rounds", type=int, default=12)
     args = parser.parse_args()
-    if "OPENBLAS_NUM_THREADS" not in os.environ:  # which it reads when numpy is imported
+    if "OPENBLAS_NUM_THREADS" not in os.environ:  # OpenBLAS reads it when numpy is imported
         avx512 = "avx512f" in Path("/proc/cpuinfo").read_text()
         kernels = {"OPENBLAS_CORETYPE": "SkylakeX"} if avx512 else {}
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OPENBLAS_NUM_THREADS": "1", **kernels})
@@ -120,13 +120,13 @@ def main() -> None:
             directory.mkdir()
             for batch in [batch for known, batch in GOALS if known == name]:
                 x = np.random.default_rng(0).normal(size=(batch, *model.input_shape[1:])).astype("f")
-                ours = header.TimedInside(header.convert(model, x, directory))
+                timed = header.TimedInside(header.convert(model, x, directory))
                 blas = Blas(library, [size for layer in model.layers for size in products(layer, batch)])
-                calls = max(1, int(0.02 / ours.seconds(x, 1)))
-                times = [(ours.seconds(x, calls) / calls, blas.seconds(calls) / calls) for _ in range(args.rounds)]
-                mine, theirs = zip(*times, strict=True)
-                ratios = statistics.median(a / b for a, b in times), min(mine) / min(theirs)
-                times_in_us = (f"{min(side) * 1e6:.3g}" for side in (mine, theirs))
+                calls = max(1, int(0.02 / timed.seconds(x, 1)))
+                times = [(timed.seconds(x, calls) / calls, blas.seconds(calls) / calls) for _ in range(args.rounds)]
+                header_times, product_times = zip(*times, strict=True)
+                ratios = statistics.median(a / b for a, b in times), min(header_times) / min(product_times)
+                times_in_us = (f"{min(side) * 1e6:.3g}" for side in (header_times, product_times))
                 rows.append((f"{name}, {batch}", *times_in_us, *(f"{r:.2f}" for r in ratios), str(GOALS[name, batch])))
     print(tables.text([("model, batch", "header, us", "products, us", "medians", "minima", "goal"), *rows]))
 

@@ -1,4 +1,4 @@
-"""What run.py measured, brought together: one figure per model, batch, threads and engine, and the tables of it."""
+"""Summarizes the results of run.py: one figure per model, batch, thread count and engine, and Markdown tables."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from typing import Any
 from sofie_jit.bench import ENGINES
 from sofie_jit.bench.report import microseconds
 
-OURS, INSIDE = "sofie_jit", "header, inside C++"
+SOFIE_JIT, INSIDE = "sofie_jit", "header, inside C++"
 PEERS = [name for name, engine in ENGINES.items() if not engine.ours]
 
 
 SOFIE = json.loads(Path(__file__).with_name("sofie.json").read_text())
-"""What SOFIE itself took, and how that was measured: no part of a run here, for it needs models rewritten by hand."""
+"""Times of SOFIE itself, and how they were measured. They are not part of a run, since SOFIE needs rewritten models."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model at one batch with so many threads, over all repetitions."""
+    """Results of one model, batch and thread count, over all repetitions."""
 
     model: str
     batch: int
     threads: int
     minimum: dict[str, float]
-    """Engine -> seconds, the least of all repetitions; engines that were timed only."""
+    """Engine -> minimum over all repetitions, in seconds; contains only engines that were timed."""
     median: dict[str, float]
-    """Engine -> seconds, the median of the repetitions' medians."""
+    """Engine -> median of the repetitions' medians, in seconds."""
     ratios: dict[str, tuple[float, float]]
-    """Engine -> minimum and median relative to the best peer's of the same repetition: medians over repetitions."""
+    """Engine -> minimum and median relative to the best peer of the same repetition: medians over repetitions."""
 
     @property
     def best_peer(self) -> str:
@@ -42,7 +42,7 @@ class Row:
 
 
 def summarize(results: dict[str, Any]) -> list[Row]:
-    """The rows of a results file, in its order; those without any peer are left out."""
+    """Return the rows of a results file in the order of the file, without those that have no peer."""
     groups: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
     for cell in results["cells"]:
         if not cell["problem"]:
@@ -63,8 +63,8 @@ def _ratio(cells: Sequence[dict[str, Any]], engine: str, value: str) -> float:
     found = []
     for cell in cells:
         if cell["engine"] == engine:
-            beside = [c[value] for c in cells if c["repetition"] == cell["repetition"] and c["engine"] in PEERS]
-            found.append(cell[value] / min(beside))
+            peers = [c[value] for c in cells if c["repetition"] == cell["repetition"] and c["engine"] in PEERS]
+            found.append(cell[value] / min(peers))
     return statistics.median(found)
 
 
@@ -77,25 +77,25 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def times_table(rows: Sequence[Row]) -> str:
-    """Medians in microseconds, the best of each row in bold, and how sofie_jit stands to the best peer."""
+    """Return medians in microseconds, with the best of each row in bold, and sofie_jit relative to the best peer."""
     engines = [name for name in ENGINES if any(name in row.median for row in rows)]
-    python = [name for name in engines if name != INSIDE]  # who calls from Python, and so may be the best
+    python = [name for name in engines if name != INSIDE]  # engines called from Python: candidates for the best
 
     def line(row: Row) -> list[str]:
         best = min((name for name in python if name in row.median), key=row.median.__getitem__)
         times = [microseconds(row.median[name]) if name in row.median else "-" for name in engines]
         cells = [f"**{t}**" if name == best else t for name, t in zip(engines, times, strict=True)]
-        if OURS not in row.ratios:
+        if SOFIE_JIT not in row.ratios:
             return [f"{row.model}, {row.batch}", *cells, "-"]
-        low, middle = row.ratios[OURS]
-        lost = " (lost)" if middle > 1 else ""
-        return [f"{row.model}, {row.batch}", *cells, f"{middle:.2f} / {low:.2f}{lost}"]
+        low, middle = row.ratios[SOFIE_JIT]
+        slower = " (slower)" if middle > 1 else ""
+        return [f"{row.model}, {row.batch}", *cells, f"{middle:.2f} / {low:.2f}{slower}"]
 
-    return markdown(["model, batch", *engines, "to the best peer"], map(line, rows))
+    return markdown(["model, batch", *engines, "relative to best peer"], map(line, rows))
 
 
 def starts_table(starts: Sequence[dict[str, Any]]) -> str:
-    """Milliseconds and megabytes of a fresh process, per model and engine, in its fastest repetition."""
+    """Return milliseconds and megabytes of a new process per model and engine, from its fastest repetition."""
     engines = [name for name in ENGINES if any(start["engine"] == name for start in starts)]
     models = list(dict.fromkeys(start["model"] for start in starts))
     found: dict[tuple[str, str], str] = {}
@@ -106,25 +106,25 @@ def starts_table(starts: Sequence[dict[str, Any]]) -> str:
 
 
 def sofie_table(rows: Sequence[Row]) -> str:
-    """The saved header beside that of SOFIE itself, both inside C++; '' if there is nothing to compare."""
+    """Return the times of the saved header and of SOFIE's header, both inside C++; '' if there are none to compare."""
     lines = []
     for row in rows:
         theirs = SOFIE["microseconds"].get(row.model, {}).get(str(row.batch))
         if theirs and row.threads == 1 and INSIDE in row.median:
-            ours = [seconds[INSIDE] * 1e6 for seconds in (row.median, row.minimum)]
+            header = [seconds[INSIDE] * 1e6 for seconds in (row.median, row.minimum)]
             there = SOFIE["LiteRT there"].get(row.model, {}).get(str(row.batch))
-            beside = "-"
+            normalized = "-"
             if there and "LiteRT" in row.median:
-                beside = f"{ours[0] / (row.median['LiteRT'] * 1e6) / (theirs[-1] / there):.2f}"
+                normalized = f"{header[0] / (row.median['LiteRT'] * 1e6) / (theirs[-1] / there):.2f}"
             lines.append([f"{row.model}, {row.batch}", *(f"{time:g}" for time in theirs),
-                          *(microseconds(time / 1e6) for time in ours),
-                          " / ".join(f"{time / theirs[-1]:.2f}" for time in ours), beside])  # fmt: skip
-    header = ["model, batch", *SOFIE["columns"], "header, median", "header, minimum", "to SkylakeX", "by LiteRT"]
-    return markdown(header, lines) if lines else ""
+                          *(microseconds(time / 1e6) for time in header),
+                          " / ".join(f"{time / theirs[-1]:.2f}" for time in header), normalized])  # fmt: skip
+    columns = ["header, median", "header, minimum", "header / SkylakeX", "normalized by LiteRT"]
+    return markdown(["model, batch", *SOFIE["columns"], *columns], lines) if lines else ""
 
 
 def circumstances(results: dict[str, Any]) -> str:
-    """When and where; a bracket stays open."""
+    """Return the date and the machine, with an opening bracket that the caller closes."""
     machine = results["machine"]
     return (
         f"{results['date']} on {machine['processor']} ({', '.join(machine['instruction sets'])}; "
@@ -133,16 +133,16 @@ def circumstances(results: dict[str, Any]) -> str:
 
 
 def about(results: dict[str, Any]) -> str:
-    """When, where and with what."""
+    """Return the date, the machine and the versions of a run."""
     listed = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
         f"Measured on {circumstances(results)}{_disturbance(results)}), {repetitions(results)}. {listed}. "
-        f"Again: `{results['command']}`"
+        f"To repeat: `{results['command']}`"
     )
 
 
 def repetitions(results: dict[str, Any]) -> str:
-    """How often each model was measured; of how many repetitions, if the run was cut off."""
+    """Return how often each model was measured and, if the run was interrupted, how often it should have been."""
     done = Counter((run["threads"], run["model"]) for run in results["runs"] if not run["problem"])
     parts = []
     for threads in sorted({threads for threads, _ in done}):
@@ -154,33 +154,35 @@ def repetitions(results: dict[str, Any]) -> str:
 
 
 def _disturbance(results: dict[str, Any]) -> str:
-    """What else the processors did meanwhile."""
+    """Return how much of the processors was used by other programs and by the host."""
     others, stolen = (
         statistics.median(run[key] for run in results["runs"]) for key in ("cores used by others", "cores stolen")
     )
-    return f"; meanwhile other programs used {others:.2f} cores, and the host withheld {stolen:.2f}"
+    return f"; during the run other programs used {others:.2f} cores, and the host withheld {stolen:.2f}"
 
 
 def page(results: dict[str, Any]) -> str:
-    """The page benchmarks/results/README.md: all tables."""
+    """Return the page benchmarks/results/README.md, with all tables."""
     rows = summarize(results)
     parts = ["# Results", "", "Written by `benchmarks/run.py`.", "", about(results)]
     for threads in dict.fromkeys(row.threads for row in rows):
-        parts += ["", f"## {_threads(threads)}", "", "Median microseconds per call, numpy in and numpy out. The last",
-                  "column is sofie_jit relative to the best peer of the same repetition, medians / minima. A header",
-                  "has one thread always.", "",
+        parts += ["", f"## {_threads(threads)}", "",
+                  "Median time per call in microseconds, from numpy input to numpy output. The last column is the time",
+                  "of sofie_jit relative to the best peer (the fastest other engine) of the same repetition, medians /",
+                  "minima. A header always uses one thread.", "",
                   times_table([row for row in rows if row.threads == threads])]  # fmt: skip
     for threads in dict.fromkeys(start["threads"] for start in results["starts"]):
-        parts += ["", f"## A fresh process, {_threads(threads)}", "",
-                  "Milliseconds from the start of the interpreter to the first result, and megabytes of memory then,",
-                  "at the smallest batch.", "",
+        parts += ["", f"## Start of a new process, {_threads(threads)}", "",
+                  "Milliseconds from the start of the interpreter to the first result, and megabytes of memory at that",
+                  "moment, for the smallest batch.", "",
                   starts_table([start for start in results["starts"] if start["threads"] == threads])]  # fmt: skip
     if compared := sofie_table(rows):
-        parts += ["", "## SOFIE", "", "A comparison across runs and machines, in microseconds inside C++, of the saved",
-                  "header with SOFIE's. To SkylakeX: median / minimum relative to SOFIE's median. By LiteRT: medians,",
-                  "each relative to LiteRT's on the same machine, so that the machines' speeds matter less.", "",
+        parts += ["", "## SOFIE", "", "Times of the saved header and of SOFIE's header, in microseconds inside C++.",
+                  "This compares different runs on different machines. *header / SkylakeX*: median / minimum of the",
+                  "header relative to the median of SOFIE. *normalized by LiteRT*: the ratio of the medians, each",
+                  "relative to LiteRT's on the same machine, which reduces the effect of the machines' speeds.", "",
                   compared, "",
-                  f"SOFIE's figures were taken {SOFIE['taken']}."]  # fmt: skip
+                  f"The figures of SOFIE were measured {SOFIE['taken']}."]  # fmt: skip
     problems = dict.fromkeys(
         [f"{c['model']}, batch {c['batch']}, {c['engine']}: {c['problem']}" for c in results["cells"] if c["problem"]]
         + [f"{run['model']}, {_threads(run['threads'])}: {run['problem']}" for run in results["runs"] if run["problem"]]
@@ -195,27 +197,29 @@ def _threads(count: int) -> str:
 
 
 SECTION = re.compile(r"(<!-- benchmarks:.*?-->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
-"""Where the README has its table and figures."""
+"""The section of the README that contains the table and the figures."""
 
 
 def write_readme(readme: Path, results: dict[str, Any]) -> None:
-    """Puts the table of one thread and the figures into ``readme``."""
+    """Write the table for one thread and the figures into ``readme``."""
     rows = [row for row in summarize(results) if row.threads == 1]
     parts = [
         about(results),
-        "Median microseconds per call on one thread, numpy in and numpy out, best in bold. Last column: sofie_jit "
-        "relative to the best peer, ratio of medians / of minima; below 1 is faster.",
+        "Median time per call in microseconds on one thread, from numpy input to numpy output; the best is in bold. "
+        "Last column: time of sofie_jit relative to the best peer (the fastest other engine), ratio of medians / ratio "
+        "of minima; below 1, sofie_jit is faster.",
         times_table(rows),
         "![time against batch](benchmarks/results/times.svg)",
         "![time relative to the best peer](benchmarks/results/ratios.svg)",
-        "More threads, start and memory: [benchmarks/results](benchmarks/results/README.md).",
+        "For more threads, start-up time and memory, see [benchmarks/results](benchmarks/results/README.md).",
     ]
     if compared := sofie_table(rows):
         parts += [
-            "The header compiled by g++ beside SOFIE's own, microseconds inside C++. SOFIE's are medians of another "
-            "run, on another machine of the same kind ([how they were taken](benchmarks/results/README.md#sofie)). "
-            "To SkylakeX: median / minimum of ours relative to SOFIE's with OpenBLAS told to use its SkylakeX kernels. "
-            "By LiteRT: the same of medians, each relative to LiteRT's on its machine.",
+            "Times of the saved header and of SOFIE's header, both compiled by g++, in microseconds inside C++. Those "
+            "of SOFIE are medians of another run, on another machine of the same kind "
+            "([how they were measured](benchmarks/results/README.md#sofie)). *header / SkylakeX*: median / minimum of "
+            "the header relative to SOFIE with OpenBLAS's SkylakeX kernels. *normalized by LiteRT*: the ratio of the "
+            "medians, each relative to LiteRT's on the same machine.",
             compared,
         ]
     text = readme.read_text()

@@ -1,7 +1,8 @@
-"""infer beside every engine that is installed, numpy array in, numpy array out.
+"""Time ``infer`` and every other engine that is installed, from numpy array to numpy array.
 
-Before an engine is timed its answer is compared with Keras's; a wrong engine is not timed. pytest-benchmark measures
-one engine after the other; where noise matters, ``sofie-jit bench`` and run.py let them take turns.
+The output of each engine is compared with Keras's before the engine is timed; an engine with a wrong output is not
+timed. pytest-benchmark measures one engine after the other. In ``sofie-jit bench`` and run.py the engines take turns,
+which is less sensitive to noise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def keras_model(name: str) -> Any:
 
 @functools.cache
 def example(name: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """An input of ``batch`` rows and Keras's answer to it."""
+    """Return an input of ``batch`` rows and Keras's output for it."""
     model = keras_model(name)
     x = np.random.default_rng(1).normal(size=(batch, *model.input_shape[1:])).astype(np.float32)
     return x, np.asarray(model(x, training=False))
@@ -35,7 +36,7 @@ def example(name: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where engines keep what they made of the models."""
+    """Directory for the converted models of all engines."""
     return tmp_path_factory.mktemp("converted")
 
 
@@ -63,7 +64,7 @@ def test_inference(
     assert distance <= TOLERANCE
     benchmark.group = f"{name}, batch {batch}"
     benchmark.name = engine
-    if hasattr(call, "seconds"):  # timed inside C++, where pytest-benchmark's clock does not reach
+    if hasattr(call, "seconds"):  # timed inside C++, which pytest-benchmark's clock cannot measure
         benchmark.pedantic(call, (x,), rounds=1)
         taken = round_robin({engine: sample_of(call, x)})[engine]
         seconds = min(taken), statistics.median(taken)

@@ -1,4 +1,4 @@
-"""Docstrings, which are written in reStructuredText, as Markdown for the reference of the site."""
+"""Convert docstrings, which are written in reStructuredText, to Markdown for the reference pages of the site."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import griffe
 
 
 class Docstrings(griffe.Extension):
-    """Rewrites every docstring; mkdocs.yml names this class."""
+    """Griffe extension that converts every docstring; it is registered in mkdocs.yml."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring:
@@ -17,7 +17,11 @@ class Docstrings(griffe.Extension):
 
 
 def markdown(text: str) -> str:
-    """``:func:`~a.b``` to its last name, doctests to code blocks, lines that begin with an argument to a list."""
+    """Return ``text`` as Markdown.
+
+    ``:func:`~a.b``` is replaced by its last name, doctests by code blocks, and lines that begin with an argument by
+    list items.
+    """
     text = re.sub(r":\w+:`~[\w.]*\.(\w+)`|:\w+:`([^`]+)`", lambda m: f"`{m[1] or m[2]}`", text)
     text = re.sub(r"^>>> .*\n?(?:^(?!$).*\n?)*", _code, text, flags=re.MULTILINE)
     return re.sub(r"^(``[^`]+``): ", r"\n* \1: ", text, flags=re.MULTILINE)

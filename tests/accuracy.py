@@ -271,7 +271,7 @@ def ulps_of_all_floats(directory: Path, compiler: str = "g++") -> dict[str, tupl
     program = directory / "vmath"
     kernels = Path(sofie_jit.__file__).parent / "kernels"
     flags = ["-std=c++17", "-O3", "-march=native", "-pthread", f"-I{kernels}"]
-    subprocess.run([compiler, *flags, str(TESTS / "cpp" / "vmath.cc"), "-o", str(program)], check=True)
+    subprocess.run([compiler, *flags, str(TESTS / "kernels" / "cpp" / "vmath.cc"), "-o", str(program)], check=True)
     run = subprocess.run([str(program), "--all"], capture_output=True, text=True)
     if run.returncode:
         raise AssertionError(run.stdout)
@@ -286,11 +286,11 @@ Written by `python -m tests.accuracy`.
 
 ## Operators
 
-The largest error of each operator against a float64 evaluation, relative to the largest number that it should give,
-beside Keras's own error in float32 on the same {BATCH} rows. A result is right if it is within 1e-6 of Keras's, or no
-further from float64 than twice Keras's error; the tests judge every row by that. TensorFlow resizes images in float32
-even in a float64 model, so for Resample and Resize it is the distance from Keras. Winograd is the way in which Conv
-computes 3 x 3 taps where that is faster.
+The table shows the largest error of each operator against a float64 evaluation, relative to the largest magnitude of
+the exact output, and the error of Keras in float32 on the same {BATCH} rows. An output is correct if it is within 1e-6
+of Keras's, or if its error is at most twice Keras's error; the tests apply this rule to every row. TensorFlow resizes
+images in float32 even in a float64 model, so for Resample and Resize the table shows the distance from Keras. Winograd
+is the algorithm that Conv uses for 3 x 3 kernels where it is faster.
 
 | Operator | Error | Keras's error |
 | --- | --- | --- |
@@ -299,10 +299,10 @@ computes 3 x 3 taps where that is faster.
 ALL_FLOATS = """
 ## Elementary functions
 
-The largest error over all 2^32 float32 numbers, against long double, in units in the last place. With hardware that
-has fused multiply-add these are the same everywhere; the tests measure them anew.
+The table shows the largest error over all 2^32 float32 values, compared with long double, in units in the last place.
+The errors are the same on all processors with fused multiply-add. The tests measure them again.
 
-| Function | Largest error (ulp) | at |
+| Function | Largest error (ulp) | At |
 | --- | --- | --- |
 """
 

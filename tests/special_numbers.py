@@ -146,7 +146,7 @@ def rows() -> dict[str, Row]:
         "argmax of columns": lambda sequence: ops.argmax(sequence, 1),
         "CumSum of columns": lambda sequence: ops.cumsum(sequence, 1),
         "quantile": lambda x: ops.quantile(x, 0.3, 1),
-        "TopK, places": lambda x: ops.top_k(x, 5)[1],
+        "TopK, indices": lambda x: ops.top_k(x, 5)[1],
     }  # fmt: skip
 
 
@@ -194,25 +194,25 @@ EXCEPTIONS = (
          "CumSum of columns"),
         ("zero",), "-0 becomes 0", "-0 stays -0",
     ),
-    Deviation(("ArgMax",), ("zero",), "0 is larger than -0", "they are equal, and the first one counts"),
+    Deviation(("ArgMax",), ("zero",), "0 is larger than -0", "0 and -0 are equal; the first one is chosen"),
     Deviation(
         ("ArgMax", "ArgMin", "argmax of columns"), ("NaN",),
-        "NaN is passed over, unless it comes first", "the first NaN counts, as in numpy",
+        "NaN is ignored, unless it comes first", "the first NaN is chosen, as in numpy",
     ),
     Deviation(
-        ("sort of a row", "argsort of a row", "TopK", "TopK, places", "Sparsemax"), ("NaN",),
-        "the order of all numbers depends on where a NaN stands", "NaN comes last", varies=True,
+        ("sort of a row", "argsort of a row", "TopK", "TopK, indices", "Sparsemax"), ("NaN",),
+        "the order of all values depends on the position of NaN", "NaN comes last", varies=True,
     ),
     Deviation(
         ("Softmax", "Softmax along another axis", "Softmax, masked", "Dense, softmax"), ("NaN", "infinity"),
-        "oneDNN gives zeros beside a NaN or an infinity", "all are NaN, as in Keras's float64", varies=True,
+        "oneDNN returns zeros next to a NaN or an infinity", "all are NaN, as in Keras with float64", varies=True,
     ),
     Deviation(
         ("Resize, down", "Resample"), ("infinity",),
-        "NaN, as infinities are subtracted", "an infinity where the weighted sum is one",
+        "NaN, because infinities are subtracted", "infinity where the weighted sum is infinite",
     ),
     Deviation(("BesselI0",), ("infinity",), "NaN", "infinity"),
-    Deviation(("NextAfter",), ("infinity",), "infinity", "the largest number, as in C"),
+    Deviation(("NextAfter",), ("infinity",), "infinity", "the largest finite value, as in C"),
     Deviation(
         ("Gemm", "Dense, relu", "Dense, tanh", "Dense, gelu", "Dense, softmax", "Dense, residual",
          "Dense of a sequence", "EinsumDense", "Dot", "MatMul", "Attention", "Attention, causal", "AdditiveAttention",
@@ -221,14 +221,14 @@ EXCEPTIONS = (
          "DepthwiseChain", "DepthwiseConv", "DepthwiseConv, padded", "SeparableConv", "ConvTranspose",
          "ConvTranspose, padded", "AveragePool", "AveragePool, padded", "AveragePool, 2 x 2", "AdaptiveAveragePooling",
          "GlobalAveragePool", "ReduceMean", "mean of a row", "ReduceSum", "sum of a row", "Resample"),
-        ("largest",), "sums overflow or cancel in the order in which Eigen or oneDNN add",
-        "in the order in which this package adds", varies=True, of="sums: products of matrices, convolutions, averages",
+        ("largest",), "sums overflow or cancel in the order of summation of Eigen or oneDNN",
+        "in the order of summation of sofie_jit", varies=True, of="sums: matrix products, convolutions, averages",
     ),
     Deviation(
         ("LSTM", "LSTM, sequences", "Bidirectional", "Masking, LSTM", "ConvLSTM"), ("largest",),
-        "a gate that underflows is 0", "it may be 1.6e-38, and what it multiplies -0 instead of 0", varies=True,
+        "a gate that underflows is 0", "it may be 1.6e-38, and its products -0 instead of 0", varies=True,
     ),
-    Deviation(("SearchSorted",), ("denormal",), "a denormal is 0, in float64 too", "it is not"),
+    Deviation(("SearchSorted",), ("denormal",), "a denormal is 0, also in float64", "a denormal is not 0"),
 )  # fmt: skip
 
 
@@ -292,25 +292,26 @@ def measured(optimize: bool) -> Measured:
 DOCUMENT = """
 ## NaN, infinities, denormals and signed zeros
 
-Rows that hold them, once or everywhere, among ordinary numbers and with each other, go through every operator of the
-first table and some more layers, {count} results in all, as one row and among {batch}, with and without optimization.
-NaN, infinities and zeros with their signs come out where Keras gives them, but for these:
+The tests evaluate every operator of the first table and some more layers, {count} outputs in total, for rows with these
+values: once or everywhere, among ordinary values and combined with each other; as a single row and in a batch of
+{batch}; with and without optimization. NaN, infinities, and zeros with their signs appear where they appear in Keras,
+with these exceptions:
 
-| Of | Given | Keras | Here |
+| Operators | Input | Keras | sofie_jit |
 | --- | --- | --- | --- |
 {table}
 
-**Denormals**, numbers below 1.2e-38, are zeros for TensorFlow, and results that would be denormal become zeros. Here
-they are numbers as others are; what comes out is what Keras gives in float64. So 1e-40 has a logarithm, is larger than
-zero, and can be divided by.
+**Denormals**, values below 1.2e-38, are treated as zeros by TensorFlow, and denormal results are replaced by zeros. In
+sofie_jit they are treated like other values, and the results are those of Keras with float64: 1e-40 has a logarithm, is
+larger than zero, and can be a divisor.
 
-**Other rows** never matter: each row has the same bits alone and among these, NaN in them or not.
+**Other rows** have no effect: the bits of a row are the same alone and in a batch, even if other rows contain NaN.
 """
 
 
 def document() -> str:
     """The section of docs/accuracy.md."""
-    words = {"zero": "-0", "largest": "the largest numbers", "denormal": "denormals"}
+    words = {"zero": "-0", "largest": "the largest finite values", "denormal": "denormals"}
     lines = [
         (d.of or "; ".join(d.rows), ", ".join(words.get(kind, kind) for kind in d.given), d.keras, d.here)
         for d in EXCEPTIONS

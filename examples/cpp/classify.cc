@@ -1,7 +1,7 @@
-// Says which digit an image shows: classify seven.txt
+// Prints the digit that an image shows: classify seven.txt
 //
-// The network is the demo of sofie_jit, trained by Keras on images of 8 x 8 pixels. The program needs neither Python nor
-// any file but the image: code and weights are in digits.hxx.
+// The network is the demo of sofie_jit, trained with Keras on images of 8 x 8 pixels. The program needs neither Python
+// nor any file except the image: code and weights are in digits.hxx.
 #include "digits.hxx"
 
 #include <algorithm>
@@ -21,11 +21,11 @@ int main(int argc, char **argv)
       pixel /= 16;
    }
    if (!file) {
-      std::cerr << argv[1] << ": not 64 numbers\n";
+      std::cerr << argv[1] << ": does not contain 64 numbers\n";
       return 1;
    }
 
-   const TMVA_SOFIE_digits::Session session; // one for all threads, if there were several
+   const TMVA_SOFIE_digits::Session session; // several threads could share it
    const std::vector<float> probabilities = session.infer(image.data());
 
    const auto best = std::max_element(probabilities.begin(), probabilities.end());

@@ -294,7 +294,7 @@ def test_pages_and_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert rows[0].ratios["sofie_jit"] == pytest.approx((0.5, 0.5))
     page = summary.page(results())
     assert "| net, 1 | **2.00** | 4.00 | 80000 | 0.50 / 0.50 |" in page
-    assert "| other, 1 | 10.0 | **4.00** | 80000 | 2.50 / 2.50 (lost) |" in page
+    assert "| other, 1 | 10.0 | **4.00** | 80000 | 2.50 / 2.50 (slower) |" in page
     assert "| net | 500 / 40 |" in page
     assert "* net, batch 1, XLA: cannot" in page
     assert "repetitions: 3 on 1 thread." in page
@@ -347,5 +347,5 @@ def test_scaling_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = {key: results()[key] for key in ("date", "command", "machine", "versions")}
     page = scaling.page({"threads": taken | {"cells": [cell]}})
     assert "| net, 8 |" in page
-    assert "Again: `run`" in page
+    assert "To repeat: `run`" in page
     assert "Time per row" not in page

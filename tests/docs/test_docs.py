@@ -1,4 +1,4 @@
-"""The documentation: its Python and C++ runs, its worked example does what it says, and its site builds cleanly."""
+"""The Python and C++ code of the documentation runs, its worked example passes, and the site builds cleanly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model that the pages take for granted: 16 numbers to 5."""
+    """Save the model ``m.h5`` that the pages use, with 16 inputs and 5 outputs."""
     import keras
 
     layers = [keras.Input((16,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(5, "softmax")]
@@ -61,7 +61,7 @@ def test_worked_example(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     for name, code in files:
-        assert not (tmp_path / name).exists(), f"{name} is there already: the example needs another one"
+        assert not (tmp_path / name).exists(), f"{name} already exists: the example needs another name"
         (tmp_path / name).write_text(code)
     environment = {**os.environ, "PYTHONPATH": os.fspath(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", files[-1][0]]

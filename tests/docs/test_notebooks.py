@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom, and what is committed is what it prints: no error, every cell run."""
+"""Every notebook runs from top to bottom, and is committed with the outputs of all its cells and without errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
-    client.execute()  # raises on the first cell that fails
+    client.execute()  # raises at the first cell that fails
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""What the README shows works as shown, and its lists are complete."""
+"""The code of the README runs, and its lists are complete."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TEXT = README.read_text()
 
 
 def blocks(language: str) -> list[str]:
-    """The README's code blocks of a language, in order."""
+    """Return the code blocks of the README in a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which the README's Python blocks have run, one after the other."""
+    """Return a directory in which the Python blocks of the README have run, one after the other."""
     directory = tmp_path_factory.mktemp("readme")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
