@@ -2,7 +2,7 @@
 
 One Keras model computes every row of the table from a few inputs. It is evaluated by this package, by Keras, and by
 Keras in float64; ``test_accuracy.py`` judges each row by the rule of ``tolerance.py``. The elementary functions are
-measured on every float32 by ``cpp/vmath.cc``.
+measured on every float32 by ``kernels/cpp/vmath.cc``.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def ulps_of_all_floats(directory: Path, compiler: str = "g++") -> dict[str, tupl
     program = directory / "vmath"
     kernels = Path(sofie_jit.__file__).parent / "kernels"
     flags = ["-std=c++17", "-O3", "-march=native", "-pthread", f"-I{kernels}"]
-    subprocess.run([compiler, *flags, str(TESTS / "cpp" / "vmath.cc"), "-o", str(program)], check=True)
+    subprocess.run([compiler, *flags, str(TESTS / "kernels" / "cpp" / "vmath.cc"), "-o", str(program)], check=True)
     run = subprocess.run([str(program), "--all"], capture_output=True, text=True)
     if run.returncode:
         raise AssertionError(run.stdout)

@@ -1,7 +1,8 @@
 """The same row, the same bits: whatever the batch, tile, threads, memory, file and compiler.
 
 The networks are the golden files and those of ``fuzz/spare_layers.py``, one of each layer.
-``pytest tests/codegen/test_bits.py`` tries some, ``pytest -m slow tests/codegen/test_bits.py`` all, from every compiler here, too.
+``pytest tests/codegen/test_bits.py`` tries some, ``pytest -m slow tests/codegen/test_bits.py`` all of them, compiled by
+every compiler on this machine.
 """
 
 from __future__ import annotations

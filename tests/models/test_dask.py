@@ -15,7 +15,7 @@ from networks import gemm_relu_transpose, mlp, two_inputs
 from sofie_jit.demo import MODEL_FILE
 
 da = pytest.importorskip("dask.array")
-import sofie_jit.models.dask  # noqa: E402
+import sofie_jit.dask  # noqa: E402
 
 
 @pytest.fixture(scope="module")

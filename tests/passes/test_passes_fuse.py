@@ -86,7 +86,10 @@ def test_the_later_of_two_producers_adds() -> None:
     [
         [conv_of("x", "c"), Add(inputs=["c", "c"], outputs=["y"])],
         [conv_of("x", "c"), Add(inputs=["c", "row"], outputs=["y"])],
-        [FusedConv(layout="NHWC", kernel_layout="HWIO", activation=Relu(), inputs=["x", "K"], outputs=["c"]), Add(inputs=["c", "x"], outputs=["y"])],
+        [
+            FusedConv(layout="NHWC", kernel_layout="HWIO", activation=Relu(), inputs=["x", "K"], outputs=["c"]),
+            Add(inputs=["c", "x"], outputs=["y"]),
+        ],
         [conv_of("x", "c", "D", group=4), Add(inputs=["c", "x"], outputs=["y"])],
         [conv_of("x", "c"), Add(inputs=["c", "x"], outputs=["z"]), Add(inputs=["z", "c"], outputs=["y"])],
     ],
