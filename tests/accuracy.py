@@ -2,7 +2,7 @@
 
 One Keras model computes every row of the table from a few inputs. It is evaluated by this package, by Keras, and by
 Keras in float64; ``test_accuracy.py`` judges each row by the rule of ``tolerance.py``. The elementary functions are
-measured on every float32 by ``cpp/vmath.cc``.
+measured on every float32 by ``kernels/cpp/vmath.cc``.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def network(width: int = 30, seed: int = 0) -> sofie_jit.RModel:
     last = "x"
     for i, (k, n) in enumerate(((12, width), (width, 7))):
         rmodel.add_initialized_tensor(f"w{i}", rng.normal(size=(k, n)).astype(np.float32))
-        rmodel.add_operator(Gemm(inputs=[last, f"w{i}"], outputs=[f"h{i}"], activation=Relu()))
+        rmodel.add_operator(Gemm(inputs=[last, f"w{i}"], outputs=[f"s{i}"]))
+        rmodel.add_operator(Relu(inputs=[f"s{i}"], outputs=[f"h{i}"]))
         last = f"h{i}"
     rmodel.add_output_tensor_names(last)
     return rmodel

@@ -21,7 +21,8 @@ def mlp(seed: int = 0, prefix: str = "") -> RModel:
         model.add_initialized_tensor(f"{prefix}w{i}", rng.normal(size=(width, units)).astype(np.float32))
         model.add_initialized_tensor(f"{prefix}b{i}", rng.normal(size=units).astype(np.float32))
         names = [last, f"{prefix}w{i}", f"{prefix}b{i}"]
-        model.add_operator(Gemm(activation=Relu(), inputs=names, outputs=[f"{prefix}h{i}"]))
+        model.add_operator(Gemm(inputs=names, outputs=[f"{prefix}s{i}"]))
+        model.add_operator(Relu(inputs=[f"{prefix}s{i}"], outputs=[f"{prefix}h{i}"]))
         last, width = f"{prefix}h{i}", units
     model.add_output_tensor_names(last)
     return model

@@ -1,7 +1,8 @@
 """The same row, the same bits: whatever the batch, tile, threads, memory, file and compiler.
 
 The networks are the golden files and those of ``fuzz/spare_layers.py``, one of each layer.
-``pytest tests/codegen/test_bits.py`` tries some networks, with ``-m slow`` all, from every compiler here.
+``pytest tests/codegen/test_bits.py`` tries some, ``pytest -m slow tests/codegen/test_bits.py`` all of them, compiled by
+every compiler on this machine.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def block(model: Model, stem: str, directory: Path) -> str:
     results = listed(model.infer(rows))
     dims = [next(str(x.shape[kind.shape.index(dim)]) for x, kind in
                  zip(rows, model._execution.lowered.inputs.values(), strict=True) if dim in kind.shape)
-            for dim in model._execution.session.rendering.dims]  # fmt: skip
+            for dim in model._execution.session.code.dims]  # fmt: skip
     assert set(dims) == {str(ROWS)}
     lines, given = [], []
     for i, x in enumerate(rows):

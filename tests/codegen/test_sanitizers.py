@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from sofie_jit import SofieError, frontends
+from sofie_jit.codegen.expressions import CPP_TYPES
+from sofie_jit.codegen.plan import make_plan
 from sofie_jit.codegen.print_header import export_header
-from sofie_jit.ir.operators.operator import BATCH, CPP_TYPES, bind_shape
+from sofie_jit.ir.operators.operator import BATCH, bind_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.verification.random_inputs import index_limits
@@ -85,7 +87,7 @@ def blocks(rmodel: RModel, namespace: str) -> list[str]:
     """C++ that runs a header with several batches, and with an index out of range where it has indices."""
     limits = index_limits(rmodel)
     open_dims = {dim for kind in rmodel.inputs.values() for dim in kind.shape if isinstance(dim, str)}
-    dims = export_dims(rmodel)
+    dims = make_plan(rmodel).dims
     found = []
     for batch in BATCHES if BATCH in open_dims else BATCHES[:1]:
         sizes = {dim: batch if dim == BATCH else 5 for dim in open_dims}
@@ -113,13 +115,6 @@ def blocks(rmodel: RModel, namespace: str) -> list[str]:
                     lines.append(f"x{i}[{count(name) - 1}] = 0;")
             found.append("   {\n      " + "\n      ".join(["const Session session;", *lines]) + "\n   }")
     return [f"{{\n   using {namespace}::Session;", *found, "}"]
-
-
-def export_dims(rmodel: RModel) -> list[str]:
-    from sofie_jit.codegen.plan import SessionWriter
-    from sofie_jit.codegen.print_header import readable_names
-
-    return list(SessionWriter(rmodel, readable_names(), comments=False, outline=False).render().dims)
 
 
 def sanitize(names: list[str], compiler: str, flags: list[str], directory: Path) -> int:

@@ -51,7 +51,7 @@ def run(recipe: dict[str, Any], path: Path) -> str:
         fixed = model.input_shapes[0][0]
         rows = random_inputs(model, fixed or 3)
         whole = model.infer(rows)
-        if fixed is None and model._execution.session.rendering.tiled:  # its rows are independent of each other
+        if fixed is None and model._execution.session.code.tiled:  # its rows are independent of each other
             model.infer([x[:0] for x in rows])
             first = model.infer([x[:1] for x in rows])
             listed = [

@@ -60,7 +60,7 @@ def headers(path: Path, config: Any = None, untrusted: bool | None = False) -> l
     """
     rmodel = examine(frontends.open(path, config=config, untrusted=untrusted))[0][0]
     lowered = lower(rmodel)
-    return [jit_text(lowered)[1], export_header(lowered, "model", weights="binary")[0]]
+    return [jit_text(lowered).text, export_header(lowered, "model", weights="binary")[0]]
 
 
 def verdict(recipe: Recipe, path: Path, untrusted: bool | None = False) -> tuple[str, str]:

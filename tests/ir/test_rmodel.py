@@ -10,7 +10,9 @@ import pytest
 
 from networks import gemm_relu_transpose
 from sofie_jit import DtypeError, GraphError, RModel, ShapeError, SofieError
+from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
 
@@ -46,7 +48,7 @@ def test_tensors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 GEMM_FORMS = [
-    # shapes of A, B, C; trans_a, trans_b; which are weights, and R if the result is added to
+    # shapes of A, B, C; transA, transB; which are weights, and R if that is added to the result
     ((None, 6), (6, 5), (5,), False, False, "BC"),
     ((None, 6), (6, 5), (5,), False, False, "BCR"),
     ((None, 6), (6, 5), None, False, False, "BR"),
@@ -78,7 +80,6 @@ def test_gemm_in_every_form(a, b, c, trans_a, trans_b, weights, dtype, alpha, be
             model.add_initialized_tensor(name, values[name])
         else:
             model.add_input_tensor_info(name, dtype, shape)
-    inputs = ["A", "B", "C" if c else ""]
     left = values["A"].astype(np.float64).T if trans_a else values["A"].astype(np.float64)
     right = values["B"].astype(np.float64).T if trans_b else values["B"].astype(np.float64)
     want = alpha * left @ right + (beta * values["C"].astype(np.float64) if c else 0)
@@ -86,12 +87,36 @@ def test_gemm_in_every_form(a, b, c, trans_a, trans_b, weights, dtype, alpha, be
         values["R"] = rng.normal(size=want.shape).astype(dtype)
         model.add_input_tensor_info("R", dtype, (a[0], b[1]))
         want = want + values["R"]
-        inputs.append("R")
-    model.add_operator(
-        Gemm(alpha=alpha, beta=beta, trans_a=trans_a, trans_b=trans_b, activation=Relu(), inputs=inputs, outputs=["Y"])
-    )
+    inputs, result = ["A", "B", "C" if c else ""], "product"
+    model.add_operator(Gemm(alpha=alpha, beta=beta, transA=trans_a, transB=trans_b, inputs=inputs, outputs=[result]))
+    if "R" in weights:
+        model.add_operator(Add(inputs=[result, "R"], outputs=["sum"]))
+        result = "sum"
+    model.add_operator(Relu(inputs=[result], outputs=["Y"]))
     model.add_output_tensor_names("Y")
     y = model.compile().infer({name: values[name] for name in model.inputs})
+    np.testing.assert_allclose(y, np.maximum(want, 0), rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(6,), (4, 6)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (0.5, -2.0)])
+def test_dense_adds_a_residual(bias: bool, shape: tuple[int, ...], dtype: str, alpha: float, beta: float) -> None:
+    rng = np.random.default_rng(1)
+    model = RModel("dense")
+    sizes = {"A": (3, *shape), "B": (6, 5), "C": (5,), "R": (3, *shape[:-1], 5)}
+    values = {name: rng.normal(size=size).astype(dtype) for name, size in sizes.items()}
+    for name in "BC":
+        model.add_initialized_tensor(name, values[name])
+    for name in "AR":
+        model.add_input_tensor_info(name, dtype, (None, *sizes[name][1:]))
+    inputs = ["A", "B", "C" if bias else "", "R"]
+    model.add_operator(Dense(alpha=alpha, beta=beta, activation=Relu(), inputs=inputs, outputs=["Y"]))
+    model.add_output_tensor_names("Y")
+    a, b, c, r = (values[name].astype(np.float64) for name in sizes)
+    want = alpha * a @ b + (beta * c if bias else 0) + r
+    y = model.compile(optimize=False).infer({name: values[name] for name in model.inputs})
     np.testing.assert_allclose(y, np.maximum(want, 0), rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
 
 
@@ -142,7 +167,7 @@ def test_long_chain_reuses_memory() -> None:
     model.add_output_tensor_names(last)
     compiled = model.compile()
     np.testing.assert_allclose(compiled.infer(x), want, rtol=0, atol=1e-5 * np.abs(want).max())
-    assert [(slot.size, slot.dims) for slot in compiled._execution.session.rendering.slots] == [
+    assert [(slot.size, slot.dims) for slot in compiled._execution.session.code.slots] == [
         (64 * 4, ("batch",))
     ] * 2
 
@@ -206,6 +231,6 @@ def test_long_sequences_go_in_smaller_tiles() -> None:
     model.add_operator(Relu(inputs=["a"], outputs=["y"]))
     model.add_output_tensor_names("y")
     compiled = model.compile(optimize=False)
-    assert re.search(r"tile_size\(dim1 \* 64\)", compiled._execution.session.text)
+    assert re.search(r"tile_size\(dim1 \* 64\)", compiled._execution.session.code.text)
     x = np.random.default_rng(5).normal(size=(37, 20_000, 8)).astype(np.float32)
     np.testing.assert_array_equal(compiled.infer(x), np.maximum(x, 0))

@@ -92,7 +92,8 @@ rng = np.random.default_rng(0)
 rmodel = RModel("wide")
 rmodel.add_input_tensor_info("x", "float32", (None, 1000))
 rmodel.add_initialized_tensor("w", rng.normal(size=(1000, 4100)).astype(np.float32))
-rmodel.add_operator(Gemm(activation=Relu(), inputs=["x", "w"], outputs=["h"]))
+rmodel.add_operator(Gemm(inputs=["x", "w"], outputs=["g"]))
+rmodel.add_operator(Relu(inputs=["g"], outputs=["h"]))
 rmodel.add_initialized_tensor("v", rng.normal(size=(4100, 7)).astype(np.float32))
 rmodel.add_operator(Gemm(inputs=["h", "v"], outputs=["s"]))
 rmodel.add_operator(Softmax(inputs=["s"], outputs=["y"]))
@@ -101,8 +102,8 @@ model = rmodel.compile(threads=1)
 x = rng.normal(size=(37, 1000)).astype(np.float32)
 want = np.concatenate([model.infer(row[None]) for row in x])
 
-def late(when):
-    return {late.name for late in model._execution.session.rendering.late.values() if late.when == when}
+def deferred(when):
+    return {function.name for function in model._execution.session.code.deferred.values() if function.when == when}
 
 def at_once(inputs, threads):
     results = [None] * 8
@@ -115,13 +116,19 @@ def at_once(inputs, threads):
         call.join()
     assert all(np.array_equal(result, want[: len(inputs)]) for result in results)
 
-assert late("rows") and late("team")
+assert deferred("rows") and deferred("team")
 FIRST
-assert (late("rows") | late("team")) <= compiler()._declared
+assert (deferred("rows") | deferred("team")) <= compiler()._declared
 print("equal")
 """
-ROWS = 'assert not late("rows") & compiler()._declared; at_once(x, 1); assert late("rows") <= compiler()._declared'
-TEAM = 'assert not late("team") & compiler()._declared; at_once(x[:1], 2); assert late("team") <= compiler()._declared'
+ROWS = """
+assert not deferred("rows") & compiler()._declared
+at_once(x, 1)
+assert deferred("rows") <= compiler()._declared"""
+TEAM = """
+assert not deferred("team") & compiler()._declared
+at_once(x[:1], 2)
+assert deferred("team") <= compiler()._declared"""
 BOTH = "at_once(x[:5], 2)"
 
 

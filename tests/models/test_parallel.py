@@ -12,12 +12,14 @@ import pytest
 from networks import mlp
 from pass_models import chain_model
 from sofie_jit import OptionError, OutOfRangeError, RModel
+from sofie_jit.codegen.lowered.conv import FusedConv
+from sofie_jit.codegen.plan import ROWS_TOGETHER
 from sofie_jit.ir.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.jit import threads as thread_rules
 from sofie_jit.jit.cling import cppyy
 from sofie_jit.jit.compiler import compiler
-from sofie_jit.jit.threads import ROWS_TOGETHER, thread_count, useful_threads
+from sofie_jit.jit.threads import thread_count, useful_threads
 from sofie_jit.models.model import Model
 
 
@@ -84,12 +86,12 @@ def network(seed: int = 0) -> RModel:
 
     same = {"layout": "NHWC", "auto_pad": "SAME_UPPER"}
     conv = {**same, "kernel_layout": "HWIO"}
-    x = add(Conv, "rows", "x", (3, 3, 3, 40), (40,), activation=Relu(), **conv)
-    x = add(Conv, "strided", x, (5, 3, 40, 20), (20,), strides=(2, 1), activation=Swish(), **conv)
+    x = add(FusedConv, "rows", "x", (3, 3, 3, 40), (40,), activation=Relu(), **conv)
+    x = add(FusedConv, "strided", x, (5, 3, 40, 20), (20,), strides=(2, 1), activation=Swish(), **conv)
     x = add(MaxPool, "pooled", x, kernel_shape=(3, 3), **same)
-    x = add(Conv, "depthwise", x, (3, 3, 1, 20), (20,), group=20, activation=Swish(), **conv)
-    y = add(Conv, "outputs", x, (3, 3, 20, 200), (200,), activation=Swish(), **conv)
-    y = add(Conv, "pointwise", y, (1, 1, 200, 20), (20,), x, activation=Relu(), **conv)
+    x = add(FusedConv, "depthwise", x, (3, 3, 1, 20), (20,), group=20, activation=Swish(), **conv)
+    y = add(FusedConv, "outputs", x, (3, 3, 20, 200), (200,), activation=Swish(), **conv)
+    y = add(FusedConv, "pointwise", y, (1, 1, 200, 20), (20,), x, activation=Relu(), **conv)
     y = add(Reshape, "flat", y, shape=(-1, 15 * 31 * 20))
     add(Gemm, "y", y, (15 * 31 * 20, 100), (100,))
     model.add_output_tensor_names("y")
@@ -148,9 +150,9 @@ def test_every_kernel_that_threads_share(kernel: str, monkeypatch: pytest.Monkey
     want = model.infer(x)
     np.testing.assert_array_equal(model.infer(x, threads=3), want)
     session = model._execution.session
-    definitions = "".join(late.definition for late in session.rendering.late.values())
+    definitions = "".join(function.definition for function in session.code.deferred.values())
     assert f"parallel_{kernel.partition(',')[0]}(" in definitions
-    assert (session.namespace, "team") in compiler()._completed
+    assert (session.code.namespace, "team") in compiler()._completed
 
 
 def test_callers_that_share_the_pool_do_not_disturb_each_other(model: Model) -> None:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit.codegen.lowered import depthwise_chain
+from sofie_jit.codegen.lowered.conv import FusedConv, WinogradConv, scratch_size, strip_rows, winograd_scratch_size
+from sofie_jit.codegen.lowered.window import tiles_the_image, window_members
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
-from sofie_jit.ir.operators import Conv, Relu, depthwise_chain
-from sofie_jit.ir.operators.conv import scratch_size, strip_rows, winograd_scratch_size
-from sofie_jit.ir.operators.geometry import Axis, same_padding, tiles_the_image, window_members
+from sofie_jit.ir.operators import Conv, Relu
+from sofie_jit.ir.operators.geometry import Axis, same_padding
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.pipeline import lower
 from tolerance import check, check_file, randomize
@@ -197,7 +199,7 @@ def test_winograd(tmp_path: Path) -> None:
     model = randomize(keras.Model(image, [hidden, layers.ReLU(6)(added)]))
     x = inputs_of(model, 3)
     ours = check_file(model, x, tmp_path)
-    assert [op.winograd for op in lower(ours.rmodel).operators if isinstance(op, Conv)] == [True, True]
+    assert [type(op) for op in lower(ours.rmodel).operators if isinstance(op, FusedConv)] == [WinogradConv] * 2
     alone = zip(*(ours.infer(x[i : i + 1]) for i in range(3)), strict=True)
     for rows, result in zip(alone, ours.infer(x), strict=True):
         np.testing.assert_array_equal(np.concatenate(rows), result)
@@ -242,7 +244,7 @@ def test_onnx_layouts_and_pads(attributes: dict[str, Any], pads: tuple[int, int,
     x = rng.normal(size=(2, 3, 9, 9)).astype(np.float32)
     w, b = rng.normal(size=(5, 3, 3, 4)).astype(np.float32), rng.normal(size=5).astype(np.float32)
     want = np.maximum(plain_conv(x, w, pads, stride) + b[:, None, None], 0)
-    got = run(Conv(activation=Relu(), **attributes), x, w, b)
+    got = run(FusedConv(activation=Relu(), **attributes), x, w, b)
     np.testing.assert_allclose(got, want, rtol=0, atol=3e-6 * want.max())
 
 

@@ -243,4 +243,4 @@ def test_scaling_that_becomes_part_of_the_network_keeps_its_digits(tmp_path: Pat
     events = rng.normal([91.2, 0.0, -1e4], [2.5, 1.0, 0.1], (20, 3)).astype(np.float32)
     pixels = rng.integers(0, 256, (20, 6, 6, 3)).astype(np.float32)
     loaded = check_file(model, [events, pixels], tmp_path)
-    assert sorted(op.op_type for op in lower(loaded.rmodel).operators) == ["Add", "Conv", "Gemm", "Sub"]
+    assert sorted(op.op_type for op in lower(loaded.rmodel).operators) == ["Add", "Dense", "DirectConv", "Sub"]
