@@ -42,6 +42,8 @@ _FUNCTIONS: dict[str, dict[str, Any]] = {
 _MOST_FUNCTIONS = 8
 """The largest number of addresses that :meth:`Compiler.define` returns."""
 
+_BUG = "this is a bug of sofie_jit or of its installation"
+
 _PUBLISH = """#include <cstdint>
 namespace sofie_jit_runtime {{
 // Writes the addresses of functions to memory of Python.
@@ -105,7 +107,9 @@ class Compiler:
             ctypes.memset(self._addresses, 0, ctypes.sizeof(self._addresses))
             if error := compile_text(text):
                 compile_text(f"#undef {guard}\n")
-                raise CompileError(f"the C++ of {what} does not compile here; {_cause(error)}.\n{error[:2000]}")
+                from_user = "user_" in what or "user_" in error  # the namespace of users' kernels
+                cause = "see the source given to KernelOperator" if from_user else _BUG
+                raise CompileError(f"the C++ of {what} does not compile here; {cause}.\n{error[:2000]}")
             addresses = self._addresses[: len(functions)]
         if not all(addresses):
             raise CompileError(
@@ -248,10 +252,3 @@ def compiler() -> Compiler:
 def _in_calls(code: str) -> str:
     """``code`` in the namespace of the functions that enter kernels."""
     return f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{code}\n}}\n"
-
-
-def _cause(error: str) -> str:
-    """The likely cause of a compiler's error message."""
-    if "user_" in error:
-        return "see the source given to KernelOperator"
-    return "this is a bug of sofie_jit or of its installation"

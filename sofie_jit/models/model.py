@@ -37,7 +37,7 @@ class Model(ABC):
     <sofie_jit.Model 'digits': image (None, 8, 8, 1) -> digit (None, 10)>
     >>> images = load_digits().images
     >>> model.infer(images).argmax(axis=1)[:5]
-    array([4, 0, 6, 7, 8])
+    array([8, 5, 4, 6, 8])
     """
 
     def __init__(self, description: Description, *, threads: int | None, optimize: Optimize):

@@ -1,4 +1,4 @@
-"""Networks built by hand, as SOFIE's users build them, and what is said when they are wrong."""
+"""Networks built by hand, as users of SOFIE build them, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_tensors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 GEMM_FORMS = [
-    # shapes of A, B, C; transA, transB; which are weights, and R if that is added to the result
+    # shapes of A, B and C; transA, transB; names of those that are weights, and R for a residual
     ((None, 6), (6, 5), (5,), False, False, "BC"),
     ((None, 6), (6, 5), (5,), False, False, "BCR"),
     ((None, 6), (6, 5), None, False, False, "BR"),
@@ -167,9 +167,7 @@ def test_long_chain_reuses_memory() -> None:
     model.add_output_tensor_names(last)
     compiled = model.compile()
     np.testing.assert_allclose(compiled.infer(x), want, rtol=0, atol=1e-5 * np.abs(want).max())
-    assert [(slot.size, slot.dims) for slot in compiled._execution.session.code.slots] == [
-        (64 * 4, ("batch",))
-    ] * 2
+    assert [(slot.size, slot.dims) for slot in compiled._execution.session.code.slots] == [(64 * 4, ("batch",))] * 2
 
 
 def valid() -> RModel:
@@ -216,7 +214,7 @@ BREAKAGES: list[tuple[Callable[[RModel], object], type[SofieError], str]] = [
 
 
 @pytest.mark.parametrize(("breakage", "error", "message"), BREAKAGES)
-def test_mistakes_are_named(breakage: Callable[[RModel], object], error: type[SofieError], message: str) -> None:
+def test_invalid_networks_raise(breakage: Callable[[RModel], object], error: type[SofieError], message: str) -> None:
     model = valid()
     with pytest.raises(error, match=message):
         breakage(model)
@@ -224,7 +222,7 @@ def test_mistakes_are_named(breakage: Callable[[RModel], object], error: type[So
 
 
 def test_long_sequences_go_in_smaller_tiles() -> None:
-    """Memory stays bounded when an open dimension, and not the batch, makes rows big."""
+    """Memory stays bounded if an open dimension other than the batch makes rows large."""
     model = RModel("sequence")
     model.add_input_tensor_info("x", "float32", (None, "time", 8))
     model.add_operator(Relu(inputs=["x"], outputs=["a"]))

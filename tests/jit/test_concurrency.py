@@ -1,6 +1,6 @@
-"""Many threads: of Python, while models are loaded, of C++ under ThreadSanitizer; and Ctrl-C in the middle of a call.
+"""Threads of Python that run and load models, threads of C++ under ThreadSanitizer, and Ctrl-C during a call.
 
-``python tests/jit/test_concurrency.py 120`` goes on for two minutes.
+``python tests/jit/test_concurrency.py 120`` runs the stress test for two minutes.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def outputs(model: sofie_jit.Model, inputs: list[np.ndarray]) -> list[bytes]:
 
 
 def stress(seconds: float) -> tuple[int, int]:
-    """Sixteen threads call four models with batches of many sizes, two more load; the numbers of calls and of loads.
+    """Sixteen threads run four models with many batch sizes while two more load models; counts calls and loads.
 
-    AssertionError if a result has other bits than those of a call made alone.
+    Raises AssertionError if a result differs in a bit from the same call made alone.
     """
     models = [sofie_jit.load(path, threads=2) for path in FILES]
     jobs = []
@@ -79,7 +79,7 @@ def stress(seconds: float) -> tuple[int, int]:
 def test_sixteen_threads_while_models_are_loaded() -> None:
     calls, loads = stress(3)
     assert calls > THREADS
-    assert loads >= 2  # one of each loading thread, however busy the machine
+    assert loads >= 2  # each loading thread finishes at least one, however busy the machine
 
 
 FIRST_CALLS = """
@@ -133,7 +133,7 @@ BOTH = "at_once(x[:5], 2)"
 
 
 @pytest.mark.parametrize("first", [(ROWS, TEAM), (TEAM, ROWS), (BOTH,)], ids=["rows", "team", "both"])
-def test_first_calls_compile_what_single_rows_on_one_thread_do_without(first: tuple[str, ...]) -> None:
+def test_first_calls_compile_deferred_functions(first: tuple[str, ...]) -> None:
     script = FIRST_CALLS.replace("FIRST", "\n".join(first))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=HERE.parent, timeout=600)
     assert done.stdout.strip() == "equal", done.stderr
@@ -141,7 +141,7 @@ def test_first_calls_compile_what_single_rows_on_one_thread_do_without(first: tu
 
 INTERRUPT = """
 import os, signal, threading, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background programs ignore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background programs of a shell ignore the signal
 import numpy as np
 import sofie_jit
 model = sofie_jit.load({path!r}, threads=2)
@@ -168,12 +168,46 @@ def test_the_process_is_usable_after_an_interrupt() -> None:
     assert done.stdout.strip() == "usable", done.stderr
 
 
-def test_what_was_compiled_when_the_interrupt_came_is_not_compiled_again() -> None:
+def test_a_text_is_compiled_once_even_if_python_forgot_it() -> None:
     text, function = "namespace sofie_jit_twice { int seven() { return 7; } }", "sofie_jit_twice::seven"
     assert compiler().define(text, "a test", function) == compiler().define(text, "a test", function)
     for _ in range(2):
         with pytest.raises(CompileError, match="unknown_name"):
             compiler().define("int sofie_jit_eight() { return unknown_name; }", "a test")
+
+
+USER_ERROR = """
+import numpy as np
+from sofie_jit import CompileError, KernelOperator, RModel
+from sofie_jit.operators import Exp, Relu
+
+def network(operator, name):
+    rmodel = RModel(name)
+    rmodel.add_input_tensor_info("x", "float32", (None, 3))
+    rmodel.add_operator(operator(inputs=["x"], outputs=["h"]))
+    rmodel.add_operator(Exp(inputs=["h"], outputs=["y"]))
+    rmodel.add_output_tensor_names("y")
+    return rmodel
+
+def broken(**tensors):
+    source = "template <class T> void f(std::size_t n, const T *x, T *y) { y[0] = unknown_name; }"
+    return KernelOperator(source=source, function="f", **tensors)
+
+for _ in range(2):
+    try:
+        network(broken, "broken").compile()
+    except CompileError as error:
+        assert "KernelOperator" in str(error), error
+    else:
+        raise AssertionError("the kernel compiled")
+assert np.allclose(network(Relu, "correct").compile().infer(np.zeros((2, 3))), 1)
+print("usable")
+"""
+
+
+def test_an_error_in_a_user_kernel_does_not_break_built_in_ones() -> None:
+    done = subprocess.run([sys.executable, "-c", USER_ERROR], capture_output=True, text=True, cwd=HERE.parent)
+    assert done.stdout.strip() == "usable", done.stderr
 
 
 TSAN = """
@@ -257,7 +291,7 @@ int main()
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 def test_thread_sanitizer(tmp_path: Path) -> None:
-    """Sessions shared by threads of C++, and the pool of the JIT: no data race."""
+    """Sessions that threads of C++ share, and the thread pool of the JIT, have no data race."""
     sizes = []
     for name in ("mlp", "recurrent"):
         model = sofie_jit.load(GOLDEN / "keras3" / f"{name}.keras")

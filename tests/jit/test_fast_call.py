@@ -18,7 +18,7 @@ from sofie_jit.models.model import Model
 
 
 def sums() -> RModel:
-    """a + b and a * b, of any number of rows and steps."""
+    """a + b and a * b, for any number of rows and steps."""
     model = RModel("sums")
     for name in ("a", "b"):
         model.add_input_tensor_info(name, "float32", (None, "time", 3))
@@ -69,7 +69,7 @@ def model() -> Model:
         lambda x: x[:, :0],
     ],
 )
-def test_any_argument_gives_what_python_gives(model: Model, convert) -> None:
+def test_same_results_as_python(model: Model, convert) -> None:
     rng = np.random.default_rng(0)
     a, b = (convert(rng.normal(size=(5, 4, 3)).astype(np.float32)) for _ in range(2))
     for got, want in zip(model.infer(a, b), model._execution(a, b), strict=True):
@@ -92,7 +92,7 @@ def test_any_argument_gives_what_python_gives(model: Model, convert) -> None:
         ((None, None), sofie_jit.DtypeError),
     ],
 )
-def test_mistakes_are_explained(model: Model, arguments, error: type[Exception]) -> None:
+def test_invalid_arguments_raise(model: Model, arguments, error: type[Exception]) -> None:
     with pytest.raises(error):
         model.infer(*arguments)
     with pytest.raises(TypeError):
@@ -114,7 +114,7 @@ def test_an_index_out_of_range_raises() -> None:
         model.infer(np.array([[4, 0]], np.int32))
 
 
-def test_an_output_with_a_folded_axis_stays_with_python() -> None:
+def test_no_fast_call_if_an_output_axis_is_a_product() -> None:
     rmodel = RModel("folded")
     rmodel.add_input_tensor_info("x", "float32", (None, 6))
     rmodel.add_operator(Reshape(shape=(-1, 2), inputs=["x"], outputs=["r"]))
@@ -144,7 +144,7 @@ def test_nothing_leaks(model: Model) -> None:
     run = short_lived.infer
     del short_lived
     assert alive() is None
-    assert call() is not None, "infer by itself keeps what it needs"
+    assert call() is not None, "infer keeps the objects that it needs alive"
     assert run(a, a)[0][0, 0, 0] == 2
     del run
     gc.collect()

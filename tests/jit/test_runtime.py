@@ -1,4 +1,4 @@
-"""What the runtime and the kernels must agree on, because one hands the other an address."""
+"""Structs that runtime and kernels share through an address, and that must be equal in both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOURCES = Path(sofie_jit.__file__).parent
 
 
 def members(file: str, struct: str) -> str:
-    """The members of a struct as C++ sees them: without comments, spaces and line breaks."""
+    """The members of a struct without comments and line breaks."""
     text = re.sub(r"//.*", "", (SOURCES / file).read_text())
     found = re.search(rf"^struct {struct} {{\n(.*?)^}};", text, re.MULTILINE | re.DOTALL)
     assert found, f"no struct {struct} in {file}"

@@ -1,4 +1,4 @@
-"""Dask: lazy chunks of every kind, and a cluster of processes of which one is killed while it computes."""
+"""Dask: lazy results, chunks of every kind, and a cluster that loses a worker process while it computes."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def test_unknown_chunks(model: sofie_jit.Model) -> None:
     np.testing.assert_array_equal(y.compute(scheduler="sync"), model.infer(x[x[:, 0, 0, 0] > 0.5]))
 
 
-def test_only_what_is_asked_for(model: sofie_jit.Model) -> None:
-    asked = []
+def test_only_requested_chunks_are_computed(model: sofie_jit.Model) -> None:
+    computed = []
 
     def block(block_info: dict) -> np.ndarray:
-        asked.append(block_info[None]["chunk-location"][0])
+        computed.append(block_info[None]["chunk-location"][0])
         return images(10)
 
     lazy = da.map_blocks(block, chunks=((10,) * 5, 8, 8, 1), dtype=np.float32, meta=np.empty((0, 0, 0, 0), np.float32))
     y = sofie_jit.dask.infer(model, lazy)
-    assert asked == []
+    assert computed == []
     y[25:35].compute(scheduler="sync")
-    assert sorted(asked) == [2, 3]
+    assert sorted(computed) == [2, 3]
 
 
 def test_several_inputs_and_outputs(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_several_inputs_and_outputs(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found["y"][0].compute(scheduler="sync"), want["y"][0])
 
 
-def test_what_does_not_fit(model: sofie_jit.Model) -> None:
+def test_invalid_inputs(model: sofie_jit.Model) -> None:
     x = da.zeros((10, 8, 8, 1), chunks=5)
     with pytest.raises(sofie_jit.ShapeError, match="expected shape"):
         sofie_jit.dask.infer(model, x[:, :7])

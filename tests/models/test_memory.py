@@ -1,4 +1,4 @@
-"""Too little memory is an error of ours, whichever way a call takes into C++, and the process goes on."""
+"""Running out of memory raises OutOfMemoryError on every path into C++, and the process continues."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ assert ("infer" in vars(large)) == (sys.version_info >= (3, 11))  # the C fast p
 """
 
 
-def test_too_little_memory_is_an_error_and_no_end() -> None:
+def test_running_out_of_memory_raises_and_the_process_continues() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr[-2000:]

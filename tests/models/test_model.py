@@ -1,4 +1,4 @@
-"""What a user does with a Model: inputs in any form, results, concurrency, mistakes."""
+"""Model as users see it: inputs of every form, results, concurrency, error messages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import sofie_jit
 from networks import mlp, two_inputs
 from sofie_jit import DtypeError, InputError, RModel, ShapeError
 from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.jit.compiler import compiler
+from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL, CompiledModel
 from sofie_jit.models.model import Model
+from sofie_jit.models.open_model import OpenModel
+from sofie_jit.models.stateful_model import StatefulModel
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +27,30 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def x() -> np.ndarray:
     return np.random.default_rng(5).normal(size=(1000, 12)).astype(np.float32)
+
+
+def test_every_implementation_is_a_model(model: Model) -> None:
+    counter = RModel("counter")
+    counter.add_state_tensor_info("total", "float32", (1,))
+    counter.add_input_tensor_info("x", "float32", (1,))
+    counter.add_operator(Add(inputs=["total", "x"], outputs=["sum"]))
+    counter.update_state("total", "sum")
+    counter.add_output_tensor_names("sum")
+    for implementation in (model, counter.compile()):
+        assert isinstance(implementation, sofie_jit.Model)
+    for implementation in (CompiledModel, StatefulModel, OpenModel):
+        assert issubclass(implementation, sofie_jit.Model)
+        assert not implementation.__abstractmethods__
+    with pytest.raises(TypeError, match="abstract"):
+        sofie_jit.Model(mlp())  # type: ignore[abstract, arg-type, call-arg]
+
+
+def test_methods_bound_before_the_fast_path_use_it_later(x: np.ndarray) -> None:
+    model = mlp().compile()
+    infer = CompiledModel.infer.__get__(model)
+    want = [infer(x[:3]) for _ in range(CALLS_BEFORE_FAST_CALL + 2)]
+    model._execution = None  # type: ignore[assignment]
+    np.testing.assert_array_equal(infer(x[:3]), want[0])
 
 
 def test_description(model: Model) -> None:
@@ -62,7 +91,7 @@ def test_any_memory_order_is_converted(model: Model, x: np.ndarray) -> None:
     np.testing.assert_array_equal(model.infer(frozen), want)
 
 
-def test_results_are_fresh(model: Model, x: np.ndarray) -> None:
+def test_results_are_new_arrays(model: Model, x: np.ndarray) -> None:
     first = model.infer(x[:5])
     kept = first.copy()
     model.infer(x[5:10])
@@ -152,7 +181,7 @@ def test_nan_stays_in_its_row(model: Model, x: np.ndarray) -> None:
     np.testing.assert_array_equal(np.delete(result, 7, axis=0), np.delete(model.infer(x[:30]), 7, axis=0))
 
 
-def test_a_single_row_serves_all() -> None:
+def test_a_single_row_is_repeated_for_all_rows() -> None:
     model = two_inputs()
     a, b = np.arange(12, dtype=np.float32).reshape(3, 4), np.ones((1, 4), np.float32)
     np.testing.assert_array_equal(model.infer(a, b), a + 1)
@@ -162,7 +191,7 @@ def test_a_single_row_serves_all() -> None:
         model.infer(a, a[:2])
 
 
-def test_a_single_row_whose_output_stands_alone_is_not_repeated() -> None:
+def test_a_single_row_is_not_repeated_if_an_output_depends_on_it_alone() -> None:
     rmodel = RModel("apart")
     for name in ("a", "b"):
         rmodel.add_input_tensor_info(name, "float32", (None, 4))

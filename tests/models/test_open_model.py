@@ -1,4 +1,4 @@
-"""Models with open dimensions: the time of sequences as an argument, other sizes by one compilation per shape."""
+"""Models with open dimensions: the length of sequences is an argument, other sizes are compiled per shape."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unet():
 
 
 def rows_for_columns():
-    """A network that mixes rows of the batch, so that the batch's size decides its shapes."""
+    """A network that mixes rows of the batch, so that its shapes depend on the batch size."""
     x = keras.Input((6,))
     return keras.Model(x, layers.Dense(3)(keras.ops.reshape(x, (-1, 4))))
 
@@ -87,12 +87,12 @@ def test_shapes_that_do_not_fit(shapes, message):
         sofie_jit.load(unet()).specialize(*shapes)
 
 
-def test_an_impossible_size_is_said_at_infer():
+def test_infer_refuses_an_impossible_size():
     with pytest.raises(sofie_jit.ShapeError, match=r"= 7.*Concat"):
         sofie_jit.load(unet()).infer(np.zeros((1, 7, 8, 3)))
 
 
-def test_many_shapes_warn_and_the_oldest_go(monkeypatch):
+def test_many_shapes_warn_and_the_oldest_are_dropped(monkeypatch):
     monkeypatch.setattr(open_model, "KEPT", 3)
     model = sofie_jit.load(rows_for_columns())
     with warnings.catch_warnings():

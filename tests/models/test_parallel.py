@@ -1,4 +1,4 @@
-"""A call shared among threads: the same bits, the right number of threads, and forked children."""
+"""Calls that threads share: equal bits, the right number of threads, and forked processes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_rows_that_stay_together(model: Model, shared: Model) -> None:
 
 
 def network(seed: int = 0) -> RModel:
-    """Odd sizes, and every operator that can be shared: its work in one part, and in many."""
+    """Odd sizes, and every operator that threads can share: with work for one part and for many."""
     rng = np.random.default_rng(seed)
     model = RModel("shared")
     model.add_input_tensor_info("x", "float32", (None, 29, 31, 3))
@@ -143,7 +143,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize("kernel", SHARED)
-def test_every_kernel_that_threads_share(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kernel_that_threads_can_share(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_rules, "FLOPS_PER_THREAD", 1e4)
     model = SHARED[kernel].compile(threads=1)
     x = np.random.default_rng(5).normal(size=(1, *model.input_shapes[0][1:])).astype(np.float32)  # type: ignore[arg-type]
@@ -210,7 +210,7 @@ def test_a_forked_child_works(rows: int, request: pytest.FixtureRequest) -> None
     model: Model = request.getfixturevalue("shared" if rows == 1 else "model")
     shape = tuple(size or rows for size in model.input_shapes[0])
     x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    want = model.infer(x, threads=3)  # starts the pool, whose threads the child will not have
+    want = model.infer(x, threads=3)  # starts the pool; the child has none of its threads
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_in_child, args=(model, x, queue))

@@ -1,4 +1,4 @@
-"""Models travel: pickled to other processes and copied, with the same bits on arrival."""
+"""Copied and pickled models give the same bits, also in other processes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_copies_are_equal(make, travel) -> None:
     assert repr(other) == repr(model)
 
 
-def test_a_pickle_is_little_more_than_the_weights() -> None:
+def test_a_pickle_is_hardly_larger_than_the_weights() -> None:
     model = shipped()
     weights = sum(values.nbytes for values in model.rmodel.initialized.values())
     assert len(pickle.dumps(model)) < weights + 20_000

@@ -38,7 +38,7 @@ def x() -> np.ndarray:
 
 
 class WithDlpack:
-    """An array that knows DLPack alone."""
+    """An array that supports only DLPack."""
 
     def __init__(self, array: np.ndarray):
         self.array = array

@@ -1,6 +1,6 @@
-"""The recipes of docs/how-to/many_machines.md for packages that other tests do without, each in a process of its own.
+"""The recipes of docs/how-to/many_machines.md for packages that no other test needs, each in its own process.
 
-What is not installed is skipped: pip install dask-awkward ray[data] pyspark; pyspark needs Java.
+A recipe is skipped if its package is missing: pip install dask-awkward ray[data] pyspark. pyspark needs Java.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEATURES = [f"feature{i}" for i in range(16)]
 
 IN_ORDER = "scores.sort_values('event')['score']"
 RECIPES = {"dask_awkward": ("dask_awkward", "scores[:, 0]"), "Spark": ("pyspark", IN_ORDER), "Ray": ("ray", IN_ORDER)}
-"""Heading -> the package, and the scores in order of the events."""
+"""Heading of the recipe -> its package, and an expression for the scores in the order of the events."""
 
 
 @pytest.mark.parametrize("heading", RECIPES)

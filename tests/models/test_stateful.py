@@ -1,4 +1,4 @@
-"""Layers with stateful=True: call after call against Keras, and models with states built by hand."""
+"""Layers with stateful=True: sequences of calls compared with Keras, and networks with states built by hand."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MODELS: dict[str, Callable[[Any], Any]] = {
 
 
 def twice(x: Any) -> Any:
-    """The second call goes on where the first one ends."""
+    """The second call of the layer continues where the first one stopped."""
     layer = layers.GRU(2, stateful=True, return_sequences=True)
     return layer(layer(x))
 
 
 def with_initial_state(x: Any) -> Any:
-    """Keras 3 begins with the states that are given, each time."""
+    """Keras 3 starts every call from the states that are given."""
     return layers.GRU(2, stateful=True)(x, initial_state=layers.Dense(2)(x[:, 0]))
 
 
@@ -54,7 +54,7 @@ def reset(model: Any) -> None:
 
 
 def batches(count: int) -> list[np.ndarray]:
-    """Inputs with masked steps: some at the beginning, some at the end, and a row as a whole."""
+    """Inputs with masked steps: some at the beginning, some at the end, and one whole row."""
     x = np.random.default_rng(0).normal(size=(count, BATCH, *SHAPE)).astype(np.float32)
     x[:, 0, 2:], x[:, 1, :1], x[1, 2] = 0, 0, 0
     return list(x)
@@ -126,7 +126,7 @@ def test_another_batch_is_refused_and_changes_nothing(tmp_path: Path) -> None:
 
 
 def counter() -> RModel:
-    """``total = total + x``; the new total comes out."""
+    """``total = total + x``, which returns the new total."""
     model = RModel("counter")
     model.add_input_tensor_info("x", "float32", (1,))
     model.add_state_tensor_info("total", "float32", (1,))
@@ -146,21 +146,21 @@ def test_calls_of_many_threads_wait_for_each_other() -> None:
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_copies_take_their_states_along(duplicate: Callable[[Any], Any]) -> None:
+def test_copies_have_their_own_states(duplicate: Callable[[Any], Any]) -> None:
     model = counter().compile(threads=1)
     model.infer([1])
     twin = duplicate(model)
     assert (twin.infer([1]), model.infer([5]), twin.infer([1])) == (2, 6, 3)
 
 
-def test_a_profile_changes_no_state() -> None:
+def test_profiling_does_not_change_states() -> None:
     model = counter().compile()
     model.infer([1])
     assert model.profile([1]).records[0]["operator"] == "Add"
     assert model.infer([1]) == 2
 
 
-def test_sizes_compiled_one_by_one_are_refused(tmp_path: Path) -> None:
+def test_compilation_per_size_is_refused(tmp_path: Path) -> None:
     inputs = keras.Input(batch_shape=(2, None, None, 3))
     y = layers.Reshape((1, 4))(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs)))
     keras.Model(inputs, layers.GRU(2, stateful=True)(y)).save(tmp_path / "m.h5")

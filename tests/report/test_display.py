@@ -1,4 +1,4 @@
-"""Models in notebooks: their tables and drawings."""
+"""Tables and drawings of networks in notebooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import sofie_jit
 from sofie_jit import RModel
 from sofie_jit.demo import MODEL_FILE
-from sofie_jit.ir.operators import Gemm, Relu
+from sofie_jit.ir.operators import Abs, Ceil, Cos, Exp, Floor, Gemm, Neg, Relu, Sigmoid, Sin, Softplus, Sqrt, Tanh
 from sofie_jit.models.memory_use import memory_use
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.report import tables
@@ -43,7 +43,7 @@ def test_table_of_an_rmodel(network: RModel) -> None:
     assert "<layers>" not in text
 
 
-def test_table_of_an_unfinished_rmodel_says_what_is_missing() -> None:
+def test_table_of_an_incomplete_rmodel_shows_the_error() -> None:
     assert "not complete: the model has no outputs" in RModel("half")._repr_html_()
 
 
@@ -67,7 +67,7 @@ def test_model_shows_its_network_without_being_compiled_again() -> None:
     assert "Conv + Relu" not in model.draw().dot
 
 
-def test_open_and_stateful_models_say_what_they_are(tmp_path: Path) -> None:
+def test_open_and_stateful_models_show_their_class(tmp_path: Path) -> None:
     import keras
 
     layers = keras.layers
@@ -87,6 +87,19 @@ def test_drawing_in_graphviz_language(network: RModel, tmp_path: Path) -> None:
     assert re.findall(r"(\w+) -> (\w+)", dot) == [("in0", "op0"), ("op0", "op1"), ("op1", "out0")]
     with pytest.raises(ValueError, match=r"g\.gif"):
         network.draw().save(tmp_path / "g.gif")
+
+
+def test_every_operator_type_has_its_own_color() -> None:
+    rmodel = RModel("many types")
+    rmodel.add_input_tensor_info("x0", "float32", (None, 4))
+    types = [Relu, Exp, Tanh, Sigmoid, Neg, Abs, Sqrt, Floor, Ceil, Sin, Cos, Softplus, Relu, Exp]
+    for i, operator in enumerate(types):
+        rmodel.add_operator(operator(inputs=[f"x{i}"], outputs=[f"x{i + 1}"]))
+    rmodel.add_output_tensor_names(f"x{len(types)}")
+    colors = re.findall(r'op\d+ \[.*fillcolor="(.*?)"', rmodel.draw().dot)
+    assert len(colors) == len(types)
+    assert len(set(colors)) == len(set(types)) == 12
+    assert colors[-2:] == colors[:2]
 
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="needs graphviz")

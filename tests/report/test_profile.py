@@ -1,4 +1,4 @@
-"""The profiler: what it lists and how it shows it. Times are only looked at for being there."""
+"""Profiles: records, table, plot. Times are only checked for being there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _hurry() -> Iterator[None]:
 
 
 def small() -> RModel:
-    """Two multiplications with a change of shape between them, which costs nothing."""
+    """Reshape, which takes no time, and two products of matrices."""
     network = RModel("small")
     network.add_input_tensor_info("x", "float32", (None, 2, 3))
     network.add_initialized_tensor("w", np.ones((6, 5), np.float32))
@@ -87,7 +87,7 @@ def test_plot(found: Profile, most: int, labels: int) -> None:
     )
 
 
-def test_of_several_inputs_and_open_dimensions(tmp_path: Path) -> None:
+def test_several_inputs_and_open_dimensions(tmp_path: Path) -> None:
     import keras
 
     steps, other = keras.Input((None, 3)), keras.Input((4,))
@@ -102,7 +102,7 @@ def test_of_several_inputs_and_open_dimensions(tmp_path: Path) -> None:
     assert per_shape.profile(np.ones((2, 8, 9, 3))).records
 
 
-def test_of_a_model_that_remembers() -> None:
+def test_stateful_model() -> None:
     import keras
 
     steps = keras.Input((3, 2), batch_size=4)
@@ -116,7 +116,7 @@ def test_of_a_model_that_remembers() -> None:
     np.testing.assert_array_equal(model.infer(x), again)
 
 
-def test_refusals() -> None:
+def test_invalid_inputs() -> None:
     model = small().compile()
     with pytest.raises(InputError, match="at least one row"):
         model.profile(np.zeros((0, 2, 3)))
@@ -131,7 +131,7 @@ def test_refusals() -> None:
         table.compile().profile(np.array([[0, 3]]))
 
 
-def test_the_usual_session_has_no_clock() -> None:
+def test_only_a_profiling_session_reads_the_clock() -> None:
     lowered = lower(small(), True)
     usual, profiling = CompiledSession(lowered), CompiledSession(lowered, profile=True)
     assert "lap" not in usual.code.text
@@ -140,7 +140,7 @@ def test_the_usual_session_has_no_clock() -> None:
         usual.take_laps()
 
 
-def test_same_answers_with_the_clock() -> None:
+def test_profiling_does_not_change_results() -> None:
     model, x = sofie_jit.load(MODEL_FILE), load_digits().images
     session, y = CompiledSession(model._execution.lowered, profile=True), np.empty((len(x), 10), np.float32)
     assert session.run([len(x)], [x, y]) == 0
