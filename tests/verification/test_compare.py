@@ -1,4 +1,4 @@
-"""Models here and in Keras, side by side."""
+"""Comparison of models with their originals in Keras."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tolerance import randomize
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """Indices and images in, by name; two outputs; a nested model and a layer with states."""
+    """Inputs by name, indices and images; two outputs; a nested model and a layer with states."""
     import keras
 
     layers = keras.layers
@@ -85,7 +85,7 @@ def test_where_models_part() -> None:
 
 @pytest.mark.parametrize("library", ["keras", "tf_keras"])
 def test_where_nested_models_part(library: str) -> None:
-    """The first of several calls is the one that was made first, though it is computed last here."""
+    """The first of several calls is the one that was made first, although it is computed last here."""
     keras = pytest.importorskip(library)
     layers = keras.layers
     x = keras.Input((3,))
@@ -104,7 +104,7 @@ def test_where_nested_models_part(library: str) -> None:
 def test_nan_where_keras_has_none_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     nan = np.full((100, 10), np.nan, np.float32)
     monkeypatch.setattr(sofie_jit.Model, "infer", lambda self, *inputs, **options: nan)
-    monkeypatch.setattr(sofie_jit.Model, "_shorten", lambda self: None)  # a builtin function would stand before it
+    monkeypatch.setattr(sofie_jit.Model, "_shorten", lambda self: None)  # otherwise a built-in function would be called
     found = sofie_jit.compare(MODEL_FILE, load_digits().images, batches=[])
     assert not found
     assert found.outputs[0].relative == float("inf")
