@@ -1,8 +1,7 @@
-"""Every exception sofie_jit raises on purpose.
+"""The exceptions of sofie_jit.
 
-All derive from :class:`SofieError` and, beside it, from the built-in exception a user would catch.
-A message says what was found, what was expected and what to do. A path that does not exist stays
-:class:`FileNotFoundError`.
+All derive from :class:`SofieError` and from the built-in exception that a user would catch. Messages say what was
+found, what was expected and what to do. A path that does not exist raises the built-in :class:`FileNotFoundError`.
 """
 
 from __future__ import annotations
@@ -11,20 +10,23 @@ from collections.abc import Sequence
 from typing import Any
 
 LONGEST = 20_000
-"""Characters of a message; names in a hostile file may have any length."""
+"""Maximum number of characters of a message; names in a hostile file may have any length."""
 
 
 class SofieError(Exception):
-    """Base class of all errors of this package.
+    """Base class of all exceptions of this package.
 
-    Messages quote names from files, so what a terminal would act upon stands in them as its code.
+    Messages quote names from files, so characters that a terminal would interpret are escaped.
+
+    >>> print(SofieError("a bell: " + chr(7)))
+    a bell: \\x07
     """
 
     def __init__(self, message: str = ""):
         super().__init__(_printable(str(message)))
 
     def of_file(self, source: str) -> SofieError:
-        """The same error with the name of the file in front, unless it is there."""
+        """The same error with the name of the file at the beginning of its message, unless it is there already."""
         return self if str(self).startswith((source, f"'{source}")) else type(self)(f"{source}: {self}")
 
 
@@ -35,17 +37,23 @@ def _printable(text: str) -> str:
 
 
 class ModelFileError(SofieError, ValueError):
-    """A file is damaged, is not a saved Keras model, or its config contradicts itself."""
+    """A file is damaged, is not a model of a supported format, or contradicts itself."""
 
 
 class WeightsError(ModelFileError):
-    """A weight is missing, left over, or has another shape or type than its layer needs."""
+    """A weight is missing, is not used by any layer, or has the wrong shape or type."""
 
 
 class UnsupportedLayerError(SofieError, NotImplementedError):
-    """A model uses layers, or options of layers, that cannot be translated; lists all of them.
+    """A model contains layers or operators, or uses options of them, that cannot be translated.
 
-    ``problems`` holds one line per layer: its name, its class, and what stands in the way; ``source`` is the file.
+    ``problems`` has one line for each: its name, its class, and the reason. ``source`` is the name of the file.
+
+    >>> error = UnsupportedLayerError(["a (Lambda): it contains Python code", "b (Foo): unknown"], "m.h5")
+    >>> print(error)
+    m.h5:
+    a (Lambda): it contains Python code
+    b (Foo): unknown
     """
 
     def __init__(self, problems: str | Sequence[str], source: str = ""):
@@ -57,6 +65,7 @@ class UnsupportedLayerError(SofieError, NotImplementedError):
         )
 
     def of_file(self, source: str) -> UnsupportedLayerError:
+        """The same error for the file ``source``."""
         return UnsupportedLayerError(self.problems, source)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -64,31 +73,31 @@ class UnsupportedLayerError(SofieError, NotImplementedError):
 
 
 class GraphError(SofieError, ValueError):
-    """An RModel is not well formed: an unknown tensor, a name used twice, operators out of order."""
+    """An RModel is invalid: an unknown tensor, a name that is used twice, or operators in the wrong order."""
 
 
 class ShapeError(SofieError, ValueError):
-    """An array or a tensor has a shape that does not fit where it is used."""
+    """An array or tensor has the wrong shape."""
 
 
 class DtypeError(SofieError, TypeError):
-    """An array or a tensor has an element type that does not fit where it is used."""
+    """An array or tensor has the wrong element type."""
 
 
 class InputError(SofieError, TypeError):
-    """``infer`` was called with the wrong number or the wrong names of inputs."""
+    """The number or the names of inputs are wrong, or the data cannot be used."""
 
 
 class OptionError(SofieError, ValueError):
-    """An option, or an environment variable that stands for one, has a value that it cannot have."""
+    """An option is unknown, or it or its environment variable has an invalid value."""
 
 
 class OutOfRangeError(SofieError, IndexError):
-    """An index in the input data (an Embedding's, say) lies outside its table."""
+    """An index in the input data, such as that of an Embedding, is outside of its table."""
 
 
 class OutOfMemoryError(SofieError, MemoryError):
-    """The machine has too little memory for a network, or for what it computes on the way."""
+    """The machine has too little memory for a network or its intermediate results."""
 
 
 class CompileError(SofieError, RuntimeError):
@@ -96,8 +105,8 @@ class CompileError(SofieError, RuntimeError):
 
 
 class VerificationError(SofieError, ArithmeticError):
-    """Compiled code gives other numbers than rounding explains; see :func:`sofie_jit.verification.verify.verify`."""
+    """Results of compiled code differ by more than rounding; see :func:`sofie_jit.verification.verify.verify`."""
 
 
 class MissingDependencyError(SofieError, ImportError):
-    """An optional package is needed for what was asked and is not installed."""
+    """An optional package that is needed is not installed."""

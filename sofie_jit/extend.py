@@ -1,4 +1,4 @@
-"""Teaching layers that sofie_jit does not know: composed of operators, or with a C++ kernel of their own.
+"""Adds support for custom layers, composed of existing operators or with a C++ kernel of the user.
 
 See docs/custom_layers.md for worked examples.
 """
@@ -28,24 +28,28 @@ def register_layer(
     package: str | None = None,
     weights: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]] = (),
 ) -> Callable[[registry.Handler], registry.Handler]:
-    """Decorates the function that translates a custom Keras layer of class ``name``.
+    """Decorates a function that translates the custom Keras layer of class ``name``.
 
-    ``package`` is the one it was registered under in Keras (``keras.saving.register_keras_serializable(package=...)``);
-    None takes the class from any package. ``weights`` are the names of its weights in the order in which the layer
-    creates them, or a function of its config that gives them.
+    ``package``: the package under which the class was registered in Keras
+    (``keras.saving.register_keras_serializable(package=...)``); None accepts the class from any package.
+    ``weights``: names of the layer's weights in the order in which the layer creates them, or a function that returns
+    them for a config.
 
-    The function gets a :class:`~sofie_jit.frontends.keras.layers.registry.LayerCall` and what the layer is called with,
-    tensors being Symbols, and returns a Symbol or several:
+    The function is called with a :class:`~sofie_jit.frontends.keras.layers.registry.LayerCall` and the arguments of the
+    layer's call, with Symbols for tensors. It returns one or several Symbols:
 
     >>> @register_layer("Scale", weights=["factor"])
     ... def scale(call, x):
     ...     return x * call.weight("factor", (x.shape[-1],)) + call.config["offset"]
 
-    A function of one's own that layers have as ``activation`` is registered by its name, and has neither options nor
-    weights: ``register_layer("twice")(lambda call, x: 2 * x)``.
+    A custom function that layers use as ``activation`` is registered by its name; it has neither options nor weights:
+    ``register_layer("twice")(lambda call, x: 2 * x)``.
 
-    Options that the function does not read must be None, False or empty, or loading raises UnsupportedLayerError.
-    Registering a name again replaces what was registered. Raises ValueError for a name that sofie_jit itself has.
+    Options that the function does not read must be None, False or empty; otherwise loading raises
+    UnsupportedLayerError. Registering a name again replaces the earlier function. Raises ValueError for a name of a
+    built-in layer.
+
+    >>> unregister_layer("Scale")
     """
     key = f"{package}>{name}" if package else name
     names = weights if callable(weights) else tuple(weights)
@@ -57,12 +61,12 @@ def register_layer(
         _registered.add(key)
         return handler
 
-    registry.entries()  # our own first, so that a clash is the user's
+    registry.entries()  # built-in layers are registered first, so that a clash is reported for the user's
     return register
 
 
 def unregister_layer(name: str, *, package: str | None = None) -> None:
-    """Forgets what :func:`register_layer` was told. Raises KeyError if there is nothing to forget."""
+    """Undoes :func:`register_layer`. Raises KeyError if the layer was not registered."""
     key = f"{package}>{name}" if package else name
     _registered.remove(key)
     registry.entries().pop(key)
@@ -70,19 +74,27 @@ def unregister_layer(name: str, *, package: str | None = None) -> None:
 
 @dataclass(kw_only=True)
 class KernelOperator(ROperator):
-    """An operator that calls a function of the user's own C++.
+    """An operator that calls a C++ function of the user.
 
-    ``source`` is C++17 that defines ``function`` (headers of the standard library may be included; the element types
-    are float, double, std::int32_t, std::int64_t and bool)::
+    ``source``: C++17 that defines ``function``. It may include headers of the standard library; the element types are
+    float, double, std::int32_t, std::int64_t and bool::
 
         template <class T>
         void function(std::size_t n, ..., T parameter, ..., const T *x, ..., T *y)
 
-    It is called with the number of elements of each of ``sizes`` (shapes; by default one, that of the output), then
-    ``parameters`` as numbers of the first input's type, a pointer per input, and a pointer to the output, whose type is
-    ``output``, by default that of the first input. The text goes into exported headers too.
+    The function is called with the number of elements of each shape in ``sizes`` (by default the output's shape), the
+    ``parameters`` converted to the first input's type, a pointer per input, and a pointer to the output.
+    ``output``: the output's type, by default that of the first input. The source is part of exported headers.
 
-    The batch may be cut in tiles, unless ``rows_mix``: a row of the output must depend on that row of the inputs alone.
+    ``rows_mix``: whether a row of the output depends on other rows of the inputs. Otherwise the batch may be computed
+    in tiles.
+
+    >>> square = KernelOperator(
+    ...     source="template <class T> void square(std::size_t n, const T *x, T *y)"
+    ...     "{ for (std::size_t i = 0; i < n; ++i) y[i] = x[i] * x[i]; }",
+    ...     function="square", inputs=["x"], outputs=["y"])
+    >>> square.infer(TensorType("float32", ("batch", 3)))
+    TensorType(dtype='float32', shape=('batch', 3))
     """
 
     source: str
@@ -94,7 +106,7 @@ class KernelOperator(ROperator):
 
     @property
     def namespace(self) -> str:
-        """Where the text stands, so that functions of the same name do not clash."""
+        """The namespace of the source, so that functions of the same name do not clash."""
         return f"user_{hashlib.sha256(self.source.encode()).hexdigest()[:12]}"
 
     def infer(self, *inputs: TensorType) -> TensorType:

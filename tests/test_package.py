@@ -1,4 +1,4 @@
-"""What importing and installing the package means."""
+"""Import and installation of the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAVY = ["cppyy", "h5py", "tensorflow", "keras", "matplotlib"]
 
 
 def imported_by(code: str) -> list[str]:
-    """The heavy modules that are loaded after ``code`` ran in a fresh interpreter."""
+    """The heavy modules that a new interpreter has loaded after it ran ``code``."""
     script = f"import json, sys\n{code}\nprint(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -120,12 +120,12 @@ except sofie_jit.MissingDependencyError as error:
     sys.exit(str(error))
 print(os.environ["CLING_STANDARD_PCH"])
 """
-"""Runs the demo's network where, root or not, no file of cppyy's can be written to."""
+"""Runs the demo network with all files of cppyy read-only, for root, too."""
 
 
 @pytest.mark.skipif(is_root_fork(), reason="ROOT's cppyy has another way")
 def test_the_installation_may_be_read_only(tmp_path: Path) -> None:
-    """The precompiled header of cppyy is then used if it is there; if not, it is made in the user's cache, once."""
+    """The precompiled header of cppyy is used if it exists; otherwise one is made in the user's cache, once."""
 
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", PATCHED]

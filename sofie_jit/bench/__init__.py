@@ -1,13 +1,13 @@
-"""Measuring: how long a model takes, here and in the other engines that run Keras models.
+"""Measures the time of a model's call in this package and in other engines.
 
 An engine is a module of this package with a docstring and two functions:
 
-* ``convert(model, x, directory)`` makes of a live ``keras.Model`` what the engine reads, for arrays like ``x``, and
-  returns its path; done once, and kept.
-* ``load(path, x, threads)`` is what every process does that uses it. It returns a call that evaluates the model on
-  arrays like ``x``, numpy in and numpy out, with so many threads.
+* ``convert(model, x, directory)`` converts a live model of the library that it comes from (a ``keras.Model``) to the
+  engine's format, for arrays with the shape and type of ``x``, and returns the path; an existing file is used again.
+* ``load(path, x, threads)`` loads that file in a process. It returns a function that evaluates the model on arrays like
+  ``x``, from numpy array to numpy array, with the given number of threads.
 
-Models of one input and one output are measured.
+Models need one input and one output.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ from sofie_jit.errors import InputError, MissingDependencyError
 Call = Callable[[np.ndarray], np.ndarray]
 
 TOLERANCE = 1e-4
-"""How far, of the output's scale, an engine's answer may be from Keras's: enough to tell a wrong one from rounding."""
+"""Maximum difference of an engine's output from the original's, relative to its scale; larger than any rounding."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One way of running a model."""
+    """One way to run a model."""
 
     module: str
-    """The adapter, a module of this package."""
+    """The adapter: a module of this package."""
     packages: tuple[str, ...] = ()
-    """What pip calls the packages it needs."""
+    """The packages that it needs, under their names for pip."""
     program: str = ""
-    """A program that must be there."""
+    """A program that it needs; '' if none."""
     ours: bool = False
-    """Whether it is this package, and no peer."""
+    """Whether it is this package, not a peer."""
 
     @property
     def missing(self) -> str:
-        """What it needs and is not installed, and how to get it; '' if it can run."""
+        """What is not installed, and how to install it; '' if the engine can run."""
         absent = [name for name in self.packages if not importlib.util.find_spec(name.replace("-", "_"))]
         if absent:
             return f"not installed: pip install {' '.join(absent)}"
         if self.program and not shutil.which(self.program):
-            return f"the program {self.program} is not there"
+            return f"the program {self.program} is not installed"
         return ""
 
     @property
     def adapter(self) -> Any:
-        """The module that runs it; imports it, but not the engine."""
+        """The adapter module; the engine itself is not imported."""
         return importlib.import_module(f"sofie_jit.bench.{self.module}")
 
 
@@ -75,19 +75,22 @@ ENGINES = {
     "model(x)": Engine("keras_call", _KERAS),
     "predict": Engine("keras_predict", _KERAS),
 }
-"""Name as tables show it -> engine."""
+"""Name in tables -> engine."""
 
 
 def find_engines(names: str) -> list[str]:
-    """Keys of :data:`ENGINES` for a comma-separated list, whatever its case, spaces and punctuation.
+    """Keys of :data:`ENGINES` for a comma-separated list; case, spaces and punctuation do not matter.
 
-    A comma within a name is optional. Raises InputError for an unknown name.
+    A comma inside a name may be omitted. Raises InputError for an unknown name.
+
+    >>> find_engines("litert,onnxruntime")
+    ['LiteRT', 'ONNX Runtime']
     """
     known = {_plain(name): name for name in ENGINES}
     given = names.split(",")
     if unknown := [name.strip() for name in given if _plain(name) not in known]:
         listed = ", ".join(name.replace(",", "") for name in ENGINES)
-        raise InputError(f"there is no engine '{unknown[0]}'; known are: {listed}")
+        raise InputError(f"there is no engine '{unknown[0]}'; the engines are: {listed}")
     return [known[_plain(name)] for name in given]
 
 
@@ -96,11 +99,13 @@ def _plain(name: str) -> str:
 
 
 def prepare(engine: str, model: Any, x: np.ndarray, *, threads: int = 1, directory: Path | None = None) -> Call:
-    """A call that runs ``model``, a ``keras.Model``, in ``engine``, a key of :data:`ENGINES`, on arrays like ``x``.
+    """Prepares an engine: returns a function that evaluates ``model`` on arrays like ``x``.
 
-    ``directory``: where what the engine reads is kept and, if it is there already, taken from; by default nowhere.
+    ``engine``: a key of :data:`ENGINES`. ``model``: a live ``keras.Model``. ``directory``: where converted files are
+    written, and used again if they exist; by default a temporary directory.
 
-    Raises MissingDependencyError if the engine is not installed, and what it raises if it cannot run the model.
+    Raises MissingDependencyError if the engine is not installed, and the engine's exceptions if it cannot run the
+    model.
     """
     if missing := ENGINES[engine].missing:
         raise MissingDependencyError(f"{engine}: {missing}")
@@ -113,7 +118,11 @@ def prepare(engine: str, model: Any, x: np.ndarray, *, threads: int = 1, directo
 
 
 def difference(answer: np.ndarray, expected: np.ndarray) -> float:
-    """The largest distance of two arrays, relative to the largest magnitude expected; infinite if shapes differ."""
+    """The largest difference of two arrays, relative to the largest expected magnitude; infinite if shapes differ.
+
+    >>> difference(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
+    0.25
+    """
     if answer.shape != expected.shape:
         return float("inf")
     scale = float(np.abs(expected).max(initial=0.0)) or 1.0

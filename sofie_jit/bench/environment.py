@@ -1,4 +1,4 @@
-"""How many threads every engine gets, and on which machine it was."""
+"""The threads that engines get, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from sofie_jit.bench import ENGINES
 
 
 def variables(threads: int) -> dict[str, str]:
-    """Environment variables that give ``threads`` threads to engines which are told in no other way.
+    """Environment variables that give ``threads`` threads to engines without another interface for that.
 
-    They are read when TensorFlow starts. XLA has one thread or all that the process may use.
+    TensorFlow reads them when it starts. XLA uses one thread or all that the process may use.
+
+    >>> variables(2)["OMP_NUM_THREADS"]
+    '2'
     """
     flags = os.environ.get("XLA_FLAGS", "")
     return {
@@ -28,18 +31,18 @@ def variables(threads: int) -> dict[str, str]:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def pin(threads: int) -> None:
-    """Keeps this process on as many cores as it has threads, the last ones of those it may use."""
+    """Restricts this process to ``threads`` cores, the last ones of those that it may use."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, cores, memory, system."""
+    """The machine that the results depend on: processor, cores, memory, system, load."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     flags = set(facts.get("flags", facts.get("Features", "")).split())
@@ -61,7 +64,7 @@ def _is_linux() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of what the engines are made of."""
+    """Versions of Python, of this package and of the packages of all engines."""
     packages = {package for engine in ENGINES.values() for package in engine.packages}
     found = {"Python": platform.python_version()}
     for name in ("sofie_jit", "cppyy", "numpy", *sorted(packages)):

@@ -1,4 +1,4 @@
-"""The saved header, compiled by g++ to a shared library and called through ctypes."""
+"""The exported header, compiled by g++ to a shared library and called through ctypes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ double seconds(const Session *session, std::size_t batch, const {x} *x, {y} *y, 
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """A shared library, with the weights beside it."""
+    """Compiles a shared library; its weights are in a file next to it."""
     path = directory / "model.so"
     if not path.exists():
         rmodel = frontends.open(keras_file.write(model, directory), untrusted=False)()
@@ -55,12 +55,12 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The shared library in this process."""
+    """Loads the shared library."""
     return Library(path)
 
 
 class Library:
-    """The compiled header; it has no threads of its own."""
+    """The compiled header, which runs on the calling thread."""
 
     def __init__(self, path: Path):
         self._library = ctypes.PyDLL(os.fspath(path))
@@ -77,10 +77,10 @@ class Library:
 
 
 class TimedInside(Library):
-    """The same with the clock inside C++, so that there is no Python between two calls."""
+    """The same with the clock in C++, so that no Python runs between two calls."""
 
     def seconds(self, x: np.ndarray, calls: int) -> float:
-        """How long ``calls`` calls take."""
+        """The duration of ``calls`` calls in seconds."""
         y = np.empty((len(x), *self._row), self._dtype)
         arguments = (ctypes.c_size_t(len(x)), _address(x), _address(y), ctypes.c_size_t(calls))
         taken: float = self._library.seconds(self._session, *arguments)

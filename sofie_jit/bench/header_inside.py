@@ -1,4 +1,4 @@
-"""The saved header, compiled by g++, with the clock inside C++."""
+"""The exported header, compiled by g++, with the clock in C++."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ convert = header.convert
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> header.TimedInside:
-    """Calls of the same library as :mod:`header`'s, timed in C++."""
+    """Loads the library of :mod:`header`, whose calls are timed in C++."""
     return header.TimedInside(path)

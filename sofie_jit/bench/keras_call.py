@@ -1,4 +1,4 @@
-"""Keras's ``model(x)``: each layer called from Python."""
+"""Keras's ``model(x)``, which calls each layer from Python."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sofie_jit.bench import keras_file
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """The model as Keras saves it."""
+    """Saves the model with Keras."""
     return keras_file.write(model, directory)
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """``model(x)``; TensorFlow has the threads of its environment."""
+    """Loads the model; TensorFlow uses the threads that its environment variables give."""
     model = keras_file.read(path)
     return lambda x: np.asarray(model(x, training=False))

@@ -1,4 +1,4 @@
-"""A model as a file of Keras's, for the engines that read one."""
+"""A model in a file of Keras, for the engines that read one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def write(model: Any, directory: Path) -> Path:
-    """Saves ``model`` in ``directory``, if that has not been done, and returns the path."""
+    """Saves ``model`` in ``directory`` unless it is there already; returns the path."""
     path = directory / "model.keras"
     if not path.exists():
         model.save(path)
@@ -17,7 +17,7 @@ def write(model: Any, directory: Path) -> Path:
 
 @functools.lru_cache(maxsize=1)
 def read(path: Path) -> Any:
-    """The model, which the engines of a process share."""
+    """Loads a model, which all engines of a process share."""
     import keras
 
     return keras.models.load_model(path, compile=False)

@@ -1,4 +1,4 @@
-"""Keras's ``model.predict``: made for many batches, with a price per call."""
+"""Keras's ``model.predict``, which is made for many batches and has a large cost per call."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sofie_jit.bench import keras_file
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """The model as Keras saves it."""
+    """Saves the model with Keras."""
     return keras_file.write(model, directory)
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """``model.predict(x)``, the whole batch at once."""
+    """Loads the model; ``predict`` gets the whole batch at once."""
     model, batch = keras_file.read(path), max(len(x), 1)
     return lambda x: np.asarray(model.predict(x, batch_size=batch, verbose=0))

@@ -1,4 +1,4 @@
-"""LiteRT, formerly TensorFlow Lite: a flat file for one batch, run by XNNPACK's kernels."""
+"""LiteRT, formerly TensorFlow Lite: a file for one batch size, run by the kernels of XNNPACK."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sofie_jit.bench import saved_model
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """A flat file for batches like ``x``."""
+    """Converts the model for batches like ``x``."""
     path = directory / f"batch_{len(x)}.tflite"
     if not path.exists():
         import tensorflow as tf
 
-        # its converter from functions answers NaN with Keras 3
+        # the converter from functions gives NaN with Keras 3
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model.write(model, x, directory)))
         path.write_bytes(converter.convert())
     return path
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """An interpreter with its tensors allocated once."""
+    """Makes an interpreter and allocates its tensors once."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)

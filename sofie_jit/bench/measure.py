@@ -1,6 +1,6 @@
-"""All engines on one model: each in its turn within one process, which is started for it with the threads it may have.
+"""Measures all engines on one model: they take turns in one process, which is started with the threads it may have.
 
-``measure`` starts that process; ``python -m sofie_jit.bench.measure`` is it, given a request in a JSON file.
+:func:`measure` starts that process with ``python -m sofie_jit.bench.measure`` and a request in a JSON file.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from sofie_jit.report.timing import Sample, round_robin, sample_of
 
 @dataclass(frozen=True)
 class Cell:
-    """One engine on one batch."""
+    """The result of one engine on one batch."""
 
     engine: str
     batch: int
     threads: int
     minimum: float = 0.0
-    """Seconds per call, the least; 0 if it was not timed, as the others."""
+    """Minimum seconds per call; 0, as the other figures, if it was not timed."""
     median: float = 0.0
+    """Median seconds per call."""
     difference: float = 0.0
-    """From Keras's answer, relative to its scale."""
+    """Largest difference from the original's output, relative to its scale."""
     problem: str = ""
-    """Why it was not timed; '' if it was."""
+    """The reason why it was not timed; '' if it was."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What an engine costs a process that begins with it."""
+    """The cost of an engine for a new process."""
 
     engine: str
     batch: int
@@ -52,8 +53,9 @@ class Start:
     seconds: float = 0.0
     """From the start of the interpreter to the first result."""
     memory: int = 0
-    """Bytes of the process's resident memory then."""
+    """Resident memory in bytes after the first result."""
     problem: str = ""
+    """The reason why the process failed; '' if it did not."""
 
 
 def measure(
@@ -69,17 +71,17 @@ def measure(
     directory: str | os.PathLike[str] | None = None,
     progress: Callable[[str], object] = lambda step: None,
 ) -> tuple[list[Cell], list[Start]]:
-    """Times ``engines``, keys of :data:`ENGINES`, on the model that Keras saved as ``file``, at each of ``batches``.
+    """Times ``engines``, keys of :data:`ENGINES`, on a saved model at each of ``batches``.
 
     ``inputs``: a .npy file of rows to evaluate, repeated as needed; by default normally distributed numbers.
-    ``starts``: how many fresh processes to start with each engine, for what that costs, at the first batch.
+    ``starts``: number of new processes to start with each engine at the first batch; 0 does not measure this.
     ``rounds``, ``block``: see :func:`round_robin`.
-    ``directory``: where conversions to the engines' formats are kept for later calls with the same ``file``.
-    ``progress``: is told each step.
+    ``directory``: place of the converted models, for later calls with the same ``file``.
+    ``progress``: called with a description of each step.
 
-    An engine that is not installed, cannot run the model or answers otherwise than Keras is a Cell with a ``problem``.
-    Raises InputError or ModelFileError if Keras itself cannot run the model on such inputs, and
-    MissingDependencyError without Keras and TensorFlow, FileNotFoundError without the file.
+    An engine that is not installed, cannot run the model, or gives other results than the original is a Cell with a
+    ``problem``. Raises FileNotFoundError without the file, ModelFileError or InputError if the library of the model
+    cannot run it on such inputs, MissingDependencyError if that library is not installed.
     """
     if not Path(file).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(file))
@@ -102,12 +104,12 @@ def measure(
                 for line in process.stdout:
                     if line.startswith(STEP):
                         progress(line.removeprefix(STEP).strip())
-            except BaseException:  # interrupted: what nobody waits for must not go on
+            except BaseException:  # interrupted: the process must not go on
                 process.kill()
                 raise
         if process.returncode or not answer.exists():
             said = log_file.read_text()[-2000:]
-            raise SofieError(f"the process that measures ended with code {process.returncode}:\n{said}")
+            raise SofieError(f"the measuring process ended with code {process.returncode}:\n{said}")
         found = json.loads(answer.read_text())
     if "error" in found:
         raise getattr(errors, found["error"])(found["message"])
@@ -115,10 +117,10 @@ def measure(
 
 
 SLOW = 4.0
-"""Engines that take as many times as long as the fastest are measured less often; see :func:`round_robin`."""
+"""Engines that take SLOW times as long as the fastest are measured less often; see :func:`round_robin`."""
 
 STEP = "measuring: "
-"""What lines about progress begin with."""
+"""Marks a line about progress."""
 
 
 # -- the process that measures ---------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ def _cells(
                 samples[engine] = sample_of(call, x)
                 cells[engine] = Cell(engine, len(x), threads, difference=distance)
             else:
-                problem = f"its answer is off by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
+                problem = f"its output differs by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
                 cells[engine] = Cell(engine, len(x), threads, problem=problem)
         except Exception as error:  # any exception of an engine is a result, and is shown
             cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
@@ -196,7 +198,7 @@ def _one_line(error: Exception) -> str:
 def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path, tries: int) -> Start:
     from sofie_jit.bench import start
 
-    print(f"{STEP}fresh processes: {engine}", flush=True)
+    print(f"{STEP}new processes: {engine}", flush=True)
     path = ENGINES[engine].adapter.convert(model, x, directory)
     try:
         seconds, memory = start.measure(ENGINES[engine].module, path, x, threads, tries)
@@ -206,7 +208,7 @@ def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path
 
 
 def main() -> None:
-    """The process that measures: the request is in the file that is its argument."""
+    """The measuring process; its argument is the file with the request."""
     request = json.loads(Path(sys.argv[1]).read_text())
     Path(request["answer"]).write_text(json.dumps(_measure(request)))
 

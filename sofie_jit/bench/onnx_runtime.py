@@ -1,4 +1,4 @@
-"""ONNX Runtime, on a graph that tf2onnx exports."""
+"""ONNX Runtime, with a graph that tf2onnx exports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BATCH = "batch"
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """The graph with an open batch: tf2onnx makes an ONNX LSTM of Keras's in no other, but a loop, ten times slower."""
+    """Exports the graph with an open batch; with a fixed one, tf2onnx turns an LSTM into a loop, ten times slower."""
     path = directory / "model.onnx"
     if not path.exists():
         import tensorflow as tf
@@ -28,7 +28,7 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
 
 
 def replace_erfc(graph: Any) -> None:
-    """Writes ``1 - Erf`` for each Erfc (of an exact gelu), which tf2onnx leaves in the graph and no runtime knows."""
+    """Replaces Erfc (from the exact gelu), which tf2onnx leaves in the graph and no runtime has, by ``1 - Erf``."""
     from onnx import helper, numpy_helper
 
     nodes = list(graph.node)
@@ -45,7 +45,7 @@ def replace_erfc(graph: Any) -> None:
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A session for batches like ``x``."""
+    """Makes a session for batches like ``x``."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -12,26 +12,26 @@ from sofie_jit.bench import onnx_runtime, saved_model
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """Its own format, for batches like ``x``, with float32 weights."""
+    """Converts to OpenVINO's format, for batches like ``x``, with float32 weights."""
     path = directory / f"batch_{len(x)}.xml"
     if not path.exists():
         import openvino
 
         shape = list(x.shape)
-        try:  # an LSTM stays one in ONNX alone
+        try:  # only ONNX keeps an LSTM as one operator
             converted = openvino.convert_model(str(onnx_runtime.convert(model, x, directory)), input=shape)
-        except openvino.frontend.OpConversionFailure:  # and a GRU becomes a loop that it cannot read
+        except openvino.frontend.OpConversionFailure:  # a GRU becomes a loop there, which OpenVINO cannot read
             converted = openvino.convert_model(str(saved_model.write(model, x, directory)), input=shape)
         openvino.save_model(converted, path, compress_to_fp16=False)
     return path
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """One compiled request, made for latency, in float32."""
+    """Compiles one request for low latency, in float32."""
     import openvino
 
     options = {
-        "INFERENCE_PRECISION_HINT": "f32",  # by default bfloat16 where the processor has it
+        "INFERENCE_PRECISION_HINT": "f32",  # the default is bfloat16 if the processor supports it
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,

@@ -1,4 +1,4 @@
-"""What was measured, as text."""
+"""Results of measurements as text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sofie_jit.report import tables
 
 
 def best_peer(cells: Iterable[Cell], value: str = "median") -> float:
-    """Seconds of the fastest engine that is not this package; NaN if none was timed."""
+    """Seconds of the fastest engine other than this package; NaN if none was timed."""
     return min((getattr(cell, value) for cell in cells if not cell.problem and not ENGINES[cell.engine].ours),
                default=math.nan)  # fmt: skip
 
 
 def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
-    """Per batch and number of threads a table of the engines, the fastest first."""
+    """A table of the engines for each batch and number of threads, the fastest first."""
     groups: dict[tuple[int, int], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.batch, cell.threads), []).append(cell)
@@ -26,13 +26,13 @@ def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
         rows = [("engine", "first result", "memory")]
         rows += [(s.engine, s.problem or f"{s.seconds * 1e3:.0f} ms", "" if s.problem else f"{s.memory / 1e6:.0f} MB")
                  for s in sorted(starts, key=lambda start: start.seconds)]  # fmt: skip
-        parts.append(f"fresh interpreter to the first result, batch {starts[0].batch}\n{tables.text(rows)}")
+        parts.append(f"start of the interpreter to the first result, batch {starts[0].batch}\n{tables.text(rows)}")
     return "\n\n".join(parts)
 
 
 def _group(cells: Sequence[Cell]) -> str:
     best = {value: best_peer(cells, value) for value in ("minimum", "median")}
-    rows: list[tuple[str, ...]] = [("engine", "minimum", "median", "minima / best", "medians / best", "off by")]
+    rows: list[tuple[str, ...]] = [("engine", "minimum", "median", "minima / best", "medians / best", "difference")]
     for cell in sorted((c for c in cells if not c.problem), key=lambda c: c.median):
         times = [getattr(cell, value) for value in best]
         ratios = [f"{t / best[value]:.2f}" if best[value] > 0 else "-" for t, value in zip(times, best, strict=True)]
@@ -49,6 +49,10 @@ def _group(cells: Sequence[Cell]) -> str:
 
 
 def microseconds(seconds: float) -> str:
-    """Three digits or all before the point."""
+    """Microseconds with three digits, or all digits before the point.
+
+    >>> microseconds(1.23456e-6), microseconds(0.0123456)
+    ('1.23', '12346')
+    """
     value = seconds * 1e6
     return f"{value:.{max(0, 2 - int(math.log10(value))) if value >= 1 else 2}f}" if value > 0 else "-"

@@ -1,4 +1,4 @@
-"""A model as TensorFlow's SavedModel with one fixed batch, from which other engines convert."""
+"""A model as TensorFlow SavedModel with a fixed batch, from which other engines convert."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def write(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """Exports ``model`` for arrays of exactly the shape of ``x`` and returns the path."""
+    """Exports ``model`` for arrays of exactly the shape of ``x``; returns the path."""
     import keras
     import tensorflow as tf
 

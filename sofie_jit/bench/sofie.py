@@ -13,11 +13,11 @@ from sofie_jit.bench import keras_file
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """The model as Keras saves it."""
+    """Saves the model with Keras."""
     return keras_file.write(model, directory)
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """:meth:`sofie_jit.Model.infer`."""
+    """Loads the model; :meth:`sofie_jit.Model.infer` is called."""
     model = loading.load(path, threads=threads)
-    return lambda x: model.infer(x)  # looked up for every call, as people write it
+    return lambda x: model.infer(x)  # looked up in every call, as in users' code

@@ -1,6 +1,6 @@
-"""What an engine costs a process that begins with it: time to the first result, and memory.
+"""Measures the start of an engine in a new process: time to the first result, and memory.
 
-``measure`` starts fresh interpreters; ``python -m sofie_jit.bench.start MODULE PATH INPUT THREADS`` is one.
+:func:`measure` starts new interpreters with ``python -m sofie_jit.bench.start MODULE PATH INPUT THREADS``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 from sofie_jit.errors import SofieError
 
 ENOUGH = 4.0
-"""Seconds."""
+"""Seconds of all tries together after which no further one is started."""
 
 
 def measure(module: str, path: Path, x: np.ndarray, threads: int, tries: int) -> tuple[float, int]:
-    """Seconds from the start of an interpreter to the first result, the least of ``tries``, and bytes of memory.
+    """Seconds from the start of an interpreter to the first result, and bytes of memory; the minima of ``tries`` tries.
 
-    There are fewer tries if the first ones take more than :data:`ENOUGH` seconds together. ``module``: the engine's
-    adapter; ``path``: what its ``convert`` wrote. Raises SofieError if the process fails.
+    Fewer tries are made if they take more than :data:`ENOUGH` seconds together. ``module``: the engine's adapter;
+    ``path``: the file that its ``convert`` wrote. Raises SofieError if the process fails.
     """
     with tempfile.TemporaryDirectory() as directory:
         np.save(Path(directory) / "x.npy", x)
@@ -45,20 +45,20 @@ def _run(command: list[str]) -> tuple[float, int]:
                 process.communicate()
                 return seconds, int(line.removeprefix(MARK))
         _, errors = process.communicate()
-    raise SofieError(f"{command[3]} fails in a fresh process: {errors[-500:]}")
+    raise SofieError(f"{command[3]} fails in a new process: {errors[-500:]}")
 
 
 MARK = "first result; bytes of memory: "
 
 
 def resident_memory() -> int:
-    """Bytes of this process's resident memory."""
+    """Resident memory of this process in bytes."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
 
 def main() -> None:
-    """The fresh process: one result, then its memory on standard output."""
+    """The new process: computes one result, then prints its memory."""
     module, path, inputs, threads = sys.argv[1:]
     x = np.load(inputs)
     importlib.import_module(f"sofie_jit.bench.{module}").load(Path(path), x, int(threads))(x)

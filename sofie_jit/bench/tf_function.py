@@ -1,7 +1,7 @@
 """TensorFlow's ``tf.function``: the model as one graph, traced once for the shape of ``x``.
 
-The traced function is called, ``get_concrete_function()``: finding it again from the arguments takes Python at each
-call of the ``tf.function`` itself a third to a half of the time of a small model.
+The traced function, ``get_concrete_function()``, is called. A call of the ``tf.function`` itself looks it up from the
+arguments in Python, which takes a third to a half of the time of a small model.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from sofie_jit.bench import keras_file
 
 
 def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """The model as Keras saves it."""
+    """Saves the model with Keras."""
     return keras_file.write(model, directory)
 
 
 def load(
     path: Path, x: np.ndarray, threads: int, jit_compile: bool | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The model's graph, traced once for batches like ``x``; ``jit_compile=True`` compiles it by XLA."""
+    """Traces the model for batches like ``x``; with ``jit_compile=True``, XLA compiles the graph."""
     import tensorflow as tf
 
     model = keras_file.read(path)

@@ -13,5 +13,5 @@ convert = tf_function.convert
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The graph of :mod:`tf_function`, compiled."""
+    """Compiles the graph of :mod:`tf_function`."""
     return tf_function.load(path, x, threads, jit_compile=True)

@@ -1,10 +1,10 @@
 """The command line, ``sofie-jit``: one module of this package per command.
 
-A command is a module with a docstring (its first line is the help, the rest the description), ``EXAMPLES``,
+A command is a module with a docstring (the first line is the help, the rest the description), ``EXAMPLES``,
 ``add_arguments(parser)`` and ``run(args)``, which returns the exit code.
 
-Exit codes: 0 success; 1 the file, the model or the data is not right, said in one message on standard error;
-2 the command line is not right.
+Exit codes: 0 for success; 1 for an error of the file, the model or the data, with one message on standard error; 2 for
+an error of the command line.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from sofie_jit.errors import SofieError
 COMMANDS = ("demo", "info", "check", "run", "emit", "compare", "profile", "bench", "doctor")
 
 EXAMPLES = """\
-sofie-jit demo                                the shipped network, from file to answers
-sofie-jit info m.h5                           what the model is made of
-sofie-jit check m.h5                          whether it can be loaded, and if not, why
+sofie-jit demo                                run the network that comes with the package
+sofie-jit info m.h5                           show a model's inputs, outputs and operators
+sofie-jit check m.h5                          report whether it can be loaded, and if not, why
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
-sofie-jit emit m.h5 -o model.hxx              its C++ header and weights
-sofie-jit compare m.h5                        how far it is from Keras, and how fast
-sofie-jit profile m.h5                        where its time goes
-sofie-jit bench m.h5 --batch 1,32             its time beside other engines
-sofie-jit doctor                              whether everything is there that it needs"""
+sofie-jit emit m.h5 -o model.hxx              write its C++ header and weights
+sofie-jit compare m.h5                        compare its outputs and speed with Keras
+sofie-jit profile m.h5                        measure the time of each operator
+sofie-jit bench m.h5 --batch 1,32             compare its speed with other engines
+sofie-jit doctor                              check the installation"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line ``argv`` (by default the process's) and returns the exit code."""
+    """Runs the command line ``argv``, by default that of the process, and returns the exit code."""
     args = _parser().parse_args(argv)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader (head, less) has seen enough
+    except BrokenPipeError:  # the reader (head, less) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cmake-dir",
         action="version",
         version=str(Path(sofie_jit.__file__).parent / "cmake"),
-        help="print the directory to give to CMake as sofie_jit_DIR, and exit",
+        help="print the directory for CMake's variable sofie_jit_DIR, and exit",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -92,32 +92,32 @@ def _epilog(examples: str) -> str:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True) -> None:
-    """Declares the arguments that say which model to read: FILE, ``--config``, and ``--untrusted`` if it may be."""
-    parser.add_argument("file", metavar="FILE", help="a model saved by Keras: .h5, .hdf5 or .keras")
+    """Adds the arguments that name the model: FILE, ``--config``, and ``--untrusted`` unless it is false."""
+    parser.add_argument("file", metavar="FILE", help="a saved model: .h5, .hdf5 or .keras of Keras")
     parser.add_argument(
-        "--config", metavar="JSON", help="the architecture, if FILE holds weights alone (model.to_json())"
+        "--config", metavar="JSON", help="the architecture from model.to_json(), if FILE contains only weights"
     )
     if untrusted:
         parser.add_argument(
             "--untrusted",
             action="store_const",
             const=True,
-            help="a stranger's FILE: a new process reads it, within limits",
+            help="read FILE in a new process with limits of memory and time",
         )
 
 
 def list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
-    """The type of an argument that is a list with commas."""
+    """The type of an argument that is a comma-separated list."""
 
     def parse(text: str) -> list[int]:
         return [kind(part) for part in text.split(",")]
 
-    parse.__name__ = "list"  # what argparse calls a wrong one
+    parse.__name__ = "list"  # its name in the messages of argparse
     return parse
 
 
 def positive(text: str) -> int:
-    """The type of an argument that is a number from 1 on."""
+    """The type of an argument that is a positive integer."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")

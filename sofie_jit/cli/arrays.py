@@ -1,7 +1,7 @@
-"""Arrays in files, read and written a piece at a time: .npy, .npz, .csv and .parquet.
+"""Reads and writes arrays in files in pieces: .npy, .npz, .csv and .parquet.
 
-A :class:`Source` knows its length if the file tells it, and gives rows on demand; a :class:`Sink` takes them. Both hold
-one piece in memory. Tables (.csv, .parquet) have a row of numbers per row of the batch, in C order.
+A :class:`Source` yields pieces of rows, a :class:`Sink` takes them; one piece is in memory at a time. Tables (.csv,
+.parquet) have one row of numbers per row of the batch, in C order.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def array_output(text: str) -> Path:
 
 
 def read(path: Path) -> Any:
-    """All of a file: an array, or of .npz a dict of arrays. Raises what :func:`sources` raises."""
+    """Reads a whole file: an array, or a dict of arrays from .npz. Raises the errors of :func:`sources`."""
     found = sources([path])
     arrays = {name: whole(source) for name, source in found.items()}
     return arrays if path.suffix == ".npz" else next(iter(arrays.values()))
@@ -54,22 +54,22 @@ class Source(Protocol):
     """An array in a file."""
 
     length: int | None
-    """Rows; None if that takes reading the file."""
+    """Number of rows; None if only reading the file tells it."""
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
-        """The array in pieces of ``rows`` rows, the last one shorter; an empty array is one piece."""
+        """Yields pieces of ``rows`` rows; the last one may be shorter. An empty array is one piece."""
 
 
 def sources(paths: Sequence[Path], columns: Sequence[str] | None = None) -> dict[str, Source]:
-    """The arrays of files by name: of an .npz those of its members, else the path.
+    """The arrays of files by name, which is the member's name in an .npz file, otherwise the path.
 
-    ``columns``: those of tables to read, in this order. Raises FileNotFoundError; InputError, also while reading, if a
-    file does not hold what its name says; MissingDependencyError for .parquet without pyarrow.
+    ``columns``: the columns of tables to read, in this order. Raises FileNotFoundError; InputError, also while reading,
+    if the content of a file does not fit its suffix; MissingDependencyError for .parquet without pyarrow.
     """
     found: dict[str, Source] = {}
     for path in paths:
         if columns is not None and path.suffix not in _TABLES:
-            raise InputError(f"{path} has no columns to choose by name: --columns is for .csv and .parquet")
+            raise InputError(f"{path} has no named columns: --columns is for .csv and .parquet")
         with _as_input_errors(path):
             if path.suffix == ".npz":
                 with zipfile.ZipFile(path) as archive:
@@ -83,7 +83,7 @@ def sources(paths: Sequence[Path], columns: Sequence[str] | None = None) -> dict
 
 
 def whole(source: Source) -> np.ndarray:
-    """All of a source."""
+    """The whole array of a source."""
     pieces = list(source.pieces(1 << 20))
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
@@ -93,7 +93,7 @@ def _as_input_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} holds no arrays of numbers: {error}") from None
+        raise InputError(f"{path} does not contain arrays of numbers: {error}") from None
 
 
 class _Npy:
@@ -110,7 +110,7 @@ class _Npy:
 
 
 class _Member:
-    """A member of an .npz, read as it is decompressed."""
+    """A member of an .npz file, which is decompressed while it is read."""
 
     def __init__(self, path: Path, name: str):
         self.path, self.name = path, name
@@ -138,12 +138,12 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = reader(file)
     if dtype.hasobject:
-        raise ValueError("Python objects, which are not read")
+        raise ValueError("Python objects are not supported")
     return shape, fortran_order, dtype
 
 
 class _Csv:
-    """Numbers between commas; a first line that holds none names the columns."""
+    """Comma-separated numbers; a first line without numbers has the names of the columns."""
 
     length = None
 
@@ -154,7 +154,7 @@ class _Csv:
         self.names = None if all(map(_is_number, first)) else first
         if columns is not None and self.names is None:
             raise InputError(f"--columns: the first line of {path} does not name the columns")
-        self.places = None if columns is None else _places(path, self.names or [], columns)
+        self.indices = None if columns is None else _indices(path, self.names or [], columns)
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         width, given = len(self.names or ()), False
@@ -163,11 +163,11 @@ class _Csv:
                 file.readline()
             while True:
                 with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", "loadtxt", UserWarning)  # that nothing is left
-                    piece = np.loadtxt(file, delimiter=",", usecols=self.places, ndmin=2, max_rows=rows)
+                    warnings.filterwarnings("ignore", "loadtxt", UserWarning)  # loadtxt warns at the end of the file
+                    piece = np.loadtxt(file, delimiter=",", usecols=self.indices, ndmin=2, max_rows=rows)
                 if not len(piece):
                     if not given:
-                        yield np.empty((0, len(self.places) if self.places else width))
+                        yield np.empty((0, len(self.indices) if self.indices else width))
                     return
                 given = True
                 yield piece
@@ -188,7 +188,7 @@ class _Parquet:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         self.file = _pyarrow().ParquetFile(path)
         self.names = list(self.file.schema_arrow.names if columns is None else columns)
-        _places(path, self.file.schema_arrow.names, self.names)
+        _indices(path, self.file.schema_arrow.names, self.names)
         self.length = self.file.metadata.num_rows
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
@@ -203,7 +203,7 @@ class _Parquet:
 
 
 def _flat(column: Any) -> np.ndarray:
-    """A column of numbers or of lists of them, as a matrix."""
+    """A column of numbers, or of lists of numbers, as a matrix."""
     values = column.to_numpy(zero_copy_only=False)
     return np.stack(list(values)) if values.dtype == object else values[:, None]
 
@@ -216,10 +216,10 @@ def _pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def _places(path: Path, names: Sequence[str], columns: Sequence[str]) -> list[int]:
+def _indices(path: Path, names: Sequence[str], columns: Sequence[str]) -> list[int]:
     if missing := [name for name in columns if name not in names]:
         there = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise InputError(f"{path} has no column {', '.join(missing)}; there are: {there}")
+        raise InputError(f"{path} has no column {', '.join(missing)}; its columns are: {there}")
     return [list(names).index(name) for name in columns]
 
 
@@ -230,18 +230,18 @@ _TABLES: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet}
 
 
 class Sink(Protocol):
-    """Takes arrays by name, piece by piece along the first axis."""
+    """Takes arrays by name, in pieces along the first axis."""
 
     def write(self, pieces: Mapping[str, np.ndarray]) -> None:
-        """One more piece of every array."""
+        """Writes one more piece of every array."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Ends the file."""
 
 
 @contextlib.contextmanager
 def sink(path: Path) -> Iterator[Sink]:
-    """A Sink that makes ``path``, or prints .csv for ``-``. A file appears under its name when all went well."""
+    """A Sink that writes ``path``, or prints .csv for ``-``. The file gets its name when it is complete."""
     if path == STANDARD_OUTPUT:
         yield _CsvSink(sys.stdout)
         return
@@ -257,7 +257,7 @@ def sink(path: Path) -> Iterator[Sink]:
 
 class _NpySink:
     HEADER = 256
-    """Bytes; room for any length that the array may come to have."""
+    """Bytes of the header, which has space for any length."""
 
     def __init__(self, path: Path):
         self.file = path.open("wb")
@@ -280,7 +280,7 @@ class _NpySink:
 
 
 class _NpzSink:
-    """Members grow as files beside each other, which are packed in the end."""
+    """Writes each member to a file of its own and packs the files when it is closed."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -303,7 +303,7 @@ class _NpzSink:
 
 
 def _columns(pieces: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A table's columns: ``y`` for one number a row, else ``y_0``, ``y_1``, ..."""
+    """The columns of a table: ``y`` for an array with one number per row, otherwise ``y_0``, ``y_1``, ..."""
     found: dict[str, np.ndarray] = {}
     for name, piece in pieces.items():
         flat = piece.reshape(len(piece), math.prod(piece.shape[1:]))
@@ -330,7 +330,7 @@ class _CsvSink:
 
 
 _FORMATS = {"float32": "%.9g", "float64": "%.17g"}
-"""Enough to read back the same number."""
+"""Enough digits to read back the same number."""
 
 
 class _ParquetSink:

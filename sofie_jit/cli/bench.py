@@ -1,8 +1,9 @@
-"""Time a model beside other engines.
+"""Compare the speed of a model with other engines.
 
-Runs the model here, as a header compiled by g++, and in every engine that is installed: LiteRT, ONNX Runtime,
-OpenVINO, and Keras with and without XLA. An engine's answer is compared with Keras's before it is timed; engines take
-turns in one process that is pinned to as many cores as it has threads. Needs Keras and TensorFlow.
+Runs the model in this package, as a header compiled by g++, and in every engine that is installed: LiteRT, ONNX
+Runtime, OpenVINO, and Keras with and without XLA. The output of each engine is compared with Keras's before it is
+timed. The engines take turns in one process that is pinned to as many cores as it has threads. Needs Keras and
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -28,20 +29,24 @@ sofie-jit bench m.h5 --input x.npy --json"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
-    parser.add_argument("file", metavar="FILE", help="a model saved by Keras, one input and one output")
+    parser.add_argument("file", metavar="FILE", help="a saved model with one input and one output")
     parser.add_argument(
-        "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default 1)"
+        "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default: 1)"
     )
-    parser.add_argument("--engines", metavar="NAME,...", help="which ones (default all)")
-    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default 1)")
-    parser.add_argument("--input", metavar="X.npy", help="rows to evaluate (default random numbers)")
-    parser.add_argument("--start", action="store_true", help="also the time and memory of a fresh process")
-    parser.add_argument("--rounds", metavar="N", type=positive, default=10, help="turns of each engine (default 10)")
-    parser.add_argument("--json", action="store_true", help="print the figures, the machine and versions as JSON")
+    parser.add_argument("--engines", metavar="NAME,...", help="the engines (default: all)")
+    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default: 1)")
+    parser.add_argument("--input", metavar="X.npy", help="rows to evaluate (default: random numbers)")
+    parser.add_argument(
+        "--start",
+        action="store_true",
+        help="also measure a new process: time to the first result, memory",
+    )
+    parser.add_argument("--rounds", metavar="N", type=positive, default=10, help="turns of each engine (default: 10)")
+    parser.add_argument("--json", action="store_true", help="print the results, the machine and versions as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, and prints a table or JSON; 0."""
+    """Measures, and prints a table or JSON; returns 0."""
     from sofie_jit.bench import ENGINES, environment, find_engines, report
     from sofie_jit.bench.measure import measure
 
@@ -64,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(step: str) -> None:
-    """Puts ``step`` in place of the last one on the terminal."""
+    """Replaces the previous step on the terminal."""
     print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,7 @@
-"""Say whether a model can be loaded, layer by layer.
+"""Report whether a model can be loaded, layer by layer.
 
-Compiles nothing. Of each layer that cannot be translated it says why, and what to do. Exit code 1 if there is any.
+Compiles nothing. Prints the reason for each layer that cannot be translated, and what to do. The exit code is 1 if
+there is any.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sofie_jit.cli import add_model_arguments
 EXAMPLES = """\
 sofie-jit check m.h5
 sofie-jit check m.keras --json
-sofie-jit check from_a_stranger.h5 --untrusted"""
+sofie-jit check from_the_internet.h5 --untrusted"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the report; 1 if a layer stands in the way."""
-    import sofie_jit
+    """Prints the report; returns 1 if the model cannot be loaded."""
+    from sofie_jit import loading
 
-    report = sofie_jit.check(args.file, config=args.config, untrusted=args.untrusted)
+    report = loading.check(args.file, config=args.config, untrusted=args.untrusted)
     print(json.dumps({"ok": report.ok} | asdict(report), indent=1) if args.json else report)
     return 0 if report.ok else 1

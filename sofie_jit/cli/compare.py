@@ -1,7 +1,7 @@
-"""Compare a model with Keras: its answers, layer by layer if asked, and the time of a call.
+"""Compare a model's outputs, and the time of a call, with those of the library that saved it.
 
-Needs Keras and TensorFlow; files of Keras 2 are read by tf_keras if it is installed. Without --input, the model runs
-on random numbers that fit. Exit code 1 if the answers differ by more than rounding.
+Needs Keras and TensorFlow; files of Keras 2 are run by tf_keras if it is installed. Without --input, the inputs are
+random numbers that fit the model. The exit code is 1 if the outputs differ by more than rounding.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ sofie-jit compare m.h5 --no-times --json"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
-    add_model_arguments(parser, untrusted=False)  # Keras reads the file, too, and has no such mode
+    add_model_arguments(parser, untrusted=False)  # the library reads the file, too, without limits
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (default at most 256)")
-    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="arrays to run on")
+    data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
+    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="input arrays")
     parser.add_argument("--layers", action="store_true", help="also compare the output of every layer")
     times = parser.add_mutually_exclusive_group()
-    times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per call to measure")
-    times.add_argument("--no-times", action="store_true", help="measure nothing")
-    parser.add_argument("--threads", metavar="N", type=positive, help="threads of sofie_jit (default all cores)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--plot", metavar="IMAGE", type=Path, help="draw them too: .svg, .png or .pdf")
+    times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
+    times.add_argument("--no-times", action="store_true", help="do not measure the time")
+    parser.add_argument("--threads", metavar="N", type=positive, help="threads of sofie_jit (default: all cores)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--plot", metavar="IMAGE", type=Path, help="also draw the results to a .svg, .png or .pdf file")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints how far it is from Keras, and how fast; 1 if it is too far."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow reports on this machine
-    import sofie_jit
+    """Prints differences and times; returns 1 if the outputs differ by more than rounding."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise TensorFlow prints information about the machine
+    from sofie_jit.verification.comparison import compare
 
     x = None if args.input is None else [read(path) for path in args.input]
-    found = sofie_jit.compare(
+    found = compare(
         args.file,
         x[0] if x and len(x) == 1 else x,
         config=args.config,

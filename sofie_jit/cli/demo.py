@@ -1,7 +1,7 @@
-"""Classify handwritten digits with the shipped network.
+"""Classify handwritten digits with the network that comes with the package.
 
-Loads the convolutional network that comes with the package, a .h5 file trained and saved by Keras, compiles it, and
-runs it on a hundred images it was not trained on. Shows accuracy, distance from Keras's own answers, and speed.
+Loads a convolutional network from a .h5 file that Keras trained and saved, compiles it, and runs it on 100 images that
+it was not trained on. Shows the accuracy, the difference from Keras's outputs, and the speed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ EXAMPLES = """\
 sofie-jit demo"""
 
 TOLERANCE = 1e-6
-"""How far from Keras's answers ours may be."""
+"""Maximum difference from Keras's outputs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The demo takes no arguments."""
+    """Adds nothing: the demo takes no arguments."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Classifies and prints; 1 if the answers are not Keras's."""
-    import sofie_jit
+    """Classifies and prints; returns 1 if the outputs differ from Keras's."""
+    from sofie_jit import loading
     from sofie_jit.demo import MODEL_FILE, load_digits
     from sofie_jit.jit.compiler import compiler
     from sofie_jit.report.timing import seconds_per_call
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     compiler().start()
     started = time.perf_counter()
-    model = sofie_jit.load(MODEL_FILE)
+    model = loading.load(MODEL_FILE)
     answers = model.infer(images)
     done = time.perf_counter()
 
@@ -49,17 +49,17 @@ def run(args: argparse.Namespace) -> int:
     one, many = (seconds_per_call(partial(model.infer, x)) * 1e6 / len(x) for x in (images[:1], images))
     print(f"accuracy                 {right / len(labels):.1%} ({right} of {len(labels)} held-out images)")
     print(f"difference from Keras    {difference:.1e} at most")
-    print(f"load and compile         {done - started:.2f} s, first answers included")
+    print(f"load and compile         {done - started:.2f} s, with the first outputs")
     print(f"start of the compiler    {started - start:.2f} s, once per process")
     print(f"time per image           {one:.2f} us one by one, {many:.2f} us in a batch of 100")
     if difference >= TOLERANCE:
-        print(f"sofie-jit demo: the answers should differ from Keras's by less than {TOLERANCE:.0e}", file=sys.stderr)
+        print(f"sofie-jit demo: the outputs should differ from Keras's by less than {TOLERANCE:.0e}", file=sys.stderr)
         return 1
     return 0
 
 
 def _some_of_each_kind(right: np.ndarray, count: int = 4) -> np.ndarray:
-    """Places of ``count`` images to show: a wrongly classified one last, if there is one."""
+    """Indices of ``count`` images to show; a wrongly classified one comes last, if there is one."""
     hits, misses = np.flatnonzero(right), np.flatnonzero(~right)[:1]
     return np.concatenate([hits[: count - len(misses)], misses])
 
@@ -70,7 +70,7 @@ def _caption(predicted: int, label: int, answer: np.ndarray) -> str:
 
 
 def draw(images: np.ndarray, captions: list[str], gap: int = 3) -> str:
-    """``images`` (n, rows, columns), 0..1, side by side as text, two characters a pixel, captions beneath."""
+    """Draws images of shape (n, rows, columns) and values 0 to 1 as text, two characters per pixel, with captions."""
     shades = np.array(list(" ░▒▓█" if _can_print("░▒▓█") else " .+#@"))
     pixels = np.repeat(shades[np.rint(images * (len(shades) - 1)).astype(int)], 2, axis=2)
     rows = [(" " * gap).join("".join(image[row]) for image in pixels).rstrip() for row in range(pixels.shape[1])]

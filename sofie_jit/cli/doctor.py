@@ -1,8 +1,8 @@
-"""Say whether everything is there that sofie_jit needs, and what to do if not.
+"""Check the installation.
 
-Looks at versions, the compiler in cppyy, its flags and its precompiled header, the processor, compilers for saved
-headers, and optional packages; then compiles the shipped network and compares its answers. Exit code 1 if something
-that is needed is not right.
+Checks versions, the compiler in cppyy, its flags and its precompiled header, the processor, compilers for exported
+headers, and optional packages; then compiles the demo network and compares its outputs. The exit code is 1 if models
+cannot run.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ OPTIONAL = {
     "awkward": "events of variable length",
     "dask": "many machines",
 }
-"""Package -> what it is used for."""
+"""Package -> its use."""
 
 SLOW = 5e9
-"""Floating-point operations per second of a core, below which code is not optimized, or runs on a strange machine."""
+"""Floating-point operations per second of a core below which the code is not optimized or the machine is unusual."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Finding:
     what: str
     found: str
     problem: str = ""
-    """What to do; '' if nothing."""
+    """What to do; '' if all is well."""
     severe: bool = False
-    """Whether models cannot be run without doing that."""
+    """Whether models cannot run because of it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was found; 1 if something that is needed is missing."""
+    """Prints the findings; returns 1 if models cannot run."""
     findings = [finding for examine in EXAMINATIONS for finding in examine()]
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
@@ -107,7 +107,7 @@ def _machine() -> Iterator[Finding]:
 
     facts = machine()
     sets = facts["instruction sets"]
-    slow = "" if sets else "without fused multiply-add (FMA), results are slower and round differently"
+    slow = "" if sets else "without fused multiply-add (FMA), models are slower and results are rounded differently"
     yield Finding("system", f"{facts['system']}, {facts['architecture']}")
     yield Finding("processor", f"{facts['processor']}: {', '.join(sets) or 'baseline'}", slow)
     given = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
@@ -129,28 +129,26 @@ def _cppyy() -> Iterator[Finding]:
         yield Finding("cppyy", version("cppyy") or "not installed", str(error), severe=True)
         return
     seconds = time.perf_counter() - begin
-    kind = "the one of ROOT's wheel" if is_root_fork() else f"{version('cppyy')}, Cling {version('cppyy-cling')}"
+    kind = "from ROOT's wheel" if is_root_fork() else f"{version('cppyy')}, Cling {version('cppyy-cling')}"
     yield Finding("cppyy", f"{kind}, started in {tables.duration(seconds)}")
     unoptimized = is_root_fork() and flags and "regalloc" not in flags
-    yield Finding(
-        "EXTRA_CLING_ARGS", flags or "not set",
-        f"ROOT's cppyy needs '{FORK_FLAGS}' for fast code; unset the variable or set it to that" if unoptimized else "",
-    )  # fmt: skip
+    remedy = f"ROOT's cppyy needs '{FORK_FLAGS}' for fast code; set the variable to this value or unset it"
+    yield Finding("EXTRA_CLING_ARGS", flags or "not set", remedy if unoptimized else "")
     if not is_root_fork():
         yield _precompiled_header()
 
 
 def _precompiled_header() -> Finding:
-    """The headers of the standard library, which Cling reads at start in a form that it wrote at its first."""
+    """The headers of the standard library in the compiled form that Cling reads when it starts."""
     found = find()
-    return Finding("precompiled header", f"{found} ({tables.size(found.stat().st_size)})" if found else "not there")
+    return Finding("precompiled header", f"{found} ({tables.size(found.stat().st_size)})" if found else "not found")
 
 
 def _compilers() -> Iterator[Finding]:
     for name in ("g++", "clang++"):
         path = shutil.which(name)
         found = subprocess.run([path, "--version"], capture_output=True, text=True).stdout if path else ""
-        yield Finding(name, found.partition("\n")[0] or "not installed (only saved headers need a compiler)")
+        yield Finding(name, found.partition("\n")[0] or "not installed (needed for exported headers only)")
 
 
 def _optional() -> Iterator[Finding]:
@@ -174,11 +172,11 @@ def _demo() -> Iterator[Finding]:
     wrong = float(np.abs(answers - keras).max())
     yield Finding(
         "demo network", f"loaded, compiled and run in {tables.duration(seconds)}, {wrong:.0e} from Keras",
-        "its answers should differ by less than 1e-6" if wrong >= 1e-6 else "", severe=wrong >= 1e-6,
+        "its outputs should differ by less than 1e-6" if wrong >= 1e-6 else "", severe=wrong >= 1e-6,
     )  # fmt: skip
     peak = peak_flops("float32")
     yield Finding(
-        "speed of a core", f"{peak / 1e9:.0f} GFLOP/s", "code seems not to be optimized" if peak < SLOW else ""
+        "speed of a core", f"{peak / 1e9:.0f} GFLOP/s", "the code seems not to be optimized" if peak < SLOW else ""
     )
 
 

@@ -1,8 +1,8 @@
 """Write a model as a C++ header.
 
-The header needs a C++17 compiler and nothing else. Its weights are written beside it, as <name>.dat, unless --binary or
---embed-weights say otherwise; the name of the file gives the namespace, TMVA_SOFIE_<name>, unless --namespace does.
-With - for HEADER it is printed, weights inside, and bears the name of FILE.
+The header needs a C++17 compiler and nothing else. Its weights are written next to it, as <name>.dat, unless --binary
+or --embed-weights is given. The namespace is TMVA_SOFIE_<name>, after the name of the header, unless --namespace is
+given. With - for HEADER, the header is printed with embedded weights and the name of FILE.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZES",
         action="append",
         type=_shape,
-        help="sizes for an input with open dimensions, without the batch: 224,224,3; once per input, ? stays open",
+        help="sizes of an input with open dimensions, without the batch: 224,224,3; ? stays open; once per input",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -43,23 +43,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_const",
         const="binary",
         default="text",
-        help="write the weights as <name>.bin, smaller and read faster",
+        help="write the weights as <name>.bin, which is smaller and faster to read",
     )
     weights.add_argument(
         "--embed-weights",
         dest="weights",
         action="store_const",
         const="embedded",
-        help="put the weights into the header",
+        help="embed the weights in the header",
     )
     parser.add_argument("--namespace", metavar="N", help="the C++ namespace of the Session, such as physics::tagger")
     parser.add_argument(
         "--dispatch",
         action="store_true",
-        help="carry code for AVX-512, AVX2 and any other processor, chosen when the program runs",
+        help="include code for AVX-512, AVX2 and any other processor; the program selects at run time",
     )
     parser.add_argument(
-        "--self-test", action="store_true", help="carry a reference and a function self_test() that compares with it"
+        "--self-test",
+        action="store_true",
+        help="include reference values and a function self_test() that checks them",
     )
 
 
@@ -68,7 +70,7 @@ def _shape(text: str) -> list[int | None]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the header and its weights; 0."""
+    """Writes the header and its weights; returns 0."""
     from sofie_jit import frontends
     from sofie_jit.codegen.weights import SUFFIXES
     from sofie_jit.frontends.open_dimensions import examine, fixed
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}
     if args.output == STANDARD_OUTPUT:
         if args.weights == "binary":
-            raise InputError("-o - prints the header alone, so its weights are inside: leave --binary out")
+            raise InputError("-o - prints the header with its weights embedded: omit --binary")
         with tempfile.TemporaryDirectory() as directory:
             printed = Path(directory) / f"{Path(args.file).stem}.hxx"
             rmodel.save_header(printed, weights="embedded", **options)

@@ -1,7 +1,7 @@
-"""Show where a model's time goes.
+"""Measure the time of each operator of a model.
 
-Runs the model many times on one thread and lists its operators with time, share of the whole, floating-point operations
-per second and memory traffic. Without --input, the model runs on random numbers.
+Runs the model many times on one thread and lists its operators with their time, their share of the total, their
+floating-point operations per second and their memory traffic. Without --input, the inputs are random numbers.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default 1)")
-    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="arrays to run on")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default: 1)")
+    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="input arrays")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
-        "--plot", metavar="IMAGE", type=Path, help="draw them too: .svg, .png or .pdf (needs matplotlib)"
+        "--plot",
+        metavar="IMAGE",
+        type=Path,
+        help="also draw the results, as .svg, .png or .pdf (needs matplotlib)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints where the time goes; 0."""
-    import sofie_jit
+    """Prints the table of operators; returns 0."""
+    from sofie_jit import loading
     from sofie_jit.verification.random_inputs import random_inputs
 
-    model = sofie_jit.load(args.file, config=args.config, untrusted=args.untrusted)
+    model = loading.load(args.file, config=args.config, untrusted=args.untrusted)
     found = model.profile(*([read(path) for path in args.input] if args.input else random_inputs(model, args.batch)))
     if args.json:
         print(json.dumps({"seconds": found.seconds, "peak": found.peak, "operators": found.records}, indent=1))

@@ -1,11 +1,11 @@
 """Evaluate a model on arrays from files.
 
-Give one file per input, in the order that `info` lists them, or one .npz file that holds them by name. The first axis
-is the batch. Tables (.csv, .parquet) have a row of numbers per row of the batch. Files larger than memory are read,
-evaluated and written piece by piece.
+Give one file per input, in the order that `info` lists them, or one .npz file with the inputs by name. The first axis
+is the batch. Tables (.csv, .parquet) have one row of numbers per row of the batch. Files larger than memory are read,
+evaluated and written in pieces.
 
-OUTPUT is .npy, .npz, .csv or .parquet, whatever the input is; - prints .csv. A model with several outputs writes
-.npz, by name, or columns side by side.
+OUTPUT is .npy, .npz, .csv or .parquet, independent of the input's format; - prints .csv. Several outputs of a model are
+written by name to .npz, or as columns of one table.
 """
 
 from __future__ import annotations
@@ -31,29 +31,34 @@ sofie-jit run m.h5 events.parquet --columns pt,eta,phi,mass -o scores.parquet
 sofie-jit run m.h5 x.csv -o - | head"""
 
 PIECE_BYTES = 64 << 20
-"""How much of the inputs is in memory at once, if --chunk does not say."""
+"""Bytes of the inputs that are in memory at once, unless --chunk is given."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="arrays to read")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="input arrays")
     parser.add_argument(
-        "-o", "--output", metavar="OUTPUT", required=True, type=array_output, help="where results go; - prints them"
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        required=True,
+        type=array_output,
+        help="the file to write; - prints .csv",
     )
     parser.add_argument(
         "--columns", metavar="NAME,...", type=lambda text: text.split(","), help="columns of a table, in this order"
     )
-    parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default some 64 MB)")
-    parser.add_argument("--threads", metavar="N", type=positive, help="threads (default all cores)")
+    parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default: about 64 MB)")
+    parser.add_argument("--threads", metavar="N", type=positive, help="threads (default: all cores)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the results; 0."""
-    import sofie_jit
+    """Writes the results; returns 0."""
+    from sofie_jit import loading
 
     found = sources(args.inputs, args.columns)
-    model = sofie_jit.load(args.file, config=args.config, threads=args.threads, untrusted=args.untrusted)
+    model = loading.load(args.file, config=args.config, threads=args.threads, untrusted=args.untrusted)
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
     inputs = _by_input(model, found, by_name=args.inputs[0].suffix == ".npz" and len(args.inputs) == 1)
@@ -78,7 +83,7 @@ def _by_input(model: Any, found: dict[str, Source], *, by_name: bool) -> dict[st
     names = model.input_names
     if by_name and (len(names) > 1 or set(found) == set(names)):
         if set(found) != set(names):
-            raise InputError(f"the model's inputs are named {names}; the file holds {list(found)}")
+            raise InputError(f"the model's inputs are named {names}; the file contains {list(found)}")
         return {name: found[name] for name in names}
     if len(found) != len(names):
         raise InputError(f"the model has {len(names)} inputs ({', '.join(names)}); got {len(found)} arrays")
@@ -86,13 +91,13 @@ def _by_input(model: Any, found: dict[str, Source], *, by_name: bool) -> dict[st
 
 
 def _rows_at_once(model: Any, chunk: int | None) -> int | None:
-    """How many rows to evaluate at once; None for all there are, if their results depend on each other."""
+    """The number of rows to evaluate at once; None for all, if their results depend on each other."""
     from sofie_jit.codegen.memory import can_tile
     from sofie_jit.passes.pipeline import lower
 
     if not can_tile(lower(model.rmodel)):
         if chunk is not None:
-            raise InputError("--chunk: rows of this model's results depend on each other, it takes them all at once")
+            raise InputError("--chunk: the rows of this model depend on each other, so it needs all of them at once")
         return None
     row = sum(np.prod([d or 1 for d in shape[1:]]) * 8 for shape in (*model.input_shapes, *model.output_shapes))
     return chunk or max(1, int(PIECE_BYTES / row))
@@ -114,7 +119,7 @@ def _pieces(inputs: dict[str, Source], rows: int | None) -> Iterator[dict[str, n
 
 
 def _shaped(model: Any, pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Rows of tables in the shape of the inputs."""
+    """Rows of tables, reshaped to the shapes of the inputs."""
     shaped = {}
     for (name, piece), (_, *row) in zip(pieces.items(), model.input_shapes, strict=True):
         fits = piece.ndim == 2 and None not in row and piece.shape[1] == np.prod(row)
@@ -123,5 +128,5 @@ def _shaped(model: Any, pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def by_name(model: Any, results: Any) -> dict[str, np.ndarray]:
-    """What ``infer`` returned, by output name."""
+    """The result of ``infer`` as a dict of arrays by output name."""
     return dict(zip(model.output_names, unpack(model.rmodel.output_structure, results), strict=True))

@@ -1,4 +1,4 @@
-"""The shipped example: a trained network on scikit-learn's handwritten digits. ``train.py`` made its files."""
+"""The example: a network that was trained on scikit-learn's handwritten digits. ``train.py`` wrote its files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ class Digits(NamedTuple):
     images: np.ndarray
     """(100, 8, 8, 1) float32, 0 (paper) to 1 (ink)."""
     labels: np.ndarray
-    """(100,) which digit each image shows."""
+    """(100,) int, the digit that each image shows."""
     keras: np.ndarray
-    """(100, 10) float32, Keras's own answer: the probability of each digit."""
+    """(100, 10) float32, the probability of each digit as computed by Keras."""
 
 
 def load_digits() -> Digits:
-    """The held-out images with their labels and Keras's answers."""
+    """Loads the held-out images with their labels and Keras's outputs.
+
+    >>> load_digits().images.shape
+    (100, 8, 8, 1)
+    """
     with np.load(Path(__file__).parent / "digits.npz") as arrays:
         return Digits(arrays["images"], arrays["labels"], arrays["keras"])

@@ -69,12 +69,13 @@ def open(
     Raises FileNotFoundError, ModelFileError for a source that no format matches, OptionError for an option that the
     format does not have, and what the frontend raises for a damaged file.
 
+    >>> from sofie_jit import frontends
     >>> from sofie_jit.demo import MODEL_FILE
-    >>> translation = open(MODEL_FILE)
+    >>> translation = frontends.open(MODEL_FILE)
     >>> translation.format, dict(translation.inputs)
     ('Keras', {'image': TensorType(dtype='float32', shape=('batch', 8, 8, 1))})
-    >>> translation()
-    <RModel 'digits': 15 operators, inputs ['image'], outputs ['softmax'], 13,754 parameters>
+    >>> translation().output_labels
+    ['digit']
     """
     content = examine(source)
     found = next((format for format in FORMATS if format.matches(content)), None)

@@ -1,4 +1,4 @@
-"""How long a call takes."""
+"""Measures the duration of calls."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from typing import Any, TypeVar
 Name = TypeVar("Name", bound=Hashable)
 
 Sample = Callable[[int], float]
-"""Takes a number of calls, makes them, and returns the seconds they took."""
+"""Makes a given number of calls and returns the seconds that they took together."""
 
 
 def seconds_per_call(call: Callable[[], Any], *, budget: float = 0.3, samples: int = 9) -> float:
-    """Median time of one ``call()``, in seconds, over ``samples`` measurements that take some ``budget`` seconds.
+    """Median time of one ``call()`` in seconds, over ``samples`` measurements that take about ``budget`` seconds.
 
-    Short calls are repeated within each measurement until the clock's own cost no longer matters. The first call,
+    Short calls are repeated within each measurement until the cost of reading the clock is negligible. The first call,
     which may compile or allocate, is not counted.
+
+    >>> 0 < seconds_per_call(lambda: sum(range(10)), budget=0.01) < 1e-3
+    True
     """
     call()
     number = 1
@@ -38,7 +41,7 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
 
 
 def sample_of(call: Any, x: Any) -> Sample:
-    """Times ``call(x)``, by the call's own clock if it has one (``call.seconds(x, number)``)."""
+    """Measures ``call(x)``, with the call's own clock if it has one (``call.seconds(x, number)``)."""
     own = getattr(call, "seconds", None)
     if own is not None:
         return lambda number: float(own(x, number))
@@ -53,12 +56,12 @@ def round_robin(
     shortest: float = 2e-4,
     slow: float = math.inf,
 ) -> dict[Name, list[float]]:
-    """Seconds per call of each of ``samples``, measured in turns, so that what disturbs the machine disturbs all alike.
+    """Seconds per call of each of ``samples``, measured in turns, so that a disturbance of the machine affects all.
 
-    In each of ``rounds``, each has a block of at least two measurements and some ``block`` seconds, after one that is
-    thrown away, because others have used the caches since. A measurement makes as many calls as take ``shortest``
-    seconds. Every round begins with another one. Those that take more than ``slow`` times as long as the fastest have
-    a turn in every fifth round only: how they stand to it needs fewer digits.
+    In each of ``rounds`` rounds, each sample has a block of at least two measurements that takes about ``block``
+    seconds. The first measurement of a block is discarded, because the others have used the caches in between. A
+    measurement makes as many calls as take ``shortest`` seconds. Each round starts with another sample. Samples that
+    take more than ``slow`` times as long as the fastest have a turn in every fifth round only.
     """
     found = {name: _calls_for(sample, shortest) for name, sample in samples.items()}
     numbers = {name: number for name, (number, _) in found.items()}
@@ -84,7 +87,7 @@ def round_robin(
 
 
 def _calls_for(sample: Sample, seconds: float) -> tuple[int, float]:
-    """How many calls take ``seconds``, and how long one takes."""
+    """The number of calls that take ``seconds`` together, and the duration of one."""
     sample(1)
     number = 1
     while (taken := sample(number)) < seconds:

@@ -1,4 +1,4 @@
-"""The figures of a comparison with Keras."""
+"""Figures of a comparison of a model with its original."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from sofie_jit.verification.comparison import Comparison
 
 LEAST = 1e-9
-"""Where the axis of differences begins; what is less is drawn there."""
+"""Left end of the axis of differences; smaller differences are drawn there."""
 MOST_LAYERS = 40
+"""Maximum number of layers in the figure."""
 
 COLORS = {"sofie_jit": "C0", "model(x)": "C1", "predict": "C7", "tf.function": "C2"}
 
 
 def plot(found: Comparison, figure: Any = None) -> Any:
-    """See :meth:`Comparison.plot`."""
+    """Draws the figures of :meth:`Comparison.plot`."""
     parts: list[tuple[Callable[[Comparison, Any], None], float]] = [(_histogram, 3.2)]
     if found.layers:
         parts.append((_layers, 1.3 + 0.2 * min(len(found.layers), MOST_LAYERS)))
@@ -60,13 +61,13 @@ def _histogram(found: Comparison, ax: Any) -> None:
     ax.axvline(TOLERANCE, color="C3", linestyle="--", linewidth=1)
     place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9}
     ax.annotate(f" {TOLERANCE:.0e}: tolerance", (TOLERANCE, 1), color="C3", **place)
-    less = f"\n(what is less than {LEAST:.0e} is in the first bar)" if (shown < LEAST).any() else ""
-    ax.set_xlabel(f"largest difference of a row, relative to the output's largest number{less}")
+    less = f"\n(differences below {LEAST:.0e} are in the first bar)" if (shown < LEAST).any() else ""
+    ax.set_xlabel(f"largest difference of a row, relative to the output's largest magnitude{less}")
     ax.set_ylabel("rows")
     worst = max((output.relative for output in found.outputs), default=0.0)
-    equal = f"; {values.size - shown.size:,} more are equal to the last bit" if values.size > shown.size else ""
+    equal = f"; {values.size - shown.size:,} further rows are equal to the last bit" if values.size > shown.size else ""
     ax.set_title(
-        f"{found.source}: at most {worst:.1e} away from {found.version}\n{shown.size:,} rows{equal}", fontsize=10
+        f"{found.source}: maximum difference {worst:.1e} from {found.version}\n{shown.size:,} rows{equal}", fontsize=10
     )
 
 
@@ -79,7 +80,7 @@ def _layers(found: Comparison, ax: Any) -> None:
     from sofie_jit.verification.comparison import TOLERANCE
 
     layers = found.layers
-    if len(layers) > MOST_LAYERS:  # the worst ones, in their order
+    if len(layers) > MOST_LAYERS:  # the worst layers, in order of computation
         worst = sorted(layers, key=lambda layer: -layer.relative)[:MOST_LAYERS]
         layers = [layer for layer in layers if any(layer is other for other in worst)]
     places = range(len(layers))
@@ -92,7 +93,7 @@ def _layers(found: Comparison, ax: Any) -> None:
     ax.set_xlim(LEAST * 0.8, max(1e-5, float(shown.max()) * 2))
     ax.set_yticks(places, [layer.name for layer in layers], fontsize=8)
     ax.invert_yaxis()
-    ax.set_xlabel("largest difference of the layer's output, relative to its largest number")
+    ax.set_xlabel("largest difference of the layer's output, relative to its largest magnitude")
     count = f"{len(found.layers)} layers" if len(layers) == len(found.layers) else f"the {len(layers)} worst layers"
     ax.set_title(f"{count} in order of computation (red: differs by more than rounding)", fontsize=10)
 
@@ -115,4 +116,4 @@ def _times(found: Comparison, ax: Any) -> None:
     ax.set_xlabel("rows per call")
     ax.set_ylabel("time of one call")
     ratios = ", ".join(f"{tables.ratio(ratio)} (rows: {batch:,})" for batch, ratio in found.speedups.items())
-    ax.set_title(f"Keras in its fastest way takes so many times as long as sofie_jit:\n{ratios}", fontsize=10)
+    ax.set_title(f"speed-up over {found.library} in its fastest way:\n{ratios}", fontsize=10)

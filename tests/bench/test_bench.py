@@ -1,4 +1,4 @@
-"""Measuring: the clock, engines that answer alike, and the tables. Times themselves are never compared."""
+"""Benchmarks: the clock, equal outputs of all engines, and tables. Measured times are never compared."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def model() -> Any:
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What engines make of the model, once."""
+    """The directory of converted models."""
     return tmp_path_factory.mktemp("converted")
 
 
@@ -100,7 +100,7 @@ def test_engines_agree_with_keras(engine: str, model: Any, converted: Path) -> N
     assert isinstance(answer, np.ndarray)
     assert difference(answer, np.asarray(model(X))) < 1e-6
     other = call(-X)
-    assert difference(answer, np.asarray(model(X))) < 1e-6  # the first answer is no view of the engine's memory
+    assert difference(answer, np.asarray(model(X))) < 1e-6  # the first output is not a view of the engine's memory
     assert difference(other, np.asarray(model(-X))) < 1e-6
 
 
@@ -117,7 +117,7 @@ def test_absent_engines_are_named(monkeypatch: pytest.MonkeyPatch, model: Any) -
     assert ENGINES["absent"].missing == "not installed: pip install no-such-package"
     with pytest.raises(MissingDependencyError, match="absent: not installed"):
         prepare("absent", model, X)
-    with pytest.raises(MissingDependencyError, match="no-such-program is not there"):
+    with pytest.raises(MissingDependencyError, match="no-such-program is not installed"):
         prepare("no compiler", model, X)
 
 
@@ -177,7 +177,9 @@ def test_wrong_and_failing_engines_are_not_timed(monkeypatch: pytest.MonkeyPatch
         KerasModel(library_of(model), model), X, ["wrong", "failing", "absent", "model(x)"], 1, 1, 0.0, tmp_path
     )
     assert [cell.engine for cell in cells] == ["wrong", "failing", "absent", "model(x)"]
-    for cell, said in zip(cells, ["off by nan", "no such operator", "pip install no-such-package", ""], strict=True):
+    for cell, said in zip(
+        cells, ["differs by nan", "no such operator", "pip install no-such-package", ""], strict=True
+    ):
         assert said in cell.problem
         assert (cell.minimum > 0) == (cell.median > 0) == (not said)
     text = report.table(cells)
@@ -217,7 +219,7 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
         measure(tmp_path / "wrong.h5")
 
 
-# -- what is shown ---------------------------------------------------------------------------------------------------
+# -- results ---------------------------------------------------------------------------------------------------------
 
 CELLS = [
     Cell("sofie_jit", 1, 1, 1e-6, 2e-6, 1e-7),

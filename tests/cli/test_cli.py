@@ -1,4 +1,4 @@
-"""The command line on a good, a wrong and a missing file."""
+"""The command line with a valid, an invalid and a missing file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def two_outputs(tmp_path: Path) -> Path:
-    """A model of two inputs and two outputs."""
+    """A model with two inputs and two outputs."""
     import keras
 
     a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
@@ -291,8 +291,8 @@ def test_emit_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "--binary" in error_of(capsys, "emit", str(MODEL_FILE), "-o", "-", "--binary")
 
 
-def test_files_of_strangers(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another process reads them: what it finds, and how it ends, comes as if it were read here."""
+def test_untrusted_files(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another process reads the file; results and errors are the same."""
     wrong = tmp_path / "wrong.h5"
     wrong.write_bytes(MODEL_FILE.read_bytes()[:9999])
     for command, rest in (

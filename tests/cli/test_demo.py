@@ -1,4 +1,4 @@
-"""The shipped network: right answers, close to Keras's, from files that the package carries."""
+"""The network of the package: its outputs are right and close to Keras's."""
 
 from __future__ import annotations
 

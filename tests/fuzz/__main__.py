@@ -1,4 +1,4 @@
-"""``python tests/fuzz``: broken files by the thousand, in processes that may die. See README.md."""
+"""``python tests/fuzz``: reads thousands of broken files in processes that may crash. See README.md."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from harness import refused_by_copy, verdict  # noqa: E402
 from mutations import all_seeds, is_raw, numbered  # noqa: E402
 
 TURN = 500
-"""Inputs that a process is given before a new one takes its place."""
+"""Inputs per process, before a new one replaces it."""
 STUCK = 30.0
-"""Seconds of the processor after which an input that no timer of the process could end is taken for a hang."""
-PROCESSES = multiprocessing.get_context("fork")  # all is imported once
+"""Processor seconds after which an input counts as a hang if no timer in the process could end it."""
+PROCESSES = multiprocessing.get_context("fork")  # modules are imported once
 
 KINDS = ["loads", "refused", "failed", "unwritable"]
 
 
 def work(turn: range, first: int, names: list[str], directory: str, copies: bool, shared: Any, connection: Any) -> None:
-    """Leaves in ``shared`` the number it is at and how many of each kind it had; sends what is to be kept."""
+    """Runs a turn of inputs; ``shared`` has the current number and the counts of each kind; findings are sent."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     path, seen = Path(directory) / f"mutant_{os.getpid()}", set()
-    gc.disable()  # a sixth faster; what a turn leaves is gone with the process
+    gc.disable()  # a sixth faster; the garbage of a turn ends with the process
     for number in turn:
         shared[0] = number
         recipe = numbered(first, number, names)
@@ -40,7 +40,7 @@ def work(turn: range, first: int, names: list[str], directory: str, copies: bool
             continue
         try:
             kind, what = verdict(recipe, path, None if copies else False)
-        except Exception:  # the edits contradict each other, or h5py cannot write what they ask for
+        except Exception:  # the edits contradict each other, or h5py cannot write them
             kind, what = "unwritable", ""
         shared[1 + KINDS.index(kind)] += 1
         if kind == "failed" or (kind == "loads" and what not in seen):
@@ -63,10 +63,10 @@ class Worker:
         self.since = (turn.start, 0.0)
 
     def is_stuck(self) -> bool:
-        """Whether one input takes all too long: of the processor, as the machine may have others to serve."""
+        """Whether one input takes too much processor time; the clock may count other programs on the machine."""
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             return False
         seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         if self.shared[0] != self.since[0]:
@@ -113,7 +113,7 @@ def main() -> int:
                     file.write(json.dumps({"code": what, **made}) + "\n")
 
     def died(worker: Worker, stuck: bool) -> None:
-        """What it was at is judged: HDF5's library may crash, of bytes, for ``load`` lets a copy take the blow."""
+        """Judges the input of a crash: changed bytes may crash HDF5's library if ``load`` raises an error."""
         number = worker.shared[0]
         made = numbered(options.seed, number, names)
         why = "hangs" if stuck else f"dies of signal {-worker.process.exitcode}"

@@ -1,4 +1,4 @@
-"""``python tests/fuzz/bounds.py``: one file of each hostile kind; how it is refused, how fast, in how much memory."""
+"""``python tests/fuzz/bounds.py``: one file of each hostile kind; how it is refused, in what time and memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DENSE = next(i for i, (_, name, *_) in enumerate(LAYERS) if name == "Dense")
 ADD = next(i for i, (_, name, *_) in enumerate(LAYERS) if name == "Add")
 
 KINDS: dict[str, tuple[Callable[[Path], Any], str]] = {}
-"""What is wrong -> a function that writes such a file, and what the error must say beside the file's name."""
+"""Kind -> a function that writes such a file, and the text that the error must contain besides the file's name."""
 
 
 def kind(name: str, says: str) -> Callable[[Callable[[Path], Any]], Callable[[Path], Any]]:
@@ -44,7 +44,7 @@ def recipe(name: str, says: str, seed: str, *edits: list[Any]) -> None:
 
 
 def config(change: Callable[[dict[str, Any]], None], number: int = DENSE) -> Callable[[Path], None]:
-    """A writer of the small model ``number`` with its architecture changed."""
+    """A function that writes the small model ``number`` with a changed architecture."""
 
     def make(path: Path) -> None:
         model = copy.deepcopy(spare_model(number))
@@ -58,7 +58,7 @@ def config(change: Callable[[dict[str, Any]], None], number: int = DENSE) -> Cal
 
 
 def with_weights(change: Callable[[h5py.Group], None]) -> Callable[[Path], None]:
-    """A writer of a Dense layer's file with its weights changed."""
+    """A function that writes the file of a Dense layer with changed weights."""
 
     def make(path: Path) -> None:
         path.write_bytes(spare_file(DENSE))
@@ -167,16 +167,16 @@ def _symlink(path: Path) -> None:
 
 
 def measured(name: str, directory: Path) -> tuple[str, str, float, float]:
-    """The error's kind and text, seconds of the processor, and megabytes beyond what the process had."""
+    """The class and text of the error, processor seconds, and megabytes in addition to those of the process."""
     import sofie_jit
 
     path = directory / "hostile"
     KINDS[name][0](path)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before, start = _memory("VmRSS"), time.process_time()
     try:
         with limits():
-            sofie_jit.load(path, untrusted=False)  # here, where memory is measured
+            sofie_jit.load(path, untrusted=False)  # in this process, whose memory is measured
         kind, text = "none", ""
     except sofie_jit.SofieError as error:
         kind, text = type(error).__name__, str(error)
@@ -191,7 +191,7 @@ def _memory(name: str) -> int:
 def main() -> int:
     wrong = 0
     with tempfile.TemporaryDirectory() as directory:
-        measured("empty", Path(directory))  # imports what is needed
+        measured("empty", Path(directory))  # imports all modules
         for name, (_, says) in KINDS.items():
             kind, text, seconds, megabytes = measured(name, Path(directory))
             good = "hostile" in text and re.search(says, text, re.DOTALL)

@@ -1,4 +1,4 @@
-"""``python tests/fuzz/compile.py survivors.jsonl``: compiles and runs mutants that load, in processes that may die."""
+"""``python tests/fuzz/compile.py survivors.jsonl``: compiles and runs mutants that load, in other processes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ import numpy as np  # noqa: E402
 from mutations import all_seeds, is_raw, numbered, write  # noqa: E402
 
 TOGETHER = 25
-"""Programs that one process compiles and runs, one after the other."""
+"""Programs that one process compiles and runs in sequence."""
 LARGEST = 10**7
-"""Numbers in a row of a model's tensors, beyond which it is compiled but not run."""
+"""Elements per row of a model's tensors above which it is compiled but not run."""
 SECONDS = 60
-"""Of the processor, for one program."""
+"""Processor seconds for one program."""
 BYTES = 4 << 30
 
 
 def run(recipe: dict[str, Any], path: Path) -> str:
-    """Compiles and runs one mutant; what became of it."""
+    """Compiles and runs one mutant; returns the outcome."""
     import sofie_jit
     from sofie_jit.models.open_model import OpenModel
     from sofie_jit.verification.random_inputs import random_inputs
@@ -66,7 +66,7 @@ def run(recipe: dict[str, Any], path: Path) -> str:
 
 
 def child() -> None:
-    """Recipes come as lines; per recipe a line goes out before and after."""
+    """Reads recipes as lines; writes a line before and after each."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""What is required of every file, however broken: a header, or one SofieError that names the file, within limits."""
+"""The requirement for every broken file: a header, or one SofieError that names the file, within limits."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.passes.pipeline import lower
 
 SECONDS = 5.0
-"""Of the processor, so that other programs on the machine do not matter."""
+"""Processor time, so that other programs on the machine do not matter."""
 BYTES = 500 << 20
 
 TEXT = re.compile(r"[\t\n -~]*")
-"""All that a header consists of."""
+"""The characters of a header."""
 
 
 class TooSlowError(BaseException):
-    """Not an Exception, so that nothing on the way takes it for an error of the file."""
+    """Not an Exception, so that no code handles it as an error of the file."""
 
 
 @contextmanager
 def limits() -> Any:
-    """Lets the process take so much time and memory beyond what it has."""
+    """Limits the further time and memory of the process."""
 
     def too_slow(*_: Any) -> None:
         raise TooSlowError(f"more than {SECONDS} s")
@@ -54,7 +54,7 @@ def limits() -> Any:
 
 
 def headers(path: Path, config: Any = None, untrusted: bool | None = False) -> list[str]:
-    """File -> RModel -> the texts that are compiled, for the JIT and for other programs.
+    """The generated texts of a file, for the JIT and for other programs.
 
     The file is read in this process, unless ``untrusted``, which is ``load``'s, says otherwise.
     """
@@ -64,14 +64,14 @@ def headers(path: Path, config: Any = None, untrusted: bool | None = False) -> l
 
 
 def verdict(recipe: Recipe, path: Path, untrusted: bool | None = False) -> tuple[str, str]:
-    """What becomes of the file that a recipe gives.
+    """The outcome for the file of a recipe.
 
     ``("loads", digest of the code that would be compiled)``, ``("refused", "")``, or ``("failed", what is wrong)``.
     """
     config = write(recipe, path)
     try:
         with limits(), warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)  # numpy's, of numbers that nobody looked at
+            warnings.simplefilter("error", RuntimeWarning)  # from numpy, about unchecked values
             texts = headers(path, config, untrusted)
     except SofieError as error:
         if path.name not in str(error) and config is None:
@@ -87,7 +87,7 @@ def verdict(recipe: Recipe, path: Path, untrusted: bool | None = False) -> tuple
 
 
 def refused_by_copy(recipe: Recipe, path: Path) -> str:
-    """Why ``load`` does not answer this file with one ModelFileError that names it; "" if it does.
+    """The reason why ``load`` does not raise one ModelFileError that names this file; "" if it does.
 
     To be asked of files that crash HDF5's library in the process that reads them.
     """
@@ -102,7 +102,7 @@ def refused_by_copy(recipe: Recipe, path: Path) -> str:
 
 
 def _cause(error: BaseException) -> tuple[str, str]:
-    """An error of the limits, or one that the parser did not expect, stands behind the SofieError."""
+    """Finds an error of the limits, or an unexpected one, among the causes of the SofieError."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, MemoryError):
@@ -112,7 +112,7 @@ def _cause(error: BaseException) -> tuple[str, str]:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of the package that an error came through."""
+    """The innermost line of the package in an error's traceback."""
     found, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename

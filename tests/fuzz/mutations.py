@@ -1,8 +1,8 @@
 """Recipes for broken files: a seed and a list of edits, plain JSON, which :func:`write` turns into a file.
 
-Edits know what they change: a value of the architecture, an attribute, dataset or link of HDF5, a member of a zip
-archive, or, last of all, bytes. So most mutants get past the first check, and a recipe of a failure says what was
-wrong with the file. ``["json", [path...], value]`` and the like; see :data:`EDITS`.
+An edit changes a value of the architecture, an attribute, dataset or link of HDF5, a member of a zip archive, or, least
+often, bytes. Most mutants therefore pass the first check, and the recipe of a failure says what is wrong with the
+file. ``["json", [path...], value]`` and the like; see :data:`EDITS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spare_layers import LAYERS, spare_model, spare_weights
 GOLDEN = Path(__file__).parents[1] / "golden"
 ARCHITECTURES = {"keras2/functional_weights.h5": "keras2/functional.json",
                  "keras3/recurrent.weights.h5": "keras3/recurrent.json"}  # fmt: skip
-"""Golden files of weights alone, and the architecture that is passed beside them."""
+"""Golden files of weights alone, and the architecture that is passed with them."""
 
 Recipe = dict[str, Any]
 """``{"seed": name, "edits": [[kind, ...], ...]}``; a seed is a golden file, or ``layer:<number>`` of spare_layers."""
@@ -36,18 +36,18 @@ def seeds() -> list[str]:
 
 
 def all_seeds() -> list[str]:
-    """Every golden file, and twice every layer of ``spare_layers``, which are read several times as fast."""
+    """Every golden file, and twice every layer of ``spare_layers``, which are several times as fast to read."""
     return [*seeds(), *[f"layer:{i}" for i in range(len(LAYERS))] * 2]
 
 
 def numbered(first: int, number: int, names: list[str]) -> Recipe:
-    """The recipe of this number among those that the seed ``first`` of random numbers gives."""
+    """The recipe ``number`` for the random seed ``first``."""
     generator = random.Random(f"{first} {number}")
     return recipe(generator, generator.choice(names))
 
 
 class Mutant:
-    """A file in the making: its bytes, its architecture, and its HDF5 part opened on demand."""
+    """A file that is being written: its bytes, its architecture, and its HDF5 part, which is opened on demand."""
 
     def __init__(self, seed: str):
         self.beside = ARCHITECTURES.get(seed)
@@ -97,7 +97,7 @@ def _seed(name: str) -> tuple[bytes, str | bytes, dict[str, bytes] | None]:
 
 
 def write(recipe: Recipe, path: Path) -> str | None:
-    """Writes the file of a recipe; returns the file that ``config=`` of ``load`` must be given with it, mostly None."""
+    """Writes the file of a recipe; returns the file for ``config=`` of ``load``, usually None."""
     mutant = Mutant(recipe["seed"])
     for kind, *arguments in recipe["edits"]:
         if kind in RAW:
@@ -165,7 +165,7 @@ def _attribute(mutant: Mutant, place: str, name: str, value: Any) -> None:
 
 
 def _dataset(mutant: Mutant, place: str, dtype: str, shape: list[int], chunks: list[int] | None, fill: Any) -> None:
-    """Another type, shape and value; with ``chunks`` the data is compressed and none of it is stored."""
+    """Changes type, shape and value; with ``chunks`` the data is compressed and none of it is stored."""
     with h5py.File(mutant.hdf5, "r+") as file:
         if place in file:
             del file[place]
@@ -223,7 +223,7 @@ RAW: dict[str, Callable[..., bytes]] = {
 
 
 def is_raw(recipe: Recipe) -> bool:
-    """Whether bytes are changed without regard for what they mean, HDF5's own structures included."""
+    """Whether bytes are changed regardless of their meaning, internal structures of HDF5 included."""
     return any(edit[0] in RAW for edit in recipe["edits"])
 
 
@@ -243,7 +243,7 @@ WORDS = ["same", "valid", "causal", "linear", "relu", "softmax", "channels_first
 
 
 def value(random: random.Random, depth: int = 0) -> Any:
-    """Anything that JSON can say, the unpleasant preferred."""
+    """A random JSON value; unpleasant ones are more likely."""
     kind = random.random()
     if kind < 0.45:
         return random.choice(NUMBERS)
@@ -261,7 +261,7 @@ def value(random: random.Random, depth: int = 0) -> Any:
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """All places of a JSON document with what stands there."""
+    """All paths of a JSON document with their values."""
     yield path, node
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, child in items:
@@ -298,7 +298,7 @@ def _json_edit(random: random.Random, config: Any) -> list[Any]:
     if choice < 0.1 and path:
         return ["json delete", list(path)]
     if choice < 0.2:
-        _, other = random.choice(where)  # a piece of the same document elsewhere: cycles, wrong references, repeats
+        _, other = random.choice(where)  # copies a part of the document: cycles, wrong references
         new = copy.deepcopy(other) if len(json.dumps(other)) < 20_000 else None
         if path and isinstance(path[-1], int) and random.random() < 0.5:
             return ["json insert", list(path), new]

@@ -1,4 +1,4 @@
-"""Small models of one layer each: a table of layers, and files of them made without Keras.
+"""Small models of one layer each: a table of layers, and their files, written without Keras.
 
 A fuzzer wants seeds that are read and translated in a few milliseconds, and the sanitizers one of each kernel.
 """
@@ -66,7 +66,7 @@ WEIGHTLESS: list[tuple[list[int | None], str, dict[str, Any]]] = [
     (VECTOR, "Lambda", {"function": {"class_name": "__lambda__", "config": {"code": "4wAAAA==", "defaults": None}}}),
     (VECTOR, "evil_package>Evil", {"n": 3}),
 ]  # fmt: skip
-"""Shape of the input, class, options. Recipes of the corpus count from the beginning: new layers go elsewhere."""
+"""Shape of the input, class, options. Recipes of the corpus use the indices: new layers go into another table."""
 
 DENSE = {"activation": "linear", "use_bias": True}
 CONV = {**DENSE, "filters": 3, "padding": "same", "data_format": "channels_last"}
@@ -122,7 +122,7 @@ WEIGHTED: list[tuple[list[Any], str, dict[str, Any], list[list[int]]]] = [
      [[4, 2, 3], [2, 3], *[[4, 1, 3], [1, 3]] * 2, [2, 3, 4], [4]]),
     ([None, 9, 7, 32], "Conv2D", {**CONV, "kernel_size": [3, 3], "filters": 16}, [[3, 3, 32, 16], [16]]),
 ]  # fmt: skip
-"""Shape of the input, or a list of them, class, options, and shapes of the weights as Keras 3 orders them."""
+"""Shape of the input or a list of shapes, class, options, and shapes of the weights in Keras 3's order."""
 
 LAYERS = [*((*row, []) for row in WEIGHTLESS), *WEIGHTED]
 
@@ -155,7 +155,7 @@ def spare_model(number: int) -> dict[str, Any]:
 
 @cache
 def spare_weights(number: int) -> bytes:
-    """The .h5 file of the model ``number``, its architecture left out; its weights are positive."""
+    """The .h5 file of the model ``number`` without its architecture; its weights are positive."""
     random, data = np.random.default_rng(number), io.BytesIO()
     with h5py.File(data, "w") as file:
         file.attrs["keras_version"] = b"3.9.0"

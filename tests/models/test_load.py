@@ -1,4 +1,4 @@
-"""What the package is for: train and save a model in Keras, load the file here, get the same numbers."""
+"""The purpose of the package: train and save a model in Keras, load the file, get the same outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ layers = keras.layers
 
 
 def fit(model: keras.Model, x: object, y: np.ndarray) -> keras.Model:
-    """A few steps of training, so that an optimizer and moved statistics are in the file."""
+    """Trains a few steps, so that the file has an optimizer and changed statistics."""
     model.compile(optimizer="adam", loss="mse")
     model.fit(x, y, epochs=2, batch_size=16, verbose=0)
     return model

@@ -1,4 +1,4 @@
-"""Models here and in Keras, side by side."""
+"""Comparison of models with their originals in Keras."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tolerance import randomize
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """Indices and images in, by name; two outputs; a nested model and a layer with states."""
+    """Inputs by name, indices and images; two outputs; a nested model and a layer with states."""
     import keras
 
     layers = keras.layers
@@ -86,7 +86,7 @@ def test_where_models_part() -> None:
 
 @pytest.mark.parametrize("library", ["keras", "tf_keras"])
 def test_where_nested_models_part(library: str) -> None:
-    """The first of several calls is the one that was made first, though it is computed last here."""
+    """The first of several calls is the one that was made first, although it is computed last here."""
     keras = pytest.importorskip(library)
     layers = keras.layers
     x = keras.Input((3,))

@@ -1,4 +1,4 @@
-"""Reading saved models: every container and era, and a clear answer to everything that is not one."""
+"""Reading saved models: every container and version, and a clear error for everything else."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def empty_h5() -> bytes:
         ("keras3/functional.keras", "3.15.1", AttributePaths),
     ],
 )
-def test_every_era_is_read(file, version, kind):
+def test_every_version_is_read(file, version, kind):
     saved = read(GOLDEN / file)
     assert saved.keras_version == version
     assert isinstance(saved.weights, kind)
@@ -131,7 +131,7 @@ def test_halves_of_a_model_say_what_is_missing(file, words):
         (b"\x00\x01\x02\x03", "begins with"),
     ],
 )
-def test_what_is_no_model(tmp_path, content, words):
+def test_files_that_are_not_models(tmp_path, content, words):
     path = tmp_path / "model.h5"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=words):
@@ -176,7 +176,7 @@ def test_wrong_objects():
         read(3)
 
 
-def test_hdf5_that_is_no_model(tmp_path):
+def test_hdf5_files_that_are_not_models(tmp_path):
     path = tmp_path / "m.h5"
     with h5py.File(path, "w") as file:
         file["data"] = np.ones(3)
@@ -341,7 +341,7 @@ def test_cyclic_groups_end(tmp_path):
         ({"config.json": b"\xff\xfe\xfa", "model.weights.h5": empty_h5()}, "not valid JSON"),
     ],
 )
-def test_archives_that_are_no_model(tmp_path, members, words):
+def test_archives_that_are_not_models(tmp_path, members, words):
     with pytest.raises(ModelFileError, match=words):
         read(write_keras(tmp_path / "m.keras", **members))
 
@@ -363,7 +363,7 @@ def test_incomplete_files_raise_nothing_else(tmp_path, file):
 
 
 def test_garbled_archives_raise_nothing_else(tmp_path):
-    """Checksums find what HDF5's library would stumble over."""
+    """Checksums find damage that HDF5's library would not survive."""
     data = (GOLDEN / "keras3/mlp.keras").read_bytes()
     random = np.random.default_rng(0)
     path = tmp_path / "garbled"
@@ -377,7 +377,7 @@ def test_garbled_archives_raise_nothing_else(tmp_path):
 
 
 def test_a_live_model():
-    """What a live model says of itself is what it would write."""
+    """A live model describes itself as it would write it."""
     keras = pytest.importorskip("keras")
     inner = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()], name="inner"

@@ -1,4 +1,4 @@
-"""The golden files of every Keras era give Keras's own numbers."""
+"""The golden files of every Keras version give Keras's own outputs."""
 
 from __future__ import annotations
 

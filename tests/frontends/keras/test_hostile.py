@@ -1,4 +1,4 @@
-"""Files of strangers: refused in one clear way, never executed, and their words never reach the source."""
+"""Hostile files: refused with one clear error, never executed, and their text never reaches the generated source."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_past_failures(recipe, tmp_path):
 
 
 def test_a_short_fuzz(tmp_path):
-    """The command of tests/fuzz works, and finds nothing in a few inputs of which no byte is changed blindly."""
+    """The command of tests/fuzz works, and finds nothing in a few inputs without changed bytes."""
     command = [sys.executable, str(HERE / "fuzz"), "--inputs", "60", "--jobs", "2", "--only", "layer"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
@@ -69,14 +69,14 @@ def test_a_short_fuzz(tmp_path):
 
 
 def test_every_hostile_kind_is_one_error_within_bounds():
-    """Named with its place, within 5 s and 500 MB: see the table that it prints."""
+    """The error names the place, within 5 s and 500 MB; see the table that the program prints."""
     done = subprocess.run([sys.executable, str(HERE / "fuzz" / "bounds.py")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^2\d kinds, 0 wrong$", done.stdout, re.MULTILINE)
 
 
 def weights_h5(path: Path, **options) -> Path:
-    """A Dense layer's file with its kernel as ``options`` of ``create_dataset`` say."""
+    """The file of a Dense layer; ``options`` of ``create_dataset`` make its kernel."""
     dense = {"class_name": "Dense", "config": {"name": "d", "units": 2, "batch_input_shape": [None, 3]}}
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": [dense]})
@@ -90,7 +90,7 @@ def weights_h5(path: Path, **options) -> Path:
 
 
 def test_many_small_bombs(tmp_path):
-    """None of the datasets is suspicious, all together are."""
+    """None of the datasets is suspicious alone."""
     path = weights_h5(tmp_path / "m.h5", shape=(3, 2), dtype="f4")
     with h5py.File(path, "a") as file:
         group = file["model_weights/d"]
@@ -147,7 +147,7 @@ def test_parts_have_a_bound():
 
 
 def test_many_operators_of_one_name_take_no_longer():
-    """The names of a graph's tensors are found without looking through all before."""
+    """Unique names of tensors are found without searching all earlier ones."""
     builder = Builder(RModel("model"))
     x = builder.input("x", "float32", (None, 3))
     start = time.process_time()
@@ -213,7 +213,7 @@ def test_a_reader_that_hangs_or_lies(tmp_path, monkeypatch):
 
 
 def no_process_is_left():
-    """Whether all children end, and are waited for, within five seconds."""
+    """Whether all child processes end and are waited for within five seconds."""
     end = time.monotonic() + 5
     while time.monotonic() < end:
         try:
@@ -225,7 +225,7 @@ def no_process_is_left():
 
 
 def fails(error):
-    """A function that raises it."""
+    """A function that raises the error."""
 
     def read(*_):
         raise error
@@ -261,7 +261,7 @@ def sleeps(*_) -> saved_model.SavedModel:
 
 
 def test_a_copy_that_waits_for_ever(monkeypatch):
-    """As for a lock that a thread had which it has no copy of: a new process, without such locks, reads."""
+    """As for a lock of a thread that is not copied: a new process, without such locks, reads the file."""
     monkeypatch.setattr(sandbox.forked, "SECONDS", 1)
     monkeypatch.setattr(files, "read_file", sleeps)
     assert files.read(GOLDEN / "keras3" / "mlp.h5", untrusted=None).config["class_name"] == "Sequential"
@@ -287,7 +287,7 @@ def test_nobody_waits_for_children():
         signal.signal(signal.SIGCHLD, before)
 
 
-# -- no word of a file reaches the source ------------------------------------------------------------------------------
+# -- text of a file never reaches the source ---------------------------------------------------------------------------
 
 MARKER = "Zqx"
 EVIL = ['a"b', "a\nb", "*/ int evil; /*", "\n#include <evil>\n", "a??/\nb", "\\", "\uff49\uff46", "int", "if", "std",
@@ -295,7 +295,7 @@ EVIL = ['a"b', "a\nb", "*/ int evil; /*", "\n#include <evil>\n", "a??/\nb", "\\"
 
 
 def tainted(node, names: dict[str, str]):
-    """A config with every name of the model changed to one that begins with the marker."""
+    """A config with every name of the model replaced by one that begins with the marker."""
     if isinstance(node, dict):
         return {key: names[value] if key == "name" and value in names else tainted(value, names)
                 for key, value in node.items()}  # fmt: skip
@@ -314,8 +314,8 @@ def names_in(node, found: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["keras3/functional.keras", "keras3/recurrent.keras", "keras3/convolutional.keras"])
-def test_names_reach_the_source_through_one_door(name, tmp_path, monkeypatch):
-    """Every name of the file carries a marker; with the doors shut the marker is nowhere in what is generated."""
+def test_names_reach_the_source_through_identifiers_only(name, tmp_path, monkeypatch):
+    """Every name of the file contains a marker, which never passes by ``identifiers``."""
     with zipfile.ZipFile(GOLDEN / name) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
     config = json.loads(members["config.json"])
@@ -337,14 +337,14 @@ def test_names_reach_the_source_through_one_door(name, tmp_path, monkeypatch):
         assert re.fullmatch(r"[A-Za-z0-9_]+|//?[A-Za-z0-9_/]+", word), word
     assert all(re.fullmatch(r"tensor_?[A-Za-z0-9_]*", tensor) for tensor in tensors)
     assert not re.search(r"^\s*#\s*include <evil|\bint evil|\?\?/", code, flags=re.MULTILINE)
-    # with the doors shut
+    # with identifiers switched off
     monkeypatch.setattr("sofie_jit.codegen.print_header.comment", lambda text: "")
     numbered = iter(range(10**6))
     monkeypatch.setattr("sofie_jit.codegen.print_header.identifier", lambda *_: f"tensor_{next(numbered)}")
     assert MARKER not in export_header(rmodel, "m")[0]
 
 
-def test_the_doors():
+def test_identifiers():
     taken: set[str] = set()
     for name in [*EVIL, "", "é" * 5, "a" * 64 + "b", "a" * 64 + "c"]:
         assert re.fullmatch(r"tensor[A-Za-z0-9_]*", identifiers.identifier(name, "tensor_", taken))
@@ -365,7 +365,7 @@ from dataclasses import replace
 from pathlib import Path
 registry.entries()
 for path in json.loads(sys.argv[2]):
-    headers(Path(path))  # imports whatever comes late
+    headers(Path(path))  # imports modules that are loaded late
 seen = []
 def hook(event, arguments):
     if event.startswith(("exec", "compile", "marshal", "pickle", "import", "socket", "subprocess", "os.system",
@@ -387,7 +387,7 @@ print(json.dumps([answers, seen]))
 
 
 def test_nothing_of_a_file_is_executed(tmp_path):
-    """Python's audit events of a load: no code made or run, nothing imported, unpickled, sent, spawned or written."""
+    """Python's audit events of a load: no code is created or run, nothing is imported, unpickled, sent or written."""
     marshalled = "4wEAAAAAAAAAAAAAAAEAAAADAAAA8wYAAACXAHwAUwA="
     layers = [i for i, (_, name, *_) in enumerate(LAYERS) if name in ("Lambda", "evil_package>Evil")]
     recipes = [{"seed": f"layer:{i}", "edits": []} for i in layers]
@@ -429,7 +429,7 @@ print(events)
 
 
 def test_no_network_and_no_files_left(tmp_path):
-    """With an unwritable home, and unwritable site-packages as far as bytecode goes, nothing is left behind."""
+    """Nothing is left behind, with a read-only home directory and without writing bytecode."""
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.mkdir(mode=0o555)
     temporary.mkdir()
@@ -469,7 +469,7 @@ print(writable, reached == errno.ENETUNREACH, model.infer(np.zeros((2, *model.in
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
 def test_without_network_and_with_nothing_to_write_to(tmp_path):
-    """In namespaces of their own without a network device, all file systems read-only: home, site-packages, /tmp."""
+    """In own namespaces without a network device; all file systems are read-only: home, site-packages, /tmp."""
     namespaces = ["unshare", "--map-root-user", "--mount", "--net", "sh", "-c", SEALED, "sh"]
     environment = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     command = [*namespaces, sys.executable, "-c", IN_SEALED, str(GOLDEN / "keras3" / "mlp.h5")]

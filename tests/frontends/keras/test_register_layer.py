@@ -165,7 +165,7 @@ def test_a_kernel_goes_into_exported_headers(tmp_path: Path) -> None:
 
 def test_what_replace_refuses(tmp_path: Path) -> None:
     lambda_model().save(tmp_path / "m.keras")
-    with pytest.raises(sofie_jit.ModelFileError, match=r"names 'lambda_7', which is no layer.*distance"):
+    with pytest.raises(sofie_jit.ModelFileError, match=r"names 'lambda_7', which is not a layer.*distance"):
         sofie_jit.load(tmp_path / "m.keras", replace={"lambda_7": abs})
     with pytest.raises(sofie_jit.GraphError, match=r"should return tensors.*it returned \[3\]"):
         sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda t: 3})

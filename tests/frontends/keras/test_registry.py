@@ -1,4 +1,4 @@
-"""What a layer handler sees of a call, and how a model of refused layers is reported."""
+"""The view of a layer handler, and the report about a model with refused layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sofie_jit.ir.rmodel import RModel
 
 @pytest.fixture
 def handlers(monkeypatch):
-    """Handlers of a test's own in place of the package's."""
+    """A table of handlers for one test in place of the package's."""
     monkeypatch.setattr(registry, "_entries", {})
     monkeypatch.setattr(registry, "_import_handlers", lambda: None)
 

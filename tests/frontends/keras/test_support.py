@@ -1,4 +1,4 @@
-"""The list of what is supported has no holes, and check() tells what load() would do."""
+"""The list of supported layers is complete, and check() reports what load() would do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_layer_of_keras_is_supported_or_refused_with_a_reason() -> None:
     known = supported_layers()
     classes = {
         value.__name__ for name in dir(keras.layers) if isinstance(value := getattr(keras.layers, name), type)
-    }  # by their own names: MaxPool1D is MaxPooling1D
+    }  # by the names of the classes: MaxPool1D is MaxPooling1D
     unexplained = [name for name in classes if CLASSES.get(name, name) not in known and name not in ALIASES]
     assert sorted(unexplained) == []
     assert all(entry.refused for entry in known.values() if not entry.supported)
@@ -45,11 +45,11 @@ REQUIRED: dict[str, Any] = {
     "output_size": 2, "pool_size": 2, "rate": 0.1, "scale": 2, "stddev": 0.1, "target_shape": (3,), "units": 3,
     "width": 3, "width_factor": 0.1,
 }  # fmt: skip
-"""Values for what constructors of Keras's layers need, by the names of their parameters."""
+"""Values for required parameters of Keras's layers, by name."""
 
 
 def made(layer_class: Any) -> Any:
-    """A layer of a class of Keras, with as few arguments as can be."""
+    """A layer of a class of Keras, with the required arguments only."""
     from keras import layers
 
     own: dict[str, Any] = {
@@ -71,7 +71,7 @@ def made(layer_class: Any) -> Any:
 
 
 def test_every_option_of_every_layer_is_accounted_for() -> None:
-    """What Keras writes of a layer is acted upon, or declared to be without influence."""
+    """Every option that Keras writes is used, or declared to be without influence."""
     import keras
 
     from sofie_jit.frontends.keras.dialects import CLASSES

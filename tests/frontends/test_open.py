@@ -1,0 +1,120 @@
+"""The door: the content of a source decides which frontend opens it, and every other source gets one clear answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit import frontends
+from sofie_jit.demo import MODEL_FILE
+from sofie_jit.errors import ModelFileError, OptionError
+from sofie_jit.frontends.content import examine
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.mark.parametrize("file", ["keras1/merged.h5", "keras2/functional.keras", "keras3/mlp.keras", "keras3/mlp.h5"])
+def test_content_decides_not_the_name(file: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes((GOLDEN / file).read_bytes())
+    translation = frontends.open(path)
+    assert translation.format == "Keras"
+    assert translation.source == str(path)
+    assert translation().operators
+
+
+def test_hdf5_behind_a_user_block(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    path.write_bytes(bytes(1024) + MODEL_FILE.read_bytes())
+    assert examine(path).is_hdf5
+    assert not examine(GOLDEN / "keras3" / "mlp.keras").is_hdf5
+
+
+def test_an_unpacked_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(GOLDEN / "keras3" / "mlp.keras") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert frontends.open(tmp_path / "unpacked").nodes()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\x89HDF", "begins like HDF5"),
+        (b"PK\x03\x04" + bytes(60), "incomplete"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b" <!DOCTYPE html><html>", "HTML"),
+        (b'{"layers": []}', "is JSON, which begins with"),
+        (b'{"class_name": "Sequential", "config": {}}', "an architecture contains no weights; pass it as config="),
+        (b"\x80\x04\x95", "pickle"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x1c\x00\x00\x00TFL3", "TensorFlow Lite"),
+        (b"\x00\x01\x02\x03", r"begins with b'\\x00\\x01\\x02\\x03'"),
+    ],
+)
+def test_files_of_no_format(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=rf"model\.keras' .*{words}") as error:
+        frontends.open(path)
+    assert "model.save('model.keras')" in str(error.value) or "config=" in str(error.value)
+
+
+def test_other_sources_of_no_format(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
+        frontends.open(tmp_path / "nowhere.h5")
+    (tmp_path / "notes.txt").write_text("notes")
+    with pytest.raises(ModelFileError, match=r"is a directory that contains notes\.txt\. Supported models: Keras \("):
+        frontends.open(tmp_path)
+    with pytest.raises(ModelFileError, match=r"is an object of type numpy\.ndarray"):
+        frontends.open(np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
+        archive.writestr("data.pkl", b"")
+    with pytest.raises(ModelFileError, match=r"is a zip archive that contains data\.pkl"):
+        frontends.open(tmp_path / "m.pt2")
+
+
+def test_only_the_end_of_an_archive_is_examined(tmp_path: Path) -> None:
+    """A directory of millions of empty entries takes neither time nor memory."""
+    entry = b"PK\x01\x02" + bytes(24) + b"\x01" + bytes(17)
+    path = tmp_path / "m.zip"
+    path.write_bytes(b"PK\x03\x04" + (entry + b"a") * 100_000 + entry + b"b" + b"PK\x05\x06" + bytes(18))
+    tracemalloc.start()
+    assert examine(path).names == {"a", "b"}
+    assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    tracemalloc.stop()
+
+
+def test_options_are_refused_by_name() -> None:
+    assert "no option opset=" in str(sofie_jit.check(MODEL_FILE, opset=17))
+    for function in (sofie_jit.load, frontends.open):
+        with pytest.raises(OptionError, match=r"Keras models have no option opset=; .*: config=, outputs=, replace="):
+            function(MODEL_FILE, opset=17)
+    assert frontends.open(MODEL_FILE, config=None)
+
+
+def test_nodes_and_metadata() -> None:
+    translation = frontends.open(MODEL_FILE)
+    assert [str(node) for node in translation.nodes()][:2] == ["image (InputLayer)", "conv2d (Conv2D)"]
+    assert translation.metadata["format"] == "Keras"
+    assert translation.metadata["saved by"].startswith("Keras 3.")
+
+
+def test_only_the_frontend_that_is_needed_is_imported() -> None:
+    code = """
+import sys
+from sofie_jit import frontends
+try:
+    frontends.open(sys.executable)
+except ValueError:
+    pass
+print([name for name in sys.modules if name.startswith("sofie_jit.frontends.") and name.count(".") == 2])"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "['sofie_jit.frontends.content']\n", run.stderr
