@@ -13,25 +13,25 @@ from sofie_jit.frontends.keras.graph import (
     Input,
     Layer,
     LayerGraph,
-    Model,
+    LayerModel,
+    TensorRef,
     Trace,
-    Value,
     Wiring,
     flatten,
     unique,
     unpack,
 )
 
-DTYPES = {"float16": "float32", "bfloat16": "float32", "uint8": "int32", "int8": "int32", "uint16": "int32",
-          "int16": "int32", "uint32": "int64"}  # fmt: skip
-"""Element types of inputs -> the one they are computed in, which holds all of their values."""
+WIDER_TYPES = {"float16": "float32", "bfloat16": "float32", "uint8": "int32", "int8": "int32", "uint16": "int32",
+               "int16": "int32", "uint32": "int64"}  # fmt: skip
+"""Element types of inputs -> the ones they are computed in, which hold all of their values."""
 
 
 def build(spec: Spec) -> LayerGraph:
     """The graph of a model's spec (:func:`dialects.modernize`).
 
-    Raises ModelFileError for a model that is not Sequential or Functional, and for a graph that contradicts itself:
-    unknown layers, names used twice, cycles.
+    Raises ModelFileError for a model that is neither Sequential nor Functional, and for a graph that contradicts
+    itself: unknown layers, names used twice, cycles.
     """
     if spec["package"] or spec["class_name"] not in MODELS:
         package = f"{spec['package']}>" if spec["package"] else ""
@@ -44,16 +44,51 @@ def build(spec: Spec) -> LayerGraph:
     name = str(config.get("name") or spec.get("name") or spec["class_name"].lower())
     root = _model(spec, name, name, prefix="")
     inputs = _inputs(spec, root)
-    trace = Trace(results={given.name: Value(-1, i) for i, given in enumerate(inputs)})
-    outputs = unpack(root.wiring([Value(-1, i) for i in range(len(inputs))], trace))
+    trace = Trace(results={given.name: TensorRef(-1, i) for i, given in enumerate(inputs)})
+    outputs = unpack(root.wiring([TensorRef(-1, i) for i in range(len(inputs))], trace))
     leaves = flatten(outputs)
-    if any(not isinstance(leaf, Value) for leaf in leaves):
+    if any(not isinstance(leaf, TensorRef) for leaf in leaves):
         raise ModelFileError(f"model '{name}': an output is not a tensor")
     names = unique(_output_names(spec))
-    return LayerGraph(name, inputs, trace.calls, outputs, names, root, trace.results)
+    return LayerGraph(name, inputs, trace.nodes, outputs, names, root, trace.results)
 
 
-def _inputs(spec: Spec, root: Model) -> list[Input]:
+def nested(spec: Spec, name: str) -> LayerModel:
+    """The model of ``spec`` that is wrapped by a layer; the names of its layers begin with ``name``."""
+    return _model(spec, name, str(spec["config"].get("name", name)), f"{name}/")
+
+
+def _model(spec: Spec, name: str, own_name: str, prefix: str, shared_id: Any = None) -> LayerModel:
+    """The model of ``spec``. ``prefix`` is put before the names of its layers; ``shared_id`` marks a shared model."""
+    layers: dict[str, Layer | LayerModel] = {}
+    for inner in spec["config"]["layers"]:
+        inner_name = spec_name(inner)
+        if inner_name in layers:
+            raise ModelFileError(f"model '{name}' has two layers called '{inner_name}'; names must be unique")
+        inner_id = inner.get("shared_object_id", None if shared_id is None else (shared_id, inner_name))
+        if inner["class_name"] in MODELS and not inner["package"]:
+            layers[inner_name] = _model(inner, prefix + inner_name, inner_name, f"{prefix}{inner_name}/", inner_id)
+        else:
+            layers[inner_name] = Layer(
+                prefix + inner_name,
+                inner["class_name"],
+                inner["config"],
+                inner["package"],
+                saved_class=inner["saved_class"],
+                own_name=inner_name,
+                shared_id=inner_id,
+                keras_major=inner.get("keras_major", 3),
+            )
+    sequential = spec["class_name"] == "Sequential"
+    inputs, wiring = _sequential(name, layers) if sequential else functional(spec, name, layers)
+    trainable = spec["config"].get("trainable", True) is not False
+    return LayerModel(name, own_name, spec["class_name"], trainable, list(layers.values()), inputs, wiring)
+
+
+# -- inputs and outputs --------------------------------------------------------------------------------------------
+
+
+def _inputs(spec: Spec, root: LayerModel) -> list[Input]:
     """The inputs of the whole model, in Keras's order."""
     if spec["class_name"] == "Sequential":
         return [_sequential_input(spec, root)]
@@ -74,10 +109,10 @@ def _input(name: str, options: Mapping[str, Any]) -> Input:
 def _input_dtype(name: str, dtype: Any) -> str:
     if not isinstance(dtype, str):
         return "float32"
-    kind = dtype.removeprefix("mixed_")
-    if kind == "string":
-        raise ModelFileError(f"input '{name}' takes strings; turn them to numbers before the model")
-    return DTYPES.get(kind, kind)
+    dtype = dtype.removeprefix("mixed_")
+    if dtype == "string":
+        raise ModelFileError(f"input '{name}' takes strings; convert them to numbers before the model")
+    return str(WIDER_TYPES.get(dtype, dtype))
 
 
 def _shape(name: str, shape: Any) -> tuple[int | None, ...] | None:
@@ -90,8 +125,8 @@ def _shape(name: str, shape: Any) -> tuple[int | None, ...] | None:
     return tuple(shape)
 
 
-def _sequential_input(spec: Spec, root: Model) -> Input:
-    """The input of a Sequential model: its InputLayer, or what its first layer or its own config say of the shape."""
+def _sequential_input(spec: Spec, root: LayerModel) -> Input:
+    """The input of a Sequential model: its InputLayer, or the shape that its first layer or its own config has."""
     config = spec["config"]
     shape = config.get("build_input_shape")
     while spec["class_name"] == "Sequential" and not spec["package"] and spec["config"]["layers"]:
@@ -101,75 +136,46 @@ def _sequential_input(spec: Spec, root: Model) -> Input:
     if spec["class_name"] == "Functional" and not spec["package"]:
         first = flatten_refs(options.get("input_layers"))
         if len(first) == 1:
-            options = next((x["config"] for x in spec["config"]["layers"] if spec_name(x) == first[0][0]), options)
+            options = next((x["config"] for x in spec["config"]["layers"] if spec_name(x) == first[0].layer), options)
     build_config = spec.get("build_config")
     if isinstance(build_config, Mapping):
         shape = shape or build_config.get("input_shape")
     return _input(name, {**options, "batch_shape": options.get("batch_shape") or decode(shape)})
 
 
-def _model(spec: Spec, name: str, own_name: str, prefix: str, shared_id: Any = None) -> Model:
-    """The model of ``spec``; ``prefix`` is put before the names of its layers, which are shared as it is."""
-    layers: dict[str, Layer | Model] = {}
-    for inner in spec["config"]["layers"]:
-        inner_name = spec_name(inner)
-        if inner_name in layers:
-            raise ModelFileError(f"model '{name}' has two layers called '{inner_name}'; names must be unique")
-        inner_id = inner.get("shared_object_id", None if shared_id is None else (shared_id, inner_name))
-        if inner["class_name"] in MODELS and not inner["package"]:
-            layers[inner_name] = _model(inner, prefix + inner_name, inner_name, f"{prefix}{inner_name}/", inner_id)
-        else:
-            layers[inner_name] = Layer(
-                prefix + inner_name,
-                inner["class_name"],
-                inner["config"],
-                inner["package"],
-                saved_class=inner["saved_class"],
-                own_name=inner_name,
-                shared_id=inner_id,
-                era=inner.get("era", 3),
-            )
-    sequential = spec["class_name"] == "Sequential"
-    inputs, wiring = _sequential(name, layers) if sequential else functional(spec, name, layers)
-    trainable = spec["config"].get("trainable", True) is not False
-    return Model(name, own_name, spec["class_name"], trainable, list(layers.values()), inputs, wiring)
+def _output_names(spec: Spec) -> list[str]:
+    """Keras's ``model.output_names``: the layer that each output comes from; a nested model counts as one."""
+    if spec["class_name"] == "Functional":
+        return [ref.layer for ref in flatten_refs(spec["config"]["output_layers"])]
+    return [spec_name(spec["config"]["layers"][-1])]
 
 
-def nested(spec: Spec, name: str) -> Model:
-    """The model of ``spec`` that stands inside a layer; ``name`` is put before the names of its layers."""
-    return _model(spec, name, str(spec["config"].get("name", name)), f"{name}/")
+# -- Sequential models ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Chain:
-    """The wiring of a Sequential: each layer is given what the one before it gave."""
+class SequentialWiring:
+    """The wiring of a Sequential: each layer gets the output of the one before it."""
 
-    layers: Sequence[Layer | Model]
+    layers: Sequence[Layer | LayerModel]
 
     def __call__(self, tensors: list[Any], trace: Trace) -> Any:
-        (value,) = tensors
+        (tensor,) = tensors
         for layer in self.layers:
-            value = trace.append(layer, (value,), {})
-        return value
+            tensor = trace.append(layer, (tensor,), {})
+        return tensor
 
 
-def _sequential(name: str, layers: Mapping[str, Layer | Model]) -> tuple[list[str], Wiring]:
+def _sequential(name: str, layers: Mapping[str, Layer | LayerModel]) -> tuple[list[str], Wiring]:
+    """The names of the inputs of a Sequential, of which there is one, and its wiring."""
     if not layers:
         raise ModelFileError(f"Sequential model '{name}' has no layers")
     chain = [layer for layer in layers.values() if not (isinstance(layer, Layer) and layer.class_name == "InputLayer")]
     first_name, first = next(iter(layers.items()))
     if isinstance(first, Layer) and first.class_name == "InputLayer":
         given = first_name
-    elif isinstance(first, Model) and len(first.inputs) == 1:
+    elif isinstance(first, LayerModel) and len(first.inputs) == 1:
         given = first.inputs[0]
     else:
-        given = f"{first_name}_input"  # what Keras calls it
-
-    return [given], Chain(chain)
-
-
-def _output_names(spec: Spec) -> list[str]:
-    """Keras's ``model.output_names``: the layer each output comes from, a nested model counting as one."""
-    if spec["class_name"] == "Functional":
-        return [ref[0] for ref in flatten_refs(spec["config"]["output_layers"])]
-    return [spec_name(spec["config"]["layers"][-1])]
+        given = f"{first_name}_input"  # Keras's name for it
+    return [given], SequentialWiring(chain)

@@ -1,8 +1,8 @@
-"""A model as one flat list of layer calls, in an order that can be computed: what building and translating share.
+"""A model as one flat list of calls of layers, in an order in which they can be computed.
 
-Nested models are taken apart: their layers appear with path names (``encoder/dense_1``), once as :class:`Layer`, and
-as often as :class:`Call` as they are called. What a call is given is what Keras passes to the layer, with a
-:class:`Value` for every tensor.
+Nested models are flattened: their layers appear with path names (``encoder/dense_1``), once as :class:`Layer`, and
+once per call as :class:`LayerNode`. The arguments of a node are those that Keras passes to the layer, with a
+:class:`TensorRef` for every tensor.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ import numpy as np
 
 from sofie_jit.errors import ModelFileError
 
-MAX_CALLS = 100_000
-"""Calls of layers and models beyond which a graph of models within models is taken for hostile."""
+MAX_NODES = 100_000
+"""Maximum number of calls of layers and models; a graph of nested models with more is rejected as hostile."""
 
 
 @dataclass(eq=False)
 class Layer:
-    """A layer of the model; called several times if it is shared."""
+    """A layer of the model; a shared layer is called several times."""
 
     name: str
-    """With the names of the models around it: ``encoder/dense_1``."""
+    """The name with those of the models around it: ``encoder/dense_1``."""
     class_name: str
     config: Mapping[str, Any]
-    """Options in Keras 3's dialect."""
+    """The options as Keras 3 names them."""
     package: str = ""
     """'' for a class of Keras itself."""
     weights: dict[str, np.ndarray] = field(default_factory=dict)
-    """By the names that the layer's handler gives them."""
+    """The arrays by the names that the layer's handler uses."""
     saved_class: str = ""
-    """The class as the file has it."""
+    """The class name in the file."""
     own_name: str = ""
-    """The name without those of the models around it, which may hold slashes of their own."""
+    """The name without those of the models around it; it may contain slashes itself."""
     shared_id: Any = None
-    """What Keras 3 marks one layer with that appears in several models."""
-    era: int = 3
-    """Major version of the Keras that wrote it, where its meaning cannot be put in Keras 3's words."""
+    """The id by which Keras 3 marks a layer that appears in several models."""
+    keras_major: int = 3
+    """The major version of Keras that wrote it: 1, 2 or 3."""
 
     def __str__(self) -> str:
         package = f"{self.package}>" if self.package else ""
@@ -48,7 +48,7 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
-        """What its config says; true if that says nothing."""
+        """Whether its config says that it is trained, which is the default."""
         return self.config.get("trainable", True) is not False
 
     def sublayer(self, path: str, spec: Mapping[str, Any]) -> Layer:
@@ -57,7 +57,7 @@ class Layer:
         weights = {name[len(prefix) :]: w for name, w in self.weights.items() if name.startswith(prefix)}
         return Layer(
             f"{self.name}/{spec['config'].get('name', path)}", spec["class_name"], spec["config"], spec["package"],
-            weights, spec["saved_class"], era=spec.get("era", 3),
+            weights, spec["saved_class"], keras_major=spec.get("keras_major", 3),
         )  # fmt: skip
 
 
@@ -65,25 +65,25 @@ class Wiring(Protocol):
     """How a call of a model becomes calls of its layers."""
 
     def __call__(self, tensors: list[Any], trace: Trace) -> Any:
-        """Writes the calls to ``trace``, given tensors for the inputs; returns the structure of the outputs."""
+        """Appends the calls to ``trace``, given tensors for the inputs; returns the structure of the outputs."""
 
 
 @dataclass(eq=False)
-class Model:
-    """A (nested) model: its layers and models, and how a call of it becomes calls of them."""
+class LayerModel:
+    """A model or nested model: its layers and models, and how a call of it becomes calls of them."""
 
     name: str
     own_name: str
     class_name: str
     trainable: bool
-    layers: list[Layer | Model]
+    layers: list[Layer | LayerModel]
     """In Keras's order, which is that of the weights."""
     inputs: list[str]
-    """Names of its InputLayers in order; for a Sequential one name."""
+    """The names of its InputLayers in order; one name for a Sequential."""
     wiring: Wiring = field(repr=False)
 
     def leaves(self) -> Iterator[tuple[Layer, bool]]:
-        """All layers in order, and whether they are trainable, the models around them considered."""
+        """All layers in order, each with whether it is trainable, which the models around it must be too."""
         for layer in self.layers:
             if isinstance(layer, Layer):
                 yield layer, self.trainable and layer.trainable
@@ -92,56 +92,58 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Value:
-    """A tensor: output ``index`` of ``calls[call]``, or, if ``call`` is -1, input ``index`` of the graph."""
+class TensorRef:
+    """A tensor: output ``index`` of ``nodes[node]``, or, if ``node`` is -1, input ``index`` of the graph."""
 
-    call: int
+    node: int
     index: int
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call of a layer; ``args`` and ``kwargs`` are as Keras passes them, nested, with a Value for each tensor."""
+class LayerNode:
+    """One call of a layer; ``args`` and ``kwargs`` are as Keras passes them, nested, with a TensorRef per tensor."""
 
     layer: Layer
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
 
-    def values(self) -> list[Value]:
-        """The tensors it is given."""
-        return [leaf for leaf in flatten([*self.args, *self.kwargs.values()]) if isinstance(leaf, Value)]
+    def tensors(self) -> list[TensorRef]:
+        """The tensors among its arguments."""
+        return [leaf for leaf in flatten([*self.args, *self.kwargs.values()]) if isinstance(leaf, TensorRef)]
 
 
 @dataclass
 class Trace:
-    """What calling a model has come to so far."""
+    """The calls of layers that have been found so far by calling a model."""
 
-    calls: list[Call] = field(default_factory=list)
+    nodes: list[LayerNode] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
-    """What the first call of each layer and model gave: the first that was made, which may not be computed first."""
+    """The result of the first call of each layer and model: the first that was made, not the first to be computed."""
     numbers: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """Which call of each it is, after those of the models around it."""
+    """For each of these the number of the call, after those of the models around it."""
     around: tuple[int, ...] = ()
-    """Which calls of the models around are being traced."""
+    """The numbers of the calls of models that are being traced."""
     count: int = 0
 
-    def append(self, layer: Layer | Model, args: tuple[Any, ...], kwargs: Mapping[str, Any], number: int = 0) -> Any:
-        """Call a layer or a model; the Value of a layer's first output, the structure of a model's outputs.
+    def append(
+        self, layer: Layer | LayerModel, args: tuple[Any, ...], kwargs: Mapping[str, Any], number: int = 0
+    ) -> Any:
+        """Calls a layer or a model; returns the TensorRef of a layer's first output, or the structure of a model's.
 
-        ``number``: how many calls of it were made before this one, in the model around it.
+        ``number`` counts the calls of it in the model around it, from 0.
         """
         self.count += 1
-        if self.count > MAX_CALLS:
-            raise ModelFileError(f"the model comes to more than {MAX_CALLS:,} calls of layers; no real model does")
+        if self.count > MAX_NODES:
+            raise ModelFileError(f"the model has more than {MAX_NODES:,} calls of layers; no real model has so many")
         numbers = (*self.around, number)
-        if isinstance(layer, Model):
+        if isinstance(layer, LayerModel):
             tensors = _model_inputs(layer, args, kwargs, self)
             outside, self.around = self.around, numbers
             result = unpack(layer.wiring(tensors, self))
             self.around = outside
         else:
-            self.calls.append(Call(layer, *_split_states(layer, args, kwargs)))
-            result = Value(len(self.calls) - 1, 0)
+            self.nodes.append(LayerNode(layer, args, kwargs))
+            result = TensorRef(len(self.nodes) - 1, 0)
         if layer.name not in self.results or numbers < self.numbers.get(layer.name, ()):
             self.results[layer.name], self.numbers[layer.name] = result, numbers
         return result
@@ -149,53 +151,54 @@ class Trace:
 
 @dataclass(frozen=True)
 class Input:
-    """An input of the model. ``shape`` has None for the batch and for dimensions left open; None: not in the config."""
+    """An input of the model."""
 
     name: str
     dtype: str
     shape: tuple[int | None, ...] | None
+    """The batch first; None for an open axis, or if the config has no shape."""
 
 
 @dataclass(frozen=True)
 class LayerGraph:
-    """A whole model, flat."""
+    """A whole model, flattened."""
 
     name: str
     inputs: list[Input]
-    calls: list[Call]
+    nodes: list[LayerNode]
     outputs: Any
-    """A Value, or a list or dict of them, as Keras returns them."""
+    """A TensorRef, or a list or dict of them, as Keras returns them."""
     output_names: list[str]
-    """Keras's names of the outputs in the order of ``flatten(outputs)``: the layers that compute them."""
-    root: Model
+    """Keras's names of the outputs, the layers that compute them, in the order of ``flatten(outputs)``."""
+    root: LayerModel
     results: Mapping[str, Any]
-    """Name of a layer or nested model -> what its first call gives."""
+    """Name of a layer or nested model -> the result of its first call."""
     source: str = ""
-    """What messages call the file."""
+    """The name of the file in messages."""
 
     def cut(self, names: Sequence[str]) -> LayerGraph:
-        """The same model ending in the layers or nested models ``names`` (in their first call).
+        """The model that ends in the layers or nested models ``names``, in their first calls.
 
         Raises ModelFileError if there is no such layer.
         """
         for name in names:
             if name not in self.results:
                 raise ModelFileError(
-                    f"outputs= names '{name}', which is no layer of this model; there are: {some(self.results)}"
+                    f"outputs= names '{name}', which is not a layer of this model; its layers are {some(self.results)}"
                 )
         outputs = unpack([self.results[name] for name in names])
         labels = [name for name in names for _ in flatten(self.results[name])]
         return replace(self, outputs=outputs, output_names=unique(labels))
 
     def needed(self) -> list[int]:
-        """Numbers of the calls that the outputs depend on, in order."""
+        """The indices of the nodes that the outputs depend on, in order."""
         found: set[int] = set()
-        todo = [value.call for value in flatten(self.outputs)]
+        todo = [tensor.node for tensor in flatten(self.outputs)]
         while todo:
             index = todo.pop()
             if index >= 0 and index not in found:
                 found.add(index)
-                todo.extend(value.call for value in self.calls[index].values())
+                todo.extend(tensor.node for tensor in self.nodes[index].tensors())
         return sorted(found)
 
 
@@ -203,7 +206,11 @@ class LayerGraph:
 
 
 def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
-    """``structure`` with ``function`` applied to what is not a list, tuple or dict."""
+    """``structure`` with ``function`` applied to everything that is not a list, tuple or dict.
+
+    >>> map_leaves(abs, [-1, {"a": (2, -3)}])
+    [1, {'a': (2, 3)}]
+    """
     if isinstance(structure, Mapping):
         return {key: map_leaves(function, value) for key, value in structure.items()}
     if isinstance(structure, tuple):
@@ -214,7 +221,11 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
 
 
 def flatten(structure: Any) -> list[Any]:
-    """The leaves of nested lists, tuples and dicts; dicts in the order of their keys sorted, as Keras does."""
+    """The leaves of nested lists, tuples and dicts; dicts in the order of their sorted keys, as in Keras.
+
+    >>> flatten([1, {"b": 2, "a": (3, 4)}])
+    [1, 3, 4, 2]
+    """
     if isinstance(structure, Mapping):
         return [leaf for key in sorted(structure, key=str) for leaf in flatten(structure[key])]
     if isinstance(structure, (list, tuple)):
@@ -222,16 +233,21 @@ def flatten(structure: Any) -> list[Any]:
     return [structure]
 
 
-# -- calling -------------------------------------------------------------------------------------------------------
+def unpack(structure: Any) -> Any:
+    """The element of a list of one, and everything else as it is: Keras returns a single output without a list."""
+    return structure[0] if isinstance(structure, (list, tuple)) and len(structure) == 1 else structure
 
 
-def _model_inputs(model: Model, args: tuple[Any, ...], kwargs: Mapping[str, Any], trace: Trace) -> list[Any]:
-    """The tensors for a nested model's inputs, from the arguments it is called with.
+# -- calling a nested model ----------------------------------------------------------------------------------------
 
-    Masks given with them are attached by a call of ``ops.AttachMask``, an operation of ours.
+
+def _model_inputs(model: LayerModel, args: tuple[Any, ...], kwargs: Mapping[str, Any], trace: Trace) -> list[Any]:
+    """The tensors for a nested model's inputs, from the arguments that it is called with.
+
+    Masks among the arguments are attached by a call of ``ops.AttachMask``, an operation of this package.
     """
     if kwargs.get("training"):
-        raise ModelFileError(f"model '{model.name}' is called with training=True; only inference is translated")
+        raise ModelFileError(f"model '{model.name}' is called with training=True; only inference is supported")
     extra = [key for key, value in kwargs.items() if value is not None and key not in ("training", "mask")]
     if extra or len(args) != 1:
         raise ModelFileError(
@@ -253,29 +269,15 @@ def _model_inputs(model: Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     return tensors
 
 
-def unpack(structure: Any) -> Any:
-    """What a list of one holds: Keras returns a single output as it is."""
-    return structure[0] if isinstance(structure, (list, tuple)) and len(structure) == 1 else structure
-
-
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional",
-             "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")  # fmt: skip
-
-
-def _split_states(layer: Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Any]:
-    """Keras 2 writes initial states into the list of inputs; here they always come as ``initial_state``."""
-    if layer.class_name in RECURRENT and not layer.package and args and isinstance(args[0], (list, tuple)) and args[0]:
-        first, *states = args[0]
-        states += args[1:]
-        return (first,), {**kwargs, **({"initial_state": states} if states else {})}
-    return args, kwargs
-
-
 # -- names ---------------------------------------------------------------------------------------------------------
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """``dense``, ``dense_1``: names made different by a number, as Keras 2 does."""
+    """``names`` made different by numbers, as Keras 2 does.
+
+    >>> unique(["dense", "add", "dense"])
+    ['dense', 'add', 'dense_1']
+    """
     seen: Counter[str] = Counter()
     unique = []
     for name in names:
@@ -285,6 +287,6 @@ def unique(names: Sequence[str]) -> list[str]:
 
 
 def some(names: Any, limit: int = 8) -> str:
-    """The first ``limit`` names, and how many more there are."""
+    """The first ``limit`` names, and the number of others."""
     listed = list(names)
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

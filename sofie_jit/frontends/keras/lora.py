@@ -1,4 +1,4 @@
-"""LoRA: the product of two small matrices that is trained in place of the kernel it is added to."""
+"""LoRA: a product of two small matrices that is trained in place of the kernel, and added to it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from sofie_jit.frontends.keras.graph import Layer
 from sofie_jit.frontends.keras.saved_model import Weight
 
-OPTIONS = ("lora_rank", "lora_alpha")
-"""Of a layer's config; what they say is in its weights once :func:`merged` has seen them, and in all .keras files."""
+LORA_OPTIONS = ("lora_rank", "lora_alpha")
+"""Options without influence on inference: in .keras files, and after :func:`merged`, the kernel has the product."""
 
 
 def merged(layer: Layer, weights: Sequence[Weight], names: Sequence[str]) -> list[Weight]:
-    """The weights of a live model or .h5 file with ``alpha / rank * A B`` added to the one it belongs to, by ``names``.
+    """The weights of a live model or .h5 file with ``alpha / rank * A B`` added to the kernel, ordered by ``names``.
 
     Weights without such a product stay as they are.
     """

@@ -1,8 +1,8 @@
-"""Which options of its layer a handler looks at, and what it refuses: read off its source, so that no list can rot.
+"""The options that a handler reads and what it refuses, found in its source, so that the documentation is up to date.
 
 Options are read as ``config["units"]``, ``call.config.get("units")``, ``"units" in config``, as ``config[key]`` in a
-loop over their names, or by a helper with a parameter ``option``: ``per_axis(call, "strides", count)``. What functions
-of this package that a handler calls look at counts too, directly or from a table of functions by class.
+loop over names, or by a helper with a parameter ``option``: ``per_axis(call, "strides", count)``. The functions of the
+handlers' modules that a handler calls are searched too, also if it takes them from a table by class name.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ from dataclasses import dataclass
 from typing import Any
 
 PACKAGE = "sofie_jit.frontends.keras.layers"
+HANDLERS_EXCEPT = (f"{PACKAGE}.registry", f"{PACKAGE}.call")
+"""Modules of the package that are not searched: they call handlers."""
 ALL = "*"
-"""Stands for all options there are, where a handler ignores them together."""
+"""Stands for all options, where a handler ignores all of them."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the source of a handler says."""
+    """What the source of a handler shows."""
 
     read: frozenset[str]
-    """Options that it acts upon."""
+    """Options that it reads."""
     ignored: frozenset[str]
-    """Options that it declares to be without influence; :data:`ALL` for all others."""
+    """Options that it declares to have no influence; :data:`ALL` for all others."""
     refusals: tuple[str, ...]
-    """Its messages for what it refuses, expressions in braces."""
+    """Its messages for what it refuses, with expressions in braces."""
 
 
 def reading(handler: Callable[..., Any], class_name: str) -> Reading:
-    """The :class:`Reading` of a class's handler; an empty one if that is made by a function, not written as one."""
+    """The :class:`Reading` of the handler of a class; an empty one for a handler that is made by another function."""
     read: set[str] = set()
     ignored: set[str] = set()
     refusals: dict[str, None] = {}
@@ -52,34 +54,34 @@ def reading(handler: Callable[..., Any], class_name: str) -> Reading:
 
 
 def _reached(handler: Callable[..., Any], class_name: str) -> list[Callable[..., Any]]:
-    """``handler`` and the functions of this package that it calls, directly or not, but for the registry's."""
+    """``handler`` and the functions of the handlers' modules that it calls, directly or indirectly."""
     found: list[Callable[..., Any]] = []
     waiting: list[Any] = [handler]
     while waiting:
         function = waiting.pop()
         if isinstance(function, dict):
             waiting += [function[class_name]] if class_name in function else function.values()
-        elif _is_ours(function) and function not in found:
+        elif _is_searched(function) and function not in found:
             found.append(function)
             names = {node.id for node in _nodes(function) if isinstance(node, ast.Name)}
             waiting += [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
     return found
 
 
-def _is_ours(function: Any) -> bool:
-    if not inspect.isfunction(function) or not function.__qualname__.isidentifier():  # not a lambda, nor nested
+def _is_searched(function: Any) -> bool:
+    if not inspect.isfunction(function) or not function.__qualname__.isidentifier():  # a lambda or a nested function
         return False
-    return function.__module__.startswith(PACKAGE) and function.__module__ != f"{PACKAGE}.registry"
+    return function.__module__.startswith(PACKAGE) and function.__module__ not in HANDLERS_EXCEPT
 
 
 @functools.cache
 def _nodes(function: Callable[..., Any]) -> list[ast.AST]:
-    """The nodes of its syntax tree."""
+    """The nodes of the syntax tree of a function."""
     return list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))))
 
 
 def _options_read(node: ast.AST, looped: set[str], names: dict[str, Any]) -> Iterator[str]:
-    """The options that one node of a function's syntax tree reads; ``looped`` are variables that hold options."""
+    """The options that one node of a syntax tree reads; ``looped`` are variables that hold names of options."""
     if isinstance(node, ast.Subscript) and _is_config(node.value):
         yield from _strings([node.slice])
     elif isinstance(node, ast.Compare) and any(map(_is_config, node.comparators)):
@@ -108,7 +110,7 @@ def _strings(nodes: list[Any]) -> list[str]:
 
 
 def _text(message: ast.expr) -> str:
-    """A message as it stands in the source, without quotes."""
+    """A message as it is written in the source, without quotes."""
     parts = message.values if isinstance(message, ast.JoinedStr) else [message]
     return "".join(
         str(part.value) if isinstance(part, ast.Constant)

@@ -64,7 +64,7 @@ def supported_layers() -> dict[str, Support]:
         description = (inspect.getdoc(entry.handler) or "").partition("\n\n")[0].replace("\n", " ")
         found = reading(entry.handler, name)
         known[name] = Support(
-            name, family, description, refusals.OPTIONS.get(name, ""),
+            name, family, description, entry.refuses,
             tuple(sorted(found.read)), (*registry.IGNORED_OPTIONS, *sorted(found.ignored)), found.refusals,
         )  # fmt: skip
     for name, reason in refusals.CLASSES.items():

@@ -13,8 +13,11 @@ from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Node, Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.keras import dialects, weights
 from sofie_jit.frontends.keras.build import build
-from sofie_jit.frontends.keras.graph import Call, Input, Layer, LayerGraph, Value, flatten, map_leaves
+from sofie_jit.frontends.keras.graph import Input, Layer, LayerGraph, LayerNode, TensorRef, flatten, map_leaves
 from sofie_jit.frontends.keras.layers import registry
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.masks import Masks
+from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.frontends.keras.saved_model import SavedModel
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType, bind_shape
@@ -120,17 +123,17 @@ def translate(
             f"{', '.join(sorted(names))}"
         )
     rmodel = RModel(model.name)
-    builder = Builder(rmodel)
+    builder, masks = Builder(rmodel, KERAS), Masks()
     inputs = [
         builder.input(given.name, given.dtype, bind_shape(_dims(given, model), sizes or {})) for given in model.inputs
     ]
     results: dict[int, list[Any]] = {-1: list(inputs)}
     problems = Problems()
-    unchecked: list[Call] = []
+    unchecked: list[LayerNode] = []
     for number in model.needed():
-        call = model.calls[number]
+        call = model.nodes[number]
         with problems.collected():
-            result = _run(call, results, builder, replace.get(call.layer.name))
+            result = _run(call, results, builder, masks, replace.get(call.layer.name))
             if result is not None:
                 results[number] = result
             else:
@@ -150,27 +153,31 @@ def translate(
 
 
 def _run(
-    call: Call, results: Mapping[int, list[Any]], builder: Builder, replacement: Callable[..., Any] | None
+    call: LayerNode,
+    results: Mapping[int, list[Any]],
+    builder: Builder,
+    masks: Masks,
+    replacement: Callable[..., Any] | None,
 ) -> list[Any] | None:
     """The tensors that a call returns; None if it cannot be translated because another layer was refused."""
     names = () if replacement else registry.weight_names(call.layer)
-    if any(value.call not in results for value in call.values()):
+    if any(tensor.node not in results for tensor in call.tensors()):
         return None
     if names and not call.layer.weights:  # they cannot be told apart from those of an unknown layer
         return None
 
     def symbol(leaf: Any) -> Any:
-        return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, Value) else leaf
+        return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, TensorRef) else leaf
 
     if replacement:
         return _replaced(call, replacement, map_leaves(symbol, call.args), map_leaves(symbol, call.kwargs), builder)
     with errors_of_node(str(call.layer), call.layer.config, "Keras"):
-        layer_call = registry.LayerCall(call.layer, builder)
+        layer_call = LayerCall(call.layer, builder, masks)
         return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
 
 
 def _replaced(
-    call: Call, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], builder: Builder
+    call: LayerNode, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], builder: Builder
 ) -> list[Any]:
     """The Symbols that a user's function returns in place of a layer; its exceptions reach the user as they are."""
     given = {key: value for key, value in kwargs.items() if key not in ("training", "mask") and value is not None}
@@ -193,8 +200,8 @@ def _weight_names(layer: Layer) -> tuple[str, ...] | None:
         return None
 
 
-def _symbol(value: Value, results: Mapping[int, list[Any]], what: str) -> Symbol:
-    tensors = results[value.call]
+def _symbol(value: TensorRef, results: Mapping[int, list[Any]], what: str) -> Symbol:
+    tensors = results[value.node]
     if not 0 <= value.index < len(tensors):
         raise ModelFileError(f"{what} is tensor {value.index} of a layer that returns {len(tensors)}")
     symbol: Symbol = tensors[value.index]

@@ -1,8 +1,8 @@
-"""Which array of the file is which weight of which layer.
+"""Assigns the arrays of a file to the weights of its layers.
 
-A handler names its layer's weights in Keras's order ("kernel", "bias"; "cell/kernel" for a sublayer's); this module
-gives every :class:`Layer` its arrays under these names, found the way Keras finds them, every count checked. Shapes
-are checked where they are known, by the handler.
+A handler names its layer's weights in Keras's order ("kernel", "bias"; "cell/kernel" for those of a sublayer). This
+module gives every :class:`Layer` its arrays by these names, found as Keras finds them, and checks all counts. Shapes
+are checked by the handlers, which know them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import WeightsError
-from sofie_jit.frontends.keras import dialects
-from sofie_jit.frontends.keras.dialects import convert_weights, split_gates
-from sofie_jit.frontends.keras.graph import Layer, Model
-from sofie_jit.frontends.keras.lora import OPTIONS, merged
+from sofie_jit.frontends.keras.dialects import keras_major
+from sofie_jit.frontends.keras.graph import Layer, LayerModel
+from sofie_jit.frontends.keras.lora import LORA_OPTIONS, merged
+from sofie_jit.frontends.keras.old_weights import convert_weights, split_gates
 from sofie_jit.frontends.keras.saved_model import (
     AttributePaths,
     Group,
@@ -29,20 +29,20 @@ from sofie_jit.frontends.keras.saved_model import (
     is_training_state,
 )
 
-WeightNames = Callable[[Layer], "tuple[str, ...] | None"]
-"""A layer -> the names of its weights, None if its class is unknown."""
+NamesOf = Callable[[Layer], "tuple[str, ...] | None"]
+"""A function from a layer to the names of its weights, or None if its class is unknown."""
 
 NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u")
-"""Weights that Keras counts as non-trainable, which a nested model's group of an .h5 file has at its end."""
-BEHIND_ANOTHERS = ("vector_u",)
-"""Weights before which Keras 3 stores the wrapped layer's kernel a second time, as the wrapper's own."""
+"""Weights that Keras counts as non-trainable; they are at the end of a nested model's group in an .h5 file."""
+AFTER_A_COPY = ("vector_u",)
+"""Weights before which Keras 3 stores the wrapped layer's kernel again, as the wrapper's own."""
 
 
-def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
-    """Set ``weights`` of all layers of a model.
+def bind(root: LayerModel, saved: SavedModel, names: NamesOf) -> None:
+    """Sets ``weights`` of all layers of a model.
 
-    Layers of unknown classes get none, and in their company a layer whose share cannot be told apart gets none
-    either: the model is refused anyway. Otherwise raises WeightsError if a weight is missing or left over.
+    Layers of unknown classes get none, nor do layers whose weights cannot be told from theirs: such a model is refused
+    anyway. For other models, raises WeightsError if a weight is missing or left over.
     """
 
     def weight_names(layer: Layer) -> tuple[str, ...] | None:
@@ -50,26 +50,26 @@ def bind(root: Model, saved: SavedModel, names: WeightNames) -> None:
 
     complete = all(weight_names(leaf) is not None for leaf, _ in root.leaves())
     stored = saved.weights
-    some = stored.paths if isinstance(stored, AttributePaths) else any(map(_has_weights, stored.groups))
-    if not some and any(weight_names(leaf) for leaf, _ in root.leaves()):
+    has_any = stored.paths if isinstance(stored, AttributePaths) else any(map(_has_weights, stored.groups))
+    if not has_any and any(weight_names(leaf) for leaf, _ in root.leaves()):
         raise WeightsError(
-            "there are no weights; call model.build((None, ...)) with the shape of the input, train the model, and "
-            "load or save it then"
+            "there are no weights; call model.build((None, ...)) with the shape of the input, and train the model "
+            "before it is loaded or saved"
         )
-    if isinstance(saved.weights, AttributePaths):
-        _bind_paths(root, saved.weights, weight_names, complete)
+    if isinstance(stored, AttributePaths):
+        _bind_paths(root, stored, weight_names, complete)
     else:
-        _fill_in_groups(root, saved.weights.groups)
-        era = dialects.era(saved.config, saved.weights_version)
-        _bind_groups(root, saved.weights, _Binder(weight_names, era, saved.backend), complete)
+        _fill_in_groups(root, stored.groups)
+        major = keras_major(saved.config, saved.weights_version)
+        _bind_groups(root, stored, _Binder(weight_names, major, saved.backend), complete)
     for leaf, _ in root.leaves():
-        leaf.config = {option: value for option, value in leaf.config.items() if option not in OPTIONS}
+        leaf.config = {option: value for option, value in leaf.config.items() if option not in LORA_OPTIONS}
 
 
 # -- layouts of Keras 3: by attribute path -------------------------------------------------------------------------
 
 
-def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complete: bool) -> None:
+def _bind_paths(root: LayerModel, stored: AttributePaths, names: NamesOf, complete: bool) -> None:
     used: set[str] = set()
     bound: list[Layer] = []
     elsewhere: list[tuple[Layer, str, tuple[str, ...]]] = []
@@ -82,23 +82,11 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
         if layer.shared_id is not None and not set(parts.values()) & set(stored.paths):
             elsewhere.append((layer, path, layer_names))
             continue
-        weights: dict[str, np.ndarray] = {}
-        for part, where in parts.items():
-            mine = [name for name in layer_names if dirname(name) == part]
-            arrays = stored.paths.get(where, [])
-            if mine[0].endswith(BEHIND_ANOTHERS):
-                arrays = arrays[1:]
-            if len(arrays) != len(mine):
-                raise WeightsError(
-                    f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs {len(mine)} weights: "
-                    f"{', '.join(mine)}"
-                )
-            weights.update((name, weight.array) for name, weight in zip(mine, arrays, strict=True))
-        layer.weights = {name: weights[name] for name in layer_names}
+        layer.weights = _arrays_of(layer, layer_names, parts, stored)
         used.update(parts.values())
         bound.append(layer)
     for layer, path, layer_names in elsewhere:  # a layer of several models is stored with the first of them
-        first = _first_of(layer, bound)
+        first = _first_place_of(layer, bound)
         if first is None:
             raise WeightsError(
                 f"{layer}: the file has no weights under '{path}', the layer needs {', '.join(layer_names)}"
@@ -106,59 +94,84 @@ def _bind_paths(root: Model, stored: AttributePaths, names: WeightNames, complet
         layer.weights = first.weights
     left = [path for path in stored.paths if path not in used and not is_training_state(path)]
     if complete and left:
-        raise WeightsError(f"the file has weights that no layer uses, under {_some(left)}; is this its architecture?")
+        raise WeightsError(
+            f"the file has weights that no layer uses, under {_some(left)}; do they belong to this architecture?"
+        )
 
 
-def _first_of(layer: Layer, bound: Sequence[Layer]) -> Layer | None:
-    """The one among layers with weights that a shared ``layer`` is; None if that cannot be told.
+def _arrays_of(
+    layer: Layer, names: Sequence[str], parts: Mapping[str, str], stored: AttributePaths
+) -> dict[str, np.ndarray]:
+    """The arrays of one layer by name; ``parts`` has the path in the file of the layer and of each sublayer."""
+    weights: dict[str, np.ndarray] = {}
+    for part, where in parts.items():
+        own = [name for name in names if dirname(name) == part]
+        arrays = stored.paths.get(where, [])
+        if own[0].endswith(AFTER_A_COPY):
+            arrays = arrays[1:]
+        if len(arrays) != len(own):
+            raise WeightsError(
+                f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs {len(own)} weights: "
+                f"{', '.join(own)}"
+            )
+        weights.update((name, weight.array) for name, weight in zip(own, arrays, strict=True))
+    return {name: weights[name] for name in names}
 
-    Keras marks all places of a shared layer with one id, but loses it at the first, if that is in a nested model. Its
-    class and plain options tell, then, among them the name.
+
+def _first_place_of(layer: Layer, bound: Sequence[Layer]) -> Layer | None:
+    """The layer with weights that the shared ``layer`` is identical to; None if that cannot be determined.
+
+    Keras marks all places of a shared layer with one id, but the first place lacks it if it is in a nested model. Then
+    the layer is recognized by its class and its plain options, among them the name.
     """
 
-    def looks(of: Layer) -> tuple[str, dict[str, Any]]:
+    def features(of: Layer) -> tuple[str, dict[str, Any]]:
         return of.class_name, {key: v for key, v in of.config.items() if isinstance(v, (str, int, float))}
 
     marked = [other for other in bound if other.shared_id == layer.shared_id]
-    alike = [other for other in bound if other.shared_id is None and looks(other) == looks(layer)]
+    alike = [other for other in bound if other.shared_id is None and features(other) == features(layer)]
     return marked[0] if marked else alike[0] if len(alike) == 1 else None
 
 
-def _fill_in(layer: Layer | Model, adapted: Mapping[str, Any]) -> None:
-    """Sets the options that ``adapt()`` found, if the config does not have them."""
+def _fill_in(layer: Layer | LayerModel, adapted: Mapping[str, Any]) -> None:
+    """Sets options that ``adapt()`` has found, if the config lacks them."""
     if isinstance(layer, Layer):
         layer.config = {**layer.config, **{k: v for k, v in adapted.items() if layer.config.get(k) is None}}
 
 
 PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
-"""Classes that Keras itself calls otherwise than it writes them."""
+"""Classes whose name in Python differs from their name in files."""
 
 
 def _stored_path(path: str, stored: AttributePaths) -> str:
-    """``path``, or that of the attribute's private name (``_gate_dense``), whichever the file has."""
+    """``path``, or the path with the attribute's private name (``_gate_dense``) if the file has that."""
     parent, _, attribute = path.rpartition("/")
     private = f"{parent}/_{attribute}"
     return private if path not in stored.paths and private in stored.paths else path
 
 
-def attribute_paths(model: Model, prefix: str = "") -> Iterator[tuple[Layer, str]]:
-    """Every layer with its attribute path: ``layers/dense_1``, counted by class in the order of creation."""
+def attribute_paths(model: LayerModel, prefix: str = "") -> Iterator[tuple[Layer, str]]:
+    """Every layer with its attribute path, ``layers/dense_1``, numbered by class in the order of creation."""
     count: Counter[str] = Counter()
     for layer in model.layers:
-        name = layer.class_name if isinstance(layer, Model) else layer.saved_class.rpartition(">")[2]
+        name = layer.class_name if isinstance(layer, LayerModel) else layer.saved_class.rpartition(">")[2]
         name = snake_case(PYTHON_NAMES.get(name, name))
         path = f"{prefix}layers/{name}_{count[name]}" if count[name] else f"{prefix}layers/{name}"
         if isinstance(layer, Layer) and layer.class_name.startswith("ops."):
-            continue  # a bare operation is no layer to Keras
+            continue  # Keras does not count operations as layers
         count[name] += 1
-        if isinstance(layer, Model):
+        if isinstance(layer, LayerModel):
             yield from attribute_paths(layer, f"{path}/")
         else:
             yield layer, path
 
 
 def snake_case(name: str) -> str:
-    """Keras's rule, by which ``Conv2DTranspose`` is ``conv2d_transpose``."""
+    """A class name as Keras writes it in paths.
+
+    >>> snake_case("Conv2DTranspose")
+    'conv2d_transpose'
+    """
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -168,48 +181,48 @@ def snake_case(name: str) -> str:
 
 
 class _Binder:
-    """Gives layers their arrays, converted from what the file's era wrote."""
+    """Gives layers their arrays, converted from the layout of the Keras that wrote the file."""
 
-    def __init__(self, names: WeightNames, era: int, backend: str):
+    def __init__(self, names: NamesOf, keras_major: int, backend: str):
         self.names = names
-        self.era = era
+        self.keras_major = keras_major
         self.backend = backend
 
     def counts(self, layer: Layer) -> tuple[int, ...] | None:
-        """How many arrays may hold the layer's weights; None if its class is unknown."""
+        """The possible numbers of arrays for the layer's weights; None if its class is unknown."""
         names = self.names(layer)
         if names is None:
             return None
-        split = split_gates(layer.class_name, layer.config, self.era)
+        split = split_gates(layer.class_name, layer.config, self.keras_major)
         return (len(names), split) if split else (len(names),)
 
     def set(self, layer: Layer, arrays: Sequence[np.ndarray]) -> None:
-        """Gives ``layer`` its weights, in Keras's order as the file has them. Raises WeightsError."""
+        """Sets the weights of ``layer`` from the arrays of the file, in their order. Raises WeightsError."""
         names = self.names(layer)
         assert names is not None
-        arrays = convert_weights(layer.class_name, layer.config, arrays, self.era, self.backend)
+        arrays = convert_weights(layer.class_name, layer.config, arrays, self.keras_major, self.backend)
         layer.weights = dict(zip(names, (np.asarray(array, order="C") for array in arrays), strict=True))
 
 
-def _bind_groups(root: Model, stored: LayerGroups, binder: _Binder, complete: bool) -> None:
+def _bind_groups(root: LayerModel, stored: LayerGroups, binder: _Binder, complete: bool) -> None:
     groups = [group for group in stored.groups if _has_weights(group)]
     by_name = {group.name: group for group in groups}
     if len(by_name) < len(groups):
-        raise WeightsError("the file has two groups of weights for one layer name; it is damaged")
+        raise WeightsError("the file has two groups of weights with the name of one layer; it is damaged")
     layers = [layer for layer in root.layers if _needs_weights(layer, binder)]
     own_names = [layer.own_name for layer in layers]
     if not complete or set(own_names) == set(by_name):
         matched = [by_name.get(name) for name in own_names]
-    elif len(layers) == len(groups):  # a model built anew numbers its layers anew: then Keras goes by their order
+    elif len(layers) == len(groups):  # a model that is built again has other numbers in its names
         matched = list(groups)
     else:
         missing = [str(layer) for layer, name in zip(layers, own_names, strict=True) if name not in by_name]
         left = [name for name in by_name if name not in own_names]
         raise WeightsError(
-            f"the file has weights for {len(groups)} layers, the model has {len(layers)} layers that need some"
-            + (f"; without weights: {_some(missing)}" if missing else "")
-            + (f"; weights of no layer of the model: {_some(left)}" if left else "")
-            + "; is this its architecture?"
+            f"the file has weights for {len(groups)} layers, the model has {len(layers)} layers with weights"
+            + (f"; layers without weights in the file: {_some(missing)}" if missing else "")
+            + (f"; weights without a layer in the model: {_some(left)}" if left else "")
+            + "; do the weights belong to this architecture?"
         )
     for layer, group in zip(layers, matched, strict=True):
         if group is not None:
@@ -220,18 +233,18 @@ def _has_weights(group: Group) -> bool:
     return bool(group.weights) or any(map(_has_weights, group.layers or ()))
 
 
-def _fill_in_groups(model: Model, groups: Sequence[Group]) -> None:
-    """The same for a live model, whose layers are found by their names."""
+def _fill_in_groups(model: LayerModel, groups: Sequence[Group]) -> None:
+    """As :func:`_fill_in`, for all layers of a live model, which are found by their names."""
     by_name = {group.name: group for group in groups}
     for layer in model.layers:
         if group := by_name.get(layer.own_name):
             _fill_in(layer, group.adapted)
-            if isinstance(layer, Model):
+            if isinstance(layer, LayerModel):
                 _fill_in_groups(layer, group.layers or ())
 
 
-def _bind_group(layer: Layer | Model, group: Group, binder: _Binder, complete: bool) -> None:
-    if isinstance(layer, Model):
+def _bind_group(layer: Layer | LayerModel, group: Group, binder: _Binder, complete: bool) -> None:
+    if isinstance(layer, LayerModel):
         if group.layers is not None:
             _bind_groups(layer, LayerGroups(group.layers), binder, complete)
         elif all(binder.names(leaf) is not None for leaf, _ in layer.leaves()):
@@ -249,63 +262,36 @@ def _bind_group(layer: Layer | Model, group: Group, binder: _Binder, complete: b
     binder.set(layer, [weight.array for weight in weights])
 
 
-def _needs_weights(layer: Layer | Model, binder: _Binder) -> bool:
-    leaves = [leaf for leaf, _ in layer.leaves()] if isinstance(layer, Model) else [layer]
+def _needs_weights(layer: Layer | LayerModel, binder: _Binder) -> bool:
+    leaves = [leaf for leaf, _ in layer.leaves()] if isinstance(layer, LayerModel) else [layer]
     return any(binder.names(leaf) != () for leaf in leaves)
 
 
 # -- a nested model in an .h5 file: one list of all its weights ----------------------------------------------------
 
 Slot = tuple[Layer, int, str]
-"""A weight that is looked for: layer, its position among the layer's weights, its name."""
+"""A weight of the model: its layer, its position among the layer's weights, its name."""
 
 
-def _bind_nested(model: Model, group: Group, binder: _Binder) -> None:
-    """Share out a nested model's weights.
+def _bind_nested(model: LayerModel, group: Group, binder: _Binder) -> None:
+    """Distributes the list of a nested model's weights to its layers.
 
-    Keras has written trainable weights first and the others after them, or all in the order of layers, and the flags
-    may have changed between building and saving. The orders that fit are told apart by the names of the weights.
+    Keras has written the trainable weights first, or all in the order of the layers, and the flags may have changed
+    between building and saving. The names of the weights in the file tell which of the possible orders it is.
     """
-    leaves: list[tuple[Layer, bool, list[str]]] = []
-    for leaf, trainable in model.leaves():
-        names = list(binder.names(leaf) or ())
-        split = split_gates(leaf.class_name, leaf.config, binder.era)
-        if split and any(re.search(r"_[WUb]_[a-z](:0)?$", w.name) for w in group.weights):
-            names = [f"gate {number}" for number in range(split)]
-        leaves.append((leaf, trainable, names))
+    leaves = _named_leaves(model, group, binder)
     slots = [(leaf, i, name, trainable) for leaf, trainable, names in leaves for i, name in enumerate(names)]
     if len(slots) != len(group.weights):
         raise WeightsError(
             f"nested model '{model.name}': the file has {len(group.weights)} weights in its group '{group.name}', its "
             f"layers need {len(slots)}: {_some([f'{leaf.name} {len(names)}' for leaf, _, names in leaves if names])}"
         )
-
-    def frozen(name: str) -> bool:
-        return name.rpartition("/")[2] in NON_TRAINABLE
-
-    def order(key: Callable[[tuple[Layer, int, str, bool]], bool]) -> list[Slot]:
-        return [(leaf, i, name) for leaf, i, name, _ in sorted(slots, key=key)]  # sorted() keeps the order of equals
-
-    candidates: list[list[Slot]] = []
-    for candidate in (
-        order(lambda slot: not slot[3] or frozen(slot[2])),
-        order(lambda slot: frozen(slot[2])),
-        order(lambda slot: False),
-    ):
-        if candidate not in candidates:
-            candidates.append(candidate)
     inner = {leaf.own_name for leaf, _, _ in leaves}
-    for contradicts in (_contradicts_layer, _contradicts_name):
-        speaking_against = [
-            sum(contradicts(s, w.name, inner) for s, w in zip(candidate, group.weights, strict=True))
-            for candidate in candidates
-        ]
-        least = min(speaking_against)
-        candidates = [c for c, number in zip(candidates, speaking_against, strict=True) if number == least]
+    candidates = _plausible(_possible_orders(slots), group.weights, inner)
     if len(candidates) > 1:
         raise WeightsError(
-            f"nested model '{model.name}': which of its {len(slots)} weights belongs to which layer cannot be told, "
-            f"because some layers are frozen and the names in the file ({_some([w.name for w in group.weights])}) do "
+            f"nested model '{model.name}': the file does not tell which of its {len(slots)} weights belongs to which "
+            f"layer, because some layers are frozen and the names in it ({_some([w.name for w in group.weights])}) do "
             "not say; save the model as .keras, or with all layers trainable"
         )
     arrays: dict[int, dict[int, np.ndarray]] = {}
@@ -315,8 +301,52 @@ def _bind_nested(model: Model, group: Group, binder: _Binder) -> None:
         binder.set(leaf, [arrays[id(leaf)][i] for i in range(len(names))])
 
 
+def _named_leaves(model: LayerModel, group: Group, binder: _Binder) -> list[tuple[Layer, bool, list[str]]]:
+    """All layers of a model, each with whether it is trainable and the names of its arrays in the file."""
+    leaves: list[tuple[Layer, bool, list[str]]] = []
+    for leaf, trainable in model.leaves():
+        names = list(binder.names(leaf) or ())
+        split = split_gates(leaf.class_name, leaf.config, binder.keras_major)
+        if split and any(re.search(r"_[WUb]_[a-z](:0)?$", w.name) for w in group.weights):
+            names = [f"gate {number}" for number in range(split)]
+        leaves.append((leaf, trainable, names))
+    return leaves
+
+
+def _possible_orders(slots: Sequence[tuple[Layer, int, str, bool]]) -> list[list[Slot]]:
+    """The different orders in which Keras may have written weights, each of them given with whether it is trained."""
+
+    def frozen(name: str) -> bool:
+        return name.rpartition("/")[2] in NON_TRAINABLE
+
+    def order(key: Callable[[tuple[Layer, int, str, bool]], bool]) -> list[Slot]:
+        return [(leaf, i, name) for leaf, i, name, _ in sorted(slots, key=key)]  # sorted() is stable
+
+    candidates: list[list[Slot]] = []
+    for candidate in (
+        order(lambda slot: not slot[3] or frozen(slot[2])),
+        order(lambda slot: frozen(slot[2])),
+        order(lambda slot: False),
+    ):
+        if candidate not in candidates:
+            candidates.append(candidate)
+    return candidates
+
+
+def _plausible(candidates: list[list[Slot]], weights: Sequence[Weight], inner: set[str]) -> list[list[Slot]]:
+    """The orders that the fewest names in the file contradict; ``inner`` are the names of the model's layers."""
+    for contradicts in (_contradicts_layer, _contradicts_name):
+        contradictions = [
+            sum(contradicts(s, w.name, inner) for s, w in zip(candidate, weights, strict=True))
+            for candidate in candidates
+        ]
+        least = min(contradictions)
+        candidates = [c for c, number in zip(candidates, contradictions, strict=True) if number == least]
+    return candidates
+
+
 def _contradicts_layer(slot: Slot, stored: str, inner: set[str]) -> bool:
-    """Whether a stored name ("enc/dense_1/kernel:0", "dense_1_W") speaks of another layer of the model."""
+    """Whether a stored name ("enc/dense_1/kernel:0", "dense_1_W") names another layer of the model."""
     parts = stored.split("/")
     named = [part for part in parts[:-1] if part in inner]
     if not named:
@@ -325,7 +355,7 @@ def _contradicts_layer(slot: Slot, stored: str, inner: set[str]) -> bool:
 
 
 def _contradicts_name(slot: Slot, stored: str, _: set[str]) -> bool:
-    """Whether a stored name ends in another weight's name ("bias:0", "gamma")."""
+    """Whether a stored name ends in the name of another weight ("bias:0", "gamma")."""
     last = re.sub(r"(_\d+)?(:\d+)?$", "", stored.rpartition("/")[2])
     return last in _KNOWN and slot[2].rpartition("/")[2] in _KNOWN and last != slot[2].rpartition("/")[2]
 

@@ -6,31 +6,42 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir import ops
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.operator import Dim, format_shape
+from sofie_jit.ir.ops.core import TensorLike, promote
+from sofie_jit.ir.ops.elementwise import multiply
+from sofie_jit.ir.ops.matrix_product import matmul
+from sofie_jit.ir.ops.reductions import sum
+from sofie_jit.ir.ops.shapes import reshape, transpose
+from sofie_jit.ir.symbol import Symbol
 
 
-def einsum(subscripts: str, *operands: Symbol) -> Symbol:
-    """``numpy.einsum``: every term of ``subscripts`` names the axes of an operand; names left out of the result are
-    summed over. "..." stands for axes without names, aligned at their last ones. Several operands are multiplied from
-    the first to the last.
+def einsum(subscripts: str, *operands: TensorLike) -> Symbol:
+    """Einstein sum, as ``numpy.einsum``.
 
-    Raises ShapeError if the sizes of a name differ, a name stands twice in one term, or the numbers of axes do not fit.
+    Each term of ``subscripts`` names the axes of one operand by letters; the operands are multiplied and summed over
+    the letters that are missing in the result. "..." stands for axes without names, which are aligned at the last one.
+    Several operands are multiplied from left to right.
+
+    Raises ShapeError if the sizes of a letter differ, if a letter appears twice in one term, or if the numbers of axes
+    do not fit.
+
+    >>> ops.einsum("bij,jk->bik", x, np.ones((3, 5), np.float32)).shape
+    ('batch', 2, 5)
     """
-    terms, result = parse(subscripts, [x.rank for x in operands])
-    _check(subscripts, terms, result, operands)
-    (labels, x), *others = zip(terms, operands, strict=True)
+    tensors = promote(*operands)
+    terms, result = parse(subscripts, [x.rank for x in tensors])
+    _check(subscripts, terms, result, tensors)
+    (labels, x), *others = zip(terms, tensors, strict=True)
     for index, (term, y) in enumerate(others):
-        later = set("".join(terms[index + 2 :])) | set(result)
-        labels, x = _pair(labels, x, term, y, later)
+        needed = set("".join(terms[index + 2 :])) | set(result)
+        labels, x = _multiplied(labels, x, term, y, needed)
     return _arranged(labels, x, result)
 
 
 def parse(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
-    """The terms and the result with a letter for every axis, axes under "..." getting capital Greek letters.
+    """The terms and the result of an equation with one letter per axis; capital Greek letters replace "...".
 
-    Raises ShapeError for a text that is no equation for operands of these numbers of axes.
+    Raises ShapeError if the text is not an equation for operands with these numbers of axes.
     """
     text = subscripts.replace(" ", "")
     left, arrow, right = text.partition("->")
@@ -54,7 +65,7 @@ def _check(subscripts: str, terms: list[str], result: str, operands: Sequence[Sy
         if not term.isalpha() and term:
             raise ShapeError(f"einsum '{subscripts}': '{term}' should consist of letters")
         if len(set(term)) < len(term):
-            raise ShapeError(f"einsum '{subscripts}': '{term}' names an axis twice; take the diagonal before")
+            raise ShapeError(f"einsum '{subscripts}': '{term}' names an axis twice; take ops.diagonal before")
     for term, x in zip(terms, operands, strict=True):
         for label, size in zip(term, x.shape, strict=True):
             if sizes.setdefault(label, size) != size and 1 not in (size, sizes[label]):
@@ -64,51 +75,56 @@ def _check(subscripts: str, terms: list[str], result: str, operands: Sequence[Sy
                 )
             sizes[label] = size if sizes[label] == 1 else sizes[label]
     if missing := set(result) - set(sizes):
-        raise ShapeError(f"einsum '{subscripts}': no tensor has the result's axis '{min(missing)}'")
+        raise ShapeError(f"einsum '{subscripts}': the result's axis '{min(missing)}' is in none of the tensors")
 
 
 def _arranged(labels: str, x: Symbol, wanted: str) -> Symbol:
-    """``x`` with just the axes ``wanted``, in that order; the others are summed over."""
+    """``x`` with exactly the axes ``wanted``, in that order; it is summed over the others."""
     x = _summed(labels, x, set(wanted))
     labels = "".join(c for c in labels if c in wanted)
-    return ops.transpose(x, [labels.index(c) for c in wanted])
+    return transpose(x, [labels.index(c) for c in wanted])
 
 
 def _summed(labels: str, x: Symbol, kept: set[str]) -> Symbol:
     gone = [axis for axis, c in enumerate(labels) if c not in kept]
-    return ops.sum(x, gone) if gone else x
+    return sum(x, gone) if gone else x
 
 
-def _pair(left: str, x: Symbol, right: str, y: Symbol, needed: set[str]) -> tuple[str, Symbol]:
-    """The product of two operands with the axes ``needed``, and what those axes are called."""
+def _multiplied(left: str, x: Symbol, right: str, y: Symbol, needed: set[str]) -> tuple[str, Symbol]:
+    """The product of two operands, summed over all axes but those ``needed``, and the names of its axes."""
     kept_left, kept_right = needed | set(right), needed | set(left)
     x, left = _summed(left, x, kept_left), "".join(c for c in left if c in kept_left)
     y, right = _summed(right, y, kept_right), "".join(c for c in right if c in kept_right)
     size_x, size_y = dict(zip(left, x.shape, strict=True)), dict(zip(right, y.shape, strict=True))
-    both = [c for c in left if c in right]
-    summed = [c for c in both if c not in needed]
+    summed = [c for c in left if c in right and c not in needed]
     if not summed or any(size_x[c] != size_y[c] for c in summed):
-        return _product(left, x, right, y)
-    stacked = [c for c in both if c in needed]
-    rows, columns = [c for c in left if c not in both], [c for c in right if c not in both]
+        return _outer(left, x, right, y)
+    return _matrix_product(left, x, right, y, summed)
+
+
+def _matrix_product(left: str, x: Symbol, right: str, y: Symbol, summed: list[str]) -> tuple[str, Symbol]:
+    """The same by MatMul, as there are axes ``summed`` over; axes of both that are needed count matrices."""
+    size_x, size_y = dict(zip(left, x.shape, strict=True)), dict(zip(right, y.shape, strict=True))
+    stacked = [c for c in left if c in right and c not in summed]
+    rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
 
     a_order, b_order = [*stacked, *rows, *summed], [*stacked, *summed, *columns]
-    a = ops.transpose(x, [left.index(c) for c in a_order])
-    b = ops.transpose(y, [right.index(c) for c in b_order])
+    a = transpose(x, [left.index(c) for c in a_order])
+    b = transpose(y, [right.index(c) for c in b_order])
     stack_a, stack_b = [size_x[c] for c in stacked], [size_y[c] for c in stacked]
     depth: list[Dim] = _merged([size_x[c] for c in summed])
-    # a weight's matrix serves rows under any number of axes
-    whole = [size_x[c] for c in rows] if not stacked and rows else _merged([size_x[c] for c in rows])
-    a = ops.reshape(a, [*stack_a, *whole, *depth])
-    b = ops.reshape(b, [*stack_b, *depth, *_merged([size_y[c] for c in columns])])
-    product = ops.matmul(a, b)
+    # one matrix of weights serves rows under any number of axes
+    row_sizes = [size_x[c] for c in rows] if not stacked and rows else _merged([size_x[c] for c in rows])
+    a = reshape(a, [*stack_a, *row_sizes, *depth])
+    b = reshape(b, [*stack_b, *depth, *_merged([size_y[c] for c in columns])])
+    product = matmul(a, b)
     sizes = [d if d != 1 else e for d, e in zip(stack_a, stack_b, strict=True)]
     shape = [*sizes, *(size_x[c] for c in rows), *(size_y[c] for c in columns)]
-    return "".join([*stacked, *rows, *columns]), ops.reshape(product, shape)
+    return "".join([*stacked, *rows, *columns]), reshape(product, shape)
 
 
 def _merged(sizes: list[Dim]) -> list[Dim]:
-    """Several axes as one."""
+    """The size of several axes that are merged into one."""
     product = 1
     for size in sizes:
         if isinstance(size, str):
@@ -117,14 +133,14 @@ def _merged(sizes: list[Dim]) -> list[Dim]:
     return [product]
 
 
-def _product(left: str, x: Symbol, right: str, y: Symbol) -> tuple[str, Symbol]:
-    """All products, with the axes of both; nothing is summed over."""
+def _outer(left: str, x: Symbol, right: str, y: Symbol) -> tuple[str, Symbol]:
+    """All products, with the axes of both operands; nothing is summed over."""
     labels = left + "".join(c for c in right if c not in left)
 
     def aligned(names: str, tensor: Symbol) -> Symbol:
         own = "".join(c for c in labels if c in names)
         sizes = dict(zip(names, tensor.shape, strict=True))
-        ordered = ops.transpose(tensor, [names.index(c) for c in own])
-        return ops.reshape(ordered, [sizes[c] if c in names else 1 for c in labels])
+        ordered = transpose(tensor, [names.index(c) for c in own])
+        return reshape(ordered, [sizes[c] if c in names else 1 for c in labels])
 
-    return labels, ops.multiply(aligned(left, x), aligned(right, y))
+    return labels, multiply(aligned(left, x), aligned(right, y))

@@ -1,4 +1,4 @@
-"""Operations element by element, with numpy's broadcasting."""
+"""Element-wise functions, with numpy's broadcasting."""
 
 from __future__ import annotations
 
@@ -9,61 +9,78 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators import activations, elementwise
 from sofie_jit.ir.operators import math as functions
-from sofie_jit.ir.ops.core import Value, apply, builder_of, cast, convert, element_type, floating, promote, result_type
+from sofie_jit.ir.ops.core import (
+    TensorLike,
+    apply,
+    builder_of,
+    cast,
+    convert,
+    countable,
+    element_type,
+    floating,
+    promote,
+    result_type,
+)
+from sofie_jit.ir.symbol import Symbol
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
 
 
-def add(x1: Value, x2: Value) -> Symbol:
-    """``x1 + x2``; of truth values, or."""
+def add(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 + x2``; of booleans, the logical or.
+
+    >>> ops.add(x, 1.0)
+    <Symbol 'add' float32 (batch, 2, 3)>
+    """
     a, b = promote(x1, x2)
     return apply(elementwise.Or() if a.dtype == "bool" else elementwise.Add(), a, b)
 
 
-def subtract(x1: Value, x2: Value) -> Symbol:
+def subtract(x1: TensorLike, x2: TensorLike) -> Symbol:
     """``x1 - x2``."""
     return apply(elementwise.Sub(), *promote(x1, x2))
 
 
-def multiply(x1: Value, x2: Value) -> Symbol:
-    """``x1 * x2``; of truth values, and."""
+def multiply(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 * x2``; of booleans, the logical and."""
     a, b = promote(x1, x2)
     return apply(elementwise.And() if a.dtype == "bool" else elementwise.Mul(), a, b)
 
 
-def divide(x1: Value, x2: Value) -> Symbol:
-    """``x1 / x2``, of integers in float32."""
+def divide(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 / x2`` in floating point."""
     return apply(elementwise.Div(), *promote(x1, x2, dtype=floating(x1, x2)))
 
 
-def divide_no_nan(x1: Value, x2: Value) -> Symbol:
-    """``x1 / x2``, and 0 where ``x2`` is."""
+def divide_no_nan(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 / x2`` in floating point, and 0 where ``x2`` is 0."""
     a, b = promote(x1, x2, dtype=floating(x1, x2))
     zero = equal(b, 0)
     return where(zero, 0, divide(a, where(zero, 1, b)))
 
 
-def mod(x1: Value, x2: Value) -> Symbol:
-    """The remainder of ``x1 / x2``, of the sign of ``x2``."""
-    a, b = promote(x1, x2)
-    return apply(functions.Mod(), *(promote(a, b, dtype="int32") if a.dtype == "bool" else (a, b)))
+def mod(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The remainder of ``x1 / x2``, with the sign of ``x2``, as ``numpy.mod``."""
+    return apply(functions.Mod(), *map(countable, promote(x1, x2)))
 
 
-def floor_divide(x1: Value, x2: Value) -> Symbol:
-    """``x1 / x2`` rounded down."""
+def floor_divide(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 / x2`` rounded down. Raises DtypeError for int64, which is not supported."""
     a, b = promote(x1, x2)
     if a.dtype.startswith("float"):
         return floor(divide(a, b))
     if a.dtype == "int64":
-        raise DtypeError("floor_divide is not translated for int64: cast to int32 or a float type first")
-    return cast(floor(divide(cast(a, "float64"), cast(b, "float64"))), "int32")  # exact
+        raise DtypeError("floor_divide is not supported for int64: cast to int32 or a floating-point type first")
+    return cast(floor(divide(cast(a, "float64"), cast(b, "float64"))), "int32")  # float64 is exact
 
 
-def power(x1: Value, x2: Value) -> Symbol:
-    """``x1`` to the power of ``x2``; squares and cubes are products."""
+def power(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 ** x2``; the constant exponents 2 and 3 are products.
+
+    Raises DtypeError for integers with other exponents.
+    """
     if isinstance(x1, Symbol) and np.ndim(x2) == 0 and not isinstance(x2, Symbol):
         x = cast(x1, result_type(x1, x2))
         if float(x2) == 0.5 and x.dtype.startswith("float"):
@@ -72,83 +89,83 @@ def power(x1: Value, x2: Value) -> Symbol:
             return square(x)
         if float(x2) == 3:
             return multiply(square(x), x)
-    kind = result_type(x1, x2)
-    if not kind.startswith("float"):
-        raise DtypeError(f"power of {kind} is translated for the exponents 2 and 3 only: cast to float32 first")
+    dtype = result_type(x1, x2)
+    if not dtype.startswith("float"):
+        raise DtypeError(f"power of {dtype} is supported for the exponents 2 and 3 only: cast to float32 first")
     return apply(elementwise.Pow(), *promote(x1, x2))
 
 
-def maximum(x1: Value, x2: Value) -> Symbol:
-    """The larger one; NaN if one is NaN."""
+def maximum(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The larger of ``x1`` and ``x2``; NaN if one of them is NaN."""
     return apply(elementwise.Max(), *promote(x1, x2))
 
 
-def minimum(x1: Value, x2: Value) -> Symbol:
-    """The smaller one; NaN if one is NaN."""
+def minimum(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The smaller of ``x1`` and ``x2``; NaN if one of them is NaN."""
     return apply(elementwise.Min(), *promote(x1, x2))
 
 
-def squared_difference(x1: Value, x2: Value) -> Symbol:
+def squared_difference(x1: TensorLike, x2: TensorLike) -> Symbol:
     """``(x1 - x2) ** 2``."""
     return square(subtract(x1, x2))
 
 
-def arctan2(x1: Value, x2: Value) -> Symbol:
-    """The angle of the point (``x2``, ``x1``)."""
+def arctan2(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The angle of the point (``x2``, ``x1``) in radians, in [-pi, pi]."""
     return apply(functions.Atan2(), *promote(x1, x2, dtype=floating(x1, x2)))
 
 
-def logaddexp(x1: Value, x2: Value) -> Symbol:
-    """``log(exp(x1) + exp(x2))``."""
+def logaddexp(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``log(exp(x1) + exp(x2))``, computed without overflow."""
     a, b = promote(x1, x2, dtype=floating(x1, x2))
     difference = subtract(a, b)
     return where(isnan(difference), add(a, b), add(maximum(a, b), log1p(exp(negative(absolute(difference))))))
 
 
-def hypot(x1: Value, x2: Value) -> Symbol:
-    """``sqrt(x1**2 + x2**2)``, computed so that no square overflows."""
+def hypot(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``sqrt(x1**2 + x2**2)``, computed without overflow of the squares."""
     a, b = (absolute(x) for x in promote(x1, x2, dtype=floating(x1, x2)))
     larger = maximum(a, b)
     return multiply(larger, sqrt(add(square(divide_no_nan(minimum(a, b), larger)), 1.0)))
 
 
-def clip(x: Symbol, x_min: Value, x_max: Value) -> Symbol:
-    """``x`` cut to [``x_min``, ``x_max``]."""
+def clip(x: Symbol, x_min: TensorLike, x_max: TensorLike) -> Symbol:
+    """``x`` limited to the interval [``x_min``, ``x_max``]."""
     numbers = all(isinstance(limit, (int, float)) for limit in (x_min, x_max))
     if numbers and x.dtype.startswith("float"):
         return apply(activations.Clip(low=float(x_min), high=float(x_max)), x)
     return minimum(maximum(x, x_min), x_max)
 
 
-def fmod(x1: Value, x2: Value) -> Symbol:
-    """The remainder of ``x1 / x2``, of the sign of ``x1``."""
+def fmod(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The remainder of ``x1 / x2``, with the sign of ``x1``, as ``numpy.fmod``."""
     a, b = promote(x1, x2)
-    rest = mod(absolute(a), absolute(b))
-    return where(less(a, 0), negative(rest), rest)
+    remainder = mod(absolute(a), absolute(b))
+    return where(less(a, 0), negative(remainder), remainder)
 
 
-def logaddexp2(x1: Value, x2: Value) -> Symbol:
-    """``log2(2 ** x1 + 2 ** x2)``."""
+def logaddexp2(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``log2(2 ** x1 + 2 ** x2)``, computed without overflow."""
     a, b = promote(x1, x2, dtype=floating(x1, x2))
     return divide(logaddexp(multiply(a, math.log(2)), multiply(b, math.log(2))), math.log(2))
 
 
-def ldexp(x1: Value, x2: Value) -> Symbol:
-    """``x1 * 2 ** x2``."""
+def ldexp(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """``x1 * 2 ** x2`` in floating point."""
     a, b = promote(x1, x2, dtype=floating(x1, x2))
     return multiply(a, exp2(b))
 
 
-def heaviside(x1: Value, x2: Value) -> Symbol:
-    """0 below 0, 1 above, ``x2`` at 0."""
+def heaviside(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """0 where ``x1`` is negative, ``x2`` where it is 0, 1 where it is positive."""
     a, b = promote(x1, x2, dtype=floating(x1, x2))
     return where(less(a, 0), 0, where(equal(a, 0), b, where(isnan(a), a, 1)))
 
 
-def _promoted(operator: type[elementwise.Broadcasting]) -> Callable[[Value, Value], Symbol]:
+def _promoted(operator: type[elementwise.Broadcasting]) -> Callable[[TensorLike, TensorLike], Symbol]:
     """The function of an operator of two tensors of one type."""
 
-    def function(x1: Value, x2: Value) -> Symbol:
+    def function(x1: TensorLike, x2: TensorLike) -> Symbol:
         return apply(operator(), *promote(x1, x2))
 
     function.__doc__ = operator.__doc__
@@ -180,71 +197,82 @@ logical_xor = _promoted(elementwise.Xor)
 
 
 def logical_not(x: Symbol) -> Symbol:
-    """``not x``."""
+    """The logical not of ``x``, as bool; numbers other than 0 are true."""
     return apply(elementwise.Not(), cast(x, "bool"))
 
 
 def isnan(x: Symbol) -> Symbol:
-    """Whether a number is NaN."""
+    """Whether each element is NaN, as bool."""
     return not_equal(x, x)
 
 
 def isinf(x: Symbol) -> Symbol:
-    """Whether a number is infinite."""
+    """Whether each element is infinite, as bool."""
     return equal(absolute(x), math.inf)
 
 
 def isfinite(x: Symbol) -> Symbol:
-    """Whether a number is neither NaN nor infinite."""
+    """Whether each element is neither NaN nor infinite, as bool."""
     return less(absolute(x), math.inf)
 
 
 def isposinf(x: Symbol) -> Symbol:
-    """Whether a number is infinite and positive."""
+    """Whether each element is positive infinity, as bool."""
     return equal(x, math.inf)
 
 
 def isneginf(x: Symbol) -> Symbol:
-    """Whether a number is infinite and negative."""
+    """Whether each element is negative infinity, as bool."""
     return equal(x, -math.inf)
 
 
 def signbit(x: Symbol) -> Symbol:
-    """Whether a number is less than 0, or the negative 0."""
+    """Whether each element is negative, including -0.0, as bool."""
     if not x.dtype.startswith("float"):
-        return less(cast(x, "int32") if x.dtype == "bool" else x, 0)
+        return less(countable(x), 0)
     return logical_or(less(x, 0), logical_and(equal(x, 0), less(reciprocal(x), 0)))
 
 
-def isclose(x1: Value, x2: Value, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Symbol:
-    """Whether ``|x1 - x2| <= atol + rtol |x2|``; infinities are close to themselves."""
+def isclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Symbol:
+    """Whether ``|x1 - x2| <= atol + rtol * |x2|``, as bool; equal infinities are close, NaN only with ``equal_nan``."""
     a, b = promote(x1, x2, dtype=floating(x1, x2))
     near = less_equal(absolute(subtract(a, b)), add(multiply(absolute(b), rtol), atol))
     close = logical_or(equal(a, b), logical_and(near, isfinite(b)))
     return logical_or(close, logical_and(isnan(a), isnan(b))) if equal_nan else close
 
 
-def where(condition: Symbol, x1: Value, x2: Value) -> Symbol:
-    """``x1`` where ``condition`` is true, else ``x2``."""
-    builder, kind = builder_of(condition, x1, x2), result_type(x1, x2)
-    chosen = [convert(value, kind, builder) for value in (x1, x2)]
-    return apply(elementwise.Where(), convert(condition, "bool", builder), *chosen)
+def where(condition: Symbol, x1: TensorLike, x2: TensorLike) -> Symbol:
+    """Elements of ``x1`` where ``condition`` is true, and of ``x2`` elsewhere. All three broadcast.
+
+    It takes the place of Python's ``if``, which cannot test a Symbol.
+
+    >>> ops.where(x > 0, x, 0)
+    <Symbol 'where' float32 (batch, 2, 3)>
+    """
+    builder = builder_of(condition, x1, x2)
+    dtype = result_type(x1, x2, builder=builder)
+    choices = [convert(value, dtype, builder) for value in (x1, x2)]
+    return apply(elementwise.Where(), convert(condition, "bool", builder), *choices)
 
 
-def fmax(x1: Value, x2: Value) -> Symbol:
-    """The larger one; the other one if one is NaN."""
+def fmax(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The larger of ``x1`` and ``x2``; the other one if one of them is NaN."""
     a, b = promote(x1, x2)
     return where(isnan(a), b, where(isnan(b), a, maximum(a, b)))
 
 
-def fmin(x1: Value, x2: Value) -> Symbol:
-    """The smaller one; the other one if one is NaN."""
+def fmin(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The smaller of ``x1`` and ``x2``; the other one if one of them is NaN."""
     a, b = promote(x1, x2)
     return where(isnan(a), b, where(isnan(b), a, minimum(a, b)))
 
 
-def select(condlist: Sequence[Symbol], choicelist: Sequence[Value], default: Value = 0) -> Symbol:
-    """Of ``choicelist`` the first whose condition is true, else ``default``."""
+def select(condlist: Sequence[Symbol], choicelist: Sequence[TensorLike], default: TensorLike = 0) -> Symbol:
+    """Elements of the first of ``choicelist`` whose condition is true, or ``default`` where none is.
+
+    >>> ops.select([x > 1, x > 0], [1.0, x])
+    <Symbol 'where_1' float32 (batch, 2, 3)>
+    """
     chosen = default
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         chosen = where(condition, choice, chosen)
@@ -253,7 +281,7 @@ def select(condlist: Sequence[Symbol], choicelist: Sequence[Value], default: Val
 
 
 def nan_to_num(x: Symbol, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Symbol:
-    """``x`` with NaN and infinities replaced; by default by 0 and the largest and smallest number."""
+    """``x`` with NaN and infinities replaced; infinities by default by the largest and smallest finite number."""
     limits = np.finfo(x.dtype)
     x = where(isnan(x), nan, x)
     x = where(equal(x, math.inf), float(limits.max) if posinf is None else posinf, x)
@@ -309,34 +337,34 @@ arctanh = _unary(functions.Atanh)
 
 
 def bitwise_not(x: Symbol) -> Symbol:
-    """All bits turned round."""
+    """All bits of each integer inverted."""
     return apply(functions.BitwiseNot(), x)
 
 
 def sinc(x: Symbol) -> Symbol:
     """``sin(pi x) / (pi x)``, and 1 at 0."""
-    turned = multiply(cast(x, floating(x)), math.pi)
-    zero = equal(turned, 0)
-    return where(zero, 1, divide(sin(turned), where(zero, 1, turned)))
+    angle_of_x = multiply(cast(x, floating(x)), math.pi)
+    zero = equal(angle_of_x, 0)
+    return where(zero, 1, divide(sin(angle_of_x), where(zero, 1, angle_of_x)))
 
 
 def angle(x: Symbol) -> Symbol:
-    """The angle of a real number: 0, or pi below 0."""
+    """The angle of each real number in the complex plane: pi for negative numbers, else 0."""
     return arctan2(0.0, x)
 
 
 def saturate_cast(x: Symbol, dtype: Any) -> Symbol:
-    """``x`` as ``dtype``, numbers out of its range as its ends."""
+    """``x`` converted to ``dtype``; numbers outside its range become its smallest or largest number."""
     to = element_type(dtype)
     if not (to.startswith("int") and (x.dtype.startswith("float") or (x.dtype, to) == ("int64", "int32"))):
         return cast(x, to)
-    ends = np.iinfo(to)
-    inside = cast(where(less(absolute(x), float(ends.max)), x, 0), to) if x.dtype.startswith("float") else cast(x, to)
-    return where(greater_equal(x, ends.max), ends.max, where(less_equal(x, ends.min), ends.min, inside))
+    limits = np.iinfo(to)
+    inside = cast(where(less(absolute(x), float(limits.max)), x, 0), to) if x.dtype.startswith("float") else cast(x, to)
+    return where(greater_equal(x, limits.max), limits.max, where(less_equal(x, limits.min), limits.min, inside))
 
 
 def round(x: Symbol, decimals: int = 0) -> Symbol:
-    """The nearest multiple of ``10 ** -decimals``, halves to the even one."""
+    """Each element rounded to ``decimals`` decimals, halves to the even neighbour, as ``numpy.round``."""
     if x.dtype.startswith("int") and decimals >= 0:
         return x
     rounded = functions.Round()
@@ -344,10 +372,10 @@ def round(x: Symbol, decimals: int = 0) -> Symbol:
 
 
 def deg2rad(x: Symbol) -> Symbol:
-    """Degrees as radians."""
+    """Degrees converted to radians."""
     return multiply(cast(x, floating(x)), math.pi / 180)
 
 
 def rad2deg(x: Symbol) -> Symbol:
-    """Radians as degrees."""
+    """Radians converted to degrees."""
     return multiply(cast(x, floating(x)), 180 / math.pi)

@@ -1,4 +1,7 @@
-"""Images: colours, patches, borders."""
+"""Functions of images: colours, patches, borders.
+
+Images are (..., height, width, channels), or (..., channels, height, width) with ``data_format="channels_first"``.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.operator import product
 from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.ops.core import cast, floating
 from sofie_jit.ir.ops.elementwise import absolute, add, clip, divide, equal, greater, less, multiply, subtract, where
+from sofie_jit.ir.ops.matrix_product import matmul
 from sofie_jit.ir.ops.nn import windows
-from sofie_jit.ir.ops.products import matmul
 from sofie_jit.ir.ops.reductions import max, min
 from sofie_jit.ir.ops.shapes import getitem, moveaxis, pad, reshape, stack, transpose, unstack
+from sofie_jit.ir.symbol import Symbol
 
-FIRST = "channels_first"
+CHANNELS_FIRST = "channels_first"
 
 
 def rgb_to_grayscale(images: Symbol, data_format: str | None = None) -> Symbol:
-    """The brightness of colours; images of one channel as they are."""
-    axis = -3 if data_format == FIRST else -1
+    """The brightness of RGB images, with one channel; images of one channel stay as they are."""
+    axis = -3 if data_format == CHANNELS_FIRST else -1
     if images.shape[axis] == 1:
         return images
     weights = np.array([[0.2989], [0.5870], [0.1140]])
@@ -32,27 +35,27 @@ def rgb_to_grayscale(images: Symbol, data_format: str | None = None) -> Symbol:
 
 
 def rgb_to_hsv(images: Symbol, data_format: str | None = None) -> Symbol:
-    """Red, green and blue as hue, saturation and value."""
-    axis = -3 if data_format == FIRST else -1
+    """RGB images as hue, saturation and value, all in [0, 1]."""
+    axis = -3 if data_format == CHANNELS_FIRST else -1
     red, green, blue = unstack(images, axis=axis)
     value, least = max(images, axis), min(images, axis)
     spread = subtract(value, least)
-    some = greater(spread, 0)
-    norm = divide(1.0, multiply(where(some, spread, 1), 6.0))
+    coloured = greater(spread, 0)
+    norm = divide(1.0, multiply(where(coloured, spread, 1), 6.0))
     of_red, of_green, of_blue = (
         add(multiply(subtract(a, b), norm), turn / 6)
         for a, b, turn in ((green, blue, 0), (blue, red, 2), (red, green, 4))
     )
     hue = where(equal(red, value), of_red, where(equal(green, value), of_green, of_blue))
-    hue = where(some, where(less(hue, 0), add(hue, 1.0), hue), 0)
+    hue = where(coloured, where(less(hue, 0), add(hue, 1.0), hue), 0)
     positive = greater(value, 0)
     saturation = where(positive, divide(spread, where(positive, value, 1)), 0)
     return stack([hue, saturation, value], axis)
 
 
 def hsv_to_rgb(images: Symbol, data_format: str | None = None) -> Symbol:
-    """The inverse of :func:`rgb_to_hsv`."""
-    axis = -3 if data_format == FIRST else -1
+    """HSV images as RGB; the inverse of :func:`rgb_to_hsv`."""
+    axis = -3 if data_format == CHANNELS_FIRST else -1
     hue, saturation, value = unstack(images, axis=axis)
     turn = multiply(hue, 6.0)
     red = subtract(absolute(subtract(turn, 3.0)), 1.0)
@@ -66,12 +69,19 @@ def extract_patches(
     images: Symbol, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid",
     data_format: str | None = None,
 ) -> Symbol:  # fmt: skip
-    """The patches of images, or volumes if ``size`` has three numbers, each as a vector in place of the channels."""
-    if data_format == FIRST:
+    """The patches of images, each flattened into the channels of one pixel.
+
+    ``size`` has one number for all spatial axes, or two; three are for volumes. ``strides`` are by default ``size``.
+    Raises ShapeError if the number of axes does not fit.
+
+    >>> ops.extract_patches(ops.expand_dims(x, -1), (2, 1)).shape
+    ('batch', 1, 3, 2)
+    """
+    if data_format == CHANNELS_FIRST:
         return moveaxis(extract_patches(moveaxis(images, 1, -1), size, strides, dilation_rate, padding), -1, 1)
     count = len(size) if isinstance(size, Sequence) else 2
     if images.rank != count + 2:
-        raise ShapeError(f"extract_patches of size {size} takes images of {count + 2} axes, got {images.type}")
+        raise ShapeError(f"extract_patches of size {size} needs images of {count + 2} axes, got {images.type}")
     sizes, steps, dilations = (
         [n] * count if isinstance(n, int) else list(n) for n in (size, strides or size, dilation_rate)
     )
@@ -84,8 +94,8 @@ def extract_patches(
             border = (int(missing) // 2, int(missing) - int(missing) // 2)
             x = pad(x, [border if a == axis + 1 else (0, 0) for a in range(x.rank)])
         x = windows(x, axis + 1, k, step, dilation)
-    starts, places = list(range(1, 2 * count + 1, 2)), list(range(2, 2 * count + 2, 2))
-    x = transpose(x, [0, *starts, *places, 2 * count + 1])
+    starts, offsets = list(range(1, 2 * count + 1, 2)), list(range(2, 2 * count + 2, 2))
+    x = transpose(x, [0, *starts, *offsets, 2 * count + 1])
     return reshape(x, (*x.shape[: count + 1], product(*x.shape[count + 1 :])))
 
 
@@ -94,8 +104,8 @@ def pad_images(
     right_padding: int | None = None, target_height: int | None = None, target_width: int | None = None,
     data_format: str | None = None,
 ) -> Symbol:  # fmt: skip
-    """Images with a border of 0; of each axis two of first side, second side and target size say how much."""
-    first = images.rank - (2 if data_format == FIRST else 3)
+    """Images with a border of zeros; for each axis, two of the two paddings and the target size must be given."""
+    first = images.rank - (2 if data_format == CHANNELS_FIRST else 3)
     borders = [(0, 0)] * images.rank
     for axis, (before, after, target) in enumerate(
         [(top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)], first
@@ -111,8 +121,8 @@ def crop_images(
     bottom_cropping: int | None = None, right_cropping: int | None = None, target_height: int | None = None,
     target_width: int | None = None, data_format: str | None = None,
 ) -> Symbol:  # fmt: skip
-    """Images without a border; of each axis two of first side, second side and target size say how much."""
-    first = images.rank - (2 if data_format == FIRST else 3)
+    """Images with borders cut off; for each axis, two of the two croppings and the target size must be given."""
+    first = images.rank - (2 if data_format == CHANNELS_FIRST else 3)
     kept = [slice(None)] * images.rank
     for axis, (before, after, target) in enumerate(
         [(top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)], first

@@ -1,4 +1,4 @@
-"""Activations and other operations of networks."""
+"""Functions of neural networks: activations, normalization, attention, losses, blocks of images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators import activations
 from sofie_jit.ir.operators.operator import check_table, product
 from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
-from sofie_jit.ir.ops.core import EPSILON, Axes, Value, apply, axes_of, cast, convert, floating, promote
+from sofie_jit.ir.ops.core import EPSILON, Axes, TensorLike, apply, cast, convert, floating, normalize_axes, promote
+from sofie_jit.ir.ops.einstein_sum import einsum
 from sofie_jit.ir.ops.elementwise import (
     absolute,
     add,
@@ -32,7 +32,6 @@ from sofie_jit.ir.ops.elementwise import (
     subtract,
     where,
 )
-from sofie_jit.ir.ops.products import einsum
 from sofie_jit.ir.ops.reductions import max, mean, norm, sum, var
 from sofie_jit.ir.ops.shapes import (
     expand_dims,
@@ -46,10 +45,11 @@ from sofie_jit.ir.ops.shapes import (
     take,
     transpose,
 )
+from sofie_jit.ir.symbol import Symbol
 
 
 def activation(operator: activations.Activation | AlongAxis, x: Symbol) -> Symbol:
-    """``operator`` of ``x``; of integers in float32, but for what is defined for them."""
+    """``operator`` applied to ``x``; integers become floating point unless the operator is defined for them."""
     exact = x.dtype.startswith("int") and getattr(operator, "integers", False)
     return apply(operator, x if exact else cast(x, floating(x)))
 
@@ -75,32 +75,32 @@ def silu(x: Symbol) -> Symbol:
 
 
 def leaky_relu(x: Symbol, negative_slope: float = 0.2) -> Symbol:
-    """``x``, and ``negative_slope * x`` below 0."""
+    """``x`` where it is positive, else ``negative_slope * x``."""
     return activation(activations.LeakyRelu(alpha=negative_slope), x)
 
 
 def elu(x: Symbol, alpha: float = 1.0) -> Symbol:
-    """``x``, and ``alpha * (e^x - 1)`` below 0."""
+    """``x`` where it is positive, else ``alpha * (e^x - 1)``."""
     return activation(activations.Elu(alpha=alpha), x)
 
 
 def celu(x: Symbol, alpha: float = 1.0) -> Symbol:
-    """``x``, and ``alpha * (e^(x / alpha) - 1)`` below 0."""
+    """``x`` where it is positive, else ``alpha * (e^(x / alpha) - 1)``."""
     return activation(activations.Celu(alpha=alpha), x)
 
 
 def gelu(x: Symbol, approximate: bool = True) -> Symbol:
-    """``x * P(X <= x)`` for a normally distributed X, by default as ``keras.ops`` has it: through tanh."""
+    """``x * P(X <= x)`` for a normally distributed X; by default the approximation by tanh, as in ``keras.ops``."""
     return activation(activations.Gelu(approximate="tanh" if approximate else "none"), x)
 
 
 def hard_shrink(x: Symbol, threshold: float = 0.5) -> Symbol:
-    """0 on [-``threshold``, ``threshold``], else ``x``."""
+    """0 where ``|x| <= threshold``, else ``x``."""
     return activation(activations.Shrink(lambd=threshold, bias=0.0), x)
 
 
 def soft_shrink(x: Symbol, threshold: float = 0.5) -> Symbol:
-    """0 on [-``threshold``, ``threshold``], else ``x`` nearer to 0 by ``threshold``."""
+    """0 where ``|x| <= threshold``, else ``x`` moved towards 0 by ``threshold``."""
     return activation(activations.Shrink(lambd=threshold, bias=threshold), x)
 
 
@@ -110,7 +110,7 @@ def squareplus(x: Symbol, b: float = 4) -> Symbol:
 
 
 def threshold(x: Symbol, threshold: float, default_value: float) -> Symbol:
-    """``x`` above ``threshold``, else ``default_value``."""
+    """``x`` where it is greater than ``threshold``, else ``default_value``."""
     return activation(activations.Threshold(threshold=threshold, value=default_value), x)
 
 
@@ -118,7 +118,7 @@ def _along_axes(operator: Callable[..., AlongAxis], x: Symbol, axis: Axes) -> Sy
     x = cast(x, floating(x))
     if isinstance(axis, int):
         return apply(operator(axis=axis), x)
-    axes = axes_of(x, axis)
+    axes = normalize_axes(x, axis)
     order = [a for a in range(x.rank) if a not in axes] + axes
     moved = transpose(x, order)
     rows = reshape(moved, (*moved.shape[: -len(axes)], -1))
@@ -126,57 +126,71 @@ def _along_axes(operator: Callable[..., AlongAxis], x: Symbol, axis: Axes) -> Sy
 
 
 def softmax(x: Symbol, axis: Axes = -1) -> Symbol:
-    """``e^x`` divided by its sum along ``axis``; None stands for all axes."""
+    """``e^x`` divided by its sum along ``axis``: one axis, several, or None for all.
+
+    >>> ops.softmax(x, axis=(1, 2)).shape
+    ('batch', 2, 3)
+    """
     return _along_axes(Softmax, x, axis)
 
 
 def log_softmax(x: Symbol, axis: Axes = -1) -> Symbol:
-    """The logarithm of softmax."""
+    """The logarithm of :func:`softmax`."""
     return _along_axes(LogSoftmax, x, axis)
 
 
 def sparsemax(x: Symbol, axis: int = -1) -> Symbol:
-    """Sparsemax along ``axis``."""
+    """The Euclidean projection of ``x`` along ``axis`` onto the probabilities, of which many are 0."""
     return apply(Sparsemax(axis=axis), x)
 
 
 def glu(x: Symbol, axis: int = -1) -> Symbol:
-    """The first half of ``x`` along ``axis``, times the sigmoid of the second."""
+    """The first half of ``x`` along ``axis`` times the sigmoid of the second half."""
     return apply(GLU(axis=axis), x)
 
 
 def moments(x: Symbol, axes: Axes, keepdims: bool = False) -> tuple[Symbol, Symbol]:
-    """Mean and variance."""
+    """The mean and the variance along ``axes``."""
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
 def normalize(x: Symbol, axis: Axes = -1, order: Any = 2, epsilon: float | None = None) -> Symbol:
-    """``x`` divided by its norm along ``axis``, which counts as ``epsilon`` where it is smaller."""
+    """``x`` divided by its norm along ``axis``, or by ``epsilon`` (default 1e-7) where the norm is smaller."""
     x = cast(x, floating(x))
     return divide(x, maximum(norm(x, order, axis, keepdims=True), EPSILON if epsilon is None else epsilon))
 
 
 def multi_hot(inputs: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Symbol:
-    """1 at the places that the numbers along the last axis of ``inputs`` count to."""
-    places = one_hot(inputs, num_classes, axis, dtype, sparse)
-    return places if inputs.rank < 2 else max(places, axis=1)
+    """1 at the indices that the last axis of ``inputs`` has, 0 elsewhere, along an axis of size ``num_classes``.
+
+    >>> ops.multi_hot(n, 5)
+    <Symbol 'reducemax' float32 (batch, 5)>
+    """
+    hot = one_hot(inputs, num_classes, axis, dtype, sparse)
+    return hot if inputs.rank < 2 else max(hot, axis=1)
 
 
 # -- normalization, attention, losses --------------------------------------------------------------------------------
 
 
-def _aligned(x: Symbol, values: Value, axes: Sequence[int]) -> Symbol:
-    """``values``, which belong to ``axes`` of ``x``, in a shape that broadcasts with ``x``."""
+def _aligned(x: Symbol, values: TensorLike, axes: Sequence[int]) -> Symbol:
+    """``values``, which are given for ``axes`` of ``x``, reshaped so that they broadcast with ``x``."""
     (tensor,) = promote(values, dtype=x.dtype) if isinstance(values, Symbol) else (convert(values, x.dtype, x.builder),)
     return reshape(tensor, [n if a in axes else 1 for a, n in enumerate(x.shape)])
 
 
 def batch_normalization(
-    x: Symbol, mean: Value, variance: Value, axis: int, offset: Value = None, scale: Value = None, epsilon: float = 1e-3
+    x: Symbol,
+    mean: TensorLike,
+    variance: TensorLike,
+    axis: int,
+    offset: TensorLike = None,
+    scale: TensorLike = None,
+    epsilon: float = 1e-3,
 ) -> Symbol:
-    """``(x - mean) / sqrt(variance + epsilon) * scale + offset``, all along ``axis``."""
+    """``(x - mean) / sqrt(variance + epsilon) * scale + offset``, with one element of each per index of ``axis``."""
     x = cast(x, floating(x))
-    axes = axes_of(x, axis)
+    axes = normalize_axes(x, axis)
     factor = rsqrt(add(_aligned(x, variance, axes), epsilon))
     factor = factor if scale is None else multiply(factor, _aligned(x, scale, axes))
     y = multiply(subtract(x, _aligned(x, mean, axes)), factor)
@@ -184,12 +198,15 @@ def batch_normalization(
 
 
 def layer_normalization(
-    x: Symbol, gamma: Value = None, beta: Value = None, axis: Axes = -1, epsilon: float | None = None,
+    x: Symbol, gamma: TensorLike = None, beta: TensorLike = None, axis: Axes = -1, epsilon: float | None = None,
     rms_scaling: bool = False,
 ) -> Symbol:  # fmt: skip
-    """``x`` less its mean along ``axis``, divided by its deviation there; with ``rms_scaling`` only divided."""
+    """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``, with mean and variance of ``x`` along ``axis``.
+
+    With ``rms_scaling`` neither the mean is subtracted nor ``beta`` added. ``epsilon`` is by default 1e-7.
+    """
     x = cast(x, floating(x))
-    axes = axes_of(x, axis)
+    axes = normalize_axes(x, axis)
     spread = var(x, axes, keepdims=True)
     centered = x if rms_scaling else subtract(x, mean(x, axes, keepdims=True))
     y = multiply(centered, rsqrt(add(spread, EPSILON if epsilon is None else epsilon)))
@@ -198,10 +215,19 @@ def layer_normalization(
 
 
 def dot_product_attention(
-    query: Symbol, key: Symbol, value: Symbol, bias: Value = None, mask: Value = None, scale: float | None = None,
-    is_causal: bool = False,
+    query: Symbol, key: Symbol, value: Symbol, bias: TensorLike = None, mask: TensorLike = None,
+    scale: float | None = None, is_causal: bool = False,
 ) -> Symbol:  # fmt: skip
-    """Attention over heads: query (batch, targets, heads, size), key and value (batch, sources, heads, size)."""
+    """``softmax(scale * query key^T + bias) value`` for each head.
+
+    ``query`` is (batch, targets, heads, size), ``key`` and ``value`` are (batch, sources, heads, size); they may have
+    fewer heads, each of which then serves several of ``query``. ``bias`` and ``mask`` broadcast to (batch, heads,
+    targets, sources). ``scale`` is by default ``1 / sqrt(size)``. The result has the shape of ``query``.
+
+    >>> q = ops.reshape(x, (-1, 2, 1, 3))
+    >>> ops.dot_product_attention(q, q, q, is_causal=True).shape
+    ('batch', 2, 1, 3)
+    """
     query, key, value = promote(query, key, value)
     heads, groups, size = (static("dot_product_attention", x.shape, a) for x, a in ((query, 2), (key, 2), (key, 3)))
     if heads > groups > 1:
@@ -219,8 +245,8 @@ def dot_product_attention(
     return einsum("bnts,bsnh->btnh", softmax(scores), value)
 
 
-def binary_crossentropy(target: Value, output: Symbol, from_logits: bool = False) -> Symbol:
-    """The cross entropy of probabilities, or with ``from_logits`` of their logits, number by number."""
+def binary_crossentropy(target: TensorLike, output: Symbol, from_logits: bool = False) -> Symbol:
+    """The binary cross entropy of each element of ``output``: a probability, or its logit with ``from_logits``."""
     if from_logits:
         overlap = subtract(relu(output), multiply(output, target))
         return add(overlap, log1p(exp(negative(absolute(output)))))
@@ -230,8 +256,8 @@ def binary_crossentropy(target: Value, output: Symbol, from_logits: bool = False
     return negative(add(multiply(target, log(output)), other))
 
 
-def categorical_crossentropy(target: Value, output: Symbol, from_logits: bool = False, axis: int = -1) -> Symbol:
-    """The cross entropy of distributions along ``axis``."""
+def categorical_crossentropy(target: TensorLike, output: Symbol, from_logits: bool = False, axis: int = -1) -> Symbol:
+    """The cross entropy of distributions along ``axis``: probabilities, or their logits with ``from_logits``."""
     if from_logits:
         return negative(sum(multiply(target, log_softmax(output, axis)), axis))
     output = clip(divide(output, sum(output, axis, keepdims=True)), EPSILON, 1 - EPSILON)
@@ -241,7 +267,7 @@ def categorical_crossentropy(target: Value, output: Symbol, from_logits: bool = 
 def sparse_categorical_crossentropy(
     target: Symbol, output: Symbol, from_logits: bool = False, axis: int = -1
 ) -> Symbol:
-    """The same for targets that are places along ``axis``."""
+    """As :func:`categorical_crossentropy`, for targets that are indices of classes along ``axis``."""
     if target.rank == output.rank and target.shape[-1] == 1:
         target = squeeze(target, -1)
     if not from_logits:
@@ -250,11 +276,11 @@ def sparse_categorical_crossentropy(
     return categorical_crossentropy(hot, output, from_logits, axis)
 
 
-def cdist(x: Value, y: Value) -> Symbol:
-    """The distances between every row of ``x`` and every row of ``y``."""
+def cdist(x: TensorLike, y: TensorLike) -> Symbol:
+    """The distance of each row of ``x`` (..., n, k) from each row of ``y`` (..., m, k): (..., n, m)."""
     a, b = promote(x, y, dtype=floating(x, y))
-    apart = subtract(expand_dims(a, -2), expand_dims(b, -3))
-    return sqrt(sum(square(apart), -1))
+    difference = subtract(expand_dims(a, -2), expand_dims(b, -3))
+    return sqrt(sum(square(difference), -1))
 
 
 # -- blocks of images ------------------------------------------------------------------------------------------------
@@ -266,38 +292,41 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def windows(x: Symbol, axis: int, size: int, stride: int = 1, dilation: int = 1) -> Symbol:
-    """The axis taken apart in two: where a window begins, and the place within it."""
+    """``axis`` replaced by two: the windows along it, and the elements of each window."""
     last = static("a window", x.shape, axis) - (size - 1) * dilation
     check_table("windows", last // stride, size)
     return take(x, np.arange(0, last, stride)[:, np.newaxis] + np.arange(size) * dilation, axis)
 
 
 def unfold(input: Symbol, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Symbol:
-    """The windows of images (batch, channels, rows, columns) as columns: (batch, channels * window, windows)."""
+    """The windows of images (batch, channels, rows, columns) as columns of a matrix, as ``torch.nn.functional.unfold``.
+
+    The result is (batch, channels * elements of a window, number of windows).
+    """
     (top, left), sizes, dilations, strides = map(_pair, (padding, kernel_size, dilation, stride))
     x = pad(input, [(0, 0), (0, 0), (top, top), (left, left)])
     for axis in (1, 0):
         x = windows(x, 2 + axis, sizes[axis], strides[axis], dilations[axis])
     batch, channels, rows, height, columns, width = x.shape
-    apart = transpose(x, (0, 1, 3, 5, 2, 4))
-    return reshape(apart, (batch, product(channels, height, width), product(rows, columns)))
+    blocks = transpose(x, (0, 1, 3, 5, 2, 4))
+    return reshape(blocks, (batch, product(channels, height, width), product(rows, columns)))
 
 
 def depth_to_space(x: Symbol, block_size: int, data_format: str = "channels_last") -> Symbol:
-    """Channels spread over blocks of ``block_size`` by ``block_size`` pixels."""
+    """Channels rearranged to blocks of ``block_size`` x ``block_size`` pixels; the inverse of `space_to_depth`."""
     if data_format == "channels_first":
         return moveaxis(depth_to_space(moveaxis(x, 1, -1), block_size), -1, 1)
     batch, (height, width, channels) = x.shape[0], (static("depth_to_space", x.shape, a) for a in (1, 2, 3))
     n, depth = block_size, channels // block_size**2
-    apart = transpose(reshape(x, (batch, height, width, n, n, depth)), (0, 1, 3, 2, 4, 5))
-    return reshape(apart, (batch, height * n, width * n, depth))
+    blocks = transpose(reshape(x, (batch, height, width, n, n, depth)), (0, 1, 3, 2, 4, 5))
+    return reshape(blocks, (batch, height * n, width * n, depth))
 
 
 def space_to_depth(x: Symbol, block_size: int, data_format: str = "channels_last") -> Symbol:
-    """Blocks of ``block_size`` by ``block_size`` pixels as channels."""
+    """Blocks of ``block_size`` x ``block_size`` pixels rearranged to channels of one pixel."""
     if data_format == "channels_first":
         return moveaxis(space_to_depth(moveaxis(x, 1, -1), block_size), -1, 1)
     batch, (height, width, channels) = x.shape[0], (static("space_to_depth", x.shape, a) for a in (1, 2, 3))
     n, rows, columns = block_size, height // block_size, width // block_size
-    apart = transpose(reshape(x, (batch, rows, n, columns, n, channels)), (0, 1, 3, 2, 4, 5))
-    return reshape(apart, (batch, rows, columns, n * n * channels))
+    blocks = transpose(reshape(x, (batch, rows, n, columns, n, channels)), (0, 1, 3, 2, 4, 5))
+    return reshape(blocks, (batch, rows, columns, n * n * channels))

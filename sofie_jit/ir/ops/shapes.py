@@ -1,4 +1,4 @@
-"""Shapes, places and indices: what moves numbers and computes none."""
+"""Functions that move elements without computing: shapes, axes, indices, borders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
@@ -23,23 +22,31 @@ from sofie_jit.ir.operators.slice import Slice
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.ops.core import (
     Axes,
-    Value,
+    TensorLike,
     apply,
-    axes_of,
     builder_of,
     cast,
     convert,
     element_type,
     floating,
+    normalize_axes,
     promote,
     result_type,
     weight_of,
 )
 from sofie_jit.ir.ops.elementwise import add, equal, multiply, subtract, where
+from sofie_jit.ir.symbol import Symbol
 
 
 def reshape(x: Symbol, newshape: Any) -> Symbol:
-    """``x`` under another shape; -1 or None stands for what remains, a name for a run-time dimension."""
+    """``x`` in another shape; the order of the elements stays.
+
+    ``newshape`` has sizes, names of run-time dimensions, and at most one -1 or None for the size that remains. Raises
+    ShapeError if the numbers of elements differ.
+
+    >>> ops.reshape(x, (-1, 6)).shape
+    ('batch', 6)
+    """
     shape: list[Dim] = [-1 if n is None else n for n in ([newshape] if isinstance(newshape, int) else newshape)]
     if 0 in shape:
         raise ShapeError(f"reshape: the shape {tuple(shape)} has no elements")
@@ -50,34 +57,38 @@ def reshape(x: Symbol, newshape: Any) -> Symbol:
 
 
 def ravel(x: Symbol) -> Symbol:
-    """All elements in one axis."""
+    """``x`` flattened to one axis."""
     return reshape(x, (-1,))
 
 
 def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
-    """``x`` with new axes of size 1 at the places ``axis`` of the result."""
+    """``x`` with new axes of size 1; ``axis`` are their indices in the result.
+
+    >>> ops.expand_dims(x, (1, -1)).shape
+    ('batch', 1, 2, 3, 1)
+    """
     new = [axis] if isinstance(axis, int) else list(axis)
     rank = x.rank + len(new)
-    places = {normalize_axis("expand_dims", a, rank) for a in new}
+    new_axes = {normalize_axis("expand_dims", a, rank) for a in new}
     dims = iter(x.shape)
-    return reshape(x, [1 if a in places else next(dims) for a in range(rank)])
+    return reshape(x, [1 if a in new_axes else next(dims) for a in range(rank)])
 
 
 def squeeze(x: Symbol, axis: Axes = None) -> Symbol:
-    """``x`` without axes of size 1: without ``axis``, or without all of them."""
-    axes = [a for a, n in enumerate(x.shape) if n == 1] if axis is None else axes_of(x, axis)
+    """``x`` without the axes ``axis``, by default all axes of size 1. Raises ShapeError if the size is not 1."""
+    axes = [a for a, n in enumerate(x.shape) if n == 1] if axis is None else normalize_axes(x, axis)
     if other := [a for a in axes if x.shape[a] != 1]:
         raise ShapeError(f"squeeze: axis {other[0]} of {format_shape(x.shape)} is not of size 1")
     return reshape(x, [n for a, n in enumerate(x.shape) if a not in axes])
 
 
 def inverse(order: Sequence[int]) -> list[int]:
-    """The order of axes that undoes ``transpose`` by ``order``."""
+    """The order of axes whose transposition undoes that by ``order``."""
     return [list(order).index(axis) for axis in range(len(order))]
 
 
 def transpose(x: Symbol, axes: Sequence[int] | None = None) -> Symbol:
-    """Axis i of the result is axis ``axes[i]`` of ``x``; by default all axes in reverse."""
+    """``x`` with its axes reordered: axis i of the result is axis ``axes[i]`` of ``x``; by default in reverse."""
     order = [a % x.rank for a in axes] if axes is not None else list(reversed(range(x.rank)))
     if order == list(range(x.rank)):
         return x
@@ -88,24 +99,35 @@ def transpose(x: Symbol, axes: Sequence[int] | None = None) -> Symbol:
 
 
 def swapaxes(x: Symbol, axis1: int, axis2: int) -> Symbol:
-    """``x`` with two axes exchanged."""
+    """``x`` with two axes swapped."""
     order = list(range(x.rank))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return transpose(x, order)
 
 
 def moveaxis(x: Symbol, source: int | Sequence[int], destination: int | Sequence[int]) -> Symbol:
-    """``x`` with the axes ``source`` at the places ``destination``, the others in their order."""
+    """``x`` with the axes ``source`` moved to the positions ``destination``; the others keep their order.
+
+    >>> ops.moveaxis(x, -1, 1).shape
+    ('batch', 3, 2)
+    """
     sources = [a % x.rank for a in ([source] if isinstance(source, int) else source)]
-    places = [a % x.rank for a in ([destination] if isinstance(destination, int) else destination)]
+    positions = [a % x.rank for a in ([destination] if isinstance(destination, int) else destination)]
     order = [a for a in range(x.rank) if a not in sources]
-    for place, axis in sorted(zip(places, sources, strict=True)):
-        order.insert(place, axis)
+    for position, axis in sorted(zip(positions, sources, strict=True)):
+        order.insert(position, axis)
     return transpose(x, order)
 
 
 def rearrange(tensor: Symbol, pattern: str, **axes_lengths: int) -> Symbol:
-    """Axes split, joined and moved as ``pattern`` says: "b (h two) w -> b w (two h)", with ``two=2``."""
+    """Axes split, merged and moved by a pattern, as ``einops.rearrange``.
+
+    Parentheses are around axes that are one axis of the tensor; ``axes_lengths`` has all sizes but one of them. Raises
+    ShapeError if the pattern does not fit the tensor.
+
+    >>> ops.rearrange(x, "b h (w two) -> b w (two h)", two=1).shape
+    ('batch', 3, 2)
+    """
     before, after = (
         [group.strip("()").split() for group in re.findall(r"\([^)]*\)|\S+", side)] for side in pattern.split("->")
     )
@@ -120,25 +142,32 @@ def rearrange(tensor: Symbol, pattern: str, **axes_lengths: int) -> Symbol:
         known = math.prod(axes_lengths[name] for name in group if name in axes_lengths)
         if unknown:
             sizes[unknown[0]] = size if known == 1 else static("rearrange", (size,), 0) // known
-    apart = transpose(reshape(tensor, [sizes[name] for name in names]), [names.index(n) for g in after for n in g])
-    return reshape(apart, [product(*(sizes[name] for name in group)) for group in after])
+    split_axes = reshape(tensor, [sizes[name] for name in names])
+    moved = transpose(split_axes, [names.index(name) for group in after for name in group])
+    return reshape(moved, [product(*(sizes[name] for name in group)) for group in after])
 
 
 def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
-    """``x`` repeated to ``shape``; -1 or None stands for the size that ``x`` has."""
+    """``x`` repeated to ``shape``; -1 or None stands for the size of ``x`` along that axis.
+
+    Raises ShapeError if ``x`` does not broadcast to ``shape``, or if a size that is open would become fixed.
+
+    >>> ops.broadcast_to(ops.reshape(x, (-1, 6, 1)), (None, 6, 4)).shape
+    ('batch', 6, 4)
+    """
     missing = len(shape) - x.rank
     sizes = [x.shape[a - missing] if n in (None, -1) and a >= missing else n for a, n in enumerate(shape)]
     for size, n in zip(x.shape, sizes[missing:], strict=False):
         if isinstance(size, str) and size != n:
             raise ShapeError(
                 f"broadcast_to: {format_shape(x.shape)} to {format_shape(tuple(sizes))} would fix '{size}', which is "
-                "open, whatever number the file has for it; broadcast to -1 or None there"
+                "open, whatever size the file has for it; broadcast to -1 or None along that axis"
             )
     return apply(Expand(shape=tuple(sizes)), x)
 
 
 def tile(x: Symbol, repeats: int | Sequence[int]) -> Symbol:
-    """``x`` as often as ``repeats`` says along each axis."""
+    """``x`` repeated as a whole, ``repeats`` times along each axis, as ``numpy.tile``."""
     counts = [repeats] if isinstance(repeats, int) else list(repeats)
     counts = [1] * (x.rank - len(counts)) + counts
     x = reshape(x, (1,) * (len(counts) - x.rank) + x.shape)
@@ -149,7 +178,7 @@ def tile(x: Symbol, repeats: int | Sequence[int]) -> Symbol:
 
 
 def repeat(x: Symbol, repeats: int | Sequence[int], axis: int | None = None) -> Symbol:
-    """Every element along ``axis`` so often; by default those of the raveled tensor."""
+    """Each element along ``axis`` repeated ``repeats`` times, or each its own number of times, as ``numpy.repeat``."""
     if axis is None:
         return repeat(ravel(x), repeats, 0)
     counts = [repeats] if isinstance(repeats, int) else list(repeats)
@@ -161,22 +190,23 @@ def repeat(x: Symbol, repeats: int | Sequence[int], axis: int | None = None) -> 
 
 
 def _repeated(x: Symbol, axis: int, count: int, together: bool) -> Symbol:
+    """``x`` repeated along ``axis``: each element (``together``), or the whole."""
     size = static("repeat", x.shape, axis)
     before, after = x.shape[:axis], x.shape[axis + 1 :]
     pair = (size, count) if together else (count, size)
-    apart = reshape(x, (*before, *((size, 1) if together else (1, size)), *after))
-    return reshape(apply(Expand(shape=(*before, *pair, *after)), apart), (*before, size * count, *after))
+    expanded = reshape(x, (*before, *((size, 1) if together else (1, size)), *after))
+    return reshape(apply(Expand(shape=(*before, *pair, *after)), expanded), (*before, size * count, *after))
 
 
 def flip(x: Symbol, axis: Axes = None) -> Symbol:
-    """``x`` backwards along ``axis``; None stands for all axes."""
-    axes = axes_of(x, axis)
+    """``x`` in reverse order along ``axis``: one axis, several, or None for all."""
+    axes = normalize_axes(x, axis)
     ends = [-static("flip", x.shape, a) - 1 for a in axes]
     return apply(Slice(starts=[-1] * len(axes), ends=ends, axes=axes, steps=[-1] * len(axes)), x)
 
 
 def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
-    """``x`` moved on by ``shift`` along ``axis``, what leaves at the end returning at the front."""
+    """``x`` shifted by ``shift`` along ``axis``; elements shifted beyond the end come in at the front."""
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     axes = [axis] if isinstance(axis, int) else list(axis)
@@ -190,7 +220,7 @@ def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
 
 
 def rot90(array: Symbol, k: int = 1, axes: Sequence[int] = (0, 1)) -> Symbol:
-    """``array`` turned by ``k`` right angles in the plane of ``axes``, from the first towards the second."""
+    """``array`` rotated by ``k`` right angles in the plane of ``axes``, from the first towards the second."""
     first, second = (normalize_axis("rot90", axis, array.rank) for axis in axes)
     if k % 4 == 0:
         return array
@@ -199,116 +229,140 @@ def rot90(array: Symbol, k: int = 1, axes: Sequence[int] = (0, 1)) -> Symbol:
     return swapaxes(flip(array, second), first, second) if k % 4 == 1 else flip(swapaxes(array, first, second), second)
 
 
-def concatenate(xs: Sequence[Value], axis: int = 0) -> Symbol:
-    """Tensors one after the other along ``axis``."""
+def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Symbol:
+    """Tensors joined along an existing axis. Raises ShapeError if other axes differ in size."""
     tensors = promote(*xs)
     return tensors[0] if len(tensors) == 1 else apply(Concat(axis=axis), *tensors)
 
 
-def stack(x: Sequence[Value], axis: int = 0) -> Symbol:
-    """Tensors of one shape along a new axis."""
+def stack(x: Sequence[TensorLike], axis: int = 0) -> Symbol:
+    """Tensors of one shape joined along a new axis."""
     tensors = promote(*x)
     return concatenate([expand_dims(tensor, axis) for tensor in tensors], axis)
 
 
 def slice_along(x: Symbol, axis: int, start: int, end: int, step: int = 1) -> Symbol:
-    """``x`` from ``start`` to ``end`` along ``axis``."""
+    """The elements of ``x`` from ``start`` (included) to ``end`` (excluded) along ``axis``."""
     return apply(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
 MAX_PARTS = 1024
-"""Into which a tensor is taken apart: each becomes a statement of the generated code."""
+"""Maximum number of parts into which a tensor is split: each is a statement of the generated code."""
 
 
 def check_parts(function: str, parts: int) -> None:
-    """Raises ShapeError if a tensor would be taken into too many parts."""
+    """Raises ShapeError if a tensor would be split into more than MAX_PARTS."""
     if parts > MAX_PARTS:
-        raise ShapeError(f"{function} would make {parts:,} tensors of one; at most {MAX_PARTS:,} are translated")
+        raise ShapeError(f"{function} would split a tensor into {parts:,} parts; the maximum is {MAX_PARTS:,}")
 
 
 def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
-    """Parts of ``x`` along ``axis``: so many equal ones, or those between the places given."""
+    """Parts of ``x`` along ``axis``: a number of equal parts, or the parts between a list of indices.
+
+    Raises ShapeError if the axis is open, is not divisible into equal parts, or if there are more than 1024 parts.
+
+    >>> [part.shape for part in ops.split(x, [1], axis=2)]
+    [('batch', 2, 1), ('batch', 2, 2)]
+    """
     size = static("split", x.shape, normalize_axis("split", axis, x.rank))
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or size % indices_or_sections:
-            raise ShapeError(f"split: axis {axis} of {format_shape(x.shape)} has no {indices_or_sections} equal parts")
+            raise ShapeError(
+                f"split: axis {axis} of {format_shape(x.shape)} cannot be split into {indices_or_sections} equal parts"
+            )
         check_parts("split", indices_or_sections)
-        places = [size // indices_or_sections * part for part in range(1, indices_or_sections)]
+        bounds = [size // indices_or_sections * part for part in range(1, indices_or_sections)]
     else:
         check_parts("split", len(indices_or_sections) + 1)
-        places = [int(place) for place in indices_or_sections]
-    return tuple(slice_along(x, axis, a, b) for a, b in zip([0, *places], [*places, size], strict=True))
+        bounds = [int(index) for index in indices_or_sections]
+    return tuple(slice_along(x, axis, a, b) for a, b in zip([0, *bounds], [*bounds, size], strict=True))
 
 
 def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
-    """As :func:`split`, but the first parts may be larger by one."""
+    """As :func:`split`, but the size need not be divisible: the first parts may be larger by one."""
     if not isinstance(indices_or_sections, int):
         return split(x, indices_or_sections, axis)
     size = static("array_split", x.shape, normalize_axis("array_split", axis, x.rank))
     if indices_or_sections < 1:
-        raise ShapeError(f"array_split: there are no {indices_or_sections} parts")
+        raise ShapeError(f"array_split: the number of parts must be at least 1, got {indices_or_sections}")
     check_parts("array_split", indices_or_sections)
     part, larger = divmod(size, indices_or_sections)
     return split(x, [part * i + min(i, larger) for i in range(1, indices_or_sections)], axis)
 
 
 def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
-    """The slices of ``x`` along ``axis``."""
+    """The slices of ``x`` along ``axis``, without that axis. Raises ShapeError for more than 1024 of them."""
     size = static("unstack", x.shape, normalize_axis("unstack", axis, x.rank))
     check_parts("unstack", size)
     return tuple(squeeze(slice_along(x, axis, i, i + 1), axis) for i in range(size))
 
 
 def getitem(x: Symbol, key: Any) -> Symbol:
-    """``x[key]``: integers, slices, Ellipsis, None, and arrays of integers at most once."""
-    keys = list(key) if isinstance(key, (tuple, list)) else [key]
-    used = [k for k in keys if k is not None and k is not Ellipsis]
-    dots = [i for i, k in enumerate(keys) if k is Ellipsis]
-    if len(used) > x.rank or len(dots) > 1:
-        raise ShapeError(f"an index of {len(used)} places does not fit a tensor {format_shape(x.shape)}")
-    here = dots[0] if dots else len(keys)
-    keys[here : here + 1] = [slice(None)] * (x.rank - len(used))
+    """``x[key]``: integers, slices, Ellipsis, None, and at most one array or Symbol of integers.
+
+    Axes that are not sliced as a whole must have known sizes. Raises ShapeError for keys that do not fit.
+
+    >>> x[:, None, -1, ::2].shape
+    ('batch', 1, 2)
+    """
     shape: list[Dim] = []
-    picked: tuple[int, Any] | None = None
-    starts, ends, axes, steps = [], [], [], []
+    slices: list[tuple[int, int, int, int]] = []
+    gathered: tuple[int, Any] | None = None
     axis = 0
-    for k in keys:
-        if k is None:
+    for part in _full_key(x, key):
+        if part is None:
             shape.append(1)
             continue
-        if isinstance(k, slice):
-            if (k.start, k.stop, k.step) not in ((None, None, None), (None, None, 1), (0, None, None), (0, None, 1)):
-                size = static("a slice", x.shape, axis)
-                places = range(size)[k]
-                starts.append(places.start)
-                ends.append(places.stop if places.stop >= 0 else -size - 1)
-                axes.append(axis)
-                steps.append(places.step)
-                shape.append(len(places))
-            else:
-                shape.append(x.shape[axis])
-        elif isinstance(k, (int, np.integer)) and not isinstance(k, bool):
+        if isinstance(part, slice) and _is_whole(part):
+            shape.append(x.shape[axis])
+        elif isinstance(part, slice):
+            size = static("a slice", x.shape, axis)
+            indices = range(size)[part]
+            slices.append((axis, indices.start, indices.stop if indices.stop >= 0 else -size - 1, indices.step))
+            shape.append(len(indices))
+        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
             size = static("an index", x.shape, axis)
-            if not -size <= k < size:
-                raise ShapeError(f"index {k} lies outside axis {axis} of {format_shape(x.shape)}")
-            starts.append(int(k) % size)
-            ends.append(int(k) % size + 1)
-            axes.append(axis)
-            steps.append(1)
-        elif isinstance(k, (Symbol, np.ndarray)) and picked is None and str(k.dtype).startswith("int"):
-            picked = (len(shape), k)
+            if not -size <= part < size:
+                raise ShapeError(f"index {part} is out of range for axis {axis} of {format_shape(x.shape)}")
+            slices.append((axis, int(part) % size, int(part) % size + 1, 1))
+        elif isinstance(part, (Symbol, np.ndarray)) and gathered is None and str(part.dtype).startswith("int"):
+            gathered = (len(shape), part)
             shape.append(x.shape[axis])
         else:
-            raise ShapeError(f"an index of {type(k).__name__} ({k!r:.60}) is not translated")
+            raise ShapeError(f"an index of type {type(part).__name__} ({part!r:.60}) is not supported")
         axis += 1
-    if axes:
+    if slices:
+        axes, starts, ends, steps = (list(values) for values in zip(*slices, strict=True))
         x = apply(Slice(starts=starts, ends=ends, axes=axes, steps=steps), x)
     x = reshape(x, shape)
-    return take(x, picked[1], picked[0]) if picked else x
+    return take(x, gathered[1], gathered[0]) if gathered else x
+
+
+def _full_key(x: Symbol, key: Any) -> list[Any]:
+    """The parts of an index, with slices for the axes that Ellipsis stands for or that are left out."""
+    parts = list(key) if isinstance(key, (tuple, list)) else [key]
+    axes = len([part for part in parts if part is not None and part is not Ellipsis])
+    ellipses = [i for i, part in enumerate(parts) if part is Ellipsis]
+    if axes > x.rank or len(ellipses) > 1:
+        raise ShapeError(f"an index of {axes} axes does not fit a tensor {format_shape(x.shape)}")
+    at = ellipses[0] if ellipses else len(parts)
+    parts[at : at + 1] = [slice(None)] * (x.rank - axes)
+    return parts
+
+
+def _is_whole(part: slice) -> bool:
+    return part.start in (None, 0) and part.stop is None and part.step in (None, 1)
 
 
 def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Symbol:
-    """``x`` with a border: a constant, or its own numbers mirrored ("reflect", "symmetric")."""
+    """``x`` with a border, as ``numpy.pad``.
+
+    ``pad_width`` is a pair (before, after) per axis, one pair for all axes, or one number. ``mode`` is "constant", with
+    the number ``constant_values`` (default 0), "reflect" or "symmetric". Raises ShapeError for other modes.
+
+    >>> ops.pad(x, ((0, 0), (1, 1), (0, 2))).shape
+    ('batch', 4, 5)
+    """
     width = np.asarray(pad_width)
     pairs = np.broadcast_to(width, (x.rank, 2)).tolist()
     if mode == "constant":
@@ -317,48 +371,55 @@ def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any 
             raise ShapeError(f"pad: constant_values must be one number, got {value!r:.60}")
         return apply(Pad(pads=[p[0] for p in pairs] + [p[1] for p in pairs], value=value), x)
     if mode not in ("reflect", "symmetric"):
-        raise ShapeError(f"pad: mode {mode!r} is not translated; 'constant', 'reflect' and 'symmetric' are")
+        raise ShapeError(f"pad: mode {mode!r} is not supported; expected 'constant', 'reflect' or 'symmetric'")
     for axis, (before, after) in enumerate(pairs):
         if before or after:
             size = static("pad", x.shape, axis)
             check_table("pad", before + size + after)
-            places = np.pad(np.arange(size), (before, after), mode)  # type: ignore[call-overload]
-            x = take(x, places, axis)
+            indices = np.pad(np.arange(size), (before, after), mode)  # type: ignore[call-overload]
+            x = take(x, indices, axis)
     return x
 
 
-def take(x: Value, indices: Value, axis: int | None = None) -> Symbol:
-    """The elements of ``x`` at ``indices`` along ``axis``, negative ones from the end."""
+def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Symbol:
+    """The elements of ``x`` at ``indices`` along ``axis``, or of the flattened ``x``.
+
+    Negative indices count from the end. The axes of ``indices`` take the place of ``axis``. An index out of range makes
+    ``infer`` raise OutOfRangeError.
+
+    >>> ops.take(x, [2, 0], axis=2).shape
+    ('batch', 2, 2)
+    """
     builder = builder_of(x, indices)
-    data = x if isinstance(x, Symbol) else convert(x, result_type(x), builder)
+    data = x if isinstance(x, Symbol) else convert(x, result_type(x, builder=builder), builder)
     if axis is None:
         return take(ravel(data), indices, 0)
-    places = indices if isinstance(indices, Symbol) else convert(np.asarray(indices), "int64", builder)
-    return apply(Gather(axis=axis), data, places)
+    at = indices if isinstance(indices, Symbol) else convert(np.asarray(indices), "int64", builder)
+    return apply(Gather(axis=axis), data, at)
 
 
-def take_along_axis(x: Symbol, indices: Value, axis: int | None = None) -> Symbol:
-    """The elements of ``x`` along ``axis`` at ``indices``, which have an index per place of the result."""
+def take_along_axis(x: Symbol, indices: TensorLike, axis: int | None = None) -> Symbol:
+    """The elements of ``x`` along ``axis`` at ``indices``, which have one index for each element of the result."""
     if axis is None:
         return take_along_axis(ravel(x), ravel(indices), 0)
-    places = indices if isinstance(indices, Symbol) else convert(np.asarray(indices), "int64", x.builder)
+    at = indices if isinstance(indices, Symbol) else convert(np.asarray(indices), "int64", x.builder)
     along = normalize_axis("take_along_axis", axis, x.rank)
-    shape = tuple(n if a != along else places.shape[a] for a, n in enumerate(x.shape))
-    places = places if places.shape == shape else apply(Expand(shape=shape), places)
-    return apply(functions.GatherElements(axis=axis), x, places)
+    shape = tuple(n if a != along else at.shape[a] for a, n in enumerate(x.shape))
+    at = at if at.shape == shape else apply(Expand(shape=shape), at)
+    return apply(functions.GatherElements(axis=axis), x, at)
 
 
 def diagonal(x: Symbol, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Symbol:
-    """The numbers whose place in ``axis2`` is that in ``axis1`` plus ``offset``, along a new last axis."""
+    """The elements whose index along ``axis2`` is that along ``axis1`` plus ``offset``, along a new last axis."""
     moved = moveaxis(x, [axis1, axis2], [-2, -1])
     rows, columns = (static("diagonal", moved.shape, axis) for axis in (-2, -1))
     check_table("diagonal", rows)
-    places = [row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns]
-    return take(reshape(moved, (*moved.shape[:-2], rows * columns)), places, -1)
+    indices = [row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns]
+    return take(reshape(moved, (*moved.shape[:-2], rows * columns)), indices, -1)
 
 
 def extract_sequences(x: Symbol, sequence_length: int, sequence_stride: int) -> Symbol:
-    """The overlapping parts of ``x`` along its last axis, as rows: (..., parts, ``sequence_length``)."""
+    """Overlapping windows of ``x`` along its last axis, as rows: (..., windows, ``sequence_length``)."""
     last = static("extract_sequences", x.shape, -1) - sequence_length + 1
     check_table("extract_sequences", last // sequence_stride, sequence_length)
     starts = np.arange(0, last, sequence_stride)
@@ -366,16 +427,16 @@ def extract_sequences(x: Symbol, sequence_length: int, sequence_stride: int) -> 
 
 
 def slice_update(inputs: Symbol, start_indices: Sequence[int], updates: Symbol) -> Symbol:
-    """``inputs`` with ``updates`` in place of the numbers from ``start_indices`` on."""
+    """``inputs`` with the block that begins at ``start_indices``, which are constant, replaced by ``updates``."""
     if not all(isinstance(start, int) for start in start_indices):
-        raise ShapeError("slice_update at places that the model computes is not translated; only constant ones are")
+        raise ShapeError("slice_update at computed indices is not supported; start_indices must be constant")
     for axis in reversed(range(inputs.rank)):
         start, size, part = start_indices[axis], inputs.shape[axis], updates.shape[axis]
         if part == size:
             continue
         size, part = static("slice_update", inputs.shape, axis), static("slice_update", updates.shape, axis)
         around = inputs
-        for before in range(axis):  # the axes before are cut to what is written
+        for before in range(axis):  # the axes before are cut to the block
             if updates.shape[before] != inputs.shape[before]:
                 first = start_indices[before]
                 around = slice_along(around, before, first, first + static("slice_update", updates.shape, before))
@@ -386,9 +447,13 @@ def slice_update(inputs: Symbol, start_indices: Sequence[int], updates: Symbol) 
 
 
 def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Symbol:
-    """1 at the place that ``x`` counts to along a new ``axis``, 0 elsewhere."""
+    """1 at the index given by ``x`` along a new ``axis`` of size ``num_classes``, 0 elsewhere; float32 by default.
+
+    >>> ops.one_hot(n, 5)
+    <Symbol 'cast' float32 (batch, 4, 5)>
+    """
     if sparse:
-        raise DtypeError("one_hot: sparse tensors are not supported; give sparse=False")
+        raise DtypeError("one_hot: sparse tensors are not supported; pass sparse=False")
     along = normalize_axis("one_hot", axis, x.rank + 1)
     check_table("one_hot", num_classes)
     classes = np.arange(num_classes).reshape([-1 if a == along else 1 for a in range(x.rank + 1)])
@@ -397,8 +462,8 @@ def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, spar
     return cast(hot, dtype or "float32")
 
 
-def linspace(start: Value, stop: Value, num: int = 50, endpoint: bool = True, axis: int = 0) -> Symbol:
-    """``num`` numbers from ``start`` to ``stop`` (short of it, if not ``endpoint``) along a new axis."""
+def linspace(start: TensorLike, stop: TensorLike, num: int = 50, endpoint: bool = True, axis: int = 0) -> Symbol:
+    """``num`` evenly spaced numbers along a new axis, from ``start`` to ``stop``, which only ``endpoint`` includes."""
     a, b = promote(start, stop, dtype=floating(start, stop))
     axis = normalize_axis("linspace", axis, max(a.rank, b.rank) + 1)
     check_table("linspace", num)
@@ -407,32 +472,32 @@ def linspace(start: Value, stop: Value, num: int = 50, endpoint: bool = True, ax
     return add(first, multiply(expand_dims(subtract(b, a), axis), steps))
 
 
-def full_like(x: Symbol, fill_value: Value, dtype: Any = None) -> Symbol:
-    """``fill_value`` in the shape of ``x``."""
+def full_like(x: Symbol, fill_value: TensorLike, dtype: Any = None) -> Symbol:
+    """A tensor of the shape of ``x`` filled with ``fill_value``; of the dtype of ``x`` unless ``dtype`` is given."""
     value = convert(fill_value, element_type(dtype or x.dtype), x.builder)
     return apply(Expand(shape=x.shape), value)
 
 
 def zeros_like(x: Symbol, dtype: Any = None) -> Symbol:
-    """0 in the shape of ``x``."""
+    """A tensor of the shape of ``x`` filled with 0."""
     return full_like(x, 0, dtype)
 
 
 def ones_like(x: Symbol, dtype: Any = None) -> Symbol:
-    """1 in the shape of ``x``."""
+    """A tensor of the shape of ``x`` filled with 1."""
     return full_like(x, 1, dtype)
 
 
 def triangle(x: Symbol, k: int, lower: bool) -> Symbol:
-    """``x`` with 0 above its k-th diagonal (below it, if not ``lower``)."""
+    """The lower (or upper) triangle of the last two axes of ``x``, with 0 above (below) the k-th diagonal."""
     rows, columns = (static("tril and triu", x.shape, axis) for axis in (-2, -1))
     check_table("tril and triu", rows, columns)
     kept = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
     return where(x.builder.constant(kept if lower else ~kept), x, 0)
 
 
-def kron(x1: Value, x2: Value) -> Symbol:
-    """The products of every element of ``x1`` with the whole of ``x2``, in blocks."""
+def kron(x1: TensorLike, x2: TensorLike) -> Symbol:
+    """The Kronecker product: blocks of ``x2``, each multiplied by one element of ``x1``."""
     a, b = promote(x1, x2)
     rank = max(a.rank, b.rank)
     first, second = ((1,) * (rank - x.rank) + x.shape for x in (a, b))
@@ -443,7 +508,7 @@ def kron(x1: Value, x2: Value) -> Symbol:
 
 
 def diff(a: Symbol, n: int = 1, axis: int = -1) -> Symbol:
-    """Differences of neighbours along ``axis``, ``n`` times."""
+    """The ``n``-th differences of neighbouring elements along ``axis``."""
     check_parts("diff", n)
     for _ in range(n):
         size = static("diff", a.shape, axis)

@@ -1,4 +1,8 @@
-"""Fourier transforms, as products with their bases: in float64, which costs twice and is exact to float32."""
+"""Fourier transforms, as matrix products with their bases.
+
+The products are computed in float64, which takes twice the time and makes the results exact in float32. Complex
+tensors are pairs of their real and imaginary part.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,28 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.operator import check_table, product
 from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.ops.core import apply, cast, floating
-from sofie_jit.ir.ops.products import matmul
+from sofie_jit.ir.ops.matrix_product import matmul
 from sofie_jit.ir.ops.shapes import concatenate, pad, reshape, slice_along, split, swapaxes
+from sofie_jit.ir.symbol import Symbol
 
 Complex = tuple[Symbol, Symbol]
-"""Real and imaginary part."""
+"""Real and imaginary part of a complex tensor."""
 
 
 def _basis(rows: int, columns: int, size: int, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and negative sines of ``2 pi (first + row) column / size``, in float64."""
+    """Cosines and negative sines of ``2 pi (first + row) column / size``, (rows, columns), in float64."""
     check_table("a Fourier transform", rows, columns - 1)
-    turns = np.outer(np.arange(first, first + rows), np.arange(columns)) % size  # exact, unlike a large angle
-    angles = 2 * math.pi / size * turns
+    steps = np.outer(np.arange(first, first + rows), np.arange(columns)) % size  # exact, unlike a large angle
+    angles = 2 * math.pi / size * steps
     return np.cos(angles), -np.sin(angles)
 
 
 def _resized(x: Symbol, size: int) -> Symbol:
-    """``x`` cut, or filled up with 0, to ``size`` along the last axis."""
+    """``x`` cut, or padded with zeros, to ``size`` along the last axis."""
     n = static("a Fourier transform", x.shape, -1)
     if n > size:
         return slice_along(x, -1, 0, size)
@@ -37,7 +41,14 @@ def _resized(x: Symbol, size: int) -> Symbol:
 
 
 def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
-    """The Fourier transform of real numbers along the last axis: the first half of the frequencies."""
+    """The Fourier transform of a real tensor along the last axis: ``fft_length // 2 + 1`` frequencies.
+
+    ``fft_length`` is by default the size of the axis; ``x`` is cut or padded with zeros to it.
+
+    >>> real, imaginary = ops.rfft(x, 4)
+    >>> real.shape
+    ('batch', 2, 3)
+    """
     dtype, size = floating(x), fft_length or static("rfft", x.shape, -1)
     bins = size // 2 + 1
     y = matmul(cast(_resized(x, size), "float64"), np.concatenate(_basis(size, bins, size), axis=1))
@@ -46,7 +57,7 @@ def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
 
 
 def irfft(x: Complex, fft_length: int | None = None) -> Symbol:
-    """Real numbers from the first half of their frequencies."""
+    """The real tensor whose :func:`rfft` is ``x``; ``fft_length`` is by default ``2 * (frequencies - 1)``."""
     real, imaginary = x
     dtype, size = floating(real), fft_length or 2 * (static("irfft", real.shape, -1) - 1)
     bins = size // 2 + 1
@@ -57,17 +68,17 @@ def irfft(x: Complex, fft_length: int | None = None) -> Symbol:
 
 
 def fft(x: Complex) -> Complex:
-    """The Fourier transform of complex numbers along the last axis."""
+    """The Fourier transform of a complex tensor along the last axis."""
     return _transform(x, -1, inverse=False)
 
 
 def fft2(x: Complex) -> Complex:
-    """The Fourier transform along the last two axes."""
+    """The Fourier transform of a complex tensor along the last two axes."""
     return _transform(_transform(x, -1, inverse=False), -2, inverse=False)
 
 
 def ifft2(x: Complex) -> Complex:
-    """The inverse of :func:`fft2`."""
+    """The inverse Fourier transform along the last two axes; see :func:`fft2`."""
     return _transform(_transform(x, -1, inverse=True), -2, inverse=True)
 
 
@@ -86,10 +97,15 @@ def _transform(x: Complex, axis: int, inverse: bool) -> Complex:
 def stft(
     x: Symbol, sequence_length: int, sequence_stride: int, fft_length: int, window: Any = "hann", center: bool = True
 ) -> Complex:
-    """The Fourier transforms of the overlapping parts of ``x`` along the last axis: (..., parts, frequencies).
+    """The Fourier transforms of overlapping frames of ``x`` along the last axis: (..., frames, frequencies).
 
     ``window`` is "hann", "hamming", an array of ``sequence_length`` numbers, or None. With ``center`` the signal is
-    mirrored at both ends, so that part n is centred at place n * ``sequence_stride``.
+    mirrored at both ends, so that frame n is centred at index n * ``sequence_stride``. Raises ShapeError if the signal
+    is shorter than ``fft_length``, or that is less than ``sequence_length``.
+
+    >>> real, imaginary = ops.stft(ops.reshape(x, (-1, 6)), 4, 2, 4, center=False)
+    >>> real.shape
+    ('batch', 2, 3)
     """
     dtype = floating(x)
     if fft_length < sequence_length:
@@ -98,17 +114,17 @@ def stft(
     if center:
         x = pad(x, [(0, 0)] * (x.rank - 1) + [(fft_length // 2, fft_length // 2)], mode="reflect")
     weights = np.ones(fft_length) if window is None else _window(window, sequence_length)
-    skipped = (fft_length - len(weights)) // 2  # the window lies in the middle of a part
-    parts = 1 + (static("stft", x.shape, -1) - fft_length) // sequence_stride
-    if parts < 1:
+    skipped = (fft_length - len(weights)) // 2  # the window is in the middle of a frame
+    count = 1 + (static("stft", x.shape, -1) - fft_length) // sequence_stride
+    if count < 1:
         raise ShapeError(f"stft: a signal of shape {x.shape} is shorter than fft_length={fft_length}")
-    used = slice_along(x, -1, skipped, skipped + (parts - 1) * sequence_stride + len(weights))
+    used = slice_along(x, -1, skipped, skipped + (count - 1) * sequence_stride + len(weights))
     bins = fft_length // 2 + 1
     basis = np.concatenate(_basis(len(weights), bins, fft_length, skipped), axis=1) * weights[:, np.newaxis]
     rows = reshape(cast(used, "float64"), (product(*x.shape[:-1]), used.shape[-1], 1))
     kernel = x.builder.constant(basis[:, np.newaxis])
     frames = apply(Conv(strides=[sequence_stride], layout="NHWC", kernel_layout="HWIO"), rows, kernel)
-    real, imaginary = split(cast(reshape(frames, (*x.shape[:-1], parts, 2 * bins)), dtype), [bins], -1)
+    real, imaginary = split(cast(reshape(frames, (*x.shape[:-1], count, 2 * bins)), dtype), [bins], -1)
     return real, imaginary
 
 
@@ -116,9 +132,9 @@ def _window(window: Any, size: int) -> np.ndarray:
     if not isinstance(window, str):
         values = np.asarray(window, np.float64)
         if values.shape != (size,):
-            raise ShapeError(f"stft: a window of shape {values.shape} must have sequence_length={size} numbers")
+            raise ShapeError(f"stft: the window has shape {values.shape}, expected ({size},), the sequence_length")
         return values
     if window not in ("hann", "hamming"):
-        raise DtypeError(f"stft: window must be 'hann', 'hamming' or numbers, got {window!r}")
+        raise DtypeError(f"stft: window must be 'hann', 'hamming' or an array, got {window!r}")
     constant = 0.5 if window == "hann" else 0.54
     return np.asarray(constant - (1 - constant) * np.cos(2 * math.pi / size * np.arange(size)))

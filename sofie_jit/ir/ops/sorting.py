@@ -1,4 +1,4 @@
-"""Sorted numbers, and places among them."""
+"""Sorting, quantiles, and searches in sorted numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.operator import normalize_axis
 from sofie_jit.ir.operators.operator import static_dim as static
-from sofie_jit.ir.ops.core import Axes, Value, apply, axes_of, cast, countable, floating, promote
+from sofie_jit.ir.ops.core import Axes, TensorLike, apply, cast, countable, floating, normalize_axes, promote
 from sofie_jit.ir.ops.elementwise import (
     add,
     ceil,
@@ -39,18 +38,26 @@ from sofie_jit.ir.ops.shapes import (
     take_along_axis,
     transpose,
 )
+from sofie_jit.ir.symbol import Symbol
 
 
 def top_k(x: Symbol, k: int, sorted: bool = True) -> tuple[Symbol, Symbol]:
-    """The ``k`` largest numbers along the last axis, the largest first, and where they are."""
+    """The ``k`` largest elements along the last axis in descending order, and their indices.
+
+    Raises ShapeError for ``sorted=False``.
+
+    >>> values, indices = ops.top_k(x, 2)
+    >>> indices
+    <Symbol 'topk_1' int32 (batch, 2, 2)>
+    """
     if not sorted:
-        raise ShapeError("top_k with sorted=False leaves the order to the hardware; it is translated with sorted=True")
+        raise ShapeError("top_k with sorted=False leaves the order to the hardware; use sorted=True")
     values, indices = x.builder.add(functions.TopK(k=k), x)
     return values, indices
 
 
 def _ascending(x: Symbol, axis: int) -> tuple[Symbol, Symbol]:
-    """All numbers along ``axis`` in order, and where they were, both along the last axis."""
+    """The elements along ``axis`` in ascending order, and their indices, both along the last axis."""
     last = swapaxes(countable(x), normalize_axis("sort", axis, x.rank), -1) if axis not in (-1, x.rank - 1) else x
     last = countable(last)
     values, indices = x.builder.add(functions.TopK(k=static("sort", last.shape, -1), largest=False), last)
@@ -58,13 +65,13 @@ def _ascending(x: Symbol, axis: int) -> tuple[Symbol, Symbol]:
 
 
 def sort(x: Symbol, axis: int = -1) -> Symbol:
-    """The numbers along ``axis`` in ascending order, NaN last."""
+    """The elements along ``axis`` in ascending order, NaN last."""
     values = cast(_ascending(x, axis)[0], x.dtype)
     return values if axis in (-1, x.rank - 1) else swapaxes(values, axis, -1)
 
 
 def argsort(x: Symbol, axis: int | None = -1) -> Symbol:
-    """Where the numbers of :func:`sort` are; of equal ones the first comes first."""
+    """The indices that sort ``x`` along ``axis``, or the flattened ``x``; equal elements keep their order."""
     if axis is None:
         return argsort(reshape(x, (-1,)))
     indices = _ascending(x, axis)[1]
@@ -72,24 +79,34 @@ def argsort(x: Symbol, axis: int | None = -1) -> Symbol:
 
 
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
-"""How a quantile between two numbers is made of them."""
+"""How a quantile that lies between two elements is computed from them."""
 
 
 def quantile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
-    """The number that the share ``q`` (or each of several) of those along ``axis`` does not exceed."""
+    """The ``q``-th quantile along ``axis``, ``q`` in [0, 1], as ``numpy.quantile``.
+
+    Several ``q`` are stacked along a new first axis. ``method`` says how a quantile between two elements is computed:
+    "linear", "lower", "higher", "midpoint" or "nearest". Raises ShapeError for other methods, and if ``q`` is not
+    constant.
+
+    >>> ops.quantile(x, [0.25, 0.75], axis=-1).shape
+    (2, 'batch', 2)
+    """
     return _quantile(x, q, axis, method, keepdims, nan_counts=True)
 
 
 def nanquantile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
-    """The same of what is not NaN."""
+    """As :func:`quantile`, ignoring NaN."""
     return _quantile(x, q, axis, method, keepdims, nan_counts=False)
 
 
 def _quantile(x: Symbol, q: Any, axis: Axes, method: str, keepdims: bool, nan_counts: bool) -> Symbol:
     if isinstance(q, Symbol) or method not in METHODS:
-        raise ShapeError(f"a quantile takes a constant q and a method of {', '.join(METHODS)}; got {q!r}, {method!r}")
+        raise ShapeError(
+            f"a quantile needs a constant q and a method among {', '.join(METHODS)}; got {q!r}, {method!r}"
+        )
     x = cast(x, floating(x))
-    axes, shares = axes_of(x, axis), np.asarray(q, np.float64)
+    axes, shares = normalize_axes(x, axis), np.asarray(q, np.float64)
     moved = transpose(x, [a for a in range(x.rank) if a not in axes] + axes)
     rows = reshape(moved, (*moved.shape[: -len(axes)], -1))
     ordered = sort(rows)
@@ -107,7 +124,7 @@ def _quantile(x: Symbol, q: Any, axis: Axes, method: str, keepdims: bool, nan_co
 
 
 def _between(ordered: Symbol, place: float, method: str) -> Symbol:
-    """What lies at ``place`` of the last axis, between two numbers if it is not whole."""
+    """The value at the index ``place`` of the last axis, between two elements if it is not an integer."""
     rounding: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
     place = float(rounding.get(method, float)(place))
     low, high = (squeeze(slice_along(ordered, -1, at, at + 1), -1) for at in (int(place), int(np.ceil(place))))
@@ -118,7 +135,7 @@ def _between(ordered: Symbol, place: float, method: str) -> Symbol:
 
 
 def _between_places(rows: Symbol, ordered: Symbol, share: float, method: str) -> Symbol:
-    """The same among the numbers before the NaN, of which every row may have another count."""
+    """As :func:`_between`, among the elements that are not NaN, whose number may differ from row to row."""
     count = sum(cast(logical_not(isnan(rows)), "float64"), -1, keepdims=True)
     place = max(stack([multiply(subtract(count, 1.0), share), multiply(count, 0.0)], 0), 0)
     if method in ("lower", "higher", "nearest"):
@@ -132,34 +149,37 @@ def _between_places(rows: Symbol, ordered: Symbol, share: float, method: str) ->
 
 
 def median(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
-    """The number in the middle, or the mean of the two there."""
+    """The median along ``axis``: the middle element, or the mean of the two in the middle."""
     return quantile(x, 0.5, axis, keepdims=keepdims)
 
 
 def nanmedian(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
-    """The same of what is not NaN."""
+    """As :func:`median`, ignoring NaN."""
     return nanquantile(x, 0.5, axis, keepdims=keepdims)
 
 
 def percentile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
-    """The quantile of ``q`` percent."""
+    """The quantile of ``q`` percent along ``axis``; see :func:`quantile`."""
     return quantile(x, np.asarray(q) / 100, axis, method, keepdims)
 
 
 def nanpercentile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:
-    """The same of what is not NaN."""
+    """As :func:`percentile`, ignoring NaN."""
     return nanquantile(x, np.asarray(q) / 100, axis, method, keepdims)
 
 
 def in_top_k(targets: Symbol, predictions: Symbol, k: int) -> Symbol:
-    """Whether fewer than ``k`` of a row of ``predictions`` exceed the one that ``targets`` counts to."""
+    """Whether each row of ``predictions`` has its element at index ``targets`` among its ``k`` largest, as bool."""
     chosen = take_along_axis(predictions, expand_dims(targets, -1), -1)
     fewer = less(sum(cast(greater(predictions, chosen), "int32"), -1), k)
     return logical_and(fewer, isfinite(squeeze(chosen, -1)))
 
 
-def searchsorted(sorted_sequence: Value, values: Symbol, side: str = "left") -> Symbol:
-    """How many of ``sorted_sequence`` come before each of ``values``; with side "right" those equal to it do."""
+def searchsorted(sorted_sequence: TensorLike, values: Symbol, side: str = "left") -> Symbol:
+    """The index at which each of ``values`` can be inserted into ``sorted_sequence`` to keep it sorted, as int32.
+
+    With ``side="right"`` it is inserted after equal elements, else before them. Raises ShapeError for other sides.
+    """
     if side not in ("left", "right"):
         raise ShapeError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     ascending, x = promote(sorted_sequence, values)
@@ -167,7 +187,7 @@ def searchsorted(sorted_sequence: Value, values: Symbol, side: str = "left") -> 
 
 
 def digitize(x: Symbol, bins: Sequence[float]) -> Symbol:
-    """Which of the intervals between the ascending ``bins`` each number lies in; each begins with its lower bound."""
-    with np.errstate(over="ignore"):  # beyond float32's largest number is infinity
+    """The index of the interval between the ascending ``bins`` that each element lies in; lower bounds are included."""
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinity
         bounds = np.asarray(bins, np.float32)  # as TensorFlow keeps them
     return searchsorted(bounds, cast(x, floating(x)), side="right")

@@ -1,1 +1,1 @@
-"""One module per family of Keras layers; every handler registers itself with :func:`registry.layer`."""
+"""The layers of Keras: one module for each family, whose handlers register themselves with :func:`registry.layer`."""

@@ -1,12 +1,14 @@
-"""Activation and the layers that are activations with options of their own; what only training changes."""
+"""Activation and the layers that are activations with options of their own; layers that act in training only."""
 
 from __future__ import annotations
 
 import math
 
 from sofie_jit.frontends.keras.activation import activation
-from sofie_jit.frontends.keras.axes import axes_of, over_axes
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.axes import axes_of_option, over_axes
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.masks import passes, passes_since_keras_3
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import Clip, Elu, GeneralRelu, LeakyRelu, Relu, Threshold
@@ -15,15 +17,15 @@ from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.softmax import Softmax
 
 
-@layer("Activation")
+@layer("Activation", mask=passes, promotes=True)
 def activation_layer(call: LayerCall, x: Symbol) -> Symbol:
     """The function named by ``activation``."""
     return activation(call, x, call.config["activation"])
 
 
-@layer("ReLU")
+@layer("ReLU", mask=passes, defaults={"max_value": None, "negative_slope": 0.0, "threshold": 0.0})
 def relu(call: LayerCall, x: Symbol) -> Symbol:
-    """``max(x, 0)`` with, optionally, a ``threshold``, a ``max_value``, and a slope below the threshold."""
+    """``max(x, 0)``, optionally with a ``threshold``, a ``max_value``, and a slope below the threshold."""
     slope, threshold = float(call.config["negative_slope"] or 0), float(call.config["threshold"] or 0)
     largest = call.config["max_value"]
     if slope == 0 and threshold == 0:
@@ -34,45 +36,47 @@ def relu(call: LayerCall, x: Symbol) -> Symbol:
     return call.add(GeneralRelu(negative_slope=slope, threshold=threshold, low=low, high=high), x)
 
 
-@layer("LeakyReLU")
+@layer(
+    "LeakyReLU", mask=passes, promotes=True, defaults={"negative_slope": 0.3}, renamed={"alpha": "negative_slope"}
+)  # fmt: skip
 def leaky_relu(call: LayerCall, x: Symbol) -> Symbol:
-    """``x``, and ``negative_slope * x`` below 0."""
+    """``x`` where it is positive, else ``negative_slope * x``."""
     return call.add(LeakyRelu(alpha=float(call.config["negative_slope"])), x)
 
 
-@layer("ELU")
+@layer("ELU", mask=passes, defaults={"alpha": 1.0})
 def elu(call: LayerCall, x: Symbol) -> Symbol:
-    """``x``, and ``alpha * (e^x - 1)`` below 0."""
+    """``x`` where it is positive, else ``alpha * (e^x - 1)``."""
     return call.add(Elu(alpha=float(call.config["alpha"])), x)
 
 
-@layer("ThresholdedReLU")
+@layer("ThresholdedReLU", mask=passes, defaults={"theta": 1.0})
 def thresholded_relu(call: LayerCall, x: Symbol) -> Symbol:
-    """``x`` above ``theta``, else 0 (Keras 1 and 2)."""
+    """``x`` where it is greater than ``theta``, else 0 (Keras 1 and 2)."""
     return call.add(Threshold(threshold=float(call.config["theta"]), value=0.0), x)
 
 
-@layer("PReLU", weights=("alpha",))
+@layer("PReLU", weights=("alpha",), mask=passes, defaults={"shared_axes": None})
 def prelu(call: LayerCall, x: Symbol) -> Symbol:
-    """``x``, below 0 times learned slopes: one per element of a row, or shared along ``shared_axes``."""
+    """``x`` where it is positive, else ``alpha * x`` with learned slopes, which may be shared along ``shared_axes``."""
     shared = call.config["shared_axes"]
-    axes = axes_of(call, x, shared) if shared else []
+    axes = axes_of_option(call, x, shared) if shared else []
     shape = [1 if axis in axes else dim for axis, dim in enumerate(x.shape)][1:]
     alpha = call.weight("alpha", [dim if isinstance(dim, int) else None for dim in shape])
     return call.add(PRelu(), x, call.constant(alpha, "alpha"))
 
 
-@layer("Softmax")
+@layer("Softmax", mask=passes, defaults={"axis": -1})
 def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
-    """``e^x`` divided by its sum along ``axis``, an axis or several; what is masked becomes 0 (in Keras 2, a
-    row that is masked entirely does not).
+    """``e^x`` divided by its sum along ``axis``, one axis or several; masked elements become 0 (in Keras 2, not if all
+    elements of a row are masked).
     """
     if mask is not None:
         shape = (1,) * (x.rank - mask.rank) + mask.shape
         if any(m not in (1, n) for m, n in zip(shape, x.shape, strict=False)) or mask.rank > x.rank:
             call.refuse(f"its mask has shape {mask.shape}, which does not broadcast to its input's {x.shape}")
         counts = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
-        if call.layer.era < 3:
+        if call.layer.keras_major < 3:
             masked = -1e9 if call.config.get("robust_masking") else ops.subtract(x, 1e9)
             return _softmax(call, ops.where(counts, x, masked))
         return ops.where(counts, _softmax(call, ops.where(counts, x, -1e9)), 0.0)
@@ -80,7 +84,7 @@ def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
 
 
 def _softmax(call: LayerCall, x: Symbol) -> Symbol:
-    axes = axes_of(call, x, call.config["axis"])
+    axes = axes_of_option(call, x, call.config["axis"])
     if len(axes) == 1:
         return call.add(Softmax(axis=axes[0]), x)
 
@@ -91,11 +95,12 @@ def _softmax(call: LayerCall, x: Symbol) -> Symbol:
     return over_axes(call, x, axes, of_rows)
 
 
+@layer("Identity", mask=passes_since_keras_3)
 @layer(
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
-    "GaussianNoise", "ActivityRegularization", "Identity",
+    "GaussianNoise", "ActivityRegularization", mask=passes, renamed={"p": "rate", "sigma": "stddev"},
 )  # fmt: skip
 def training_only(call: LayerCall, x: Symbol) -> Symbol:
-    """Nothing: these layers act in training only."""
+    """``x``: these layers act in training only."""
     call.config.ignore("rate", "noise_shape", "stddev", "data_format", "l1", "l2")
     return x

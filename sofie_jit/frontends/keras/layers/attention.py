@@ -8,18 +8,48 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
-from sofie_jit.frontends.keras.masks import all_of, attach, band
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
+from sofie_jit.frontends.keras.masks import all_of, passes
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import Shape, product
+from sofie_jit.ir.operators.operator import Dim, Shape, product
 
 LARGE = 1e9
-"""What Keras subtracts from masked scores, or puts in their place."""
+"""The number that Keras subtracts from masked scores, or the negative of the score that replaces them."""
 LARGEST = 0.7 * 3.38953e38
 """The same in Keras's fused attention."""
 
+
+def band(x: Symbol, rows: Dim, columns: Dim, below: int | None, above: int | None) -> Symbol:
+    """Where the column index minus the row index is in [-``below``, ``above``]: a bool tensor (rows, columns).
+
+    None is no limit. ``x`` is any tensor of the network. Causal attention is a band that ends at the diagonal.
+    """
+
+    def indices(size: Dim) -> Symbol:
+        ones = x.builder.constant(np.ones(1, np.int32), "one")
+        return ops.cumsum(ops.broadcast_to(ones, (size,)), 0)
+
+    if isinstance(rows, int) and isinstance(columns, int):
+        offsets = np.arange(columns) - np.arange(rows)[:, np.newaxis]
+        inside = (offsets >= (-rows if below is None else -below)) & (offsets <= (columns if above is None else above))
+        return x.builder.constant(inside, "band")
+    offset = ops.subtract(ops.expand_dims(indices(columns), 0), ops.expand_dims(indices(rows), 1))
+    limits = []
+    if below is not None:
+        limits.append(ops.greater_equal(offset, -below))
+    if above is not None:
+        limits.append(ops.less_equal(offset, above))
+    return all_of(*limits)
+
+
 # -- Attention and AdditiveAttention -------------------------------------------------------------------------------
+
+
+def _mask_of_query(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
+    """The output has the mask of the first of a list of inputs."""
+    return mask[0] if isinstance(mask, (list, tuple)) else None
 
 
 def _scale_weights(config: Mapping[str, Any]) -> WeightNames:
@@ -27,7 +57,12 @@ def _scale_weights(config: Mapping[str, Any]) -> WeightNames:
     return (*(("scale",) if config["use_scale"] else ()), *(("concat_score_weight",) if concat else ()))
 
 
-@layer("Attention", weights=_scale_weights)
+@layer(
+    "Attention",
+    weights=_scale_weights,
+    mask=_mask_of_query,
+    defaults={"use_scale": False, "score_mode": "dot"},
+)
 def attention(
     call: LayerCall,
     inputs: Sequence[Symbol],
@@ -35,7 +70,7 @@ def attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
-    """``softmax(scores) value``, the scores products of queries and keys, or (``concat``) sums of tanh(query + key)."""
+    """``softmax(scores) value``; scores are products of queries and keys, or (``concat``) sums of tanh(query + key)."""
     query, value, key = _query_value_key(call, inputs)
     mode = call.config["score_mode"]
     scale = call.constant(call.weight("scale", ()), "scale") if call.config["use_scale"] else None
@@ -48,11 +83,16 @@ def attention(
         weight = call.constant(call.weight("concat_score_weight", ()), "concat_score_weight")
         scores = ops.multiply(weight, ops.sum(ops.tanh(pairs), axis=-1))
     else:
-        call.refuse(f"score_mode={mode!r} is unknown; expected 'dot' or 'concat'")
+        call.refuse(f"score_mode={mode!r} is not supported; expected 'dot' or 'concat'")
     return _apply_scores(call, scores, value, mask, return_attention_scores, use_causal_mask)
 
 
-@layer("AdditiveAttention", weights=lambda c: ("scale",) if c["use_scale"] else ())
+@layer(
+    "AdditiveAttention",
+    weights=lambda c: ("scale",) if c["use_scale"] else (),
+    mask=_mask_of_query,
+    defaults={"use_scale": True},
+)
 def additive_attention(
     call: LayerCall,
     inputs: Sequence[Symbol],
@@ -60,7 +100,7 @@ def additive_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
-    """``softmax(scores) value``, the scores weighted sums of tanh(query + key) (Bahdanau)."""
+    """``softmax(scores) value``; the scores are weighted sums of tanh(query + key) (Bahdanau)."""
     query, value, key = _query_value_key(call, inputs)
     each = ops.tanh(_pairs(query, key))
     if call.config["use_scale"]:
@@ -73,19 +113,19 @@ def additive_attention(
 
 def _query_value_key(call: LayerCall, inputs: Sequence[Symbol]) -> tuple[Symbol, Symbol, Symbol]:
     if isinstance(inputs, Symbol) or len(inputs) not in (2, 3) or any(x.rank < 3 for x in inputs):
-        call.refuse("it is to be called with [query, value] or [query, value, key], each (batch, steps, features)")
+        call.refuse("its input should be [query, value] or [query, value, key], each (batch, steps, features)")
     query, value, *key = inputs
     return query, value, key[0] if key else value
 
 
 def _features(call: LayerCall, x: Symbol) -> int:
     if not isinstance(x.shape[-1], int):
-        call.refuse(f"its input has shape {x.shape}; the last axis must be of known size")
+        call.refuse(f"its input has shape {x.shape}; the size of the last axis must be known")
     return x.shape[-1]
 
 
 def _pairs(query: Symbol, key: Symbol) -> Symbol:
-    """The sum of every query and every key: (batch, queries, keys, features)."""
+    """The sum of each query and each key: (batch, queries, keys, features)."""
     return ops.add(ops.expand_dims(query, -2), ops.expand_dims(key, -3))
 
 
@@ -98,10 +138,10 @@ def _apply_scores(
     causal: bool,
 ) -> Any:
     if mask is not None and (isinstance(mask, Symbol) or len(mask) not in (2, 3)):
-        call.refuse("its mask is to be a list, [query_mask, value_mask]")
+        call.refuse("its mask should be a list, [query_mask, value_mask]")
     query_mask, value_mask = (mask[0], mask[1]) if mask is not None else (None, None)
     allowed = [] if value_mask is None else [ops.expand_dims(ops.cast(value_mask, "bool"), -2)]
-    if causal or call.config.get("causal"):  # Keras 2 had it as an option
+    if causal or call.config.get("causal"):  # an option of Keras 2
         allowed.append(band(scores, scores.shape[-2], scores.shape[-1], None, 0))
     weights = _softmax_less(scores, all_of(*allowed) if allowed else None)
     output = ops.matmul(weights, value)
@@ -111,7 +151,7 @@ def _apply_scores(
 
 
 def _softmax_less(scores: Symbol, allowed: Symbol | None) -> Symbol:
-    """Softmax over scores, a large number taken from those that are not ``allowed``."""
+    """Softmax of scores, with a large number subtracted from those that are not ``allowed``."""
     return ops.softmax(scores if allowed is None else ops.where(allowed, scores, ops.subtract(scores, LARGE)))
 
 
@@ -124,7 +164,13 @@ def _projections(config: Mapping[str, Any]) -> WeightNames:
     return tuple(f"{part}/{name}" for part in parts for name in ("kernel", *(("bias",) if config["use_bias"] else ())))
 
 
-@layer("MultiHeadAttention", weights=_projections)
+@layer(
+    "MultiHeadAttention",
+    weights=_projections,
+    mask=passes,
+    promotes=True,
+    defaults={"value_dim": None, "use_bias": True, "output_shape": None, "attention_axes": None},
+)
 def multi_head_attention(
     call: LayerCall,
     query: Symbol,
@@ -137,16 +183,16 @@ def multi_head_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
-    """Attention in ``num_heads`` projections of query, key and value, the results projected to the output."""
+    """Attention in ``num_heads`` projections of query, key and value; the results are projected to the output."""
     key = value if key is None else key
     config, axes = call.config, _attention_axes(call, query)
-    config.ignore("query_shape", "key_shape", "value_shape")  # Keras 2 wrote what it was built for
-    query_mask = query.mask  # Keras looks at the tensor, whatever the argument says, and takes the masks off
-    if call.layer.era < 3:
-        value_mask, key_mask = value.mask, key.mask
+    config.ignore("query_shape", "key_shape", "value_shape")  # Keras 2 wrote the shapes that it was built for
+    query_mask = call.masks.of(query)  # Keras uses the mask of the tensor, whatever the argument is, and removes it
+    if call.layer.keras_major < 3:
+        value_mask, key_mask = call.masks.of(value), call.masks.of(key)
     else:
         for x in (query, value, key):
-            x.mask = None
+            call.masks.attach(x, None)
     masks = (query_mask, value_mask, key_mask, attention_mask)
     allowed = _allowed(call, query, value, masks, use_causal_mask)
     size, value_size = config["key_dim"], config["value_dim"] or config["key_dim"]
@@ -155,7 +201,7 @@ def multi_head_attention(
     k = _heads(call, key, "key_dense", heads, size)
     v = _heads(call, value, "value_dense", heads, value_size)
 
-    # heads and axes that are not attended to count matrices; axes that are become their rows and columns
+    # heads and other axes count matrices, whose rows and columns are the attention axes
     rank = query.rank
     stack = [axis for axis in range(rank) if axis not in axes]
     order = [*stack, *axes, rank]
@@ -171,11 +217,12 @@ def multi_head_attention(
     scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
     mixed = ops.reshape(ops.matmul(scores, values), (*lead, *queries, value_size))
     mixed = ops.transpose(mixed, [order.index(axis) for axis in range(rank + 1)])
-    output = attach(_output(call, mixed, query, (heads, value_size), config["output_shape"]), query_mask)
+    output = _output(call, mixed, query, (heads, value_size), config["output_shape"])
+    call.masks.attach(output, query_mask)
     return (output, ops.reshape(scores, (*lead, *queries, *keys))) if return_attention_scores else output
 
 
-@layer("GroupQueryAttention", weights=_projections)
+@layer("GroupQueryAttention", weights=_projections, mask=passes, promotes=True)
 def group_query_attention(
     call: LayerCall,
     query: Symbol,
@@ -188,10 +235,10 @@ def group_query_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
-    """Attention in ``num_query_heads`` projections of the query, groups of which share one of key and value."""
+    """Attention in ``num_query_heads`` projections of the query; groups of them share projections of key and value."""
     key = value if key is None else key
     if any(x.rank != 3 for x in (query, value, key)):
-        call.refuse(f"its inputs have shapes {query.shape}, {value.shape}; it needs (batch, steps, features)")
+        call.refuse(f"its inputs have shapes {query.shape} and {value.shape}; expected (batch, steps, features)")
     config = call.config
     masks = (query_mask, value_mask, key_mask, attention_mask)
     allowed = _allowed(call, query, value, masks, use_causal_mask)
@@ -213,7 +260,7 @@ def group_query_attention(
         )
     fused = not config["dropout"] and not return_attention_scores
     if not fused and attention_mask is not None and attention_mask.dtype.startswith("float"):
-        call.refuse("its attention_mask holds floating-point numbers, of which Keras rounds some; cast them to bool")
+        call.refuse("its attention_mask is floating point, which Keras rounds in part; cast it to bool")
     scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
     mixed = ops.reshape(ops.matmul(scores, values), (batch, heads, targets, size))
     output = _output(call, ops.transpose(mixed, (0, 2, 1, 3)), query, (heads, size), None)
@@ -221,19 +268,19 @@ def group_query_attention(
 
 
 def _attention_axes(call: LayerCall, query: Symbol) -> list[int]:
-    """The axes along which it is looked for something, from the front; by default all between batch and features."""
+    """The attention axes, normalized to non-negative; by default all axes between batch and features."""
     option = call.config["attention_axes"]
     axes = [option] if isinstance(option, int) else list(option or range(1, query.rank - 1))
     axes = [axis + query.rank if axis < 0 else axis for axis in axes]
     if not axes or any(not 0 < axis < query.rank - 1 for axis in axes) or len(set(axes)) < len(axes):
-        call.refuse(f"attention_axes={option!r} names no axes between the batch and the features of {query.type}")
+        call.refuse(f"attention_axes={option!r} does not name axes between the batch and the features of {query.type}")
     return axes
 
 
 def _allowed(
     call: LayerCall, query: Symbol, value: Symbol, masks: Sequence[Symbol | None], causal: bool
 ) -> Symbol | None:
-    """Which query may look at which value: the masks of query, value, key, and both, and what the options say."""
+    """Which query may attend to which value, by the masks of query, value, key, and both, and by the options."""
     query_mask, value_mask, key_mask, attention_mask = (None if m is None else ops.cast(m, "bool") for m in masks)
     window = call.config.get("sliding_window")
     found = [] if query_mask is None else [ops.expand_dims(query_mask, -1)]
@@ -247,7 +294,7 @@ def _allowed(
 
 
 def _flat_mask(call: LayerCall, allowed: Symbol, lead: int, queries: Shape, keys: Shape) -> Symbol:
-    """``allowed`` for scores (lead..., queries, keys): new axes go before those of the queries."""
+    """``allowed`` reshaped for scores (lead..., queries, keys); new axes are inserted before those of the queries."""
     ends = 2 * len(queries)
     if not ends < allowed.rank + 1 <= lead + ends + 1:
         call.refuse(f"its attention_mask has shape {allowed.shape}; expected (batch, queries, keys)")
@@ -260,8 +307,8 @@ def _flat_mask(call: LayerCall, allowed: Symbol, lead: int, queries: Shape, keys
 
 
 def _masked_softmax(call: LayerCall, scores: Symbol, allowed: Symbol | None, fused: bool) -> Symbol:
-    """Softmax over the scores that are ``allowed``; a row without any is uniform in Keras's fused attention, else 0."""
-    if allowed is None or call.layer.era < 3:
+    """Softmax of the scores that are ``allowed``; a row without any is uniform in Keras's fused attention, else 0."""
+    if allowed is None or call.layer.keras_major < 3:
         return _softmax_less(scores, allowed)
     weights = ops.softmax(ops.where(allowed, scores, -LARGEST if fused else -LARGE))
     return weights if fused else ops.where(allowed, weights, 0.0)
@@ -274,7 +321,7 @@ def _heads(call: LayerCall, x: Symbol, name: str, heads: int, size: int, scale: 
 
 
 def _output(call: LayerCall, mixed: Symbol, query: Symbol, each: tuple[int, int], shape: Any) -> Symbol:
-    """The results of all heads, ``each`` (heads, size), times the gate if there is one, projected to the output."""
+    """The results of all heads, each (heads, size), times the gate if there is one, projected to the output."""
     if call.config.get("use_gate"):
         mixed = ops.multiply(mixed, ops.sigmoid(_heads(call, query, "gate_dense", *each)))
     target = [_features(call, query)] if not shape else [shape] if isinstance(shape, int) else list(shape)

@@ -1,4 +1,4 @@
-"""Categories of data: CategoryEncoding, Discretization, IntegerLookup, Hashing, HashedCrossing."""
+"""Categories: CategoryEncoding, Discretization, IntegerLookup, Hashing, HashedCrossing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.hash import CrossHashed, HashBucket
 
 
 def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol | None = None) -> Symbol:
-    """Categories ``x`` as ``output_mode`` says: "int", "one_hot", "multi_hot" or "count"."""
+    """Indices of categories ``x`` encoded by ``output_mode``: "int", "one_hot", "multi_hot" or "count"."""
     mode = call.config["output_mode"]
     if call.config.get("sparse"):
         call.refuse("sparse=True: sparse tensors are not supported; save the model with sparse=False")
@@ -23,48 +25,59 @@ def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol
     if mode == "one_hot":
         return ops.one_hot(ops.squeeze(x, -1) if x.rank > 1 and x.shape[-1] == 1 else x, depth, dtype=dtype)
     if mode not in ("multi_hot", "binary", "count", "tf_idf", "tf-idf"):
-        call.refuse(f"output_mode={mode!r} is not known; 'int', 'one_hot', 'multi_hot', 'count' and 'tf_idf' are")
+        call.refuse(
+            f"output_mode={mode!r} is not supported; expected 'int', 'one_hot', 'multi_hot', 'count' or 'tf_idf'"
+        )
     if x.rank < 2:
-        call.refuse(f"output_mode={mode!r} needs a list of categories per row, its input is {x.type}")
-    places = ops.one_hot(x, depth, dtype=dtype)
+        call.refuse(f"output_mode={mode!r} needs a list of categories for each row, its input is {x.type}")
+    hot = ops.one_hot(x, depth, dtype=dtype)
     if mode in ("multi_hot", "binary"):
-        return ops.max(places, axis=1)
-    return ops.sum(places if weights is None else ops.multiply(places, ops.expand_dims(weights, -1)), axis=1)
+        return ops.max(hot, axis=1)
+    return ops.sum(hot if weights is None else ops.multiply(hot, ops.expand_dims(weights, -1)), axis=1)
 
 
-@layer("CategoryEncoding")
+@layer("CategoryEncoding", mask=stops, refuses="sparse=True")
 def category_encoding(call: LayerCall, x: Symbol, count_weights: Symbol | None = None) -> Symbol:
-    """Integers below ``num_tokens`` as "one_hot", "multi_hot" or "count"."""
+    """Integers below ``num_tokens`` encoded as "one_hot", "multi_hot" or "count"."""
     return _encoded(call, x, int(call.config["num_tokens"]), call.dtype, count_weights)
 
 
-@layer("Discretization")
+@layer(
+    "Discretization", mask=stops, defaults={"output_mode": "int", "bin_boundaries": None}, refuses="sparse=True"
+)  # fmt: skip
 def discretization(call: LayerCall, x: Symbol) -> Symbol:
-    """Which of the intervals between ``bin_boundaries`` each number lies in."""
+    """The index of the interval between ``bin_boundaries`` that each element lies in."""
     call.config.ignore("num_bins", "epsilon")
     bounds = call.config["bin_boundaries"]
     if bounds is None:
-        call.refuse("it has no bin_boundaries: it was saved before adapt()")
-    dtype = _own_dtype(call, "int64") if call.layer.era < 3 else call.dtype
+        call.refuse("it has no bin_boundaries, as it was saved before adapt(); save it after")
+    dtype = _own_dtype(call, "int64") if call.layer.keras_major < 3 else call.dtype
     return _encoded(call, ops.digitize(x, bounds), len(bounds) + 1, dtype)
 
 
 # -- IntegerLookup ---------------------------------------------------------------------------------------------------
 
 
-@layer("IntegerLookup")
+@layer(
+    "IntegerLookup",
+    mask=stops,
+    defaults={"vocabulary": None, "invert": False, "mask_token": None, "num_oov_indices": 1, "oov_method": "floormod",
+              "output_mode": "int", "pad_to_max_tokens": False, "max_tokens": None, "oov_token": -1,
+              "idf_weights": None},
+    refuses="in .h5 files, a vocabulary from adapt(), which is not saved; sparse=True",
+)  # fmt: skip
 def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
-    """The place of integers in a vocabulary, behind those for the mask token and for what is not in it; or inverse.
+    """The index of each integer in a vocabulary, after those of the mask token and of unknown integers; or the inverse.
 
-    Without places for what is not in it, such a number makes ``infer`` raise OutOfRangeError.
+    If there are no indices for unknown integers, they make ``infer`` raise OutOfRangeError.
     """
     config, mode = call.config, call.config["output_mode"]
     config.ignore("vocabulary_size", "vocabulary_dtype")
     vocabulary, unknown, mask = config["vocabulary"], int(config["num_oov_indices"]), config["mask_token"]
     if vocabulary is None:
         call.refuse(
-            "the file does not have its vocabulary: .h5 files have none that adapt() found; save the model as .keras, "
-            "or make the layer with vocabulary=layer.get_vocabulary()"
+            "the file lacks its vocabulary, as .h5 files do if it comes from adapt(); save the model as .keras, or "
+            "create the layer with vocabulary=layer.get_vocabulary()"
         )
     masked = int(mask is not None and mode == "int")
     first = masked + unknown
@@ -72,7 +85,7 @@ def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
     given = list(vocabulary[:first]) == special
     tokens = np.asarray(vocabulary[first:] if given else vocabulary, np.int64)
     if not tokens.size:
-        call.refuse("its vocabulary is empty; it was saved before adapt()")
+        call.refuse("its vocabulary is empty, as it was saved before adapt(); save it after")
     depth = first + len(tokens)
     if config["pad_to_max_tokens"]:
         depth = int(config["max_tokens"])
@@ -80,33 +93,34 @@ def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
     x = ops.cast(x, "int64")
     if config["invert"]:
         return _token_at(x, tokens, first, mask, config["oov_token"])
-    places = _place_of(call, x, tokens, unknown, masked)
-    encoded = _encoded(call, places, depth, "int64" if mode == "int" or call.layer.era >= 3 else call.dtype)
+    indices = _index_of(call, x, tokens, unknown, masked)
+    encoded = _encoded(call, indices, depth, "int64" if mode == "int" or call.layer.keras_major >= 3 else call.dtype)
     if mode not in ("tf_idf", "tf-idf"):
         config.ignore("idf_weights")
         return encoded
     if config["idf_weights"] is None:
-        call.refuse("the file does not have its idf_weights; save the model as .keras")
+        call.refuse("the file lacks its idf_weights; save the model as .keras")
     weights = np.asarray(config["idf_weights"], call.dtype)
-    if not given:  # then it has none for what is not in the vocabulary
+    if not given:  # then it has none for unknown integers
         weights = np.concatenate([np.full(first, np.mean(weights), weights.dtype), weights])
     return ops.multiply(ops.cast(encoded, call.dtype), np.pad(weights, (0, depth - len(weights))))
 
 
 def _token_at(x: Symbol, tokens: np.ndarray, first: int, mask: int | None, unknown: int) -> Symbol:
-    place = ops.subtract(x, first)
-    inside = ops.logical_and(ops.greater_equal(place, 0), ops.less(place, len(tokens)))
-    found = ops.where(inside, ops.take(tokens, ops.clip(place, 0, len(tokens) - 1)), int(unknown))
+    """The token with the index ``x``."""
+    index = ops.subtract(x, first)
+    inside = ops.logical_and(ops.greater_equal(index, 0), ops.less(index, len(tokens)))
+    found = ops.where(inside, ops.take(tokens, ops.clip(index, 0, len(tokens) - 1)), int(unknown))
     return found if mask is None else ops.where(ops.equal(x, 0), int(mask), found)
 
 
-def _place_of(call: LayerCall, x: Symbol, tokens: np.ndarray, unknown: int, masked: int) -> Symbol:
-    """Where ``x`` is in ``[mask] * masked + [others] * unknown + tokens``; -1, no category, for a mask elsewhere."""
+def _index_of(call: LayerCall, x: Symbol, tokens: np.ndarray, unknown: int, masked: int) -> Symbol:
+    """The index of ``x`` in ``[mask] * masked + [unknown] * unknown + tokens``; -1, no category, for another mask."""
     mask = call.config["mask_token"]
     order = np.argsort(tokens)
-    place = ops.minimum(ops.searchsorted(tokens[order], x), len(tokens) - 1)
-    found = ops.equal(ops.take(tokens[order], place), x)
-    index = ops.take(masked + unknown + order, place)
+    position = ops.minimum(ops.searchsorted(tokens[order], x), len(tokens) - 1)
+    found = ops.equal(ops.take(tokens[order], position), x)
+    index = ops.take(masked + unknown + order, position)
     is_mask = None if mask is None else ops.equal(x, int(mask))
     if unknown > 1 and call.config.get("oov_method", "floormod") == "farmhash":
         other: Any = ops.add(_bucket(x, unknown, call.config.get("salt")), masked)
@@ -114,7 +128,7 @@ def _place_of(call: LayerCall, x: Symbol, tokens: np.ndarray, unknown: int, mask
         other = ops.add(ops.mod(x, unknown), masked)
     elif unknown == 1:
         other = masked
-    else:  # an index out of range tells
+    else:  # an index out of range makes infer raise the error
         known = found if is_mask is None else ops.logical_or(found, is_mask)
         other = ops.take(np.zeros(1, np.int64), ops.cast(ops.logical_not(known), "int64"))
     if is_mask is not None:
@@ -126,18 +140,23 @@ def _place_of(call: LayerCall, x: Symbol, tokens: np.ndarray, unknown: int, mask
 
 
 def _bucket(x: Symbol, buckets: int, salt: Any) -> Symbol:
-    """The bucket of every integer by the hash of its digits, with a salt by the strong one."""
+    """The bucket of each integer by the hash of its digits; with a salt, by the strong hash."""
     key = None if salt is None else (int(salt[0]), int(salt[-1])) if isinstance(salt, Sequence) else (int(salt),) * 2
     return ops.apply(HashBucket(num_buckets=buckets, key=key), x)
 
 
-@layer("Hashing")
+@layer(
+    "Hashing",
+    mask=stops,
+    defaults={"mask_value": None, "salt": None, "output_mode": "int"},
+    refuses="strings, sparse=True",
+)
 def hashing(call: LayerCall, x: Symbol) -> Symbol:
-    """The hash of every integer's digits as one of ``num_bins`` categories; 0 is that of ``mask_value``."""
+    """One of ``num_bins`` categories by the hash of each integer's digits; category 0 is that of ``mask_value``."""
     config, bins = call.config, int(call.config["num_bins"])
     mask = config["mask_value"]
     if x.dtype == "bool":
-        call.refuse("it hashes truth values as words; cast them to integers before")
+        call.refuse("it hashes booleans as words; cast them to integers before")
     whole = ops.cast(x, "int64") if x.dtype.startswith("float") else x
     masked = mask is not None and bins > 1
     index = _bucket(whole, bins - masked, config["salt"])
@@ -146,17 +165,17 @@ def hashing(call: LayerCall, x: Symbol) -> Symbol:
     return _encoded(call, index, bins, _own_dtype(call, "int64"))
 
 
-@layer("HashedCrossing")
+@layer("HashedCrossing", mask=stops, refuses="strings, more than two inputs, sparse=True")
 def hashed_crossing(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The combined hash of two integers per row as one of ``num_bins`` categories."""
+    """One of ``num_bins`` categories by the combined hash of two integers."""
     if len(inputs) != 2 or not all(x.dtype.startswith("int") for x in inputs):
-        call.refuse(f"it crosses {', '.join(str(x.type) for x in inputs)}; only two tensors of integers are translated")
+        call.refuse(f"it crosses {', '.join(str(x.type) for x in inputs)}; expected two tensors of integers")
     bins = int(call.config["num_bins"])
     crossed = ops.apply(CrossHashed(num_buckets=bins), *(ops.cast(x, "int64") for x in inputs))
     return _encoded(call, crossed, bins, _own_dtype(call, "int64"))
 
 
 def _own_dtype(call: LayerCall, default: str) -> str:
-    """The type of a layer that may compute in integers."""
+    """The element type of a layer that may compute in integers."""
     policy = str(call.config.get("dtype") or default)
     return policy if policy.startswith("int") else call.dtype

@@ -1,4 +1,4 @@
-"""Conv1D to Conv3D, depthwise and separable convolution."""
+"""Conv1D to Conv3D, depthwise and separable convolutions."""
 
 from __future__ import annotations
 
@@ -8,19 +8,41 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.frontends.keras.activation import activation
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
-from sofie_jit.frontends.keras.layers.spatial import channels, dimensions, layout, per_axis, window_options
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.layers.spatial import (
+    channels,
+    dimensions,
+    layout,
+    per_axis,
+    per_axis_default,
+    window_options,
+)
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
+
+CONVOLUTION = {"padding": "valid", "data_format": "channels_last", "activation": "linear", "use_bias": True}
+"""Defaults that all layers with a convolution have in common."""
+RENAMED = {"bias": "use_bias"}
 
 
 def _bias(config: Mapping[str, Any]) -> tuple[str, ...]:
     return ("bias",) if config["use_bias"] else ()
 
 
-@layer("Conv1D", "Conv2D", "Conv3D", weights=lambda c: ("kernel", *_bias(c)))
+def _defaults(class_name: str) -> dict[str, Any]:
+    ones = per_axis_default(class_name, 1)
+    return {**CONVOLUTION, "strides": ones, "dilation_rate": ones}
+
+
+@layer(
+    "Conv1D", "Conv2D", "Conv3D",
+    weights=lambda c: ("kernel", *_bias(c)), mask=stops, renamed=RENAMED,
+    defaults=lambda name: {**_defaults(name), "groups": 1},
+)  # fmt: skip
 def conv(call: LayerCall, x: Symbol) -> Symbol:
-    """Convolution with groups; kernel (spatial axes, channels / groups, filters)."""
+    """Convolution, with groups; kernel (spatial axes, channels / groups, filters)."""
     config, data_layout = call.config, layout(call)
     count, filters, groups = dimensions(call, x), config["filters"], config["groups"]
     size = per_axis(call, "kernel_size", count)
@@ -28,9 +50,13 @@ def conv(call: LayerCall, x: Symbol) -> Symbol:
     return _convolve(call, x, kernel, groups, filters, data_layout)
 
 
-@layer("DepthwiseConv1D", "DepthwiseConv2D", weights=lambda c: ("kernel", *_bias(c)))
+@layer(
+    "DepthwiseConv1D", "DepthwiseConv2D",
+    weights=lambda c: ("kernel", *_bias(c)), mask=stops, renamed=RENAMED,
+    defaults=lambda name: {**_defaults(name), "depth_multiplier": 1},
+)  # fmt: skip
 def depthwise_conv(call: LayerCall, x: Symbol) -> Symbol:
-    """Convolution of every channel by itself; kernel (spatial axes, channels, depth_multiplier)."""
+    """Convolution of each channel by itself; kernel (spatial axes, channels, depth_multiplier)."""
     count, data_layout = dimensions(call, x), layout(call)
     inputs, times = channels(call, x, data_layout), call.config["depth_multiplier"]
     size = per_axis(call, "kernel_size", count)
@@ -40,10 +66,11 @@ def depthwise_conv(call: LayerCall, x: Symbol) -> Symbol:
 
 @layer(
     "SeparableConv1D", "SeparableConv2D",
-    weights=lambda c: ("depthwise_kernel", "pointwise_kernel", *_bias(c)),
+    weights=lambda c: ("depthwise_kernel", "pointwise_kernel", *_bias(c)), mask=stops, renamed=RENAMED,
+    defaults=lambda name: {**_defaults(name), "depth_multiplier": 1},
 )  # fmt: skip
 def separable_conv(call: LayerCall, x: Symbol) -> Symbol:
-    """Depthwise convolution, then one of single pixels over all channels, which has bias and activation."""
+    """Depthwise convolution, then a convolution of single pixels over all channels, with bias and activation."""
     config, data_layout = call.config, layout(call)
     count, filters = dimensions(call, x), config["filters"]
     inputs, times = channels(call, x, data_layout), config["depth_multiplier"]

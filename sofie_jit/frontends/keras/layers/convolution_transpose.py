@@ -1,51 +1,52 @@
-"""Conv1DTranspose to Conv3DTranspose."""
+"""Conv1DTranspose to Conv3DTranspose: transposed convolutions."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from sofie_jit.frontends.keras.activation import activation
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
-from sofie_jit.frontends.keras.layers.spatial import channels, layout, one_of, per_axis, spatial_axes
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.convolution import CONVOLUTION, RENAMED
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.layers.spatial import (
+    channels,
+    dimensions,
+    layout,
+    one_of,
+    per_axis,
+    per_axis_default,
+    spatial_axes,
+)
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.operator import static_dims
 
 
+def _defaults(class_name: str) -> dict[str, Any]:
+    ones = per_axis_default(class_name, 1)
+    return {**CONVOLUTION, "strides": ones, "dilation_rate": ones, "output_padding": None}
+
+
 @layer(
     "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
-    weights=lambda c: ("kernel", "bias") if c["use_bias"] else ("kernel",),
+    weights=lambda c: ("kernel", "bias") if c["use_bias"] else ("kernel",), mask=stops, defaults=_defaults,
+    renamed=RENAMED,
 )  # fmt: skip
 def conv_transpose(call: LayerCall, x: Symbol) -> Symbol:
     """Transposed convolution; kernel (spatial axes, filters, channels)."""
     config, data_layout, filters = call.config, layout(call), call.config["filters"]
-    count = int(call.layer.class_name[len("Conv")])
-    if x.rank != count + 2:
-        call.refuse(f"its input has shape {x.shape}; translated are inputs of {count + 2} dimensions, batch included")
+    count = dimensions(call, x)
     taps, strides = per_axis(call, "kernel_size", count), per_axis(call, "strides", count)
     dilations = per_axis(call, "dilation_rate", count)
-    more = [None] * count if config["output_padding"] is None else per_axis(call, "output_padding", count)
-    valid = one_of(call, "padding", {"valid": True, "same": False})
-    shape = config.get("output_shape")  # what Keras 1 had instead of output_padding
-    asked = [shape[axis] if shape else None for axis in spatial_axes(count, data_layout)]
-
-    sizes = static_dims(call.layer.class_name, tuple(x.shape[axis] for axis in spatial_axes(count, data_layout)))
-    pads, output_padding = [0] * (2 * count), [0] * count
-    for i, (size, k, stride, dilation) in enumerate(zip(sizes, taps, strides, dilations, strict=True)):
-        extent = (k - 1) * dilation + 1
-        reach = (size - 1) * stride + extent
-        out = int(asked[i] or output_size(size, extent, stride, more[i], valid))
-        if not valid and math.ceil(out / stride) != size:
-            call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' has no meaning in Keras")
-        cut = max(reach - out, 0)
-        pads[i], pads[count + i], output_padding[i] = cut // 2, cut - cut // 2, max(out - reach, 0)
-
+    pads, output_padding = _borders(call, x, taps, strides, dilations)
     kernel = call.weight("kernel", (*taps, filters, channels(call, x, data_layout)))
     bias = [call.constant(call.weight("bias", (filters,)), "bias")] if config["use_bias"] else []
-    if max(strides) == 1:  # a convolution with the kernel turned around
+    if max(strides) == 1:  # a convolution with the flipped kernel
         kernel = np.ascontiguousarray(np.flip(kernel, tuple(range(count))).swapaxes(-1, -2))
         beyond = [(k - 1) * dilation for k, dilation in zip(taps, dilations, strict=True)] * 2
         conv = Conv(
@@ -60,8 +61,31 @@ def conv_transpose(call: LayerCall, x: Symbol) -> Symbol:
     return activation(call, call.add(transposed, x, call.constant(kernel, "kernel"), *bias), config["activation"])
 
 
+def _borders(
+    call: LayerCall, x: Symbol, taps: list[int], strides: list[int], dilations: list[int]
+) -> tuple[list[int], list[int]]:
+    """ONNX's ``pads`` and ``output_padding``, by the layer's padding, output padding or output shape."""
+    config, count, axes = call.config, len(taps), spatial_axes(len(taps), layout(call))
+    more = [None] * count if config["output_padding"] is None else per_axis(call, "output_padding", count)
+    valid = one_of(call, "padding", {"valid": True, "same": False})
+    shape = config.get("output_shape")  # Keras 1 had it instead of output_padding
+    given = [shape[axis] if shape else None for axis in axes]
+
+    sizes = static_dims(call.layer.class_name, tuple(x.shape[axis] for axis in axes))
+    pads, output_padding = [0] * (2 * count), [0] * count
+    for i, (size, k, stride, dilation) in enumerate(zip(sizes, taps, strides, dilations, strict=True)):
+        extent = (k - 1) * dilation + 1
+        reach = (size - 1) * stride + extent
+        out = int(given[i] or output_size(size, extent, stride, more[i], valid))
+        if not valid and math.ceil(out / stride) != size:
+            call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' is not defined in Keras")
+        cut = max(reach - out, 0)
+        pads[i], pads[count + i], output_padding[i] = cut // 2, cut - cut // 2, max(out - reach, 0)
+    return pads, output_padding
+
+
 def output_size(size: int, extent: int, stride: int, output_padding: int | None, valid: bool) -> int:
-    """Size of an output axis as Keras has it."""
+    """The size of an output axis in Keras; ``extent`` is that of the dilated kernel."""
     if valid:
         more = max(stride - extent, 0) if output_padding is None else output_padding
         return (size - 1) * stride + extent + more

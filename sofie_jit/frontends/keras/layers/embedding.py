@@ -1,18 +1,19 @@
-"""Embedding."""
+"""Embedding and ReversibleEmbedding."""
 
 from __future__ import annotations
 
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
-from sofie_jit.frontends.keras.masks import attach
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.gather import Gather
 
 
-@layer("Embedding", weights=("embeddings",))
+@layer("Embedding", weights=("embeddings",), mask=stops, defaults={"mask_zero": False})
 def embedding(call: LayerCall, x: Symbol) -> Symbol:
-    """Row ``x[...]`` of a table for every element; floating-point input is cut to integers, as Keras does.
+    """For each element the row of a table with this index; floating-point input is truncated to integers, as in Keras.
 
     With ``mask_zero``, elements that are 0 are masked.
     """
@@ -21,15 +22,16 @@ def embedding(call: LayerCall, x: Symbol) -> Symbol:
     if x.dtype == "bool":
         x = call.add(Cast(to="int32"), x)
     rows = call.add(Gather(), table, x)
-    return attach(rows, ops.not_equal(x, 0)) if call.config["mask_zero"] else rows
+    return call.masks.attach(rows, ops.not_equal(x, 0)) if call.config["mask_zero"] else rows
 
 
 @layer(
     "ReversibleEmbedding",
     weights=lambda c: ("embeddings",) if c["tie_weights"] else ("embeddings", "reverse_embeddings"),
+    mask=stops,
 )
 def reversible_embedding(call: LayerCall, x: Symbol, reverse: bool = False) -> Symbol:
-    """Embedding, and, called with ``reverse=True``, the product of ``x`` and the table transposed."""
+    """As Embedding; if it is called with ``reverse=True``, the product of ``x`` and the transposed table."""
     inputs, outputs = call.config["input_dim"], call.config["output_dim"]
     cap, dtype, tied = (call.config[key] for key in ("logit_soft_cap", "reverse_dtype", "tie_weights"))
     if not reverse:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
-from sofie_jit.frontends.keras.axes import axes_of, over_axes
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+import numpy as np
+
+from sofie_jit.frontends.keras.axes import axes_of_option, over_axes
+from sofie_jit.frontends.keras.graph import flatten
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.masks import all_of, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.concat import Concat
@@ -15,11 +21,13 @@ from sofie_jit.ir.operators.normalization import LpNormalization
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.transpose import Transpose
 
+_TRUE = np.array([True])  # one array, so that all layers share the constant
+
 
 def _tensors(call: LayerCall, inputs: Symbol | Sequence[Symbol], count: int | None = None) -> list[Symbol]:
-    """The list that a merging layer is called with, all of one element type and rank.
+    """The tensors that a merging layer is called with, converted to one element type and rank.
 
-    Keras makes ranks equal by new axes behind the batch.
+    Keras makes the ranks equal by new axes after the batch.
     """
     tensors = [inputs] if isinstance(inputs, Symbol) else list(inputs)
     if count is not None and len(tensors) != count:
@@ -32,22 +40,32 @@ def _tensors(call: LayerCall, inputs: Symbol | Sequence[Symbol], count: int | No
     ]
 
 
-@layer("Add")
+def merged_mask(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
+    """A step counts if it counts in any input; none is masked if an input has no mask. In Keras 2: if in all inputs."""
+    masks = flatten(mask)
+    if call.layer.keras_major < 3:
+        return all_of(*dict.fromkeys(m for m in masks if m is not None))
+    if any(m is None for m in masks):
+        return None
+    return functools.reduce(ops.logical_or, dict.fromkeys(masks))
+
+
+@layer("Add", mask=merged_mask)
 def add(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     """The sum of all inputs."""
     tensors = _tensors(call, inputs)
     return call.add(Add() if len(tensors) == 2 else Sum(), *tensors)
 
 
-@layer("Subtract")
+@layer("Subtract", mask=merged_mask)
 def subtract(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     """The first input minus the second."""
     return call.add(Sub(), *_tensors(call, inputs, 2))
 
 
-@layer("Multiply")
+@layer("Multiply", mask=merged_mask)
 def multiply(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The product of all inputs; what is masked counts as 1, or as 0 where all inputs are masked."""
+    """The product of all inputs; masked elements count as 1, and as 0 where all inputs are masked."""
     tensors = _tensors(call, inputs)
     masks = _masks(call, tensors)
     product, *others = [x if m is None else ops.where(m, x, 1.0) for x, m in zip(tensors, masks, strict=True)]
@@ -57,22 +75,22 @@ def multiply(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     return ops.where(functools.reduce(ops.logical_or, given), product, 0.0) if len(given) == len(masks) else product
 
 
-@layer("Average")
+@layer("Average", mask=merged_mask)
 def average(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The mean of all inputs, element by element; of integers in float64, in which TensorFlow divides them."""
+    """The element-wise mean of all inputs; of integers in float64, in which TensorFlow divides them."""
     tensors = [x if x.dtype.startswith("float") else call.add(Cast(to="float64"), x) for x in _tensors(call, inputs)]
     return call.add(Mean(), *tensors)
 
 
-@layer("Maximum")
+@layer("Maximum", mask=merged_mask)
 def maximum(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The largest of all inputs, element by element; what is masked does not count."""
+    """The element-wise maximum of all inputs; masked elements do not count."""
     return _extremum(call, Max, inputs)
 
 
-@layer("Minimum")
+@layer("Minimum", mask=merged_mask)
 def minimum(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The smallest of all inputs, element by element; what is masked does not count."""
+    """The element-wise minimum of all inputs; masked elements do not count."""
     return _extremum(call, Min, inputs)
 
 
@@ -82,7 +100,7 @@ def _extremum(call: LayerCall, operator: type[Variadic], inputs: Sequence[Symbol
     if all(m is None for m in masks):
         return call.add(operator(), *tensors)
     (found, counts), *others = zip(tensors, masks, strict=True)
-    for x, m in others:  # as Keras does, where the result of three inputs depends on their order
+    for x, m in others:  # as in Keras, where the result of three inputs depends on their order
         x = x if m is None else ops.where(m, x, found)
         found = found if counts is None else ops.where(counts, found, x)
         counts = None if counts is None or m is None else ops.logical_or(counts, m)
@@ -91,37 +109,57 @@ def _extremum(call: LayerCall, operator: type[Variadic], inputs: Sequence[Symbol
 
 
 def _masks(call: LayerCall, tensors: Sequence[Symbol]) -> list[Symbol | None]:
-    """The masks of ``tensors``, which broadcast to them; Keras 2 did not look at them."""
-    if call.layer.era < 3:
+    """The masks of ``tensors``, with an axis that broadcasts to them; Keras 2 did not use them."""
+    if call.layer.keras_major < 3:
         return [None] * len(tensors)
-    for x in tensors:
-        if x.mask is not None and x.mask.rank != x.rank - 1:
-            call.refuse(f"it merges {x.type} with a mask {x.mask.type}; only masks of all axes but the last are known")
-    return [None if x.mask is None else ops.expand_dims(x.mask, -1) for x in tensors]
+    masks = [call.masks.of(x) for x in tensors]
+    for x, mask in zip(tensors, masks, strict=True):
+        _check_mask(call, x, mask)
+    return [None if mask is None else ops.expand_dims(mask, -1) for mask in masks]
 
 
-@layer("Concatenate")
+def _check_mask(call: LayerCall, x: Symbol, mask: Symbol | None) -> None:
+    if mask is not None and mask.rank != x.rank - 1:
+        call.refuse(f"its input {x.type} has a mask {mask.type}; expected a mask of all axes but the last")
+
+
+def _concatenated_mask(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
+    """The masks concatenated like the tensors, or merged along the last axis; an input without a mask counts fully."""
+    tensors, masks = flatten(inputs), flatten(mask)
+    for x, m in zip(tensors, masks, strict=True):
+        _check_mask(call, x, m)
+    axis = call.config["axis"] % tensors[0].rank
+    if axis == tensors[0].rank - 1 and (None not in masks or call.layer.keras_major < 3):
+        return merged_mask(call, inputs, mask, outputs)
+    all_true = call.builder.constant(_TRUE, "true")
+    if axis == tensors[0].rank - 1:
+        return ops.broadcast_to(all_true, tensors[0].shape[:-1])
+    parts = [ops.broadcast_to(all_true if m is None else m, x.shape[:-1]) for x, m in zip(tensors, masks, strict=True)]
+    return ops.concatenate(parts, axis)
+
+
+@layer("Concatenate", mask=_concatenated_mask, defaults={"axis": -1})
 def concatenate(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """All inputs one after the other along ``axis``."""
+    """All inputs joined along ``axis``."""
     axis = call.config["axis"]
     if len({x.rank for x in inputs}) > 1:
         call.refuse(f"its inputs have different ranks: {', '.join(str(x.type) for x in inputs)}")
     return call.add(Concat(axis=axis), *_tensors(call, inputs))
 
 
-@layer("Dot")
+@layer("Dot", mask=stops, defaults={"normalize": False})
 def dot(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """Sums of products along an axis of each of two tensors, sample by sample."""
+    """Sums of products over one axis of each of two tensors, for each row of the batch."""
     tensors = [inputs] if isinstance(inputs, Symbol) else list(inputs)
     if len(tensors) != 2 or any(x.rank < 2 for x in tensors):
         call.refuse(
-            f"it needs two tensors with a batch and at least one more axis, got {[str(x.type) for x in tensors]}"
+            f"it needs two tensors of at least two axes, the batch included, got {[str(x.type) for x in tensors]}"
         )
     option = call.config["axes"]
     pair = [option, option] if isinstance(option, int) else list(option)
-    (a,), (b,) = (axes_of(call, x, axis) for x, axis in zip(tensors, pair, strict=True))
+    (a,), (b,) = (axes_of_option(call, x, axis) for x, axis in zip(tensors, pair, strict=True))
     if 0 in (a, b):
-        call.refuse(f"axes={option!r} sums over the batch; only axes behind it can be summed over")
+        call.refuse(f"axes={option!r} sums over the batch; only the axes after it can be summed over")
     left, right = tensors
     if call.config["normalize"]:
         left, right = _unit_length(call, left, a), _unit_length(call, right, b)

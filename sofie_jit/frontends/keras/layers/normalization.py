@@ -1,4 +1,4 @@
-"""BatchNormalization, LayerNormalization, GroupNormalization and their kin."""
+"""BatchNormalization, LayerNormalization, GroupNormalization and similar layers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.keras.axes import axes_of, over_axes
-from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
+from sofie_jit.frontends.keras.axes import axes_of_option, over_axes
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
+from sofie_jit.frontends.keras.masks import passes, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.elementwise import Mul
@@ -23,9 +25,12 @@ from sofie_jit.ir.operators.normalization import (
 from sofie_jit.ir.operators.operator import Shape
 from sofie_jit.ir.operators.reshape import Reshape
 
+NORMALIZATION = {"axis": -1, "epsilon": 1e-3, "center": True, "scale": True}
+"""Defaults that most layers of this family have in common."""
+
 
 def scale_and_center(config: Mapping[str, Any]) -> WeightNames:
-    """gamma and beta, those of them that there are."""
+    """gamma and beta, unless the config switches them off."""
     return (("gamma",) if config["scale"] else ()) + (("beta",) if config["center"] else ())
 
 
@@ -34,29 +39,46 @@ def _weight(call: LayerCall, name: str, shape: Shape) -> Symbol:
 
 
 def _gamma_and_beta(call: LayerCall, shape: Shape) -> tuple[Symbol | None, Symbol | None]:
-    """The weights gamma and beta, None for one that the config switches off."""
+    """The weights gamma and beta; None for one that the config switches off."""
     gamma = _weight(call, "gamma", shape) if call.config["scale"] else None
     return gamma, _weight(call, "beta", shape) if call.config["center"] else None
 
 
 def _single_axis(call: LayerCall, x: Symbol) -> int:
-    axes = axes_of(call, x, call.config["axis"])
+    axes = axes_of_option(call, x, call.config["axis"])
     if len(axes) != 1:
-        call.refuse(f"axis={axes}: normalizing several axes at once is not translated; retrain with one")
+        call.refuse(f"axis={axes}: normalization over several axes at once is not supported; retrain with one axis")
     return axes[0]
 
 
 def batch_norm_weights(config: Mapping[str, Any]) -> WeightNames:
-    """gamma, beta, the moving statistics, and what only renormalization in training looks at."""
+    """gamma, beta, the moving statistics, and those of renormalization, which only training uses."""
     renorm = ("moving_stddev", "renorm_mean", "renorm_stddev") if config.get("renorm") else ()
     return (*scale_and_center(config), "moving_mean", "moving_variance", *renorm)
 
 
-@layer("BatchNormalization", weights=batch_norm_weights)
+def _modernize(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of BatchNormalization as Keras 3 has them."""
+    axis = options["axis"]
+    if isinstance(axis, (list, tuple)) and len(axis) == 1:
+        options["axis"] = axis[0]
+    if options.get("mode") == 0:  # other modes normalize by the current batch; the option that is left is refused
+        del options["mode"]
+    return options
+
+
+@layer(
+    "BatchNormalization",
+    weights=batch_norm_weights,
+    mask=passes,
+    promotes=True,
+    defaults=NORMALIZATION,
+    modernize=_modernize,
+)
 def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
-    """Normalization per channel by statistics of the training data; a mask plays no role at inference."""
+    """Normalization of each channel by statistics of the training data; a mask has no influence on inference."""
     call.config.ignore("momentum", "synchronized", "renorm", "renorm_clipping", "renorm_momentum")
-    axes = axes_of(call, x, call.config["axis"])
+    axes = axes_of_option(call, x, call.config["axis"])
     if len(axes) > 1:
         return _batch_normalization_over(call, x, axes)
     axis = axes[0]
@@ -68,7 +90,7 @@ def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None) 
 
 
 def _batch_normalization_over(call: LayerCall, x: Symbol, axes: list[int]) -> Symbol:
-    """The same with statistics for every index along several axes, as Keras 2 can have it: a scale and an offset."""
+    """Normalization with statistics for each index along several axes, as in Keras 2: a scale and an offset."""
     sizes = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     shape = [size if isinstance(size, int) else None for size in sizes]
 
@@ -86,18 +108,18 @@ def _batch_normalization_over(call: LayerCall, x: Symbol, axes: list[int]) -> Sy
 
 
 def layer_norm_weights(config: Mapping[str, Any]) -> WeightNames:
-    """gamma and beta; with the old option rms_scaling always gamma and no beta."""
+    """gamma and beta; with the old option ``rms_scaling`` always gamma, and no beta."""
     return ("gamma",) if config.get("rms_scaling") else scale_and_center(config)
 
 
-@layer("LayerNormalization", weights=layer_norm_weights)
+@layer("LayerNormalization", weights=layer_norm_weights, mask=passes, defaults=NORMALIZATION)
 def layer_normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """Normalization of every row by its own mean and variance, over one or several axes."""
+    """Normalization of each row by its own mean and variance, over one or several axes."""
     option = call.config["axis"]
-    axes = axes_of(call, x, option)
+    axes = axes_of_option(call, x, option)
     row = tuple(x.shape[axis] for axis in axes)
-    # Keras makes the weights in the order of the option, sorted since Keras 3, and reads them in that of the axes
-    listed = [option] if isinstance(option, int) else sorted(option) if call.layer.era >= 3 else option
+    # Keras creates the weights in the order of the option, since Keras 3 sorted, and reads them in that of the axes
+    listed = [option] if isinstance(option, int) else sorted(option) if call.layer.keras_major >= 3 else option
     stored = tuple(x.shape[axis] for axis in listed)
     uncentered = bool(call.config.get("rms_scaling"))
     call.config.ignore("scale", "center")
@@ -107,29 +129,31 @@ def layer_normalization(call: LayerCall, x: Symbol) -> Symbol:
     return over_axes(call, x, axes, lambda moved: call.add(operator, moved, gamma, beta))
 
 
-@layer("RMSNormalization", weights=("scale",))
+@layer("RMSNormalization", weights=("scale",), mask=stops, defaults={"axis": -1, "epsilon": 1e-6})
 def rms_normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """Division of every row by its root mean square, over one or several axes."""
-    axes = axes_of(call, x, call.config["axis"])
+    """Division of each row by its root mean square, over one or several axes."""
+    axes = axes_of_option(call, x, call.config["axis"])
     scale = _weight(call, "scale", tuple(x.shape[axis] for axis in axes))
     operator = RMSNormalization(axis=-len(axes), epsilon=float(call.config["epsilon"]))
     if axes[0] == x.rank - len(axes):
         return call.add(operator, x, scale)
-    # Keras aligns the scale with the last axes, whatever axes it belongs to
+    # Keras aligns the scale with the last axes, whatever its axes are
     return call.add(Mul(), over_axes(call, x, axes, lambda moved: call.add(operator, moved)), scale)
 
 
-@layer("UnitNormalization")
+@layer("UnitNormalization", mask=passes, defaults={"axis": -1})
 def unit_normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """Every row divided by its length, over one or several axes."""
-    axes = axes_of(call, x, call.config["axis"])
+    """Division of each row by its Euclidean norm, over one or several axes."""
+    axes = axes_of_option(call, x, call.config["axis"])
     return over_axes(call, x, axes, lambda moved: call.add(LpNormalization(axis=-len(axes)), moved))
 
 
-@layer("Addons>GroupNormalization", "Addons>InstanceNormalization", weights=scale_and_center, builtin=False)
-@layer("GroupNormalization", weights=scale_and_center)
+@layer(
+    "Addons>GroupNormalization", "Addons>InstanceNormalization", weights=scale_and_center, mask=passes, builtin=False
+)  # fmt: skip
+@layer("GroupNormalization", weights=scale_and_center, mask=passes, defaults={**NORMALIZATION, "groups": 32})
 def group_normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """Normalization over space and groups of channels; ``groups=-1`` means every channel by itself."""
+    """Normalization over the spatial axes and groups of channels; ``groups=-1`` is each channel by itself."""
     axis, groups = _single_axis(call, x), int(call.config["groups"])
     channels = x.shape[axis : axis + 1]
     gamma, beta = _gamma_and_beta(call, channels)
@@ -142,12 +166,12 @@ def group_normalization(call: LayerCall, x: Symbol) -> Symbol:
     return over_axes(call, x, [axis], lambda moved: call.add(operator, moved, gamma, beta))
 
 
-@layer("InstanceNormalization", weights=scale_and_center)
+@layer("InstanceNormalization", weights=scale_and_center, mask=passes, defaults={**NORMALIZATION, "axis": None})
 def instance_normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """Of two extensions of Keras: tfa writes ``groups`` and means a GroupNormalization, keras_contrib does not.
+    """Normalization of each channel, as in two extensions of Keras: tfa, which writes ``groups``, and keras_contrib.
 
-    keras_contrib adds epsilon to the standard deviation, and with ``axis=None`` normalizes over all axes behind the
-    batch, with one gamma and one beta.
+    The layer of tfa is a GroupNormalization. That of keras_contrib adds epsilon to the standard deviation, and with
+    ``axis=None`` normalizes over all axes but the batch, with one gamma and one beta.
     """
     if "groups" in call.config:
         result: Symbol = group_normalization(call, x)

@@ -1,34 +1,58 @@
-"""Max and average pooling, with a window and global."""
+"""Max and average pooling, over windows and global."""
 
 from __future__ import annotations
 
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
-from sofie_jit.frontends.keras.layers.spatial import channels, dimensions, layout, per_axis, window_options
+from typing import Any
+
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.layers.spatial import (
+    channels,
+    dimensions,
+    layout,
+    per_axis,
+    per_axis_default,
+    window_options,
+)
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
 from sofie_jit.ir.operators.reshape import Reshape
 
+GLOBAL = {"data_format": "channels_last", "keepdims": False}
+"""Defaults of the global layers."""
+RENAMED = {"stride": "strides"}
 
-@layer("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
+
+def _defaults(class_name: str) -> dict[str, Any]:
+    return {
+        "strides": None,
+        "padding": "valid",
+        "data_format": "channels_last",
+        "pool_size": per_axis_default(class_name, 2),
+    }
+
+
+@layer("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", mask=stops, defaults=_defaults, renamed=RENAMED)
 def max_pooling(call: LayerCall, x: Symbol) -> Symbol:
-    """The largest number of each window."""
+    """The largest element of each window."""
     return _pooling(call, x, MaxPool)
 
 
-@layer("AveragePooling1D", "AveragePooling2D", "AveragePooling3D")
+@layer("AveragePooling1D", "AveragePooling2D", "AveragePooling3D", mask=stops, defaults=_defaults, renamed=RENAMED)
 def average_pooling(call: LayerCall, x: Symbol) -> Symbol:
-    """The mean of each window, of its part inside the image."""
+    """The mean of each window, without its padding."""
     return _pooling(call, x, AveragePool)
 
 
-@layer("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
+@layer("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", mask=stops, defaults=GLOBAL)
 def global_max_pooling(call: LayerCall, x: Symbol) -> Symbol:
-    """The largest number of each channel."""
+    """The largest element of each channel."""
     return _global_pooling(call, x, GlobalMaxPool)
 
 
-@layer("GlobalAveragePooling1D")
+@layer("GlobalAveragePooling1D", mask=stops, promotes=True, defaults=GLOBAL)
 def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
     """The mean of each channel over the steps that are not masked."""
     if mask is None:
@@ -40,7 +64,7 @@ def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = 
     return ops.divide(total, ops.sum(ops.cast(counts, x.dtype), steps, keep))
 
 
-@layer("GlobalAveragePooling2D", "GlobalAveragePooling3D")
+@layer("GlobalAveragePooling2D", "GlobalAveragePooling3D", mask=stops, promotes=True, defaults=GLOBAL)
 def global_average_pooling(call: LayerCall, x: Symbol) -> Symbol:
     """The mean of each channel."""
     return _global_pooling(call, x, GlobalAveragePool)

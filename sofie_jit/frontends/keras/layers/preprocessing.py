@@ -1,4 +1,4 @@
-"""Preprocessing: Rescaling, Normalization, and augmentations, which only training changes."""
+"""Preprocessing: Rescaling, Normalization, and augmentations, which act in training only."""
 
 from __future__ import annotations
 
@@ -7,41 +7,48 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.keras.axes import axes_of
-from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
+from sofie_jit.frontends.keras.axes import axes_of_option
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
+from sofie_jit.frontends.keras.masks import passes_since_keras_3, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 
 
-@layer("Rescaling")
+@layer("Rescaling", mask=passes_since_keras_3, defaults={"offset": 0.0})
 def rescaling(call: LayerCall, x: Symbol) -> Symbol:
-    """``x * scale + offset``; of integers in floating point."""
+    """``x * scale + offset``, in floating point."""
     scale, offset = (np.asarray(call.config[key], call.dtype) for key in ("scale", "offset"))
     y = ops.multiply(ops.cast(x, call.dtype), scale)
     return ops.add(y, offset) if offset.any() else y
 
 
 def normalization_weights(config: Mapping[str, Any]) -> WeightNames:
-    """What ``adapt`` found, unless mean and variance are options; ``count`` serves further adapting."""
+    """The statistics that ``adapt`` computed, unless mean and variance are options; only ``adapt`` uses ``count``."""
     return ("mean", "variance", "count") if config["mean"] is None else ()
 
 
-@layer("Normalization", weights=normalization_weights)
+@layer(
+    "Normalization",
+    weights=normalization_weights,
+    mask=passes_since_keras_3,
+    defaults={"axis": -1, "mean": None, "variance": None, "invert": False},
+)
 def normalization(call: LayerCall, x: Symbol) -> Symbol:
-    """``(x - mean) / stddev`` by statistics for every index along ``axis``; or, with ``invert``, back again."""
+    """``(x - mean) / stddev`` with statistics for each index along ``axis``, or the inverse with ``invert``."""
     option = call.config["axis"]
-    axes = [] if option is None or option == [] else axes_of(call, x, option)
+    axes = [] if option is None or option == [] else axes_of_option(call, x, option)
     kept = [x.shape[axis] for axis in axes]
     if call.config["mean"] is None:
         shape = [n if isinstance(n, int) else None for n in kept]
         mean, variance = call.weight("mean", shape), call.weight("variance", shape)
     else:
         mean, variance = (np.asarray(call.config[key], call.dtype) for key in ("mean", "variance"))
-    # statistics of fewer axes belong to the last of those kept
+    # statistics with fewer axes belong to the last of ``axes``
     own = dict(zip(reversed(axes), reversed(mean.shape), strict=False))
     aligned = [own.get(axis, 1) for axis in range(x.rank)]
     if mean.ndim > len(axes) or mean.size != np.prod(aligned, dtype=int):
-        call.refuse(f"mean has the shape {mean.shape}, which does not fit axis={option!r} of its input {x.type}")
+        call.refuse(f"mean has shape {mean.shape}, which does not fit axis={option!r} of its input {x.type}")
     mean, variance = np.reshape(mean, aligned), np.reshape(variance, aligned)
     deviation = np.maximum(np.sqrt(variance), np.asarray(ops.EPSILON, variance.dtype))
     x = ops.cast(x, call.dtype)
@@ -54,35 +61,42 @@ def normalization(call: LayerCall, x: Symbol) -> Symbol:
 
 
 def _check_training(call: LayerCall, training: bool) -> None:
-    """Keras 3 writes training=True, these layers' default, into every file, and goes by how the model is called."""
+    """Keras 3 writes training=True, the default of these layers, into all files, and ignores it at inference."""
     if training and "data_format" not in call.config:  # Keras 2
-        call.refuse("called with training=True, it augments at random at inference too; save the model without it")
+        call.refuse("called with training=True, it augments at random also at inference; save the model without it")
 
 
+@layer("RandomHeight", "RandomWidth")
 @layer(
     "AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
-    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue", "RandomInvert",
-    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
-    "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "Solarization",
+    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+    "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+    "RandomTranslation", "RandomZoom", "Solarization",
+    mask=stops,
 )  # fmt: skip
 def augmentation(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
-    """The images as floating-point numbers: these layers act in training only."""
+    """The images in floating point: these layers act in training only."""
     if not isinstance(images, Symbol):
         call.refuse(
-            f"it is called with {type(images).__name__} of tensors, images with labels or boxes; call it on the images "
-            "alone, which it leaves as they are at inference"
+            f"it is called with a {type(images).__name__} of tensors, images with labels or boxes; call it on the "
+            "images alone, which it does not change at inference"
         )
     _check_training(call, training)
     call.config.ignore(*call.config)
     return ops.cast(images, call.dtype)
 
 
-@layer("RandomCrop")
+@layer(
+    "RandomCrop",
+    mask=stops,
+    keras_2_defaults={"crop_to_aspect_ratio": True},
+    refuses="in Keras 3, images of another size than its own",
+)
 def random_crop(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
-    """Images that have the size asked for as they are; others Keras 2 cuts to its proportions and resizes.
+    """Images of the layer's size as they are; in Keras 2 others are cropped to its aspect ratio and resized.
 
-    The versions of Keras 3 disagree about others, and some give another size than they say.
+    The versions of Keras 3 differ in how they treat other images, and some give another size than they document.
     """
     config = call.config
     _check_training(call, training)
@@ -95,8 +109,8 @@ def random_crop(call: LayerCall, images: Symbol, training: bool = False) -> Symb
         return images
     if not config.get("crop_to_aspect_ratio"):
         call.refuse(
-            f"Keras 3 leaves it open how images {images.shape} become {size} at inference; put a Resizing or "
-            "CenterCrop in its place"
+            f"versions of Keras 3 differ in how images {images.shape} become {size} at inference; replace it by a "
+            "Resizing or CenterCrop"
         )
     options = {
         "height": size[0], "width": size[1], "interpolation": "bilinear", "crop_to_aspect_ratio": True,
@@ -108,11 +122,11 @@ def random_crop(call: LayerCall, images: Symbol, training: bool = False) -> Symb
     return resized
 
 
-@layer("AutoContrast")
+@layer("AutoContrast", mask=stops)
 def auto_contrast(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
-    """Every channel of every image stretched to the range of values that there is."""
+    """Each channel of each image stretched to the whole ``value_range``."""
     low, high = (float(limit) for limit in call.config["value_range"])
-    call.config.ignore("data_format")  # Keras looks at axes 1 and 2 in both formats
+    call.config.ignore("data_format")  # Keras reduces axes 1 and 2 in both formats
     x = ops.cast(images, call.dtype)
     y = ops.multiply(ops.divide(ops.subtract(x, low), high - low), 255.0)
     darkest, brightest = (of(y, axis=(1, 2), keepdims=True) for of in (ops.min, ops.max))

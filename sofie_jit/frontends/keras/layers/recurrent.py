@@ -1,8 +1,8 @@
 """Recurrent layers: LSTM, GRU, SimpleRNN, RNN over given cells, the cells, cuDNN's layers, and Bidirectional.
 
-Keras's weights are (inputs, gates * units), the gates side by side; ONNX's are (1, gates * units, inputs), with other
-gates first. Stacked cells run one after the other, each over the whole sequence that the one before gives: a step
-that is masked is skipped by all of them, so that is what Keras computes step by step.
+Keras's weights are (inputs, gates * units) with the gates side by side; ONNX's are (1, gates * units, inputs) with
+another order of gates. Stacked cells run one after the other, each over the whole output sequence of the one before.
+This is what Keras computes step by step, because a masked step is skipped by all of them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.frontends.keras.activation import functor
+from sofie_jit.frontends.keras.activation import elementwise_activation
 from sofie_jit.frontends.keras.graph import flatten
-from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer, sublayer_weights
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import WeightNames, entries, find_builtin, layer
+from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.weights import snake_case
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -31,29 +34,50 @@ from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.rnn import RNN, Recurrent
 
 LSTM_GATES = (0, 3, 1, 2)
-"""Where ONNX's gates i, o, f, c stand among Keras's i, f, c, o."""
+"""The indices of ONNX's gates i, o, f, c among Keras's i, f, c, o."""
 GRU_GATES = (0, 1, 2)
 SIMPLE_GATES = (0,)
+
+SEQUENCE = {"return_sequences": False, "return_state": False, "go_backwards": False, "stateful": False}
+"""Defaults of all recurrent layers."""
+CELL = {"activation": "tanh", "use_bias": True}
+"""Defaults of all cells, and of the layers that have them built in."""
+GATED = {**CELL, "recurrent_activation": "sigmoid"}
+HARD_SIGMOID = {"recurrent_activation": "hard_sigmoid"}
+"""The default of Keras 1 and 2."""
+RENAMED = {"output_dim": "units"}
 
 States = Any
 """A Symbol, nested lists of them, or None."""
 
 
 @dataclass(frozen=True)
-class Walk:
-    """How a layer goes through time; ``flipped`` means that its sequence comes out in the reverse order."""
+class ScanOptions:
+    """How a layer goes through the steps of a sequence."""
 
     mask: Symbol | None = None
+    """Steps where it is False are skipped."""
     backwards: bool = False
+    """Whether it begins with the last step."""
     flipped: bool = False
+    """Whether the output sequence is reversed."""
     zero_masked: bool = False
+    """Whether the output of a skipped step is 0, instead of the output of the step before."""
+
+
+def mask_of_sequence(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
+    """An output sequence has the mask of the input sequence; the last step and the states have none."""
+    return flatten(mask)[0] if call.config["return_sequences"] else None
 
 
 # -- cells ---------------------------------------------------------------------------------------------------------
 
 
 def _lstm(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbol | None]]:
-    gate, cell = functor(call, call.config["recurrent_activation"]), functor(call, call.config["activation"])
+    gate, cell = (
+        elementwise_activation(call, call.config["recurrent_activation"]),
+        elementwise_activation(call, call.config["activation"]),
+    )
     call.config.ignore("unit_forget_bias")
     units = call.config["units"]
     operator = LSTM(hidden_size=units, activations=(gate, cell, cell))
@@ -61,7 +85,10 @@ def _lstm(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symb
 
 
 def _gru(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbol | None]]:
-    gate, hidden = functor(call, call.config["recurrent_activation"]), functor(call, call.config["activation"])
+    gate, hidden = (
+        elementwise_activation(call, call.config["recurrent_activation"]),
+        elementwise_activation(call, call.config["activation"]),
+    )
     units, reset_after = call.config["units"], bool(call.config["reset_after"])
     operator = GRU(hidden_size=units, activations=(gate, hidden), linear_before_reset=reset_after)
     bias_shape = (2, 3 * units) if reset_after else (3 * units,)
@@ -70,14 +97,14 @@ def _gru(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbo
 
 def _simple_rnn(call: LayerCall, x: Symbol, prefix: str) -> tuple[Recurrent, list[Symbol | None]]:
     units = call.config["units"]
-    operator = RNN(hidden_size=units, activations=(functor(call, call.config["activation"]),))
+    operator = RNN(hidden_size=units, activations=(elementwise_activation(call, call.config["activation"]),))
     return operator, _weights(call, x, prefix, units, SIMPLE_GATES, (units,))
 
 
 def _weights(
     call: LayerCall, x: Symbol, prefix: str, units: int, order: Sequence[int], bias_shape: tuple[int, ...]
 ) -> list[Symbol | None]:
-    """W, R and B of a built-in cell."""
+    """ONNX's weights W, R and B of a built-in cell."""
     inputs, columns = _features(call, x), len(order) * units
     kernel = call.weight(f"{prefix}kernel", (inputs, columns))
     recurrent = call.weight(f"{prefix}recurrent_kernel", (units, columns))
@@ -87,14 +114,14 @@ def _weights(
 
 def _features(call: LayerCall, x: Symbol) -> int:
     if x.rank != 3 or not isinstance(x.shape[2], int):
-        call.refuse(f"its input has shape {x.shape}; it needs (batch, time, features), the features of known number")
+        call.refuse(f"its input has shape {x.shape}; expected (batch, time, features) with a known number of features")
     return x.shape[2]
 
 
 def _constants(
     call: LayerCall, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None, order: Sequence[int]
 ) -> list[Symbol | None]:
-    """W, R and B as ONNX has them; a bias of one row has no recurrent part."""
+    """ONNX's weights W, R and B; a bias of one row has no recurrent part."""
 
     def gates(columns: np.ndarray) -> np.ndarray:
         parts = np.split(columns, len(order), axis=-1)
@@ -116,44 +143,52 @@ def _cell_weights(config: Mapping[str, Any]) -> WeightNames:
     return ("kernel", "recurrent_kernel", *(("bias",) if config["use_bias"] else ()))
 
 
-@layer("LSTMCell", "GRUCell", "SimpleRNNCell", weights=_cell_weights)
-def cell(call: LayerCall, x: Symbol, states: States, walk: Walk | None = None) -> Any:
+@layer("SimpleRNNCell", weights=_cell_weights, mask=stops, defaults=CELL)
+@layer("LSTMCell", weights=_cell_weights, mask=stops, defaults=GATED, keras_2_defaults=HARD_SIGMOID)
+@layer(
+    "GRUCell",
+    weights=_cell_weights,
+    mask=stops,
+    defaults={**GATED, "reset_after": False},
+    keras_2_defaults=HARD_SIGMOID,
+)
+def cell(call: LayerCall, x: Symbol, states: States, options: ScanOptions | None = None) -> Any:
     """One step of LSTM, GRU or SimpleRNN: the output, and the list of new states.
 
-    With ``walk``, all steps of a sequence.
+    With ``options``, it runs over all steps of a sequence.
     """
-    sequence = x if walk else ops.expand_dims(x, 1)
+    sequence = x if options else ops.expand_dims(x, 1)
     operator, weights = CELLS[call.layer.class_name](call, sequence, "")
     given = flatten(states)
     if len(given) != len(operator.states):
         call.refuse(f"called with {len(given)} states; it has {len(operator.states)}")
-    y, last = _run(call, operator, sequence, weights, given, walk or Walk())
-    return (y if walk else last[0]), last
+    y, last = _run(call, operator, sequence, weights, given, options or ScanOptions())
+    return (y if options else last[0]), last
 
 
 def _stack_weights(config: Mapping[str, Any]) -> WeightNames:
-    """Names of all cells' weights, those of cells that are not trained at the end."""
+    """The names of the weights of all cells; those of cells that are not trained come last."""
     cells = sorted(_stacked(config), key=lambda part: part[1]["config"].get("trainable") is False)
     return tuple(name for path, spec in cells for name in _known_cell_weights(config, path, spec))
 
 
-@layer(STACK, weights=_stack_weights)
-def stacked_cells(call: LayerCall, x: Symbol, states: States, walk: Walk | None = None) -> Any:
-    """Cells of which each takes the output of the one before."""
+@layer(STACK, weights=_stack_weights, mask=stops)
+def stacked_cells(call: LayerCall, x: Symbol, states: States, options: ScanOptions | None = None) -> Any:
+    """Cells that each take the output of the one before."""
     cells, given, new = list(_stacked(call.config)), flatten(states), []
     if len(given) != len(_units(cells)):
         call.refuse(f"called with {len(given)} states; its cells have {len(_units(cells))}")
     for number, (path, spec) in enumerate(cells):
         count = len(_units([(path, spec)]))
-        onward = replace(walk, flipped=walk.flipped and number == len(cells) - 1) if walk else None
-        x, after = call.sublayer(path, spec)(x, given[:count], walk=onward)
+        onward = replace(options, flipped=options.flipped and number == len(cells) - 1) if options else None
+        x, after = call.sublayer(path, spec)(x, given[:count], options=onward)
         given = given[count:]
         new.append(after)
     return x, new
 
 
 def _stacked(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The cells of a stack, by the attribute paths that Keras saves them under."""
+    """The cells of a stack with the attribute paths that Keras saves them under."""
     seen: Counter[str] = Counter()
     for spec in config["cells"]:
         name = snake_case(spec["saved_class"])
@@ -165,15 +200,15 @@ def _known_cell_weights(config: Mapping[str, Any], path: str, spec: Mapping[str,
     if spec["package"] or spec["class_name"] not in (*CELLS, STACK):
         package = f"{spec['package']}>" if spec["package"] else ""
         raise UnsupportedLayerError(
-            f"{config.get('name')}: its cell is of class {package}{spec['class_name']}; translated are "
-            f"{', '.join((*CELLS, STACK))}. Give a function for the layer, load(..., replace={{name: function}}), or "
+            f"{config.get('name')}: its cell is of class {package}{spec['class_name']}; supported are "
+            f"{', '.join((*CELLS, STACK))}. Pass a function for the layer, load(..., replace={{name: function}}), or "
             "cut the model before it with outputs="
         )
     return sublayer_weights(path, spec)
 
 
 def _units(cells: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
-    """The size of every state of some cells."""
+    """The sizes of the states of some cells."""
     sizes: list[int] = []
     for _, spec in cells:
         config, count = spec["config"], 2 if spec["class_name"] == "LSTMCell" else 1
@@ -185,11 +220,18 @@ def _units(cells: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
 
 
 def layer_weights(config: Mapping[str, Any]) -> WeightNames:
-    """Names of the weights of a layer with a cell of its own."""
+    """The names of the weights of a layer with a built-in cell."""
     return tuple(f"cell/{name}" for name in _cell_weights(config))
 
 
-@layer("LSTM", weights=layer_weights)
+@layer(
+    "LSTM",
+    weights=layer_weights,
+    mask=mask_of_sequence,
+    defaults={**SEQUENCE, **GATED},
+    keras_2_defaults=HARD_SIGMOID,
+    renamed=RENAMED,
+)
 def lstm(
     call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
 ) -> Any:
@@ -197,7 +239,14 @@ def lstm(
     return _recurrent(call, x, *_lstm(call, x, "cell/"), initial_state, mask, flip)
 
 
-@layer("GRU", weights=layer_weights)
+@layer(
+    "GRU",
+    weights=layer_weights,
+    mask=mask_of_sequence,
+    defaults={**SEQUENCE, **GATED, "reset_after": False},  # before Keras 2.1; Keras 3 always writes the option
+    keras_2_defaults=HARD_SIGMOID,
+    renamed=RENAMED,
+)
 def gru(
     call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
 ) -> Any:
@@ -205,7 +254,13 @@ def gru(
     return _recurrent(call, x, *_gru(call, x, "cell/"), initial_state, mask, flip)
 
 
-@layer("SimpleRNN", weights=layer_weights)
+@layer(
+    "SimpleRNN",
+    weights=layer_weights,
+    mask=mask_of_sequence,
+    defaults={**SEQUENCE, **CELL},
+    renamed=RENAMED,
+)
 def simple_rnn(
     call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
 ) -> Any:
@@ -213,36 +268,42 @@ def simple_rnn(
     return _recurrent(call, x, *_simple_rnn(call, x, "cell/"), initial_state, mask, flip)
 
 
-@layer("RNN", weights=lambda c: _known_cell_weights(c, "cell", c["cell"]))
+@layer(
+    "RNN",
+    weights=lambda c: _known_cell_weights(c, "cell", c["cell"]),
+    mask=mask_of_sequence,
+    defaults=SEQUENCE,
+    refuses="cells that are not Keras's",
+)
 def rnn(
     call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None, flip: bool = False
 ) -> Any:
-    """A cell, or several stacked, over a sequence; the cells are those of Keras."""
+    """One of Keras's cells, or several stacked, over a sequence."""
     spec = call.config["cell"]
     inner = call.sublayer("cell", spec)
 
-    def run(states: Sequence[Symbol | None], walk: Walk) -> tuple[Symbol, list[Any]]:
-        sequence, last = inner(x, states, walk=walk)
+    def run(states: Sequence[Symbol | None], options: ScanOptions) -> tuple[Symbol, list[Any]]:
+        sequence, last = inner(x, states, options=options)
         return sequence, last
 
     _features(call, x)
     x, mask = _batch_first(call, x), _batch_first(call, mask)
     shapes = [(x.shape[0], units) for units in _units([("cell", spec)])]
-    return _time_first(call, through_time(call, run, shapes, initial_state, mask, flip))
+    return _time_first(call, scan(call, run, shapes, initial_state, mask, flip))
 
 
-@layer("CuDNNLSTM", weights=("kernel", "recurrent_kernel", "bias"))
+@layer("CuDNNLSTM", weights=("kernel", "recurrent_kernel", "bias"), defaults=SEQUENCE)
 def cudnn_lstm(call: LayerCall, x: Symbol, initial_state: States = None, flip: bool = False) -> Any:
-    """LSTM with the weights as cuDNN had them: every gate transposed, and two biases."""
+    """LSTM with the weights in cuDNN's layout: each gate transposed, and two biases."""
     call.config.ignore("unit_forget_bias")
     operator = LSTM(hidden_size=call.config["units"])
     weights = _cudnn_weights(call, x, operator.hidden_size, LSTM_GATES)
     return _recurrent(call, x, operator, weights, initial_state, None, flip)
 
 
-@layer("CuDNNGRU", weights=("kernel", "recurrent_kernel", "bias"))
+@layer("CuDNNGRU", weights=("kernel", "recurrent_kernel", "bias"), defaults=SEQUENCE)
 def cudnn_gru(call: LayerCall, x: Symbol, initial_state: States = None, flip: bool = False) -> Any:
-    """GRU with ``reset_after`` and the weights as cuDNN had them: every gate transposed."""
+    """GRU with ``reset_after`` and the weights in cuDNN's layout: each gate transposed."""
     operator = GRU(hidden_size=call.config["units"], linear_before_reset=True)
     weights = _cudnn_weights(call, x, operator.hidden_size, GRU_GATES)
     return _recurrent(call, x, operator, weights, initial_state, None, flip)
@@ -266,22 +327,27 @@ def _recurrent(
     mask: Symbol | None,
     flip: bool,
 ) -> Any:
-    """A layer of one operator."""
+    """A layer that is one operator."""
     x, mask = _batch_first(call, x), _batch_first(call, mask)
     shapes = [(x.shape[0], operator.hidden_size)] * len(operator.states)
-    result = through_time(
-        call, lambda states, walk: _run(call, operator, x, weights, states, walk), shapes, initial_state, mask, flip
+    result = scan(
+        call,
+        lambda states, options: _run(call, operator, x, weights, states, options),
+        shapes,
+        initial_state,
+        mask,
+        flip,
     )
     return _time_first(call, result)
 
 
 def _batch_first(call: LayerCall, x: Any) -> Any:
-    """A sequence, or its mask, or None, with the batch before time, which Keras 2's ``time_major=True`` has first."""
+    """A sequence, or its mask, or None, with the batch first; with ``time_major=True`` of Keras 2, time is first."""
     return x if x is None or not call.config.get("time_major") else ops.swapaxes(x, 0, 1)
 
 
 def _time_first(call: LayerCall, result: Any) -> Any:
-    """What :func:`through_time` returns, its sequence the way ``time_major`` says."""
+    """The result of :func:`scan`, with time as the first axis of its sequence if ``time_major=True``."""
     if not call.config.get("time_major") or not call.config["return_sequences"]:
         return result
     sequence, *last = result if isinstance(result, tuple) else (result,)
@@ -295,35 +361,34 @@ def _run(
     x: Symbol,
     weights: Sequence[Symbol | None],
     states: Sequence[Symbol | None],
-    walk: Walk,
+    options: ScanOptions,
 ) -> tuple[Symbol, list[Symbol]]:
-    """A built-in cell over a sequence: its outputs, and its states after the last step."""
+    """Runs a built-in cell over a sequence: its outputs, and its states after the last step."""
     if not x.dtype.startswith("float"):
         x = ops.cast(x, call.dtype)
     units = operator.hidden_size
-    operator.direction = "reverse" if walk.backwards else "forward"
-    operator.flip_output = walk.flipped
-    operator.zero_output_for_mask = walk.zero_masked
+    operator.direction = "reverse" if options.backwards else "forward"
+    operator.flip_output = options.flipped
+    operator.zero_output_for_mask = options.zero_masked
     given = [None if state is None else call.add(Reshape(shape=(0, 1, units)), state) for state in states]
     unused = [None] * len(operator.after_states)
-    results = call.add_all(operator, x, *weights, None, *given, *unused, walk.mask)
+    results = call.add_all(operator, x, *weights, None, *given, *unused, options.mask)
     sequence = call.add(Reshape(shape=(0, 0, units)), results[0])
     return sequence, [call.add(Reshape(shape=(0, units)), state) for state in results[1:]]
 
 
-def through_time(
+def scan(
     call: LayerCall,
-    run: Callable[[Sequence[Symbol | None], Walk], tuple[Symbol, list[Any]]],
+    run: Callable[[Sequence[Symbol | None], ScanOptions], tuple[Symbol, list[Any]]],
     shapes: Sequence[tuple[Dim, ...]],
     initial_state: States,
     mask: Symbol | None,
     flip: bool,
 ) -> Any:
-    """What all recurrent layers do around the recurrence.
+    """Runs a recurrence with the options that all recurrent layers have; returns the outputs of the layer.
 
-    ``run`` is given the states to begin with (None: zeros), each of which has one of ``shapes``, and returns the
-    sequence of outputs and the states after the last step, for stacked cells a list of each cell's. ``flip`` reverses
-    the sequence that comes out.
+    ``run`` gets the initial states (None: zeros), which have ``shapes``, and returns the sequence of outputs and the
+    states after the last step; for stacked cells, a list of those of each cell. ``flip`` reverses the output sequence.
     """
     config = call.config
     states: list[Symbol | None] = [None] * len(shapes) if initial_state is None else flatten(initial_state)
@@ -336,13 +401,13 @@ def through_time(
     zero_masked = bool(config.get("zero_output_for_mask"))
     backwards = bool(config["go_backwards"])
     mask = None if mask is None else ops.cast(mask, "bool")
-    sequence, last = run(states, Walk(mask, backwards, backwards != flip, zero_masked))
+    sequence, last = run(states, ScanOptions(mask, backwards, backwards != flip, zero_masked))
     if config["stateful"]:
         for name, state in zip(_state_names(call, shapes), flatten(last), strict=True):
             call.builder.update_state(name, state)
     if config["return_sequences"]:
         output = sequence
-    elif mask is not None and (not from_zero or zero_masked):  # then a masked last step's output is not the state
+    elif mask is not None and (not from_zero or zero_masked):  # then the output of a masked last step is not the state
         end = call.constant(np.array(0 if flip else -1), "last_step")
         output = call.add(Gather(axis=1), sequence, end)
     else:
@@ -355,16 +420,16 @@ def _state_names(call: LayerCall, shapes: Sequence[Any]) -> list[str]:
 
 
 def _kept_states(call: LayerCall, shapes: Sequence[tuple[Dim, ...]], given: bool) -> list[Symbol | None]:
-    """The states that the call before left."""
-    if given and call.layer.era < 3:
+    """The states that the model keeps from the last call."""
+    if given and call.layer.keras_major < 3:
         call.refuse(
-            "stateful=True with initial states, which Keras 2 takes only while those it has kept are zeros; save the "
-            "model without one or the other"
+            "stateful=True with initial states, which Keras 2 uses only as long as the states it keeps are zeros; save "
+            "the model without one of them"
         )
     known = [[dim for dim in shape if isinstance(dim, int)] for shape in shapes]
     if any(len(dims) != len(shape) for dims, shape in zip(known, shapes, strict=True)):
         call.refuse(
-            f"stateful=True needs a batch of known size, its states have the shapes {shapes}; build the model on "
+            f"stateful=True needs a known batch size, its states have the shapes {shapes}; build the model with "
             "Input(batch_shape=(...))"
         )
     names = _state_names(call, shapes)
@@ -372,7 +437,7 @@ def _kept_states(call: LayerCall, shapes: Sequence[tuple[Dim, ...]], given: bool
 
 
 def _output_state(last: Sequence[Any]) -> Symbol:
-    """The state that is a cell's output: its first; of stacked cells, that of the last."""
+    """The state that is the output of a cell: the first; of stacked cells, that of the last cell."""
     return last[0] if isinstance(last[0], Symbol) else _output_state(last[-1])
 
 
@@ -387,7 +452,7 @@ MERGE_MODES: dict[str, Callable[[], ROperator]] = {
 
 
 def _halves(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The wrapped layers by attribute; without a layer of its own, backwards runs a copy of the forward one."""
+    """The wrapped layers by attribute; by default, the backward layer is a copy of the forward layer."""
     forward = config["layer"]
     name, backwards = forward["config"].get("name", "layer"), forward["config"]["go_backwards"]
     opposite = {"go_backwards": not backwards, "name": f"backward_{name}"}
@@ -397,20 +462,30 @@ def _halves(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _masked_to_zero(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Keras sets this option of what Bidirectional wraps, whatever it was."""
+    """Keras sets this option of the layers that Bidirectional wraps."""
     return {**config, "zero_output_for_mask": config["return_sequences"]}
+
+
+def _mask_of_both(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
+    """As :func:`mask_of_sequence`; without merging there are two output sequences."""
+    if not call.config["layer"]["config"]["return_sequences"]:
+        return None
+    return flatten(mask)[:1] * (2 if call.config["merge_mode"] is None else 1)
 
 
 @layer(
     "Bidirectional",
     weights=lambda c: tuple(name for path, spec in _halves(c).items() for name in sublayer_weights(path, spec)),
+    mask=_mask_of_both,
+    defaults={"merge_mode": "concat", "backward_layer": None},
 )
 def bidirectional(call: LayerCall, x: Symbol, initial_state: States = None, mask: Symbol | None = None) -> Any:
-    """Two recurrent layers, one from each end, the outputs merged step by step."""
+    """Two recurrent layers, one from each end of the sequence; their outputs are merged step by step."""
     calls = [call.sublayer(path, spec) for path, spec in _halves(call.config).items()]
     for half in calls:
-        if half.layer.class_name not in WRAPPED or half.layer.package:
-            call.refuse(f"it wraps a {half.layer.class_name}; translated are {', '.join(WRAPPED)}")
+        if half.layer.package or not find_builtin(half.layer.class_name).takes("flip"):
+            supported = sorted(name for name, entry in entries().items() if entry.builtin and entry.takes("flip"))
+            call.refuse(f"it wraps a {half.layer.class_name}; supported are {', '.join(supported)}")
     states = [] if initial_state is None else flatten(initial_state)
     middle = len(states) // 2
     results = [
@@ -423,10 +498,6 @@ def bidirectional(call: LayerCall, x: Symbol, initial_state: States = None, mask
     if mode is None:
         return (y, y_back, *last)
     if mode not in MERGE_MODES:
-        call.refuse(f"unknown merge_mode {mode!r}; expected one of {', '.join(MERGE_MODES)}, None")
+        call.refuse(f"merge_mode={mode!r} is not supported; expected one of {', '.join(MERGE_MODES)}, None")
     output = call.add(MERGE_MODES[mode](), y, y_back)
     return (output, *last) if last else output
-
-
-WRAPPED = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
-"""Classes that Bidirectional may wrap."""

@@ -1,11 +1,23 @@
-"""Zero padding, cropping and upsampling of images."""
+"""Zero padding, cropping and upsampling of sequences, images and volumes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sofie_jit.frontends.keras.dialects import BILINEAR_OF_TENSORFLOW_1
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.resizing import INTERPOLATIONS, resize_from_corners, resize_images
-from sofie_jit.frontends.keras.layers.spatial import borders, dimensions, layout, one_of, per_axis, spatial_axes
+from sofie_jit.frontends.keras.layers.spatial import (
+    borders,
+    dimensions,
+    layout,
+    one_of,
+    per_axis,
+    spatial_axes,
+)
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.operator import static_dim
 from sofie_jit.ir.operators.pad import Pad
@@ -14,13 +26,36 @@ from sofie_jit.ir.operators.slice import Slice
 
 
 def _layout(call: LayerCall) -> str:
-    """Some layers of one dimension have no ``data_format``: they are channels-last."""
+    """The layout of images; some layers of one dimension have no ``data_format`` and are channels-last."""
     return layout(call) if "data_format" in call.config else "NHWC"
 
 
-@layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
+CHANNELS_LAST = {"data_format": "channels_last"}
+
+
+def _modernize_1d(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of ZeroPadding1D as Keras 2 and 3 have them."""
+    padding = options["padding"]
+    if isinstance(padding, Mapping):
+        padding = (padding.get("left_pad", 0), padding.get("right_pad", 0))
+    return {**options, "padding": padding}
+
+
+def _modernize_2d(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of ZeroPadding2D as Keras 2 and 3 have them."""
+    padding = options["padding"]
+    if isinstance(padding, Mapping):
+        padding = [padding.get(side, 0) for side in ("top_pad", "bottom_pad", "left_pad", "right_pad")]
+    if isinstance(padding, (list, tuple)) and len(padding) == 4:
+        padding = (tuple(padding[:2]), tuple(padding[2:]))
+    return {**options, "padding": padding}
+
+
+@layer("ZeroPadding1D", mask=stops, defaults={**CHANNELS_LAST, "padding": 1}, modernize=_modernize_1d)
+@layer("ZeroPadding2D", mask=stops, defaults={**CHANNELS_LAST, "padding": (1, 1)}, modernize=_modernize_2d)
+@layer("ZeroPadding3D", mask=stops, defaults={**CHANNELS_LAST, "padding": ((1, 1), (1, 1), (1, 1))})
 def zero_padding(call: LayerCall, x: Symbol) -> Symbol:
-    """Zeros before and after each spatial axis."""
+    """Zeros added before and after each spatial axis."""
     count = dimensions(call, x)
     pads = [0] * (2 * x.rank)
     for axis, (before, after) in zip(spatial_axes(count, _layout(call)), borders(call, "padding", count), strict=True):
@@ -29,23 +64,27 @@ def zero_padding(call: LayerCall, x: Symbol) -> Symbol:
     return padded
 
 
-@layer("Cropping1D", "Cropping2D", "Cropping3D")
+@layer("Cropping1D", mask=stops, defaults={"cropping": (1, 1)})
+@layer("Cropping2D", mask=stops, defaults={**CHANNELS_LAST, "cropping": ((0, 0), (0, 0))})
+@layer("Cropping3D", mask=stops, defaults={**CHANNELS_LAST, "cropping": ((1, 1), (1, 1), (1, 1))})
 def cropping(call: LayerCall, x: Symbol) -> Symbol:
-    """Numbers cut off before and after each spatial axis."""
+    """Elements removed at the beginning and the end of each spatial axis."""
     count = dimensions(call, x)
     axes = list(spatial_axes(count, _layout(call)))
     pairs = borders(call, "cropping", count)
     sizes = [static_dim(call.layer.class_name, x.shape, axis) for axis in axes]
     if any(before + after >= size for size, (before, after) in zip(sizes, pairs, strict=True)):
-        call.refuse(f"cropping={pairs} leaves nothing of an input of shape {x.shape}; Keras has no such layer either")
+        call.refuse(f"cropping={pairs} removes all of its input of shape {x.shape}, which Keras does not allow either")
     ends = [size - after for size, (_, after) in zip(sizes, pairs, strict=True)]
     cropped: Symbol = call.add(Slice(starts=[before for before, _ in pairs], ends=ends, axes=axes), x)
     return cropped
 
 
-@layer("UpSampling1D", "UpSampling2D", "UpSampling3D")
+@layer("UpSampling1D", mask=stops, defaults={"size": 2}, renamed={"length": "size"})
+@layer("UpSampling2D", mask=stops, defaults={**CHANNELS_LAST, "size": (2, 2), "interpolation": "nearest"})
+@layer("UpSampling3D", mask=stops, defaults={**CHANNELS_LAST, "size": (2, 2, 2)})
 def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
-    """Every pixel repeated, or, for images of two dimensions, interpolation between pixels."""
+    """Each pixel repeated, or, in two dimensions, interpolation between pixels."""
     count, data_layout = dimensions(call, x), _layout(call)
     scales, axes = per_axis(call, "size", count), spatial_axes(count, data_layout)
     methods = {**INTERPOLATIONS, BILINEAR_OF_TENSORFLOW_1: BILINEAR_OF_TENSORFLOW_1}

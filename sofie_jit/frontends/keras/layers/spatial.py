@@ -1,41 +1,64 @@
-"""What layers on images (of one to three dimensions) have in common."""
+"""What layers on sequences, images and volumes have in common."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from sofie_jit.frontends.keras.layers.registry import LayerCall
+from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.geometry import causal_padding
 
 LAYOUT_OF = {"channels_last": "NHWC", "channels_first": "NCHW"}
+"""Keras's ``data_format`` -> the layout in ONNX's notation."""
+
+
+def spatial_rank(class_name: str) -> int:
+    """The number of spatial axes in the name of a class.
+
+    >>> spatial_rank("Conv2DTranspose")
+    2
+    """
+    digit = re.search(r"([123])D", class_name)
+    assert digit is not None
+    return int(digit[1])
+
+
+def per_axis_default(class_name: str, value: int) -> int | tuple[int, ...]:
+    """The default of an option with one value per spatial axis, as Keras writes it.
+
+    >>> per_axis_default("MaxPooling1D", 2), per_axis_default("MaxPooling2D", 2)
+    (2, (2, 2))
+    """
+    rank = spatial_rank(class_name)
+    return value if rank == 1 else (value,) * rank
 
 
 def dimensions(call: LayerCall, x: Symbol) -> int:
-    """The number of spatial axes, which the class says (``Conv2D``). Refuses other inputs."""
-    count = int(call.layer.class_name[-2])
+    """The number of spatial axes of the layer. Refuses inputs that have another number."""
+    count = spatial_rank(call.layer.class_name)
     if x.rank != count + 2:
-        call.refuse(f"its input has shape {x.shape}; translated are inputs of {count + 2} dimensions, batch included")
+        call.refuse(f"its input has shape {x.shape}; expected {count + 2} dimensions, the batch included")
     return count
 
 
 def layout(call: LayerCall) -> str:
-    """ONNX's word for the layer's ``data_format``."""
-    word: str = one_of(call, "data_format", LAYOUT_OF)
-    return word
+    """The layout of images, "NHWC" or "NCHW", by the layer's ``data_format``."""
+    found: str = one_of(call, "data_format", LAYOUT_OF)
+    return found
 
 
 def one_of(call: LayerCall, option: str, words: dict[str, Any]) -> Any:
-    """What ``words`` has for the value of ``option``. Refuses other values."""
+    """The entry of ``words`` for the value of ``option``. Refuses other values."""
     value = call.config[option]
     if not isinstance(value, str) or value.lower() not in words:
-        call.refuse(f"{option}={value!r} is not translated; known are {', '.join(map(repr, words))}")
+        call.refuse(f"{option}={value!r} is not supported; expected {', '.join(map(repr, words))}")
     return words[value.lower()]
 
 
 def channels(call: LayerCall, x: Symbol, data_layout: str) -> int:
-    """The number of channels of ``x``. Refuses inputs that leave it open."""
+    """The number of channels of ``x``. Refuses inputs with an open number."""
     count = x.shape[-1 if data_layout == "NHWC" else 1]
     if not isinstance(count, int):
         call.refuse(f"its input has shape {x.shape}; the number of channels must be known")
@@ -43,12 +66,12 @@ def channels(call: LayerCall, x: Symbol, data_layout: str) -> int:
 
 
 def per_axis(call: LayerCall, option: str, count: int) -> list[int]:
-    """An option given as one number for all axes or as one for each. Refuses other values."""
-    return numbers(call, option, call.config[option], count)
+    """The value of an option that has one integer for all axes, or one for each. Refuses other values."""
+    return integers(call, option, call.config[option], count)
 
 
-def numbers(call: LayerCall, option: str, value: Any, count: int) -> list[int]:
-    """``value`` as ``count`` integers: it is one for all, or a sequence of them."""
+def integers(call: LayerCall, option: str, value: Any, count: int) -> list[int]:
+    """``value`` as a list of ``count`` integers; it is one for all, or a sequence of them."""
     listed = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value] * count
     if len(listed) == 1:
         listed *= count
@@ -58,9 +81,9 @@ def numbers(call: LayerCall, option: str, value: Any, count: int) -> list[int]:
 
 
 def borders(call: LayerCall, option: str, count: int) -> list[tuple[int, int]]:
-    """(before, after) per axis from an option that is a number, one number per axis, or one pair per axis.
+    """(before, after) per axis, from an option that is a number, one number per axis, or one pair per axis.
 
-    For one axis, a pair of numbers is that axis's (before, after).
+    For one axis, a pair of numbers is its (before, after).
     """
     value = call.config[option]
     if isinstance(value, int):
@@ -69,17 +92,17 @@ def borders(call: LayerCall, option: str, count: int) -> list[tuple[int, int]]:
         value = [value]
     if len(value) != count:
         call.refuse(f"{option}={call.config[option]!r} must be a number, or one or two for each of {count} axes")
-    pairs = [numbers(call, option, pair, 2) for pair in value]
+    pairs = [integers(call, option, pair, 2) for pair in value]
     return [(before, after) for before, after in pairs]
 
 
 def window_options(call: LayerCall, kernel: Sequence[int], dilations: Sequence[int]) -> dict[str, Any]:
-    """ONNX's attributes for the layer's ``padding``."""
+    """The ONNX attributes of the layer's ``padding``."""
     padding = one_of(call, "padding", {"valid": "VALID", "same": "SAME_UPPER", "causal": "causal"})
     if padding != "causal":
         return {"auto_pad": padding}
     if len(kernel) != 1:
-        call.refuse("padding='causal' has a meaning in one dimension only; use 'same' or 'valid'")
+        call.refuse("padding='causal' is defined for one dimension only; use 'same' or 'valid'")
     return {"pads": causal_padding(kernel[0], dilations[0])}
 
 

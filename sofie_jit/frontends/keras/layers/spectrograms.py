@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.keras.layers.registry import LayerCall, WeightNames, layer
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
@@ -17,15 +19,15 @@ from sofie_jit.ir.operators.operator import check_table, product
 
 
 def stft_weights(config: Mapping[str, Any]) -> WeightNames:
-    """The bases of the transform, windowed: only those that the mode needs."""
+    """The windowed bases of the transform that the mode needs."""
     return tuple(f"{part}_kernel" for part in ("real", "imag") if config["mode"] not in ({"real", "imag"} - {part}))
 
 
-@layer("STFTSpectrogram", weights=stft_weights)
+@layer("STFTSpectrogram", weights=stft_weights, mask=stops)
 def stft_spectrogram(call: LayerCall, x: Symbol) -> Symbol:
-    """Every channel's spectrum over time, by a convolution with the bases, in one of seven modes."""
+    """The spectrum of each channel over time, by a convolution with the bases, in one of seven modes."""
     config, mode = call.config, call.config["mode"]
-    config.ignore("window", "periodic", "scaling")  # the bases have them
+    config.ignore("window", "periodic", "scaling")  # are in the weights
     channels_last = config["data_format"] == "channels_last"
     length = int(config["frame_length"])
     step = int(config["frame_step"] or length // 2)
@@ -54,7 +56,7 @@ def _of_complex(mode: str, real: Symbol, imaginary: Symbol) -> Symbol:
     if mode == "angle":
         return ops.arctan2(imaginary, real)
     power = ops.add(ops.square(real), ops.square(imaginary))
-    if mode == "psd":  # the inner frequencies stand for their mirror images too
+    if mode == "psd":  # the inner frequencies count twice, for their mirror images
         twice = np.full(int(power.shape[-1]), 2, power.dtype)
         twice[[0, -1]] = 1
         return ops.multiply(power, twice)
@@ -65,12 +67,12 @@ def _of_complex(mode: str, real: Symbol, imaginary: Symbol) -> Symbol:
 # -- MelSpectrogram --------------------------------------------------------------------------------------------------
 
 
-@layer("MelSpectrogram")
+@layer("MelSpectrogram", mask=stops)
 def mel_spectrogram(call: LayerCall, x: Symbol) -> Symbol:
-    """Spectra over time in bands of the mel scale, by default in decibels.
+    """The spectrum over time in bands of the mel scale, by default in decibels.
 
-    With ``power_to_db`` what lies ``top_db`` below the loudest number of the whole batch is raised to that, so a row
-    of the result depends on the others, as in Keras.
+    With ``power_to_db``, values more than ``top_db`` below the maximum of the whole batch are raised to that level, so
+    a row of the result depends on the others, as in Keras.
     """
     config, dtype = call.config, call.dtype
     size = int(config["fft_length"])
@@ -96,7 +98,7 @@ def mel_spectrogram(call: LayerCall, x: Symbol) -> Symbol:
 
 
 def _mel_bands(bands: int, bins: int, sampling_rate: float, low: float, high: float) -> np.ndarray:
-    """Triangles over the frequencies, (bins, bands), in float64; Keras's own, in float32, are 1e-5 off."""
+    """Triangular filters over the frequencies, (bins, bands), in float64; those of Keras, in float32, are 1e-5 off."""
 
     def mel(hertz: Any) -> Any:
         return 1127 * np.log1p(np.asarray(hertz) / 700)

@@ -1,4 +1,4 @@
-"""Operations of TensorFlow's graphs as nodes of Keras 2 models, called with tensors and the attributes of a NodeDef."""
+"""Operations of TensorFlow's graphs as nodes of Keras 2 models (TensorFlowOpLayer), described by a NodeDef."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sofie_jit.frontends.keras.layers import tf_image, tf_shapes
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.tf_ops import (
     FUNCTIONS,
     arg,
@@ -24,6 +25,7 @@ from sofie_jit.frontends.keras.layers.tf_ops import (
     strided_slice,
     true_divide,
 )
+from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 
@@ -131,7 +133,7 @@ GRAPH_OPERATIONS: dict[str, Callable[..., Any]] = {
     "Split": lambda attr, axis, x: ops.split(x, int(attr["num_split"]), ints(axis)),
     "SplitV": lambda attr, x, sizes, axis: split(x, ints(sizes), ints(axis)),
     "StridedSlice": strided_slice,
-    "Shape": lambda attr, x: tf_shapes.Sizes.of(x),
+    "Shape": lambda attr, x: tf_shapes.SymbolicShape.of(x),
     "Slice": lambda attr, x, begin, size: FUNCTIONS["slice"](x, ints(begin), ints(size)),
     "Tile": lambda attr, x, multiples: ops.tile(x, ints(multiples)),
     "ReverseV2": lambda attr, x, axis: ops.flip(x, ints(axis)),
@@ -146,17 +148,17 @@ GRAPH_OPERATIONS: dict[str, Callable[..., Any]] = {
         lambda attr, a, b: matmul(a, b, attr.get("adj_x", False), attr.get("adj_y", False)),
     ),
 }
-"""Operation of TensorFlow's graphs -> ours, of its attributes and inputs."""
+"""Operation of TensorFlow's graphs -> a function of its attributes and inputs."""
 
 
 RESIZES = {"ResizeNearestNeighbor": "nearest", "ResizeBilinear": "bilinear", "ResizeBicubic": "bicubic"}
-"""Operation -> method of tf.image.resize."""
+"""Operation -> method of ``tf.image.resize``."""
 
 
 def _graph_resize(call: LayerCall, operation: str, attr: Mapping[str, Any], images: Symbol, size: Any) -> Symbol:
     method, align = RESIZES[operation], bool(attr.get("align_corners"))
     if method == "bicubic" and (align or not attr.get("half_pixel_centers")):
-        call.refuse(f"{operation} without half_pixel_centers, as TensorFlow 1 has it, is not translated")
+        call.refuse(f"{operation} without half_pixel_centers, as in TensorFlow 1, is not supported")
     if method == "bicubic":
         return tf_image.resize(call, images, ints(size), method)
     return tf_image.resize_of_tensorflow_1(method)(
@@ -164,40 +166,44 @@ def _graph_resize(call: LayerCall, operation: str, attr: Mapping[str, Any], imag
     )
 
 
-@layer("TensorFlowOpLayer")
+@layer(
+    "TensorFlowOpLayer",
+    mask=stops,
+    refuses="operations that are not in the table of layers/tf_graph_ops.py; computed axes and shapes",
+)
 def tf_operation(call: LayerCall, inputs: Any) -> Any:
-    """One operation of a TensorFlow graph, with those of its inputs that are constant in the config."""
+    """One operation of a TensorFlow graph; constant inputs are in the config."""
     node = call.config["node_def"]
     if isinstance(node, str) and node.lstrip().startswith("{"):
         node = json.loads(node)
     if not isinstance(node, Mapping) or "op" not in node:
-        call.refuse("its node_def is not written in JSON; save the model again with TensorFlow 2.3 or later")
+        call.refuse("its node_def is not in JSON; save the model again with TensorFlow 2.3 or later")
     function = GRAPH_OPERATIONS.get(node["op"])
     if node["op"] in RESIZES:
         function = functools.partial(_graph_resize, call, node["op"])
     if function is None:
         call.refuse(
-            f"TensorFlow's operation {node['op']} has no translation; teach it with "
+            f"TensorFlow's operation {node['op']} is not supported; pass a function, "
             f"load(..., replace={{'{call.name}': function}}), or cut the model before it with outputs="
         )
     constants = {int(key): value for key, value in (call.config.get("constants") or {}).items()}
     tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-    for place in sorted(constants):
-        tensors.insert(place, constants[place])
+    for index in sorted(constants):
+        tensors.insert(index, constants[index])
     if (sizes := tf_shapes.compute_operation(node["op"], tensors)) is not None:
         return sizes
     return function({key: _attribute(value) for key, value in node.get("attr", {}).items()}, *tensors)
 
 
 def _attribute(value: Any) -> Any:
-    """An AttrValue: what its one field holds."""
+    """The value of the one field of an AttrValue."""
     if not isinstance(value, Mapping) or len(value) != 1:
         return value
-    ((kind, inner),) = value.items()
-    if kind == "i":
-        return int(inner)  # JSON has 64-bit integers as strings
-    if kind == "s":
+    ((field, inner),) = value.items()
+    if field == "i":
+        return int(inner)  # 64-bit integers are strings in JSON
+    if field == "s":
         return base64.b64decode(inner).decode()
-    if kind == "list" and isinstance(inner, Mapping):
+    if field == "list" and isinstance(inner, Mapping):
         return next(iter(inner.values()), [])
     return inner

@@ -1,4 +1,4 @@
-"""TensorFlow's tf.image, with the arguments of its functions."""
+"""Functions of ``tf.image``, with TensorFlow's arguments."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.frontends.keras.layers.registry import LayerCall
+from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.resizing import METHODS, known_size, resize_from_corners, resize_images
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
-    """The middle of images, ``central_fraction`` of their height and width."""
+    """The centre of images, ``central_fraction`` of their height and width."""
     kept = [slice(None)] * image.rank
     for axis in (image.rank - 3, image.rank - 2):
         size = int(image.shape[axis])
@@ -28,19 +28,19 @@ def central_crop(image: Symbol, central_fraction: float) -> Symbol:
 def crop_to_bounding_box(
     image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Symbol:
-    """Part of images, from an offset on."""
+    """The part of images of a given size at an offset."""
     return ops.crop_images(image, offset_height, offset_width, None, None, target_height, target_width)
 
 
 def pad_to_bounding_box(
     image: Symbol, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Symbol:
-    """Images with zeros around them."""
+    """Images of a given size that contain ``image`` at an offset, and zeros around it."""
     return ops.pad_images(image, offset_height, offset_width, None, None, target_height, target_width)
 
 
 def per_image_standardization(image: Symbol) -> Symbol:
-    """Each image less its mean, divided by its standard deviation or what that is at least."""
+    """``(image - mean) / stddev`` for each image; the deviation is at least ``1 / sqrt(number of elements)``."""
     axes = [-3, -2, -1]
     least = 1 / math.sqrt(math.prod(int(image.shape[axis]) for axis in axes))
     deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
@@ -48,20 +48,20 @@ def per_image_standardization(image: Symbol) -> Symbol:
 
 
 def adjust_contrast(images: Symbol, contrast_factor: float) -> Symbol:
-    """Each channel's distance from its mean times ``contrast_factor``."""
+    """``(images - mean) * contrast_factor + mean`` for each channel."""
     gray = ops.mean(images, [-3, -2], keepdims=True)
     return ops.add(ops.multiply(ops.subtract(images, gray), contrast_factor), gray)
 
 
 def extract_patches(images: Symbol, sizes: Any, strides: Any, rates: Any, padding: str) -> Symbol:
-    """The windows of images, each as one pixel."""
+    """The patches of images, each flattened into one pixel."""
     return ops.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower())
 
 
 def convert_image_dtype(image: Symbol, dtype: Any, saturate: bool = False) -> Symbol:
-    """Among floating-point types, for which it is a cast."""
+    """A cast between floating-point types. Raises UnsupportedLayerError for integers, which TensorFlow scales."""
     if not (image.dtype.startswith("float") and ops.element_type(dtype).startswith("float")):
-        raise UnsupportedLayerError("convert_image_dtype from or to integers is not translated; scale with arithmetic")
+        raise UnsupportedLayerError("convert_image_dtype from or to integers is not supported; scale by arithmetic")
     return ops.cast(image, dtype)
 
 
@@ -73,11 +73,9 @@ def resize(
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
 ) -> Symbol:
-    """tf.image.resize of TensorFlow 2."""
+    """``tf.image.resize`` of TensorFlow 2. Refuses unknown methods."""
     if method not in METHODS and method != "nearest":
-        call.refuse(
-            f"tf.image.resize with method={method!r} is not translated; there are nearest, {', '.join(METHODS)}"
-        )
+        call.refuse(f"tf.image.resize with method={method!r} is not supported; expected nearest, {', '.join(METHODS)}")
     if method != "nearest":
         images = ops.cast(images, "float32")
     sizes = [int(n) for n in size]
@@ -88,7 +86,7 @@ def resize(
 
 
 def resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
-    """tf.compat.v1.image.resize_bilinear or resize_nearest_neighbor, whose first pixels are in one place."""
+    """``tf.compat.v1.image.resize_bilinear`` or ``resize_nearest_neighbor``, which align the first pixels."""
 
     def resize_from_first(
         call: LayerCall, images: Symbol, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
@@ -107,8 +105,8 @@ def resize_images_of_tensorflow_1(
     call: LayerCall, images: Symbol, size: Any, method: Any = "bilinear", align_corners: bool = False,
     preserve_aspect_ratio: bool = False,
 ) -> Symbol:  # fmt: skip
-    """tf.compat.v1.image.resize by ``method``, a name or its number."""
+    """``tf.compat.v1.image.resize`` by ``method``, a name or its number."""
     name = {0: "bilinear", 1: "nearest"}.get(method, method)
     if preserve_aspect_ratio or name not in ("bilinear", "nearest"):
-        call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not translated")
+        call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not supported")
     return resize_of_tensorflow_1(name)(call, images, size, align_corners)

@@ -1,6 +1,7 @@
-"""TensorFlow functions as nodes of Keras 2 models, called with the arguments of their Python signatures.
+"""TensorFlow functions as nodes of Keras 2 models (TFOpLambda), called with the arguments of their Python signatures.
 
-Tables to :mod:`sofie_jit.ops`, and to layers; :mod:`tf_graph_ops` has the older TensorFlowOpLayer.
+The tables have the functions of :mod:`sofie_jit.ops`, and the layers, that compute them. The older TensorFlowOpLayer is
+in :mod:`tf_graph_ops`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.layers import tf_image, tf_shapes
-from sofie_jit.frontends.keras.layers.ops import NO_BIAS, through_layer
-from sofie_jit.frontends.keras.layers.registry import LayerCall, layer
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.keras_ops import NO_BIAS, through_layer
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.masks import stays, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import LogSigmoid, Selu, Softsign
@@ -36,15 +39,15 @@ def _reduction(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
 
 
 def mean(input_tensor: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
-    """tf.reduce_mean of floating-point numbers; of integers it would round."""
+    """``tf.reduce_mean``. Raises UnsupportedLayerError for integers, which it rounds."""
     if not input_tensor.dtype.startswith("float"):
-        raise UnsupportedLayerError("TensorFlow's mean of integers is not translated; cast to float before it")
+        raise UnsupportedLayerError("TensorFlow's mean of integers is not supported; cast to float before it")
     return ops.mean(input_tensor, axis, keepdims)
 
 
 def true_divide(x: Any, y: Any) -> Symbol:
-    """tf.math.truediv, which takes integers to float64."""
-    if not ops.result_type(x, y).startswith("float"):  # TensorFlow divides integers in float64
+    """``tf.math.truediv``, which divides integers in float64."""
+    if not ops.result_type(x, y).startswith("float"):
         x = ops.cast(x, "float64") if isinstance(x, Symbol) else np.float64(x)
     return ops.divide(x, y)
 
@@ -53,42 +56,42 @@ def matmul(
     a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False,
     adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False,
 ) -> Symbol:  # fmt: skip
-    """tf.linalg.matmul, its two matrices transposed or not."""
+    """``tf.linalg.matmul``, optionally with transposed matrices."""
     x, y = ops.promote(a, b)
     x = ops.swapaxes(x, -1, -2) if transpose_a or adjoint_a else x
     return ops.matmul(x, ops.swapaxes(y, -1, -2) if transpose_b or adjoint_b else y)
 
 
 def split(value: Symbol, num_or_size_splits: Any, axis: int = 0, num: int | None = None) -> Any:
-    """tf.split, into equal parts or into parts of given sizes."""
+    """``tf.split``, into equal parts or parts of given sizes."""
     if isinstance(num_or_size_splits, int):
         return ops.split(value, num_or_size_splits, axis)
     return ops.split(value, np.cumsum(num_or_size_splits)[:-1], axis)
 
 
 def gather(params: Any, indices: Any, axis: int | None = None, batch_dims: int = 0) -> Symbol:
-    """tf.gather, also of a list of indices per row."""
+    """``tf.gather``, also with a list of indices per row. Raises UnsupportedLayerError for other axes of indices."""
     if not batch_dims:
         return ops.take(_array(params), _array(indices), axis or 0)
     if axis not in (None, batch_dims) or indices.rank != batch_dims + 1:
         raise UnsupportedLayerError(
-            f"a gather with {batch_dims=}, {axis=} and indices of {indices.rank} axes is not translated, only along "
-            "the axis after those of the batch, with one list of indices for each"
+            f"a gather with {batch_dims=}, {axis=} and indices of {indices.rank} axes is not supported; expected the "
+            "axis after those of the batch, with one list of indices for each row"
         )
-    places = ops.reshape(indices, (*indices.shape, *(1,) * (params.rank - indices.rank)))
-    return ops.take_along_axis(params, places, batch_dims)
+    aligned = ops.reshape(indices, (*indices.shape, *(1,) * (params.rank - indices.rank)))
+    return ops.take_along_axis(params, aligned, batch_dims)
 
 
 def _gather_nd(params: Symbol, indices: Symbol, batch_dims: int = 0, bad_indices_policy: str = "") -> Symbol:
     if batch_dims == 0 or indices.shape[-1] != 1:
-        raise UnsupportedLayerError(f"gather_nd of indices {indices.shape} with {batch_dims=} is not translated")
+        raise UnsupportedLayerError(f"gather_nd with indices {indices.shape} and {batch_dims=} is not supported")
     if indices.rank == batch_dims + 1:
         return ops.squeeze(gather(params, indices, batch_dims, batch_dims), batch_dims)
     return gather(params, ops.squeeze(indices, -1), batch_dims, batch_dims)
 
 
 def _array(value: Any) -> Any:
-    """A constant, of a file nested lists, as an array of Keras's element type."""
+    """A constant, which is a nested list in a file, as an array of Keras's element type."""
     if not isinstance(value, list):
         return value
     array = np.asarray(value)
@@ -98,7 +101,7 @@ def _array(value: Any) -> Any:
 def one_hot(
     indices: Symbol, depth: int, on_value: Any = None, off_value: Any = None, axis: int | None = None, dtype: Any = None
 ) -> Symbol:
-    """tf.one_hot, with any two values."""
+    """``tf.one_hot``, with any two values."""
     hot = ops.one_hot(indices, depth, -1 if axis is None else axis, "bool")
     if on_value is None and off_value is None:
         return ops.cast(hot, dtype or "float32")
@@ -110,7 +113,7 @@ def _cumulative(function: Callable[..., Symbol], neutral: float) -> Callable[...
     def along(x: Symbol, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Symbol:
         if reverse:
             return ops.flip(along(ops.flip(x, axis), axis, exclusive), axis)
-        if exclusive:  # one place later
+        if exclusive:  # shifted by one
             before = [(int(a == axis % x.rank), 0) for a in range(x.rank)]
             x = ops.pad(ops.slice_along(x, axis, 0, -1), before, constant_values=neutral)
         return function(x, axis)
@@ -127,7 +130,7 @@ def _l2_normalize(x: Symbol, axis: Any = None, epsilon: float = 1e-12) -> Symbol
 
 
 def arg(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
-    """tf.math.argmax or argmin from ours, with TensorFlow's axis and type by default."""
+    """``tf.math.argmax`` or ``argmin`` from ``function``, with TensorFlow's default axis and type."""
 
     def arg(input: Symbol, axis: int | None = None, output_type: Any = "int64") -> Symbol:
         return ops.cast(function(input, 0 if axis is None else axis), output_type)
@@ -136,14 +139,14 @@ def arg(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
 
 
 def bias_add(value: Symbol, bias: Any, data_format: str | None = None) -> Symbol:
-    """tf.nn.bias_add: along the channels, wherever they are."""
+    """``tf.nn.bias_add``: along the channels, in both data formats."""
     if data_format and data_format.startswith("NC"):
         bias = ops.reshape(ops.promote(bias, value)[0], (-1, *(1,) * (value.rank - 2)))
     return ops.add(value, bias)
 
 
 def of_tensors(operation: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
-    """A function of a list of tensors, or of one, that takes them together by ``operation``."""
+    """A function of a list of tensors, or of one, that combines them by ``operation``."""
 
     def fold(inputs: Any) -> Any:
         first, *others = [inputs] if isinstance(inputs, Symbol) else inputs
@@ -177,16 +180,16 @@ def _argsort(values: Symbol, axis: int = -1, direction: str = "ASCENDING", stabl
 
 
 def ints(value: Any) -> Any:
-    """A constant input that names axes, sizes or places, as Python integers."""
-    if isinstance(value, tf_shapes.Sizes):
+    """Constant axes, sizes or indices as Python integers. Raises UnsupportedLayerError if they are computed."""
+    if isinstance(value, tf_shapes.SymbolicShape):
         return value.plain()
     if isinstance(value, Symbol):
-        raise UnsupportedLayerError("an axis or a shape is computed by the model; only constant ones are translated")
+        raise UnsupportedLayerError("an axis or a shape is computed by the model; it must be constant")
     return np.asarray(value).astype(int).tolist()
 
 
 def strided_slice(attr: Mapping[str, Any], x: Symbol, begin: Any, end: Any, strides: Any) -> Symbol:
-    """TensorFlow's StridedSlice, whose bit masks in ``attr`` say what each place of the bounds means."""
+    """TensorFlow's StridedSlice; bit masks in ``attr`` say what each element of the bounds means."""
     masks = {key: int(attr.get(f"{key}_mask", 0)) for key in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     key: list[Any] = []
     for i, (first, last, step) in enumerate(zip(ints(begin), ints(end), ints(strides), strict=True)):
@@ -199,7 +202,7 @@ def strided_slice(attr: Mapping[str, Any], x: Symbol, begin: Any, end: Any, stri
             key.append(first)
         else:
             key.append(slice(None if "begin" in on else first, None if "end" in on else last, step))
-    return x[key] if isinstance(x, tf_shapes.Sizes) else ops.getitem(x, key)
+    return x[key] if isinstance(x, tf_shapes.SymbolicShape) else ops.getitem(x, key)
 
 
 def _strides(
@@ -226,7 +229,9 @@ def _count_nonzero(input: Symbol, axis: Any = None, keepdims: bool = False, dtyp
 
 def _sequence_mask(lengths: Symbol, maxlen: int | None = None, dtype: Any = "bool") -> Symbol:
     if not isinstance(maxlen, int):
-        raise UnsupportedLayerError("a sequence_mask as long as the longest of a batch is not translated; name maxlen")
+        raise UnsupportedLayerError(
+            "a sequence_mask as long as the longest sequence of a batch is not supported; pass maxlen"
+        )
     check_table("sequence_mask", maxlen)
     return ops.cast(ops.greater(ops.expand_dims(lengths, -1), np.arange(maxlen, dtype=lengths.dtype)), dtype)
 
@@ -409,7 +414,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tensordot": lambda a, b, axes: ops.tensordot(a, b, axes),
     "cast": lambda x, dtype: ops.cast(x, dtype),
     "identity": lambda input: input,
-    "math.real": lambda input: input,  # no tensor here is complex
+    "math.real": lambda input: input,  # there are no complex tensors
     "math.conj": lambda x: x,
     "stop_gradient": lambda input: input,
     "convert_to_tensor": lambda value, dtype=None, dtype_hint=None: ops.convert_to_tensor(value, dtype),
@@ -434,7 +439,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "strided_slice": _strides,
     "one_hot": one_hot,
 }
-"""TensorFlow's function -> ours, with TensorFlow's arguments."""
+"""Name in TensorFlow -> a function with TensorFlow's arguments."""
 
 ALIASES = {
     "nn.sigmoid": "math.sigmoid", "sigmoid": "math.sigmoid", "nn.tanh": "math.tanh", "tanh": "math.tanh",
@@ -445,14 +450,14 @@ ALIASES = {
     "realdiv": "math.divide", "linalg.norm": "norm", "math.accumulate_n": "math.add_n",
     "nn.lrn": "nn.local_response_normalization",
 }  # fmt: skip
-"""Other names that TensorFlow has for functions of the table."""
+"""Other names of functions of the table in TensorFlow."""
 
 
 # -- functions that are a layer without its weights ------------------------------------------------------------------
 
 
 def _spatial(x: Symbol, data_format: str | None, **options: Any) -> dict[str, Any]:
-    """Options of a pooling or convolution layer, from numbers per axis as TensorFlow has them."""
+    """Options of a pooling or convolution layer, from TensorFlow's lists of numbers per axis."""
     count, first = x.rank - 2, (data_format or "N...C").startswith("NC")
 
     def per_axis(value: Any) -> tuple[int, ...]:
@@ -467,7 +472,7 @@ def _spatial(x: Symbol, data_format: str | None, **options: Any) -> dict[str, An
 
 def _padding(call: LayerCall, padding: Any) -> str:
     if not isinstance(padding, str):
-        call.refuse(f"explicit padding ({padding}) is not translated; use tf.pad and padding='VALID'")
+        call.refuse(f"explicit padding ({padding}) is not supported; use tf.pad and padding='VALID'")
     return padding.lower()
 
 
@@ -505,7 +510,7 @@ def _depthwise(
 
 def _constant(call: LayerCall, kernel: Any) -> np.ndarray:
     if isinstance(kernel, Symbol):
-        call.refuse("its kernel is computed by the model; only constant ones are translated")
+        call.refuse("its kernel is computed by the model; it must be constant")
     return np.asarray(kernel, np.float32)
 
 
@@ -519,7 +524,7 @@ def _filled(call: LayerCall, shape: Any, value: Any, dtype: Any) -> Symbol:
 
 
 def _tile(call: LayerCall, input: Any, multiples: Any) -> Symbol:
-    """Of a constant also as often as the batch is large, for which it has to have a first axis of one."""
+    """``tf.tile``; a constant with a first axis of size 1 may be repeated for each row of the batch."""
     x = _tensor(call, input)
     x = ops.tile(x, [1 if isinstance(n, str) else n for n in multiples])
     named = [n if isinstance(n, str) else size for n, size in zip(multiples, x.shape, strict=True)]
@@ -540,15 +545,15 @@ LAYERS: dict[str, Callable[..., Symbol]] = {
     "image.resize_bilinear": tf_image.resize_of_tensorflow_1("bilinear"),
     "image.resize_nearest_neighbor": tf_image.resize_of_tensorflow_1("nearest"),
 }
-"""TensorFlow's function -> ours, of the layer's call and TensorFlow's arguments."""
+"""Name in TensorFlow -> a function of the layer's call and TensorFlow's arguments."""
 
 PARAMETERS = {"value": "input", "filter": "filters", "stride": "strides", "rate": "dilations",
               "dilation_rate": "dilations"}  # fmt: skip
-"""Other names that the functions of LAYERS have for an argument."""
+"""Other names of arguments of the functions in LAYERS."""
 
 
 def _of_layer(name: str, call: LayerCall) -> Callable[..., Symbol] | None:
-    """The function of LAYERS with ``call`` given, whichever names its arguments bear."""
+    """The function of LAYERS with ``call`` bound, for all names of its arguments; None if there is none."""
     function = LAYERS.get(name)
     if function is None:
         return None
@@ -562,30 +567,44 @@ def _of_layer(name: str, call: LayerCall) -> Callable[..., Symbol] | None:
     return named
 
 
-@layer("TFOpLambda", "SlicingOpLambda")
+RETURN_INPUT = ("cast", "convert_to_tensor")
+"""Functions that return their input, mask and all, where they change nothing."""
+
+
+def _mask(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
+    rule = stays if call.layer.config.get("function") in RETURN_INPUT else stops
+    return rule(call, inputs, mask, outputs)
+
+
+@layer("SlicingOpLambda", mask=stops)
+@layer(
+    "TFOpLambda",
+    mask=_mask,
+    refuses="functions that are not in the tables of layers/tf_ops.py; einsum, whose tensors are not saved",
+)
 def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
-    """A function of TensorFlow, called with its own arguments."""
+    """A function of TensorFlow, called with TensorFlow's arguments."""
     symbol = str(call.config["function"])
     name = symbol.removeprefix("compat.v1.").removeprefix("compat.v2.")
     function = FUNCTIONS.get(ALIASES.get(name, name)) or FUNCTIONS.get(f"math.{name}") or _of_layer(name, call)
     if name in ("einsum", "linalg.einsum"):
-        call.refuse("Keras 2 does not save which tensors an einsum takes; use the layer EinsumDense, Dot or tf.matmul")
+        call.refuse("Keras 2 does not save the tensors of an einsum; use the layer EinsumDense, Dot or tf.matmul")
     if name in ("shape", "shape_v2"):
-        return tf_shapes.Sizes.of(args[0] if args else kwargs["input"])
-    if symbol == "image.resize":  # that of compat.v1 has other places of pixels
+        return tf_shapes.SymbolicShape.of(args[0] if args else kwargs["input"])
+    if symbol == "image.resize":  # that of compat.v1 has other coordinates
         function = functools.partial(tf_image.resize, call)
-    # what TensorFlow's own machinery looks at
+    # TensorFlow's own arguments are dropped
     given = {key: value for key, value in kwargs.items() if not (key in ("name", "validate_indices") or value is None)}
     if name not in LAYERS and (sizes := tf_shapes.compute(name, dict(enumerate(args)) | given)) is not None:
         return [sizes[i] for i in range(len(sizes.values))] if name == "unstack" else sizes
     if function is None:
         call.refuse(
-            f"tf.{symbol} has no translation; teach it with load(..., replace={{'{call.name}': function}}), or cut "
+            f"tf.{symbol} is not supported; pass a function, load(..., replace={{'{call.name}': function}}), or cut "
             "the model before it with outputs="
         )
     args, given = tf_shapes.plain(args), {key: tf_shapes.plain(value) for key, value in given.items()}
     try:
         inspect.signature(function).bind(*args, **given)
     except TypeError as error:
-        call.refuse(f"tf.{symbol} is called with {', '.join(given)}, which is not translated ({error})")
+        call.refuse(f"tf.{symbol} is called with {', '.join(given)}, which is not supported ({error})")
     return function(*args, **given)

@@ -1,4 +1,4 @@
-"""``tf.shape`` and what is computed from it: numbers known when the model is translated, not tensors."""
+"""``tf.shape`` and what is computed from it: numbers that are known when the model is translated, not tensors."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ from sofie_jit.ir.operators.operator import Dim, check_table, product
 
 
 @dataclass(frozen=True, eq=False)
-class Sizes:
-    """What TensorFlow has as a tensor of sizes: an array of objects, each a number or the name of an open dimension."""
+class SymbolicShape:
+    """A tensor of sizes of TensorFlow, as an array of objects: numbers, or names of open dimensions."""
 
     values: np.ndarray
 
     @staticmethod
-    def of(x: Symbol) -> Sizes:
+    def of(x: Symbol) -> SymbolicShape:
         """The shape of ``x``."""
-        return Sizes(_array(x.shape))
+        return SymbolicShape(_array(x.shape))
 
-    def __getitem__(self, key: Any) -> Sizes:
-        return Sizes(np.asarray(self.values[tuple(key) if isinstance(key, list) else key], object))
+    def __getitem__(self, key: Any) -> SymbolicShape:
+        return SymbolicShape(np.asarray(self.values[tuple(key) if isinstance(key, list) else key], object))
 
     def plain(self) -> Any:
-        """The same as nested lists, or as a number or name."""
+        """The sizes as nested lists, or as a number or name."""
         return self.values.tolist()
 
 
-def compute(name: str, arguments: Mapping[Any, Any]) -> Sizes | None:
-    """The TensorFlow function ``name`` of Sizes and constants; None if a tensor is among them, or no Sizes at all.
+def compute(name: str, arguments: Mapping[Any, Any]) -> SymbolicShape | None:
+    """The TensorFlow function ``name`` of shapes and constants; None if there is a tensor, or no shape, among them.
 
-    ``arguments`` are by the names of TensorFlow's parameters. Raises UnsupportedLayerError for what is not known of
-    sizes, which makes :func:`sofie_jit.load` try again with the open dimensions fixed.
+    ``arguments`` are by the names of TensorFlow's parameters. Raises UnsupportedLayerError if the result depends on
+    open dimensions, which makes :func:`sofie_jit.load` try again with these fixed.
     """
     leaves = flatten(list(arguments.values()))
-    if not any(isinstance(leaf, Sizes) for leaf in leaves) or any(isinstance(leaf, Symbol) for leaf in leaves):
+    if not any(isinstance(leaf, SymbolicShape) for leaf in leaves) or any(isinstance(leaf, Symbol) for leaf in leaves):
         return None
     function = FUNCTIONS.get(name.rpartition(".")[2])
     if function is None:
-        raise UnsupportedLayerError(f"tf.{name} of a shape is not translated")
-    return Sizes(np.asarray(function(*(_value(argument) for argument in arguments.values())), object))
+        raise UnsupportedLayerError(f"tf.{name} of a shape is not supported")
+    return SymbolicShape(np.asarray(function(*(_value(argument) for argument in arguments.values())), object))
 
 
 OPERATIONS = {"Pack": "stack", "AddV2": "add", "Add": "add", "Sub": "sub", "Mul": "mul", "FloorDiv": "floordiv",
               "RealDiv": "truediv", "Maximum": "maximum", "Minimum": "minimum", "Prod": "reduce_prod"}  # fmt: skip
-"""Operations of TensorFlow's graphs -> functions."""
+"""Operation of TensorFlow's graphs -> function."""
 
 
-def compute_operation(name: str, tensors: Sequence[Any]) -> Sizes | None:
-    """The same for an operation of a TensorFlow graph."""
+def compute_operation(name: str, tensors: Sequence[Any]) -> SymbolicShape | None:
+    """As :func:`compute`, for an operation of a TensorFlow graph."""
     if name not in OPERATIONS:
         return None
     return compute(OPERATIONS[name], {"values": tensors} if name == "Pack" else dict(enumerate(tensors)))
 
 
 def plain(argument: Any) -> Any:
-    """``argument`` with the Sizes in it as numbers, names and lists of them."""
-    if isinstance(argument, Sizes):
+    """``argument`` with each shape in it as numbers, names and lists of them."""
+    if isinstance(argument, SymbolicShape):
         return argument.plain()
     if isinstance(argument, (list, tuple)):
         return type(argument)(plain(item) for item in argument)
@@ -73,7 +73,7 @@ def plain(argument: Any) -> Any:
 
 
 def _value(argument: Any) -> Any:
-    if isinstance(argument, Sizes):
+    if isinstance(argument, SymbolicShape):
         return argument.values
     if isinstance(argument, (list, tuple)):
         return type(argument)(_value(item) for item in argument)
@@ -93,7 +93,9 @@ def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
         if function is operator.sub and a == b:
             return 0
         if isinstance(a, str) or isinstance(b, str):
-            raise UnsupportedLayerError(f"arithmetic with the open dimension '{a if isinstance(a, str) else b}'")
+            raise UnsupportedLayerError(
+                f"arithmetic with the open dimension '{a if isinstance(a, str) else b}' is not supported"
+            )
         return function(a, b)
 
     return lambda a, b, *_: np.frompyfunc(numbers, 2, 1)(a, b)
@@ -108,7 +110,7 @@ def _getitem(values: np.ndarray, slice_spec: Any) -> Any:
 
 def _range(*bounds: Any) -> np.ndarray:
     if named := [bound for bound in map(str, bounds) if bound.isidentifier()]:
-        raise UnsupportedLayerError(f"a range up to the open dimension '{named[0]}'")
+        raise UnsupportedLayerError(f"a range up to the open dimension '{named[0]}' is not supported")
     numbers = range(*(int(bound) for bound in bounds))
     check_table("range", len(numbers))
     return _array(numbers)
@@ -137,4 +139,4 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "unstack": lambda value, *_: value,
     "range": _range,
 }
-"""By the last part of TensorFlow's name; of arrays of objects and constants."""
+"""Last part of TensorFlow's name -> function of arrays of objects and constants."""

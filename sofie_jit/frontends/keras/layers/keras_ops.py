@@ -1,7 +1,7 @@
-"""Bare operations as nodes of a graph: ``keras.ops.*``, ``keras.activations.*`` and Python's operators on tensors.
+"""Operations as nodes of a graph: ``keras.ops.*``, ``keras.activations.*`` and Python's operators on tensors.
 
-A table from the class that Keras writes to the function of :mod:`sofie_jit.ops` that computes it, and to what of the
-class's constructor arguments, which make up the node's config, the function takes.
+The table :data:`OPERATIONS` has, for each class that Keras writes, the function of :mod:`sofie_jit.ops` that computes
+it, and the arguments of the function that are in the node's config, as arguments of the class's constructor.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.frontends.keras import activation
 from sofie_jit.frontends.keras.graph import Layer
 from sofie_jit.frontends.keras.layers import activations as layers
-from sofie_jit.frontends.keras.layers.registry import Handler, LayerCall, layer
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import Handler, layer
+from sofie_jit.frontends.keras.masks import stays, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import Sigmoid
@@ -26,13 +28,13 @@ from sofie_jit.ir.ops.shapes import check_parts
 
 REDUCTION = ("axis", "keepdims")
 
-OF_ONE_NUMBER = (
+UNARY = (
     "absolute", "negative", "sign", "square", "reciprocal", "sqrt", "rsqrt", "cbrt", "exp", "exp2", "expm1", "log",
     "log1p", "log2", "log10", "erf", "erfc", "floor", "ceil", "trunc", "sin", "cos", "tan", "arcsin", "arccos",
     "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg", "isnan", "isinf",
     "isfinite", "isposinf", "isneginf", "signbit", "sinc", "angle", "erfinv", "i0",
 )  # fmt: skip
-"""Functions whose class is named like them."""
+"""Functions whose class has their name, capitalized."""
 
 
 def _dstack(xs: Sequence[Symbol]) -> Symbol:
@@ -41,17 +43,17 @@ def _dstack(xs: Sequence[Symbol]) -> Symbol:
 
 def _slices(starts: Sequence[Any], shape: Sequence[int]) -> list[slice]:
     if not all(isinstance(start, int) for start in starts):
-        raise ShapeError("a slice at places that the model computes is not translated; only constant ones are")
+        raise ShapeError("a slice at computed indices is not supported; the indices must be constant")
     return [slice(a, None if n in (-1, None) else a + n) for a, n in zip(starts, shape, strict=True)]
 
 
 def _unravel_index(indices: Symbol, shape: Sequence[int]) -> tuple[Symbol, ...]:
-    """The places that flat indices stand for; of tensors of several axes Keras takes the sizes the other way round."""
-    places: list[Symbol] = []
+    """The coordinates of flat indices; for tensors of several axes, Keras takes the sizes in reverse order."""
+    coordinates: list[Symbol] = []
     for size in reversed(shape) if indices.rank == 1 else shape:
-        places.insert(0, ops.mod(indices, size))
+        coordinates.insert(0, ops.mod(indices, size))
         indices = ops.floor_divide(indices, size)
-    return tuple(places)
+    return tuple(coordinates)
 
 
 def _linspace(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dtype: Any, axis: int) -> Any:
@@ -63,7 +65,7 @@ def _linspace(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dt
 
 def _vander(x: Symbol, N: int | None, increasing: bool) -> Symbol:  # noqa: N803
     if N is None:
-        raise ShapeError("vander without N would have as many columns as the batch has rows; name N")
+        raise ShapeError("vander without N would have as many columns as the batch has rows; pass N")
     check_parts("vander", N)
     powers: list[Symbol] = [ops.ones_like(x)]
     for _ in range(N - 1):
@@ -72,10 +74,10 @@ def _vander(x: Symbol, N: int | None, increasing: bool) -> Symbol:  # noqa: N803
 
 
 def _cross_entropy(loss: Callable[..., Symbol], inverse: type[ROperator]) -> Callable[..., Symbol]:
-    """``loss`` as Keras computes it with TensorFlow: of the logits, if a softmax or sigmoid makes its probabilities.
+    """``loss`` as Keras computes it with TensorFlow: from the logits, if a softmax or sigmoid gives the probabilities.
 
-    ``inverse`` is the one of the two whose input the loss can take. Given the other's, it would be another number than
-    Keras says, and gives with other backends.
+    ``inverse`` is the one of the two whose input are the logits of the loss. For the other one, TensorFlow computes
+    another loss than Keras documents and its other backends compute: that is refused.
     """
 
     def apply(target: Any, output: Symbol, from_logits: bool, **axis: int) -> Symbol:
@@ -84,8 +86,8 @@ def _cross_entropy(loss: Callable[..., Symbol], inverse: type[ROperator]) -> Cal
             along = getattr(made_by, "axis", -1) % output.rank
             if not isinstance(made_by, inverse) or along != axis.get("axis", -1) % output.rank:
                 raise ShapeError(
-                    f"a cross entropy of what a {made_by.op_type.lower()} gives depends on Keras's backend, for "
-                    "TensorFlow's takes what that was given for logits; use from_logits, or sum and log"
+                    f"a cross entropy of the output of a {made_by.op_type.lower()} depends on Keras's backend, because "
+                    "TensorFlow takes the input of that as logits; use from_logits, or sum and log"
                 )
             output, from_logits = Symbol(made_by.inputs[0], output.type, output.builder), True
         return loss(target, output, from_logits, **axis)
@@ -131,7 +133,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     **dict.fromkeys(("BitwiseLeftShift", "LeftShift"), (ops.bitwise_left_shift, ())),
     **dict.fromkeys(("BitwiseRightShift", "RightShift"), (ops.bitwise_right_shift, ())),
     # functions of one number
-    **{name.capitalize(): (getattr(ops, name), ()) for name in OF_ONE_NUMBER},
+    **{name.capitalize(): (getattr(ops, name), ()) for name in UNARY},
     "Abs": (ops.absolute, ()),
     "Fabs": (ops.absolute, ()),
     "Round": (ops.round, ("decimals",)),
@@ -308,7 +310,10 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "Sparsemax": (ops.sparsemax, ("axis",)),
     "Glu": (ops.glu, ("axis",)),
 }
-"""Class -> its function, and the constructor arguments that the function takes too."""
+"""Class -> its function, and the arguments of the function that are in the config."""
+
+RETURN_INPUT = ("Array", "Cast", "Conj", "Conjugate", "ConvertToTensor", "Diff", "Moveaxis", "Real", "Swapaxes")
+"""Operations that return their input, mask and all, where they change nothing; others return a copy without mask."""
 
 ACTIVATIONS = {
     "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "SparseSigmoid": "sparse_sigmoid", "Softplus": "softplus",
@@ -320,18 +325,18 @@ ACTIVATIONS = {
 
 
 def _of_table(function: Callable[..., Any], options: Sequence[str]) -> Handler:
-    """The handler that passes a call's arguments, and ``options`` of the config, to ``function``."""
+    """The handler that calls ``function`` with the arguments of the call and ``options`` of the config."""
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in options]
     own = inspect.Signature(parameters)
 
     def handler(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
-        given = own.bind(*args, **kwargs).arguments  # by name, for options may stand between them
+        given = own.bind(*args, **kwargs).arguments  # by name, as there may be options between them
         for parameter in parameters:
             if parameter.kind is parameter.VAR_KEYWORD:
                 given |= given.pop(parameter.name, {})
         return function(**given, **{option: call.config[option] for option in options})
 
-    # the registry refuses calls that this signature does not fit
+    # calls that do not fit this signature are refused
     first = inspect.Parameter("call", inspect.Parameter.POSITIONAL_ONLY)
     handler.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
     return handler
@@ -346,15 +351,16 @@ def _activation(name: str) -> Callable[[Symbol], Symbol]:
 
 
 for _class, (_function, _options) in OPERATIONS.items():
-    layer(f"ops.{_class}")(_of_table(_function, _options))
+    _mask = stays if _class in RETURN_INPUT else stops
+    layer(f"ops.{_class}", arguments=_options, mask=_mask)(_of_table(_function, _options))
 for _class, _name in ACTIVATIONS.items():
-    layer(f"ops.{_class}")(_of_table(_activation(_name), ()))
-layer("ops.ReLU")(layers.relu)
+    layer(f"ops.{_class}", mask=stops)(_of_table(_activation(_name), ()))
+layer("ops.ReLU", mask=stops)(layers.relu)
 
 
-@layer("ops.Einsum")
+@layer("ops.Einsum", mask=stops)
 def einsum(call: LayerCall, *operands: Any) -> Symbol:
-    """Einstein's sum of any number of tensors."""
+    """Einstein sum of any number of tensors."""
     return ops.einsum(call.config["subscripts"], *operands)
 
 
@@ -362,15 +368,15 @@ def einsum(call: LayerCall, *operands: Any) -> Symbol:
 
 
 def through_layer(call: LayerCall, class_name: str, options: Mapping[str, Any], x: Symbol, **weights: Any) -> Symbol:
-    """``x`` through a layer of Keras; ``weights`` are constants of the model."""
+    """``x`` passed through a layer of Keras with these weights, which must be constant. Refuses computed ones."""
     arrays: dict[str, np.ndarray] = {}
     for name, value in weights.items():
         array = ops.weight_of(value) if isinstance(value, Symbol) else np.asarray(value)
         if array is None:
-            call.refuse(f"its {name} is computed by the model; only constant ones are translated")
+            call.refuse(f"its {name} is computed by the model; it must be constant")
         arrays[name] = array.astype(x.dtype)
     stored = Layer(call.name, class_name, dict(options), weights=arrays, saved_class=class_name)
-    result: Symbol = LayerCall(stored, call.builder)(x)
+    result: Symbol = LayerCall(stored, call.builder, call.masks)(x)
     return result
 
 
@@ -387,7 +393,7 @@ def _spatial(call: LayerCall, x: Symbol, *options: str) -> dict[str, Any]:
 NO_BIAS = {"use_bias": False, "activation": "linear"}
 
 
-@layer("ops.Conv")
+@layer("ops.Conv", mask=stops)
 def conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     """Convolution with a constant kernel."""
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
@@ -397,17 +403,17 @@ def conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     return through_layer(call, f"Conv{inputs.rank - 2}D", options, inputs, kernel=kernel)
 
 
-@layer("ops.DepthwiseConv")
+@layer("ops.DepthwiseConv", mask=stops)
 def depthwise_conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
-    """Convolution of every channel by itself with a constant kernel."""
+    """Convolution of each channel by itself with a constant kernel."""
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
     options |= {"kernel_size": kernel.shape[:-2], "depth_multiplier": kernel.shape[-1], **NO_BIAS}
     return through_layer(call, f"DepthwiseConv{inputs.rank - 2}D", options, inputs, kernel=kernel)
 
 
-@layer("ops.SeparableConv")
+@layer("ops.SeparableConv", mask=stops)
 def separable_conv(call: LayerCall, inputs: Symbol, depthwise_kernel: Any, pointwise_kernel: Any) -> Symbol:
-    """Depthwise convolution, then one of single pixels, with constant kernels."""
+    """Depthwise convolution, then a convolution of single pixels, with constant kernels."""
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
     options |= {"kernel_size": depthwise_kernel.shape[:-2], "depth_multiplier": depthwise_kernel.shape[-1]}
     options |= {"filters": pointwise_kernel.shape[-1], **NO_BIAS}
@@ -415,7 +421,7 @@ def separable_conv(call: LayerCall, inputs: Symbol, depthwise_kernel: Any, point
     return through_layer(call, f"SeparableConv{inputs.rank - 2}D", options, inputs, **kernels)
 
 
-@layer("ops.ConvTranspose")
+@layer("ops.ConvTranspose", mask=stops)
 def conv_transpose(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     """Transposed convolution with a constant kernel."""
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate", "output_padding")
@@ -423,23 +429,23 @@ def conv_transpose(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     return through_layer(call, f"Conv{inputs.rank - 2}DTranspose", options, inputs, kernel=kernel)
 
 
-@layer("ops.MaxPool", "ops.AveragePool")
+@layer("ops.MaxPool", "ops.AveragePool", mask=stops)
 def pool(call: LayerCall, inputs: Symbol) -> Symbol:
-    """The largest number, or the mean, of windows."""
+    """The maximum, or the mean, of windows."""
     options = _spatial(call, inputs, "pool_size", "strides", "padding")
-    kind = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
-    return through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
+    prefix = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
+    return through_layer(call, f"{prefix}Pooling{inputs.rank - 2}D", options, inputs)
 
 
-@layer("ops.AdaptiveMaxPool", "ops.AdaptiveAveragePool")
+@layer("ops.AdaptiveMaxPool", "ops.AdaptiveAveragePool", mask=stops)
 def adaptive_pool(call: LayerCall, inputs: Symbol) -> Symbol:
-    """The same of as many windows as asked for."""
+    """The maximum, or the mean, of a given number of windows."""
     options = _spatial(call, inputs, "output_size")
-    kind = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
-    return through_layer(call, f"{kind}Pooling{inputs.rank - 2}D", options, inputs)
+    prefix = call.layer.class_name.removeprefix("ops.").removesuffix("Pool")
+    return through_layer(call, f"{prefix}Pooling{inputs.rank - 2}D", options, inputs)
 
 
-@layer("ops.Resize")
+@layer("ops.Resize", mask=stops)
 def resize(call: LayerCall, images: Symbol) -> Symbol:
     """Images in another size."""
     height, width = call.config["size"]
@@ -449,9 +455,9 @@ def resize(call: LayerCall, images: Symbol) -> Symbol:
     return through_layer(call, "Resizing", options, images)
 
 
-@layer("ops.RMSNorm")
+@layer("ops.RMSNorm", mask=stops)
 def rms_norm(call: LayerCall, x: Symbol, scale: Any = None) -> Symbol:
-    """``x`` divided by its root mean square."""
+    """``x`` divided by its root mean square along ``axis``."""
     axis, epsilon = call.config["axis"], call.config["epsilon"]
     square = ops.mean(ops.square(x), axis, keepdims=True)
     y = ops.divide(x, ops.sqrt(ops.add(square, ops.EPSILON if epsilon is None else epsilon)))

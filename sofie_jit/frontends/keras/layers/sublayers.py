@@ -1,0 +1,33 @@
+"""Weights of layers and models that another layer wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sofie_jit.frontends.keras.build import nested
+from sofie_jit.frontends.keras.dialects import MODELS
+from sofie_jit.frontends.keras.graph import Layer
+from sofie_jit.frontends.keras.layers.registry import WeightNames, weight_names
+from sofie_jit.frontends.keras.weights import NON_TRAINABLE, attribute_paths
+
+
+def sublayer_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
+    """The weight names of a wrapped layer or model as its wrapper lists them; ``path`` is the wrapper's attribute."""
+    if spec["class_name"] in MODELS and not spec["package"]:
+        return _model_weights(path, spec)
+    layer = Layer(str(spec["config"].get("name", path)), spec["class_name"], spec["config"], spec["package"])
+    return tuple(f"{path}/{name}" for name in weight_names(layer))
+
+
+def _model_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
+    """The weight names of a model: those of its layers in order, with the non-trainable ones at the end."""
+    model = nested(dict(spec), path)
+    trainable = {id(leaf): trains for leaf, trains in model.leaves()}
+    names = [
+        (not trainable[id(leaf)] or name.rpartition("/")[2] in NON_TRAINABLE, f"{where}/{name}")
+        for leaf, where in attribute_paths(model, f"{path}/")
+        if leaf.class_name != "InputLayer"
+        for name in weight_names(leaf)
+    ]
+    return tuple(name for _, name in sorted(names, key=lambda pair: pair[0]))
