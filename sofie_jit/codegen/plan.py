@@ -72,7 +72,7 @@ class Rendering:
     """Whether rows of the batch are independent of each other."""
     slots: list[Slot]
     """The scratch memory of a call."""
-    laps: list[int]
+    op_timings: list[int]
     """Places of the operators whose seconds a profiling Session adds up, after those of reading the clock."""
 
 
@@ -110,7 +110,7 @@ class SessionWriter:
         self.outline = outline
         self.profile = profile
         self.vector_bytes = vector_bytes
-        self.laps: list[int] = []
+        self.op_timings: list[int] = []
         self.flops = 0  # of a row of the batch
         self.outlined: dict[str, str] = {}  # name -> definition
         self.late: dict[str, Late] = {}
@@ -142,7 +142,7 @@ class SessionWriter:
         name = self.roots[self.op.inputs[index]]
         if name in self.rmodel.initialized:
             values = self.rmodel.initialized[name]
-            return self.packed("keep", self._raw(name), values.size, dtype=values.dtype.name)
+            return self.packed("copy_weights", self._raw(name), values.size, dtype=values.dtype.name)
         return Expression(self.name_of(name), f"const {CPP_TYPES[self.rmodel.tensor_type(name).dtype]} *")
 
     def output(self, index: int) -> Expression:
@@ -328,8 +328,8 @@ class SessionWriter:
                     self.calls.append(f"// {index}: {self._describe(op)}")
                 self.calls.extend(line.removeprefix("      ") for line in statement.splitlines())
                 if self.profile:
-                    self.laps.append(index)
-                    self.calls.append(f"fSeconds[{len(self.laps)}] += k::lap(mark);")
+                    self.op_timings.append(index)
+                    self.calls.append(f"fSeconds[{len(self.op_timings)}] += k::elapsed(mark);")
                 for slot in self._scratch:
                     self.arena.free(slot)
             for name in sorted(touched):
@@ -370,14 +370,14 @@ class SessionWriter:
         declared += ["static_cast<void>(team);"] if team else []
         unused = [f"static_cast<void>({self.name_of(self.roots[n])});" for n in self.rmodel.inputs if self._unused(n)]
         unused += [f"static_cast<void>({self.dim_names[d]});" for d in self.dims]
-        clock = ["double mark = k::seconds();", "fSeconds[0] += k::lap(mark);"] if self.profile else []
+        clock = ["double mark = k::seconds();", "fSeconds[0] += k::elapsed(mark);"] if self.profile else []
         body = [*declared, *unused, *clock, *self.calls, "return 0;"]
         sizes = Counter(kind for kind, _, _ in self.members.values())
         session = [
             "struct Session {",
             *(f"   k::Buffer<{kind}> {_BUFFERS[kind]}[{size}];" for kind, size in sizes.items()),
             "   mutable k::ArenaPool fArenas;",
-            *([f"   mutable double fSeconds[{1 + len(self.laps)}] = {{}};"] if self.profile else []),
+            *([f"   mutable double fSeconds[{1 + len(self.op_timings)}] = {{}};"] if self.profile else []),
             "",
             *(["   SOFIE_JIT_ONCE"] if self.outline else []),
             f"   explicit Session(const void *const *{'weights' if self.members else ''})",
@@ -416,7 +416,7 @@ class SessionWriter:
             late=self.late,
             tiled=can_tile(self.rmodel),
             slots=self.arena.slots,
-            laps=self.laps,
+            op_timings=self.op_timings,
         )
 
     def _is_slow(self) -> bool:
@@ -443,7 +443,7 @@ class SessionWriter:
             offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
             moved.append(f"{names[name]} + {offset}")
         return [
-            f"const std::size_t tile = k::tile_size({self._bytes(self._row_totals())});",
+            f"const std::size_t tile = k::batch_tile({self._bytes(self._row_totals())});",
             "const std::size_t whole = batch;",
             "if (batch > tile)",
             "   batch = tile; // the arena holds one tile",

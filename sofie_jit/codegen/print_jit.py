@@ -30,7 +30,7 @@ def positional_names() -> Callable[[str], str]:
 def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None = None) -> tuple[str, str, Rendering]:
     """Namespace, text and parts of the code that the JIT compiles for a lowered model.
 
-    ``profile``: a Session that reads the clock after each operator, and ``take_laps``, which fetches the sums.
+    ``profile``: a Session that reads the clock after each operator, and ``take_op_timings``, which fetches the sums.
     ``vector_bytes``: of this machine's registers, so that no kernel is compiled that only other machines need.
     """
     r = SessionWriter(
@@ -67,7 +67,7 @@ int infer(const void *session, const std::size_t *{"dims" if r.dims else ""}, vo
 {{
 {check}   return static_cast<const Session *>(session)->run({", ".join(given)});
 }}
-{_TAKE_LAPS.format(size=1 + len(r.laps)) if profile else ""}"""
+{_TAKE_OP_TIMINGS.format(size=1 + len(r.op_timings)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     return namespace, f"namespace {namespace} {{{body}}}\n", r
 
@@ -79,8 +79,8 @@ def completing(namespace: str, rendering: Rendering, when: str) -> str:
     return f"static const bool {namespace}_complete_{when} = ({', '.join(steps)}, true);\n"
 
 
-_TAKE_LAPS = """void take_laps(std::uintptr_t session, double *seconds)
+_TAKE_OP_TIMINGS = """void take_op_timings(std::uintptr_t session, double *seconds)
 {{
-   k::take_laps({size}, reinterpret_cast<const Session *>(session)->fSeconds, seconds);
+   k::take_op_timings({size}, reinterpret_cast<const Session *>(session)->fSeconds, seconds);
 }}
 """

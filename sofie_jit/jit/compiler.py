@@ -38,7 +38,7 @@ _FUNCTIONS: dict[str, dict[str, Any]] = {
     },
     "thread_pool": {
         "start_pool": PYFUNCTYPE(None),
-        "run_shared": CFUNCTYPE(c_int, c_void_p, c_uint64, c_int64, c_uint64, c_uint64),
+        "run_parallel": CFUNCTYPE(c_int, c_void_p, c_uint64, c_int64, c_uint64, c_uint64),
     },
     "python_call": {
         "start": PYFUNCTYPE(None, c_void_p, c_char_p),
@@ -47,7 +47,7 @@ _FUNCTIONS: dict[str, dict[str, Any]] = {
 }
 """The functions of ``runtime/*.hxx``; those of type CFUNCTYPE let go of the GIL."""
 
-_TAKE_LAPS = PYFUNCTYPE(None, c_uint64, c_void_p)
+_TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
 
 _declared: set[str] = set()
 _entries: dict[str, list[int]] = {}
@@ -97,7 +97,7 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
     """The entry of the C++ namespace that ``text`` defines, compiled at most once per process.
 
     An entry is the addresses of the functions ``create``, ``destroy``, ``infer`` (``runtime/session.hxx``) and, if the
-    Session looks at the clock, ``take_laps``.
+    Session looks at the clock, ``take_op_timings``.
     """
     with lock:
         if namespace not in _entries:
@@ -109,7 +109,7 @@ def compile_text(namespace: str, text: str, rendering: Rendering) -> list[int]:
                 _declared.add(name)
             define(_in_calls("\n".join(calls.values())), "the model")  # apart, or kernels are inlined into the Session
             _declared.update(calls)
-            functions = ["create", "destroy", "infer", *(["take_laps"] if rendering.laps else [])]
+            functions = ["create", "destroy", "infer", *(["take_op_timings"] if rendering.op_timings else [])]
             waiting = {late.when for late in rendering.late.values() if late.name not in _declared}
             for when in sorted({late.when for late in rendering.late.values()} - waiting):
                 text += _in_calls(completing(namespace, rendering, when))
@@ -142,7 +142,7 @@ class Session:
     def __init__(self, lowered: RModel, *, profile: bool = False):
         vector_bytes = runtime().vector_bytes()
         self.namespace, self.text, self.rendering = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
-        create, destroy, self.entry, *self._take_laps = compile_text(self.namespace, self.text, self.rendering)
+        create, destroy, self.entry, *self._take_op_timings = compile_text(self.namespace, self.text, self.rendering)
         arrays = [_native(lowered.initialized[name]) for name in self.rendering.weights]
         addresses = _words([array.ctypes.data for array in arrays])
         self.rows_together = rows_together(lowered)
@@ -172,18 +172,18 @@ class Session:
         if threads > 1:
             place = list(self.rendering.dims).index(BATCH) if self.rendering.tiled else -1
             frame += [array.nbytes // dims[place] for array in arrays if self.rendering.tiled]
-            return int(_thread_pool().run_shared(_words(frame), len(arrays), place, self.rows_together, threads))
+            return int(_thread_pool().run_parallel(_words(frame), len(arrays), place, self.rows_together, threads))
         return int((self._run_released if release_gil else self._run)(_words(frame)))
 
-    def take_laps(self) -> np.ndarray:
-        """Seconds since the last time spent reading the clock, and in each operator of ``rendering.laps``.
+    def take_op_timings(self) -> np.ndarray:
+        """Seconds since the last time spent reading the clock, and in each operator of ``rendering.op_timings``.
 
         Raises ValueError if the Session was not made with ``profile``.
         """
-        if not self._take_laps:
+        if not self._take_op_timings:
             raise ValueError("this Session does not look at the clock: make it with profile=True")
-        seconds = np.empty(1 + len(self.rendering.laps))
-        _TAKE_LAPS(self._take_laps[0])(self.handle, seconds.ctypes.data)
+        seconds = np.empty(1 + len(self.rendering.op_timings))
+        _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
         return seconds
 
 

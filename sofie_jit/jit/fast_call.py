@@ -77,7 +77,7 @@ _slow: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 def _reduce_capsule(capsule: Any) -> Any:
     """A builtin is pickled as the attribute ``infer`` of its capsule, and that as the object behind it."""
-    if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.Call"):
+    if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.FastCall"):
         raise TypeError("cannot pickle 'PyCapsule' object")
     return _slow[id(capsule)].__reduce__()
 

@@ -131,11 +131,11 @@ def profile(lowered: RModel, *inputs: Any) -> Profile:
     call.run(dims, arrays, results, threads=1)  # which checks what lies in the arrays
     session = Session(lowered, profile=True)
     sizes, tensors, infer = [dims[name] for name in session.rendering.dims], [*arrays, *results], call.builtin() or call
-    laps, seconds = _measure(session, lambda: session.run(sizes, tensors), lambda: infer(*arrays))
+    op_timings, seconds = _measure(session, lambda: session.run(sizes, tensors), lambda: infer(*arrays))
     peak = peak_flops("float64" if any(array.dtype == np.float64 for array in results) else "float32")
-    total = float(laps.sum()) or 1.0
+    total = float(op_timings.sum()) or 1.0
     records = []
-    for index, taken in zip(session.rendering.laps, laps.tolist(), strict=True):
+    for index, taken in zip(session.rendering.op_timings, op_timings.tolist(), strict=True):
         op = lowered.operators[index]
         record = {"operator": op.op_type, "layer": op.origin, **_work(op, lowered, dims)}
         record |= {"seconds": taken, "share": taken / total}
@@ -147,18 +147,18 @@ def _measure(session: Session, clocked: Callable[[], Any], plain: Callable[[], A
     """Seconds of each operator, and of a whole call: medians of the faster half of many calls, taken in turns."""
     clocked()
     plain()
-    session.take_laps()
-    laps, calls = [], []
+    session.take_op_timings()
+    op_timings, calls = [], []
     start = time.perf_counter()
     for done in range(CALLS.stop - 1):
         if done >= CALLS.start and time.perf_counter() - start > BUDGET:
             break
         clocked()
-        laps.append(session.take_laps())
+        op_timings.append(session.take_op_timings())
         before = time.perf_counter()
         plain()
         calls.append(time.perf_counter() - before)
-    measured = np.array(laps)
+    measured = np.array(op_timings)
     operators = measured[:, 1:] - measured[:, :1]
     undisturbed = operators[np.argsort(operators.sum(axis=1))[: -(-len(operators) // 2)]]
     whole = np.sort(calls)[: -(-len(calls) // 2)]

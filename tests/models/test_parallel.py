@@ -61,7 +61,7 @@ def test_useful_threads() -> None:
 )
 def test_rows_at_once(batch: int, threads: int, together: int, rows: int) -> None:
     runtime("thread_pool")
-    assert cppyy().gbl.sofie_jit_runtime.rows_at_once(batch, threads, together) == rows
+    assert cppyy().gbl.sofie_jit_runtime.rows_per_part(batch, threads, together) == rows
 
 
 def test_rows_that_stay_together(model: Model, shared: Model) -> None:

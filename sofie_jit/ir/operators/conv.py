@@ -14,7 +14,7 @@ from sofie_jit.ir.operators.activations import Activation, epilogue
 from sofie_jit.ir.operators.gemm import K_BLOCK, emit_dense, gemm_function, panel_widths, zeros_pay
 from sofie_jit.ir.operators.geometry import (
     Axis,
-    by_vector,
+    by_register_width,
     image_axes,
     image_shape,
     outputs_of,
@@ -213,7 +213,7 @@ class Conv(ROperator):
             repeated = code.scratch(y.dtype, (*batch, *sizes, outputs))
             calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
             x = code.read_only(repeated)
-        few = by_vector(lambda lanes: outputs < lanes, y.dtype)
+        few = by_register_width(lambda lanes: outputs < lanes, y.dtype)
         calls.append(code.parallel_call(
             f"depthwise_square<{side}, {stride}>" if square else f"depthwise<{few}>",
             code.count(batch), code.struct("Window", *window_members(axes)), outputs, x, weights, bias, code.output(0),
@@ -233,8 +233,8 @@ class Conv(ROperator):
         else:
             panels = code.packed("pack_conv", code.raw(1), shape, self.kernel_layout == "OIHW")
         scratch = code.scratch(y.dtype, (scratch_size(axes, channels, self.group, strip, y.dtype),), per_thread=True)
-        pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
-        widths = by_vector(lambda lanes: panel_widths(outputs // self.group, lanes), y.dtype)
+        pixels = by_register_width(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+        widths = by_register_width(lambda lanes: panel_widths(outputs // self.group, lanes), y.dtype)
         return code.parallel_call(
             f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
             code.output(0), scratch, epilogue(code, self.activation, y.dtype),

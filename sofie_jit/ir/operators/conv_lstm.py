@@ -10,7 +10,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh, functor
 from sofie_jit.ir.operators.conv import scratch_size, strip_rows, tile_pixels
 from sofie_jit.ir.operators.gemm import panel_widths
-from sofie_jit.ir.operators.geometry import Axis, by_vector, window_axes, window_members
+from sofie_jit.ir.operators.geometry import Axis, by_register_width, window_axes, window_members
 from sofie_jit.ir.operators.operator import (
     CPP_TYPES,
     Emitter,
@@ -117,8 +117,8 @@ class ConvLSTM(ROperator):
             code.scratch(y.dtype, (6 * pixels * units,)),
             self.direction == "reverse", self.flip_output, self.zero_output_for_mask,
         )  # fmt: skip
-        rows = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
-        widths = by_vector(lambda lanes: panel_widths(4 * units, lanes), y.dtype)
+        rows = by_register_width(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+        widths = by_register_width(lambda lanes: panel_widths(4 * units, lanes), y.dtype)
         f, g = (functor(activation, y.dtype) for activation in self.activations)
         return code.call(
             f"conv_lstm<{rows}, {widths}>", recurrence,

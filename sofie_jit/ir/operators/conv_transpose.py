@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.activations import Activation, epilogue
-from sofie_jit.ir.operators.geometry import Axis, by_vector, image_axes, image_shape, outputs_of, volume, window_members
+from sofie_jit.ir.operators.geometry import Axis, by_register_width, image_axes, image_shape, outputs_of, volume, window_members
 from sofie_jit.ir.operators.operator import (
     Emitter,
     ROperator,
@@ -107,7 +107,7 @@ class ConvTranspose(ROperator):
         at_once = max(PRODUCTS_AT_ONCE // products, 1)
         one, absent = literal(1, y.dtype), len(self.inputs)
         return code.call(
-            f"conv_transpose<{by_vector(lambda lanes: outputs < lanes, y.dtype)}>",
+            f"conv_transpose<{by_register_width(lambda lanes: outputs < lanes, y.dtype)}>",
             code.count(y.shape[:1]), at_once, code.struct("Window", *window_members(axes)), channels, outputs,
             code.input(0),
             code.packed("pack_conv_transpose", code.raw(1), taps, channels, outputs, self.kernel_layout == "IOHW"),

@@ -29,7 +29,7 @@ from sofie_jit.ir.operators.operator import (
 K_BLOCK = constant("core/tile.hxx", "k_block")
 """Terms that a sum has between two of its cuts."""
 CHAINS, CUT_TERMS, CUT_OUTPUTS = (constant("gemm/gemm.hxx", name) for name in ("chains", "cut_terms", "cut_outputs"))
-"""What ``k_split`` of ``gemm.hxx`` cuts sums by."""
+"""What ``split_k`` of ``gemm.hxx`` cuts sums by."""
 PAIR_BYTES = 4 * 64
 """Outputs of two panels of AVX-512, in bytes."""
 PAIRS_PAY = 1 << 17
@@ -142,7 +142,7 @@ def emit_dense(
     x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
     if n == 1:
         return code.parallel_call("gemv", count, k, x, weights, bias, r, y, ends)
-    parts = gemm_parts(
+    parts = gemm_microkernels(
         code, op.flops(code.inputs, code.outputs), (k, n), few=may_be_few(rows), late=late, skip_zeros=skip_zeros
     )
     return code.parallel_call("gemm", count, k, n, x, weights, bias, r, y, ends, parts)
@@ -156,7 +156,7 @@ def may_be_few(rows: Shape) -> bool:
     return split_count(rows)[0] % 4 != 0
 
 
-def gemm_parts(
+def gemm_microkernels(
     code: Emitter,
     flops: int,
     *sizes: tuple[Dim, Dim],
@@ -166,10 +166,10 @@ def gemm_parts(
     skip_zeros: bool = False,
     pay: float = PAIRS_PAY,
 ) -> str:
-    """The struct ``GemmParts`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
+    """The struct ``GemmMicrokernels`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
 
     ``pay``: operations from which on it has ``gemm_pairs``, where there are outputs enough.
-    ``few``: whether fewer than four rows may come; ``cuts``: whether sums are cut for single ones (``k_split``);
+    ``few``: whether fewer than four rows may come; ``cuts``: whether sums are cut for single ones (``split_k``);
     ``late``: whether several rows come only in batches of several rows.
     ``skip_zeros``: whether rows may go to ``gemm_sparse``, as single ones then do; of one size only.
     """
@@ -178,9 +178,9 @@ def gemm_parts(
     outputs = [n if isinstance(n, int) else None for _, n in sizes]
     pairs = flops >= pay and any(n and n * size_of >= PAIR_BYTES for n in outputs)
     if lanes is None and skip_zeros:
-        return f"k::sparse_gemm_parts<{cpp}, {str(pairs).lower()}, {outputs[0]}>"
+        return f"k::sparse_gemm_microkernels<{cpp}, {str(pairs).lower()}, {outputs[0]}>"
     if lanes is None:
-        return f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(few).lower()}>"
+        return f"k::gemm_microkernels<{cpp}, {str(pairs).lower()}, {str(few).lower()}>"
     panel = 2 * lanes
     by_pairs = 2 * panel if pairs and lanes * size_of == 64 else 0
     ends = [n and n - (n % panel if n % panel <= lanes else 0) for n in outputs]
@@ -188,17 +188,17 @@ def gemm_parts(
     narrow = any(end is None or end != n for end, n in zip(ends, outputs, strict=True))
     blocks = [_blocks(k, n, together=CHAINS if few and cuts else 1) for k, n in sizes]
     cut = [count == CHAINS for count in blocks if count is not None]
-    tiles = "gemm_tiles" if None in blocks or len(set(cut)) > 1 else f"gemm_tiles_{'cut' if cut[0] else 'uncut'}"
+    tiles = "gemm_tiles" if None in blocks or len(set(cut)) > 1 else f"gemm_tiles_{'split_k' if cut[0] else 'no_split'}"
     rows = {_row_function(count, n, lanes) for count, n in zip(blocks, outputs, strict=True)}
     row = f"gemm_row_sparse<{outputs[0]}>" if skip_zeros else rows.pop() if len(rows) == 1 else "gemm_row"
-    dense, size, read, write = f"const k::Dense<{cpp}> &", "std::size_t", f"const {cpp} *", f"{cpp} *"
+    dense, size, read, write = f"const k::GemmProblem<{cpp}> &", "std::size_t", f"const {cpp} *", f"{cpp} *"
 
     def several(name: str, counts: int, needed: bool, result: str = "void") -> str:
         parameters = (dense, *[size] * counts, read, read, write)
         return code.function(name, parameters, late=late, result=result) if needed else "nullptr"
 
     return code.table(
-        f"GemmParts<{cpp}>",
+        f"GemmMicrokernels<{cpp}>",
         several(f"{tiles}<2>", 3, wide),
         several(f"{tiles}<1>", 3, narrow),
         several("gemm_pairs", 3, pairs),
@@ -208,7 +208,7 @@ def gemm_parts(
 
 
 def _blocks(k: Dim, n: Dim, together: int) -> int | None:
-    """The blocks that ``k_split`` of ``gemm.hxx`` cuts sums into, by fours if it is asked to; None if not known yet."""
+    """The blocks that ``split_k`` of ``gemm.hxx`` cuts sums into, by fours if it is asked to; None if not known yet."""
     if not isinstance(k, int) or not isinstance(n, int):
         return None
     together = 1 if k < CUT_TERMS or n > CUT_OUTPUTS else together
@@ -220,9 +220,9 @@ def _row_function(blocks: int | None, n: int | None, lanes: int) -> str:
     if blocks is None or n is None:
         return "gemm_row"
     if blocks == CHAINS:
-        return f"gemm_row_quarters<{panel_widths(n, lanes)}>"
+        return f"gemm_row_split_k<{panel_widths(n, lanes)}>"
     if blocks and blocks % CHAINS == 0:
-        return "row_by_blocks"
+        return "gemm_row_k_blocks"
     if blocks != 1:
         return "gemm_row_long"
     return "gemm_row_short" if n < CHAINS * 2 * lanes else "gemm_row"
@@ -234,8 +234,8 @@ def panel_widths(outputs: int, lanes: int) -> int:
 
 
 def gemm_function(code: Emitter, flops: int, *sizes: tuple[Dim, Dim], few: bool = True, pay: float = PAIRS_PAY) -> str:
-    """Pointer to ``gemm``, with :func:`gemm_parts` of these arguments, for kernels that take it as ``GemmFunction``."""
+    """Pointer to ``gemm``, with :func:`gemm_microkernels` of these arguments, for kernels that take it as ``GemmFunction``."""
     cpp = CPP_TYPES[code.outputs[0].dtype]
     size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
     parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")
-    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, few=few, pay=pay))
+    return code.function("gemm", parameters, gemm_microkernels(code, flops, *sizes, few=few, pay=pay))

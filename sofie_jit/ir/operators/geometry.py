@@ -142,11 +142,11 @@ def window_members(axes: Sequence[Axis]) -> list[int]:
     return [getattr(axis, member) for member in members for axis in volume(axes)]
 
 
-def by_vector(choice: Callable[[int], int | bool], dtype: str) -> str:
+def by_register_width(choice: Callable[[int], int | bool], dtype: str) -> str:
     """A template argument that depends on the vectors of the machine: ``choice(elements of dtype in a vector)``."""
     values = [choice(size // np.dtype(dtype).itemsize) for size in (64, 32, 16)]
     texts = [str(value).lower() for value in values]
-    return texts[0] if len(set(texts)) == 1 else f"k::by_vector({', '.join(texts)})"
+    return texts[0] if len(set(texts)) == 1 else f"k::by_register_width({', '.join(texts)})"
 
 
 def outputs_of(axes: Sequence[Axis]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.gemm import gemm_parts
+from sofie_jit.ir.operators.gemm import gemm_microkernels
 from sofie_jit.ir.operators.operator import (
     Dim,
     Emitter,
@@ -62,7 +62,7 @@ class MatMul(ROperator):
         inverse = sorted(range(rank), key=order.__getitem__)
         m, k, n = left[-2], left[-1], right[-1]
         few = not isinstance(m, int) or m < 4 or m % 4 in (1, 2)
-        parts = gemm_parts(code, 0, (k, n), few=few, cuts=False)
+        parts = gemm_microkernels(code, 0, (k, n), few=few, cuts=False)
         panel = code.scratch(y.dtype, (k, WIDEST_PANEL))
         return code.call(
             "matmul",

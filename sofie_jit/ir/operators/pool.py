@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.ir.operators.geometry import (
     Axis,
-    by_vector,
+    by_register_width,
     image_axes,
     image_shape,
     outputs_of,
@@ -62,7 +62,7 @@ class Pool(ROperator):
         x = code.inputs[0]
         assert x is not None
         axes, channels = self._axes(x)
-        few, singles = by_vector(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
+        few, singles = by_register_width(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
         return code.parallel_call(
             f"pool<{few}, {singles}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
             channels, code.input(0), code.output(0),
@@ -124,7 +124,7 @@ class GlobalPool(ROperator):
         x = code.inputs[0]
         assert x is not None
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
-        few = by_vector(lambda lanes: channels < lanes, x.dtype)
+        few = by_register_width(lambda lanes: channels < lanes, x.dtype)
         return code.call(
             f"global_pool<{few}>", code.count(x.shape[:1]), math.prod(sizes),
             channels, code.input(0), code.output(0), f"k::{self.op_type}{{}}",

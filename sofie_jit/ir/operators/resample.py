@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.geometry import by_vector
+from sofie_jit.ir.operators.geometry import by_register_width
 from sofie_jit.ir.operators.operator import (
     Emitter,
     ROperator,
@@ -67,6 +67,6 @@ class Resample(ROperator):
         inner = math.prod(static_dims("Resample", x.shape[axis + 1 :]))
         spans = code.packed("pack_spans", code.raw(2), out, size, taps, dtype="int64")
         return code.call(
-            f"resample<{by_vector(lambda lanes: inner < lanes, x.dtype)}>", code.count(x.shape[:axis]),
+            f"resample<{by_register_width(lambda lanes: inner < lanes, x.dtype)}>", code.count(x.shape[:axis]),
             size, out, inner, taps, code.input(0), code.input(1), spans, code.output(0),
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.geometry import by_vector, image_axes, image_shape
+from sofie_jit.ir.operators.geometry import by_register_width, image_axes, image_shape
 from sofie_jit.ir.operators.operator import Emitter, ROperator, Shape, TensorType, float_dtype, format_shape, literal
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
@@ -73,7 +73,7 @@ class Resize(ROperator):
         x = code.inputs[0]
         assert x is not None
         sizes, out, channels = self._sizes(x)
-        few = by_vector(lambda lanes: channels < lanes, x.dtype)
+        few = by_register_width(lambda lanes: channels < lanes, x.dtype)
         return code.call(
             f"resize_bilinear<{few}>", code.count(x.shape[:1]), *sizes,
             channels, *out, code.input(0), code.output(0),

@@ -27,8 +27,9 @@ void verify(const char *what, const std::vector<T> &y, double (*want)(double))
    for (std::size_t i = 0; i < y.size(); ++i) {
       const double x = double(inputs<T>()[i]), w = want(x), got = double(y[i]);
       const double scale = std::max({std::fabs(w), std::isinf(x) ? 0.0 : std::fabs(x), 1e-3});
-      const bool good = std::isnan(w) || std::isinf(w) ? (std::isnan(w) && std::isnan(got)) || w == got
-                                                       : std::fabs(got - w) <= (sizeof(T) == 4 ? 2.5e-7 : 1e-15) * scale;
+      const bool good = std::isnan(w) || std::isinf(w)
+                           ? (std::isnan(w) && std::isnan(got)) || w == got
+                           : std::fabs(got - w) <= (sizeof(T) == 4 ? 2.5e-7 : 1e-15) * scale;
       if (!good)
          check::fail(std::string(what) + " at " + std::to_string(x) + ": got " + std::to_string(got) + ", want " +
                      std::to_string(w));
@@ -89,12 +90,14 @@ void test_all()
    test<T>("Softplus", Softplus{}, softplus64);
    test<T>("Mish", Mish{}, [](double x) { return x * std::tanh(softplus64(x)); });
    test<T>("Elu", Elu<T>{T(0.5)}, [](double x) { return x < 0 ? 0.5 * std::expm1(x) : x; });
-   test<T>("Selu", Selu{}, [](double x) { return x < 0 ? 1.7580993408473766 * std::expm1(x) : 1.0507009873554805 * x; });
+   test<T>("Selu", Selu{},
+           [](double x) { return x < 0 ? 1.7580993408473766 * std::expm1(x) : 1.0507009873554805 * x; });
    test<T>("Celu", Celu<T>{T(0.5)}, [](double x) { return x < 0 ? 0.5 * std::expm1(2 * x) : x; });
    test<T>("Gelu", Gelu{}, [](double x) { return x * (0.5 + 0.5 * std::erf(x * std::sqrt(0.5))); });
    test<T>("GeluTanh", GeluTanh{}, [](double x) {
-      return std::fabs(x) > 1e12 ? (x < 0 ? 0 * x : x) // x^3 overflows in float only
-                                 : x * (0.5 + 0.5 * std::tanh(std::sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
+      return std::fabs(x) > 1e12
+                ? (x < 0 ? 0 * x : x) // x^3 overflows in float only
+                : x * (0.5 + 0.5 * std::tanh(std::sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
    });
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "geometry.hxx"
 
 using namespace sofie_jit;
@@ -47,11 +48,12 @@ void test(const Window &w, std::size_t filters, const Options &o, double toleran
                double gate[4];
                for (std::size_t g = 0; g < 4; ++g) {
                   gate[g] = double(x[((b * steps + time) * pixels + p) * 4 * filters + g * filters + f]);
-                  check::each_tap(w, p / (w.OH * w.OW), p / w.OW % w.OH, p % w.OW, [&](std::size_t tap, std::size_t at) {
-                     for (std::size_t k = 0; k < filters; ++k)
-                        gate[g] += h[at * filters + k] *
-                                   double(kernel[(tap * filters + k) * 4 * filters + g * filters + f]);
-                  });
+                  check::each_tap(w, p / (w.OH * w.OW), p / w.OW % w.OH, p % w.OW,
+                                  [&](std::size_t tap, std::size_t at) {
+                                     for (std::size_t k = 0; k < filters; ++k)
+                                        gate[g] += h[at * filters + k] *
+                                                   double(kernel[(tap * filters + k) * 4 * filters + g * filters + f]);
+                                  });
                }
                const std::size_t i = p * filters + f;
                const bool kept = !o.masked || mask[(b * steps + time) * masks + (masks > 1 ? p : 0)];
@@ -73,7 +75,7 @@ void test(const Window &w, std::size_t filters, const Options &o, double toleran
 
    const auto panels = pack_conv<T>(kernel.data(), s);
    const Buffer<T> zeros(4 * filters);
-   Buffer<T> scratch(conv_scratch<T>(s)), state(6 * size);
+   check::Scratch<T> scratch(check::conv_scratch<T>(s)), state(6 * size);
    std::vector<T> got(y.size()), got_h(batch * size), got_c(batch * size), single(size);
    const auto run = [&](std::size_t b, std::size_t rows, T *out, T *h, T *c) {
       const ConvRecurrence<T> r{
@@ -88,7 +90,8 @@ void test(const Window &w, std::size_t filters, const Options &o, double toleran
    check::close(what + ": h", got_h, last[0], tolerance);
    check::close(what + ": c", got_c, last[1], tolerance);
    run(1, 1, nullptr, single.data(), nullptr);
-   check::same_bits(what + ": one row", single, std::vector<T>(got_h.begin() + long(size), got_h.begin() + 2 * long(size)));
+   check::same_bits(what + ": one row", single,
+                    std::vector<T>(got_h.begin() + long(size), got_h.begin() + 2 * long(size)));
 }
 
 int main()

@@ -71,7 +71,8 @@ void test(const Window &w, std::size_t C, double tolerance)
       for (std::size_t c = 0; c < C; ++c)
          turned[c * w.taps() + tap] = k[tap * C + c];
    const auto other = pack_depthwise<T>(turned.data(), w.taps(), C, true);
-   check::require(!std::memcmp(other.data(), weights.data(), k.size() * sizeof(T)), what + ": packed otherwise differs");
+   check::require(!std::memcmp(other.data(), weights.data(), k.size() * sizeof(T)),
+                  what + ": packed otherwise differs");
 }
 
 int main()

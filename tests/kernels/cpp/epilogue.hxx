@@ -31,8 +31,9 @@ double applied(const sofie_jit::Epilogue<T> &epilogue, double x)
 
 // What a layer gives, by its definition: weight(k, n) are its weights. `residual` may be null.
 template <class T, class Weight>
-std::vector<double> dense64(std::size_t rows, std::size_t K, std::size_t N, const std::vector<T> &x, const Weight &weight,
-                            const std::vector<T> &b, const T *residual, const sofie_jit::Epilogue<T> &epilogue)
+std::vector<double> dense64(std::size_t rows, std::size_t K, std::size_t N, const std::vector<T> &x,
+                            const Weight &weight, const std::vector<T> &b, const T *residual,
+                            const sofie_jit::Epilogue<T> &epilogue)
 {
    std::vector<double> y(rows * N);
    for (std::size_t r = 0; r < rows; ++r)

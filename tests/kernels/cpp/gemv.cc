@@ -26,7 +26,7 @@ void test(std::size_t rows, std::size_t K, double tolerance)
    y.pop_back();
    check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded numbers are small, their errors are not
    for (std::size_t r = 0; r < rows; ++r)
-      gemv(1, K, x.data() + r * K, weights.data(), b.data(), at(residual, r), one.data() + r, epilogue);
+      gemv(1, K, x.data() + r * K, weights.data(), b.data(), residual_at(residual, r), one.data() + r, epilogue);
    check::same_bits(what + ": row by row", y, one);
 }
 

@@ -26,7 +26,8 @@ constexpr Axis one{1, 1, 1, 1, 0, 0};
 inline std::string describe(const Window &w)
 {
    std::string text;
-   for (std::size_t n : {w.D, w.H, w.W, w.OD, w.OH, w.OW, w.KD, w.KH, w.KW, w.SD, w.SH, w.SW, w.DD, w.DH, w.DW, w.PD, w.PH, w.PW})
+   for (std::size_t n :
+        {w.D, w.H, w.W, w.OD, w.OH, w.OW, w.KD, w.KH, w.KW, w.SD, w.SH, w.SW, w.DD, w.DH, w.DW, w.PD, w.PH, w.PW})
       text += " " + std::to_string(n);
    return text;
 }

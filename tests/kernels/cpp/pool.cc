@@ -91,7 +91,8 @@ void test_global(std::size_t pixels, std::size_t C, double tolerance)
 void test_not_finite(std::size_t C)
 {
    const double nan = NAN, inf = INFINITY, low = double(std::numeric_limits<float>::lowest());
-   const double windows[][3] = {{1, nan, 2}, {nan, 1, 2}, {1, 2, nan}, {nan, nan, nan}, {-inf, -inf, -inf}, {1, inf, -inf}};
+   const double windows[][3] = {{1, nan, 2},     {nan, 1, 2},        {1, 2, nan},
+                                {nan, nan, nan}, {-inf, -inf, -inf}, {1, inf, -inf}};
    const double max[] = {2, 2, 2, low, low, inf}, global[] = {nan, nan, nan, nan, -inf, inf};
    for (int i = 0; i < 6; ++i) {
       std::vector<float> x;

@@ -25,7 +25,8 @@ void test(std::size_t size, std::size_t out, std::size_t inner, std::size_t taps
          for (std::size_t c = 0; c < inner; ++c) {
             double sum = 0;
             for (std::int64_t t = 0; t < count; ++t)
-               sum += double(x[(i * size + std::size_t(first + t)) * inner + c]) * double(weights[o * taps + std::size_t(t)]);
+               sum += double(x[(i * size + std::size_t(first + t)) * inner + c]) *
+                      double(weights[o * taps + std::size_t(t)]);
             want.push_back(sum);
          }
       }

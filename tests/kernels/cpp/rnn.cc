@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "check.hxx"
+#include "scratch.hxx"
 
 using namespace sofie_jit;
 
@@ -49,7 +50,7 @@ Results<T> run(const Case &c, const Weights<T> &p, const T *x, const bool *mask,
 {
    Results<T> out = {std::vector<T>(c.batch * c.steps * c.units + 1, T(77)), std::vector<T>(c.batch * c.units),
                      std::vector<T>(c.kind == LSTM ? c.batch * c.units : 0)};
-   std::vector<T> scratch(recurrent_scratch(c.units) + 1, std::numeric_limits<T>::quiet_NaN());
+   check::Scratch<T> scratch(check::recurrent_scratch(c.units), std::numeric_limits<T>::quiet_NaN());
    const std::size_t K = c.inputs, U = c.units;
    const Recurrence<T> r = {c.batch, c.steps, K, U, x, mask, {h0, c0}, out[0].data(),
                             {out[1].data(), c.kind == LSTM ? out[2].data() : nullptr},

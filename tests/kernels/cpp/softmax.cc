@@ -83,7 +83,8 @@ void test(const char *name, Column (*want)(const Column &),
             run(1, size, inner, x.data() + o * size * inner, one_by_one.data() + o * size * inner);
          check::same_bits(std::string(name) + ": row by row", y, one_by_one);
          if (size > 1 || want != sparsemax64)
-            check::close(std::string(name) + " " + std::to_string(size) + " " + std::to_string(inner), y, wanted, tolerance);
+            check::close(std::string(name) + " " + std::to_string(size) + " " + std::to_string(inner), y, wanted,
+                         tolerance);
       }
 }
 
@@ -148,10 +149,10 @@ void test_short()
 
 int main()
 {
-   test_short<virtual_lanes / 2, float>();
-   test_short<virtual_lanes, float>();
-   test_short<virtual_lanes / 2, double>();
-   test_short<virtual_lanes, double>();
+   test_short<tuning::virtual_lanes / 2, float>();
+   test_short<tuning::virtual_lanes, float>();
+   test_short<tuning::virtual_lanes / 2, double>();
+   test_short<tuning::virtual_lanes, double>();
    test<float>("softmax", softmax64, softmax<float>, 5e-7);
    test<double>("softmax of double", softmax64, softmax<double>, 1e-15);
    test<float>("log_softmax", log_softmax64, log_softmax<float>, 5e-7);

@@ -92,7 +92,8 @@ std::vector<float> sample()
    for (std::uint32_t exponent = 0; exponent < 512; ++exponent) // with the sign, and up to NaN
       for (std::uint32_t near = 0; near < 5; ++near)
          x.push_back(float_of((exponent << 23) + near - 2));
-   for (float limit : {88.7228391f, 87.3365448f, 103.972077f, 16.6355324f, 9.02f, 4.0f, 0.93f, 0.6f, 0.346573591f, 0.70710678f})
+   for (float limit :
+        {88.7228391f, 87.3365448f, 103.972077f, 16.6355324f, 9.02f, 4.0f, 0.93f, 0.6f, 0.346573591f, 0.70710678f})
       for (int step = -40; step <= 40; ++step)
          for (float sign : {-1.0f, 1.0f})
             x.push_back(sign * (limit + float(step) * limit * 0x1p-23f));
@@ -246,7 +247,8 @@ int main(int argc, char **argv)
       if (all)
          worst = measure_all(function, worst);
       std::printf("%-9s %.3f ulp at %a\n", function.name, worst.error, double(worst.at));
-#if defined(__FMA__) || defined(__aarch64__) // without the instruction products are rounded too, and nothing is promised
+#if defined(__FMA__) ||                                                                                                \
+   defined(__aarch64__) // without the instruction products are rounded too, and nothing is promised
       check::require(worst.error <= function.bound, function.name);
 #endif
    }

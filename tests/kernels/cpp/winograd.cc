@@ -1,6 +1,7 @@
 #include "conv/winograd.hxx"
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "epilogue.hxx"
 #include "geometry.hxx"
 
@@ -12,7 +13,7 @@ template <class T>
 void run(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
          const T *residual, T *y, const Epilogue<T> &epilogue)
 {
-   Buffer<T> scratch(winograd_scratch(s));
+   check::Scratch<T> scratch(check::winograd_scratch(s));
    winograd(first, last, 0, s.O, s, x, panels, bias, residual, y, scratch.data(), epilogue, gemm<T>);
 }
 
