@@ -1,4 +1,5 @@
 #include "conv/conv.hxx"
+#include "conv/reference.hxx"
 
 #include "check.hxx"
 #include "scratch.hxx"
@@ -33,20 +34,8 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
    const auto added = random.vector<T>(more ? batch * pixels * O : 0);
    const T *const residual = more ? added.data() : nullptr;
 
-   std::vector<double> want;
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t od = 0; od < w.OD; ++od)
-         for (std::size_t oh = 0; oh < w.OH; ++oh)
-            for (std::size_t ow = 0; ow < w.OW; ++ow)
-               for (std::size_t o = 0; o < O; ++o) {
-                  double sum = double(b[o]);
-                  check::each_tap(w, od, oh, ow, [&](std::size_t tap, std::size_t at) {
-                     for (std::size_t c = 0; c < channels; ++c)
-                        sum += double(x[(n * w.inputs() + at) * C + o / s.group_outputs() * channels + c]) *
-                               double(k[(tap * channels + c) * O + o]);
-                  });
-                  want.push_back(check::applied(epilogue, sum + (more ? double(added[want.size()]) : 0)));
-               }
+   const auto want =
+      reference::conv(batch, w, C, O, groups, x.data(), k.data(), b.data(), residual, check::finish(epilogue));
 
    const std::string what = "conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O) +
                             " " + std::to_string(groups);

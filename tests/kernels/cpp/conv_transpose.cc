@@ -1,4 +1,5 @@
 #include "conv/conv_transpose.hxx"
+#include "conv/reference.hxx"
 
 #include "check.hxx"
 #include "scratch.hxx"
@@ -18,19 +19,7 @@ void test(const Window &w, std::size_t C, std::size_t O, double tolerance)
               b = random.vector<T>(O);
 
    const auto &epilogue = C % 2 ? check::everything<T> : check::relu<T>;
-   std::vector<double> want(batch * w.inputs() * O);
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t od = 0; od < w.OD; ++od)
-         for (std::size_t oh = 0; oh < w.OH; ++oh)
-            for (std::size_t ow = 0; ow < w.OW; ++ow)
-               check::each_tap(w, od, oh, ow, [&](std::size_t tap, std::size_t at) {
-                  const T *pixel = x.data() + (((n * w.OD + od) * w.OH + oh) * w.OW + ow) * C;
-                  for (std::size_t o = 0; o < O; ++o)
-                     for (std::size_t c = 0; c < C; ++c)
-                        want[(n * w.inputs() + at) * O + o] += double(pixel[c]) * double(k[(tap * O + o) * C + c]);
-               });
-   for (std::size_t i = 0; i < want.size(); ++i)
-      want[i] = check::applied(epilogue, want[i] + double(b[i % O]));
+   const auto want = reference::conv_transpose(batch, w, C, O, x.data(), k.data(), b.data(), check::finish(epilogue));
 
    const std::string what =
       "conv_transpose" + check::describe(w) + ", " + std::to_string(C) + " to " + std::to_string(O);

@@ -1,4 +1,5 @@
 #include "gemm/gemm.hxx"
+#include "gemm/reference.hxx"
 
 #include <algorithm>
 
@@ -20,7 +21,7 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    const T *const residual = more ? added.data() : nullptr;
 
    const auto weight = [&](std::size_t k, std::size_t n) { return transposed ? w[n * K + k] : w[k * N + n]; };
-   const auto want = check::dense64(rows, K, N, x, weight, b, residual, epilogue);
+   const auto want = reference::gemm(rows, K, N, x.data(), weight, b.data(), residual, check::finish(epilogue));
 
    const std::string what = "gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N);
    std::vector<T> y(rows * N + 1, T(77)), one(rows * N);

@@ -1,4 +1,5 @@
 #include "gemm/matmul.hxx"
+#include "gemm/reference.hxx"
 
 #include <algorithm>
 
@@ -17,11 +18,7 @@ void test(std::size_t M, std::size_t K, std::size_t N, double tolerance)
    const auto a = random.vector<T>(3 * M * K), b = random.vector<T>(2 * K * N);
    std::vector<double> want(6 * M * N);
    for (std::size_t s = 0; s < 6; ++s)
-      for (std::size_t m = 0; m < M; ++m)
-         for (std::size_t n = 0; n < N; ++n)
-            for (std::size_t k = 0; k < K; ++k)
-               want[(s * M + m) * N + n] +=
-                  double(a[(s / 2 * M + m) * K + k]) * double(b[(s % 2 * K + k) * N + n]);
+      reference::matmul(M, K, N, &a[0] + s / 2 * M * K, &b[0] + s % 2 * K * N, &want[0] + s * M * N);
    std::vector<T> y(6 * M * N + 1, T(77)), panel(K * nr<T>);
    matmul(stack, M, K, N, a.data(), b.data(), panel.data(), y.data(), gemm_microkernels<T>);
    check::require(y.back() == T(77), "matmul wrote past the end");

@@ -1,3 +1,4 @@
+#include "gemm/reference.hxx"
 #include "gemm/sparse_gemm.hxx"
 
 #include "check.hxx"
@@ -28,7 +29,7 @@ void test(std::size_t rows, std::size_t K, std::size_t zeros, double tolerance)
    const auto &epilogue = more ? check::everything<T> : check::relu<T>;
    const T *const residual = more ? added.data() : nullptr;
    const auto weight = [&](std::size_t k, std::size_t n) { return w[k * N + n]; };
-   const auto want = check::dense64(rows, K, N, x, weight, b, residual, epilogue);
+   const auto want = reference::gemm(rows, K, N, x.data(), weight, b.data(), residual, check::finish(epilogue));
 
    const std::string what = "sparse_gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N) +
                             " with " + std::to_string(zeros) + " % of zeros";
