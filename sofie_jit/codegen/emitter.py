@@ -24,7 +24,8 @@ from sofie_jit.codegen.expressions import (
     WeightPointer,
     size_of,
 )
-from sofie_jit.codegen.memory import ALIGNMENT, THREADS, Arena
+from sofie_jit.codegen.memory import THREADS, Arena
+from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import Dim, Shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
@@ -120,7 +121,7 @@ class Emitter:
         name = self._resources.roots[self.op.inputs[index]]
         if name in self._rmodel.initialized:
             values = self._rmodel.initialized[name]
-            return self.packed("keep", self._weight(name), values.size, dtype=values.dtype.name)
+            return self.packed("copy_weights", self._weight(name), values.size, dtype=values.dtype.name)
         return TensorPointer(self._rmodel.tensor_type(name).dtype, True, name)
 
     def output(self, index: int) -> Pointer:

@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sofie_jit.codegen.lowered.emission import in_place
+from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.ir.dims import BATCH, Shape, counts_rows, split_count
 from sofie_jit.ir.rmodel import RModel
-
-ALIGNMENT = 64
-"""Bytes; slots start at multiples of it (``memory.hxx``: a cache line and the widest register)."""
-
 
 THREADS = "(threads)"
 """In the dimensions of a slot, the number of threads that share a call."""

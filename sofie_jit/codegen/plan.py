@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
 from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
@@ -15,9 +16,6 @@ from sofie_jit.codegen.memory import Slot, can_tile, last_uses, memory_taken_ove
 from sofie_jit.ir.dims import split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
-
-ROWS_TOGETHER = 12
-"""Rows of a register tile: fewer take a dense layer as long, and each thread reads all of its weights for them."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +132,10 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
 
 
 def _rows_together(rmodel: RModel, operators: Sequence[ROperator]) -> int:
-    """How many rows of a batch no thread should have fewer of: more than one where dense layers of single rows rule.
+    """The least number of rows of a batch for a thread: more than one if dense layers of single rows dominate.
 
-    Threads that would have fewer share the layers' outputs instead.
+    With fewer rows, threads share the outputs of the layers instead, since a register tile takes as long for fewer
+    rows, and each thread reads all weights.
     """
     dense, total = 0, 1
     for op in operators:
@@ -145,4 +144,4 @@ def _rows_together(rmodel: RModel, operators: Sequence[ROperator]) -> int:
         total += flops
         if op.op_type == "Dense" and split_count(outputs[0].shape[:-1])[0] == 1:
             dense += flops
-    return ROWS_TOGETHER if 2 * dense > total else 1
+    return tuning.MC_STEP if 2 * dense > total else 1

@@ -223,20 +223,20 @@ class JitPrinter(SessionPrinter):
 
     def clock(self) -> list[str]:
         """Starts the clock, for a profile."""
-        return ["double mark = k::seconds();", "fSeconds[0] += k::lap(mark);"] if self.profile else []
+        return ["double mark = k::seconds();", "fSeconds[0] += k::elapsed(mark);"] if self.profile else []
 
     def conclusion(self, step: Step) -> list[str]:
         """Adds up the seconds of the operator, for a profile."""
         if not self.profile:
             return []
         self.op_timings.append(step.index)
-        return [f"fSeconds[{len(self.op_timings)}] += k::lap(mark);"]
+        return [f"fSeconds[{len(self.op_timings)}] += k::elapsed(mark);"]
 
 
 def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None = None) -> JitText:
     """The code that the JIT compiles for a lowered model.
 
-    ``profile``: a Session that reads the clock after each operator, and ``take_laps``, which fetches the sums.
+    ``profile``: a Session that reads the clock after each operator, and ``take_op_timings``, which fetches the sums.
     ``vector_bytes``: of this machine's registers, so that no kernel is compiled that only other machines need.
     """
     plan = make_plan(rmodel, Target(vector_bytes, threads=True))
@@ -273,7 +273,7 @@ int infer(const void *session, const std::size_t *{"dims" if plan.dims else ""},
 {{
 {check}   return static_cast<const Session *>(session)->run({", ".join(given)});
 }}
-{_TAKE_LAPS.format(size=1 + len(printer.op_timings)) if profile else ""}"""
+{_TAKE_OP_TIMINGS.format(size=1 + len(printer.op_timings)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     used = ["core/memory.hxx", *plan.kernels, *(["core/profile.hxx"] if profile else []), "core/team.hxx"]
     return JitText(
@@ -300,8 +300,8 @@ def _hashed(kind: str, definition: str) -> str:
     return f"{kind}_{hashlib.sha256(definition.encode()).hexdigest()[:20]}"
 
 
-_TAKE_LAPS = """void take_laps(std::uintptr_t session, double *seconds)
+_TAKE_OP_TIMINGS = """void take_op_timings(std::uintptr_t session, double *seconds)
 {{
-   k::take_laps({size}, reinterpret_cast<const Session *>(session)->fSeconds, seconds);
+   k::take_op_timings({size}, reinterpret_cast<const Session *>(session)->fSeconds, seconds);
 }}
 """

@@ -251,7 +251,7 @@ class SessionPrinter:
             offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
             moved.append(f"{self.name(name)} + {offset}")
         return [
-            f"const std::size_t tile = k::tile_size({self._bytes(self._bytes_per_row())});",
+            f"const std::size_t tile = k::batch_tile({self._bytes(self._bytes_per_row())});",
             "const std::size_t whole = batch;",
             "if (batch > tile)",
             "   batch = tile; // the arena holds one tile",

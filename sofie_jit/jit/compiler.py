@@ -30,7 +30,7 @@ _FUNCTIONS: dict[str, dict[str, Any]] = {
     },
     "thread_pool": {
         "start_pool": PYFUNCTYPE(None),
-        "run_shared": CFUNCTYPE(c_int, c_void_p, c_uint64, c_int64, c_uint64, c_uint64),
+        "run_parallel": CFUNCTYPE(c_int, c_void_p, c_uint64, c_int64, c_uint64, c_uint64),
     },
     "python_call": {
         "start": PYFUNCTYPE(None, c_void_p, c_char_p),
@@ -179,7 +179,7 @@ class Compiler:
         """Compiles a network, at most once per process.
 
         Returns the addresses of the functions ``create``, ``destroy``, ``infer`` (see ``runtime/session.hxx``) and, if
-        the network is compiled for profiling, ``take_laps``.
+        the network is compiled for profiling, ``take_op_timings``.
 
         Raises CompileError.
         """
@@ -189,7 +189,7 @@ class Compiler:
                 self.runtime()
                 self.declare_kernels(code.kernels)
                 self._define_calls(code)
-                functions = ["create", "destroy", "infer", *(["take_laps"] if code.op_timings else [])]
+                functions = ["create", "destroy", "infer", *(["take_op_timings"] if code.op_timings else [])]
                 deferred = code.deferred.values()
                 waiting = {function.when for function in deferred if function.name not in self._declared}
                 complete = sorted({function.when for function in deferred} - waiting)

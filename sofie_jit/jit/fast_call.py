@@ -141,7 +141,7 @@ class _Factory:
 
     def _reduce(self, capsule: Any) -> Any:
         """Pickles the capsule of a fast call as its fallback. The call itself is pickled as its attribute ``infer``."""
-        if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.Call"):
+        if not ctypes.pythonapi.PyCapsule_IsValid(ctypes.py_object(capsule), b"sofie_jit.FastCall"):
             raise TypeError("cannot pickle 'PyCapsule' object")
         return self._fallbacks[id(capsule)].__reduce__()
 

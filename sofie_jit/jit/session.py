@@ -18,7 +18,7 @@ from sofie_jit.jit.compiler import compiler
 NO_MEMORY = -1
 """Status of a call that ran out of memory; see runtime/session.hxx."""
 
-_TAKE_LAPS = PYFUNCTYPE(None, c_uint64, c_void_p)
+_TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
 
 
 class CompiledSession:
@@ -67,11 +67,11 @@ class CompiledSession:
         if threads > 1:
             batch = list(self.code.dims).index(BATCH) if self.code.tiled else -1
             frame += [array.nbytes // dims[batch] for array in arrays if self.code.tiled]
-            run_shared = compiler().thread_pool().run_shared
-            return int(run_shared(_words(frame), len(arrays), batch, self.code.rows_together, threads))
+            run_parallel = compiler().thread_pool().run_parallel
+            return int(run_parallel(_words(frame), len(arrays), batch, self.code.rows_together, threads))
         return int((self._run_released if release_gil else self._run)(_words(frame)))
 
-    def take_laps(self) -> np.ndarray:
+    def take_op_timings(self) -> np.ndarray:
         """Seconds since the last call of this method: of reading the clock, then of each of ``code.op_timings``.
 
         Raises ValueError if the session was made without ``profile``.
@@ -79,7 +79,7 @@ class CompiledSession:
         if not self._take_laps:
             raise ValueError("this session does not read the clock: make it with profile=True")
         seconds = np.empty(1 + len(self.code.op_timings))
-        _TAKE_LAPS(self._take_laps[0])(self.handle, seconds.ctypes.data)
+        _TAKE_OP_TIMINGS(self._take_laps[0])(self.handle, seconds.ctypes.data)
         return seconds
 
 

@@ -35,11 +35,11 @@ def profile(lowered: RModel, *inputs: Any) -> Profile:
     session = CompiledSession(lowered, profile=True)
     sizes, tensors = [dims[name] for name in session.code.dims], [*arrays, *results]
     infer = execution.fast_call() or execution
-    laps, seconds = _measure(session, lambda: session.run(sizes, tensors), lambda: infer(*arrays))
+    op_timings, seconds = _measure(session, lambda: session.run(sizes, tensors), lambda: infer(*arrays))
     peak = peak_flops("float64" if any(array.dtype == np.float64 for array in results) else "float32")
-    total = float(laps.sum()) or 1.0
+    total = float(op_timings.sum()) or 1.0
     records = []
-    for index, taken in zip(session.code.op_timings, laps.tolist(), strict=True):
+    for index, taken in zip(session.code.op_timings, op_timings.tolist(), strict=True):
         op = lowered.operators[index]
         record = {"operator": op.op_type, "layer": op.origin, **_work(op, lowered, dims)}
         records.append(with_rates(record | {"seconds": taken, "share": taken / total}, peak))
@@ -52,18 +52,18 @@ def _measure(
     """Seconds of each operator and of a whole call: medians of the faster half of many calls, taken in turns."""
     clocked()
     plain()
-    session.take_laps()
-    laps, calls = [], []
+    session.take_op_timings()
+    op_timings, calls = [], []
     start = time.perf_counter()
     for done in range(CALLS.stop - 1):
         if done >= CALLS.start and time.perf_counter() - start > BUDGET:
             break
         clocked()
-        laps.append(session.take_laps())
+        op_timings.append(session.take_op_timings())
         before = time.perf_counter()
         plain()
         calls.append(time.perf_counter() - before)
-    measured = np.array(laps)
+    measured = np.array(op_timings)
     operators = measured[:, 1:] - measured[:, :1]  # the first column is the time of reading the clock
     undisturbed = operators[np.argsort(operators.sum(axis=1))[: -(-len(operators) // 2)]]
     whole = np.sort(calls)[: -(-len(calls) // 2)]

@@ -6,21 +6,18 @@ import math
 
 import numpy as np
 
-from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.conv import FusedConv
 from sofie_jit.codegen.lowered.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
+from sofie_jit.codegen.tuning import CACHED_BYTES
 from sofie_jit.ir.operators.operator import ROperator, TensorType, static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import uses
-
-CACHED = constant("gemm/gemm.hxx", "cached")
-"""Bytes of an image that the next convolution finds in a second-level cache."""
 
 
 def chain_depthwise(rmodel: RModel) -> RModel:
     """Convs of 1 x 1 taps join the depthwise Conv that alone reads or makes what is between, at the place of the last.
 
-    Where an image between them is larger than :data:`CACHED`; smaller ones stay in the cache without it.
+    Where an image between them is larger than :data:`CACHED_BYTES`; smaller ones stay in the cache without it.
     """
     new = rmodel.copy()
     new.generate()
@@ -39,7 +36,7 @@ def chain_depthwise(rmodel: RModel) -> RModel:
         if project and project.inputs[0] != result:  # it adds it
             project = None
         between = [*([source] if expand else []), *([result] if project else [])]
-        if max(map(_bytes, map(new.tensor_type, between)), default=0) <= CACHED:
+        if max(map(_bytes, map(new.tensor_type, between)), default=0) <= CACHED_BYTES:
             continue
         for name in between:
             operators[made_by[name]] = None

@@ -32,7 +32,7 @@ ARITHMETIC: list[tuple[Callable[[Any], Any], str]] = [
     (lambda x: 1 - x, "Sub"),
     (lambda x: np.float32(2) * x, "Mul"),
     (lambda x: np.ones(3, np.float32) / x, "Div"),
-    (lambda x: x @ np.ones((3, 2), np.float32), "Gemm"),
+    (lambda x: x @ np.ones((3, 2), np.float32), "MatMul"),
     (lambda x: x[:, ::-1], "Slice"),
     (lambda x: -abs(x), "Neg"),
     (lambda x: (x > 0) & ~(x >= 1), "And"),

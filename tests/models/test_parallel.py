@@ -13,7 +13,7 @@ from networks import mlp
 from pass_models import chain_model
 from sofie_jit import OptionError, OutOfRangeError, RModel
 from sofie_jit.codegen.lowered.conv import FusedConv
-from sofie_jit.codegen.plan import ROWS_TOGETHER
+from sofie_jit.codegen.tuning import MC_STEP
 from sofie_jit.ir.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.jit import threads as thread_rules
@@ -66,7 +66,7 @@ def test_rows_at_once(batch: int, threads: int, together: int, rows: int) -> Non
 
 
 def test_rows_that_stay_together(model: Model, shared: Model) -> None:
-    assert model._execution.session.rows_together == ROWS_TOGETHER  # dense layers
+    assert model._execution.session.code.rows_together == MC_STEP  # dense layers
     assert shared._execution.session.rows_together == 1  # mostly convolutions
 
 

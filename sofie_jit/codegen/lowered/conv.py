@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, PackedPointer, Pointer, literal
-from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.dense import (
-    K_BLOCK,
     PARALLEL_KERNELS,
     dense_kernels,
     emit_dense,
@@ -26,23 +25,13 @@ from sofie_jit.codegen.lowered.dense import (
     zeros_pay,
 )
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.codegen.lowered.window import by_vector, tiles_the_image, volume, window_members
+from sofie_jit.codegen.lowered.window import by_register_width, tiles_the_image, volume, window_members
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import format_shape
 from sofie_jit.ir.operators.activations import Activation
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.types import TensorType, float_dtype
-
-CACHED_INPUTS = 80 * 1024
-"""Elements of the input of one strip of output rows, at most: they stay in a second-level cache."""
-TILE_ROWS = {64: 12, 32: 6, 16: 6}
-"""Pixels that a register tile can have (``tile_rows`` of ``tile.hxx``), by bytes of a register."""
-WINOGRAD_PAIRS_PAY = 1 << 23
-"""Floating-point operations for a row of the batch from which on ``gemm_pairs`` repays its compilation: in a small
-convolutional network it makes the first answer 0.1 s later, and further ones faster by 1 %."""
-WINOGRAD_BLOCK = constant("conv/winograd.hxx", "winograd_block")
-"""Tiles that are computed together."""
 
 
 @dataclass(kw_only=True)
@@ -83,8 +72,8 @@ class FusedConv(Conv):
             and len(axes) == 2
             and all((axis.kernel, axis.stride, axis.dilation) == (3, 1, 1) for axis in axes)
             and channels % 16 == outputs % 16 == 0
-            and channels >= 32
-            and winograd_tiles(axes) >= 12
+            and channels >= tuning.WINOGRAD_MIN_CHANNELS
+            and winograd_tiles(axes) >= tuning.WINOGRAD_MIN_TILES
         )
 
 
@@ -154,8 +143,8 @@ def direct_conv(op: DirectConv, code: Emitter) -> Call:
     else:
         panels = code.packed("pack_conv", code.raw(1), shape, op.kernel_layout == "OIHW")
     scratch = code.scratch(y.dtype, (scratch_size(axes, channels, op.group, strip, y.dtype),), per_thread=True)
-    pixels = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
-    widths = by_vector(lambda lanes: panel_widths(outputs // op.group, lanes), y.dtype)
+    pixels = by_register_width(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+    widths = by_register_width(lambda lanes: panel_widths(outputs // op.group, lanes), y.dtype)
     return code.parallel_call(
         f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
         code.output(0), scratch, epilogue(code, op.activation, y.dtype),
@@ -174,7 +163,7 @@ def depthwise_conv(op: DepthwiseConv, code: Emitter) -> list[Call]:
     batch, times = y.shape[:1], outputs // channels
     taps = math.prod(axis.kernel for axis in axes)
     side, stride = axes[-1].kernel, axes[-1].stride
-    square = is_depthwise_square(axes) and outputs * np.dtype(y.dtype).itemsize >= max(TILE_ROWS)
+    square = is_depthwise_square(axes) and outputs * np.dtype(y.dtype).itemsize >= max(tuning.MR)
     pack = "pack_depthwise_panels" if square else "pack_depthwise"
     weights = code.packed(pack, code.raw(1), taps, outputs, op.kernel_layout == "OIHW")
     x: Pointer = code.input(0)
@@ -184,7 +173,7 @@ def depthwise_conv(op: DepthwiseConv, code: Emitter) -> list[Call]:
         repeated = code.scratch(y.dtype, (*batch, *sizes, outputs))
         calls.append(code.call("repeat_channels", code.count((*batch, *sizes)), channels, times, x, repeated))
         x = code.read_only(repeated)
-    few = by_vector(lambda lanes: outputs < lanes, y.dtype)
+    few = by_register_width(lambda lanes: outputs < lanes, y.dtype)
     calls.append(code.parallel_call(
         f"depthwise_square<{side}, {stride}>" if square else f"depthwise<{few}>",
         code.count(batch), code.struct("Window", *window_members(axes)), outputs, x, weights, bias, code.output(0),
@@ -208,7 +197,7 @@ def winograd_conv(op: WinogradConv, code: Emitter) -> Call:
     scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),), per_thread=True)
     group = winograd_group(channels, outputs)
     flops = op.flops(code.inputs, code.outputs)
-    gemm = gemm_function(code, flops, (channels, group), few=False, pay=WINOGRAD_PAIRS_PAY)
+    gemm = gemm_function(code, flops, (channels, group), few=False, pay=tuning.WINOGRAD_PANEL_PAIRS_MIN_FLOPS)
     tiles = code.count((*y.shape[:1], winograd_tiles(axes)))
     return code.parallel_call(
         "winograd", 0, tiles, 0, outputs, shape, code.input(0), panels, bias,
@@ -229,13 +218,17 @@ def winograd_tiles(axes: Sequence[Axis]) -> int:
 
 def winograd_group(channels: int, outputs: int) -> int:
     """``WinogradShape::group`` of ``winograd.hxx``: outputs of one product."""
-    return outputs if outputs % 128 or channels * outputs < 65536 else outputs // 2
+    return (
+        outputs // 2
+        if outputs % tuning.WINOGRAD_GROUP_OUTPUTS == 0 and channels * outputs >= tuning.WINOGRAD_GROUP_WEIGHTS
+        else outputs
+    )
 
 
 def winograd_scratch_size(channels: int, outputs: int) -> int:
     """Elements of scratch memory for a block's transformed images and products."""
     group = winograd_group(channels, outputs)
-    places = sum(WINOGRAD_BLOCK * 3 // 2 * size + 16 for size in (channels, group))
+    places = sum(tuning.WINOGRAD_TILES * 3 // 2 * size + tuning.WINOGRAD_PADDING for size in (channels, group))
     return 16 * places + channels + group + 16
 
 
@@ -243,13 +236,13 @@ def strip_rows(axes: Sequence[Axis], channels: int) -> int:
     """Output rows of a strip: its input stays in the cache, it has the pixels of a tile, and strips are equal."""
     d, h, w = volume(axes)
     row = d.kernel * min(h.kernel, h.stride) * min(w.kernel, w.stride) * w.out * channels
-    rows = min(max(CACHED_INPUTS // row, math.ceil(max(TILE_ROWS.values()) / w.out)), h.out)
+    rows = min(max(tuning.CONV_STRIP_INPUTS // row, math.ceil(max(tuning.MR.values()) / w.out)), h.out)
     return math.ceil(h.out / math.ceil(h.out / rows))
 
 
 def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
     """Pixels of a register tile: as many as there are registers for, or fewer if less is computed twice then."""
-    largest = TILE_ROWS[lanes * np.dtype(dtype).itemsize]
+    largest = tuning.MR[lanes * np.dtype(dtype).itemsize]
     tiles = math.ceil(pixels / largest)
     return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)
 
@@ -259,5 +252,5 @@ def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: int, dt
     d, h, w = volume(axes)
     copy = d.kernel * h.under(strip) * w.under(w.out) * channels if any(axis.padded for axis in axes) else 0
     taps = d.kernel * h.kernel * w.kernel
-    runs = taps + taps * channels // group // K_BLOCK + 1
+    runs = taps + taps * channels // group // tuning.KC + 1
     return math.ceil(copy / 64) * 64 + runs * 16 // np.dtype(dtype).itemsize

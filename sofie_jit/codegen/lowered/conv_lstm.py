@@ -11,7 +11,7 @@ from sofie_jit.codegen.lowered.conv import scratch_size, strip_rows, tile_pixels
 from sofie_jit.codegen.lowered.dense import panel_widths
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.codegen.lowered.rnn import given_or_null
-from sofie_jit.codegen.lowered.window import by_vector, window_members
+from sofie_jit.codegen.lowered.window import by_register_width, window_members
 from sofie_jit.ir.operators.conv_lstm import ConvLSTM
 
 
@@ -34,8 +34,8 @@ def conv_lstm(op: ConvLSTM, code: Emitter) -> Call:
         code.scratch(y.dtype, (6 * pixels * units,)),
         op.direction == "reverse", op.flip_output, op.zero_output_for_mask,
     )  # fmt: skip
-    rows = by_vector(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
-    widths = by_vector(lambda lanes: panel_widths(4 * units, lanes), y.dtype)
+    rows = by_register_width(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+    widths = by_register_width(lambda lanes: panel_widths(4 * units, lanes), y.dtype)
     f, g = (functor(activation, y.dtype) for activation in op.activations)
     return code.call(
         f"conv_lstm<{rows}, {widths}>", recurrence,

@@ -6,17 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.codegen.lowered.window import by_vector, volume, window_members
+from sofie_jit.codegen.lowered.window import by_register_width, volume, window_members
 from sofie_jit.ir.operators.activations import Activation
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
-
-PRODUCTS_AT_ONCE = 256 * 1024
-"""Elements of the products of the images that are computed together, at most: they stay in a second-level cache."""
 
 
 @dataclass(kw_only=True)
@@ -34,10 +32,10 @@ def conv_transpose(op: FusedConvTranspose, code: Emitter) -> Call:
     axes, channels, outputs = op.window(x, code.type_of(1))
     taps = math.prod(axis.kernel for axis in axes)
     products = math.prod(outputs_of(axes)) * taps * outputs
-    at_once = max(PRODUCTS_AT_ONCE // products, 1)
+    at_once = max(tuning.CONV_TRANSPOSE_PRODUCTS // products, 1)
     one, absent = literal(1, y.dtype), len(op.inputs)
     return code.call(
-        f"conv_transpose<{by_vector(lambda lanes: outputs < lanes, y.dtype)}>",
+        f"conv_transpose<{by_register_width(lambda lanes: outputs < lanes, y.dtype)}>",
         code.count(y.shape[:1]), at_once, code.struct("Window", *window_members(axes)), channels, outputs,
         code.input(0),
         code.packed("pack_conv_transpose", code.raw(1), taps, channels, outputs, op.kernel_layout == "IOHW"),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, NULL, Argument, Call, Constant, FunctionPointer, literal
-from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
@@ -18,15 +18,6 @@ from sofie_jit.ir.dims import BATCH, Dim, Shape, format_shape, split_count, stat
 from sofie_jit.ir.operators.activations import Activation
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, common_dtype
-
-K_BLOCK = constant("core/tile.hxx", "k_block")
-"""Terms that a sum has between two of its cuts."""
-CHAINS, CUT_TERMS, CUT_OUTPUTS = (constant("gemm/gemm.hxx", name) for name in ("chains", "cut_terms", "cut_outputs"))
-"""The sizes by which ``k_split`` of ``gemm.hxx`` cuts sums."""
-PAIR_BYTES = 4 * 64
-"""Outputs of two panels of AVX-512, in bytes."""
-PAIRS_PAY = 1 << 17
-"""Floating-point operations for a row of the batch from which on ``gemm_pairs`` repays its compilation of 0.1 s."""
 
 PARALLEL_KERNELS = ("gemm/parallel_gemm.hxx", "gemm/parallel_gemv.hxx")
 
@@ -79,7 +70,9 @@ def zeros_pay(dtype: str, k: Dim, n: Dim) -> bool:
     There must be enough work to repay the bits that say where the zeros are, and so many outputs that the sums of a
     single row are not cut.
     """
-    return dtype == "float32" and isinstance(k, int) and isinstance(n, int) and 32 <= k <= 1 << 16 and n > CUT_OUTPUTS
+    if dtype != "float32" or not isinstance(k, int) or not isinstance(n, int):
+        return False
+    return tuning.SPARSE_MIN_K <= k <= tuning.SPARSE_MAX_K and n > tuning.SPLIT_K_MAX_OUTPUTS
 
 
 def dense_kernels(op: ROperator) -> tuple[str, ...]:
@@ -126,7 +119,7 @@ def emit_dense(
     if n == 1:
         return code.parallel_call("gemv", count, k, x, weights, bias, r, y, ends)
     flops = code.op.flops(code.inputs, code.outputs)
-    parts = gemm_parts(code, flops, (k, n), few=may_be_few(rows), deferred=deferred, skip_zeros=skip_zeros)
+    parts = gemm_microkernels(code, flops, (k, n), few=may_be_few(rows), deferred=deferred, skip_zeros=skip_zeros)
     return code.parallel_call("gemm", count, k, n, x, weights, bias, r, y, ends, parts)
 
 
@@ -138,7 +131,7 @@ def may_be_few(rows: Shape) -> bool:
     return split_count(rows)[0] % 4 != 0
 
 
-def gemm_parts(
+def gemm_microkernels(
     code: Emitter,
     flops: int,
     *sizes: tuple[Dim, Dim],
@@ -146,41 +139,41 @@ def gemm_parts(
     cuts: bool = True,
     deferred: bool = False,
     skip_zeros: bool = False,
-    pay: float = PAIRS_PAY,
+    pay: float = tuning.PANEL_PAIRS_MIN_FLOPS,
 ) -> Argument:
-    """The struct ``GemmParts`` of a gemm of ``flops`` for each row of the batch and one or several ``sizes`` (K, N).
+    """The struct ``GemmMicrokernels`` of a gemm of ``flops`` per row of the batch, for one or several ``sizes`` (K, N).
 
     ``pay``: operations from which on it has ``gemm_pairs``, where there are enough outputs.
-    ``few``: whether fewer than four rows may come. ``cuts``: whether sums are cut for single rows (``k_split``).
+    ``few``: whether fewer than four rows may come. ``cuts``: whether sums are cut for single rows (``split_k``).
     ``deferred``: whether several rows come only in batches of several rows.
     ``skip_zeros``: whether rows may go to ``gemm_sparse``, as single rows then do; for a single size only.
     """
     dtype = code.outputs[0].dtype
     cpp, lanes, size_of = CPP_TYPES[dtype], code.lanes(dtype), np.dtype(dtype).itemsize
     outputs = [n if isinstance(n, int) else None for _, n in sizes]
-    pairs = flops >= pay and any(n and n * size_of >= PAIR_BYTES for n in outputs)
+    pairs = flops >= pay and any(n and n * size_of >= tuning.PANEL_PAIR_BYTES for n in outputs)
     if lanes is None and skip_zeros:
-        return Constant(f"k::sparse_gemm_parts<{cpp}, {str(pairs).lower()}, {outputs[0]}>")
+        return Constant(f"k::sparse_gemm_microkernels<{cpp}, {str(pairs).lower()}, {outputs[0]}>")
     if lanes is None:
-        return Constant(f"k::gemm_parts<{cpp}, {str(pairs).lower()}, {str(few).lower()}>")
+        return Constant(f"k::gemm_microkernels<{cpp}, {str(pairs).lower()}, {str(few).lower()}>")
     panel = 2 * lanes
     by_pairs = 2 * panel if pairs and lanes * size_of == 64 else 0
     ends = [n and n - (n % panel if n % panel <= lanes else 0) for n in outputs]
     wide = any(end is None or end % (by_pairs or end + 1) for end in ends)
     narrow = any(end is None or end != n for end, n in zip(ends, outputs, strict=True))
-    blocks = [_blocks(k, n, together=CHAINS if few and cuts else 1) for k, n in sizes]
-    cut = [count == CHAINS for count in blocks if count is not None]
-    tiles = "gemm_tiles" if None in blocks or len(set(cut)) > 1 else f"gemm_tiles_{'cut' if cut[0] else 'uncut'}"
+    blocks = [_blocks(k, n, together=tuning.FMA_CHAINS if few and cuts else 1) for k, n in sizes]
+    cut = [count == tuning.FMA_CHAINS for count in blocks if count is not None]
+    tiles = "gemm_tiles" if None in blocks or len(set(cut)) > 1 else f"gemm_tiles_{'split_k' if cut[0] else 'no_split'}"
     rows = {_row_function(count, n, lanes) for count, n in zip(blocks, outputs, strict=True)}
     row = f"gemm_row_sparse<{outputs[0]}>" if skip_zeros else rows.pop() if len(rows) == 1 else "gemm_row"
-    dense, size, read, write = f"const k::Dense<{cpp}> &", "std::size_t", f"const {cpp} *", f"{cpp} *"
+    dense, size, read, write = f"const k::GemmProblem<{cpp}> &", "std::size_t", f"const {cpp} *", f"{cpp} *"
 
     def several(name: str, counts: int, needed: bool, result: str = "void") -> FunctionPointer | Constant:
         parameters = (dense, *[size] * counts, read, read, write)
         return code.function(name, parameters, deferred=deferred, result=result) if needed else NULL
 
     return code.table(
-        f"GemmParts<{cpp}>",
+        f"GemmMicrokernels<{cpp}>",
         several(f"{tiles}<2>", 3, wide),
         several(f"{tiles}<1>", 3, narrow),
         several("gemm_pairs", 3, pairs),
@@ -190,24 +183,24 @@ def gemm_parts(
 
 
 def _blocks(k: Dim, n: Dim, together: int) -> int | None:
-    """The blocks that ``k_split`` of ``gemm.hxx`` cuts sums into, by fours if asked to; None if not known yet."""
+    """The blocks that ``split_k`` of ``gemm.hxx`` cuts sums into, by fours if asked to; None if not known yet."""
     if not isinstance(k, int) or not isinstance(n, int):
         return None
-    together = 1 if k < CUT_TERMS or n > CUT_OUTPUTS else together
-    return math.ceil(k / (K_BLOCK * together)) * together
+    together = 1 if k < tuning.SPLIT_K_MIN_TERMS or n > tuning.SPLIT_K_MAX_OUTPUTS else together
+    return math.ceil(k / (tuning.KC * together)) * together
 
 
 def _row_function(blocks: int | None, n: int | None, lanes: int) -> str:
     """The part of ``gemm_row`` of ``gemm.hxx`` that single rows need."""
     if blocks is None or n is None:
         return "gemm_row"
-    if blocks == CHAINS:
-        return f"gemm_row_quarters<{panel_widths(n, lanes)}>"
-    if blocks and blocks % CHAINS == 0:
-        return "row_by_blocks"
+    if blocks == tuning.FMA_CHAINS:
+        return f"gemm_row_split_k<{panel_widths(n, lanes)}>"
+    if blocks and blocks % tuning.FMA_CHAINS == 0:
+        return "gemm_row_k_blocks"
     if blocks != 1:
         return "gemm_row_long"
-    return "gemm_row_short" if n < CHAINS * 2 * lanes else "gemm_row"
+    return "gemm_row_short" if n < tuning.FMA_CHAINS * 2 * lanes else "gemm_row"
 
 
 def panel_widths(outputs: int, lanes: int) -> int:
@@ -216,10 +209,10 @@ def panel_widths(outputs: int, lanes: int) -> int:
 
 
 def gemm_function(
-    code: Emitter, flops: int, *sizes: tuple[Dim, Dim], few: bool = True, pay: float = PAIRS_PAY
+    code: Emitter, flops: int, *sizes: tuple[Dim, Dim], few: bool = True, pay: float = tuning.PANEL_PAIRS_MIN_FLOPS
 ) -> FunctionPointer:
-    """Pointer to ``gemm``, with :func:`gemm_parts` of these arguments, for kernels that take it as ``GemmFunction``."""
+    """Pointer to ``gemm`` with :func:`gemm_microkernels`, for kernels that take it as ``GemmFunction``."""
     cpp = CPP_TYPES[code.outputs[0].dtype]
     size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
     parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")
-    return code.function("gemm", parameters, gemm_parts(code, flops, *sizes, few=few, pay=pay))
+    return code.function("gemm", parameters, gemm_microkernels(code, flops, *sizes, few=few, pay=pay))

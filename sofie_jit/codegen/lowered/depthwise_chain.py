@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, NULL, Argument, Call, Struct, literal
 from sofie_jit.codegen.lowered.activations import epilogue
@@ -19,9 +20,6 @@ from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType
-
-STRIP_BYTES = 384 * 1024
-"""Bytes of the images between the convolutions of a strip, at most: they stay in a second-level cache."""
 
 
 @dataclass(kw_only=True)
@@ -131,7 +129,7 @@ def strip_rows(axes: Sequence[Axis], channels: int, itemsize: int, expand: objec
         between = (h.under(rows) * w.size if expand else 0) + (rows * w.out if project else 0)
         return between * channels * itemsize
 
-    rows = max(2, *(rows for rows in range(2, max(h.out, 2) + 1) if size(rows) <= STRIP_BYTES), 2)
+    rows = max(2, *(rows for rows in range(2, max(h.out, 2) + 1) if size(rows) <= tuning.CHAIN_STRIP_BYTES), 2)
     rows = math.ceil(h.out / math.ceil(h.out / rows))
     return rows + rows % 2
 

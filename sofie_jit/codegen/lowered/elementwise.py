@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, Call, Struct, functor, literal
 from sofie_jit.codegen.lowered.emission import emits
@@ -13,9 +14,6 @@ from sofie_jit.ir.operators.elementwise import Binary, Broadcasting, Cast, Compa
 from sofie_jit.ir.types import TensorType
 
 KERNELS = ("elementwise/elementwise.hxx",)
-
-MAX_RANK = 8
-"""Dimensions that a broadcasting kernel knows, once neighbouring ones are merged."""
 
 
 def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape]) -> Struct:
@@ -32,7 +30,7 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
             groups.append(([dim], has))
     if not groups:
         groups.append(([1], (True,) * len(inputs)))
-    if len(groups) > MAX_RANK:
+    if len(groups) > tuning.MAX_RANK:
         raise ShapeError(f"{operator}: broadcasting {', '.join(map(format_shape, inputs))} needs too many dimensions")
     sizes = [code.count(tuple(dims)) for dims, _ in groups]
     has_rows = [[has[index] for _, has in groups] for index in range(len(inputs))]

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Size
-from sofie_jit.codegen.lowered.dense import gemm_parts
+from sofie_jit.codegen.lowered.dense import gemm_microkernels
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape
 from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_shape
 from sofie_jit.ir.types import TensorType, float_dtype
-
-WIDEST_PANEL = 32
-"""``panel_width`` of ``gemm.hxx`` is at most this."""
 
 
 @dataclass(kw_only=True)
@@ -50,8 +48,8 @@ def matmul(op: MatMul, code: Emitter) -> Call:
     inverse = sorted(range(rank), key=order.__getitem__)
     m, k, n = left[-2], left[-1], right[-1]
     few = not isinstance(m, int) or m < 4 or m % 4 in (1, 2)
-    parts = gemm_parts(code, 0, (k, n), few=few, cuts=False)
-    panel = code.scratch(y.dtype, (k, WIDEST_PANEL))
+    parts = gemm_microkernels(code, 0, (k, n), few=few, cuts=False)
+    panel = code.scratch(y.dtype, (k, tuning.MAX_NR))
     return code.call(
         "matmul",
         code.struct(

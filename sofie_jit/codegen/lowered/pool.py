@@ -6,16 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Constant, functor
-from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.codegen.lowered.window import by_vector, window_members
+from sofie_jit.codegen.lowered.window import by_register_width, window_members
 from sofie_jit.ir.operators.geometry import Axis, image_axes
 from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
-
-TOGETHER = constant("pool/pool.hxx", "pool_together")
-"""Neighbouring windows that are computed together."""
 
 
 @dataclass(kw_only=True)
@@ -28,7 +25,7 @@ def pool(op: Pool, code: Emitter) -> Call:
     """``pool`` of each image."""
     x = code.type_of(0)
     axes, channels = op.window(x)
-    few, singles = by_vector(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
+    few, singles = by_register_width(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
     return code.parallel_call(
         f"pool<{few}, {singles}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),
         channels, code.input(0), code.output(0),
@@ -49,7 +46,7 @@ def _has_singles(axes: Sequence[Axis]) -> bool:
     Among threads, rows of one-dimensional images are cut (``window_axis`` of ``parallel_window.hxx``).
     """
     *others, last = axes
-    return last.padded or last.out < TOGETHER or all(axis.size == axis.out == 1 for axis in others)
+    return last.padded or last.out < tuning.POOL_PIXELS or all(axis.size == axis.out == 1 for axis in others)
 
 
 @emits(GlobalPool, kernels=("pool/pool.hxx",))
@@ -57,7 +54,7 @@ def global_pool(op: GlobalPool, code: Emitter) -> Call:
     """``global_pool`` of each image."""
     x = code.type_of(0)
     sizes, channels = image_axes(op.op_type, x.shape, op.layout)
-    few = by_vector(lambda lanes: channels < lanes, x.dtype)
+    few = by_register_width(lambda lanes: channels < lanes, x.dtype)
     return code.call(
         f"global_pool<{few}>", code.count(x.shape[:1]), math.prod(sizes),
         channels, code.input(0), code.output(0), functor(op.op_type),

@@ -7,7 +7,7 @@ import math
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.codegen.lowered.window import by_vector
+from sofie_jit.codegen.lowered.window import by_register_width
 from sofie_jit.ir.dims import static_dim, static_dims
 from sofie_jit.ir.operators.resample import Resample
 
@@ -22,6 +22,6 @@ def resample(op: Resample, code: Emitter) -> Call:
     inner = math.prod(static_dims("Resample", x.shape[axis + 1 :]))
     spans = code.packed("pack_spans", code.raw(2), out, size, taps, dtype="int64")
     return code.call(
-        f"resample<{by_vector(lambda lanes: inner < lanes, x.dtype)}>", code.count(x.shape[:axis]),
+        f"resample<{by_register_width(lambda lanes: inner < lanes, x.dtype)}>", code.count(x.shape[:axis]),
         size, out, inner, taps, code.input(0), code.input(1), spans, code.output(0),
     )  # fmt: skip

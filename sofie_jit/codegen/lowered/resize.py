@@ -6,7 +6,7 @@ from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.codegen.lowered.pick import pick
-from sofie_jit.codegen.lowered.window import by_vector
+from sofie_jit.codegen.lowered.window import by_register_width
 from sofie_jit.ir.operators.resize import Resize, Upsample
 
 emits(Upsample, kernels=("movement/pick.hxx",))(pick)
@@ -17,7 +17,7 @@ def resize(op: Resize, code: Emitter) -> Call:
     """``resize_bilinear`` of each image."""
     x = code.type_of(0)
     sizes, out, channels = op.sizes(x)
-    few = by_vector(lambda lanes: channels < lanes, x.dtype)
+    few = by_register_width(lambda lanes: channels < lanes, x.dtype)
     return code.call(
         f"resize_bilinear<{few}>", code.count(x.shape[:1]), *sizes,
         channels, *out, code.input(0), code.output(0),

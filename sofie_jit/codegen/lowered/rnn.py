@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, NULL, Argument, Call, Struct
 from sofie_jit.codegen.lowered.activations import functor
@@ -12,7 +13,9 @@ from sofie_jit.ir.operators.rnn import RNN, Recurrent
 
 def scratch_count(units: int) -> int:
     """Elements of scratch memory that a recurrent kernel works in."""
-    return -(-units // 32) * 32 * (48 * 6 + 48 * 4)
+    padded = -(-units // tuning.RECURRENT_UNIT_MULTIPLE) * tuning.RECURRENT_UNIT_MULTIPLE
+    states = tuning.RECURRENT_ROWS * tuning.RECURRENT_BUFFERS
+    return padded * (states + tuning.RECURRENT_STEPS * tuning.RECURRENT_MAX_GATES)
 
 
 def layer_sizes(op: Recurrent, code: Emitter) -> tuple[int, int]:

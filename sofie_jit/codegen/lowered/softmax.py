@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, Call, Size
-from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.ir.dims import BATCH, Shape, normalize_axis, static_dim
 from sofie_jit.ir.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
 
 KERNELS = ("reduction/softmax.hxx",)
 
-SHORT = constant("core/simd.hxx", "virtual_lanes")
+SHORT = tuning.VIRTUAL_LANES
 """Elements of a row that ``softmax_short`` takes."""
 
 

@@ -45,8 +45,8 @@ def tiles_the_image(axes: Sequence[Axis]) -> bool:
     )
 
 
-def by_vector(choice: Callable[[int], int | bool], dtype: str) -> str:
+def by_register_width(choice: Callable[[int], int | bool], dtype: str) -> str:
     """A template argument that depends on the vector register: ``choice(elements of dtype in a register)``."""
     values = [choice(size // np.dtype(dtype).itemsize) for size in (64, 32, 16)]
     texts = [str(value).lower() for value in values]
-    return texts[0] if len(set(texts)) == 1 else f"k::by_vector({', '.join(texts)})"
+    return texts[0] if len(set(texts)) == 1 else f"k::by_register_width({', '.join(texts)})"

@@ -51,17 +51,17 @@ struct Interface {
 
 inline Interface python;
 
+constexpr int max_tensors = 16, max_dims = 8, max_axes = 8;
+
 // One tensor as the fast way needs it.
 struct Tensor {
    Object *descr; // numpy's only dtype object of its kind
    int number;    // and its number
    int rank;
    std::intptr_t itemsize;
-   std::intptr_t size[8]; // of an axis, or, if negative, -1 - the place of its run-time dimension
+   std::intptr_t size[max_axes]; // of an axis, or, if negative, -1 - the place of its run-time dimension
 };
-constexpr int most_tensors = 16, most_dims = 8;
-
-struct Call {
+struct FastCall {
    Infer infer;
    const void *session;
    Object *slow;          // a Python function of the same arguments, for everything that is not usual
@@ -70,9 +70,9 @@ struct Call {
    std::intptr_t threads;
    double useful_per_row; // threads that a row of the batch keeps busy
    bool tiled;            // whether rows are independent
-   std::size_t together;  // rows that no thread should have fewer of
+   std::size_t min_rows;  // rows that no thread should have fewer of
    int inputs, outputs, dims;
-   Tensor tensors[most_tensors];
+   Tensor tensors[max_tensors];
 };
 
 struct Options {
@@ -98,8 +98,7 @@ inline bool read(Options &options, Object *const *values, Object *names)
    return true;
 }
 
-inline bool take(const Tensor &expected, const Object *object, std::intptr_t *dims,
-                 std::intptr_t &bytes, int flags)
+inline bool matches(const Tensor &expected, const Object *object, std::intptr_t *dims, std::intptr_t &bytes, int flags)
 {
    if (object->type != python.array_type)
       return false;
@@ -122,9 +121,9 @@ inline bool take(const Tensor &expected, const Object *object, std::intptr_t *di
    return size != 0;
 }
 
-inline Object *make(const Tensor &kind, const std::intptr_t *dims, std::intptr_t &bytes)
+inline Object *allocate(const Tensor &kind, const std::intptr_t *dims, std::intptr_t &bytes)
 {
-   std::intptr_t shape[8], size = kind.itemsize;
+   std::intptr_t shape[max_axes], size = kind.itemsize;
    for (int axis = 0; axis < kind.rank; ++axis) {
       shape[axis] = kind.size[axis] < 0 ? dims[-1 - kind.size[axis]] : kind.size[axis];
       size *= shape[axis];
@@ -134,55 +133,67 @@ inline Object *make(const Tensor &kind, const std::intptr_t *dims, std::intptr_t
 }
 
 // How many threads a call is for.
-inline std::intptr_t useful_threads(const Call &call, std::intptr_t most, const std::intptr_t *dims)
+inline std::intptr_t useful_threads(const FastCall &call, std::intptr_t most, const std::intptr_t *dims)
 {
    const double useful = call.useful_per_row * static_cast<double>(call.batch < 0 ? 1 : dims[call.batch]);
    return useful < static_cast<double>(most) ? static_cast<std::intptr_t>(useful) : most;
 }
 
-inline int run_on(std::size_t threads, const Call &call, const std::size_t *sizes, const std::intptr_t *bytes,
+inline int run_on(std::size_t threads, const FastCall &call, const std::size_t *sizes, const std::intptr_t *bytes,
                   void *const *tensors)
 {
    const std::size_t batch = call.tiled ? sizes[call.batch] : 1;
-   std::size_t row_bytes[most_tensors];
+   std::size_t row_bytes[max_tensors];
    for (int i = 0; i < call.inputs + call.outputs; ++i)
       row_bytes[i] = static_cast<std::size_t>(bytes[i]) / batch;
-   return share({call.infer, call.session, sizes, tensors, call.tiled ? row_bytes : nullptr,
-                 static_cast<std::size_t>(call.dims), static_cast<std::size_t>(call.inputs + call.outputs),
-                 static_cast<std::size_t>(call.batch), call.together, threads});
+   return run_in_parallel({call.infer, call.session, sizes, tensors, call.tiled ? row_bytes : nullptr,
+                           static_cast<std::size_t>(call.dims), static_cast<std::size_t>(call.inputs + call.outputs),
+                           static_cast<std::size_t>(call.batch), call.min_rows, threads});
 }
 
-inline Object *call_fast(const Call &call, Object *const *args, const Options &options)
+// The arrays for the outputs and their bytes: new ones, or the option `out`. False, with none of them kept, if this is
+// for Python to look at.
+inline bool make_results(const FastCall &call, const Options &options, std::intptr_t *dims, Object **results,
+                         std::intptr_t *bytes)
 {
-   std::intptr_t dims[most_dims] = {}, bytes[most_tensors], all = 0;
-   void *tensors[most_tensors];
-   Object *results[most_tensors];
+   for (int i = 0; i < call.outputs; ++i) {
+      const Tensor &kind = call.tensors[call.inputs + i];
+      if (!options.out)
+         results[i] = allocate(kind, dims, bytes[i]);
+      else if (call.outputs == 1 && matches(kind, options.out, dims, bytes[0], contiguous_aligned | writeable))
+         python.incref(results[i] = options.out);
+      else
+         return false;
+      if (!results[i]) {
+         while (i--)
+            python.decref(results[i]);
+         return false; // out of memory; the slow way says so
+      }
+   }
+   return true;
+}
+
+inline Object *try_call(const FastCall &call, Object *const *args, const Options &options)
+{
+   std::intptr_t dims[max_dims] = {}, bytes[max_tensors], all = 0;
+   void *tensors[max_tensors];
+   Object *results[max_tensors];
    for (int i = 0; i < call.inputs; ++i) {
-      if (!take(call.tensors[i], args[i], dims, bytes[i], contiguous_aligned))
+      if (!matches(call.tensors[i], args[i], dims, bytes[i], contiguous_aligned))
          return nullptr;
       tensors[i] = reinterpret_cast<Array *>(args[i])->data;
       all += bytes[i];
    }
    const std::intptr_t threads = options.threads > 1 ? useful_threads(call, options.threads, dims) : 1;
-   if (threads > 1 && !share)
+   if (threads > 1 && !run_in_parallel)
       return nullptr; // the slow way compiles the pool
+   if (!make_results(call, options, dims, results, bytes + call.inputs))
+      return nullptr;
    for (int i = 0; i < call.outputs; ++i) {
-      const Tensor &kind = call.tensors[call.inputs + i];
-      if (!options.out)
-         results[i] = make(kind, dims, bytes[call.inputs + i]);
-      else if (call.outputs == 1 && take(kind, options.out, dims, bytes[call.inputs], contiguous_aligned | writeable))
-         python.incref(results[i] = options.out);
-      else
-         return nullptr;
-      if (!results[i]) {
-         while (i--)
-            python.decref(results[i]);
-         return nullptr; // out of memory; the slow way says so
-      }
       tensors[call.inputs + i] = reinterpret_cast<Array *>(results[i])->data;
       all += bytes[call.inputs + i];
    }
-   std::size_t sizes[most_dims];
+   std::size_t sizes[max_dims];
    for (int i = 0; i < call.dims; ++i)
       sizes[i] = static_cast<std::size_t>(dims[i]);
    void *const thread = threads > 1 || all >= call.release ? python.save_thread() : nullptr;
@@ -205,17 +216,17 @@ inline Object *call_fast(const Call &call, Object *const *args, const Options &o
 
 inline Object *infer(Object *self, Object *const *args, std::intptr_t count, Object *names)
 {
-   const Call &call = *static_cast<const Call *>(python.capsule_pointer(self, "sofie_jit.Call"));
+   const FastCall &call = *static_cast<const FastCall *>(python.capsule_pointer(self, "sofie_jit.FastCall"));
    Options options{nullptr, call.threads};
    if (count == call.inputs && (!names || read(options, args + count, names)))
-      if (Object *const result = call_fast(call, args, options))
+      if (Object *const result = try_call(call, args, options))
          return result;
    return python.vectorcall(call.slow, args, static_cast<std::size_t>(count), names);
 }
 
 inline void forget(Object *capsule)
 {
-   const Call *const call = static_cast<const Call *>(python.capsule_pointer(capsule, "sofie_jit.Call"));
+   const FastCall *const call = static_cast<const FastCall *>(python.capsule_pointer(capsule, "sofie_jit.FastCall"));
    python.decref(call->slow);
    delete call;
 }
@@ -238,10 +249,10 @@ void start(const std::uint64_t *interface, const char *doc)
 }
 
 // A new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations of a row, operations that
-// keep a thread busy, tiled, together, inputs, outputs, dims; `tensors`: per tensor descr, number, itemsize, rank and 8 sizes.
+// keep a thread busy, tiled, min_rows, inputs, outputs, dims; `tensors`: per tensor descr, number, itemsize, rank and 8 sizes.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
 {
-   Call *const call = new Call;
+   FastCall *const call = new FastCall;
    call->infer = reinterpret_cast<Infer>(header[0]);
    call->session = reinterpret_cast<const void *>(header[1]);
    call->slow = reinterpret_cast<Object *>(header[2]);
@@ -250,21 +261,21 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
    call->threads = header[5];
    call->useful_per_row = static_cast<double>(header[6]) / static_cast<double>(header[7]);
    call->tiled = header[8] != 0;
-   call->together = static_cast<std::size_t>(header[9]);
+   call->min_rows = static_cast<std::size_t>(header[9]);
    call->inputs = static_cast<int>(header[10]);
    call->outputs = static_cast<int>(header[11]);
    call->dims = static_cast<int>(header[12]);
-   for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 12) {
+   for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 4 + max_axes) {
       Tensor &tensor = call->tensors[i];
       tensor.descr = reinterpret_cast<Object *>(tensors[0]);
       tensor.number = static_cast<int>(tensors[1]);
       tensor.itemsize = tensors[2];
       tensor.rank = static_cast<int>(tensors[3]);
-      for (int axis = 0; axis < 8; ++axis)
+      for (int axis = 0; axis < max_axes; ++axis)
          tensor.size[axis] = tensors[4 + axis];
    }
    python.incref(call->slow);
-   Object *const capsule = python.new_capsule(call, "sofie_jit.Call", forget);
+   Object *const capsule = python.new_capsule(call, "sofie_jit.FastCall", forget);
    Object *const function = python.new_function(&method, capsule, nullptr);
    python.decref(capsule);
    return reinterpret_cast<std::uint64_t>(function);

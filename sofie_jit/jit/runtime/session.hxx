@@ -20,7 +20,7 @@ struct Team {
                void (*task)(const void *context, std::size_t part, std::size_t thread), const void *context);
    void *pool;
    std::size_t threads;
-   std::size_t least_work;
+   std::size_t min_work;
 };
 
 // A call that threads may share.
@@ -30,11 +30,11 @@ struct Job {
    const std::size_t *dims;
    void *const *tensors;
    const std::size_t *row_bytes; // of each tensor, per row of the batch; null: rows depend on each other
-   std::size_t dim_count, tensor_count, batch_place;
-   std::size_t together; // rows of the batch that no thread should have fewer of
+   std::size_t dim_count, tensor_count, batch_index;
+   std::size_t min_rows; // rows of the batch that no thread should have fewer of
    std::size_t threads;
 };
-inline int (*share)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
+inline int (*run_in_parallel)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
 
 // Bytes of a register, as kernels/simd.hxx takes them.
 int vector_bytes()

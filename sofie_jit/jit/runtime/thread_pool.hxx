@@ -19,10 +19,10 @@
 namespace sofie_jit_runtime {
 
 using Task = void (*)(const void *context, std::size_t part, std::size_t thread);
-constexpr std::size_t most_threads = 256, most_shared = 64; // run-time dimensions, and tensors
+constexpr std::size_t max_threads = 256, max_arguments = 64; // run-time dimensions, and tensors
 constexpr int spins = 2000, spins_between_yields = 32; // the worker may have been put on the caller's core
 
-constexpr std::size_t least_work = 200 * 1000; // of a part of an operator, in floating-point operations
+constexpr std::size_t min_work = 200 * 1000; // of a part of an operator, in floating-point operations
 
 template <class Done>
 bool spin(const Done &done)
@@ -77,7 +77,7 @@ public:
    {
       if (wanted < 2 || fTaken.exchange(true, std::memory_order_acquire))
          return 1;
-      wanted = wanted < most_threads ? wanted : most_threads;
+      wanted = wanted < max_threads ? wanted : max_threads;
       for (; fStarted < wanted; ++fStarted) {
          fThreads[fStarted].pool = this;
          pthread_t thread;
@@ -158,7 +158,7 @@ private:
    std::size_t fStarted = 1; // threads, that of the caller included
    Task fTask = nullptr;
    const void *fContext = nullptr;
-   Thread fThreads[most_threads]; // that of the caller is the first
+   Thread fThreads[max_threads]; // that of the caller is the first
 };
 
 inline ThreadPool *pool = nullptr;
@@ -169,38 +169,38 @@ inline void run_team(void *pool, std::size_t threads, std::size_t parts, Task ta
 }
 
 // Rows of a batch that one thread has at a time, or 0 if threads share operators instead: where the batch would not keep
-// all of them busy, or gives them fewer rows than should stay `together`. Whole register tiles if there are many rows.
-std::size_t rows_at_once(std::size_t batch, std::size_t threads, std::size_t together)
+// all of them busy, or gives them fewer rows than should stay `min_rows`. Whole register tiles if there are many rows.
+std::size_t rows_per_part(std::size_t batch, std::size_t threads, std::size_t min_rows)
 {
-   constexpr std::size_t full = 12, parts_per_thread = 4, enough = 2 * full;
+   constexpr std::size_t tile = 12, parts_per_thread = 4;
    const std::size_t share = (batch + threads - 1) / threads;
-   if (10 * batch < 9 * threads * share || share < together)
+   if (10 * batch < 9 * threads * share || share < min_rows)
       return 0;
    const std::size_t rows = (share + parts_per_thread - 1) / parts_per_thread;
-   return rows < enough ? share : (rows + full - 1) / full * full;
+   return rows < 2 * tile ? share : (rows + tile - 1) / tile * tile;
 }
 
-struct Rows {
+struct RowParts {
    const Job &job;
-   std::size_t at_once;
+   std::size_t rows;
    std::atomic<int> status;
 };
 
 inline void run_rows(const void *context, std::size_t part, std::size_t)
 {
-   Rows &rows = *static_cast<Rows *>(const_cast<void *>(context));
-   const Job &job = rows.job;
-   std::size_t dims[most_shared];
-   void *tensors[most_shared];
+   RowParts &parts = *static_cast<RowParts *>(const_cast<void *>(context));
+   const Job &job = parts.job;
+   std::size_t dims[max_arguments];
+   void *tensors[max_arguments];
    for (std::size_t i = 0; i < job.dim_count; ++i)
       dims[i] = job.dims[i];
-   std::size_t &batch = dims[job.batch_place];
-   const std::size_t first = part * rows.at_once, left = batch - first;
-   batch = left < rows.at_once ? left : rows.at_once;
+   std::size_t &batch = dims[job.batch_index];
+   const std::size_t first = part * parts.rows, left = batch - first;
+   batch = left < parts.rows ? left : parts.rows;
    for (std::size_t i = 0; i < job.tensor_count; ++i)
       tensors[i] = static_cast<char *>(job.tensors[i]) + first * job.row_bytes[i];
    if (const int status = invoke(job.infer, job.session, dims, tensors))
-      rows.status.store(status, std::memory_order_relaxed);
+      parts.status.store(status, std::memory_order_relaxed);
 }
 
 inline int parallel_job(const Job &job)
@@ -208,38 +208,39 @@ inline int parallel_job(const Job &job)
    const std::size_t threads = pool->acquire(job.threads);
    if (threads == 1)
       return invoke(job.infer, job.session, job.dims, job.tensors);
-   const bool apart = job.row_bytes && job.dim_count <= most_shared && job.tensor_count <= most_shared;
-   const std::size_t batch = apart ? job.dims[job.batch_place] : 0, at_once = apart ? rows_at_once(batch, threads, job.together) : 0;
+   const bool by_rows = job.row_bytes && job.dim_count <= max_arguments && job.tensor_count <= max_arguments;
+   const std::size_t batch = by_rows ? job.dims[job.batch_index] : 0;
+   const std::size_t rows = by_rows ? rows_per_part(batch, threads, job.min_rows) : 0;
    int status;
-   if (at_once) {
-      Rows rows{job, at_once, {0}};
-      pool->run(threads, (batch + at_once - 1) / at_once, run_rows, &rows);
-      status = rows.status.load();
+   if (rows) {
+      RowParts parts{job, rows, {0}};
+      pool->run(threads, (batch + rows - 1) / rows, run_rows, &parts);
+      status = parts.status.load();
    } else {
-      const Team team{run_team, pool, threads, least_work};
+      const Team team{run_team, pool, threads, min_work};
       status = invoke(job.infer, job.session, job.dims, job.tensors, &team);
    }
    pool->release();
    return status;
 }
 
-// `frame`: infer, session, number of run-time dimensions, these, the tensors, and, unless batch_place is negative, the
+// `frame`: infer, session, number of run-time dimensions, these, the tensors, and, unless batch_index is negative, the
 // bytes that each tensor has per row of the batch. Python calls it without the GIL.
-int run_shared(const std::uint64_t *frame, std::uint64_t tensor_count, std::int64_t batch_place, std::uint64_t together,
-               std::uint64_t threads)
+int run_parallel(const std::uint64_t *frame, std::uint64_t tensor_count, std::int64_t batch_index,
+                 std::uint64_t min_rows, std::uint64_t threads)
 {
    const std::uint64_t *const dims = frame + 3, *const tensors = dims + frame[2], *const bytes = tensors + tensor_count;
    return parallel_job({reinterpret_cast<Infer>(frame[0]), reinterpret_cast<const void *>(frame[1]),
-                     reinterpret_cast<const std::size_t *>(dims), reinterpret_cast<void *const *>(tensors),
-                     batch_place < 0 ? nullptr : reinterpret_cast<const std::size_t *>(bytes), frame[2], tensor_count,
-                     static_cast<std::size_t>(batch_place), together, threads});
+                        reinterpret_cast<const std::size_t *>(dims), reinterpret_cast<void *const *>(tensors),
+                        batch_index < 0 ? nullptr : reinterpret_cast<const std::size_t *>(bytes), frame[2],
+                        tensor_count, static_cast<std::size_t>(batch_index), min_rows, threads});
 }
 
 // Before the first call, and in a forked child.
 void start_pool()
 {
    pool = new ThreadPool;
-   share = parallel_job;
+   run_in_parallel = parallel_job;
 }
 
 } // namespace sofie_jit_runtime

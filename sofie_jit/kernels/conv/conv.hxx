@@ -60,8 +60,8 @@ SOFIE_JIT_COLD Buffer<T> pack_conv(const T *kernel, const ConvShape &s, bool oih
    Buffer<T> packed(s.groups * conv_group_size<T>(s));
    for (std::size_t g = 0; g < s.groups; ++g) {
       T *group = packed.data() + g * conv_group_size<T>(s);
-      for (std::size_t n = 0; n < outputs; n += panel_width<T>) {
-         const std::size_t width = outputs - n <= lanes<T> ? lanes<T> : panel_width<T>;
+      for (std::size_t n = 0; n < outputs; n += nr<T>) {
+         const std::size_t width = outputs - n <= lanes<T> ? lanes<T> : nr<T>;
          for (std::size_t k = 0; k < K; ++k)
             for (std::size_t i = 0; i < width && n + i < outputs; ++i) {
                const std::size_t o = g * outputs + n + i;
@@ -87,43 +87,39 @@ SOFIE_JIT_INLINE constexpr ConvSource conv_source(const ConvShape &s)
    return {w.rows_under(s.strip) * row, row};
 }
 
-constexpr std::size_t conv_max_runs(const ConvShape &s)
-{
-   return s.window.taps() + s.K() / k_block + 1;
-}
-
 // Elements of T in the copy of a strip.
 SOFIE_JIT_INLINE constexpr std::size_t conv_copy_size(const ConvShape &s)
 {
    return s.window.padded() ? align_up(s.window.KD * conv_source(s).plane) : 0;
 }
 
-// Elements of T that conv needs as scratch memory, aligned to 64 bytes.
-template <class T>
-constexpr std::size_t conv_scratch(const ConvShape &s)
-{
-   return conv_copy_size(s) + div_up(conv_max_runs(s) * sizeof(ConvRun), sizeof(T));
-}
-
-// The window as runs of neighbouring numbers, cut where a block of k_block terms of the sum ends; their number.
-inline std::size_t conv_runs(const ConvShape &s, ConvRun *runs)
+// Calls f(run) for the window as runs of neighbouring elements, split where a block of tuning::kc terms of the sum ends.
+template <class F>
+SOFIE_JIT_INLINE void each_run(const ConvShape &s, const F &f)
 {
    const Window &w = s.window;
    const ConvSource source = conv_source(s);
    const bool whole_rows = w.DW == 1 && s.groups == 1;
    const std::size_t length = whole_rows ? w.KW * s.C : s.group_inputs();
-   std::size_t count = 0, k = 0;
+   std::size_t k = 0;
    for (std::size_t kd = 0; kd < w.KD; ++kd)
       for (std::size_t kh = 0; kh < w.KH; ++kh)
          for (std::size_t kw = 0; kw < (whole_rows ? 1 : w.KW); ++kw) {
             const std::size_t offset = kd * source.plane + kh * w.DH * source.row + kw * w.DW * s.C;
             for (std::size_t at = 0; at < length;) {
-               const std::size_t left = k_block - k % k_block, n = length - at < left ? length - at : left;
-               runs[count++] = {offset + at, n};
+               const std::size_t left = tuning::kc - k % tuning::kc, n = length - at < left ? length - at : left;
+               f(ConvRun{offset + at, n});
                at += n;
                k += n;
             }
          }
+}
+
+// The list of these runs; their number.
+inline std::size_t list_runs(const ConvShape &s, ConvRun *runs)
+{
+   std::size_t count = 0;
+   each_run(s, [&](const ConvRun &run) SOFIE_JIT_INLINED { runs[count++] = run; });
    return count;
 }
 
@@ -138,7 +134,7 @@ void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T
       const std::size_t d = od * w.SD + kd * w.DD - w.PD;
       for (std::size_t r = 0; r < rows; ++r, copy += row) {
          const std::size_t h = oh * w.SH + r - w.PH;
-         if (d < w.D && h < w.H) { // what lies before the image has wrapped around to a large number
+         if (d < w.D && h < w.H) { // what lies previous the image has wrapped around to a large number
             std::memset(static_cast<void *>(copy), 0, left * sizeof(T));
             std::memcpy(static_cast<void *>(copy + left), x + (d * w.H + h) * w.W * s.C, inside * sizeof(T));
             std::memset(static_cast<void *>(copy + left + inside), 0, (row - left - inside) * sizeof(T));
@@ -150,34 +146,35 @@ void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T
 
 template <int MR, int NV, class T>
 void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, const T *panel, const T *bias,
-               const T *residual, T *y, std::size_t stride, std::size_t n, const Epilogue<T> &epilogue)
+               const T *residual, T *y, std::size_t y_stride, std::size_t n, const Epilogue<T> &epilogue)
 {
    const T *x[MR];
    SOFIE_JIT_UNROLL
    for (int i = 0; i < MR; ++i)
       x[i] = pixels[i];
-   alignas(SOFIE_JIT_VECTOR_BYTES) T before[MR * NV * lanes<T>];
+   alignas(SOFIE_JIT_VECTOR_BYTES) T previous[MR * NV * lanes<T>];
    Tile<T, MR, NV> sum;
    sum.clear();
    std::size_t k = 0;
-   bool several = false;
+   bool later = false; // whether there is a previous block
    for (const ConvRun *run = runs; run != runs + count; ++run) {
-      if (k == k_block) {
-         if (several)
-            sum.add(before);
-         sum.put(before);
-         asm("" : : "r"(before) : "memory"); // the compiler would keep it in registers and have none left for the loop
+      if (k == tuning::kc) {
+         if (later)
+            sum.add(previous);
+         sum.store_to(previous);
+         // otherwise the compiler keeps it in registers, and the loop runs out of them
+         asm("" : : "r"(previous) : "memory");
          sum.clear();
-         several = true;
+         later = true;
          k = 0;
       }
-      sum.gather(x, run->offset, panel, run->length);
+      sum.accumulate_indirect(x, run->offset, panel, run->length);
       panel += run->length * NV * lanes<T>;
       k += run->length;
    }
-   if (several)
-      sum.add(before);
-   finish_tile(sum, bias, residual, y, stride, n, epilogue);
+   if (later)
+      sum.add(previous);
+   finish_tile(sum, bias, residual, y, y_stride, n, epilogue);
 }
 
 // One panel of weights over all pixels of a strip.
@@ -190,60 +187,70 @@ void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t
    for (std::size_t pixel = 0;; pixel += MR) {
       if (pixel + MR > pixels)
          pixel = pixels - MR;
-      const T *places[MR];
+      const T *pixels_of_tile[MR];
       std::size_t row = pixel / w.OW, column = pixel % w.OW;
       SOFIE_JIT_UNROLL
       for (int i = 0; i < MR; ++i) {
-         places[i] = x + row * next_row + column * step;
+         pixels_of_tile[i] = x + row * next_row + column * step;
          ++column;
          row += column == w.OW ? 1 : 0;
          column = column == w.OW ? 0 : column;
       }
-      conv_tile<MR, NV>(places, runs, count, panel, bias, at(residual, pixel * s.O), y + pixel * s.O, s.O, n, epilogue);
+      conv_tile<MR, NV>(pixels_of_tile, runs, count, panel, bias, residual_at(residual, pixel * s.O), y + pixel * s.O,
+                        s.O, n, epilogue);
       if (pixel + MR == pixels)
          break;
    }
 }
 
+// All panels of weights over a strip: x and y are where it begins in the image (or its copy) and in the result.
+template <int MR, int Panels, class T>
+SOFIE_JIT_INLINE void conv_strip(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t count,
+                                 const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue)
+{
+   const std::size_t inputs = s.group_inputs(), outputs = s.group_outputs();
+   for (std::size_t g = 0; g < s.groups; ++g)
+      for (std::size_t n = s.from; n < outputs && n < s.to; n += nr<T>) {
+         const T *panel = panels + g * conv_group_size<T>(s) + n * s.K();
+         const std::size_t o = g * outputs + n;
+         if constexpr (Panels & 1)
+            if (Panels == 1 || outputs - n <= lanes<T>) {
+               conv_panel<MR, 1>(s, x + g * inputs, runs, count, panel, bias + o, residual_at(residual, o), y + o,
+                                 outputs - n, epilogue);
+               continue;
+            }
+         if constexpr (Panels & 2)
+            conv_panel<MR, 2>(s, x + g * inputs, runs, count, panel, bias + o, residual_at(residual, o), y + o,
+                              outputs - n, epilogue);
+      }
+   if (epilogue.function)
+      epilogue.function(s.strip * s.window.OW * s.O, y, y);
+}
+
 // MR: pixels of a register tile, at most those of a strip. Panels: which widths of panels a group has, 1 for one vector
 // (the last panel may be so narrow), 2 for two, 3 for both. panels from pack_conv, bias from pack_bias; scratch:
-// conv_scratch<T>(s) elements.
+// the copy of a strip (conv_copy_size) and the list of runs.
 template <int MR, int Panels, class T>
-SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
-          T *scratch, const Epilogue<T> &epilogue)
+SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
+                             const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
 {
    const Window &w = s.window;
-   const std::size_t strip = s.strip, K = s.K(), inputs = s.group_inputs(), outputs = s.group_outputs();
+   const std::size_t plane = w.OH * w.OW * s.O;
    ConvRun *runs = reinterpret_cast<ConvRun *>(scratch + conv_copy_size(s));
-   const std::size_t count = conv_runs(s, runs);
+   const std::size_t count = list_runs(s, runs);
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C)
-      for (std::size_t od = 0; od < w.OD; ++od, y += w.OH * w.OW * s.O, residual = at(residual, w.OH * w.OW * s.O))
-         for (std::size_t oh = 0;; oh += strip) {
-            if (oh + strip > w.OH)
-               oh = w.OH - strip;
+      for (std::size_t od = 0; od < w.OD; ++od, y += plane, residual = residual_at(residual, plane))
+         for (std::size_t oh = 0;; oh += s.strip) {
+            if (oh + s.strip > w.OH)
+               oh = w.OH - s.strip;
             const T *source = x + (od * w.SD * w.H + oh * w.SH) * w.W * s.C;
             if (w.padded()) {
                conv_copy(s, x, od, oh, scratch);
                source = scratch;
             }
-            for (std::size_t g = 0; g < s.groups; ++g)
-               for (std::size_t n = s.from; n < outputs && n < s.to; n += panel_width<T>) {
-                  const T *panel = panels + g * conv_group_size<T>(s) + n * K;
-                  const std::size_t o = g * outputs + n;
-                  const std::size_t to = oh * w.OW * s.O + o;
-                  if constexpr (Panels & 1)
-                     if (Panels == 1 || outputs - n <= lanes<T>) {
-                        conv_panel<MR, 1>(s, source + g * inputs, runs, count, panel, bias + o, at(residual, to), y + to,
-                                          outputs - n, epilogue);
-                        continue;
-                     }
-                  if constexpr (Panels & 2)
-                     conv_panel<MR, 2>(s, source + g * inputs, runs, count, panel, bias + o, at(residual, to), y + to,
-                                       outputs - n, epilogue);
-               }
-            if (epilogue.function)
-               epilogue.function(strip * w.OW * s.O, y + oh * w.OW * s.O, y + oh * w.OW * s.O);
-            if (oh + strip == w.OH)
+            const std::size_t to = oh * w.OW * s.O;
+            conv_strip<MR, Panels>(s, source, runs, count, panels, bias, residual_at(residual, to), y + to, epilogue);
+            if (oh + s.strip == w.OH)
                break;
          }
 }

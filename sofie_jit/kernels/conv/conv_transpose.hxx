@@ -30,22 +30,16 @@ SOFIE_JIT_COLD Buffer<T> pack_conv_transpose(const T *kernel, std::size_t taps, 
    return pack_gemm(static_cast<const T *>(turned.data()), C, taps * O);
 }
 
-// Numbers of 64 bits that conv_transpose needs as scratch memory for its lists.
-constexpr std::size_t conv_transpose_list(const Window &w)
-{
-   return w.W + 1 + w.OW * w.KW + w.KD * w.KH;
-}
-
 // The input index that tap `k` takes to output index `o`, or `size` if there is none.
-constexpr std::size_t tap_source(std::size_t o, std::size_t k, std::size_t size, std::size_t stride, std::size_t dilation,
-                                 std::size_t pad)
+constexpr std::size_t tap_source(std::size_t o, std::size_t k, std::size_t size, std::size_t stride,
+                                 std::size_t dilation, std::size_t pad)
 {
    const std::size_t from = k * dilation, to = o + pad;
    return to < from || (to - from) % stride || (to - from) / stride >= size ? size : (to - from) / stride;
 }
 
-// Per output column what it adds up, as places in a row of products: places[starts[c]] to places[starts[c + 1]].
-inline void list_columns(const Window &w, std::size_t O, std::int64_t *starts, std::int64_t *places)
+// Per output column what it adds up, as offsets in a row of products: offsets[starts[c]] to offsets[starts[c + 1]].
+inline void list_columns(const Window &w, std::size_t O, std::int64_t *starts, std::int64_t *offsets)
 {
    std::size_t count = 0;
    for (std::size_t c = 0; c < w.W; ++c) {
@@ -53,14 +47,14 @@ inline void list_columns(const Window &w, std::size_t O, std::int64_t *starts, s
       for (std::size_t k = 0; k < w.KW; ++k) {
          const std::size_t from = tap_source(c, k, w.OW, w.SW, w.DW, w.PW);
          if (from < w.OW)
-            places[count++] = std::int64_t((from * w.taps() + k) * O);
+            offsets[count++] = std::int64_t((from * w.taps() + k) * O);
       }
    }
    starts[w.W] = std::int64_t(count);
 }
 
 // The rows of products that output row (d, h) adds up; their number.
-inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std::size_t h, std::int64_t *places)
+inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std::size_t h, std::int64_t *offsets)
 {
    std::size_t count = 0;
    for (std::size_t kd = 0; kd < w.KD; ++kd) {
@@ -68,7 +62,7 @@ inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std:
       for (std::size_t kh = 0; plane < w.OD && kh < w.KH; ++kh) {
          const std::size_t row = tap_source(h, kh, w.OH, w.SH, w.DH, w.PH);
          if (row < w.OH)
-            places[count++] = std::int64_t(((plane * w.OH + row) * w.OW * w.taps() + (kd * w.KH + kh) * w.KW) * O);
+            offsets[count++] = std::int64_t(((plane * w.OH + row) * w.OW * w.taps() + (kd * w.KH + kh) * w.KW) * O);
       }
    }
    return count;
@@ -86,24 +80,24 @@ SOFIE_JIT_INLINE void add_up(std::size_t O, const T *products, const std::int64_
       for (const std::int64_t *r = row; r != rows_end; ++r)
          SOFIE_JIT_ROLLED
          for (const std::int64_t *c = column; c != columns_end; ++c)
-            sum += fetch<V>(products + std::size_t(*r + *c) + o);
-      put<T>(y + o, bound(sum + fetch<V>(bias + o), epilogue));
+            sum += load_as<V>(products + std::size_t(*r + *c) + o);
+      store<T>(y + o, bound(sum + load_as<V>(bias + o), epilogue));
    });
 }
 
-// Few: O < lanes<T>; at_once: images whose products fit into `products`, w.pixels() * w.taps() * O numbers each.
+// Few: O < lanes<T>; images_per_product: images whose products fit into `products`, w.pixels() * w.taps() * O numbers each.
 // panels from pack_conv_transpose, zeros and bias from pack_bias; list: conv_transpose_list(w) numbers.
 template <bool Few, class T>
-void conv_transpose(std::size_t batch, std::size_t at_once, const Window &w, std::size_t C, std::size_t O, const T *x,
-                    const T *panels, const T *zeros, const T *bias, T *y, T *products, std::int64_t *list,
+void conv_transpose(std::size_t batch, std::size_t images_per_product, const Window &w, std::size_t C, std::size_t O,
+                    const T *x, const T *panels, const T *zeros, const T *bias, T *y, T *products, std::int64_t *list,
                     const Epilogue<T> &epilogue)
 {
    const std::size_t width = w.taps() * O;
-   std::int64_t *places = list + w.W + 1, *rows = places + w.OW * w.KW;
-   list_columns(w, O, list, places);
-   for (std::size_t b = 0; b < batch; b += at_once) {
+   std::int64_t *offsets = list + w.W + 1, *rows = offsets + w.OW * w.KW;
+   list_columns(w, O, list, offsets);
+   for (std::size_t b = 0; b < batch; b += images_per_product) {
       T *const first = y;
-      const std::size_t images = batch - b < at_once ? batch - b : at_once;
+      const std::size_t images = batch - b < images_per_product ? batch - b : images_per_product;
       gemm(images * w.pixels(), C, width, x + b * w.pixels() * C, panels, zeros, static_cast<const T *>(nullptr),
            products, no_epilogue<T>);
       const T *image = products;
@@ -112,8 +106,8 @@ void conv_transpose(std::size_t batch, std::size_t at_once, const Window &w, std
             for (std::size_t h = 0; h < w.H; ++h) {
                const std::int64_t *rows_end = rows + list_rows(w, O, d, h, rows);
                for (std::size_t c = 0; c < w.W; ++c, y += O)
-                  add_up<channels_of<T, Few>>(O, image, rows, rows_end, places + list[c], places + list[c + 1], bias, y,
-                                              epilogue);
+                  add_up<channel_type<T, Few>>(O, image, rows, rows_end, offsets + list[c], offsets + list[c + 1], bias,
+                                               y, epilogue);
             }
       if (epilogue.function)
          epilogue.function(std::size_t(y - first), first, first);

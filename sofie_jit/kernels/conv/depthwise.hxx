@@ -5,7 +5,7 @@
 //
 // vectorised over channels. Taps outside the image are left out. A sum runs over the taps in order.
 //
-// Any window: `depthwise`, several pixels of a row at once to reuse the weights. Windows of K x K taps, the common
+// Any window: `depthwise`, channel_block pixels of a row at once to reuse the weights. Windows of K x K taps, the common
 // case: `depthwise_square`, blocks of 2 x 2 pixels, in which an input is loaded once for all its outputs.
 #ifndef SOFIE_JIT_DEPTHWISE_HXX
 #define SOFIE_JIT_DEPTHWISE_HXX
@@ -32,13 +32,13 @@ SOFIE_JIT_COLD Buffer<T> pack_depthwise(const T *kernel, std::size_t taps, std::
 template <class V, class T>
 SOFIE_JIT_INLINE V bound(V x, const Epilogue<T> &epilogue)
 {
-   const V low = spread<V>(epilogue.low), high = spread<V>(epilogue.high);
+   const V low = broadcast_as<V>(epilogue.low), high = broadcast_as<V>(epilogue.high);
    x = x < low ? low : x;
    return x > high ? high : x;
 }
 
 template <class V, int P, class T>
-SOFIE_JIT_INLINE void depthwise_pixels(std::size_t C, const T *x, std::size_t place, std::size_t step, const Tap *taps,
+SOFIE_JIT_INLINE void depthwise_pixels(std::size_t C, const T *x, std::size_t offset, std::size_t step, const Tap *taps,
                                        std::size_t count, const T *weights, const T *bias, T *y,
                                        const Epilogue<T> &epilogue)
 {
@@ -46,16 +46,16 @@ SOFIE_JIT_INLINE void depthwise_pixels(std::size_t C, const T *x, std::size_t pl
       V sum[P] = {};
       SOFIE_JIT_ROLLED
       for (std::size_t t = 0; t < count; ++t) {
-         const V weight = fetch<V>(weights + taps[t].number * C + c);
-         const T *at = x + (place + taps[t].offset + c);
+         const V weight = load_as<V>(weights + taps[t].number * C + c);
+         const T *at = x + (offset + taps[t].offset + c);
          SOFIE_JIT_UNROLL
          for (int p = 0; p < P; ++p)
-            sum[p] = multiply_add<T>(fetch<V>(at + std::size_t(p) * step), weight, sum[p]);
+            sum[p] = multiply_add<T>(load_as<V>(at + std::size_t(p) * step), weight, sum[p]);
       }
-      const V b = fetch<V>(bias + c);
+      const V b = load_as<V>(bias + c);
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
-         put<T>(y + std::size_t(p) * C + c, bound(sum[p] + b, epilogue));
+         store<T>(y + std::size_t(p) * C + c, bound(sum[p] + b, epilogue));
    });
 }
 
@@ -70,15 +70,15 @@ void repeat_channels(std::size_t pixels, std::size_t C, std::size_t times, const
 
 // Few: C < lanes<T>. bias from pack_bias; scratch: 2 * w.taps() numbers.
 template <bool Few, class T>
-SOFIE_JIT_NOINLINE void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights, const T *bias, T *y,
-               std::int64_t *scratch, const Epilogue<T> &epilogue)
+SOFIE_JIT_NOINLINE void depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *weights,
+                                  const T *bias, T *y, std::int64_t *scratch, const Epilogue<T> &epilogue)
 {
    Tap *taps = tap_list(scratch);
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C) {
-      each_window<4, true>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) {
-         depthwise_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, weights, bias,
-                                                                   y + pixel * C, epilogue);
+      each_window<4, true>(w, C, taps, [&](auto P, std::size_t pixel, std::size_t offset, std::size_t count) {
+         depthwise_pixels<channel_type<T, Few>, decltype(P)::value>(C, x, offset, w.SW * C, taps, count, weights, bias,
+                                                                    y + pixel * C, epilogue);
       });
       if (epilogue.function)
          epilogue.function(w.pixels() * C, y, y);
@@ -128,10 +128,10 @@ struct DepthwiseSquare {
    const Epilogue<T> &epilogue;
 };
 
-// 2 x 2 outputs of channels [from, to) at y from the inputs at x + place (modulo 2^64). Whole: all columns of inputs
+// 2 x 2 outputs of channels [from, to) at y from the inputs at x + offset (modulo 2^64). Whole: all columns of inputs
 // lie inside the image. weights: from channel `from` on.
 template <int K, int S, bool Whole, class T>
-void depthwise_block(const DepthwiseSquare<T> &d, std::size_t from, std::size_t to, std::size_t place, Inside rows,
+void depthwise_block(const DepthwiseSquare<T> &d, std::size_t from, std::size_t to, std::size_t offset, Inside rows,
                      Inside columns, const T *weights, T *y)
 {
    constexpr int extent = S + K, width = lanes<T>;
@@ -144,7 +144,7 @@ void depthwise_block(const DepthwiseSquare<T> &d, std::size_t from, std::size_t 
       for (int h = 0; h < extent; ++h) {
          if (!rows.has(h))
             continue;
-         const std::size_t at = place + std::size_t(h) * d.row + c;
+         const std::size_t at = offset + std::size_t(h) * d.row + c;
          SOFIE_JIT_UNROLL
          for (int kw = 0; kw < K; ++kw)
             SOFIE_JIT_UNROLL
@@ -177,17 +177,17 @@ template <int K, int S, class T>
 SOFIE_JIT_NOINLINE void depthwise_square(std::size_t batch, const Window &w, std::size_t C, const T *x,
                                          const T *weights, const T *bias, T *y, const Epilogue<T> &epilogue)
 {
-   constexpr std::size_t extent = S + K, several = depthwise_channels<T>;
+   constexpr std::size_t extent = S + K, channel_block = depthwise_channels<T>;
    const bool rows_2 = w.OH > 1, columns_2 = w.OW > 1;
    DepthwiseSquare<T> d{C, w.W * C, rows_2 ? w.OW * C : 0, columns_2 ? C : 0, x, bias, epilogue};
-   // A single row is the second of its block, and takes the place of the first, which lies before the image.
+   // A single row is the second of its block, and takes the offset of the first, which lies before the image.
    const std::size_t last_row = rows_2 ? w.OH - 2 : 0, above = rows_2 ? w.PH : w.PH + S;
    const std::size_t last_column = columns_2 ? w.OW - 2 : 0, before = columns_2 ? w.PW : w.PW + S;
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, d.x += w.inputs() * C, y += w.pixels() * C) {
       SOFIE_JIT_ROLLED
-      for (std::size_t from = 0; from < C; from += several) {
-         const std::size_t to = C - from < several ? C : from + several;
+      for (std::size_t from = 0; from < C; from += channel_block) {
+         const std::size_t to = C - from < channel_block ? C : from + channel_block;
          SOFIE_JIT_ROLLED
          for (std::size_t i = 0; i < w.OH; i += 2) {
             const std::size_t oh = i < last_row ? i : last_row; // the last blocks may overlap those before

@@ -1,4 +1,4 @@
-// A depthwise convolution with a convolution of 1 x 1 taps before it, behind it, or both: what MobileNets and
+// A depthwise convolution with a convolution of 1 x 1 taps expand it, project it, or both: what MobileNets and
 // EfficientNets consist of. It is computed in strips of output rows, so that what the convolutions hand each other
 // stays in the cache. Each number is computed as if they came one after the other, to the same bits.
 #ifndef SOFIE_JIT_DEPTHWISE_CHAIN_HXX
@@ -10,23 +10,23 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// `before`: channels of the input, or 0 if the depthwise convolution reads it; `behind`: channels of the output, or 0
+// `expand`: channels of the input, or 0 if the depthwise convolution reads it; `project`: channels of the output, or 0
 // if the depthwise convolution writes it; C: channels between. strip: rows of the depthwise convolution's output.
 struct DepthwiseChain {
    Window window; // of one plane
-   std::size_t before, C, behind, strip;
+   std::size_t expand, C, project, strip;
 
-   constexpr std::size_t inputs() const { return before ? before : C; }
-   constexpr std::size_t outputs() const { return behind ? behind : C; }
+   constexpr std::size_t inputs() const { return expand ? expand : C; }
+   constexpr std::size_t outputs() const { return project ? project : C; }
    constexpr std::size_t expanded() const
    {
       const std::size_t under = window.rows_under(strip), rows = under < window.H ? under : window.H;
-      return before ? align_up(rows * window.W * C) : 0;
+      return expand ? align_up(rows * window.W * C) : 0;
    }
-   constexpr std::size_t scratch() const { return expanded() + (behind ? strip * window.OW * C : 0); }
+   constexpr std::size_t filtered() const { return project ? strip * window.OW * C : 0; }
    constexpr std::size_t work() const // of an image: products, and sums
    {
-      return 2 * C * (before * window.inputs() + window.taps() * window.pixels() + behind * window.pixels());
+      return 2 * C * (expand * window.inputs() + window.taps() * window.pixels() + project * window.pixels());
    }
 };
 
@@ -37,12 +37,12 @@ struct ChainLayer {
    Epilogue<T> epilogue;
 };
 
-// Images x to y, to which `residual` is added unless it is null; it needs s.behind. scratch: s.scratch() numbers.
+// Images x to y, to which `residual` is added unless it is null; it needs s.project. scratch: s.scratch() numbers.
 // `gemm` and `filter`, which is depthwise_square, come as pointers, and are thereby compiled apart.
 template <class T>
 SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain &s, const T *x,
-                                        const ChainLayer<T> &before, const ChainLayer<T> &depthwise,
-                                        const ChainLayer<T> &behind, const T *residual, T *y, T *scratch,
+                                        const ChainLayer<T> &expand, const ChainLayer<T> &depthwise,
+                                        const ChainLayer<T> &project, const T *residual, T *y, T *scratch,
                                         GemmFunction<T> gemm, DepthwiseFunction<T> filter)
 {
    const Window &w = s.window;
@@ -60,20 +60,20 @@ SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain 
          part.PH = rows.first;
          part.H = rows.first < rows.last ? rows.last - rows.first : 0;
          const T *image = x + from * w.W * in;
-         if (s.before) {
+         if (s.expand) {
             const std::size_t kept = last > from ? last - from : 0, left = part.H - kept;
             if (kept)
                std::memmove(static_cast<void *>(scratch), scratch + (from - first) * row, kept * row * sizeof(T));
-            gemm(left * w.W, in, s.C, image + kept * w.W * in, before.weights, before.bias, nullptr,
-                 scratch + kept * row, before.epilogue);
+            gemm(left * w.W, in, s.C, image + kept * w.W * in, expand.weights, expand.bias, nullptr,
+                 scratch + kept * row, expand.epilogue);
             first = from;
             last = from + part.H;
             image = scratch;
          }
          const std::size_t pixels = part.OH * w.OW;
-         filter(1, part, s.C, image, depthwise.weights, depthwise.bias, s.behind ? filtered : y, depthwise.epilogue);
-         if (s.behind)
-            gemm(pixels, s.C, out, filtered, behind.weights, behind.bias, residual, y, behind.epilogue);
+         filter(1, part, s.C, image, depthwise.weights, depthwise.bias, s.project ? filtered : y, depthwise.epilogue);
+         if (s.project)
+            gemm(pixels, s.C, out, filtered, project.weights, project.bias, residual, y, project.epilogue);
          y += pixels * out;
          residual = residual ? residual + pixels * out : residual;
       }

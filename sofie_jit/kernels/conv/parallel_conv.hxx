@@ -13,6 +13,15 @@ template <class T>
 using ConvKernel = void (*)(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                             const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue);
 
+// Elements of T between the scratch memories of two threads: the copy of a strip, and the list of runs.
+template <class T>
+std::size_t conv_thread_scratch(const ConvShape &s)
+{
+   std::size_t runs = 0;
+   each_run(s, [&](const ConvRun &) { ++runs; });
+   return align_up(conv_copy_size(s) + div_up(runs * sizeof(ConvRun), sizeof(T)));
+}
+
 SOFIE_JIT_UNOPTIMIZED
 
 // The window over the copy that conv_copy makes of the whole image.
@@ -40,32 +49,33 @@ void parallel_conv_outputs(const Team &team, const ConvShape &s, std::size_t par
       x = scratch;
    }
    const Epilogue<T> bounds{epilogue.low, epilogue.high, nullptr};
-   share(team, parts, [&](std::size_t part, std::size_t thread) {
-      const Range outputs = part_of(s.O, panel_width<T>, part, parts);
+   const std::size_t own_scratch = conv_thread_scratch<T>(s);
+   parallel_for(team, parts, [&](std::size_t part, std::size_t thread) {
+      const Range outputs = part_of(s.O, nr<T>, part, parts);
       ConvShape mine = shape;
       mine.from = outputs.first;
       mine.to = outputs.last;
-      T *const own = scratch + thread * align_up(conv_scratch<T>(s)) + conv_copy_size(s);
+      T *const own = scratch + thread * own_scratch + conv_copy_size(s);
       conv(1, mine, x, panels, bias, residual, y, own, bounds);
    });
    if (epilogue.function)
-      share(team, parts, [&](std::size_t part, std::size_t) {
-         const Range numbers = part_of(s.window.pixels() * s.O, alignment, part, parts);
-         epilogue.function(numbers.size(), y + numbers.first, y + numbers.first);
+      parallel_for(team, parts, [&](std::size_t part, std::size_t) {
+         const Range elements = part_of(s.window.pixels() * s.O, tuning::alignment, part, parts);
+         epilogue.function(elements.size(), y + elements.first, y + elements.first);
       });
 }
 
-// scratch: align_up(conv_scratch<T>(s)) numbers for each thread.
+// scratch: own_scratch elements for each thread.
 template <class T>
 void parallel_conv(const Team &team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                 const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, ConvKernel<T> conv)
 {
    const Window &w = s.window;
    const std::size_t work = 2 * w.pixels() * s.K() * s.O; // of one image
-   if (!is_shared(team, batch * work))
+   if (!is_parallel(team, batch * work))
       return conv(batch, s, x, panels, bias, residual, y, scratch, epilogue);
-   const std::size_t step = div_up(tile_rows, w.pixels() / window_rows(w)), rows = batch * window_steps(w, step);
-   const std::size_t column_blocks = div_up(s.O, panel_width<T>);
+   const std::size_t step = div_up(tuning::mr, w.pixels() / window_rows(w)), rows = batch * window_steps(w, step);
+   const std::size_t column_blocks = div_up(s.O, nr<T>);
    const std::size_t by_rows = balance(team, rows), by_outputs = balance(team, column_blocks);
    const bool one_copy = s.groups == 1 && w.OD == 1 && s.strip == w.OH;
    const bool larger = s.K() * s.O > batch * w.inputs() * s.C;
@@ -73,19 +83,20 @@ void parallel_conv(const Team &team, std::size_t batch, const ConvShape &s, cons
       const std::size_t parts = useful_parts(team, work, column_blocks);
       for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C, y += w.pixels() * s.O) {
          parallel_conv_outputs(team, s, parts, x, panels, bias, residual, y, scratch, epilogue, conv);
-         residual = at(residual, w.pixels() * s.O);
+         residual = residual_at(residual, w.pixels() * s.O);
       }
       return;
    }
+   const std::size_t own_scratch = conv_thread_scratch<T>(s);
    parallel_rows(team, batch, w, batch * work, step,
               [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
                  ConvShape mine = s;
                  mine.window = part;
                  const std::size_t equal = div_up(part.OH, div_up(part.OH, s.strip));
-                 const std::size_t tile = div_up(tile_rows, part.OW), least = tile < s.strip ? tile : s.strip;
+                 const std::size_t tile = div_up(tuning::mr, part.OW), least = tile < s.strip ? tile : s.strip;
                  mine.strip = equal < least ? least : equal;
-                 conv(1, mine, x + from * s.C, panels, bias, at(residual, to * s.O), y + to * s.O,
-                      scratch + thread * align_up(conv_scratch<T>(s)), epilogue);
+                 conv(1, mine, x + from * s.C, panels, bias, residual_at(residual, to * s.O), y + to * s.O,
+                      scratch + thread * own_scratch, epilogue);
               });
 }
 

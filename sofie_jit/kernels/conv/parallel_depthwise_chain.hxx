@@ -1,4 +1,4 @@
-// depthwise_chain.hxx shared among threads: output rows. What the first rows of a part need of the convolution before
+// depthwise_chain.hxx shared among threads: output rows. What the first rows of a part need of the convolution expand
 // is computed for it once more, so there is one part a thread.
 #ifndef SOFIE_JIT_SHARED_DEPTHWISE_CHAIN_HXX
 #define SOFIE_JIT_SHARED_DEPTHWISE_CHAIN_HXX
@@ -10,30 +10,31 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 template <class T>
-using DepthwiseChainKernel = void (*)(std::size_t batch, const DepthwiseChain &s, const T *x, const ChainLayer<T> &before,
-                                      const ChainLayer<T> &depthwise, const ChainLayer<T> &behind, const T *residual,
-                                      T *y, T *scratch);
+using DepthwiseChainKernel = void (*)(std::size_t batch, const DepthwiseChain &s, const T *x,
+                                      const ChainLayer<T> &expand, const ChainLayer<T> &depthwise,
+                                      const ChainLayer<T> &project, const T *residual, T *y, T *scratch);
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(s.scratch()) numbers for each thread.
+// scratch: align_up(s.expanded() + s.filtered()) numbers for each thread.
 template <class T>
 void parallel_depthwise_chain(const Team &team, std::size_t batch, const DepthwiseChain &s, const T *x,
-                           const ChainLayer<T> &before, const ChainLayer<T> &depthwise, const ChainLayer<T> &behind,
-                           const T *residual, T *y, T *scratch, DepthwiseChainKernel<T> depthwise_chain)
+                              const ChainLayer<T> &expand, const ChainLayer<T> &depthwise, const ChainLayer<T> &project,
+                              const T *residual, T *y, T *scratch, DepthwiseChainKernel<T> depthwise_chain)
 {
-   if (!is_shared(team, batch * s.work()))
-      return depthwise_chain(batch, s, x, before, depthwise, behind, residual, y, scratch);
-   constexpr std::size_t several = 1;
-   parallel_rows(team, batch, s.window, batch * s.work(), 1,
-              [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
-                 const DepthwiseChain mine{part, s.before, s.C, s.behind, s.strip};
-                 const std::size_t output = to * s.outputs();
-                 depthwise_chain(1, mine, x + from * s.inputs(), before, depthwise, behind,
-                                 residual ? residual + output : residual, y + output,
-                                 scratch + thread * align_up(s.scratch()));
-              },
-              several);
+   if (!is_parallel(team, batch * s.work()))
+      return depthwise_chain(batch, s, x, expand, depthwise, project, residual, y, scratch);
+   constexpr std::size_t parts_per_thread = 1;
+   parallel_rows(
+      team, batch, s.window, batch * s.work(), 1,
+      [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
+         const DepthwiseChain mine{part, s.expand, s.C, s.project, s.strip};
+         const std::size_t output = to * s.outputs();
+         depthwise_chain(1, mine, x + from * s.inputs(), expand, depthwise, project,
+                         residual ? residual + output : residual, y + output,
+                         scratch + thread * align_up(s.expanded() + s.filtered()));
+      },
+      parts_per_thread);
 }
 
 SOFIE_JIT_OPTIMIZED

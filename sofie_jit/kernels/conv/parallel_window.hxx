@@ -17,7 +17,7 @@ struct WindowPart {
    std::size_t input, output; // pixels of the images before those of the part
 };
 
-// The axis that images are cut along, the first that is not 1, so that each row is one piece of memory: 0, 1, 2.
+// The axis that images are trimmed along, the first that is not 1, so that each row is one piece of memory: 0, 1, 2.
 constexpr int window_axis(const Window &w)
 {
    return w.OD > 1 || w.D > 1 ? 0 : w.OH > 1 || w.H > 1 ? 1 : 2;
@@ -30,12 +30,13 @@ constexpr std::size_t window_rows(const Window &w)
 }
 
 // How many pixels the input image begins later, and how much of the padding is left, when `rows` outputs are left out.
-constexpr std::size_t cut_axis(std::size_t rows, std::size_t stride, std::size_t &size, std::size_t &pad)
+constexpr std::size_t trim_axis(std::size_t rows, std::size_t stride, std::size_t &size, std::size_t &pad)
 {
-   const std::size_t start = rows * stride, inside = start > pad ? start - pad : 0, cut = inside < size ? inside : size;
+   const std::size_t start = rows * stride, inside = start > pad ? start - pad : 0,
+                     trimmed = inside < size ? inside : size;
    pad = start < pad ? pad - start : 0;
-   size -= cut;
-   return cut;
+   size -= trimmed;
+   return trimmed;
 }
 
 constexpr WindowPart window_part(const Window &w, Range rows)
@@ -47,36 +48,36 @@ constexpr WindowPart window_part(const Window &w, Range rows)
    if (axis == 0) {
       p.OD = rows.size();
       pixels = w.H * w.W;
-      part.input = cut_axis(rows.first, w.SD, p.D, p.PD);
+      part.input = trim_axis(rows.first, w.SD, p.D, p.PD);
    } else if (axis == 1) {
       p.OH = rows.size();
       pixels = w.W;
-      part.input = cut_axis(rows.first, w.SH, p.H, p.PH);
+      part.input = trim_axis(rows.first, w.SH, p.H, p.PH);
    } else {
       p.OW = rows.size();
-      part.input = cut_axis(rows.first, w.SW, p.W, p.PW);
+      part.input = trim_axis(rows.first, w.SW, p.W, p.PW);
    }
    part.input *= pixels;
    part.output = rows.first * (w.pixels() / window_rows(w));
    return part;
 }
 
-// How many pieces of at least `step` rows an image is cut into.
+// How many pieces of at least `step` rows an image is trimmed into.
 constexpr std::size_t window_steps(const Window &w, std::size_t step)
 {
    const std::size_t steps = window_rows(w) / step;
    return steps ? steps : 1;
 }
 
-// f(window, input pixel, output pixel, thread) for parts of the images of a batch, `several` for each thread: `step` rows
+// f(window, input pixel, output pixel, thread) for parts of the images of a batch, `parts_per_thread` for each thread: `step` rows
 // at least, but for the last of an image.
 template <class F>
 void parallel_rows(const Team &team, std::size_t batch, const Window &w, std::size_t work, std::size_t step, const F &f,
-                std::size_t several = 4)
+                   std::size_t parts_per_thread = 4)
 {
    const std::size_t rows = window_rows(w), steps = window_steps(w, step);
-   const std::size_t parts = useful_parts(team, work, batch * steps, several);
-   share(team, parts, [&](std::size_t part, std::size_t thread) {
+   const std::size_t parts = useful_parts(team, work, batch * steps, parts_per_thread);
+   parallel_for(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range all = part_of(batch * steps, 1, part, parts);
       for (std::size_t i = all.first; i < all.last;) {
          const std::size_t image = i / steps, first = i % steps;

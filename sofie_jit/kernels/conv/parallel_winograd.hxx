@@ -17,28 +17,30 @@ using WinogradKernel = void (*)(std::size_t first, std::size_t last, std::size_t
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(winograd_scratch(s)) numbers for each thread.
+// scratch: align_up(winograd_layout(s).end) numbers for each thread.
 template <class T>
 void parallel_winograd(const Team &team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
                     const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
                     T *scratch, const Epilogue<T> &epilogue, WinogradKernel<T> winograd)
 {
-   const std::size_t tiles = last - first, groups = (to - from) / s.group(), work = 2 * 16 * tiles * s.C * (to - from);
-   if (!is_shared(team, work))
+   const std::size_t tiles = last - first, groups = (to - from) / s.output_group(),
+                     work = 2 * 16 * tiles * s.C * (to - from);
+   if (!is_parallel(team, work))
       return winograd(first, last, from, to, s, x, panels, bias, residual, y, scratch, epilogue);
-   const std::size_t blocks = tiles / (winograd_block * team.threads), size = align_up(winograd_scratch(s));
+   const std::size_t blocks = tiles / (tuning::winograd_tiles * team.threads), size = align_up(winograd_layout(s).end);
    if (!blocks && balance(team, groups) == 100)
-      return share(team, groups, [&](std::size_t part, std::size_t thread) {
-         const std::size_t begin = from + part * s.group();
-         winograd(first, last, begin, begin + s.group(), s, x, panels, bias, residual, y, scratch + thread * size, epilogue);
+      return parallel_for(team, groups, [&](std::size_t part, std::size_t thread) {
+         const std::size_t begin = from + part * s.output_group();
+         winograd(first, last, begin, begin + s.output_group(), s, x, panels, bias, residual, y,
+                  scratch + thread * size, epilogue);
       });
    constexpr std::size_t step = 4; // rows that the gemms take at least
-   const std::size_t several = blocks ? tiles / winograd_block : team.threads;
-   const std::size_t parts = useful_parts(team, work, several < tiles / step ? several : tiles / step);
-   share(team, parts, [&](std::size_t part, std::size_t thread) {
+   const std::size_t max_parts = blocks ? tiles / tuning::winograd_tiles : team.threads;
+   const std::size_t parts = useful_parts(team, work, max_parts < tiles / step ? max_parts : tiles / step);
+   parallel_for(team, parts, [&](std::size_t part, std::size_t thread) {
       const Range mine = part_of(tiles, step, part, parts);
-      winograd(first + mine.first, first + mine.last, from, to, s, x, panels, bias, residual, y, scratch + thread * size,
-               epilogue);
+      winograd(first + mine.first, first + mine.last, from, to, s, x, panels, bias, residual, y,
+               scratch + thread * size, epilogue);
    });
 }
 

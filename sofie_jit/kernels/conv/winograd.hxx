@@ -3,7 +3,7 @@
 //
 //    Y = A^T [sum over c of (G g G^T) * (B^T d B)] A
 //
-// gives 2 x 2 outputs from the 4 x 4 inputs d beneath them with 16 products a channel in place of 36. g are the 3 x 3
+// gives 2 x 2 outputs from the 4 x 4 inputs d beneath them with 16 products a channel in position of 36. g are the 3 x 3
 // weights of one channel and output, * is element by element, and
 //
 //         | 1  0 -1  0 |        | 1    0    0 |
@@ -11,7 +11,7 @@
 //         | 0 -1  1  0 |        | 1/2 -1/2 1/2|         | 0 1 -1 -1 |
 //         | 0  1  0 -1 |        | 0    0    1 |
 //
-// The sums over c are sixteen gemms, one for each place in the 4 x 4, whose rows are tiles of 2 x 2 outputs, of one
+// The sums over c are sixteen gemms, one for each position in the 4 x 4, whose rows are tiles of 2 x 2 outputs, of one
 // image or several. Tiles go in blocks, so that what the gemms read and write stays in the cache.
 //
 // The weights are transformed in double precision and then rounded; images only meet sums of four numbers before the
@@ -28,38 +28,44 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-constexpr std::size_t winograd_block = 48; // tiles that go through all gemms before the next
-
 struct WinogradShape {
    Window window;
    std::size_t C, O; // channels of input and output, multiples of 16
 
    // Outputs that are computed together: half of them where there are many weights, which two threads can share then.
-   SOFIE_JIT_INLINE constexpr std::size_t group() const { return O % 128 || C * O < 65536 ? O : O / 2; }
+   SOFIE_JIT_INLINE constexpr std::size_t output_group() const
+   {
+      return O % tuning::winograd_group_outputs || C * O < tuning::winograd_group_weights ? O : O / 2;
+   }
    SOFIE_JIT_INLINE constexpr std::size_t rows() const { return (window.OH + 1) / 2; }
    SOFIE_JIT_INLINE constexpr std::size_t columns() const { return (window.OW + 1) / 2; }
    SOFIE_JIT_INLINE constexpr std::size_t tiles() const { return rows() * columns(); } // of one image
 };
 
-// The blocked tiles of one of the 16 places, `channels` numbers each: half a block more for what is left of an image,
-// and a cache line, or all places would fall on the same lines of a cache.
-SOFIE_JIT_INLINE constexpr std::size_t winograd_place(std::size_t channels)
+// The blocked tiles of one of the 16 positions, `channels` numbers each: half a block more for what is left of an image,
+// and a cache line, or all positions would fall on the same lines of a cache.
+SOFIE_JIT_INLINE constexpr std::size_t winograd_stride(std::size_t channels)
 {
-   return winograd_block * 3 / 2 * channels + 16;
+   return tuning::winograd_tiles * 3 / 2 * channels + tuning::winograd_padding;
 }
 
-// Elements of T that winograd needs as scratch memory, aligned to 64 bytes.
-constexpr std::size_t winograd_scratch(const WinogradShape &s)
+// Where the parts of the scratch memory begin behind the transformed inputs: products and zeros; and where they end.
+struct WinogradLayout {
+   std::size_t products, zeros, end;
+};
+
+SOFIE_JIT_INLINE constexpr WinogradLayout winograd_layout(const WinogradShape &s)
 {
-   return 16 * (winograd_place(s.C) + winograd_place(s.group())) + s.C + s.group() + 16;
+   const std::size_t products = 16 * winograd_stride(s.C), zeros = products + 16 * winograd_stride(s.output_group());
+   return {products, zeros, zeros + s.C + s.output_group()};
 }
 
-// panels[groups][16 places][panels of pack_gemm, C x group] of kernel[3][3][C][O] (Keras), or, if `oihw`, of
+// panels[groups][16 positions][panels of pack_gemm, C x group] of kernel[3][3][C][O] (Keras), or, if `oihw`, of
 // kernel[O][C][3][3] (ONNX).
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size_t O, bool oihw = false)
 {
-   const std::size_t group = WinogradShape{{}, C, O}.group(), size = C * group;
+   const std::size_t group = WinogradShape{{}, C, O}.output_group(), size = C * group;
    Buffer<T> packed(16 * C * O);
    T *to = packed.data();
    for (std::size_t first = 0, end; first < O; first = end) {
@@ -106,12 +112,12 @@ SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile
                                       T *v)
 {
    const Window &w = s.window;
-   const std::size_t step = winograd_place(s.C);
+   const std::size_t step = winograd_stride(s.C);
    const T *d[4][4];
    SOFIE_JIT_ROLLED
    for (std::size_t i = 0; i < 4; ++i)
       SOFIE_JIT_ROLLED
-      for (std::size_t j = 0; j < 4; ++j) { // what lies before the image has wrapped around to a large number
+      for (std::size_t j = 0; j < 4; ++j) { // what lies before the image has wrapped around to a large value
          const std::size_t row = tile.row + i - w.PH, column = tile.column + j - w.PW;
          const bool inside = row < w.H && column < w.W;
          d[i][j] = inside ? x + ((tile.image * w.H + row) * w.W + column) * s.C : zeros;
@@ -129,26 +135,26 @@ SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile
       }
       SOFIE_JIT_UNROLL
       for (std::size_t i = 0; i < 4; ++i) {
-         T *const place = v + i * 4 * step + c;
-         store(place, t[i][0] - t[i][2]);
-         store(place + step, t[i][1] + t[i][2]);
-         store(place + 2 * step, t[i][2] - t[i][1]);
-         store(place + 3 * step, t[i][1] - t[i][3]);
+         T *const position = v + i * 4 * step + c;
+         store(position, t[i][0] - t[i][2]);
+         store(position + step, t[i][1] + t[i][2]);
+         store(position + 2 * step, t[i][2] - t[i][1]);
+         store(position + 3 * step, t[i][1] - t[i][3]);
       }
    }
 }
 
-// A^T m A for a vector of outputs, m's places `step` apart.
+// A^T m A for a vector of outputs, m's positions `step` apart.
 template <class T>
 SOFIE_JIT_INLINE void winograd_sums(const T *m, std::size_t step, vec<T> (&sums)[2][2])
 {
    vec<T> t[2][4];
    SOFIE_JIT_UNROLL
    for (std::size_t j = 0; j < 4; ++j) {
-      const T *const place = m + j * step;
-      const vec<T> m0 = load(place), m1 = load(place + 4 * step), m2 = load(place + 8 * step);
+      const T *const position = m + j * step;
+      const vec<T> m0 = load(position), m1 = load(position + 4 * step), m2 = load(position + 8 * step);
       t[0][j] = m0 + m1 + m2;
-      t[1][j] = m1 - m2 - load(place + 12 * step);
+      t[1][j] = m1 - m2 - load(position + 12 * step);
    }
    SOFIE_JIT_UNROLL
    for (int i = 0; i < 2; ++i) {
@@ -171,7 +177,7 @@ struct Winograd {
    }
    SOFIE_JIT_INLINE void finish(vec<T> sum, std::size_t to, std::size_t o) const
    {
-      finish_vector(sum + load(bias + o), at(residual, to + o), y + to + o, lanes<T>, epilogue);
+      finish_vector(sum + load(bias + o), residual_at(residual, to + o), y + to + o, lanes<T>, epilogue);
    }
 };
 
@@ -181,12 +187,12 @@ SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile 
                                        vec<T> &odd)
 {
    const WinogradShape &s = g.s;
-   const std::size_t group = s.group();
+   const std::size_t group = s.output_group();
    const std::size_t rows = s.window.OH - tile.row, columns = s.window.OW - tile.column, to = g.output(tile);
    SOFIE_JIT_ROLLED
    for (std::size_t o = 0; o < group; o += lanes<T>) {
       vec<T> sums[2][2];
-      winograd_sums(m + o, winograd_place(group), sums);
+      winograd_sums(m + o, winograd_stride(group), sums);
       const vec<T> all = (sums[0][0] + sums[0][1]) + (sums[1][0] + sums[1][1]);
       odd = odd + (all - all);
       SOFIE_JIT_UNROLL
@@ -197,9 +203,9 @@ SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile 
                g.finish(sums[i][j], to + (i * s.window.OW + j) * s.O, from + o);
    }
    SOFIE_JIT_ROLLED
-   for (std::size_t place = 0; g.epilogue.function && place < 4; ++place) {
-      T *const y = g.y + to + (place / 2 * s.window.OW + place % 2) * s.O + from;
-      if (place / 2 < rows && place % 2 < columns)
+   for (std::size_t position = 0; g.epilogue.function && position < 4; ++position) {
+      T *const y = g.y + to + (position / 2 * s.window.OW + position % 2) * s.O + from;
+      if (position / 2 < rows && position % 2 < columns)
          g.epilogue.function(group, y, y);
    }
 }
@@ -207,13 +213,13 @@ SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile 
 // A vector of one pixel's sums from their definition. The weights are taken from the transformed ones, for there are no
 // others: along each axis they are u0, u1 - u2, u3.
 template <class T>
-SOFIE_JIT_ONCE void winograd_definition(const Winograd<T> &g, const WinogradTile &pixel, std::size_t o, T *sums)
+SOFIE_JIT_ONCE void winograd_direct(const Winograd<T> &g, const WinogradTile &pixel, std::size_t o, T *sums)
 {
    constexpr T inverse[3][4] = {{1, 0, 0, 0}, {0, 1, -1, 0}, {0, 0, 0, 1}};
    const WinogradShape &s = g.s;
    const Window &w = s.window;
-   const std::size_t first = o / panel_width<T> * panel_width<T>, width = panel_end<T>(first, s.O) - first;
-   const std::size_t group = s.group(), before = first / group * group;
+   const std::size_t first = o / nr<T> * nr<T>, width = panel_end<T>(first, s.O) - first;
+   const std::size_t group = s.output_group(), before = first / group * group;
    const T *const panel = g.panels + (15 * before + first) * s.C;
    vec<T> sum = {};
    for (std::size_t tap = 0; tap < 9; ++tap) {
@@ -228,37 +234,37 @@ SOFIE_JIT_ONCE void winograd_definition(const Winograd<T> &g, const WinogradTile
          }
          const T *const u = panel + c * width + (o - first);
          vec<T> weight = {};
-         for (std::size_t place = 0; place < 16; ++place)
-            weight = fma<T>(broadcast(inverse[tap / 3][place / 4] * inverse[tap % 3][place % 4]),
-                            load(u + place * s.C * group), weight);
+         for (std::size_t position = 0; position < 16; ++position)
+            weight = fma<T>(broadcast(inverse[tap / 3][position / 4] * inverse[tap % 3][position % 4]),
+                            load(u + position * s.C * group), weight);
          sum = fma<T>(broadcast(x[c]), weight, sum);
       }
    }
    store(sums, sum);
 }
 
-// The tile's outputs of a group again, those that are NaN from their definition.
+// The tile's outputs of a group recompute, those that are NaN from their definition.
 template <class T>
-SOFIE_JIT_ONCE void winograd_again(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
+SOFIE_JIT_ONCE void winograd_recompute(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
 {
    const WinogradShape &s = g.s;
-   for (std::size_t place = 0; place < 4; ++place) {
-      const WinogradTile pixel{tile.image, tile.row + place / 2, tile.column + place % 2};
+   for (std::size_t position = 0; position < 4; ++position) {
+      const WinogradTile pixel{tile.image, tile.row + position / 2, tile.column + position % 2};
       if (pixel.row >= s.window.OH || pixel.column >= s.window.OW)
          continue;
       const std::size_t to = g.output(pixel);
-      for (std::size_t o = 0; o < s.group(); o += lanes<T>) {
+      for (std::size_t o = 0; o < s.output_group(); o += lanes<T>) {
          vec<T> sums[2][2];
-         winograd_sums(m + o, winograd_place(s.group()), sums);
+         winograd_sums(m + o, winograd_stride(s.output_group()), sums);
          alignas(SOFIE_JIT_VECTOR_BYTES) T sum[lanes<T>], exact[lanes<T>];
-         store(sum, sums[place / 2][place % 2]);
-         winograd_definition(g, pixel, from + o, exact);
+         store(sum, sums[position / 2][position % 2]);
+         winograd_direct(g, pixel, from + o, exact);
          for (int i = 0; i < lanes<T>; ++i)
             sum[i] = sum[i] == sum[i] ? sum[i] : exact[i];
          g.finish(load(sum), to, from + o);
       }
       if (g.epilogue.function)
-         g.epilogue.function(s.group(), g.y + to + from, g.y + to + from);
+         g.epilogue.function(s.output_group(), g.y + to + from, g.y + to + from);
    }
 }
 
@@ -270,26 +276,27 @@ SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_
                                  const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
                                  T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
-   const std::size_t in = winograd_place(s.C), group = s.group(), out = winograd_place(group);
-   T *const v = scratch, *const m = v + 16 * in, *const zeros = m + 16 * out;
+   const std::size_t in = winograd_stride(s.C), group = s.output_group(), out = winograd_stride(group);
+   const WinogradLayout layout = winograd_layout(s);
+   T *const v = scratch, *const m = scratch + layout.products, *const zeros = scratch + layout.zeros;
    std::memset(static_cast<void *>(zeros), 0, (s.C + group) * sizeof(T));
    const Winograd<T> g{s, x, panels, bias, residual, y, epilogue};
    for (std::size_t count; first < last; first += count) {
       const std::size_t left = last - first;
-      count = left < winograd_block * 3 / 2 ? left : winograd_block;
+      count = left < tuning::winograd_tiles * 3 / 2 ? left : tuning::winograd_tiles;
       SOFIE_JIT_ROLLED
       for (std::size_t i = 0; i < count; ++i)
          winograd_inputs(s, winograd_tile(s, first + i), x, zeros, v + i * s.C);
-      const std::size_t fours = (count + 3) / 4 * 4; // single rows would read all weights again
+      const std::size_t fours = (count + 3) / 4 * 4; // single rows would read all weights recompute
       SOFIE_JIT_ROLLED
-      for (std::size_t place = 0; place < 16; ++place)
-         std::memset(static_cast<void *>(v + place * in + count * s.C), 0, (fours - count) * s.C * sizeof(T));
+      for (std::size_t position = 0; position < 16; ++position)
+         std::memset(static_cast<void *>(v + position * in + count * s.C), 0, (fours - count) * s.C * sizeof(T));
       SOFIE_JIT_ROLLED
       for (std::size_t o = from; o < to; o += group) {
          SOFIE_JIT_ROLLED
-         for (std::size_t place = 0; place < 16; ++place)
-            gemm(fours, s.C, group, v + place * in, panels + (16 * o + place * group) * s.C, zeros, nullptr,
-                 m + place * out, no_epilogue<T>);
+         for (std::size_t position = 0; position < 16; ++position)
+            gemm(fours, s.C, group, v + position * in, panels + (16 * o + position * group) * s.C, zeros, nullptr,
+                 m + position * out, no_epilogue<T>);
          vec<T> odd = {};
          SOFIE_JIT_ROLLED
          for (std::size_t i = 0; i < count; ++i)
@@ -297,11 +304,11 @@ SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_
          alignas(SOFIE_JIT_VECTOR_BYTES) T lane[lanes<T>];
          store(lane, odd);
          T sum = 0;
-         for (const T number : lane)
-            sum += number;
+         for (const T value : lane)
+            sum += value;
          if (sum != sum)
             for (std::size_t i = 0; i < count; ++i)
-               winograd_again(g, winograd_tile(s, first + i), o, m + i * group);
+               winograd_recompute(g, winograd_tile(s, first + i), o, m + i * group);
       }
    }
 }

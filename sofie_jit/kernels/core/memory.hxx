@@ -11,16 +11,14 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-constexpr std::size_t alignment = 64; // a cache line, and the widest register
-
 SOFIE_JIT_INLINE constexpr std::size_t align_up(std::size_t bytes)
 {
-   return (bytes + alignment - 1) / alignment * alignment;
+   return (bytes + tuning::alignment - 1) / tuning::alignment * tuning::alignment;
 }
 
 // Rows of the batch that go through the whole network at once, given what one needs of the arena: as many as keep the
 // arena at a quarter of a usual second-level cache, but full register tiles (tile.hxx) if that takes bearable memory.
-constexpr std::size_t tile_size(std::size_t row_bytes)
+constexpr std::size_t batch_tile(std::size_t row_bytes)
 {
    constexpr std::size_t cached = 256 << 10, bearable = 16 << 20, full = 12;
    const std::size_t row = row_bytes ? row_bytes : 1;
@@ -36,8 +34,8 @@ public:
    Buffer() = default;
    explicit Buffer(std::size_t size) : fSize(size)
    {
-      const std::size_t bytes = align_up(size * sizeof(T)) + alignment;
-      fData = static_cast<T *>(::operator new(bytes, std::align_val_t(alignment)));
+      const std::size_t bytes = align_up(size * sizeof(T)) + tuning::alignment;
+      fData = static_cast<T *>(::operator new(bytes, std::align_val_t(tuning::alignment)));
       std::memset(static_cast<void *>(fData), 0, bytes);
    }
    Buffer(const Buffer &other) : Buffer(other.fSize)
@@ -54,7 +52,7 @@ public:
    ~Buffer()
    {
       if (fData)
-         ::operator delete(fData, std::align_val_t(alignment));
+         ::operator delete(fData, std::align_val_t(tuning::alignment));
    }
    void swap(Buffer &other) noexcept
    {
@@ -74,7 +72,7 @@ private:
 
 // A weight used as it is.
 template <class T>
-SOFIE_JIT_COLD Buffer<T> keep(const T *values, std::size_t size)
+SOFIE_JIT_COLD Buffer<T> copy_weights(const T *values, std::size_t size)
 {
    Buffer<T> buffer(size);
    if (size)
@@ -113,7 +111,7 @@ private:
    static void release(Arena *arena) noexcept
    {
       if (arena)
-         ::operator delete(static_cast<void *>(arena), std::align_val_t(alignment));
+         ::operator delete(static_cast<void *>(arena), std::align_val_t(tuning::alignment));
    }
    SOFIE_JIT_NOINLINE Arena *take(std::size_t bytes)
    {
@@ -128,7 +126,8 @@ private:
             return arena;
          release(arena);
       }
-      void *memory = ::operator new(alignment + align_up(bytes) + alignment, std::align_val_t(alignment));
+      void *memory =
+         ::operator new(tuning::alignment + align_up(bytes) + tuning::alignment, std::align_val_t(tuning::alignment));
       return new (memory) Arena{bytes};
    }
    SOFIE_JIT_NOINLINE void give(Arena *arena) noexcept
@@ -156,13 +155,13 @@ public:
       if (fArena)
          fPool.give(fArena);
    }
-   char *data() { return fArena ? reinterpret_cast<char *>(fArena) + alignment : fSmall; }
+   char *data() { return fArena ? reinterpret_cast<char *>(fArena) + tuning::alignment : fSmall; }
 
 private:
    static constexpr std::size_t small = 4096;
    ArenaPool &fPool;
    ArenaPool::Arena *fArena;
-   alignas(alignment) char fSmall[small + alignment];
+   alignas(tuning::alignment) char fSmall[small + tuning::alignment];
 };
 
 } // namespace SOFIE_JIT_ISA

@@ -26,7 +26,8 @@ inline Processor processor()
    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & fma3) || !(c & xsave))
       return Processor::plain;
    asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-   if ((low & ymm) != ymm || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & (bmi1 | avx2 | bmi2)) != (bmi1 | avx2 | bmi2))
+   if ((low & ymm) != ymm || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+       (b & (bmi1 | avx2 | bmi2)) != (bmi1 | avx2 | bmi2))
       return Processor::plain;
    return (low & zmm) == zmm && (b & avx512) == avx512 ? Processor::avx512 : Processor::avx2;
 #else

@@ -15,7 +15,7 @@ inline double seconds()
 }
 
 // Seconds since `mark`, which moves on to now.
-inline double lap(double &mark)
+inline double elapsed(double &mark)
 {
    const double last = mark;
    mark = seconds();
@@ -23,7 +23,7 @@ inline double lap(double &mark)
 }
 
 // Hands over the `size` sums and starts them again from zero.
-inline void take_laps(std::size_t size, double *sums, double *taken)
+inline void take_op_timings(std::size_t size, double *sums, double *taken)
 {
    for (std::size_t i = 0; i < size; ++i) {
       taken[i] = sums[i];

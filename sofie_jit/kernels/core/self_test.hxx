@@ -12,12 +12,13 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 // Whether `count` numbers are within `tolerance` times the largest finite magnitude of `want`, with NaN and infinities
-// in the same places; if not, `what`, unless null, is told where they differ most.
+// in the same places; if not, `message`, unless null, is told where they differ most.
 template <class T>
-bool agree(const char *name, const T *got, const double *want, std::size_t count, double tolerance, std::string *what)
+bool agree(const char *name, const T *got, const double *want, std::size_t count, double tolerance,
+           std::string *message)
 {
    double scale = 0, worst = 0;
-   std::size_t place = 0;
+   std::size_t worst_at = 0;
    for (std::size_t i = 0; i < count; ++i)
       if (std::isfinite(want[i]) && std::fabs(want[i]) > scale)
          scale = std::fabs(want[i]);
@@ -28,15 +29,15 @@ bool agree(const char *name, const T *got, const double *want, std::size_t count
          error = HUGE_VAL;
       if (error > worst) {
          worst = error;
-         place = i;
+         worst_at = i;
       }
    }
    if (worst <= tolerance * scale)
       return true;
-   if (what)
-      *what = std::string(name) + ", element " + std::to_string(place) + ": " +
-              std::to_string(static_cast<double>(got[place])) + " instead of " + std::to_string(want[place]) +
-              ", further away than " + std::to_string(tolerance / 1e-6) + "e-6 of the largest magnitude";
+   if (message)
+      *message = std::string(name) + ", element " + std::to_string(worst_at) + ": " +
+                 std::to_string(static_cast<double>(got[worst_at])) + " instead of " + std::to_string(want[worst_at]) +
+                 ", further away than " + std::to_string(tolerance / 1e-6) + "e-6 of the largest magnitude";
    return false;
 }
 

@@ -21,27 +21,7 @@
 #include <type_traits>
 #include <utility>
 
-// Vectors wider than the baseline registers belong to code of that instruction set alone, so the set is part of
-// every kernel's name: objects compiled with different -march flags can then meet in one program. (A saved header
-// that carries code for several sets defines these three itself, for clang's macros know of the command line only.)
-#if defined(SOFIE_JIT_ISA)
-#elif defined(__AVX512F__)
-#define SOFIE_JIT_ISA avx512
-#define SOFIE_JIT_VECTOR_BYTES 64
-#define SOFIE_JIT_FMA 1
-#elif defined(__AVX__) && defined(__FMA__)
-#define SOFIE_JIT_ISA avx2
-#define SOFIE_JIT_VECTOR_BYTES 32
-#define SOFIE_JIT_FMA 1
-#elif defined(__FMA__) || defined(__aarch64__)
-#define SOFIE_JIT_ISA fma128
-#define SOFIE_JIT_VECTOR_BYTES 16
-#define SOFIE_JIT_FMA 1
-#else
-#define SOFIE_JIT_ISA baseline
-#define SOFIE_JIT_VECTOR_BYTES 16
-#define SOFIE_JIT_FMA 0
-#endif
+#include "core/tuning.hxx"
 
 #if !defined(__clang__) && SOFIE_JIT_FMA
 #if defined(__aarch64__)
@@ -152,12 +132,14 @@ SOFIE_JIT_INLINE constexpr unsigned lane_mask(std::size_t n)
 template <>
 SOFIE_JIT_INLINE vec<float> load_n<float>(const float *p, std::size_t n, float fill)
 {
-   return (vec<float>)__builtin_ia32_loadups512_mask(p, broadcast(fill), static_cast<unsigned short>(lane_mask<float>(n)));
+   return (vec<float>)__builtin_ia32_loadups512_mask(p, broadcast(fill),
+                                                     static_cast<unsigned short>(lane_mask<float>(n)));
 }
 template <>
 SOFIE_JIT_INLINE vec<double> load_n<double>(const double *p, std::size_t n, double fill)
 {
-   return (vec<double>)__builtin_ia32_loadupd512_mask(p, broadcast(fill), static_cast<unsigned char>(lane_mask<double>(n)));
+   return (vec<double>)__builtin_ia32_loadupd512_mask(p, broadcast(fill),
+                                                      static_cast<unsigned char>(lane_mask<double>(n)));
 }
 template <>
 SOFIE_JIT_INLINE void store_n<float>(float *p, vec<float> x, std::size_t n)
@@ -270,7 +252,8 @@ template <class T>
 SOFIE_JIT_INLINE T fma1(T a, T b, T c)
 {
 #if SOFIE_JIT_FMA
-   return sizeof(T) == 4 ? T(__builtin_fmaf(float(a), float(b), float(c))) : T(__builtin_fma(double(a), double(b), double(c)));
+   return sizeof(T) == 4 ? T(__builtin_fmaf(float(a), float(b), float(c)))
+                         : T(__builtin_fma(double(a), double(b), double(c)));
 #else
    return fma<T>(broadcast(a), broadcast(b), broadcast(c))[0];
 #endif
@@ -309,10 +292,9 @@ SOFIE_JIT_INLINE vec<T> min(vec<T> a, vec<T> b) // NaN in either comes out, as n
 
 // Sixteen virtual lanes: how every reduction over a row is split, whatever the register's width, so that the order
 // of its additions is the same everywhere. Element i of the row belongs to lane i % 16; lanes are folded 8, 4, 2, 1.
-constexpr int virtual_lanes = 16;
 
 // Used: how many of them, from the first on, have anything in them.
-template <class T, int Used = virtual_lanes>
+template <class T, int Used = tuning::virtual_lanes>
 struct lanes16 {
    static constexpr int count = Used / lanes<T> > 0 ? Used / lanes<T> : 1;
    vec<T> v[count];
@@ -320,7 +302,7 @@ struct lanes16 {
 
 // Lane i of the result is lane i ^ Step of x.
 template <int Step, class V, std::size_t... I>
-SOFIE_JIT_INLINE V exchanged(V x, std::index_sequence<I...>)
+SOFIE_JIT_INLINE V xor_lanes(V x, std::index_sequence<I...>)
 {
    return __builtin_shufflevector(x, x, int(I ^ std::size_t(Step))...);
 }
@@ -332,7 +314,7 @@ SOFIE_JIT_INLINE vec<T> fold_lanes(vec<T> x)
       return x;
    else
       return fold_lanes<Op, T, Step / 2>(
-         Op::template combine<T>(x, exchanged<Step>(x, std::make_index_sequence<std::size_t(lanes<T>)>())));
+         Op::template combine<T>(x, xor_lanes<Step>(x, std::make_index_sequence<std::size_t(lanes<T>)>())));
 }
 
 // What Op::combine, of two vectors, makes of all used lanes, in every one of them.

@@ -21,7 +21,7 @@ struct Team {
                void (*task)(const void *context, std::size_t part, std::size_t thread), const void *context);
    void *pool;
    std::size_t threads;
-   std::size_t least_work; // floating-point operations, or what takes as long, below which a part does not pay
+   std::size_t min_work; // floating-point operations, or what takes as long, below which a part does not pay
 };
 
 constexpr std::size_t team_size(const Team *team)
@@ -29,20 +29,21 @@ constexpr std::size_t team_size(const Team *team)
    return team ? team->threads : 1;
 }
 
-constexpr bool is_shared(const Team &team, std::size_t work)
+constexpr bool is_parallel(const Team &team, std::size_t work)
 {
-   return work >= 2 * team.least_work;
+   return work >= 2 * team.min_work;
 }
 
 SOFIE_JIT_UNOPTIMIZED
 
-// In how many parts to share work that can be cut into `blocks` equal pieces: `several` for each thread, if that pays, so
+// In how many parts to share work that can be cut into `blocks` equal pieces: `parts_per_thread` for each thread, if that pays, so
 // that those that are done can help one that is held up. At least one, if there is a block.
-constexpr std::size_t useful_parts(const Team &team, std::size_t work, std::size_t blocks, std::size_t several = 4)
+constexpr std::size_t useful_parts(const Team &team, std::size_t work, std::size_t blocks,
+                                   std::size_t parts_per_thread = 4)
 {
-   const std::size_t most = several * team.threads < blocks ? several * team.threads : blocks;
-   const std::size_t paying = work >= team.least_work ? work / team.least_work : 1;
-   return paying < most ? paying : most;
+   const std::size_t max_parts = parts_per_thread * team.threads < blocks ? parts_per_thread * team.threads : blocks;
+   const std::size_t paying = work >= team.min_work ? work / team.min_work : 1;
+   return paying < max_parts ? paying : max_parts;
 }
 
 struct Range {
@@ -66,7 +67,7 @@ constexpr std::size_t balance(const Team &team, std::size_t blocks)
 
 // f(part, thread) for every part.
 template <class F>
-void share(const Team &team, std::size_t parts, const F &f)
+void parallel_for(const Team &team, std::size_t parts, const F &f)
 {
    const auto task = [](const void *context, std::size_t part, std::size_t thread) {
       (*static_cast<const F *>(context))(part, thread);

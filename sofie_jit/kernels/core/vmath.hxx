@@ -107,7 +107,8 @@ SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
    const vec<float> shifted = fma<float>(x, broadcast(1.44269504f), broadcast(integer_shift));
    const vec<float> n = shifted - integer_shift;
    const vec<float> r = fma<float>(n, broadcast(-ln2_high), x);
-   return {fma<float>(n, broadcast(-ln2_low), r), n, to_bits<float>(shifted) - to_bits<float>(broadcast(integer_shift))};
+   return {fma<float>(n, broadcast(-ln2_low), r), n,
+           to_bits<float>(shifted) - to_bits<float>(broadcast(integer_shift))};
 }
 
 // x 2^n, if that is a normal number. Wraps around for whatever came of NaN or infinity, which a caller leaves out.

@@ -137,7 +137,7 @@ private:
       const std::size_t size = entry.size * type.size;
       if (static_cast<std::size_t>(end - at) < size + 2)
          throw std::runtime_error(where + ": the file ends before its values do");
-      Buffer<char> buffer = keep(at + 1, size); // past the line's end
+      Buffer<char> buffer = copy_weights(at + 1, size); // past the line's end
       at += 1 + size;
       return buffer;
    }

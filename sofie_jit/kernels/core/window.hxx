@@ -9,13 +9,6 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// The one of three numbers that goes with registers of 64, 32 or 16 bytes.
-template <class V>
-constexpr V by_vector(V bytes64, V bytes32, V bytes16)
-{
-   return SOFIE_JIT_VECTOR_BYTES == 64 ? bytes64 : SOFIE_JIT_VECTOR_BYTES == 32 ? bytes32 : bytes16;
-}
-
 struct Window {
    std::size_t D, H, W;    // the input image
    std::size_t OD, OH, OW; // the output image
@@ -30,7 +23,10 @@ struct Window {
 
    // Input rows (columns) from the first to the last that `n` neighbouring output rows (columns) touch.
    SOFIE_JIT_INLINE constexpr std::size_t rows_under(std::size_t n) const { return (n - 1) * SH + (KH - 1) * DH + 1; }
-   SOFIE_JIT_INLINE constexpr std::size_t columns_under(std::size_t n) const { return (n - 1) * SW + (KW - 1) * DW + 1; }
+   SOFIE_JIT_INLINE constexpr std::size_t columns_under(std::size_t n) const
+   {
+      return (n - 1) * SW + (KW - 1) * DW + 1;
+   }
 
    // Whether some window reaches beyond the image.
    SOFIE_JIT_INLINE constexpr bool padded() const
@@ -56,7 +52,7 @@ SOFIE_JIT_NOINLINE inline Taps taps_inside(std::size_t o, std::size_t size, std:
    return {first, end < first ? first : end < kernel ? end : kernel, at - pad};
 }
 
-// One tap: its number, and the distance in memory from the place of tap 0.
+// One tap: its number, and the distance in memory from the offset of tap 0.
 struct Tap {
    std::size_t number, offset;
 };
@@ -69,7 +65,8 @@ SOFIE_JIT_INLINE Tap *tap_list(std::int64_t *scratch)
 }
 
 // The taps inside the image, in order; their number.
-inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, const Taps &h, const Taps &columns, Tap *taps)
+inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, const Taps &h, const Taps &columns,
+                             Tap *taps)
 {
    std::size_t count = 0;
    SOFIE_JIT_ROLLED
@@ -83,9 +80,9 @@ inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, cons
    return count;
 }
 
-// Visits all output pixels of an image of C channels: f(P, pixel, place, count) for P neighbours in a row whose windows
+// Visits all output pixels of an image of C channels: f(P, pixel, offset, count) for P neighbours in a row whose windows
 // lie inside the image along W, and f(1, ...) for single pixels; P and 1 come as std::integral_constant. Tap 0 of the
-// first pixel lies at x + place (modulo 2^64), and taps[0 ... count - 1] are those inside the image. Blocks at the end of
+// first pixel lies at x + offset (modulo 2^64), and taps[0 ... count - 1] are those inside the image. Blocks at the end of
 // a row may overlap. `taps` has room for all. Without Singles every row has P windows, and all lie inside along W.
 template <int P, bool Singles, class F>
 SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f)
@@ -115,12 +112,12 @@ SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f
                listed_h = h;
                listed_columns = columns;
             }
-            const std::size_t place = ((d.start * w.H + h.start) * w.W + columns.start) * C;
+            const std::size_t offset = ((d.start * w.H + h.start) * w.W + columns.start) * C;
             if constexpr (Singles)
                if (!block)
-                  f(single, row + ow, place, count);
+                  f(single, row + ow, offset, count);
             if (block)
-               f(several, row + ow, place, count);
+               f(several, row + ow, offset, count);
             ow += block ? P : 1;
          }
       }
@@ -130,10 +127,10 @@ SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f
 // Channels are taken a vector at a time, or, where there are fewer than a vector has lanes, one by one: V is vec<T> or
 // T, and the code is the same.
 template <class T, bool Few>
-using channels_of = std::conditional_t<Few, T, vec<T>>;
+using channel_type = std::conditional_t<Few, T, vec<T>>;
 
 template <class V, class T>
-SOFIE_JIT_INLINE V fetch(const T *p)
+SOFIE_JIT_INLINE V load_as(const T *p)
 {
    if constexpr (std::is_same_v<V, T>)
       return *p;
@@ -142,19 +139,13 @@ SOFIE_JIT_INLINE V fetch(const T *p)
 }
 
 template <class T>
-SOFIE_JIT_INLINE void put(T *p, T x)
+SOFIE_JIT_INLINE void store(T *p, T x)
 {
    *p = x;
 }
 
-template <class T>
-SOFIE_JIT_INLINE void put(T *p, vec<T> x)
-{
-   store(p, x);
-}
-
 template <class V, class T>
-SOFIE_JIT_INLINE V spread(T x)
+SOFIE_JIT_INLINE V broadcast_as(T x)
 {
    if constexpr (std::is_same_v<V, T>)
       return x;

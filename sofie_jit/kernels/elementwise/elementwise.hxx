@@ -19,20 +19,18 @@ struct DivideBy {
 
 // ---- broadcasting
 
-constexpr int max_rank = 8;
-
 // The shape of a result, and which of its dimensions each of N inputs has; along the others it is repeated.
 template <int N>
 struct Broadcast {
    std::size_t rank; // at least 1
-   std::size_t shape[max_rank];
-   bool has[N][max_rank];
+   std::size_t shape[tuning::max_rank];
+   bool has[N][tuning::max_rank];
 
    // visit(result's offset, offset of each input) for every run along the last dimension.
    template <class Visit>
    void rows(const Visit &visit) const
    {
-      std::size_t stride[N][max_rank] = {}, index[max_rank] = {}, from[N] = {}, to = 0, total = 1;
+      std::size_t stride[N][tuning::max_rank] = {}, index[tuning::max_rank] = {}, from[N] = {}, to = 0, total = 1;
       for (std::size_t d = 0; d + 1 < rank; ++d)
          total *= shape[d];
       if (shape[rank - 1] == 0)

@@ -69,7 +69,8 @@ inline std::uint64_t fingerprint(const Digits &s)
    }
    if (n >= 4)
       return mixed(n + (s.fetch(0, 4) << 3), s.fetch(n - 4, 4));
-   const std::uint64_t y = s.text[0] + (std::uint64_t(s.text[n >> 1]) << 8), z = n + (std::uint64_t(s.text[n - 1]) << 2);
+   const std::uint64_t y = s.text[0] + (std::uint64_t(s.text[n >> 1]) << 8),
+                       z = n + (std::uint64_t(s.text[n - 1]) << 2);
    return shift_mix(y * k2 ^ z * k0) * k2;
 }
 

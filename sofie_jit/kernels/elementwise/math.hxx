@@ -183,14 +183,14 @@ void cum_prod(std::size_t outer, std::size_t size, std::size_t inner, const T *x
    }
 }
 
-// y[outer][places][inner] = x[outer][index[outer][places][inner]][inner], negative indices counting from the end.
+// y[outer][count][inner] = x[outer][index[outer][count][inner]][inner], negative indices counting from the end.
 // Returns false if an index lies outside.
 template <class T, class Index>
-bool gather_elements(std::size_t outer, std::size_t size, std::size_t places, std::size_t inner, const T *x,
+bool gather_elements(std::size_t outer, std::size_t size, std::size_t count, std::size_t inner, const T *x,
                      const Index *index, T *y)
 {
    for (std::size_t o = 0; o < outer; ++o, x += size * inner)
-      for (std::size_t p = 0; p < places; ++p)
+      for (std::size_t p = 0; p < count; ++p)
          for (std::size_t i = 0; i < inner; ++i) {
             const std::int64_t given = std::int64_t(*index++);
             const std::int64_t at = given < 0 ? given + std::int64_t(size) : given;

@@ -1,7 +1,7 @@
 // y[rows] = activation(x[rows][K] . w[K] + bias + residual[rows]): a gemm of one output.
 //
 // A panel of gemm.hxx would be zeros but for one column. Here a register has neighbouring terms of one sum, which runs as
-// all reductions along the last axis do: 16 virtual lanes, in blocks of 16 * k_block terms (reduce.hxx).
+// all reductions along the last axis do: 16 virtual lanes, in blocks of 16 * tuning::kc terms (reduce.hxx).
 #ifndef SOFIE_JIT_GEMV_HXX
 #define SOFIE_JIT_GEMV_HXX
 
@@ -16,7 +16,7 @@ inline namespace SOFIE_JIT_ISA {
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_gemv(const T *values, std::size_t K, T alpha = T(1))
 {
-   Buffer<T> packed((K + virtual_lanes - 1) / virtual_lanes * virtual_lanes);
+   Buffer<T> packed((K + tuning::virtual_lanes - 1) / tuning::virtual_lanes * tuning::virtual_lanes);
    for (std::size_t k = 0; k < K; ++k)
       packed[k] = alpha * values[k];
    return packed;
@@ -44,14 +44,14 @@ template <int Rows, class T>
 SOFIE_JIT_NOINLINE void gemv_rows(std::size_t K, const T *x, const T *w, const T *bias, const T *residual, T *y,
                                   const Epilogue<T> &epilogue)
 {
-   constexpr std::size_t block = k_block * virtual_lanes;
+   constexpr std::size_t block = tuning::kc * tuning::virtual_lanes;
    vec<T> total[Rows] = {};
    for (std::size_t first = 0; first < K; first += block) {
       const std::size_t end = K - first < block ? K : first + block;
       lanes16<T> part[Rows] = {};
       std::size_t k = first;
-      for (; k + virtual_lanes <= end; k += virtual_lanes)
-         gemv_step<true>(part, x + k, K, w + k, virtual_lanes);
+      for (; k + tuning::virtual_lanes <= end; k += tuning::virtual_lanes)
+         gemv_step<true>(part, x + k, K, w + k, tuning::virtual_lanes);
       if (k < end)
          gemv_step<false>(part, x + k, K, w + k, end - k);
       SOFIE_JIT_UNROLL
@@ -60,7 +60,7 @@ SOFIE_JIT_NOINLINE void gemv_rows(std::size_t K, const T *x, const T *w, const T
    }
    SOFIE_JIT_UNROLL
    for (int i = 0; i < Rows; ++i)
-      finish_vector(total[i] + broadcast(*bias), at(residual, std::size_t(i)), y + i, 1, epilogue);
+      finish_vector(total[i] + broadcast(*bias), residual_at(residual, std::size_t(i)), y + i, 1, epilogue);
 }
 
 // residual may be null.
@@ -71,9 +71,9 @@ void gemv(std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias
    constexpr int together = lanes16<T>::count <= 2 ? 4 : 1; // rows whose sums fit the registers
    std::size_t row = 0;
    for (; row + together <= rows; row += together)
-      gemv_rows<together>(K, x + row * K, w, bias, at(residual, row), y + row, epilogue);
+      gemv_rows<together>(K, x + row * K, w, bias, residual_at(residual, row), y + row, epilogue);
    for (; row < rows; ++row)
-      gemv_rows<1>(K, x + row * K, w, bias, at(residual, row), y + row, epilogue);
+      gemv_rows<1>(K, x + row * K, w, bias, residual_at(residual, row), y + row, epilogue);
    if (epilogue.function)
       epilogue.function(rows, y, y);
 }

@@ -1,7 +1,7 @@
 // Products of stacks of matrices that are both known only at run time: y[s][M][N] = a[s][M][K] * b[s][K][N], the axes
 // of each tensor in any order in memory, but for rows of a and of y, which are contiguous.
 //
-// B is packed panel by panel into `panel` (K * panel_width elements of the caller's scratch), and each panel meets all
+// B is packed panel by panel into `panel` (K * nr elements of the caller's scratch), and each panel meets all
 // rows of A as in gemm.hxx.
 #ifndef SOFIE_JIT_MATMUL_HXX
 #define SOFIE_JIT_MATMUL_HXX
@@ -16,10 +16,10 @@ inline namespace SOFIE_JIT_ISA {
 // The leading axes: how many there are and their sizes; and what one step along each skips in each tensor (0 along an
 // axis that is broadcast), the axes of its matrices last.
 struct MatmulStack {
-   static constexpr int most = 8;
+   static constexpr int max_axes = 8;
    std::size_t rank;
-   std::size_t shape[most];
-   std::size_t a_stride[most + 2], b_stride[most + 2], y_stride[most + 2];
+   std::size_t shape[max_axes];
+   std::size_t a_stride[max_axes + 2], b_stride[max_axes + 2], y_stride[max_axes + 2];
 };
 
 // The panel of the first `used` columns of b, [K][row].
@@ -45,9 +45,9 @@ void matmul_panel(std::size_t K, std::size_t used, std::size_t row, const T *b, 
 
 template <class T>
 void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t N, const T *a, const T *b, T *panel,
-            T *y, const GemmParts<T> &parts)
+            T *y, const GemmMicrokernels<T> &kernels)
 {
-   constexpr std::size_t width = panel_width<T>;
+   constexpr std::size_t width = nr<T>;
    const T zeros[width] = {};
    const std::size_t *const in_a = stack.a_stride + stack.rank, *const in_b = stack.b_stride + stack.rank;
    const std::size_t y_row = stack.y_stride[stack.rank];
@@ -66,7 +66,8 @@ void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t 
       for (std::size_t n = 0; n < N; n += width) {
          const std::size_t used = N - n < width ? N - n : width, row = panel_end<T>(n, N) - n;
          matmul_panel(K, used, row, right + n * in_b[1], in_b[0], in_b[1], panel);
-         const Dense<T> g{K, used, in_a[0], y_row, panel, zeros, no_epilogue<T>, k_blocks(K), false, parts};
+         const GemmProblem<T> g{K,     used,   in_a[0], y_row, panel, zeros, no_epilogue<T>, split_into_blocks(K),
+                                false, kernels};
          gemm_rows(g, M, left, static_cast<const T *>(nullptr), to + n);
       }
    }

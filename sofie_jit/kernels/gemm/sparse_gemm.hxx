@@ -15,10 +15,12 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 constexpr std::size_t word_bits = 64;
-constexpr std::size_t sparse_rows = 64;    // the most rows that one block of weights serves,
-constexpr std::size_t sparse_words = 2048; // and the most words of bits; a row has fewer (zeros_pay, operators/gemm.py)
+constexpr std::size_t sparse_rows = 64; // the max_rows rows that one block of weights serves,
+constexpr std::size_t sparse_words =
+   2 * tuning::sparse_max_k /
+   word_bits; // and the max_rows words of bits; a row has fewer (zeros_pay, operators/gemm.py)
 
-// Which of the first n numbers, of a word's at most, are not zero. NaN is not.
+// Which of the first n numbers, of a word's at max_rows, are not zero. NaN is not.
 template <class T>
 SOFIE_JIT_INLINE std::uint64_t nonzero_bits(const T *x, std::size_t n)
 {
@@ -31,15 +33,15 @@ SOFIE_JIT_INLINE std::uint64_t nonzero_bits(const T *x, std::size_t n)
 
 // The words of a row: each block of k begins a new one, and the last may have several.
 template <class T>
-SOFIE_JIT_INLINE std::size_t words_of_row(const Dense<T> &g)
+SOFIE_JIT_INLINE std::size_t words_of_row(const GemmProblem<T> &g)
 {
-   const std::size_t before = g.split.count - 1;
-   return before + (g.K - before * g.split.length + word_bits - 1) / word_bits;
+   const std::size_t full_blocks = g.split.count - 1;
+   return full_blocks + (g.K - full_blocks * g.split.length + word_bits - 1) / word_bits;
 }
 
 // Behind the words that it writes.
 template <class T>
-SOFIE_JIT_NOINLINE std::uint64_t *put_bits(const Dense<T> &g, const T *x, std::uint64_t *bits)
+SOFIE_JIT_NOINLINE std::uint64_t *write_nonzero_bits(const GemmProblem<T> &g, const T *x, std::uint64_t *bits)
 {
    SOFIE_JIT_ROLLED
    for (std::size_t left = g.split.count, k = 0; left; --left)
@@ -50,11 +52,11 @@ SOFIE_JIT_NOINLINE std::uint64_t *put_bits(const Dense<T> &g, const T *x, std::u
    return bits;
 }
 
-// sums += a row's block of k times P panels, `apart` numbers from each other, and, if Narrow, one of a single vector. The
+// sums += a row's block of k times P panels, `panel_stride` numbers from each other, and, if Narrow, one of a single vector. The
 // first block sets the sums. Bits say which numbers of x count.
 template <int P, bool Narrow, class T>
 SOFIE_JIT_NOINLINE void sparse_block(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
-                                     std::size_t apart, const T *narrow, T *sums, bool first)
+                                     std::size_t panel_stride, const T *narrow, T *sums, bool first)
 {
    constexpr int count = 2 * P + int(Narrow);
    constexpr std::size_t vector = std::size_t(lanes<T>) * sizeof(T);
@@ -65,19 +67,19 @@ SOFIE_JIT_NOINLINE void sparse_block(const std::uint64_t *bits, const std::uint6
       sum[j] = vec<T>{};
    SOFIE_JIT_UNROLL
    for (int p = 0; p < P; ++p)
-      from[p] = reinterpret_cast<const char *>(panels + std::size_t(p) * apart);
+      from[p] = reinterpret_cast<const char *>(panels + std::size_t(p) * panel_stride);
    from[P] = reinterpret_cast<const char *>(narrow);
    for (; bits != end; ++bits, x += word_bits) {
       SOFIE_JIT_ROLLED
       for (std::uint64_t left = *bits; left; left &= left - 1) {
          const std::size_t k = std::size_t(__builtin_ctzll(left));
-         const vec<T> number = broadcast(x[k]);
+         const vec<T> value = broadcast(x[k]);
          std::size_t at = k * vector;
          asm("" : "+r"(at)); // or the compiler adds up an address for every load
          SOFIE_JIT_UNROLL
          for (int j = 0; j < count; ++j) {
-            const std::size_t place = j < 2 * P ? 2 * at + std::size_t(j % 2) * vector : at;
-            sum[j] = fma<T>(number, load(reinterpret_cast<const T *>(from[j / 2] + place)), sum[j]);
+            const std::size_t offset = j < 2 * P ? 2 * at + std::size_t(j % 2) * vector : at;
+            sum[j] = fma<T>(value, load(reinterpret_cast<const T *>(from[j / 2] + offset)), sum[j]);
          }
       }
       SOFIE_JIT_UNROLL
@@ -91,17 +93,17 @@ SOFIE_JIT_NOINLINE void sparse_block(const std::uint64_t *bits, const std::uint6
 
 template <class T>
 using SparseBlock = void (*)(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
-                             std::size_t apart, const T *narrow, T *sums, bool first);
+                             std::size_t panel_stride, const T *narrow, T *sums, bool first);
 
 // Whether passing over the zeros of these rows repays doing without register tiles: of fewer rows than the smallest tile
-// has always, else where there are enough among those of some rows. `bits` has place for a row's.
+// has always, else where there are enough among those of some rows. `bits` has offset for a row's.
 template <class T>
-SOFIE_JIT_NOINLINE bool repays_zeros(const Dense<T> &g, std::size_t rows, const T *x, std::uint64_t *bits)
+SOFIE_JIT_NOINLINE bool skipping_pays(const GemmProblem<T> &g, std::size_t rows, const T *x, std::uint64_t *bits)
 {
    std::size_t all = 0, found = 0;
    SOFIE_JIT_ROLLED
    for (std::size_t row = 0, step = rows < 64 ? 4 : rows / 16; rows >= 4 && row < rows; row += step) {
-      const std::uint64_t *const end = put_bits(g, x + row * g.x_stride, bits);
+      const std::uint64_t *const end = write_nonzero_bits(g, x + row * g.x_stride, bits);
       SOFIE_JIT_ROLLED
       for (const std::uint64_t *word = bits; word != end; ++word)
          found += std::size_t(__builtin_popcountll(*word));
@@ -112,16 +114,17 @@ SOFIE_JIT_NOINLINE bool repays_zeros(const Dense<T> &g, std::size_t rows, const 
 
 // y of some rows, whose bits are `words` each, with the outputs from `o` to `end`, all by one `block`.
 template <class T>
-SOFIE_JIT_NOINLINE void sparse_columns(const Dense<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
-                                       const std::uint64_t *bits, std::size_t words, const T *residual, T *y,
-                                       SparseBlock<T> block)
+SOFIE_JIT_NOINLINE void sparse_columns(const GemmProblem<T> &g, std::size_t o, std::size_t end, std::size_t rows,
+                                       const T *x, const std::uint64_t *bits, std::size_t words, const T *residual,
+                                       T *y, SparseBlock<T> block)
 {
-   constexpr std::size_t width = panel_width<T>;
-   alignas(SOFIE_JIT_VECTOR_BYTES) T sums[sparse_rows * ((chains + 1) * width + lanes<T>)];
+   constexpr std::size_t width = nr<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T sums[sparse_rows * ((tuning::fma_chains + 1) * width + lanes<T>)];
    const std::size_t outputs = (end - o + lanes<T> - 1) / lanes<T> * lanes<T>, wide = outputs / width * width;
    SOFIE_JIT_ROLLED
    for (std::size_t i = 0, k = 0; i < g.split.count; ++i, k += g.split.length) {
-      const T *const panels = g.panels + o * g.K + k * width, *const narrow = g.panels + (o + wide) * g.K + k * lanes<T>;
+      const T *const panels = g.panels + o * g.K + k * width, *const narrow =
+                                                                 g.panels + (o + wide) * g.K + k * lanes<T>;
       const std::size_t last = i + 1 < g.split.count ? i + 1 : words;
       SOFIE_JIT_ROLLED
       for (std::size_t row = 0; row < rows; ++row)
@@ -130,37 +133,37 @@ SOFIE_JIT_NOINLINE void sparse_columns(const Dense<T> &g, std::size_t o, std::si
    }
    SOFIE_JIT_ROLLED
    for (std::size_t row = 0; row < rows; ++row)
-      row_finish(g, o, sums + row * outputs, outputs, at(residual, row * g.stride), y + row * g.stride);
+      row_finish(g, o, sums + row * outputs, outputs, residual_at(residual, row * g.y_stride), y + row * g.y_stride);
 }
 
-// The outputs of a layer's last block. Others have `chains` panels; where less than two would be left, the last has
+// The outputs of a layer's last block. Others have `tuning::fma_chains` panels; where less than two would be left, the last has
 // these, too. The same for a layer and for what is left of it behind some blocks, one at least.
 template <class T>
 SOFIE_JIT_INLINE constexpr std::size_t sparse_tail(std::size_t N)
 {
-   constexpr std::size_t whole = chains * panel_width<T>;
+   constexpr std::size_t whole = tuning::fma_chains * nr<T>;
    const std::size_t left = N % whole;
-   return left == 0 || (N > whole && left <= panel_width<T> + lanes<T>) ? whole + left : left;
+   return left == 0 || (N > whole && left <= nr<T> + lanes<T>) ? whole + left : left;
 }
 
 template <class T>
-SOFIE_JIT_NOINLINE bool sparse_by_blocks(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y,
-                                         SparseBlock<T> whole, SparseBlock<T> last)
+SOFIE_JIT_NOINLINE bool sparse_blocks(const GemmProblem<T> &g, std::size_t rows, const T *x, const T *residual, T *y,
+                                      SparseBlock<T> whole, SparseBlock<T> last)
 {
-   constexpr std::size_t width = chains * panel_width<T>;
+   constexpr std::size_t width = tuning::fma_chains * nr<T>;
    std::uint64_t bits[sparse_words];
-   if (!repays_zeros(g, rows, x, bits))
+   if (!skipping_pays(g, rows, x, bits))
       return false;
    const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = words_of_row(g);
-   const std::size_t fit = sparse_words / words, most = fit < sparse_rows ? fit : sparse_rows;
+   const std::size_t fit = sparse_words / words, max_rows = fit < sparse_rows ? fit : sparse_rows;
    SOFIE_JIT_ROLLED
    for (std::size_t begin = 0, count; begin < rows; begin += count) {
-      count = rows - begin < most ? rows - begin : most;
-      const T *const from = x + begin * g.x_stride, *const add = at(residual, begin * g.stride);
-      T *const to = y + begin * g.stride;
+      count = rows - begin < max_rows ? rows - begin : max_rows;
+      const T *const from = x + begin * g.x_stride, *const add = residual_at(residual, begin * g.y_stride);
+      T *const to = y + begin * g.y_stride;
       SOFIE_JIT_ROLLED
       for (std::size_t row = 0; row < count; ++row)
-         put_bits(g, from + row * g.x_stride, bits + row * words);
+         write_nonzero_bits(g, from + row * g.x_stride, bits + row * words);
       SOFIE_JIT_ROLLED
       for (std::size_t o = 0; o < last_from; o += width)
          sparse_columns(g, o, o + width, count, from, bits, words, add, to, whole);
@@ -172,31 +175,35 @@ SOFIE_JIT_NOINLINE bool sparse_by_blocks(const Dense<T> &g, std::size_t rows, co
 // The blocks of layers of N outputs: `whole` ones, and the `last`.
 template <std::size_t N, class T>
 struct SparseBlocks {
-   static constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % panel_width<T>;
+   static constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % nr<T>;
    static constexpr bool narrow = beyond > 0 && beyond <= std::size_t(lanes<T>);
-   static constexpr int panels = int(tail / panel_width<T>) + int(beyond > 0 && !narrow);
+   static constexpr int panels = int(tail / nr<T>) + int(beyond > 0 && !narrow);
    static constexpr SparseBlock<T> end = sparse_block<panels, narrow, T>;
-   static constexpr SparseBlock<T> whole = sparse_block<tail == N ? panels : chains, tail == N && narrow, T>;
+   static constexpr SparseBlock<T> whole = sparse_block < tail == N ? panels : tuning::fma_chains, tail == N &&narrow,
+                                   T > ;
 
    // Of a piece of the layer.
-   static SOFIE_JIT_INLINE SparseBlock<T> last(const Dense<T> &g) { return g.N % (chains * panel_width<T>) ? end : whole; }
+   static SOFIE_JIT_INLINE SparseBlock<T> last(const GemmProblem<T> &g)
+   {
+      return g.N % (tuning::fma_chains * nr<T>) ? end : whole;
+   }
 };
 
-// A GemmSparse for layers of N outputs, and for pieces of them: multiples of `chains` panels, and what is left behind such.
+// A GemmSparse for layers of N outputs, and for pieces of them: multiples of `tuning::fma_chains` panels, and what is left behind such.
 template <std::size_t N, class T>
-bool gemm_sparse(const Dense<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
+bool gemm_sparse(const GemmProblem<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
    using Blocks = SparseBlocks<N, T>;
-   return sparse_by_blocks(g, rows, x, residual, y, Blocks::whole, Blocks::last(g));
+   return sparse_blocks(g, rows, x, residual, y, Blocks::whole, Blocks::last(g));
 }
 
 template <std::size_t N, class T>
-void gemm_row_sparse(const Dense<T> &g, const T *x, const T *residual, T *y)
+void gemm_row_sparse(const GemmProblem<T> &g, const T *x, const T *residual, T *y)
 {
    using Blocks = SparseBlocks<N, T>;
-   constexpr std::size_t width = chains * panel_width<T>;
+   constexpr std::size_t width = tuning::fma_chains * nr<T>;
    std::uint64_t bits[sparse_words];
-   const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = std::size_t(put_bits(g, x, bits) - bits);
+   const std::size_t last_from = g.N - sparse_tail<T>(g.N), words = std::size_t(write_nonzero_bits(g, x, bits) - bits);
    SOFIE_JIT_ROLLED
    for (std::size_t o = 0; o < last_from; o += width)
       sparse_columns(g, o, o + width, 1, x, bits, words, residual, y, Blocks::whole);

@@ -31,14 +31,14 @@ SOFIE_JIT_INLINE void swap_four(const T *x, std::size_t x_stride, T *y, std::siz
 {
    typedef std::int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
    const auto row = [&](std::size_t c) { return *reinterpret_cast<const four *>(x + c * x_stride); };
-   const auto put = [&](std::size_t r, four v) { *reinterpret_cast<four *>(y + r * y_stride) = v; };
+   const auto set_row = [&](std::size_t r, four v) { *reinterpret_cast<four *>(y + r * y_stride) = v; };
    const four a = row(0), b = row(1), c = row(2), d = row(3);
    const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-   put(0, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-   put(1, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+   set_row(0, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+   set_row(1, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
    const four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-   put(2, __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5));
-   put(3, __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7));
+   set_row(2, __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5));
+   set_row(3, __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7));
 }
 
 // y[r * y_stride + c] = x[c * x_stride + r] in blocks of whole cache lines of both.

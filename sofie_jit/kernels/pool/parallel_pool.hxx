@@ -18,13 +18,14 @@ template <class T>
 void parallel_pool(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x, T *y,
                 std::int64_t *scratch, PoolKernel<T> pool)
 {
-   constexpr std::size_t slowness = 8; // of its arithmetic beside a gemm's: it waits for memory
-   const std::size_t work = slowness * batch * w.pixels() * w.taps() * C;
-   if (!is_shared(team, work))
+   constexpr std::size_t memory_bound_factor = 8; // of its arithmetic beside a gemm's: it waits for memory
+   const std::size_t work = memory_bound_factor * batch * w.pixels() * w.taps() * C;
+   if (!is_parallel(team, work))
       return pool(batch, w, C, x, y, scratch);
-   parallel_rows(team, batch, w, work, 1, [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
-      pool(1, part, C, x + from * C, y + to * C, scratch + thread * align_up(2 * w.taps()));
-   });
+   parallel_rows(team, batch, w, work, 1,
+                 [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
+                    pool(1, part, C, x + from * C, y + to * C, scratch + thread * align_up(2 * w.taps()));
+                 });
 }
 
 SOFIE_JIT_OPTIMIZED

@@ -45,33 +45,31 @@ struct AveragePool {
    template <class T, class V>
    SOFIE_JIT_INLINE V finish(V result, std::size_t inside, std::size_t taps) const
    {
-      return result / spread<V>(T(count_padding ? taps : inside));
+      return result / broadcast_as<V>(T(count_padding ? taps : inside));
    }
 };
 
 template <class V, int P, class T, class Op>
-SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t place, std::size_t step, const Tap *taps,
+SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t offset, std::size_t step, const Tap *taps,
                                   std::size_t count, std::size_t all, T *y, const Op &op)
 {
    each_channels<V, 1, T>(C, [&](std::size_t c) SOFIE_JIT_INLINED {
       V result[P];
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
-         result[p] = spread<V>(Op::template start<T>);
+         result[p] = broadcast_as<V>(Op::template start<T>);
       SOFIE_JIT_ROLLED
       for (std::size_t t = 0; t < count; ++t) {
-         const T *at = x + (place + taps[t].offset + c);
+         const T *at = x + (offset + taps[t].offset + c);
          SOFIE_JIT_UNROLL
          for (int p = 0; p < P; ++p)
-            result[p] = Op::step(result[p], fetch<V>(at + std::size_t(p) * step));
+            result[p] = Op::step(result[p], load_as<V>(at + std::size_t(p) * step));
       }
       SOFIE_JIT_UNROLL
       for (int p = 0; p < P; ++p)
-         put<T>(y + std::size_t(p) * C + c, op.template finish<T>(result[p], count, all));
+         store<T>(y + std::size_t(p) * C + c, op.template finish<T>(result[p], count, all));
    });
 }
-
-constexpr int pool_together = 4; // neighbouring windows
 
 // y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>; Singles: that of each_window; scratch:
 // 2 * w.taps() numbers.
@@ -80,16 +78,16 @@ SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, 
                              const Op &op)
 {
    Tap *taps = tap_list(scratch);
-   const auto pixels = [&](auto P, std::size_t pixel, std::size_t place, std::size_t count) SOFIE_JIT_INLINED {
-      pool_pixels<channels_of<T, Few>, decltype(P)::value>(C, x, place, w.SW * C, taps, count, w.taps(), y + pixel * C,
-                                                           op);
+   const auto pixels = [&](auto P, std::size_t pixel, std::size_t offset, std::size_t count) SOFIE_JIT_INLINED {
+      pool_pixels<channel_type<T, Few>, decltype(P)::value>(C, x, offset, w.SW * C, taps, count, w.taps(),
+                                                            y + pixel * C, op);
    };
    SOFIE_JIT_ROLLED
    for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * C, y += w.pixels() * C)
-      each_window<pool_together, Singles>(w, C, taps, pixels);
+      each_window<tuning::pool_pixels, Singles>(w, C, taps, pixels);
 }
 
-// Over a whole image: blocks of k_block pixels from `start`, joined in order, so that long sums stay accurate.
+// Over a whole image: blocks of tuning::kc pixels from `start`, joined in order, so that long sums stay accurate.
 struct GlobalMaxPool {
    template <class T>
    static constexpr T start = -std::numeric_limits<T>::infinity();
@@ -118,7 +116,7 @@ struct GlobalAveragePool {
    template <class T, class V>
    static SOFIE_JIT_INLINE V finish(V result, std::size_t pixels)
    {
-      return result / spread<V>(T(pixels));
+      return result / broadcast_as<V>(T(pixels));
    }
 };
 
@@ -126,34 +124,34 @@ template <class V, int NV, class Op, class T>
 SOFIE_JIT_INLINE void global_pool_channels(std::size_t pixels, std::size_t C, const T *x, T *y)
 {
    constexpr std::size_t width = sizeof(V) / sizeof(T);
-   const V start = spread<V>(Op::template start<T>);
+   const V start = broadcast_as<V>(Op::template start<T>);
    V result[NV], block[NV];
    SOFIE_JIT_UNROLL
    for (int j = 0; j < NV; ++j)
       result[j] = start;
-   for (std::size_t from = 0; from < pixels; from += k_block) {
-      const std::size_t to = from + k_block < pixels ? from + k_block : pixels;
+   for (std::size_t from = 0; from < pixels; from += tuning::kc) {
+      const std::size_t to = from + tuning::kc < pixels ? from + tuning::kc : pixels;
       SOFIE_JIT_UNROLL
       for (int j = 0; j < NV; ++j)
          block[j] = start;
       for (std::size_t pixel = from; pixel < to; ++pixel)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            block[j] = Op::step(block[j], fetch<V>(x + pixel * C + std::size_t(j) * width));
+            block[j] = Op::step(block[j], load_as<V>(x + pixel * C + std::size_t(j) * width));
       SOFIE_JIT_UNROLL
       for (int j = 0; j < NV; ++j)
          result[j] = Op::step(result[j], block[j]);
    }
    SOFIE_JIT_UNROLL
    for (int j = 0; j < NV; ++j)
-      put<T>(y + std::size_t(j) * width, Op::template finish<T>(result[j], pixels));
+      store<T>(y + std::size_t(j) * width, Op::template finish<T>(result[j], pixels));
 }
 
 // y[batch][C] from x[batch][pixels][C]. Few: C < lanes<T>.
 template <bool Few, class T, class Op>
 void global_pool(std::size_t batch, std::size_t pixels, std::size_t C, const T *x, T *y, const Op &)
 {
-   using V = channels_of<T, Few>;
+   using V = channel_type<T, Few>;
    constexpr std::size_t several = 4 * sizeof(V) / sizeof(T);
    for (std::size_t b = 0; b < batch; ++b, x += pixels * C, y += C)
       if (C >= several)

@@ -36,7 +36,7 @@ void conv_lstm_gates(std::size_t pixels, std::size_t filters, const T *x, const 
                      T *c, const Gate &gate, const Cell &cell)
 {
    constexpr std::size_t block = 64; // numbers of each gate that are gathered, then computed on side by side
-   alignas(alignment) T part[4][block] = {}, carry[block] = {};
+   alignas(tuning::alignment) T part[4][block] = {}, carry[block] = {};
    for (std::size_t begin = 0, size = pixels * filters; begin < size; begin += block) {
       const std::size_t count = size - begin < block ? size - begin : block;
       const auto each_run = [&](const auto &run) { // run(offset in the block, pixel, first filter, length)
@@ -56,7 +56,8 @@ void conv_lstm_gates(std::size_t pixels, std::size_t filters, const T *x, const 
       });
       std::memcpy(carry, c + begin, count * sizeof(T));
       for (std::size_t i = 0; i < block; i += lanes<T>) {
-         const vec<T> in = gate.template apply<T>(load(part[0] + i)), forget = gate.template apply<T>(load(part[1] + i));
+         const vec<T> in = gate.template apply<T>(load(part[0] + i)),
+                      forget = gate.template apply<T>(load(part[1] + i));
          const vec<T> candidate = cell.template apply<T>(load(part[2] + i));
          const vec<T> now = fma<T>(forget, load(carry + i), rounded(in * candidate));
          store(carry + i, now);

@@ -5,8 +5,8 @@
 // register tile of a few batch rows holds everything the gates of these units need.
 //
 // Every gate's sum runs in one order, a function of the layer's sizes only: bias, then the inputs ascending (in blocks
-// of k_block), then the recurrent product in chunks of recurrent_chunk(units), each by fma, added in order. Many rows
-// go through a step together (recurrent_rows at a time, all of a block per panel); what remains of a batch goes row by
+// of tuning::kc), then the recurrent product in chunks of recurrent_chunk(units), each by fma, added in order. Many rows
+// go through a step together (recurrent_mr at a time, all of a block per panel); what remains of a batch goes row by
 // row, the inputs of many time steps projected at once. Both give the same bits.
 #ifndef SOFIE_JIT_RNN_HXX
 #define SOFIE_JIT_RNN_HXX
@@ -33,32 +33,23 @@ struct Recurrence { // one call, whatever the cell
 
 // Rows per register tile: `vectors` accumulators each.
 template <int vectors>
-constexpr int recurrent_rows = vectors > 2 ? tile_rows / 2 : tile_rows;
+constexpr int recurrent_mr = vectors > 2 ? tuning::mr / 2 : tuning::mr;
 
 // Panels that a single row is multiplied with at once, two sums of each in registers.
 template <int vectors>
-constexpr int recurrent_pair = vectors <= (SOFIE_JIT_VECTOR_BYTES == 64 ? 4 : 3) ? 2 : 1;
-
-constexpr std::size_t recurrent_block = 48; // rows that share a panel while it is in the cache: whole tiles
-constexpr std::size_t recurrent_times = 48; // steps whose inputs one row projects at once
-constexpr std::size_t recurrent_slots = 6;  // old and new of two states, and what a cell keeps for itself
+constexpr int recurrent_panels = vectors <= (SOFIE_JIT_VECTOR_BYTES == 64 ? 4 : 3) ? 2 : 1;
 
 // Units padded to whole panels of any width.
 constexpr std::size_t recurrent_stride(std::size_t units)
 {
-   return (units + 31) / 32 * 32;
+   return (units + tuning::recurrent_unit_multiple - 1) / tuning::recurrent_unit_multiple *
+          tuning::recurrent_unit_multiple;
 }
 
-// Numbers of scratch memory of a call. (operators/rnn.py has the same formula.)
-constexpr std::size_t recurrent_scratch(std::size_t units)
-{
-   return recurrent_stride(units) * (recurrent_block * recurrent_slots + recurrent_times * 4);
-}
-
-// Terms per chain of the recurrent product: two chains at least, none longer than k_block.
+// Terms per chain of the recurrent product: two chains at least, none longer than tuning::kc.
 constexpr std::size_t recurrent_chunk(std::size_t units)
 {
-   const std::size_t pairs = (units + 2 * k_block - 1) / (2 * k_block);
+   const std::size_t pairs = (units + 2 * tuning::kc - 1) / (2 * tuning::kc);
    return (units + 2 * pairs - 1) / (2 * pairs);
 }
 
@@ -158,7 +149,7 @@ void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
          sum.v[i][j] = load(bias + std::size_t(j) * lanes<T>);
-   add_product(sum, x, stride, K, panel, k_block);
+   add_product(sum, x, stride, K, panel, tuning::kc);
    SOFIE_JIT_UNROLL
    for (int i = 0; i < MR; ++i)
       SOFIE_JIT_UNROLL
@@ -191,7 +182,7 @@ SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, 
 // The input part of the gates for rows of a batch, computed when asked for; vector j of row i to out[i * kept + j].
 template <class T, int N>
 struct BatchInput {
-   static constexpr int rows = recurrent_rows<N>;
+   static constexpr int rows = recurrent_mr<N>;
    const T *x;
    std::size_t stride, inputs;
    const T *panels, *bias;
@@ -221,7 +212,7 @@ template <class T, int N>
 void project_steps(const T *x, std::size_t steps, std::size_t inputs, std::size_t panels, const T *weights,
                    const T *bias, T *projected)
 {
-   constexpr std::size_t rows = recurrent_rows<N>;
+   constexpr std::size_t rows = recurrent_mr<N>;
    const std::size_t size = panels * N * lanes<T>;
    for (std::size_t t = 0; t < steps; t += steps < rows ? 1 : rows) {
       const std::size_t at = steps < rows || t + rows <= steps ? t : steps - rows;
@@ -249,45 +240,60 @@ struct Block {
 // turn those of one row into states at offset `at`. Activation functions are long chains of operations, so that each
 // step is done for many gates before the next, side by side: those of a tile, or, for a single row, of many panels.
 template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
-SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
-                                 const Begin &begin, const End &end)
+SOFIE_JIT_INLINE void each_panel_of_tiles(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
+                                          const Begin &begin, const End &end)
 {
    constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
    const std::size_t panel = block.units * N * lanes<T>;
-   if constexpr (MR > 1) {
-      for (std::size_t p = 0; p < block.panels; ++p)
-         for (std::size_t row = 0; row < block.tiles * MR; row += MR) {
-            alignas(alignment) T gates[MR * size];
-            prepare(p, row, gates);
-            recurrent_product<false, MR, N>(gates, kept, h + row * block.stride, block.stride, block.units,
-                                            weights + p * panel);
-            for (std::size_t i = 0; i < MR; ++i)
-               begin(gates + i * size, (row + i) * block.stride + p * width);
-            for (std::size_t i = 0; i < MR; ++i)
-               end(gates + i * size, (row + i) * block.stride + p * width);
-         }
-   } else {
-      constexpr std::size_t group = 16, pair = recurrent_pair<N>;
-      for (std::size_t done = 0; done < block.panels; done += group) {
-         alignas(alignment) T gates[group * size];
-         const std::size_t count = block.panels - done < group ? block.panels - done : group;
-         const std::size_t first = block.descending ? block.panels - done - count : done;
-         for (std::size_t i = 0; i < count; ++i)
-            prepare(first + i, std::size_t(0), gates + i * size);
-         const std::size_t whole = count - count % pair;
-         for (std::size_t i = 0; i < whole; i += pair) {
-            const std::size_t p = block.descending ? whole - pair - i : i;
-            recurrent_product<true, pair, N>(gates + p * size, kept, h, 0, block.units, weights + (first + p) * panel);
-         }
-         if (whole < count)
-            recurrent_product<true, 1, N>(gates + whole * size, kept, h, 0, block.units,
-                                          weights + (first + whole) * panel);
-         for (std::size_t i = 0; i < count; ++i)
-            begin(gates + i * size, (first + i) * width);
-         for (std::size_t i = 0; i < count; ++i)
-            end(gates + i * size, (first + i) * width);
+   for (std::size_t p = 0; p < block.panels; ++p)
+      for (std::size_t row = 0; row < block.tiles * MR; row += MR) {
+         alignas(tuning::alignment) T gates[MR * size];
+         prepare(p, row, gates);
+         recurrent_product<false, MR, N>(gates, kept, h + row * block.stride, block.stride, block.units,
+                                         weights + p * panel);
+         for (std::size_t i = 0; i < MR; ++i)
+            begin(gates + i * size, (row + i) * block.stride + p * width);
+         for (std::size_t i = 0; i < MR; ++i)
+            end(gates + i * size, (row + i) * block.stride + p * width);
       }
+}
+
+template <int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
+                                        const Begin &begin, const End &end)
+{
+   constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
+   constexpr std::size_t group = 16, pair = recurrent_panels<N>;
+   const std::size_t panel = block.units * N * lanes<T>;
+   for (std::size_t done = 0; done < block.panels; done += group) {
+      alignas(tuning::alignment) T gates[group * size];
+      const std::size_t count = block.panels - done < group ? block.panels - done : group;
+      const std::size_t first = block.descending ? block.panels - done - count : done;
+      for (std::size_t i = 0; i < count; ++i)
+         prepare(first + i, std::size_t(0), gates + i * size);
+      const std::size_t whole = count - count % pair;
+      for (std::size_t i = 0; i < whole; i += pair) {
+         const std::size_t p = block.descending ? whole - pair - i : i;
+         recurrent_product<true, pair, N>(gates + p * size, kept, h, 0, block.units, weights + (first + p) * panel);
+      }
+      if (whole < count)
+         recurrent_product<true, 1, N>(gates + whole * size, kept, h, 0, block.units,
+                                       weights + (first + whole) * panel);
+      for (std::size_t i = 0; i < count; ++i)
+         begin(gates + i * size, (first + i) * width);
+      for (std::size_t i = 0; i < count; ++i)
+         end(gates + i * size, (first + i) * width);
    }
+}
+
+template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
+                                 const Begin &begin, const End &end)
+{
+   if constexpr (MR > 1)
+      each_panel_of_tiles<MR, N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
+   else
+      each_panel_of_row<N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
 }
 
 // Everything about one time step of some rows but the arithmetic: skipped steps, and y.
@@ -315,23 +321,11 @@ void finish_step(const Recurrence<T> &r, Block<T> &block, std::size_t row, std::
       std::swap(block.old[s], block.now[s]);
 }
 
-// All time steps of rows [row, row + rows): whole tiles, or a single row.
-template <bool single, class T, class Cell>
-void run_rows(const Recurrence<T> &r, const Cell &cell, std::size_t row, std::size_t rows)
+// The initial states of some rows.
+template <int states, class T>
+SOFIE_JIT_INLINE void start_states(const Recurrence<T> &r, const Block<T> &block, std::size_t row, std::size_t rows)
 {
-   constexpr int N = Cell::vectors, MR = recurrent_rows<N>;
-   constexpr std::size_t width = Cell::unit_vectors * lanes<T>;
-   Block<T> block = {};
-   block.units = r.units;
-   block.stride = recurrent_stride(r.units);
-   block.panels = (r.units + width - 1) / width;
-   block.tiles = rows / MR;
-   T *free = r.scratch;
-   for (T **slot : {&block.old[0], &block.now[0], &block.old[1], &block.now[1], &block.own[0], &block.own[1]}) {
-      *slot = free;
-      free += (single ? 1 : recurrent_block) * block.stride;
-   }
-   for (int s = 0; s < Cell::states; ++s)
+   for (int s = 0; s < states; ++s)
       for (std::size_t i = 0; i < rows; ++i) {
          T *h = block.old[s] + i * block.stride;
          if (r.initial[s])
@@ -341,9 +335,27 @@ void run_rows(const Recurrence<T> &r, const Cell &cell, std::size_t row, std::si
          for (std::size_t u = r.units; u < block.stride; ++u)
             h[u] = T(0);
       }
+}
 
-   for (std::size_t begin = 0; begin < r.steps; begin += recurrent_times) {
-      const std::size_t steps = r.steps - begin < recurrent_times ? r.steps - begin : recurrent_times;
+// All time steps of rows [row, row + rows): whole tiles, or a single row.
+template <bool single, class T, class Cell>
+void run_rows(const Recurrence<T> &r, const Cell &cell, std::size_t row, std::size_t rows)
+{
+   constexpr int N = Cell::vectors, MR = recurrent_mr<N>;
+   constexpr std::size_t width = Cell::unit_vectors * lanes<T>;
+   Block<T> block = {};
+   block.units = r.units;
+   block.stride = recurrent_stride(r.units);
+   block.panels = (r.units + width - 1) / width;
+   block.tiles = rows / MR;
+   T *free = r.scratch;
+   for (T **slot : {&block.old[0], &block.now[0], &block.old[1], &block.now[1], &block.own[0], &block.own[1]}) {
+      *slot = free;
+      free += (single ? 1 : tuning::recurrent_rows) * block.stride;
+   }
+   start_states<Cell::states>(r, block, row, rows);
+   for (std::size_t begin = 0; begin < r.steps; begin += tuning::recurrent_steps) {
+      const std::size_t steps = r.steps - begin < tuning::recurrent_steps ? r.steps - begin : tuning::recurrent_steps;
       const std::size_t earliest = r.backwards ? r.steps - begin - steps : begin;
       if constexpr (single)
          project_steps<T, N>(r.x + (row * r.steps + earliest) * r.inputs, steps, r.inputs, block.panels,
@@ -370,11 +382,11 @@ void run_rows(const Recurrence<T> &r, const Cell &cell, std::size_t row, std::si
 template <class T, class Cell>
 void run_recurrence(const Recurrence<T> &r, const Cell &cell)
 {
-   constexpr std::size_t MR = recurrent_rows<Cell::vectors>;
+   constexpr std::size_t MR = recurrent_mr<Cell::vectors>;
    std::size_t row = 0;
    while (r.batch - row >= MR) {
       const std::size_t whole = (r.batch - row) / MR * MR;
-      const std::size_t rows = whole < recurrent_block ? whole : recurrent_block / MR * MR;
+      const std::size_t rows = whole < tuning::recurrent_rows ? whole : tuning::recurrent_rows / MR * MR;
       run_rows<false>(r, cell, row, rows);
       row += rows;
    }

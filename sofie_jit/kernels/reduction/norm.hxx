@@ -25,8 +25,8 @@ SOFIE_JIT_COLD Buffer<T> pack_batch_norm_scale(const T *gamma, const T *variance
 
 // beta - mean * gamma / sqrt(variance + epsilon); a null beta stands for zeros.
 template <class T>
-SOFIE_JIT_COLD Buffer<T> pack_batch_norm_shift(const T *gamma, const T *beta, const T *mean, const T *variance, std::size_t channels,
-                                double epsilon)
+SOFIE_JIT_COLD Buffer<T> pack_batch_norm_shift(const T *gamma, const T *beta, const T *mean, const T *variance,
+                                               std::size_t channels, double epsilon)
 {
    Buffer<T> shift(channels);
    for (std::size_t c = 0; c < channels; ++c) {
@@ -50,7 +50,8 @@ void batch_normalization(std::size_t outer, std::size_t channels, std::size_t in
       } else {
          for (std::size_t c = 0; c < channels; ++c, x += inner, y += inner)
             for (std::size_t i = 0; i < inner; i += lanes<T>)
-               store_up_to(y + i, fma<T>(load_up_to(x + i, inner - i), broadcast(scale[c]), broadcast(shift[c])), inner - i);
+               store_up_to(y + i, fma<T>(load_up_to(x + i, inner - i), broadcast(scale[c]), broadcast(shift[c])),
+                           inner - i);
       }
    }
 }
@@ -79,7 +80,7 @@ void normalize_row(std::size_t n, T mean, T factor, const T *x, const T *scale, 
    }
 }
 
-constexpr std::size_t norm_together = 4; // rows, each step for all of them before the next: a step is a long chain
+constexpr std::size_t norm_rows = 4; // rows, each step for all of them before the next: a step is a long chain
 
 // factor = 1 / (sqrt(variance + epsilon) + stddev_epsilon). Without `centered` the mean is not taken away from x, only
 // from the variance.
@@ -87,9 +88,9 @@ template <class T>
 void layer_normalization(std::size_t rows, std::size_t n, T epsilon, T stddev_epsilon, bool centered, const T *x,
                          const T *scale, const T *bias, T *y)
 {
-   for (std::size_t first = 0; first < rows; first += norm_together, x += norm_together * n, y += norm_together * n) {
-      const std::size_t count = rows - first < norm_together ? rows - first : norm_together;
-      T mean[norm_together], factor[norm_together];
+   for (std::size_t first = 0; first < rows; first += norm_rows, x += norm_rows * n, y += norm_rows * n) {
+      const std::size_t count = rows - first < norm_rows ? rows - first : norm_rows;
+      T mean[norm_rows], factor[norm_rows];
       SOFIE_JIT_ROLLED
       for (std::size_t r = 0; r < count; ++r)
          mean[r] = reduce_row<ReduceSum>(n, x + r * n) / T(n);
@@ -135,9 +136,9 @@ void column_squared_differences(std::size_t size, std::size_t channels, const T 
       const std::size_t left = channels - c;
       const vec<T> center = load_up_to(mean + c, left);
       vec<T> total = {};
-      for (std::size_t first = 0; first < size; first += k_block) {
+      for (std::size_t first = 0; first < size; first += tuning::kc) {
          vec<T> part = {};
-         for (std::size_t k = first; k < size && k < first + k_block; ++k) {
+         for (std::size_t k = first; k < size && k < first + tuning::kc; ++k) {
             const vec<T> d = load_up_to(x + k * channels + c, left) - center;
             part = fma<T>(d, d, part);
          }

@@ -1,8 +1,8 @@
 // Reductions along one axis: x is [outer][size][inner], y is [outer][inner]. Several axes are several reductions.
 //
 // The order is a function of the shape alone. Along the last axis (inner = 1): 16 virtual lanes, element i to lane
-// i % 16, in blocks of 16 * k_block elements that are folded and combined one after the other. Otherwise every column
-// by itself: ascending in blocks of k_block elements that are combined one after the other.
+// i % 16, in blocks of 16 * tuning::kc elements that are folded and combined one after the other. Otherwise every column
+// by itself: ascending in blocks of tuning::kc elements that are combined one after the other.
 #ifndef SOFIE_JIT_REDUCE_HXX
 #define SOFIE_JIT_REDUCE_HXX
 
@@ -87,7 +87,7 @@ struct ReduceMin { // NaN if one is NaN
 template <class Op, class T>
 T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template empty<T>)
 {
-   constexpr std::size_t block = k_block * virtual_lanes;
+   constexpr std::size_t block = tuning::kc * tuning::virtual_lanes;
    vec<T> total = broadcast(Op::template empty<T>);
    for (std::size_t first = 0; first < n; first += block) {
       const std::size_t end = n - first < block ? n : first + block;
@@ -96,7 +96,7 @@ T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template
       for (int j = 0; j < lanes16<T>::count; ++j)
          part.v[j] = broadcast(Op::template empty<T>);
       std::size_t i = first;
-      for (; i + virtual_lanes <= end; i += virtual_lanes)
+      for (; i + tuning::virtual_lanes <= end; i += tuning::virtual_lanes)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < lanes16<T>::count; ++j)
             part.v[j] = op.template term<T>(load(x + i + j * lanes<T>), part.v[j]);
@@ -116,15 +116,16 @@ void reduce_columns(std::size_t size, std::size_t stride, std::size_t count, con
    vec<T> total[NV], part[NV];
    for (int j = 0; j < NV; ++j)
       total[j] = broadcast(Op::template empty<T>);
-   for (std::size_t first = 0; first < size; first += k_block) {
-      const std::size_t end = size - first < k_block ? size : first + k_block;
+   for (std::size_t first = 0; first < size; first += tuning::kc) {
+      const std::size_t end = size - first < tuning::kc ? size : first + tuning::kc;
       SOFIE_JIT_UNROLL
       for (int j = 0; j < NV; ++j)
          part[j] = broadcast(Op::template empty<T>);
       for (std::size_t k = first; k < end; ++k)
          SOFIE_JIT_UNROLL
          for (int j = 0; j < NV; ++j)
-            part[j] = Op::template term<T>(load_up_to(x + k * stride + j * lanes<T>, count - std::size_t(j) * lanes<T>), part[j]);
+            part[j] = Op::template term<T>(load_up_to(x + k * stride + j * lanes<T>, count - std::size_t(j) * lanes<T>),
+                                           part[j]);
       for (int j = 0; j < NV; ++j)
          total[j] = Op::template combine<T>(total[j], part[j]);
    }

@@ -15,7 +15,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-constexpr std::size_t softmax_together = 4;
+constexpr std::size_t softmax_row_group = 4;
 
 // The largest number; NaN, which makes a row's sum NaN anyway, does not count.
 struct ReduceLargest : ReduceMax {
@@ -39,11 +39,11 @@ SOFIE_JIT_INLINE vec<T> divided(vec<T> x, vec<T> sum, vec<T> inverse)
    return fma<T>(fma<T>(-quotient, sum, x), inverse, quotient);
 }
 
-// Up to softmax_together rows, each step for all of them before the next: a step is a long chain of operations.
+// Up to softmax_row_group rows, each step for all of them before the next: a step is a long chain of operations.
 template <bool Log, class T>
 void softmax_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
-   T largest[softmax_together], sum[softmax_together];
+   T largest[softmax_row_group], sum[softmax_row_group];
    SOFIE_JIT_ROLLED
    for (std::size_t r = 0; r < rows; ++r)
       largest[r] = reduce_row<ReduceLargest>(n, x + r * n);
@@ -89,17 +89,17 @@ SOFIE_JIT_NOINLINE void softmax_short_row(std::size_t n, const T *x, T *y)
       store_n(y + j * width, divided<T>(v.v[j], sum, inverse), n > j * width ? n - j * width : 0);
 }
 
-constexpr std::size_t softmax_turned = 2; // registers of rows side by side, for each step is a chain again
+constexpr std::size_t softmax_registers = 2; // registers of rows side by side, for each step is a chain again
 
-// Up to softmax_turned registers full of rows of at most virtual_lanes numbers, a row to a lane; their sums run in
+// Up to softmax_registers registers full of rows of at most tuning::virtual_lanes numbers, a row to a lane; their sums run in
 // softmax_rows' order.
 template <bool Log, class T>
-void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
+void softmax_transposed_rows(std::size_t rows, std::size_t n, const T *x, T *y)
 {
-   constexpr std::size_t M = softmax_turned, width = M * lanes<T>;
-   if (n > virtual_lanes)
+   constexpr std::size_t M = softmax_registers, width = M * lanes<T>;
+   if (n > tuning::virtual_lanes)
       __builtin_unreachable(); // g++ warns of the memset otherwise
-   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[virtual_lanes * width], sums[virtual_lanes * width];
+   alignas(SOFIE_JIT_VECTOR_BYTES) T turned[tuning::virtual_lanes * width], sums[tuning::virtual_lanes * width];
    if (rows < width)
       std::memset(turned, 0, n * width * sizeof(T));
    swap_axes(n, rows, x, n, turned, width);
@@ -121,7 +121,7 @@ void softmax_short_rows(std::size_t rows, std::size_t n, const T *x, T *y)
          store(sums + at + j * lanes<T>, e);
       }
    SOFIE_JIT_ROLLED
-   for (std::size_t half = virtual_lanes / 2, left = n; half > 0; left = left < half ? left : half, half /= 2)
+   for (std::size_t half = tuning::virtual_lanes / 2, left = n; half > 0; left = left < half ? left : half, half /= 2)
       SOFIE_JIT_ROLLED
       for (std::size_t at = 0; at + half * width < left * width; at += lanes<T>)
          store(sums + at, load(sums + at) + load(sums + at + half * width));
@@ -167,26 +167,27 @@ template <bool Log, class T>
 void softmax_long_rows(std::size_t rows, std::size_t size, const T *x, T *y)
 {
    SOFIE_JIT_ROLLED
-   for (std::size_t o = 0; o < rows; o += softmax_together)
-      softmax_rows<Log>(rows - o < softmax_together ? rows - o : softmax_together, size, x + o * size, y + o * size);
+   for (std::size_t o = 0; o < rows; o += softmax_row_group)
+      softmax_rows<Log>(rows - o < softmax_row_group ? rows - o : softmax_row_group, size, x + o * size, y + o * size);
 }
 
 template <bool Log, class T>
 void softmax_each_row(std::size_t rows, std::size_t size, const T *x, T *y)
 {
-   if (size <= std::size_t(virtual_lanes) && rows > 5 && 2 * rows > size) { // few rows are faster below
+   if (size <= std::size_t(tuning::virtual_lanes) && rows > 5 && 2 * rows > size) { // few rows are faster below
       SOFIE_JIT_ROLLED
-      for (std::size_t o = 0; o < rows; o += softmax_turned * lanes<T>) {
-         const std::size_t left = rows - o, most = softmax_turned * lanes<T>, count = left < most ? left : most;
-         softmax_short_rows<Log>(count, size, x + o * size, y + o * size);
+      for (std::size_t o = 0; o < rows; o += softmax_registers * lanes<T>) {
+         const std::size_t left = rows - o, most = softmax_registers * lanes<T>, count = left < most ? left : most;
+         softmax_transposed_rows<Log>(count, size, x + o * size, y + o * size);
       }
       return;
    }
-   if (!Log && size <= std::size_t(virtual_lanes)) {
+   if (!Log && size <= std::size_t(tuning::virtual_lanes)) {
       SOFIE_JIT_ROLLED
       for (std::size_t o = 0; o < rows; ++o)
-         (2 * size <= virtual_lanes ? softmax_short_row<virtual_lanes / 2, T> : softmax_short_row<virtual_lanes, T>)(
-            size, x + o * size, y + o * size);
+         (2 * size <= tuning::virtual_lanes
+             ? softmax_short_row<tuning::virtual_lanes / 2, T>
+             : softmax_short_row<tuning::virtual_lanes, T>)(size, x + o * size, y + o * size);
       return;
    }
    softmax_long_rows<Log>(rows, size, x, y);
@@ -226,7 +227,7 @@ void softmax_last(std::size_t rows, std::size_t size, const T *x, T *y)
       softmax_each_row<false>(rows, size, x, y);
 }
 
-// The same of more than virtual_lanes numbers.
+// The same of more than tuning::virtual_lanes numbers.
 template <class T>
 void softmax_long(std::size_t rows, std::size_t size, const T *x, T *y)
 {

@@ -14,8 +14,8 @@ SOFIE_JIT_INLINE bool stands_before(bool descending, T a, T b)
    return (descending ? a > b : a < b) || (b != b && a == a);
 }
 
-// Merges neighbouring sorted runs of places, from runs of one up, of which never more than the first k matter. Equal
-// numbers keep their order. The places are in `from` or `to`, which have room for `size` each; returns in which.
+// Merges neighbouring sorted runs of scratch, from runs of one up, of which never more than the first k matter. Equal
+// numbers keep their order. The scratch are in `from` or `to`, which have room for `size` each; returns in which.
 template <class T>
 std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const T *x, std::int32_t *from,
                          std::int32_t *to)
@@ -44,13 +44,13 @@ std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const
 }
 
 // The first k numbers of each row of x[outer][size] in order, and where they are; either may be null, if nobody asks.
-// `places` has room for 2 * size.
+// `scratch` has room for 2 * size.
 template <class T>
 void top_k(std::size_t outer, std::size_t size, std::size_t k, bool descending, const T *x, T *values,
-           std::int32_t *indices, std::int32_t *places)
+           std::int32_t *indices, std::int32_t *scratch)
 {
    for (std::size_t o = 0; o < outer; ++o, x += size) {
-      const std::int32_t *sorted = merge_sort(size, k, descending, x, places, places + size);
+      const std::int32_t *sorted = merge_sort(size, k, descending, x, scratch, scratch + size);
       for (std::size_t i = 0; i < k; ++i) {
          if (values)
             *values++ = x[sorted[i]];

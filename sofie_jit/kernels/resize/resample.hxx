@@ -26,12 +26,12 @@ SOFIE_JIT_COLD Buffer<I> pack_spans(const I *spans, std::size_t out, std::size_t
    return packed;
 }
 
-// Few: inner < lanes<T>. weights[out][taps]; spans from pack_spans. Sums run over t in blocks of k_block.
+// Few: inner < lanes<T>. weights[out][taps]; spans from pack_spans. Sums run over t in blocks of tuning::kc.
 template <bool Few, class T>
 void resample(std::size_t outer, std::size_t size, std::size_t out, std::size_t inner, std::size_t taps, const T *x,
               const T *weights, const std::int64_t *spans, T *y)
 {
-   using V = channels_of<T, Few>;
+   using V = channel_type<T, Few>;
    for (std::size_t i = 0; i < outer; ++i, x += size * inner)
       for (std::size_t o = 0; o < out; ++o, y += inner) {
          const std::size_t count = std::size_t(spans[2 * o + 1]);
@@ -39,14 +39,14 @@ void resample(std::size_t outer, std::size_t size, std::size_t out, std::size_t 
          each_channels<V, 1, T>(inner, [&](std::size_t c) {
             V sum{};
             SOFIE_JIT_ROLLED
-            for (std::size_t start = 0; start < count; start += k_block) {
-               const std::size_t end = count - start < k_block ? count : start + k_block;
+            for (std::size_t start = 0; start < count; start += tuning::kc) {
+               const std::size_t end = count - start < tuning::kc ? count : start + tuning::kc;
                V block{};
                for (std::size_t t = start; t < end; ++t)
-                  block = multiply_add<T>(fetch<V>(from + t * inner + c), spread<V>(weight[t]), block);
+                  block = multiply_add<T>(load_as<V>(from + t * inner + c), broadcast_as<V>(weight[t]), block);
                sum = start ? sum + block : block;
             }
-            put<T>(y + c, sum);
+            store<T>(y + c, sum);
          });
       }
 }

@@ -8,15 +8,15 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// The two input indices that output index o lies between, and the share of the second.
+// The two input indices that output index o lies interpolation, and the fraction of the second.
 template <class T>
-struct Between {
+struct Interpolation {
    std::size_t low, high;
-   T share;
+   T fraction;
 };
 
 template <class T>
-Between<T> between(std::size_t o, std::size_t size, std::size_t out)
+Interpolation<T> interpolation(std::size_t o, std::size_t size, std::size_t out)
 {
    const std::size_t twice = (2 * o + 1) * size, unit = 2 * out; // the position plus a half, in units of 1 / unit
    if (twice < out)
@@ -30,19 +30,19 @@ template <bool Few, class T>
 void resize_bilinear(std::size_t batch, std::size_t H, std::size_t W, std::size_t C, std::size_t OH, std::size_t OW,
                      const T *x, T *y)
 {
-   using V = channels_of<T, Few>;
+   using V = channel_type<T, Few>;
    for (std::size_t b = 0; b < batch; ++b, x += H * W * C)
       for (std::size_t oh = 0; oh < OH; ++oh) {
-         const auto h = between<T>(oh, H, OH);
+         const auto h = interpolation<T>(oh, H, OH);
          for (std::size_t ow = 0; ow < OW; ++ow, y += C) {
-            const auto w = between<T>(ow, W, OW);
+            const auto w = interpolation<T>(ow, W, OW);
             const T *top = x + h.low * W * C, *bottom = x + h.high * W * C;
-            const V right = spread<V>(w.share), down = spread<V>(h.share);
+            const V right = broadcast_as<V>(w.fraction), down = broadcast_as<V>(h.fraction);
             each_channels<V, 1, T>(C, [&](std::size_t c) {
-               const V a = fetch<V>(top + w.low * C + c), d = fetch<V>(bottom + w.low * C + c);
-               const V above = multiply_add<T>(fetch<V>(top + w.high * C + c) - a, right, a);
-               const V below = multiply_add<T>(fetch<V>(bottom + w.high * C + c) - d, right, d);
-               put<T>(y + c, multiply_add<T>(below - above, down, above));
+               const V a = load_as<V>(top + w.low * C + c), d = load_as<V>(bottom + w.low * C + c);
+               const V above = multiply_add<T>(load_as<V>(top + w.high * C + c) - a, right, a);
+               const V below = multiply_add<T>(load_as<V>(bottom + w.high * C + c) - d, right, d);
+               store<T>(y + c, multiply_add<T>(below - above, down, above));
             });
          }
       }

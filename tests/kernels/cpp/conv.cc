@@ -1,6 +1,8 @@
 #include "conv/conv.hxx"
+#include "conv/reference.hxx"
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "epilogue.hxx"
 #include "geometry.hxx"
 
@@ -12,7 +14,7 @@ template <class T>
 void run(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
          const Epilogue<T> &epilogue = check::relu<T>)
 {
-   Buffer<T> scratch(conv_scratch<T>(s));
+   check::Scratch<T> scratch(check::conv_scratch<T>(s));
    if (s.strip * s.window.OW >= 5) // the block of pixels changes no bit, so a few stand for all
       conv<5, 3>(batch, s, x, panels, bias, residual, y, scratch.data(), epilogue);
    else
@@ -32,20 +34,8 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
    const auto added = random.vector<T>(more ? batch * pixels * O : 0);
    const T *const residual = more ? added.data() : nullptr;
 
-   std::vector<double> want;
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t od = 0; od < w.OD; ++od)
-         for (std::size_t oh = 0; oh < w.OH; ++oh)
-            for (std::size_t ow = 0; ow < w.OW; ++ow)
-               for (std::size_t o = 0; o < O; ++o) {
-                  double sum = double(b[o]);
-                  check::each_tap(w, od, oh, ow, [&](std::size_t tap, std::size_t at) {
-                     for (std::size_t c = 0; c < channels; ++c)
-                        sum += double(x[(n * w.inputs() + at) * C + o / s.group_outputs() * channels + c]) *
-                               double(k[(tap * channels + c) * O + o]);
-                  });
-                  want.push_back(check::applied(epilogue, sum + (more ? double(added[want.size()]) : 0)));
-               }
+   const auto want =
+      reference::conv(batch, w, C, O, groups, x.data(), k.data(), b.data(), residual, check::finish(epilogue));
 
    const std::string what = "conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O) +
                             " " + std::to_string(groups);
@@ -58,7 +48,7 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
    check::close(what, y, want, tolerance);
 
    for (std::size_t n = 0; n < batch; ++n)
-      run(1, s, x.data() + n * w.inputs() * C, panels.data(), bias.data(), at(residual, n * pixels * O),
+      run(1, s, x.data() + n * w.inputs() * C, panels.data(), bias.data(), residual_at(residual, n * pixels * O),
           one_by_one.data() + n * pixels * O, epilogue);
    check::same_bits(what + ": image by image", y, one_by_one);
 
@@ -81,9 +71,9 @@ void test_block(std::size_t C, std::size_t O)
    const auto panels = pack_conv<T>(k.data(), s);
    const auto bias = pack_bias<T>(b.data(), O);
    std::vector<T> y(2 * s.window.pixels() * O), z(y.size());
-   Buffer<T> scratch(conv_scratch<T>(s));
-   conv<tile_rows, Panels>(2, s, x.data(), panels.data(), bias.data(), static_cast<const T *>(nullptr), y.data(),
-                           scratch.data(), check::relu<T>);
+   check::Scratch<T> scratch(check::conv_scratch<T>(s));
+   conv<tuning::mr, Panels>(2, s, x.data(), panels.data(), bias.data(), static_cast<const T *>(nullptr), y.data(),
+                            scratch.data(), check::relu<T>);
    run(2, s, x.data(), panels.data(), bias.data(), static_cast<const T *>(nullptr), z.data());
    check::same_bits("conv with " + std::to_string(O) + " outputs, blocked", y, z);
 }
@@ -118,7 +108,7 @@ int main()
       test<float>(window(one, {10, 3, 1, 1, 1, 1}, {7, 3, 1, 1, 1, 1}), 4, 2, 1, strip, 3e-6);
       test<float>(window({3, 3, 1, 1, 1, 1}, {20, 3, 2, 1, 1, 1}, {8, 3, 1, 1, 1, 1}), 5, 2, 1, strip, 3e-6);
    }
-   test_block<float, 1>(30, by_vector(16, 8, 4));
-   test_block<float, 2>(30, by_vector(64, 15, 7));
+   test_block<float, 1>(30, by_register_width(16, 8, 4));
+   test_block<float, 2>(30, by_register_width(64, 15, 7));
    return check::done();
 }

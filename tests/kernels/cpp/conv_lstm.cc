@@ -1,18 +1,15 @@
 #include "recurrent/conv_lstm.hxx"
+#include "recurrent/reference.hxx"
 
 #include <memory>
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "geometry.hxx"
 
 using namespace sofie_jit;
 using check::one;
 using check::window;
-
-double sigmoid(double x)
-{
-   return 1 / (1 + std::exp(-x));
-}
 
 struct Options {
    bool backwards, flipped, zero_masked, initial;
@@ -32,48 +29,30 @@ void test(const Window &w, std::size_t filters, const Options &o, double toleran
    for (std::size_t i = 0; i < batch * steps * masks; ++i)
       mask[i] = random.next() % 3 > 0;
 
-   std::vector<double> y(batch * steps * size), last[2];
+   std::vector<double> y, last[2];
+   const auto append = [](std::vector<double> &all, const std::vector<double> &more) {
+      all.insert(all.end(), more.begin(), more.end());
+   };
    for (std::size_t b = 0; b < batch; ++b) {
-      std::vector<double> h(size), c(size), before(size);
+      reference::State state{reference::Vector(size), reference::Vector(size)};
       for (std::size_t i = 0; o.initial && i < size; ++i) {
-         h[i] = double(h0[b * size + i]);
-         c[i] = double(c0[b * size + i]);
+         state.h[i] = double(h0[b * size + i]);
+         state.c[i] = double(c0[b * size + i]);
       }
-      for (std::size_t step = 0; step < steps; ++step) {
-         const std::size_t time = o.backwards ? steps - 1 - step : step, out = o.flipped ? steps - 1 - time : time;
-         auto new_h = h, new_c = c;
-         for (std::size_t p = 0; p < pixels; ++p)
-            for (std::size_t f = 0; f < filters; ++f) {
-               double gate[4];
-               for (std::size_t g = 0; g < 4; ++g) {
-                  gate[g] = double(x[((b * steps + time) * pixels + p) * 4 * filters + g * filters + f]);
-                  check::each_tap(w, p / (w.OH * w.OW), p / w.OW % w.OH, p % w.OW, [&](std::size_t tap, std::size_t at) {
-                     for (std::size_t k = 0; k < filters; ++k)
-                        gate[g] += h[at * filters + k] *
-                                   double(kernel[(tap * filters + k) * 4 * filters + g * filters + f]);
-                  });
-               }
-               const std::size_t i = p * filters + f;
-               const bool kept = !o.masked || mask[(b * steps + time) * masks + (masks > 1 ? p : 0)];
-               const double carry = sigmoid(gate[1]) * c[i] + sigmoid(gate[0]) * std::tanh(gate[2]);
-               const double now = sigmoid(gate[3]) * std::tanh(carry);
-               before[i] = kept ? now : o.zero_masked ? 0 : before[i];
-               y[(b * steps + out) * size + i] = before[i];
-               if (kept) {
-                  new_h[i] = now;
-                  new_c[i] = carry;
-               }
-            }
-         h = new_h;
-         c = new_c;
-      }
-      last[0].insert(last[0].end(), h.begin(), h.end());
-      last[1].insert(last[1].end(), c.begin(), c.end());
+      const auto step = [&](std::size_t time, const reference::State &old) {
+         return reference::conv_lstm_step(w, filters, x.data() + (b * steps + time) * 4 * size, kernel.data(), old);
+      };
+      const auto kept = [&](std::size_t time, std::size_t i) {
+         return !o.masked || mask[(b * steps + time) * masks + (masks > 1 ? i / filters : 0)];
+      };
+      append(y, reference::sequence(steps, size, {o.backwards, o.flipped, o.zero_masked}, state, step, kept));
+      append(last[0], state.h);
+      append(last[1], state.c);
    }
 
    const auto panels = pack_conv<T>(kernel.data(), s);
    const Buffer<T> zeros(4 * filters);
-   Buffer<T> scratch(conv_scratch<T>(s)), state(6 * size);
+   check::Scratch<T> scratch(check::conv_scratch<T>(s)), state(6 * size);
    std::vector<T> got(y.size()), got_h(batch * size), got_c(batch * size), single(size);
    const auto run = [&](std::size_t b, std::size_t rows, T *out, T *h, T *c) {
       const ConvRecurrence<T> r{
@@ -88,7 +67,8 @@ void test(const Window &w, std::size_t filters, const Options &o, double toleran
    check::close(what + ": h", got_h, last[0], tolerance);
    check::close(what + ": c", got_c, last[1], tolerance);
    run(1, 1, nullptr, single.data(), nullptr);
-   check::same_bits(what + ": one row", single, std::vector<T>(got_h.begin() + long(size), got_h.begin() + 2 * long(size)));
+   check::same_bits(what + ": one row", single,
+                    std::vector<T>(got_h.begin() + long(size), got_h.begin() + 2 * long(size)));
 }
 
 int main()

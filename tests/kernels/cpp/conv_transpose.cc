@@ -1,6 +1,8 @@
 #include "conv/conv_transpose.hxx"
+#include "conv/reference.hxx"
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "epilogue.hxx"
 #include "geometry.hxx"
 
@@ -13,29 +15,19 @@ void test(const Window &w, std::size_t C, std::size_t O, double tolerance)
 {
    const std::size_t batch = 3, at_once = 2;
    check::Random random(w.inputs() * 1000003 + w.taps() * 1009 + C * 31 + O);
-   const auto x = random.vector<T>(batch * w.pixels() * C), k = random.vector<T>(w.taps() * O * C), b = random.vector<T>(O);
+   const auto x = random.vector<T>(batch * w.pixels() * C), k = random.vector<T>(w.taps() * O * C),
+              b = random.vector<T>(O);
 
    const auto &epilogue = C % 2 ? check::everything<T> : check::relu<T>;
-   std::vector<double> want(batch * w.inputs() * O);
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t od = 0; od < w.OD; ++od)
-         for (std::size_t oh = 0; oh < w.OH; ++oh)
-            for (std::size_t ow = 0; ow < w.OW; ++ow)
-               check::each_tap(w, od, oh, ow, [&](std::size_t tap, std::size_t at) {
-                  const T *pixel = x.data() + (((n * w.OD + od) * w.OH + oh) * w.OW + ow) * C;
-                  for (std::size_t o = 0; o < O; ++o)
-                     for (std::size_t c = 0; c < C; ++c)
-                        want[(n * w.inputs() + at) * O + o] += double(pixel[c]) * double(k[(tap * O + o) * C + c]);
-               });
-   for (std::size_t i = 0; i < want.size(); ++i)
-      want[i] = check::applied(epilogue, want[i] + double(b[i % O]));
+   const auto want = reference::conv_transpose(batch, w, C, O, x.data(), k.data(), b.data(), check::finish(epilogue));
 
-   const std::string what = "conv_transpose" + check::describe(w) + ", " + std::to_string(C) + " to " + std::to_string(O);
+   const std::string what =
+      "conv_transpose" + check::describe(w) + ", " + std::to_string(C) + " to " + std::to_string(O);
    const auto panels = pack_conv_transpose<T>(k.data(), w.taps(), C, O, false);
    const auto bias = pack_bias<T>(b.data(), O), zeros = pack_bias<T>(static_cast<const T *>(nullptr), w.taps() * O);
    std::vector<T> y(want.size() + 1, T(77)), turned(k.size());
    Buffer<T> products(at_once * w.pixels() * w.taps() * O);
-   std::vector<std::int64_t> list(conv_transpose_list(w) + 1, 77);
+   std::vector<std::int64_t> list(check::conv_transpose_list(w) + 1, 77);
    if (O < lanes<T>)
       conv_transpose<true>(batch, at_once, w, C, O, x.data(), panels.data(), zeros.data(), bias.data(), y.data(),
                            products.data(), list.data(), epilogue);
@@ -51,7 +43,8 @@ void test(const Window &w, std::size_t C, std::size_t O, double tolerance)
          for (std::size_t c = 0; c < C; ++c)
             turned[(c * O + o) * w.taps() + tap] = k[(tap * O + o) * C + c];
    const auto other = pack_conv_transpose<T>(turned.data(), w.taps(), C, O, true);
-   check::require(!std::memcmp(other.data(), panels.data(), panels.size() * sizeof(T)), what + ": packed otherwise differs");
+   check::require(!std::memcmp(other.data(), panels.data(), panels.size() * sizeof(T)),
+                  what + ": packed otherwise differs");
 }
 
 int main()

@@ -1,4 +1,5 @@
 #include "conv/depthwise.hxx"
+#include "conv/reference.hxx"
 
 #include "check.hxx"
 #include "epilogue.hxx"
@@ -30,18 +31,7 @@ void test(const Window &w, std::size_t C, double tolerance)
    const auto x = random.vector<T>(batch * w.inputs() * C), k = random.vector<T>(w.taps() * C), b = random.vector<T>(C);
 
    const auto &epilogue = C % 2 ? check::everything<T> : check::relu<T>;
-   std::vector<double> want;
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t od = 0; od < w.OD; ++od)
-         for (std::size_t oh = 0; oh < w.OH; ++oh)
-            for (std::size_t ow = 0; ow < w.OW; ++ow)
-               for (std::size_t c = 0; c < C; ++c) {
-                  double sum = double(b[c]);
-                  check::each_tap(w, od, oh, ow, [&](std::size_t tap, std::size_t at) {
-                     sum += double(x[(n * w.inputs() + at) * C + c]) * double(k[tap * C + c]);
-                  });
-                  want.push_back(check::applied(epilogue, sum));
-               }
+   const auto want = reference::depthwise(batch, w, C, x.data(), k.data(), b.data(), check::finish(epilogue));
 
    const std::string what = "depthwise" + check::describe(w) + ", channels " + std::to_string(C);
    const auto weights = pack_depthwise<T>(k.data(), w.taps(), C);
@@ -71,7 +61,8 @@ void test(const Window &w, std::size_t C, double tolerance)
       for (std::size_t c = 0; c < C; ++c)
          turned[c * w.taps() + tap] = k[tap * C + c];
    const auto other = pack_depthwise<T>(turned.data(), w.taps(), C, true);
-   check::require(!std::memcmp(other.data(), weights.data(), k.size() * sizeof(T)), what + ": packed otherwise differs");
+   check::require(!std::memcmp(other.data(), weights.data(), k.size() * sizeof(T)),
+                  what + ": packed otherwise differs");
 }
 
 int main()

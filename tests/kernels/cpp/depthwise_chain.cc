@@ -2,6 +2,7 @@
 #include "conv/parallel_depthwise_chain.hxx"
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "epilogue.hxx"
 #include "geometry.hxx"
 
@@ -47,14 +48,14 @@ void test(std::size_t batch, const Window &w, std::size_t before, std::size_t C,
       const DepthwiseChain s{w, before, C, behind, strip < w.OH ? strip : w.OH};
       for (std::size_t threads : {1, 2, 3}) {
          const Team team{turn, nullptr, threads, 1};
-         std::vector<T> y(want.size() + 1, T(77)), scratch(threads * align_up(s.scratch()) + 1, T(77));
+         std::vector<T> y(want.size() + 1, T(77)), scratch(threads * align_up(check::chain_scratch(s)) + 1, T(77));
          const auto kernel = [](auto... arguments) {
             depthwise_chain<T>(arguments..., gemm<T>, depthwise_square<K, S, T>);
          };
          const DepthwiseChainKernel<T> chain = kernel;
          if (threads > 1)
-            parallel_depthwise_chain<T>(team, batch, s, x.data(), expand, filter, project, added, y.data(), scratch.data(),
-                                     chain);
+            parallel_depthwise_chain<T>(team, batch, s, x.data(), expand, filter, project, added, y.data(),
+                                        scratch.data(), chain);
          else
             chain(batch, s, x.data(), expand, filter, project, added, y.data(), scratch.data());
          std::string what = "chain" + check::describe(w) + "; channels, strip, threads";

@@ -1,4 +1,5 @@
 #include "elementwise/elementwise.hxx"
+#include "elementwise/reference.hxx"
 
 #include <memory>
 
@@ -6,25 +7,10 @@
 
 using namespace sofie_jit;
 
-// Calls visit(flat index of the result, flat index of each input) for every element, the slow way.
 template <int N, class Visit>
 void every(const Broadcast<N> &b, const Visit &visit)
 {
-   std::size_t total = 1;
-   for (std::size_t d = 0; d < b.rank; ++d)
-      total *= b.shape[d];
-   for (std::size_t flat = 0; flat < total; ++flat) {
-      std::size_t at[N] = {}, stride[N], rest = flat;
-      for (auto &s : stride)
-         s = 1;
-      for (std::size_t d = b.rank; d-- > 0; rest /= b.shape[d])
-         for (int i = 0; i < N; ++i)
-            if (b.has[i][d]) {
-               at[i] += rest % b.shape[d] * stride[i];
-               stride[i] *= b.shape[d];
-            }
-      visit(flat, at);
-   }
+   reference::each_element<N>(b.rank, b.shape, b.has, visit);
 }
 
 template <int N>

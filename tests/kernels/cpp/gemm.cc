@@ -1,4 +1,5 @@
 #include "gemm/gemm.hxx"
+#include "gemm/reference.hxx"
 
 #include <algorithm>
 
@@ -20,7 +21,7 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    const T *const residual = more ? added.data() : nullptr;
 
    const auto weight = [&](std::size_t k, std::size_t n) { return transposed ? w[n * K + k] : w[k * N + n]; };
-   const auto want = check::dense64(rows, K, N, x, weight, b, residual, epilogue);
+   const auto want = reference::gemm(rows, K, N, x.data(), weight, b.data(), residual, check::finish(epilogue));
 
    const std::string what = "gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N);
    std::vector<T> y(rows * N + 1, T(77)), one(rows * N);
@@ -29,17 +30,19 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    y.pop_back();
    check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded numbers are small, their errors are not
    for (std::size_t r = 0; r < rows; ++r)
-      gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), at(residual, r * N), one.data() + r * N, epilogue);
+      gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), residual_at(residual, r * N), one.data() + r * N,
+           epilogue);
    check::same_bits(what + ": row by row", y, one);
    one.push_back(T(77));
-   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue, gemm_parts<T, true>);
+   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue, gemm_microkernels<T, true>);
    check::require(one.back() == T(77), what + ": wrote past the end with pairs of panels");
    one.pop_back();
    check::same_bits(what + ": pairs of panels", y, one);
    if (rows % 4)
       return;
    std::fill(one.begin(), one.end(), T(0)); // as for Winograd: no function for a single row, whose order is another
-   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue, gemm_parts<T, true, false>);
+   gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue,
+        gemm_microkernels<T, true, false>);
    check::close(what + ": without single rows", one, want, more ? 20 * tolerance : tolerance);
 }
 

@@ -1,4 +1,5 @@
 #include "gemm/gemv.hxx"
+#include "gemm/reference.hxx"
 
 #include "check.hxx"
 #include "epilogue.hxx"
@@ -17,7 +18,7 @@ void test(std::size_t rows, std::size_t K, double tolerance)
    const T *const residual = more ? added.data() : nullptr;
 
    const auto weight = [&](std::size_t k, std::size_t) { return T(0.5) * w[k]; };
-   const auto want = check::dense64(rows, K, 1, x, weight, b, residual, epilogue);
+   const auto want = reference::gemm(rows, K, 1, x.data(), weight, b.data(), residual, check::finish(epilogue));
 
    const std::string what = "gemv " + std::to_string(rows) + " " + std::to_string(K);
    std::vector<T> y(rows + 1, T(77)), one(rows);
@@ -26,7 +27,7 @@ void test(std::size_t rows, std::size_t K, double tolerance)
    y.pop_back();
    check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded numbers are small, their errors are not
    for (std::size_t r = 0; r < rows; ++r)
-      gemv(1, K, x.data() + r * K, weights.data(), b.data(), at(residual, r), one.data() + r, epilogue);
+      gemv(1, K, x.data() + r * K, weights.data(), b.data(), residual_at(residual, r), one.data() + r, epilogue);
    check::same_bits(what + ": row by row", y, one);
 }
 

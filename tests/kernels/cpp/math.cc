@@ -1,5 +1,6 @@
 // Elementary functions against libm in float64, and the functions along an axis against plain loops.
 #include "elementwise/math.hxx"
+#include "elementwise/reference.hxx"
 
 #include <algorithm>
 
@@ -30,34 +31,30 @@ void along_an_axis()
       for (const std::size_t size : {std::size_t(1), std::size_t(2), std::size_t(9)}) {
          const std::size_t outer = 4, n = outer * size * inner;
          std::vector<T> x = check::Random(2).vector<T>(n, -9, 9), sums(n), products(n), picked(outer * 2 * inner);
-         std::vector<std::int32_t> best(outer * inner), places(outer * 2 * inner);
+         std::vector<std::int32_t> best(outer * inner), indices(outer * 2 * inner);
          arg_max(outer, size, inner, false, x.data(), best.data());
          cum_sum(outer, size, inner, x.data(), sums.data());
          cum_prod(outer, size, inner, x.data(), products.data());
-         for (std::size_t i = 0; i < places.size(); ++i)
-            places[i] = i % 2 ? -1 : std::int32_t(i % size);
-         check::require(gather_elements(outer, size, 2, inner, x.data(), places.data(), picked.data()), "inside");
+         for (std::size_t i = 0; i < indices.size(); ++i)
+            indices[i] = i % 2 ? -1 : std::int32_t(i % size);
+         check::require(gather_elements(outer, size, 2, inner, x.data(), indices.data(), picked.data()), "inside");
          for (std::size_t o = 0; o < outer; ++o)
             for (std::size_t i = 0; i < inner; ++i) {
                const T *column = x.data() + o * size * inner + i;
-               std::size_t largest = 0;
-               T sum = 0, product = 1;
                for (std::size_t k = 0; k < size; ++k) {
-                  largest = column[k * inner] > column[largest * inner] ? k : largest;
-                  sum = k ? sum + column[k * inner] : column[0];
-                  product = k ? product * column[k * inner] : column[0];
-                  check::require(products[(o * size + k) * inner + i] == product, "cum_prod");
-                  check::require(sums[(o * size + k) * inner + i] == sum, "cum_sum");
+                  const std::size_t at = (o * size + k) * inner + i;
+                  check::require(products[at] == reference::cum_prod(k, inner, column), "cum_prod");
+                  check::require(sums[at] == reference::cum_sum(k, inner, column), "cum_sum");
                }
-               check::require(best[o * inner + i] == std::int32_t(largest), "arg_max");
+               check::require(best[o * inner + i] == std::int32_t(reference::arg_max(size, inner, column)), "arg_max");
                for (std::size_t p = 0; p < 2; ++p) {
                   const std::size_t at = (o * 2 + p) * inner + i;
-                  const std::size_t row = places[at] < 0 ? size - 1 : std::size_t(places[at]);
+                  const std::size_t row = indices[at] < 0 ? size - 1 : std::size_t(indices[at]);
                   check::require(picked[at] == column[row * inner], "gather_elements");
                }
             }
-         places[0] = std::int32_t(size);
-         check::require(!gather_elements(outer, size, 2, inner, x.data(), places.data(), picked.data()), "outside");
+         indices[0] = std::int32_t(size);
+         check::require(!gather_elements(outer, size, 2, inner, x.data(), indices.data(), picked.data()), "outside");
          check::digest(sums);
          check::digest(products);
       }

@@ -1,4 +1,5 @@
 #include "gemm/matmul.hxx"
+#include "gemm/reference.hxx"
 
 #include <algorithm>
 
@@ -17,13 +18,9 @@ void test(std::size_t M, std::size_t K, std::size_t N, double tolerance)
    const auto a = random.vector<T>(3 * M * K), b = random.vector<T>(2 * K * N);
    std::vector<double> want(6 * M * N);
    for (std::size_t s = 0; s < 6; ++s)
-      for (std::size_t m = 0; m < M; ++m)
-         for (std::size_t n = 0; n < N; ++n)
-            for (std::size_t k = 0; k < K; ++k)
-               want[(s * M + m) * N + n] +=
-                  double(a[(s / 2 * M + m) * K + k]) * double(b[(s % 2 * K + k) * N + n]);
-   std::vector<T> y(6 * M * N + 1, T(77)), panel(K * panel_width<T>);
-   matmul(stack, M, K, N, a.data(), b.data(), panel.data(), y.data(), gemm_parts<T>);
+      reference::matmul(M, K, N, &a[0] + s / 2 * M * K, &b[0] + s % 2 * K * N, &want[0] + s * M * N);
+   std::vector<T> y(6 * M * N + 1, T(77)), panel(K * nr<T>);
+   matmul(stack, M, K, N, a.data(), b.data(), panel.data(), y.data(), gemm_microkernels<T>);
    check::require(y.back() == T(77), "matmul wrote past the end");
    y.pop_back();
    check::close("matmul " + std::to_string(M) + " " + std::to_string(K) + " " + std::to_string(N), y, want, tolerance);
@@ -39,7 +36,7 @@ void test(std::size_t M, std::size_t K, std::size_t N, double tolerance)
    for (std::size_t s = 0; s < 6; ++s)
       for (std::size_t m = 0; m < M; ++m)
          std::copy_n(&y[0] + (s * M + m) * N, N, &want_y[0] + ((s / 2 * M + m) * 2 + s % 2) * N);
-   matmul(turned, M, K, N, turned_a.data(), turned_b.data(), panel.data(), turned_y.data(), gemm_parts<T>);
+   matmul(turned, M, K, N, turned_a.data(), turned_b.data(), panel.data(), turned_y.data(), gemm_microkernels<T>);
    check::require(turned_y.back() == T(77), "matmul of turned axes wrote past the end");
    turned_y.pop_back();
    check::require(turned_y == want_y, "matmul of turned axes gives other bits");

@@ -1,25 +1,9 @@
 #include "reduction/norm.hxx"
+#include "reduction/reference.hxx"
 
 #include "check.hxx"
 
 using namespace sofie_jit;
-
-struct Moments {
-   double mean = 0, variance = 0, square = 0;
-};
-
-template <class T>
-Moments moments(const std::vector<T> &x, const std::vector<std::size_t> &at)
-{
-   Moments m;
-   for (std::size_t i : at)
-      m.mean += double(x[i]) / double(at.size());
-   for (std::size_t i : at) {
-      m.variance += (double(x[i]) - m.mean) * (double(x[i]) - m.mean) / double(at.size());
-      m.square += double(x[i]) * double(x[i]) / double(at.size());
-   }
-   return m;
-}
 
 template <class T>
 void test_rows(std::size_t rows, std::size_t n, double offset, double tolerance)
@@ -33,10 +17,7 @@ void test_rows(std::size_t rows, std::size_t n, double offset, double tolerance)
    for (int kind = 0; kind < kinds; ++kind) {
       std::vector<double> want;
       for (std::size_t r = 0; r < rows; ++r) {
-         std::vector<std::size_t> at;
-         for (std::size_t i = 0; i < n; ++i)
-            at.push_back(r * n + i);
-         const Moments m = moments(x, at);
+         const reference::Moments m({x.begin() + long(r * n), x.begin() + long((r + 1) * n)});
          for (std::size_t i = 0; i < n; ++i) {
             const double v = double(x[r * n + i]), s = double(scale[i]), b = double(bias[i]);
             const double d = v - m.mean, inverse = 1 / std::sqrt(m.variance + 1e-3);
@@ -70,18 +51,8 @@ void test_groups(std::size_t space, std::size_t groups, std::size_t size, double
    check::Random random(space * 1000 + channels);
    const auto x = random.vector<T>(batch * space * channels, -1, 2);
    const auto scale = random.vector<T>(channels), bias = random.vector<T>(channels);
-   std::vector<double> want(x.size());
-   for (std::size_t b = 0; b < batch; ++b)
-      for (std::size_t g = 0; g < groups; ++g) {
-         std::vector<std::size_t> at;
-         for (std::size_t s = 0; s < space; ++s)
-            for (std::size_t c = g * size; c < (g + 1) * size; ++c)
-               at.push_back((b * space + s) * channels + c);
-         const Moments m = moments(x, at);
-         for (std::size_t i : at)
-            want[i] = (double(x[i]) - m.mean) / std::sqrt(m.variance + 1e-3) * double(scale[i % channels]) +
-                      double(bias[i % channels]);
-      }
+   const auto want =
+      reference::group_normalization(batch, space, groups, size, 1e-3, x.data(), scale.data(), bias.data());
    std::vector<T> y(x.size() + 1, T(77)), scratch(2 * channels);
    group_normalization(batch, space, groups, size, T(1e-3), T(0), x.data(), scale.data(), bias.data(), y.data(),
                        scratch.data());
@@ -99,12 +70,8 @@ void test_batch_normalization(std::size_t outer, std::size_t channels, std::size
    const auto variance = random.vector<T>(channels, 0.5, 2);
    const auto scale = pack_batch_norm_scale<T>(gamma.data(), variance.data(), channels, 1e-3);
    const auto shift = pack_batch_norm_shift<T>(gamma.data(), beta.data(), mean.data(), variance.data(), channels, 1e-3);
-   std::vector<double> want;
-   for (std::size_t i = 0; i < x.size(); ++i) {
-      const std::size_t c = i / inner % channels;
-      want.push_back((double(x[i]) - double(mean[c])) / std::sqrt(double(variance[c]) + 1e-3) * double(gamma[c]) +
-                     double(beta[c]));
-   }
+   const auto want = reference::batch_normalization(outer, channels, inner, 1e-3, x.data(), gamma.data(), beta.data(),
+                                                    mean.data(), variance.data());
    std::vector<T> y(x.size() + 1, T(77));
    batch_normalization(outer, channels, inner, x.data(), scale.data(), shift.data(), y.data());
    check::require(y.back() == T(77), "batch_normalization: wrote past the end");

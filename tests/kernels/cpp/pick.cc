@@ -1,18 +1,14 @@
 #include "movement/pick.hxx"
+#include "movement/reference.hxx"
 
 #include "check.hxx"
 
 using namespace sofie_jit;
 
-// One axis in the plainest words.
+// The input indices along an axis, -1 for the fill.
 std::vector<long> indices(const PickAxis &axis)
 {
-   std::vector<long> list;
-   for (std::size_t o = 0; o < axis.out; ++o) {
-      const long at = long(axis.start) + long(o / axis.repeat) * long(axis.step);
-      list.push_back(at >= 0 && at < long(axis.in) ? at : -1);
-   }
-   return list;
+   return reference::picked(axis.in, axis.out, long(axis.start), long(axis.step), axis.repeat);
 }
 
 template <class T>

@@ -1,4 +1,5 @@
 #include "pool/pool.hxx"
+#include "pool/reference.hxx"
 
 #include "check.hxx"
 #include "geometry.hxx"
@@ -40,23 +41,11 @@ void test(const Window &w, std::size_t C, double tolerance)
    const std::size_t batch = 2;
    check::Random random(w.inputs() * 1000003 + w.taps() * 1009 + C);
    auto x = random.vector<T>(batch * w.inputs() * C);
-   std::vector<double> largest, average, average_all;
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t od = 0; od < w.OD; ++od)
-         for (std::size_t oh = 0; oh < w.OH; ++oh)
-            for (std::size_t ow = 0; ow < w.OW; ++ow)
-               for (std::size_t c = 0; c < C; ++c) {
-                  double most = -INFINITY, sum = 0, count = 0;
-                  check::each_tap(w, od, oh, ow, [&](std::size_t, std::size_t at) {
-                     const double value = double(x[(n * w.inputs() + at) * C + c]);
-                     most = std::fmax(most, value);
-                     sum += value;
-                     ++count;
-                  });
-                  largest.push_back(most);
-                  average.push_back(sum / count);
-                  average_all.push_back(sum / double(w.taps()));
-               }
+   const auto largest = reference::pool(batch, w, C, x.data(), reference::maximum);
+   const auto average = reference::pool(batch, w, C, x.data(), reference::mean);
+   const auto average_all = reference::pool(batch, w, C, x.data(), [&](const std::vector<double> &elements) {
+      return reference::sum(elements) / double(w.taps());
+   });
    const std::string what = "pool" + check::describe(w) + ", channels " + std::to_string(C);
    if constexpr (sizeof(T) == 4) // maxima don't depend on the precision; not compiling them twice saves time
       check::close(what + " max", run(batch, w, C, x, MaxPool{}), largest, 0);
@@ -70,17 +59,8 @@ void test_global(std::size_t pixels, std::size_t C, double tolerance)
    const std::size_t batch = 2;
    check::Random random(pixels * 1009 + C);
    const auto x = random.vector<T>(batch * pixels * C);
-   std::vector<double> largest, average;
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t c = 0; c < C; ++c) {
-         double most = -INFINITY, sum = 0;
-         for (std::size_t p = 0; p < pixels; ++p) {
-            most = std::fmax(most, double(x[(n * pixels + p) * C + c]));
-            sum += double(x[(n * pixels + p) * C + c]);
-         }
-         largest.push_back(most);
-         average.push_back(sum / double(pixels));
-      }
+   const auto largest = reference::global_pool(batch, pixels, C, x.data(), reference::maximum);
+   const auto average = reference::global_pool(batch, pixels, C, x.data(), reference::mean);
    const std::string what = "global pool of " + std::to_string(pixels) + " pixels, channels " + std::to_string(C);
    if constexpr (sizeof(T) == 4)
       check::close(what + " max", run_global(batch, pixels, C, x, GlobalMaxPool{}), largest, 0);
@@ -91,7 +71,8 @@ void test_global(std::size_t pixels, std::size_t C, double tolerance)
 void test_not_finite(std::size_t C)
 {
    const double nan = NAN, inf = INFINITY, low = double(std::numeric_limits<float>::lowest());
-   const double windows[][3] = {{1, nan, 2}, {nan, 1, 2}, {1, 2, nan}, {nan, nan, nan}, {-inf, -inf, -inf}, {1, inf, -inf}};
+   const double windows[][3] = {{1, nan, 2},     {nan, 1, 2},        {1, 2, nan},
+                                {nan, nan, nan}, {-inf, -inf, -inf}, {1, inf, -inf}};
    const double max[] = {2, 2, 2, low, low, inf}, global[] = {nan, nan, nan, nan, -inf, inf};
    for (int i = 0; i < 6; ++i) {
       std::vector<float> x;

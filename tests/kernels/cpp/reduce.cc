@@ -1,4 +1,5 @@
 #include "reduction/reduce.hxx"
+#include "reduction/reference.hxx"
 
 #include "check.hxx"
 
@@ -17,11 +18,7 @@ void test(const char *name, double start, double (*step)(double, double), double
       auto x = random.vector<T>(outer * size * inner, 0.98, 1.02);
       if (x.size() > 40 && size < 50)
          x[37] = T(NAN);
-      std::vector<double> want(outer * inner, start);
-      for (std::size_t o = 0; o < outer; ++o)
-         for (std::size_t k = 0; k < size; ++k)
-            for (std::size_t i = 0; i < inner; ++i)
-               want[o * inner + i] = step(want[o * inner + i], double(x[(o * size + k) * inner + i]));
+      const auto want = reference::reduce(outer, size, inner, x.data(), start, step);
       std::vector<T> y(outer * inner + 1, T(77));
       reduce<Op>(outer, size, inner, x.data(), y.data());
       check::require(y.back() == T(77), std::string(name) + ": wrote past the end");

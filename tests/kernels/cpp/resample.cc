@@ -1,3 +1,4 @@
+#include "resize/reference.hxx"
 #include "resize/resample.hxx"
 
 #include "check.hxx"
@@ -16,19 +17,12 @@ void test(std::size_t size, std::size_t out, std::size_t inner, std::size_t taps
       spans.push_back(std::int64_t(o % (taps + 2)));
    }
    const Buffer<std::int64_t> packed = pack_spans<std::int64_t>(spans.data(), out, size, taps);
-   std::vector<double> want;
-   for (std::size_t i = 0; i < outer; ++i)
-      for (std::size_t o = 0; o < out; ++o) {
-         const std::int64_t first = packed[2 * o], count = packed[2 * o + 1];
-         check::require(first >= 0 && count >= 0 && std::size_t(first + count) <= size && std::size_t(count) <= taps,
-                        "resample: a span goes beyond the axis");
-         for (std::size_t c = 0; c < inner; ++c) {
-            double sum = 0;
-            for (std::int64_t t = 0; t < count; ++t)
-               sum += double(x[(i * size + std::size_t(first + t)) * inner + c]) * double(weights[o * taps + std::size_t(t)]);
-            want.push_back(sum);
-         }
-      }
+   for (std::size_t o = 0; o < out; ++o) {
+      const std::int64_t first = packed[2 * o], count = packed[2 * o + 1];
+      check::require(first >= 0 && count >= 0 && std::size_t(first + count) <= size && std::size_t(count) <= taps,
+                     "resample: a span goes beyond the axis");
+   }
+   const auto want = reference::resample(outer, size, out, inner, taps, x.data(), weights.data(), packed.data());
    std::vector<T> y(want.size() + 1, T(77));
    if (inner < lanes<T>)
       resample<true>(outer, size, out, inner, taps, x.data(), weights.data(), packed.data(), y.data());

@@ -1,3 +1,4 @@
+#include "resize/reference.hxx"
 #include "resize/resize.hxx"
 
 #include "check.hxx"
@@ -10,21 +11,7 @@ void test(std::size_t H, std::size_t W, std::size_t C, std::size_t OH, std::size
    check::Random random(H * 1009 + OW * 101 + C);
    const std::size_t batch = 2;
    const auto x = random.vector<T>(batch * H * W * C);
-   std::vector<double> want;
-   const auto at = [&](std::size_t n, double h, double w, std::size_t c) {
-      h = std::fmin(std::fmax(h, 0), double(H - 1));
-      w = std::fmin(std::fmax(w, 0), double(W - 1));
-      return double(x[((n * H + std::size_t(h)) * W + std::size_t(w)) * C + c]);
-   };
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t oh = 0; oh < OH; ++oh)
-         for (std::size_t ow = 0; ow < OW; ++ow)
-            for (std::size_t c = 0; c < C; ++c) {
-               const double h = (double(oh) + 0.5) * double(H) / double(OH) - 0.5, i = std::floor(h), p = h - i;
-               const double w = (double(ow) + 0.5) * double(W) / double(OW) - 0.5, j = std::floor(w), q = w - j;
-               want.push_back((1 - p) * ((1 - q) * at(n, i, j, c) + q * at(n, i, j + 1, c)) +
-                              p * ((1 - q) * at(n, i + 1, j, c) + q * at(n, i + 1, j + 1, c)));
-            }
+   const auto want = reference::resize_bilinear(batch, H, W, C, OH, OW, x.data());
    std::vector<T> y(want.size() + 1, T(77));
    if (C < lanes<T>)
       resize_bilinear<true>(batch, H, W, C, OH, OW, x.data(), y.data());

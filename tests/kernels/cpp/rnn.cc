@@ -2,12 +2,13 @@
 // in both directions with skipped steps.
 #include "recurrent/gru.hxx"
 #include "recurrent/lstm.hxx"
+#include "recurrent/reference.hxx"
 #include "recurrent/simple_rnn.hxx"
 
-#include <algorithm>
 #include <memory>
 
 #include "check.hxx"
+#include "scratch.hxx"
 
 using namespace sofie_jit;
 
@@ -19,13 +20,9 @@ struct Half {
       return fma<T>(Softsign{}.template apply<T>(x), broadcast(T(0.5)), broadcast(T(0.5)));
    }
 };
-double softsign(double x)
-{
-   return x / (1 + std::fabs(x));
-}
 double half(double x)
 {
-   return 0.5 + 0.5 * softsign(x);
+   return 0.5 + 0.5 * reference::softsign(x);
 }
 
 enum Kind { LSTM, GRU, GRU_RESET_BEFORE, SIMPLE };
@@ -49,7 +46,7 @@ Results<T> run(const Case &c, const Weights<T> &p, const T *x, const bool *mask,
 {
    Results<T> out = {std::vector<T>(c.batch * c.steps * c.units + 1, T(77)), std::vector<T>(c.batch * c.units),
                      std::vector<T>(c.kind == LSTM ? c.batch * c.units : 0)};
-   std::vector<T> scratch(recurrent_scratch(c.units) + 1, std::numeric_limits<T>::quiet_NaN());
+   check::Scratch<T> scratch(check::recurrent_scratch(c.units), std::numeric_limits<T>::quiet_NaN());
    const std::size_t K = c.inputs, U = c.units;
    const Recurrence<T> r = {c.batch, c.steps, K, U, x, mask, {h0, c0}, out[0].data(),
                             {out[1].data(), c.kind == LSTM ? out[2].data() : nullptr},
@@ -76,56 +73,33 @@ Results<T> run(const Case &c, const Weights<T> &p, const T *x, const bool *mask,
 }
 
 template <class T>
-Results<double> reference(const Case &c, const Weights<T> &p, const T *x, const bool *mask, const T *h0, const T *c0)
+Results<double> expected(const Case &c, const Weights<T> &p, const T *x, const bool *mask, const T *h0, const T *c0)
 {
-   const std::size_t K = c.inputs, U = c.units, G = c.kind == LSTM ? 4 : c.kind == SIMPLE ? 1 : 3;
-   Results<double> out = {std::vector<double>(c.batch * c.steps * U), {}, {}};
+   const std::size_t U = c.units, gates = c.kind == LSTM ? 4 : c.kind == SIMPLE ? 1 : 3;
+   const reference::RecurrentWeights<T> weights{c.inputs,   U,          gates,
+                                                p.w.data(), p.r.data(), p.b.empty() ? nullptr : p.b.data()};
+   Results<double> out(3);
+   const auto append = [](std::vector<double> &all, const std::vector<double> &more) {
+      all.insert(all.end(), more.begin(), more.end());
+   };
    for (std::size_t n = 0; n < c.batch; ++n) {
-      std::vector<double> h(U), carry(U), y(U);
+      reference::State state{reference::Vector(U), reference::Vector(c.kind == LSTM ? U : 0)};
       for (std::size_t u = 0; u < U && h0; ++u)
-         h[u] = double(h0[n * U + u]);
+         state.h[u] = double(h0[n * U + u]);
       for (std::size_t u = 0; u < U && c0; ++u)
-         carry[u] = double(c0[n * U + u]);
-      for (std::size_t step = 0; step < c.steps; ++step) {
-         const std::size_t t = c.backwards ? c.steps - 1 - step : step;
-         const bool skipped = mask && !mask[n * c.steps + t];
-         if (!skipped) {
-            auto input = [&](std::size_t g, std::size_t u) {
-               double sum = p.b.empty() ? 0 : double(p.b[g * U + u]);
-               for (std::size_t k = 0; k < K; ++k)
-                  sum += double(x[(n * c.steps + t) * K + k]) * double(p.w[(g * U + u) * K + k]);
-               return sum;
-            };
-            auto recurrent = [&](const std::vector<double> &state, std::size_t g, std::size_t u) {
-               double sum = p.b.empty() ? 0 : double(p.b[(G + g) * U + u]);
-               for (std::size_t k = 0; k < U; ++k)
-                  sum += state[k] * double(p.r[(g * U + u) * U + k]);
-               return sum;
-            };
-            auto gate = [&](std::size_t g, std::size_t u) { return input(g, u) + recurrent(h, g, u); };
-            std::vector<double> next(U), reset(U);
-            for (std::size_t u = 0; u < U && c.kind == GRU_RESET_BEFORE; ++u)
-               reset[u] = half(gate(1, u)) * h[u];
-            for (std::size_t u = 0; u < U; ++u) {
-               if (c.kind == LSTM) {
-                  carry[u] = half(gate(2, u)) * carry[u] + half(gate(0, u)) * softsign(gate(3, u));
-                  next[u] = half(gate(1, u)) * softsign(carry[u]);
-               } else if (c.kind == SIMPLE) {
-                  next[u] = softsign(gate(0, u));
-               } else {
-                  const double z = half(gate(0, u));
-                  const double part = c.kind == GRU ? half(gate(1, u)) * recurrent(h, 2, u) : recurrent(reset, 2, u);
-                  next[u] = z * h[u] + (1 - z) * softsign(input(2, u) + part);
-               }
-            }
-            h = next;
-         }
-         y = !skipped ? h : c.zero_masked ? std::vector<double>(U) : y;
-         std::copy(y.begin(), y.end(), out[0].begin() + long((n * c.steps + (c.flipped ? c.steps - 1 - t : t)) * U));
-      }
-      out[1].insert(out[1].end(), h.begin(), h.end());
-      if (c.kind == LSTM)
-         out[2].insert(out[2].end(), carry.begin(), carry.end());
+         state.c[u] = double(c0[n * U + u]);
+      const auto step = [&](std::size_t time, const reference::State &old) {
+         const T *const inputs = x + (n * c.steps + time) * c.inputs;
+         return c.kind == LSTM  ? reference::lstm_step(weights, inputs, old, half, reference::softsign)
+                : c.kind == GRU ? reference::gru_step(weights, inputs, old, half, reference::softsign)
+                : c.kind == GRU_RESET_BEFORE
+                   ? reference::gru_reset_before_step(weights, inputs, old, half, reference::softsign)
+                   : reference::simple_rnn_step(weights, inputs, old, reference::softsign);
+      };
+      const auto kept = [&](std::size_t time, std::size_t) { return !mask || mask[n * c.steps + time]; };
+      append(out[0], reference::sequence(c.steps, U, {c.backwards, c.flipped, c.zero_masked}, state, step, kept));
+      append(out[1], state.h);
+      append(out[2], state.c);
    }
    return out;
 }
@@ -149,7 +123,7 @@ void test(const Case &c, bool bias, double tolerance = 3e-6)
    const std::string what = "kind " + std::to_string(c.kind) + " batch " + std::to_string(c.batch) + " steps " +
                             std::to_string(c.steps) + " inputs " + std::to_string(K) + " units " + std::to_string(U);
    const Results<T> got = run<T>(c, p, x.data(), m, h, carry);
-   const Results<double> want = reference<T>(c, p, x.data(), m, h, carry);
+   const Results<double> want = expected<T>(c, p, x.data(), m, h, carry);
    for (std::size_t i = 0; i < 3; ++i)
       check::close(what + " output " + std::to_string(i), got[i], want[i], tolerance);
    Case row = c;

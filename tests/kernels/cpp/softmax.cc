@@ -1,58 +1,11 @@
+#include "reduction/reference.hxx"
 #include "reduction/softmax.hxx"
-
-#include <algorithm>
-#include <functional>
 
 #include "check.hxx"
 
 using namespace sofie_jit;
 
-// A column of float64 -> what should come out.
-using Column = std::vector<double>;
-
-Column softmax64(const Column &x)
-{
-   const double largest = *std::max_element(x.begin(), x.end());
-   double sum = 0;
-   Column y;
-   for (double v : x) {
-      y.push_back(std::exp(v - largest));
-      sum += y.back();
-   }
-   for (double &v : y)
-      v /= sum;
-   return y;
-}
-
-Column log_softmax64(const Column &x)
-{
-   const double largest = *std::max_element(x.begin(), x.end());
-   double sum = 0;
-   for (double v : x)
-      sum += std::exp(v - largest);
-   Column y;
-   for (double v : x)
-      y.push_back(v - largest - std::log(sum));
-   return y;
-}
-
-Column sparsemax64(const Column &x)
-{
-   Column z = x;
-   std::sort(z.begin(), z.end(), std::greater<double>());
-   double running = 0, total = 0, support = 0;
-   for (std::size_t k = 0; k < z.size(); ++k) {
-      running += z[k];
-      if (z[k] - (running - 1) / double(k + 1) > 0) {
-         total += running;
-         ++support;
-      }
-   }
-   Column y;
-   for (double v : x)
-      y.push_back(std::fmax(v - (total - 1) / support, 0));
-   return y;
-}
+using reference::Column;
 
 template <class T>
 void test(const char *name, Column (*want)(const Column &),
@@ -64,16 +17,7 @@ void test(const char *name, Column (*want)(const Column &),
          check::Random random(size * 100 + inner);
          auto x = random.vector<T>(outer * size * inner, -6, 6);
          x[0] = T(-HUGE_VAL); // a row of one number becomes NaN, in a longer one it gets nothing
-         std::vector<double> wanted(x.size());
-         for (std::size_t o = 0; o < outer; ++o)
-            for (std::size_t i = 0; i < inner; ++i) {
-               Column column(size);
-               for (std::size_t k = 0; k < size; ++k)
-                  column[k] = double(x[(o * size + k) * inner + i]);
-               column = want(column);
-               for (std::size_t k = 0; k < size; ++k)
-                  wanted[(o * size + k) * inner + i] = column[k];
-            }
+         const auto wanted = reference::along_axis(outer, size, inner, x.data(), want);
          std::vector<T> y(x.size() + 1, T(77));
          run(outer, size, inner, x.data(), y.data());
          check::require(y.back() == T(77), std::string(name) + ": wrote past the end");
@@ -82,8 +26,9 @@ void test(const char *name, Column (*want)(const Column &),
          for (std::size_t o = 0; o < outer; ++o)
             run(1, size, inner, x.data() + o * size * inner, one_by_one.data() + o * size * inner);
          check::same_bits(std::string(name) + ": row by row", y, one_by_one);
-         if (size > 1 || want != sparsemax64)
-            check::close(std::string(name) + " " + std::to_string(size) + " " + std::to_string(inner), y, wanted, tolerance);
+         if (size > 1 || want != reference::sparsemax)
+            check::close(std::string(name) + " " + std::to_string(size) + " " + std::to_string(inner), y, wanted,
+                         tolerance);
       }
 }
 
@@ -119,12 +64,8 @@ void test_glu()
    check::Random random(5);
    const auto x = random.vector<float>(3 * 2 * 21, -4, 4);
    std::vector<float> y(3 * 21);
-   std::vector<double> want;
-   for (std::size_t o = 0; o < 3; ++o)
-      for (std::size_t i = 0; i < 21; ++i)
-         want.push_back(double(x[o * 42 + i]) / (1 + std::exp(-double(x[o * 42 + 21 + i]))));
    glu(3, 21, x.data(), y.data());
-   check::close("glu", y, want, 3e-7);
+   check::close("glu", y, reference::glu(3, 21, x.data()), 3e-7);
 }
 
 // One row by itself has the bits that it has among others.
@@ -148,14 +89,14 @@ void test_short()
 
 int main()
 {
-   test_short<virtual_lanes / 2, float>();
-   test_short<virtual_lanes, float>();
-   test_short<virtual_lanes / 2, double>();
-   test_short<virtual_lanes, double>();
-   test<float>("softmax", softmax64, softmax<float>, 5e-7);
-   test<double>("softmax of double", softmax64, softmax<double>, 1e-15);
-   test<float>("log_softmax", log_softmax64, log_softmax<float>, 5e-7);
-   test<float>("sparsemax", sparsemax64, run_sparsemax<float>, 1e-6);
+   test_short<tuning::virtual_lanes / 2, float>();
+   test_short<tuning::virtual_lanes, float>();
+   test_short<tuning::virtual_lanes / 2, double>();
+   test_short<tuning::virtual_lanes, double>();
+   test<float>("softmax", reference::softmax, softmax<float>, 5e-7);
+   test<double>("softmax of double", reference::softmax, softmax<double>, 1e-15);
+   test<float>("log_softmax", reference::log_softmax, log_softmax<float>, 5e-7);
+   test<float>("sparsemax", reference::sparsemax, run_sparsemax<float>, 1e-6);
    test_special();
    test_glu();
    return check::done();

@@ -1,7 +1,6 @@
 // Rows in order against std::stable_sort, and what becomes of equal numbers and of NaN.
+#include "reduction/reference.hxx"
 #include "reduction/sort.hxx"
-
-#include <algorithm>
 
 #include "check.hxx"
 
@@ -16,17 +15,13 @@ void rows()
             const std::size_t outer = 3;
             const std::vector<T> x = check::Random(size).vector<T>(outer * size, -20, 20);
             std::vector<T> values(outer * k);
-            std::vector<std::int32_t> indices(outer * k), places(2 * size), order(size);
-            top_k(outer, size, k, descending, x.data(), values.data(), indices.data(), places.data());
+            std::vector<std::int32_t> indices(outer * k), scratch(2 * size);
+            top_k(outer, size, k, descending, x.data(), values.data(), indices.data(), scratch.data());
             for (std::size_t o = 0; o < outer; ++o) {
                const T *row = x.data() + o * size;
-               for (std::size_t i = 0; i < size; ++i)
-                  order[i] = std::int32_t(i);
-               std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-                  return descending ? row[a] > row[b] : row[a] < row[b];
-               });
+               const auto order = reference::sorted_indices(size, descending, row);
                for (std::size_t i = 0; i < k; ++i) {
-                  check::require(indices[o * k + i] == order[i], "top_k: places");
+                  check::require(indices[o * k + i] == std::int32_t(order[i]), "top_k: indices");
                   check::require(values[o * k + i] == row[order[i]], "top_k: values");
                }
             }
@@ -41,11 +36,11 @@ int main()
    rows<std::int32_t>();
 
    const float nan = std::nanf(""), x[] = {2, 5, nan, 5, -1};
-   std::vector<std::int32_t> indices(5), places(10);
+   std::vector<std::int32_t> indices(5), scratch(10);
    float *const nobody = nullptr;
-   top_k(std::size_t(1), std::size_t(5), std::size_t(5), true, x, nobody, indices.data(), places.data());
+   top_k(std::size_t(1), std::size_t(5), std::size_t(5), true, x, nobody, indices.data(), scratch.data());
    check::require(indices == std::vector<std::int32_t>{1, 3, 0, 4, 2}, "descending: equal ones in order, NaN last");
-   top_k(std::size_t(1), std::size_t(5), std::size_t(5), false, x, nobody, indices.data(), places.data());
+   top_k(std::size_t(1), std::size_t(5), std::size_t(5), false, x, nobody, indices.data(), scratch.data());
    check::require(indices == std::vector<std::int32_t>{4, 0, 1, 3, 2}, "ascending: equal ones in order, NaN last");
    return check::done();
 }

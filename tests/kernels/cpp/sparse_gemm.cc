@@ -1,3 +1,4 @@
+#include "gemm/reference.hxx"
 #include "gemm/sparse_gemm.hxx"
 
 #include "check.hxx"
@@ -28,20 +29,20 @@ void test(std::size_t rows, std::size_t K, std::size_t zeros, double tolerance)
    const auto &epilogue = more ? check::everything<T> : check::relu<T>;
    const T *const residual = more ? added.data() : nullptr;
    const auto weight = [&](std::size_t k, std::size_t n) { return w[k * N + n]; };
-   const auto want = check::dense64(rows, K, N, x, weight, b, residual, epilogue);
+   const auto want = reference::gemm(rows, K, N, x.data(), weight, b.data(), residual, check::finish(epilogue));
 
    const std::string what = "sparse_gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N) +
                             " with " + std::to_string(zeros) + " % of zeros";
    std::vector<T> dense(rows * N), y(rows * N + 1, T(77));
    gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, dense.data(), epilogue);
-   const auto &parts = sparse_gemm_parts<T, true, N>;
+   const auto &parts = sparse_gemm_microkernels<T, true, N>;
    gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, y.data(), epilogue, parts);
    check::require(y.back() == T(77), what + ": wrote past the end");
    y.pop_back();
    check::close(what, y, want, more ? 20 * tolerance : tolerance);
    check::same_bits(what, y, dense);
 
-   const Dense<T> g{K, N, K, N, panels.data(), bias.data(), check::relu<T>, k_split(K, N, parts), false, parts};
+   const GemmProblem<T> g{K, N, K, N, panels.data(), bias.data(), check::relu<T>, split_k(K, N, parts), false, parts};
    const bool does = gemm_sparse<N>(g, rows, x.data(), residual, y.data());
    check::require(does == (rows < 4 || zeros >= 75), what + ": goes the other way");
 }
@@ -81,7 +82,8 @@ int main()
    const auto panels = pack_gemm(w.data(), K, N), bias = pack_bias(b.data(), N);
    const Epilogue<float> &open = no_epilogue<float>;
    gemm<float>(rows, K, N, x.data(), panels.data(), bias.data(), nullptr, dense.data(), open);
-   gemm<float>(rows, K, N, x.data(), panels.data(), bias.data(), nullptr, y.data(), open, sparse_gemm_parts<float, false, N>);
+   gemm<float>(rows, K, N, x.data(), panels.data(), bias.data(), nullptr, y.data(), open,
+               sparse_gemm_microkernels<float, false, N>);
    check::same_bits("sparse_gemm: numbers that are none", y, dense);
    check::require(y[0] != y[0] && y[N] == -INFINITY && y[2 * N] == 0 && y[3 * N] == 0, "sparse_gemm: special numbers");
    check::require(!std::signbit(y[3 * N]) && !std::signbit(y[4 * N]), "sparse_gemm: a negative zero");

@@ -56,7 +56,7 @@ int main()
    check::require(jobs > 100, "the pool was used");
    check::require(!wrong, "parts left out, done twice, or by a wrong thread");
 
-   check::require(rows_at_once(4096, 3, 12) == 348 && rows_at_once(3, 2, 1) == 0, "rows of a batch");
+   check::require(rows_per_part(4096, 3, 12) == 348 && rows_per_part(3, 2, 1) == 0, "rows of a batch");
    const int code = check::done();
    std::fflush(stdout);
    std::_Exit(code); // the workers never end

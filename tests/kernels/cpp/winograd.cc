@@ -1,6 +1,8 @@
+#include "conv/reference.hxx"
 #include "conv/winograd.hxx"
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "epilogue.hxx"
 #include "geometry.hxx"
 
@@ -12,20 +14,8 @@ template <class T>
 void run(std::size_t first, std::size_t last, const WinogradShape &s, const T *x, const T *panels, const T *bias,
          const T *residual, T *y, const Epilogue<T> &epilogue)
 {
-   Buffer<T> scratch(winograd_scratch(s));
+   check::Scratch<T> scratch(check::winograd_scratch(s));
    winograd(first, last, 0, s.O, s, x, panels, bias, residual, y, scratch.data(), epilogue, gemm<T>);
-}
-
-// One sum, from its definition.
-template <class T>
-double definition(const WinogradShape &s, const T *x, const T *kernel, std::size_t oh, std::size_t ow, std::size_t o)
-{
-   double sum = 0;
-   check::each_tap(s.window, 0, oh, ow, [&](std::size_t tap, std::size_t at) {
-      for (std::size_t c = 0; c < s.C; ++c)
-         sum += double(x[at * s.C + c]) * double(kernel[(tap * s.C + c) * s.O + o]);
-   });
-   return sum;
 }
 
 // `odd`: some inputs are not finite.
@@ -49,13 +39,8 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t batch, doub
    const auto added = random.vector<T>(more ? batch * pixels * O : 0);
    const T *const residual = more ? added.data() : nullptr;
 
-   std::vector<double> want;
-   for (std::size_t n = 0; n < batch; ++n)
-      for (std::size_t pixel = 0; pixel < pixels; ++pixel)
-         for (std::size_t o = 0; o < O; ++o) {
-            const double sum = definition(s, x.data() + n * inputs, k.data(), pixel / w.OW, pixel % w.OW, o);
-            want.push_back(check::applied(epilogue, sum + double(b[o]) + (more ? double(added[want.size()]) : 0)));
-         }
+   const auto want =
+      reference::conv(batch, w, C, O, 1, x.data(), k.data(), b.data(), residual, check::finish(epilogue));
 
    const std::string what =
       "winograd" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O);

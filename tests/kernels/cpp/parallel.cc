@@ -9,6 +9,7 @@
 #include "gemm/sparse_gemm.hxx"
 
 #include "check.hxx"
+#include "scratch.hxx"
 #include "epilogue.hxx"
 #include "geometry.hxx"
 
@@ -28,9 +29,9 @@ void backwards(void *, std::size_t threads, std::size_t parts, void (*task)(cons
       task(context, part, part * 7 % threads);
 }
 
-constexpr Team team(std::size_t threads, std::size_t least_work)
+constexpr Team team(std::size_t threads, std::size_t min_work)
 {
-   return {backwards, nullptr, threads, least_work};
+   return {backwards, nullptr, threads, min_work};
 }
 
 // The kernel itself, or what shares it among a team.
@@ -48,13 +49,13 @@ void compare(const std::string &what, std::size_t size, const F &run)
    run(nullptr, want.data());
    check::digest(want);
    for (std::size_t threads : {2, 3, 5})
-      for (std::size_t least_work : {1, 1000, 30000}) { // of all calls, of most, of several images together
+      for (std::size_t min_work : {1, 1000, 30000}) { // of all calls, of most, of several images together
          got.assign(size + 1, T(78));
-         const Team some = team(threads, least_work);
+         const Team some = team(threads, min_work);
          run(&some, got.data());
          check::require(got.back() == T(78), what + ": wrote past the end");
          got.pop_back();
-         check::same_bits(what + ", " + std::to_string(threads) + " threads, " + std::to_string(least_work), got, want);
+         check::same_bits(what + ", " + std::to_string(threads) + " threads, " + std::to_string(min_work), got, want);
       }
 }
 
@@ -70,8 +71,8 @@ void test_gemm(std::size_t rows, std::size_t K, std::size_t N)
       compare<T>("gemm " + std::to_string(rows) + " " + std::to_string(K) + " " + std::to_string(N), rows * N,
                  [&](const Team *some, T *y) {
                     parallel_or_not(some, parallel_gemm<T>, GemmKernel<T>(gemm<T>), rows, K, N, x.data(), panels.data(),
-                                 bias.data(), epilogue->function ? residual.data() : nullptr, y, *epilogue,
-                                 some ? gemm_parts<T, true> : gemm_parts<T>);
+                                    bias.data(), epilogue->function ? residual.data() : nullptr, y, *epilogue,
+                                    some ? gemm_microkernels<T, true> : gemm_microkernels<T>);
                  });
 }
 
@@ -86,11 +87,12 @@ void test_sparse(std::size_t rows)
    const auto w = random.vector<float>(K * N), b = random.vector<float>(N), residual = random.vector<float>(rows * N);
    const auto panels = pack_gemm<float>(w.data(), K, N), bias = pack_bias<float>(b.data(), N);
    for (const auto *epilogue : {&check::relu<float>, &check::everything<float>})
-      compare<float>("sparse_gemm " + std::to_string(rows) + " " + std::to_string(N), rows * N, [&](const Team *some, float *y) {
-         parallel_or_not(some, parallel_gemm<float>, GemmKernel<float>(gemm<float>), rows, K, N, x.data(), panels.data(),
-                      bias.data(), epilogue->function ? residual.data() : nullptr, y, *epilogue,
-                      some ? sparse_gemm_parts<float, true, N> : gemm_parts<float>);
-      });
+      compare<float>(
+         "sparse_gemm " + std::to_string(rows) + " " + std::to_string(N), rows * N, [&](const Team *some, float *y) {
+            parallel_or_not(some, parallel_gemm<float>, GemmKernel<float>(gemm<float>), rows, K, N, x.data(),
+                            panels.data(), bias.data(), epilogue->function ? residual.data() : nullptr, y, *epilogue,
+                            some ? sparse_gemm_microkernels<float, true, N> : gemm_microkernels<float>);
+         });
 }
 
 template <class T>
@@ -116,12 +118,13 @@ void test_conv(std::size_t batch, const Window &w, std::size_t C, std::size_t O,
    const auto residual = random.vector<T>(batch * w.pixels() * O);
    const auto panels = pack_conv<T>(k.data(), s);
    const auto bias = pack_bias<T>(b.data(), O);
-   Buffer<T> scratch(5 * align_up(conv_scratch<T>(s)));
+   check::Scratch<T> scratch(5 * align_up(check::conv_scratch<T>(s)));
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
-      compare<T>("conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O), residual.size(),
-                 [&](const Team *some, T *y) {
-                    parallel_or_not(some, parallel_conv<T>, conv<MR, 3, T>, batch, s, x.data(), panels.data(), bias.data(),
-                                 epilogue->function ? residual.data() : nullptr, y, scratch.data(), *epilogue);
+      compare<T>("conv" + check::describe(w) + ", channels " + std::to_string(C) + " " + std::to_string(O),
+                 residual.size(), [&](const Team *some, T *y) {
+                    parallel_or_not(some, parallel_conv<T>, conv<MR, 3, T>, batch, s, x.data(), panels.data(),
+                                    bias.data(), epilogue->function ? residual.data() : nullptr, y, scratch.data(),
+                                    *epilogue);
                  });
 }
 
@@ -134,7 +137,7 @@ void test_winograd(std::size_t batch, const Window &w, std::size_t C, std::size_
    const auto residual = random.vector<T>(batch * w.pixels() * O);
    const auto panels = pack_winograd<T>(k.data(), C, O);
    const auto bias = pack_bias<T>(b.data(), O);
-   Buffer<T> scratch(5 * align_up(winograd_scratch(s)));
+   check::Scratch<T> scratch(5 * align_up(check::winograd_scratch(s)));
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("winograd" + check::describe(w), residual.size(), [&](const Team *some, T *y) {
          const auto kernel = [](auto... arguments) { winograd<T>(arguments..., gemm<T>); };
@@ -150,17 +153,19 @@ void test_window(std::size_t batch, const Window &w, std::size_t C)
    check::Random random(w.inputs() * 1009 + w.taps() * 101 + C);
    const auto x = random.vector<T>(batch * w.inputs() * C), k = random.vector<T>(w.taps() * C), b = random.vector<T>(C);
    const auto bias = pack_bias<T>(b.data(), C);
-   Buffer<std::int64_t> scratch(5 * align_up(2 * w.taps()));
+   check::Scratch<std::int64_t> scratch(5 * align_up(2 * w.taps()));
    const std::string what = check::describe(w) + ", channels " + std::to_string(C);
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("depthwise" + what, batch * w.pixels() * C, [&](const Team *some, T *y) {
-         parallel_or_not(some, parallel_depthwise<T>, C < std::size_t(lanes<T>) ? depthwise<true, T> : depthwise<false, T>, batch,
-                      w, C, x.data(), k.data(), bias.data(), y, scratch.data(), *epilogue);
+         parallel_or_not(some, parallel_depthwise<T>,
+                         C < std::size_t(lanes<T>) ? depthwise<true, T> : depthwise<false, T>, batch, w, C, x.data(),
+                         k.data(), bias.data(), y, scratch.data(), *epilogue);
       });
    compare<T>("pool" + what, batch * w.pixels() * C, [&](const Team *some, T *y) {
       const PoolKernel<T> few = [](auto... arguments) { pool<true>(arguments..., AveragePool{}); };
       const PoolKernel<T> many = [](auto... arguments) { pool<false>(arguments..., AveragePool{}); };
-      parallel_or_not(some, parallel_pool<T>, C < std::size_t(lanes<T>) ? few : many, batch, w, C, x.data(), y, scratch.data());
+      parallel_or_not(some, parallel_pool<T>, C < std::size_t(lanes<T>) ? few : many, batch, w, C, x.data(), y,
+                      scratch.data());
    });
 }
 

@@ -1,0 +1,184 @@
+"""Block sizes, thresholds and table sizes: the one place for those that several kernels, or both languages, use.
+
+``kernels/core/tuning.hxx`` is generated from this file::
+
+    python -m sofie_jit.codegen.tuning
+
+Constants that a single kernel uses are defined in its header. Sizes are in elements unless they say otherwise. All
+measurements are for float32 on a Xeon with AVX-512 and 2 MB of second-level cache per core.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ALIGNMENT = 64
+"""Bytes to whose multiples memory is aligned: a cache line, and the widest register."""
+
+MAX_RANK = 8
+"""Axes of the shapes that kernels take at run time (broadcasting, stacks of matrices)."""
+
+VIRTUAL_LANES = 16
+"""Partial sums of a reduction along a row, whatever the width of a register; also the longest row that softmax keeps
+in registers."""
+
+# -- gemm: MR x NR register tiles, NR being two registers --------------------------------------------------------------
+
+MR = {64: 12, 32: 6, 16: 6}
+"""Rows of a register tile, by bytes of a register: 2 MR accumulators, two weights and a broadcast must fit 32 or 16
+registers."""
+
+MAX_NR = 32
+"""The widest panel of packed weights: two AVX-512 registers of float32."""
+
+MC_STEP = 12
+"""Blocks of rows, for caches and threads, begin at multiples of this: whole register tiles, and whole groups of four
+rows, so that the parts of a multiple of four rows are multiples of four as well."""
+
+KC = 64
+"""Terms of a sum that are added in one chain; the sums of such blocks are added in order. One chain over all of a large
+K would be several times less accurate."""
+
+FMA_CHAINS = 4
+"""Chains of sums that are computed side by side for a single row, to hide the latency of a fused multiply-add."""
+
+SPLIT_K_MIN_TERMS = 32
+"""Fewest terms of a sum that is split into FMA_CHAINS blocks for single rows."""
+
+SPLIT_K_MAX_OUTPUTS = 64
+"""Most outputs of a layer whose sums are split: those of wider layers fill enough registers without."""
+
+CACHED_BYTES = 512 * 1024
+"""Bytes that stay in a second-level cache while other data streams through it. Also the size of an image from which on
+a chain of convolutions is computed in strips."""
+
+SPARSE_MIN_K = 32
+"""Fewest terms for which the bit mask of nonzero inputs pays."""
+
+SPARSE_MAX_K = 1 << 16
+"""Most terms of a row whose bit mask fits the buffer of the sparse kernel."""
+
+PANEL_PAIR_BYTES = 4 * 64
+"""Bytes of the outputs of two panels of AVX-512, the least for tiles over pairs of panels."""
+
+PANEL_PAIRS_MIN_FLOPS = 1 << 17
+"""Operations per row of the batch from which on ``gemm_pairs`` repays the 0.1 s of its compilation."""
+
+# -- convolution and pooling -------------------------------------------------------------------------------------------
+
+CONV_STRIP_INPUTS = 80 * 1024
+"""Inputs of one strip of output rows: they stay in a second-level cache."""
+
+WINOGRAD_TILES = 48
+"""Tiles of 2 x 2 outputs that pass through all 16 products before the next."""
+
+WINOGRAD_PADDING = 16
+"""Elements between the matrices of two positions of a tile: without them all would map to the same cache sets."""
+
+WINOGRAD_GROUP_OUTPUTS = 128
+"""Outputs are computed in two groups, which two threads can share, if they are a multiple of this and there are
+WINOGRAD_GROUP_WEIGHTS weights per tap."""
+
+WINOGRAD_GROUP_WEIGHTS = 1 << 16
+"""See WINOGRAD_GROUP_OUTPUTS."""
+
+WINOGRAD_MIN_CHANNELS = 32
+"""With fewer input channels, transforming the image takes longer than the 20 of 36 products that it saves."""
+
+WINOGRAD_MIN_TILES = 12
+"""With fewer tiles, reading 16 transformed weights in place of nine takes longer than the products that it saves."""
+
+WINOGRAD_PANEL_PAIRS_MIN_FLOPS = 1 << 23
+"""PANEL_PAIRS_MIN_FLOPS for the products of Winograd's filtering: in a small convolutional network ``gemm_pairs``
+delays the first answer by 0.1 s, and makes further ones faster by 1 %."""
+
+CHAIN_STRIP_BYTES = 384 * 1024
+"""Bytes between the convolutions of a strip of a depthwise chain: they stay in a second-level cache."""
+
+CONV_TRANSPOSE_PRODUCTS = 256 * 1024
+"""Products of the images of a transposed convolution that are computed together: they stay in a second-level cache."""
+
+POOL_PIXELS = 4
+"""Neighbouring windows of a row that are pooled together."""
+
+# -- recurrent layers --------------------------------------------------------------------------------------------------
+
+RECURRENT_ROWS = 48
+"""Rows of the batch that share a panel of weights while it is in the cache: whole register tiles."""
+
+RECURRENT_STEPS = 48
+"""Time steps whose inputs are projected at once for a single row."""
+
+RECURRENT_BUFFERS = 6
+"""State buffers of a row: two states before and after the step, and two of the cell's own."""
+
+RECURRENT_UNIT_MULTIPLE = 32
+"""Units are padded to a multiple of this, the widest panel."""
+
+RECURRENT_MAX_GATES = 4
+"""Gates of a unit, at most: those of an LSTM."""
+
+_HEADER = Path(__file__).parents[1] / "kernels" / "core" / "tuning.hxx"
+
+_CPP_TYPES = {
+    "ALIGNMENT": "std::size_t",
+    "MAX_RANK": "int",
+    "VIRTUAL_LANES": "int",
+    "MR": "int",
+    "MAX_NR": "std::size_t",
+    "MC_STEP": "std::size_t",
+    "KC": "std::size_t",
+    "FMA_CHAINS": "int",
+    "SPLIT_K_MIN_TERMS": "std::size_t",
+    "SPLIT_K_MAX_OUTPUTS": "std::size_t",
+    "CACHED_BYTES": "std::size_t",
+    "SPARSE_MAX_K": "std::size_t",
+    "WINOGRAD_TILES": "std::size_t",
+    "WINOGRAD_PADDING": "std::size_t",
+    "WINOGRAD_GROUP_OUTPUTS": "std::size_t",
+    "WINOGRAD_GROUP_WEIGHTS": "std::size_t",
+    "POOL_PIXELS": "int",
+    "RECURRENT_ROWS": "std::size_t",
+    "RECURRENT_STEPS": "std::size_t",
+    "RECURRENT_BUFFERS": "std::size_t",
+    "RECURRENT_UNIT_MULTIPLE": "std::size_t",
+    "RECURRENT_MAX_GATES": "std::size_t",
+}
+"""The constants that the kernels use, in the order of the header, and their types there."""
+
+
+def header() -> str:
+    """The text of ``kernels/core/tuning.hxx``."""
+    constants = "".join(
+        f"constexpr {cpp} {name.lower()} = {_cpp_value(globals()[name])};\n" for name, cpp in _CPP_TYPES.items()
+    )
+    return f"""\
+// Generated from sofie_jit/codegen/tuning.py, which explains the constants; to change one, edit it there and run
+// python -m sofie_jit.codegen.tuning.
+#ifndef SOFIE_JIT_TUNING_HXX
+#define SOFIE_JIT_TUNING_HXX
+
+#include "core/isa.hxx"
+
+namespace sofie_jit {{
+inline namespace SOFIE_JIT_ISA {{
+namespace tuning {{
+
+{constants}
+}} // namespace tuning
+}} // namespace SOFIE_JIT_ISA
+}} // namespace sofie_jit
+#endif
+"""
+
+
+def _cpp_value(value: int | dict[int, int]) -> str:
+    """``value`` in C++; a dict maps the bytes of a register to a number."""
+    if isinstance(value, int):
+        return str(value)
+    *wider, (_, narrowest) = sorted(value.items(), reverse=True)
+    return "".join(f"SOFIE_JIT_VECTOR_BYTES == {size} ? {n} : " for size, n in wider) + str(narrowest)
+
+
+if __name__ == "__main__":
+    _HEADER.write_text(header())
