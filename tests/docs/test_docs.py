@@ -54,7 +54,7 @@ def test_page(page: Path, model_file: Path, tmp_path: Path) -> None:
 def test_worked_example(tmp_path: Path) -> None:
     text = (DOCS / "contributing.md").read_text()
     files = re.findall(r"^`((?:sofie_jit|tests)/[\w/.]+)`:\n\n```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(files) == 4
+    assert len(files) == 5
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "sofie_jit", tmp_path / "sofie_jit", ignore=ignored)
     for name in ("tests/tolerance.py", "tests/conftest.py"):
