@@ -14,7 +14,8 @@ import numpy as np
 
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType
-from sofie_jit.ir.rmodel import RModel, tensor_type
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import tensor_type
 
 
 def _operation(name: str, reflected: bool = False) -> Callable[..., Symbol]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.ir.operators.operator import BATCH, DTYPES, Dim, ROperator, TensorType, bind_shape, format_shape
+from sofie_jit.ir.types import tensor_type
 from sofie_jit.report import tables
 
 if TYPE_CHECKING:
@@ -336,16 +336,6 @@ class RModel:
             f"<RModel '{self.name}': {len(self.operators)} operators, inputs {list(self.inputs)}, "
             f"outputs {self.outputs}, {sum(w.size for w in self.initialized.values()):,} parameters>"
         )
-
-
-def tensor_type(values: np.ndarray) -> TensorType:
-    """The type of an array."""
-    return TensorType(_type_name(values.dtype), tuple(values.shape))
-
-
-@functools.cache
-def _type_name(dtype: np.dtype) -> str:
-    return str(dtype.name)  # numpy puts it together anew each time
 
 
 def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | None]]) -> dict[str, int]:
