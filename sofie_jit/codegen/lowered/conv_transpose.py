@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.activations import epilogue
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_vector, volume, window_members
 from sofie_jit.ir.operators.activations import Activation
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
+from sofie_jit.ir.types import TensorType
 
 PRODUCTS_AT_ONCE = 256 * 1024
 """Elements of the products of the images that are computed together, at most: they stay in a second-level cache."""
@@ -24,6 +25,10 @@ class FusedConvTranspose(ConvTranspose):
     """A ConvTranspose with an activation of its result."""
 
     activation: Activation | None = None
+
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
+        require(self, group=1)
+        return super().infer(x, w, b)
 
 
 @emits(FusedConvTranspose, kernels=("conv/conv_transpose.hxx", "elementwise/activations.hxx"))

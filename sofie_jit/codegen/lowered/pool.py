@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Constant, functor
 from sofie_jit.codegen.kernel_library import constant
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_vector, window_members
 from sofie_jit.ir.operators.geometry import Axis, image_axes
 from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
@@ -28,6 +28,8 @@ def pool(op: Pool, code: Emitter) -> Call:
     """``pool`` of each image."""
     x = code.type_of(0)
     axes, channels = op.window(x)
+    if any(axis.under(axis.out) > axis.size + axis.before + axis.after for axis in axes):
+        require(op, count_include_pad=False)  # the kernel would count what lies beyond the padding
     few, singles = by_vector(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
     return code.parallel_call(
         f"pool<{few}, {singles}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),

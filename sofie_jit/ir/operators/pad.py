@@ -30,13 +30,15 @@ class Pad(PickOperator):
     axes: Sequence[int] | None = None
     mode: str = "constant"
 
-    def sizes(self, rank: int) -> list[tuple[int, int]]:
-        """The size of the border before and after each axis. Raises ShapeError."""
+    def borders(self, shape: Shape) -> list[tuple[int, int]]:
+        """The size of the border before and after each axis of a tensor of ``shape``. Raises ShapeError."""
+        rank = len(shape)
         axes = range(rank) if self.axes is None else [normalize_axis("Pad", axis, rank) for axis in self.axes]
         if len(self.pads) != 2 * len(axes) or len(set(axes)) < len(axes):
+            chosen = "" if self.axes is None else f" padded along the axes {list(self.axes)}"
             raise ShapeError(
-                f"Pad: {len(axes)} of the {rank} axes of a tensor need {2 * len(axes)} pads, "
-                f"got {len(self.pads)}: {list(self.pads)}"
+                f"Pad: a tensor {format_shape(shape)}{chosen} needs {2 * len(axes)} pads, got {len(self.pads)}: "
+                f"{list(self.pads)}"
             )
         before, after = self.pads[: len(axes)], self.pads[len(axes) :]
         found = {axis: pair for axis, *pair in zip(axes, before, after, strict=True)}
@@ -51,7 +53,7 @@ class Pad(PickOperator):
         if self.mode not in MODES:
             raise ShapeError(f"Pad: mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         picks = []
-        for axis, (before, after) in enumerate(self.sizes(len(shape))):
+        for axis, (before, after) in enumerate(self.borders(shape)):
             if not before and not after:
                 picks.append(Pick(shape[axis]))
                 continue
@@ -64,10 +66,10 @@ class Pad(PickOperator):
         return picks
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        sizes = self.sizes(x.ndim)
-        larger = [(max(before, 0), max(after, 0)) for before, after in sizes]
-        if self.mode == "constant" and sizes:  # first, as more may be removed than the tensor has without the border
+        borders = self.borders(x.shape)
+        larger = [(max(before, 0), max(after, 0)) for before, after in borders]
+        if self.mode == "constant" and borders:  # first, as more may be removed than the tensor has without the border
             x = np.pad(x, larger, constant_values=self.constant_value)
-        kept = [slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape, sizes, strict=True)]
+        kept = [slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape, borders, strict=True)]
         x = x[tuple(kept)]
         return x if self.mode == "constant" else np.pad(x, larger, mode=self.mode)  # type: ignore[call-overload]
