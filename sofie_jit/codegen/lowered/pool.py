@@ -28,7 +28,8 @@ def pool(op: Pool, code: Emitter) -> Call:
     """``pool`` of each image."""
     x = code.type_of(0)
     axes, channels = op.window(x)
-    if any(axis.under(axis.out) > axis.size + axis.before + axis.after for axis in axes):
+    beyond = any(axis.under(axis.out) > axis.size + axis.before + axis.after for axis in axes)
+    if isinstance(op, AveragePool) and beyond:
         require(op, count_include_pad=False)  # the kernel would count what lies beyond the padding
     few, singles = by_vector(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
     return code.parallel_call(
