@@ -17,7 +17,7 @@ from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import GraphError
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.ir.operators.operator import BATCH, ROperator, Shape, TensorType
+from sofie_jit.ir.operators.operator import BATCH, ROperator, Shape, TensorType, bind_shape
 
 _registered: set[str] = set()
 
@@ -83,6 +83,10 @@ class KernelOperator(ROperator):
     ``output``, by default that of the first input. The text goes into exported headers too.
 
     The batch may be cut in tiles, unless ``rows_mix``: a row of the output must depend on that row of the inputs alone.
+
+    ``definition`` is the same function in numpy: it gets an array per input and returns the output, in their
+    floating-point type. ``load(verify=True)`` and ``save_header(self_test=True)`` compare the kernel with it; without
+    it they compute this operator by its kernel in float64.
     """
 
     source: str
@@ -91,6 +95,7 @@ class KernelOperator(ROperator):
     parameters: Sequence[float] = ()
     output: TensorType | None = None
     rows_mix: bool = False
+    definition: Callable[..., Any] | None = None
 
     @property
     def namespace(self) -> str:
@@ -103,6 +108,19 @@ class KernelOperator(ROperator):
         if not inputs:
             raise GraphError("KernelOperator needs at least one input")
         return self.output or inputs[0]
+
+    def evaluate(self, *inputs: Any) -> Any:
+        return super().evaluate(*inputs) if self.definition is None else self.definition(*inputs)
+
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        if self.sizes is not None:
+            self.sizes = [bind_shape(tuple(shape), sizes) for shape in self.sizes]
+        if self.output is not None:
+            self.output = TensorType(self.output.dtype, bind_shape(self.output.shape, sizes))
+
+    def retype(self, dtypes: Mapping[str, str]) -> None:
+        if self.output is not None:
+            self.output = TensorType(dtypes.get(self.output.dtype, self.output.dtype), self.output.shape)
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         return self.rows_mix or (self.output is not None and self.output.shape[:1] != (BATCH,))
