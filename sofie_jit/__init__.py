@@ -94,8 +94,8 @@ def load(
     ever executed.
     ``optimize=False``: only the rewritings that code generation depends on; same numbers within tolerance. A list of
     names, such as ``["fuse_add", "fuse_activation"]``, makes just these optimizations (``sofie_jit/passes``).
-    ``verify``: prove it on random inputs against the same network in float64 with all optimizations off, which is
-    compiled for that; it takes several times as long.
+    ``verify``: compare it on random inputs with an evaluation of the same network in numpy and float64, which uses none
+    of the kernels; it takes several times as long.
     ``untrusted``: a damaged file can crash HDF5's library, so by default a forked copy of this process reads files,
     which takes some milliseconds, or a tenth of a second in a large process, where the system has ``fork``. ``True``:
     the file is a stranger's, so a new process reads it, with limits of time and memory; it takes about a second

@@ -198,8 +198,8 @@ def _rows() -> Iterator[Case]:
     yield make("CumProd", ROWS, axis=2)
     yield make("TopK", COUNT, K=3)
     yield make("TopK: smallest", X, K=7, largest=False)
-    yield make("SearchSorted", COUNT.astype(float), np.arange(-5.0, 6.0, 2.0), fixed=True)
-    yield make("SearchSorted: right", COUNT.astype(float), np.arange(-5.0, 6.0, 2.0), fixed=True, right=True)
+    for right in (False, True):
+        yield make(f"SearchSorted: {right}", COUNT.astype(float), Weight(np.arange(-5.0, 6.0, 2.0)), right=right)
 
 
 def _movement() -> Iterator[Case]:

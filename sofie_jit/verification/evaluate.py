@@ -25,9 +25,9 @@ def evaluate(
 ) -> list[np.ndarray]:
     """The outputs of ``rmodel``, in the order of ``rmodel.outputs``, by :meth:`ROperator.evaluate`.
 
-    ``inputs`` are those of ``Model.infer``: an array, a list of arrays, or a dict of arrays by input name. States are
-    zeros. With ``dtype="float64"``, float32 tensors are computed as float64. ``fallback`` evaluates operators without
-    a definition in numpy.
+    ``inputs`` are those of ``Model.infer``: an array, a list of arrays, or a dict of arrays by input name; they are
+    converted to the input's type, as there. States are zeros. With ``dtype="float64"``, float32 tensors are computed as
+    float64. ``fallback`` evaluates operators without a definition in numpy.
 
     Raises InputError, ShapeError, DtypeError and OutOfRangeError like ``Model.infer``, and GraphError for an operator
     without a definition in numpy if there is no ``fallback``.
@@ -40,12 +40,14 @@ def evaluate(
     >>> evaluate(rmodel, np.array([[-1, 2]]), dtype="float64")
     [array([[0., 2.]])]
     """
-    model = rmodel if dtype is None else with_dtype(rmodel, dtype)
-    model.generate()
-    arguments = Arguments(model.inputs)
+    arguments = Arguments(rmodel.inputs)
     arrays = arguments.standardize((inputs,))
     sizes = arguments.bind(arrays)
-    values: dict[str, np.ndarray] = {**model.initialized, **dict(zip(model.inputs, arrays, strict=True))}
+    model = rmodel if dtype is None else with_dtype(rmodel, dtype)
+    model.generate()
+    values = dict(model.initialized)
+    for (name, declared), array in zip(model.inputs.items(), arrays, strict=True):
+        values[name] = array.astype(declared.dtype, copy=False)
     values |= {name: np.zeros(static_dims("a state", t.shape), t.dtype) for name, t in model.states.items()}
     uses = Counter([*model.outputs, *(name for op in model.operators for name in op.inputs)])
     for op in model.operators:

@@ -35,5 +35,5 @@ def reference(rmodel: RModel, *, optimize: Optimize = True) -> Reference:
         dims=Arguments(network.inputs).bind(inputs),
         inputs=inputs,
         outputs=outputs,
-        tolerances=[max(TOLERANCE, 2 * output.plain_error) for output in errors],
+        tolerances=[max(TOLERANCE, 2 * output.error, 2 * output.plain_error) for output in errors],
     )

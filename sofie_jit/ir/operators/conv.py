@@ -112,8 +112,13 @@ def check_kernel_shape(operator: str, given: Sequence[int] | None, found: Sequen
 
 def grouped_product(x: np.ndarray, w: np.ndarray, group: int) -> np.ndarray:
     """The product over the channels of each group: x (..., C), w (C / group, M), result (..., M)."""
+    inputs, outputs = w.shape
+    rows = x.reshape(-1, group * inputs)  # so that BLAS gets one large matrix
     if group == 1:
-        return x @ w
-    rows = np.moveaxis(x.reshape(-1, group, len(w)), 1, 0)
-    product = rows @ np.moveaxis(w.reshape(len(w), group, -1), 1, 0)
-    return np.moveaxis(product, 0, 1).reshape(*x.shape[:-1], w.shape[1])
+        product = rows @ w
+    elif inputs == 1:
+        product = rows[:, :, None] * w.reshape(group, -1)
+    else:
+        parts = np.moveaxis(rows.reshape(-1, group, inputs), 1, 0) @ np.moveaxis(w.reshape(inputs, group, -1), 1, 0)
+        product = np.moveaxis(parts, 0, 1)
+    return product.reshape(*x.shape[:-1], outputs)
