@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_vector, volume, window_members
-from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.types import TensorType
@@ -29,6 +31,9 @@ class FusedConvTranspose(ConvTranspose):
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
         require(self, group=1)
         return super().infer(x, w, b)
+
+    def evaluate(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        return activated(self.activation, super().evaluate(x, w, b))
 
 
 @emits(FusedConvTranspose, kernels=("conv/conv_transpose.hxx", "elementwise/activations.hxx"))

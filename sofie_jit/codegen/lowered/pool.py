@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Constant, functor
 from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_vector, window_members
-from sofie_jit.ir.operators.geometry import Axis, image_axes
+from sofie_jit.ir.operators.geometry import Axis, image_axes, spatial_axes
+from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
 
 TOGETHER = constant("pool/pool.hxx", "pool_together")
@@ -21,6 +24,10 @@ TOGETHER = constant("pool/pool.hxx", "pool_together")
 @dataclass(kw_only=True)
 class ZeroPaddedMaxPool(MaxPool):
     """A MaxPool of images that are padded with zeros, which take part, in place of the Pad before it."""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        padded = Pad(pads=self.pads or (), axes=spatial_axes(x.ndim, self.layout) if self.pads else ()).evaluate(x)
+        return MaxPool.evaluate(replace(self, pads=None), padded)
 
 
 @emits(Pool, kernels=("pool/pool.hxx",), parallel_kernels=("pool/parallel_pool.hxx",))

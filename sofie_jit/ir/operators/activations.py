@@ -41,6 +41,11 @@ class Activation(ROperator):
         return None
 
 
+def activated(activation: Activation | None, x: np.ndarray) -> np.ndarray:
+    """``activation`` of ``x``; None stands for the identity."""
+    return x if activation is None else activation.evaluate(x)
+
+
 # -- piecewise linear ------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh
+from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh, activated
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis, window_axes
 from sofie_jit.ir.operators.operator import (
@@ -19,7 +19,7 @@ from sofie_jit.ir.operators.operator import (
     format_shape,
     static_dims,
 )
-from sofie_jit.ir.operators.rnn import activated, scan
+from sofie_jit.ir.operators.rnn import scan
 
 
 @dataclass(kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh
-from sofie_jit.ir.operators.rnn import Recurrent, activated
+from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh, activated
+from sofie_jit.ir.operators.rnn import Recurrent
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.activations import Activation, Tanh
+from sofie_jit.ir.operators.activations import Activation, Tanh, activated
 from sofie_jit.ir.operators.operator import (
     ROperator,
     Shape,
@@ -21,11 +21,6 @@ from sofie_jit.ir.operators.operator import (
 
 if TYPE_CHECKING:
     from sofie_jit.ir.operators.conv_lstm import ConvLSTM
-
-
-def activated(activation: Activation | None, x: np.ndarray) -> np.ndarray:
-    """``activation`` of ``x``; None stands for the identity."""
-    return x if activation is None else activation.evaluate(x)
 
 
 def scan(
