@@ -13,7 +13,8 @@ from sofie_jit.codegen.expressions import Call, Constant, functor
 from sofie_jit.codegen.kernel_library import constant
 from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_vector, window_members
-from sofie_jit.ir.operators.geometry import Axis, image_axes, spatial_axes
+from sofie_jit.ir.operators.geometry import Axis, image_axes
+from sofie_jit.ir.operators.layout import spatial_axes
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
 

@@ -11,14 +11,13 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.geometry import (
     Axis,
-    channels_last,
     image_axes,
     image_shape,
-    in_layout,
     outputs_of,
     taps,
     window_axes,
 )
+from sofie_jit.ir.operators.layout import channels_last, in_layout
 from sofie_jit.ir.operators.operator import (
     ROperator,
     TensorType,

@@ -13,13 +13,12 @@ from sofie_jit.ir.operators.conv import check_kernel_shape, grouped_product
 from sofie_jit.ir.operators.geometry import (
     AUTO_PADS,
     Axis,
-    channels_last,
     image_axes,
     image_shape,
-    in_layout,
     outputs_of,
     taps,
 )
+from sofie_jit.ir.operators.layout import channels_last, in_layout
 from sofie_jit.ir.operators.operator import (
     ROperator,
     TensorType,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sofie_jit.errors import OutOfRangeError
+from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.operator import ROperator, TensorType, counts_rows, normalize_axis
 
 
@@ -33,13 +33,3 @@ class Gather(ROperator):
 
     def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
         return any(map(counts_rows, data.shape[:1])) and normalize_axis("Gather", self.axis, data.rank) == 0
-
-
-def checked_indices(operator: str, indices: np.ndarray, size: int) -> np.ndarray:
-    """``indices`` into an axis of ``size`` as integers from 0 on. Raises OutOfRangeError."""
-    whole = np.trunc(indices) if indices.dtype.kind == "f" else indices
-    outside = ~((whole >= -size) & (whole < size))  # so that NaN is outside
-    if outside.any():
-        raise OutOfRangeError(f"{operator}: the index {indices[outside].flat[0]} lies outside an axis of {size}")
-    places = whole.astype(np.int64)
-    return np.where(places < 0, places + size, places)

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.operators.layout import check_layout
 from sofie_jit.ir.operators.operator import Shape, check_table, format_shape, static_dims
 
-LAYOUTS = ("NCHW", "NHWC")
-"""Channels first, as in ONNX, or last; also for images of one and three dimensions."""
 AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
@@ -113,12 +112,6 @@ def causal_padding(kernel: int, dilation: int) -> tuple[int, int]:
     return (kernel - 1) * dilation, 0
 
 
-def check_layout(operator: str, layout: str) -> None:
-    """Raises ShapeError if ``layout`` is not one of :data:`LAYOUTS`."""
-    if layout not in LAYOUTS:
-        raise ShapeError(f"{operator}: layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
-
-
 def image_axes(operator: str, shape: Shape, layout: str) -> tuple[tuple[int, ...], int]:
     """Sizes of the spatial axes and number of channels of a batch of images of ``shape``. Raises ShapeError."""
     check_layout(operator, layout)
@@ -135,21 +128,6 @@ def image_axes(operator: str, shape: Shape, layout: str) -> tuple[tuple[int, ...
 def image_shape(batch: Shape, sizes: Sequence[int], channels: int, layout: str) -> Shape:
     """The shape of a batch of images in ``layout``."""
     return (*batch, *sizes, channels) if layout == "NHWC" else (*batch, channels, *sizes)
-
-
-def spatial_axes(rank: int, layout: str) -> range:
-    """The spatial axes of a batch of images of ``rank``."""
-    return range(1, rank - 1) if layout == "NHWC" else range(2, rank)
-
-
-def channels_last(images: np.ndarray, layout: str) -> np.ndarray:
-    """A batch of images with the channels in the last axis."""
-    return images if layout == "NHWC" else np.moveaxis(images, 1, -1)
-
-
-def in_layout(images: np.ndarray, layout: str) -> np.ndarray:
-    """The inverse of :func:`channels_last`."""
-    return images if layout == "NHWC" else np.moveaxis(images, -1, 1)
 
 
 def window_axes(

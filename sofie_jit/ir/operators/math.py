@@ -10,8 +10,8 @@ import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators import _special
+from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
-from sofie_jit.ir.operators.gather import checked_indices
 from sofie_jit.ir.operators.operator import (
     BATCH,
     ROperator,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.geometry import channels_last, check_layout, in_layout
+from sofie_jit.ir.operators.layout import channels_last, check_layout, in_layout
 from sofie_jit.ir.operators.operator import (
     Dim,
     ROperator,

@@ -10,15 +10,13 @@ import numpy as np
 
 from sofie_jit.ir.operators.geometry import (
     Axis,
-    channels_last,
     image_axes,
     image_shape,
-    in_layout,
     outputs_of,
-    spatial_axes,
     taps,
     window_axes,
 )
+from sofie_jit.ir.operators.layout import channels_last, in_layout, spatial_axes
 from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype, tensor_type
 
 

@@ -9,7 +9,8 @@ from functools import reduce
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.geometry import image_axes, image_shape, spatial_axes
+from sofie_jit.ir.operators.geometry import image_axes, image_shape
+from sofie_jit.ir.operators.layout import spatial_axes
 from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, float_dtype, format_shape
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
