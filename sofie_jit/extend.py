@@ -17,7 +17,7 @@ from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import GraphError
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.ir.operators.operator import BATCH, ROperator, Shape, TensorType
+from sofie_jit.ir.operators.operator import BATCH, ROperator, Shape, TensorType, bind_shape
 
 _registered: set[str] = set()
 
@@ -89,6 +89,10 @@ class KernelOperator(ROperator):
     ``rows_mix``: whether a row of the output depends on other rows of the inputs. Otherwise the batch may be computed
     in tiles.
 
+    ``definition``: the same function in numpy, from an array per input to the output, in their floating-point type.
+    ``load(verify=True)`` and ``save_header(self_test=True)`` compare the kernel with it. Without it, they compute this
+    operator by its kernel in float64.
+
     >>> square = KernelOperator(
     ...     source="template <class T> void square(std::size_t n, const T *x, T *y)"
     ...     "{ for (std::size_t i = 0; i < n; ++i) y[i] = x[i] * x[i]; }",
@@ -103,6 +107,7 @@ class KernelOperator(ROperator):
     parameters: Sequence[float] = ()
     output: TensorType | None = None
     rows_mix: bool = False
+    definition: Callable[..., Any] | None = None
 
     @property
     def namespace(self) -> str:
@@ -115,6 +120,19 @@ class KernelOperator(ROperator):
         if not inputs:
             raise GraphError("KernelOperator needs at least one input")
         return self.output or inputs[0]
+
+    def evaluate(self, *inputs: Any) -> Any:
+        return super().evaluate(*inputs) if self.definition is None else self.definition(*inputs)
+
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        if self.sizes is not None:
+            self.sizes = [bind_shape(tuple(shape), sizes) for shape in self.sizes]
+        if self.output is not None:
+            self.output = TensorType(self.output.dtype, bind_shape(self.output.shape, sizes))
+
+    def retype(self, dtypes: Mapping[str, str]) -> None:
+        if self.output is not None:
+            self.output = TensorType(dtypes.get(self.output.dtype, self.output.dtype), self.output.shape)
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         return self.rows_mix or (self.output is not None and self.output.shape[:1] != (BATCH,))

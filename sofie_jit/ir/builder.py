@@ -14,8 +14,9 @@ import numpy as np
 from sofie_jit.ir import ops as _ops  # noqa: F401  (fills the table of Symbol's arithmetic)
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.promotion import STRICT, Promotion
-from sofie_jit.ir.rmodel import RModel, tensor_type
+from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.types import tensor_type
 
 __all__ = ["Builder", "Symbol"]
 

@@ -173,7 +173,7 @@ class Facade:
 
     def print_initialized_tensors(self) -> None:
         """Prints name, element type and shape of the weights."""
-        from sofie_jit.ir.rmodel import tensor_type
+        from sofie_jit.ir.types import tensor_type
 
         types = {name: tensor_type(values) for name, values in _rmodel(self).initialized.items()}
         _print("Model initialized the following tensors", types)

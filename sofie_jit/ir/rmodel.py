@@ -6,7 +6,6 @@ Nothing in this module compiles, prints or rewrites a network. The methods of RM
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.ir.facade import Facade
 from sofie_jit.ir.operators.operator import BATCH, DTYPES, Dim, ROperator, TensorType, bind_shape, format_shape
+from sofie_jit.ir.types import tensor_type
 
 
 class RModel(Facade):
@@ -332,16 +332,6 @@ class RModel(Facade):
             f"<RModel '{self.name}': {len(self.operators)} operators, inputs {list(self.inputs)}, "
             f"outputs {self.outputs}, {sum(w.size for w in self.initialized.values()):,} parameters>"
         )
-
-
-def tensor_type(values: np.ndarray) -> TensorType:
-    """Element type and shape of an array."""
-    return TensorType(_type_name(values.dtype), tuple(values.shape))
-
-
-@functools.cache
-def _type_name(dtype: np.dtype) -> str:
-    return str(dtype.name)  # numpy assembles the name on every access
 
 
 def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | None]]) -> dict[str, int]:

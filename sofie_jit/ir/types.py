@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Dim, Shape, format_shape
@@ -38,6 +41,20 @@ class TensorType:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+
+def tensor_type(values: np.ndarray) -> TensorType:
+    """The type of an array.
+
+    >>> print(tensor_type(np.zeros((2, 3), np.float32)))
+    float32 (2, 3)
+    """
+    return TensorType(_dtype_name(values.dtype), tuple(values.shape))
+
+
+@functools.cache
+def _dtype_name(dtype: np.dtype) -> str:
+    return str(dtype.name)  # numpy assembles the name anew each time
 
 
 def check_table(operator: str, *sizes: int) -> None:

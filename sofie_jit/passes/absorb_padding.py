@@ -19,12 +19,12 @@ def absorb_padding(rmodel: RModel) -> RModel:
     A Pad that nobody needs any more stays behind.
     """
     new = rmodel.copy()
-    padded = {op.outputs[0]: op for op in new.operators if isinstance(op, Pad) and op.value == 0 and min(op.pads) >= 0}
+    padded = {op.outputs[0]: op for op in new.operators if isinstance(op, Pad) and _puts_zeros(op)}
     for index, op in enumerate(new.operators):
         pad = padded.get(op.inputs[0]) if op.inputs else None
         if pad is None or not isinstance(op, (FusedConv, MaxPool)) or op.auto_pad not in ("NOTSET", "VALID"):
             continue
-        if isinstance(op, MaxPool) and any(op.pads or []):  # whose own padding takes no part
+        if isinstance(op, MaxPool) and (any(op.pads or []) or op.ceil_mode):  # whose own padding takes no part
             continue
         rank = len(pad.pads) // 2
         spatial = slice(1, rank - 1) if op.layout == "NHWC" else slice(2, rank)
@@ -39,3 +39,8 @@ def absorb_padding(rmodel: RModel) -> RModel:
         else:
             new.operators[index] = dataclasses.replace(op, **changes)
     return new
+
+
+def _puts_zeros(pad: Pad) -> bool:
+    """Whether a border of zeros is put around all axes."""
+    return pad.mode == "constant" and pad.constant_value == 0 and pad.axes is None and min(pad.pads) >= 0

@@ -1,4 +1,4 @@
-"""Numbers to try a model on, when there are no data at hand."""
+"""Random inputs to run a model on."""
 
 from __future__ import annotations
 
@@ -13,26 +13,37 @@ if TYPE_CHECKING:
     from sofie_jit.models.model import Model
 
 OPEN_SIZE = 16
-"""The size of open dimensions besides the batch, where the model has no example sizes of its own."""
+"""The size of open dimensions except the batch."""
 
 MOVING = {"Cast", "Concat", "Expand", "Identity", "Reshape", "Slice", "Transpose"}
-"""Operators whose results are numbers that they were given."""
+"""Operators whose outputs have only elements of their inputs."""
 INDEXING = {"Gather", "GatherElements"}
-"""Operators whose second input points into the first, along ``axis``."""
+"""Operators whose second input has indices into the first, along ``axis``."""
 UNLIMITED = 2
-"""Integers are below this where nothing is known of them: categories are at least two."""
+"""Integers are below this if nothing is known about them: there are at least two categories."""
 
 
 def random_inputs(model: Model, rows: int, seed: int = 0) -> list[np.ndarray]:
-    """One array per input of ``model``: ``rows`` rows, of its type, and numbers that it can be computed with.
+    """One array per input of ``model``, of its type, with ``rows`` rows.
 
-    Floating-point numbers are normally distributed. Numbers that point into a table (an Embedding's) are integers
-    within it, whatever their type. Open dimensions get some size that the model can have; where they decide how layers
-    are computed, the batch may be one of them, and be other than ``rows``.
+    Floating-point numbers are normally distributed. Indices into a table (an Embedding's) are integers within it,
+    whatever their type. Open dimensions get a size that the model accepts; a model that is compiled per size, and for
+    given batches only, may have another number of rows.
+    """
+    return draw_inputs(model.rmodel, rows, seed)
+
+
+def draw_inputs(rmodel: RModel, rows: int, seed: int = 0) -> list[np.ndarray]:
+    """The arrays of :func:`random_inputs` for a network before its compilation.
+
+    >>> rmodel = RModel("tiny")
+    >>> rmodel.add_input_tensor_info("x", "float32", (None, 4))
+    >>> [array.shape for array in draw_inputs(rmodel, 2)]
+    [(2, 4)]
     """
     rng = np.random.default_rng(seed)
-    limits = index_limits(model.rmodel)
-    return [_numbers(rng, kind, rows, limits.get(name)) for name, kind in model.rmodel.inputs.items()]
+    limits = index_limits(rmodel)
+    return [_numbers(rng, kind, rows, limits.get(name)) for name, kind in rmodel.inputs.items()]
 
 
 def _numbers(rng: np.random.Generator, kind: TensorType, rows: int, limit: int | None) -> np.ndarray:
@@ -43,7 +54,7 @@ def _numbers(rng: np.random.Generator, kind: TensorType, rows: int, limit: int |
 
 
 def index_limits(rmodel: RModel) -> dict[str, int]:
-    """Inputs that point into tables -> the length of the shortest of them."""
+    """Input with indices into tables -> the length of the shortest of these tables."""
     sources = {name: {name} for name in rmodel.inputs}
     limits: dict[str, int] = {}
     for op in rmodel.operators:

@@ -67,12 +67,12 @@ def test_results_that_are_the_same_are_computed_once() -> None:
 
 def test_outputs_and_other_attributes_are_no_duplicates() -> None:
     operators = [
-        Clip(low=0.0, inputs=["x"], outputs=["a"]),
-        Clip(low=-0.0, inputs=["x"], outputs=["b"]),
-        Clip(low=0.0, inputs=["x"], outputs=["y"]),
+        Clip(min=0.0, inputs=["x"], outputs=["a"]),
+        Clip(min=-0.0, inputs=["x"], outputs=["b"]),
+        Clip(min=0.0, inputs=["x"], outputs=["y"]),
         Add(inputs=["a", "b"], outputs=["z"]),
-        TopK(k=1, inputs=["x"], outputs=["c", ""]),
-        TopK(k=1, inputs=["x"], outputs=["", "d"]),
+        TopK(K=1, inputs=["x"], outputs=["c", ""]),
+        TopK(K=1, inputs=["x"], outputs=["", "d"]),
     ]
     rmodel = model_of((None, 4), *operators, outputs="y z c d")
     assert types(eliminate_common_subexpressions(rmodel)) == types(rmodel)

@@ -53,7 +53,7 @@ def test_padding_stays_before_a_maximum_that_pads() -> None:
 @pytest.mark.parametrize(
     ("pad", "attributes"),
     [
-        (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0], value=1.0), {}),
+        (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0], constant_value=1.0), {}),
         (Pad(pads=[0, 1, 0, 0, 0, -1, 0, 0]), {}),
         (Pad(pads=[0, 1, 0, 1, 0, 1, 0, 0]), {}),
         (Pad(pads=[0, 1, 0, 0, 0, 1, 0, 0]), {"auto_pad": "SAME_UPPER"}),

@@ -46,7 +46,7 @@ def test_arena_reuses_what_is_free() -> None:
 
 def state_alone() -> tuple[RModel, dict[str, str], dict[str, int], int]:
     """What memory_taken_over is asked about an operator without a first output."""
-    operator = TopK(k=2, inputs=["x"], outputs=["", "y"])
+    operator = TopK(K=2, inputs=["x"], outputs=["", "y"])
     rmodel = model_of((None, 4), operator)
     roots = storage(rmodel)
     return rmodel, roots, last_uses(rmodel, roots), 0

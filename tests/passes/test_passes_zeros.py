@@ -43,7 +43,7 @@ def images() -> RModel:
     return model_of(
         (None, 6, 5, 40),
         conv_of("x", "a", "K"),
-        Clip(low=0.0, high=6.0, inputs=["a"], outputs=["b"]),
+        Clip(min=0.0, max=6.0, inputs=["a"], outputs=["b"]),
         conv_of("b", "c", "L"),
         Relu(inputs=["c"], outputs=["d"]),
         conv_of("d", "y", "M", strides=[2, 1]),
@@ -74,7 +74,7 @@ def test_where_zeros_stay_zeros() -> None:
     ("activation", "k", "n", "weight"),
     [
         (Sigmoid(), 70, 100, 1.0),
-        (Clip(low=-1.0, high=1.0), 70, 100, 1.0),
+        (Clip(min=-1.0, max=1.0), 70, 100, 1.0),
         (Relu(), 70, 64, 1.0),  # few outputs,
         (Relu(), 31, 100, 1.0),  # or few terms
         (Relu(), 70, 100, np.inf),

@@ -9,7 +9,8 @@ import sofie_jit
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.verification.comparison import distance
-from sofie_jit.verification.verify import in_float64, verify
+from sofie_jit.verification.evaluate import with_dtype
+from sofie_jit.verification.verify import verify
 
 keras = pytest.importorskip("keras")
 layers = keras.layers
@@ -50,7 +51,7 @@ def test_given_inputs_and_the_shipped_model() -> None:
 
 
 def test_float64_is_computed_throughout() -> None:
-    rmodel = in_float64(sofie_jit.load(everything()).rmodel)
+    rmodel = with_dtype(sofie_jit.load(everything()).rmodel, "float64")
     rmodel.generate()
     assert {kind.dtype for kind in rmodel.intermediate.values()} <= {"float64", "int32", "int64", "bool"}
     assert rmodel.inputs["words"].dtype == "int32"

@@ -7,9 +7,9 @@ import math
 from sofie_jit.codegen import expressions
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, NULL, Call, Constant, FunctionPointer, Struct, literal
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.operators.activations import Activation, Gelu
+from sofie_jit.ir.operators.activations import Activation, Gelu, Selu, Swish
 
 GELU = {"none": "Gelu", "tanh": "GeluTanh"}
 """Gelu's ``approximate`` -> the functor."""
@@ -30,6 +30,9 @@ def functor(activation: Activation | None, dtype: str) -> Constant:
         if activation.approximate not in GELU:
             raise GraphError(f'Gelu: approximate must be "none" or "tanh", got {activation.approximate!r}')
         return expressions.functor(GELU[activation.approximate])
+    if isinstance(activation, Selu | Swish):
+        require(activation, **{name: getattr(type(activation), name) for name in activation.attributes()})
+        return expressions.functor(activation.op_type)
     values = [literal(value, dtype) for value in activation.attributes().values()]
     name = f"{activation.op_type}<{CPP_TYPES[dtype]}>" if values else activation.op_type
     return expressions.functor(name, *values)

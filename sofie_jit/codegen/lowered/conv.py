@@ -28,7 +28,7 @@ from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.codegen.lowered.window import by_register_width, tiles_the_image, volume, window_members
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import format_shape
-from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.types import TensorType, float_dtype
@@ -49,6 +49,12 @@ class FusedConv(Conv):
             if r.shape != y.shape:
                 raise ShapeError(f"Conv: R must be {format_shape(y.shape)}, as the result, got {format_shape(r.shape)}")
         return y
+
+    def evaluate(
+        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, r: np.ndarray | None = None
+    ) -> np.ndarray:
+        y = super().evaluate(x, w, b)
+        return activated(self.activation, y if r is None else y + r)
 
     def kernel(self, x: TensorType, w: TensorType) -> type[FusedConv]:
         """The class of the kernel that computes images ``x`` with a kernel ``w``; Winograd's is chosen by a pass."""

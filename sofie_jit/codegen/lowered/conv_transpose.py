@@ -6,15 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.activations import epilogue
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_register_width, volume, window_members
-from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
+from sofie_jit.ir.types import TensorType
 
 
 @dataclass(kw_only=True)
@@ -22,6 +25,13 @@ class FusedConvTranspose(ConvTranspose):
     """A ConvTranspose with an activation of its result."""
 
     activation: Activation | None = None
+
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
+        require(self, group=1)
+        return super().infer(x, w, b)
+
+    def evaluate(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        return activated(self.activation, super().evaluate(x, w, b))
 
 
 @emits(FusedConvTranspose, kernels=("conv/conv_transpose.hxx", "elementwise/activations.hxx"))

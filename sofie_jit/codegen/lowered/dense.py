@@ -15,7 +15,7 @@ from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import BATCH, Dim, Shape, format_shape, split_count, static_dim
-from sofie_jit.ir.operators.activations import Activation
+from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, common_dtype
 
@@ -53,6 +53,13 @@ class Dense(ROperator):
         if r is not None and r.shape != shape:
             raise ShapeError(f"Dense: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
         return TensorType(dtype, shape)
+
+    def evaluate(
+        self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None, r: np.ndarray | None = None
+    ) -> np.ndarray:
+        y = self.alpha * (a @ (b.T if self.transB else b))
+        y = y if c is None else y + self.beta * c
+        return activated(self.activation, y if r is None else y + r)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         b = inputs[1]

@@ -46,6 +46,13 @@ class DepthwiseChain(ROperator):
     def infer(self, *inputs: TensorType | None) -> TensorType:
         return self.images(inputs)[-1]
 
+    def evaluate(self, x: np.ndarray, *weights: np.ndarray | None) -> np.ndarray:
+        given = [*weights, *[None] * (7 - len(weights))]
+        for conv, operands in ((self.expand, given[:2]), (self.depthwise, given[2:4]), (self.project, given[4:])):
+            if conv:
+                x = conv.evaluate(x, *operands)  # type: ignore[arg-type]
+        return x
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         types = self.images(inputs)
         convs = ((self.expand, 1), (self.depthwise, 3), (self.project, 5))

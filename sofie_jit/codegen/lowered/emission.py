@@ -77,6 +77,13 @@ def emission(operator: type[ROperator]) -> Emission:
     raise GraphError(f"{operator.__name__} has no C++ call; register one with sofie_jit.codegen.lowered.emission.emits")
 
 
+def require(op: ROperator, **values: Any) -> None:
+    """Raises GraphError if an attribute has another value than the one that there is a kernel for."""
+    for name, value in values.items():
+        if getattr(op, name) != value:
+            raise GraphError(f"{op.op_type}: there is no kernel for {name}={getattr(op, name)!r}, only for {value!r}")
+
+
 def kernels_of(op: ROperator) -> Headers:
     """The headers that the calls of ``op`` need."""
     kernels = emission(type(op)).kernels

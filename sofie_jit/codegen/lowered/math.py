@@ -5,7 +5,7 @@ from __future__ import annotations
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Size, functor
 from sofie_jit.codegen.lowered import elementwise
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.ir.dims import normalize_axis, static_dim
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.math import (
@@ -33,6 +33,8 @@ def unary(op: Unary, code: Emitter) -> Call:
 @emits(OfIntegers, NextAfter, Mod, Atan2, kernels=KERNELS, in_place=(0, 1))
 def binary(op: Binary, code: Emitter) -> Call:
     """One functor over pairs of elements."""
+    if isinstance(op, Mod):
+        require(op, fmod=False)
     call: Call = elementwise.binary(op, code)
     return call
 
@@ -47,6 +49,7 @@ def _around(code: Emitter, operator: str, axis: int) -> tuple[Size, Size, Size]:
 @emits(ArgMax, kernels=KERNELS)
 def arg_max(op: ArgMax, code: Emitter) -> Call:
     """``arg_max`` of each row along the axis."""
+    require(op, select_last_index=False)
     sizes = _around(code, op.op_type, op.axis)
     return code.call("arg_max", *sizes, op.smallest, code.input(0), code.output(0))
 
@@ -54,6 +57,7 @@ def arg_max(op: ArgMax, code: Emitter) -> Call:
 @emits(CumSum, kernels=KERNELS)
 def cum_sum(op: CumSum, code: Emitter) -> Call:
     """``cum_sum`` or ``cum_prod`` of each row along the axis."""
+    require(op, exclusive=False, reverse=False)
     return code.call(op.function, *_around(code, op.op_type, op.axis), code.input(0), code.output(0))
 
 
@@ -72,9 +76,11 @@ def gather_elements(op: GatherElements, code: Emitter) -> Call:
 def top_k(op: TopK, code: Emitter) -> Call:
     """``top_k`` of each row along the last axis."""
     x = code.type_of(0)
+    if normalize_axis("TopK", op.axis, x.rank) != x.rank - 1:
+        require(op, axis=-1)
     size = static_dim("TopK", x.shape, -1)
     return code.call(
-        "top_k", code.count(x.shape[:-1]), size, op.k, op.largest, code.input(0), code.output(0),
+        "top_k", code.count(x.shape[:-1]), size, op.K, op.largest, code.input(0), code.output(0),
         code.output(1), code.scratch("int32", (2 * size,)),
     )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Size
@@ -34,6 +36,13 @@ class PermutedMatMul(MatMul):
             if perm is not None and perm[-1] != len(perm) - 1:
                 raise ShapeError(f"MatMul: perm_{name.lower()} {tuple(perm)} moves the last axis of {name}")
         return TensorType(float_dtype("MatMul", a, b), _permuted("Y", product, self.perm_y))
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        product = super().evaluate(
+            a if self.perm_a is None else a.transpose(self.perm_a),
+            b if self.perm_b is None else b.transpose(self.perm_b),
+        )
+        return product if self.perm_y is None else product.transpose(self.perm_y)
 
 
 @emits(MatMul, kernels=("gemm/matmul.hxx",))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Size, literal
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.ir.dims import normalize_axis, static_dim
 from sofie_jit.ir.operators.normalization import (
     BatchNormalization,
-    GroupNormalization,
+    InstanceNormalization,
     LayerNormalization,
     LpNormalization,
     RMSNormalization,
@@ -60,13 +62,19 @@ def rms_normalization(op: RMSNormalization, code: Emitter) -> Call:
 
 @emits(LpNormalization, kernels=KERNELS, in_place=(0,))
 def lp_normalization(op: LpNormalization, code: Emitter) -> Call:
-    """``lp_normalization`` of each row."""
-    limit = literal(op.limit, code.outputs[0].dtype)
-    return code.call("lp_normalization", *_rows(op, code), limit, code.input(0), code.output(0))
+    """``lp_normalization`` of each row along the last axis."""
+    y = code.outputs[0]
+    require(op, p=2)
+    if normalize_axis(op.op_type, op.axis, y.rank) != y.rank - 1:
+        require(op, axis=-1)
+    # a row of zeros stays zero if the factor is finite
+    limit = literal(float(np.finfo(y.dtype).max) if op.limit is None else op.limit, y.dtype)
+    rows, row = code.count(y.shape[:-1]), code.count(y.shape[-1:])
+    return code.call("lp_normalization", rows, row, limit, code.input(0), code.output(0))
 
 
-@emits(GroupNormalization, kernels=KERNELS)
-def group_normalization(op: GroupNormalization, code: Emitter) -> Call:
+@emits(InstanceNormalization, kernels=KERNELS)
+def group_normalization(op: InstanceNormalization, code: Emitter) -> Call:
     """``group_normalization`` of each image."""
     y = code.outputs[0]
     channels = static_dim(op.op_type, y.shape, -1)

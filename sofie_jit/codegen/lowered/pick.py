@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import CPP_TYPES, Call, Constant, literal
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
+from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 
 @emits(PickOperator, kernels=("movement/pick.hxx",))
 def pick(op: PickOperator, code: Emitter) -> Call:
     """``pick`` over the axes from the first to the last that changes."""
+    if isinstance(op, Pad):
+        require(op, mode="constant")
     x = code.type_of(0)
     picks = op.picks(x.shape)
     changed = [axis for axis, pick in enumerate(picks) if pick != Pick(x.shape[axis])] or [x.rank - 1]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Constant, functor
-from sofie_jit.codegen.lowered.emission import emits
+from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_register_width, window_members
 from sofie_jit.ir.operators.geometry import Axis, image_axes
+from sofie_jit.ir.operators.layout import spatial_axes
+from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
 
 
@@ -19,12 +23,19 @@ from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
 class ZeroPaddedMaxPool(MaxPool):
     """A MaxPool of images that are padded with zeros, which take part, in place of the Pad before it."""
 
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        padded = Pad(pads=self.pads or (), axes=spatial_axes(x.ndim, self.layout) if self.pads else ()).evaluate(x)
+        return MaxPool.evaluate(replace(self, pads=None), padded)
+
 
 @emits(Pool, kernels=("pool/pool.hxx",), parallel_kernels=("pool/parallel_pool.hxx",))
 def pool(op: Pool, code: Emitter) -> Call:
     """``pool`` of each image."""
     x = code.type_of(0)
     axes, channels = op.window(x)
+    beyond = any(axis.under(axis.out) > axis.size + axis.before + axis.after for axis in axes)
+    if isinstance(op, AveragePool) and beyond:
+        require(op, count_include_pad=False)  # the kernel would count what lies beyond the padding
     few, singles = by_register_width(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
     return code.parallel_call(
         f"pool<{few}, {singles}>", code.count(x.shape[:1]), code.struct("Window", *window_members(axes)),

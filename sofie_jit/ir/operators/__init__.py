@@ -1,6 +1,18 @@
 """The operators of an RModel, named as in ONNX: ``from sofie_jit.operators import Gemm, Relu, Transpose``.
 
-Their modules are imported when the first of them is asked for here.
+An operator that ONNX has is ONNX's, in the newest opset: attributes have its names and defaults, and ``evaluate`` has
+its meaning. The rules:
+
+* Operands that ONNX passes as input tensors, but that are known when a graph is read (shapes, axes, pads, starts, K,
+  the limits of Clip), are attributes here, under the name of ONNX's input.
+* Flags are bools, element types are names of numpy dtypes, and indices that an operator returns are int32.
+* ``extensions.py`` lists attributes beyond ONNX and defaults that differ from ONNX's; ``unsupported.py`` lists
+  attributes, inputs and outputs of ONNX that are missing.
+* All inputs of an operator have one element type, unless stated otherwise.
+
+Operators that ONNX lacks (``Expm1``, ``HashBucket``, ``Resample``, ...) are defined by their docstrings.
+
+The modules are imported when the first operator is asked for here.
 """
 
 from __future__ import annotations
@@ -16,14 +28,14 @@ if TYPE_CHECKING:
 
 @functools.cache
 def all_operators() -> dict[str, type[ROperator]]:
-    """Every operator, and what groups of them derive from, by name."""
+    """Every operator, and the base classes of groups of operators, by name."""
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     base = importlib.import_module(f"{__name__}.operator").ROperator
     found: dict[str, type[ROperator]] = {}
     for module in modules:
         for name, value in vars(module).items():
-            ours = isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
-            if ours and value is not base and not name.startswith("_"):
+            defined = isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+            if defined and value is not base and not name.startswith("_"):
                 if name in found:
                     raise ImportError(f"two operators are named {name}: in {found[name].__module__}, {module.__name__}")
                 found[name] = value
@@ -31,7 +43,7 @@ def all_operators() -> dict[str, type[ROperator]]:
 
 
 def __getattr__(name: str) -> Any:
-    if name[:1].isupper() and name in all_operators():  # others are modules, which are imported by their own names
+    if name[:1].isupper() and name in all_operators():  # other names are modules
         return all_operators()[name]
     raise AttributeError(f"module '{__name__}' has no operator '{name}'")
 

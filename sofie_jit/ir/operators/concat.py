@@ -1,8 +1,10 @@
-"""Concat: tensors one after the other along an axis."""
+"""Concat: tensors joined along an axis."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
@@ -18,9 +20,13 @@ from sofie_jit.ir.operators.operator import (
 
 @dataclass(kw_only=True)
 class Concat(ROperator):
-    """Inputs of one element type that agree in all axes but ``axis``, joined along it."""
+    """Inputs of one element type that agree in all axes except ``axis``, joined along it.
 
-    axis: int = -1
+    >>> Concat(axis=0).evaluate(np.array([1, 2]), np.array([3]))
+    array([1, 2, 3])
+    """
+
+    axis: int
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if not inputs:
@@ -40,6 +46,9 @@ class Concat(ROperator):
                     raise ShapeError(f"Concat: axis {axis} must have known sizes to be joined, got {shapes}")
                 joined += size
         return TensorType(dtype, (*first.shape[:axis], joined, *first.shape[axis + 1 :]))
+
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        return np.concatenate(inputs, self.axis)
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         return any(map(counts_rows, inputs[0].shape[:1])) and normalize_axis("Concat", self.axis, inputs[0].rank) == 0

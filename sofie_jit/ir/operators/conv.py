@@ -1,4 +1,4 @@
-"""Conv: convolution in one, two or three dimensions, with groups; depthwise is the case of one channel a group."""
+"""Conv: convolution in one, two or three dimensions, with groups; depthwise if each group has one channel."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.geometry import (
     Axis,
     image_axes,
     image_shape,
     outputs_of,
+    taps,
     window_axes,
 )
+from sofie_jit.ir.operators.layout import channels_last, in_layout
 from sofie_jit.ir.operators.operator import (
     ROperator,
     TensorType,
@@ -21,6 +25,7 @@ from sofie_jit.ir.operators.operator import (
     float_dtype,
     format_shape,
     static_dims,
+    tensor_type,
 )
 
 
@@ -30,11 +35,16 @@ class Conv(ROperator):
 
     Inputs: images X, (N, C, spatial axes) or, with ``layout="NHWC"``, (N, spatial axes, C); the kernel W, a weight,
     (M, C / group, spatial axes) or, with ``kernel_layout="HWIO"``, (spatial axes, C / group, M); optionally the bias
-    B (M,), a weight. One to three spatial axes. Output M feature maps in the layout of X. float32 or float64.
+    B (M,), a weight. One to three spatial axes. Output: M feature maps in the layout of X. float32 or float64.
 
-    ``layout`` and ``kernel_layout`` are extensions of ONNX: the order of the axes of X and Y, and of W.
+    Taps outside the image add nothing. ``layout`` and ``kernel_layout`` are extensions of ONNX: the order of the axes
+    of X and Y, and of W.
+
+    >>> Conv(pads=[1, 0]).evaluate(np.array([[[1.0, 2.0, 3.0]]]), np.array([[[1.0, 10.0]]]))
+    array([[[10., 21., 32.]]])
     """
 
+    kernel_shape: Sequence[int] | None = None
     strides: Sequence[int] | None = None
     pads: Sequence[int] | None = None
     dilations: Sequence[int] | None = None
@@ -59,14 +69,15 @@ class Conv(ROperator):
                 f"{len(sizes) + 2}, got {format_shape(w.shape)}"
             )
         hwio = self.kernel_layout == "HWIO"
-        (inputs, outputs), taps = (kernel[-2:], kernel[:-2]) if hwio else (kernel[1::-1], kernel[2:])
+        (inputs, outputs), spatial = (kernel[-2:], kernel[:-2]) if hwio else (kernel[1::-1], kernel[2:])
         if self.group < 1 or channels != inputs * self.group or outputs % self.group or outputs < 1 or inputs < 1:
             raise ShapeError(
                 f"Conv: a kernel {format_shape(w.shape)} ({self.kernel_layout}) with group={self.group} takes "
                 f"{inputs * self.group} channels to {outputs}, which must divide by group; "
                 f"the images {format_shape(x.shape)} ({self.layout}) have {channels}"
             )
-        axes = window_axes("Conv", sizes, taps, self.strides, self.pads, self.dilations, self.auto_pad)
+        check_kernel_shape("Conv", self.kernel_shape, spatial)
+        axes = window_axes("Conv", sizes, spatial, self.strides, self.pads, self.dilations, self.auto_pad)
         return axes, channels, outputs
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> TensorType:
@@ -75,9 +86,38 @@ class Conv(ROperator):
         check_bias("Conv", b, outputs)
         return TensorType(dtype, image_shape(x.shape[:1], outputs_of(axes), outputs, self.layout))
 
+    def evaluate(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        axes, _, outputs = self.window(tensor_type(x), tensor_type(w))
+        kernel = w if self.kernel_layout == "HWIO" else np.moveaxis(w, (0, 1), (-1, -2))
+        images = channels_last(x, self.layout)
+        y = np.zeros((len(x), *outputs_of(axes), outputs), x.dtype)
+        for tap, out, under in taps(axes):
+            y[out] += grouped_product(images[under], kernel[tap], self.group)
+        return in_layout(y if b is None else y + b, self.layout)
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         x, w = inputs[0], inputs[1]
         assert x is not None
         assert w is not None
         axes = self.axes(x, w)
         return 2 * math.prod(static_dims("Conv", w.shape)) * math.prod(outputs_of(axes))
+
+
+def check_kernel_shape(operator: str, given: Sequence[int] | None, found: Sequence[int]) -> None:
+    """Raises ShapeError if ONNX's attribute ``kernel_shape`` is given and the kernel has another one."""
+    if given is not None and list(given) != list(found):
+        raise ShapeError(f"{operator}: kernel_shape is {list(given)}, but the kernel has {list(found)}")
+
+
+def grouped_product(x: np.ndarray, w: np.ndarray, group: int) -> np.ndarray:
+    """The product over the channels of each group: x (..., C), w (C / group, M), result (..., M)."""
+    inputs, outputs = w.shape
+    rows = x.reshape(-1, group * inputs)  # so that BLAS gets one large matrix
+    if group == 1:
+        product = rows @ w
+    elif inputs == 1:
+        product = rows[:, :, None] * w.reshape(group, -1)
+    else:
+        parts = np.moveaxis(rows.reshape(-1, group, inputs), 1, 0) @ np.moveaxis(w.reshape(inputs, group, -1), 1, 0)
+        product = np.moveaxis(parts, 0, 1)
+    return product.reshape(*x.shape[:-1], outputs)

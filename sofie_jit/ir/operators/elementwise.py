@@ -1,9 +1,13 @@
-"""Operations of several tensors element by element, with numpy's broadcasting."""
+"""Elementwise operations on several tensors, with numpy's broadcasting, and Cast."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar
+
+import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators.operator import (
@@ -20,7 +24,13 @@ from sofie_jit.ir.operators.operator import (
 
 
 def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
-    """The shape that all ``shapes`` broadcast to, aligned at their last axes; a ShapeError if there is none."""
+    """The shape that all ``shapes`` broadcast to, aligned at their last axes.
+
+    Raises ShapeError if two sizes of an axis differ and neither is 1.
+
+    >>> broadcast_shapes("Add", ("batch", 1, 4), (3, 1))
+    ('batch', 3, 4)
+    """
     rank = max(map(len, shapes))
     result: list[Dim] = []
     for dims in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True):
@@ -43,7 +53,12 @@ class Broadcasting(ROperator):
 
 
 class Binary(Broadcasting):
-    """``operation(A, B)`` on two tensors of one type, broadcast to one shape."""
+    """An elementwise operation on two tensors of one type, which broadcast to one shape.
+
+    >>> Add().evaluate(np.array([[1.0], [2.0]]), np.array([10.0, 20.0]))
+    array([[11., 21.],
+           [12., 22.]])
+    """
 
     integers: ClassVar[bool] = True
     """Whether it is defined for integers too."""
@@ -60,13 +75,22 @@ def _infer(operator: ROperator, integers: bool, *types: TensorType) -> TensorTyp
 class Add(Binary):
     """``A + B``."""
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.add(a, b)
+
 
 class Sub(Binary):
     """``A - B``."""
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.subtract(a, b)
+
 
 class Mul(Binary):
     """``A * B``."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.multiply(a, b)
 
 
 class Div(Binary):
@@ -74,25 +98,38 @@ class Div(Binary):
 
     integers = False
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.divide(a, b)
+
 
 class Pow(Binary):
     """``A`` to the power of ``B``."""
 
     integers = False
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.power(a, b)
+
 
 class PRelu(Binary):
-    """``A``, and ``A * B`` below 0."""
+    """``A`` from 0 on, ``A * B`` below."""
 
     integers = False
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(a < 0, a * b, a)
+
 
 class Variadic(Broadcasting):
-    """One operation over any number of tensors of one type, broadcast to one shape."""
+    """An elementwise operation on one or more tensors of one type, which broadcast to one shape.
+
+    >>> Mean().evaluate(np.array([1.0, 2.0]), np.array([3.0, 6.0]))
+    array([2., 4.])
+    """
 
     integers: ClassVar[bool] = True
     functor_name: ClassVar[str] = ""
-    """The binary operation it repeats, from the first input to the last."""
+    """The binary operation that the kernel repeats, from the first input to the last."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if not inputs:
@@ -101,17 +138,26 @@ class Variadic(Broadcasting):
 
 
 class Max(Variadic):
-    """The largest of all inputs; NaN if one is NaN."""
+    """The maximum of all inputs; NaN if one is NaN."""
+
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        return reduce(np.maximum, inputs)
 
 
 class Min(Variadic):
-    """The smallest of all inputs; NaN if one is NaN."""
+    """The minimum of all inputs; NaN if one is NaN."""
+
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        return reduce(np.minimum, inputs)
 
 
 class Sum(Variadic):
     """The sum of all inputs, added from the first to the last."""
 
     functor_name = "Add"
+
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        return reduce(np.add, inputs)
 
 
 class Mean(Variadic):
@@ -120,9 +166,16 @@ class Mean(Variadic):
     integers = False
     functor_name = "Add"
 
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        return reduce(np.add, inputs) / len(inputs)
+
 
 class Comparison(Broadcasting):
-    """A truth value per pair of elements of two tensors of one type, broadcast to one shape."""
+    """A truth value for each pair of elements of two tensors of one type, which broadcast to one shape.
+
+    >>> Less().evaluate(np.array([1, 2, 3]), np.array(2))
+    array([ True, False, False])
+    """
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         common_dtype(self.op_type, a, b)
@@ -132,37 +185,64 @@ class Comparison(Broadcasting):
 class Equal(Comparison):
     """``A == B``."""
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.equal(a, b)
+
 
 class NotEqual(Comparison):
-    """``A != B`` (ONNX: Not of Equal)."""
+    """``A != B`` (in ONNX Not of Equal)."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.not_equal(a, b)
 
 
 class Less(Comparison):
     """``A < B``."""
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.less(a, b)
+
 
 class LessOrEqual(Comparison):
     """``A <= B``."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.less_equal(a, b)
 
 
 class Greater(Comparison):
     """``A > B``."""
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.greater(a, b)
+
 
 class GreaterOrEqual(Comparison):
     """``A >= B``."""
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.greater_equal(a, b)
+
 
 class And(Comparison):
-    """``A and B``, anything but 0 being true."""
+    """``A and B``; every number except 0 is true."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.logical_and(a, b)
 
 
 class Or(Comparison):
-    """``A or B``, anything but 0 being true."""
+    """``A or B``; every number except 0 is true."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.logical_or(a, b)
 
 
 class Xor(Comparison):
-    """``A or B``, but not both."""
+    """``A or B``, but not both; every number except 0 is true."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.logical_xor(a, b)
 
 
 class Not(ROperator):
@@ -173,23 +253,50 @@ class Not(ROperator):
             raise DtypeError(f"Not needs bool, got {x}: add a Cast")
         return x
 
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return np.logical_not(x)
+
 
 class Where(Broadcasting):
-    """``A`` where the bool tensor ``condition`` is true, else ``B``; all three broadcast to one shape."""
+    """``X`` where the bool tensor ``condition`` is true, else ``Y``; all three broadcast to one shape.
 
-    def infer(self, condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
+    >>> Where().evaluate(np.array([True, False]), np.array([1, 2]), np.array(7))
+    array([1, 7])
+    """
+
+    def infer(self, condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
         if condition.dtype != "bool":
             raise DtypeError(f"Where needs a bool condition, got {condition}: add a Cast")
-        return TensorType(common_dtype("Where", a, b), broadcast_shapes("Where", condition.shape, a.shape, b.shape))
+        return TensorType(common_dtype("Where", x, y), broadcast_shapes("Where", condition.shape, x.shape, y.shape))
+
+    def evaluate(self, condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.where(condition, x, y)
 
 
 @dataclass(kw_only=True)
 class Cast(ROperator):
-    """``X`` as element type ``to`` (a numpy dtype name): towards zero from float to integer, anything but 0 is true."""
+    """``X`` as element type ``to``, the name of a numpy dtype.
 
-    to: str = "float32"
+    From float to integer the fraction is cut off; a number that does not fit, NaN included, becomes the smallest
+    integer. Every number except 0 is true.
+
+    >>> Cast(to="int32").evaluate(np.array([-1.5, 2.9, np.nan]))
+    array([         -1,           2, -2147483648], dtype=int32)
+    """
+
+    to: str
+
+    def retype(self, dtypes: Mapping[str, str]) -> None:
+        self.to = dtypes.get(self.to, self.to)
 
     def infer(self, x: TensorType) -> TensorType:
         if self.to not in DTYPES:
             raise DtypeError(f"Cast: unknown element type {self.to!r}; expected one of {', '.join(DTYPES)}")
         return TensorType(self.to, x.shape)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        if x.dtype.kind != "f" or not self.to.startswith("int"):
+            return x.astype(self.to)
+        smallest = np.iinfo(self.to).min
+        fits = (x >= float(smallest)) & (x < -float(smallest))
+        return np.where(fits, np.where(fits, x, 0).astype(self.to), np.asarray(smallest, self.to))

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, bind_shape, format_shape
+from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, bind_shape, evaluated_shape, format_shape
 
 
 @dataclass(kw_only=True)
 class Expand(ROperator):
-    """The input broadcast to ``shape``, as ONNX does it: both shapes are aligned at their last axes, and of two sizes
-    that differ one must be 1. A name in ``shape`` is a run-time dimension.
+    """The input broadcast to ``shape``; any type.
+
+    Both shapes are aligned at their last axes. If two sizes differ, one must be 1, and the result has the other. A
+    name in ``shape`` is a run-time dimension.
+
+    >>> Expand(shape=(2, 1)).evaluate(np.array([1, 2, 3]))
+    array([[1, 2, 3],
+           [1, 2, 3]])
     """
 
-    shape: Shape = ()
+    shape: Shape
 
     def bind(self, sizes: Mapping[str, int]) -> None:
         self.shape = bind_shape(tuple(self.shape), sizes)
@@ -27,7 +35,10 @@ class Expand(ROperator):
             raise ShapeError(f"Expand: {format_shape(x.shape)} does not broadcast to {format_shape(tuple(self.shape))}")
         return TensorType(x.dtype, tuple(b if a == 1 else a for a, b in pairs))
 
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(x, evaluated_shape(self, x))
+
 
 def aligned(shape: Shape, rank: int) -> Shape:
-    """``shape`` with leading axes of size 1, so that it has ``rank``."""
+    """``shape`` with leading axes of size 1, so that it has ``rank`` axes."""
     return (1,) * (rank - len(shape)) + shape

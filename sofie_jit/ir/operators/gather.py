@@ -1,18 +1,25 @@
-"""Gather: rows of a tensor picked by index, what an Embedding layer is."""
+"""Gather: slices of a tensor picked by index, which is how an Embedding layer works."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.operator import ROperator, TensorType, counts_rows, normalize_axis
 
 
 @dataclass(kw_only=True)
 class Gather(ROperator):
-    """``Y[..., indices, ...] = data[..., :, ...]`` along ``axis``; the indices' axes take the place of that axis.
+    """``Y[..., indices, ...] = data[..., :, ...]`` along ``axis``; the axes of ``indices`` replace that axis.
 
-    Negative indices count from the end; one out of range makes ``infer`` raise OutOfRangeError. Beyond ONNX, indices
-    may be floating-point numbers, which are cut to integers.
+    Negative indices count from the end. An index out of range makes ``infer`` of the compiled model raise
+    OutOfRangeError. Beyond ONNX, indices may be floating-point numbers, whose fraction is cut off.
+
+    >>> Gather(axis=1).evaluate(np.array([[1, 2, 3], [4, 5, 6]]), np.array([-1, 0]))
+    array([[3, 1],
+           [6, 4]])
     """
 
     axis: int = 0
@@ -20,6 +27,9 @@ class Gather(ROperator):
     def infer(self, data: TensorType, indices: TensorType) -> TensorType:
         axis = normalize_axis("Gather", self.axis, data.rank)
         return TensorType(data.dtype, (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :]))
+
+    def evaluate(self, data: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        return data.take(checked_indices("Gather", indices, data.shape[self.axis]), self.axis)
 
     def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
         return any(map(counts_rows, data.shape[:1])) and normalize_axis("Gather", self.axis, data.rank) == 0

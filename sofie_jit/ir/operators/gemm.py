@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
     ROperator,
@@ -19,7 +21,10 @@ from sofie_jit.ir.operators.operator import (
 class Gemm(ROperator):
     """``Y = alpha * A' B' + beta * C``, where A' is A, transposed if ``transA`` is set, and B' likewise.
 
-    Inputs A (M, K), B (K, N) and, optionally, C, which broadcasts to (M, N); output Y (M, N).
+    Inputs: A (M, K), B (K, N) and, optionally, C, which broadcasts to (M, N). Output: Y (M, N).
+
+    >>> Gemm(transB=True).evaluate(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([0.5]))
+    array([[11.5]])
     """
 
     alpha: float = 1.0
@@ -47,6 +52,10 @@ class Gemm(ROperator):
             if len(padded) != 2 or any(x not in (1, y) for x, y in zip(padded, shape, strict=True)):
                 raise ShapeError(f"Gemm: C {format_shape(c.shape)} does not broadcast to {format_shape(shape)}")
         return TensorType(dtype, shape)
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+        product = self.alpha * ((a.T if self.transA else a) @ (b.T if self.transB else b))
+        return (product if c is None else product + self.beta * c).astype(a.dtype)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         b = inputs[1]

@@ -1,33 +1,43 @@
-"""Sizes and padding of convolution and pooling: the one place that computes them.
+"""Sizes and padding of convolution and pooling, all computed here.
 
-A window of one, two or three axes slides over an image. Kernels know three axes (D, H, W); an image of fewer has
+A window of one, two or three axes slides over an image. The kernels have three axes (D, H, W); an image with fewer has
 leading axes of size 1.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.operators.layout import check_layout
 from sofie_jit.ir.operators.operator import Shape, check_table, format_shape, static_dims
 
-LAYOUTS = ("NCHW", "NHWC")
-"""Channels first, as ONNX defines it, or last; also for images of one and three dimensions."""
 AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of an image and of the window over it."""
+    """One axis of an image and of the window over it.
+
+    >>> Axis(size=5, kernel=3, stride=2, before=1, after=1).out
+    3
+    """
 
     size: int
     kernel: int
     stride: int = 1
     dilation: int = 1
     before: int = 0
+    """Padding before the first element."""
     after: int = 0
+    """Padding after the last element."""
+    ceil: bool = False
+    """Whether a last window may reach beyond the padding, if it does not start behind the image."""
 
     @property
     def extent(self) -> int:
@@ -36,11 +46,15 @@ class Axis:
 
     @property
     def out(self) -> int:
-        """Places the window can take; none (0 or less) if it does not fit."""
-        return (self.size + self.before + self.after - self.extent) // self.stride + 1
+        """The number of positions of the window; 0 or less if it does not fit."""
+        space = self.size + self.before + self.after - self.extent
+        if not self.ceil:
+            return space // self.stride + 1
+        out = -(-space // self.stride) + 1
+        return out - ((out - 1) * self.stride >= self.size + self.before)
 
     def under(self, count: int) -> int:
-        """Input elements from the first to the last that ``count`` neighbouring outputs touch."""
+        """Input elements from the first to the last that ``count`` neighbouring outputs read."""
         return (count - 1) * self.stride + self.extent
 
     @property
@@ -48,29 +62,59 @@ class Axis:
         """Whether some window reaches beyond the image."""
         return self.before > 0 or self.under(self.out) > self.size
 
+    def positions(self, tap: int) -> np.ndarray:
+        """For each output the input element under ``tap`` of the kernel, which may lie outside the image."""
+        return np.arange(self.out) * self.stride + (tap * self.dilation - self.before)
+
+    def inside(self, tap: int) -> tuple[slice, slice]:
+        """The outputs for which ``tap`` lies inside the image, and the input elements under it."""
+        shift = tap * self.dilation - self.before
+        first = max(-(shift // self.stride), 0)
+        last = min((self.size - 1 - shift) // self.stride, self.out - 1)
+        if last < first:
+            return slice(0, 0), slice(0, 0)
+        start = first * self.stride + shift
+        return slice(first, last + 1), slice(start, start + (last - first) * self.stride + 1, self.stride)
+
 
 ONE = Axis(1, 1)
 """An axis that an image does not have."""
 
 
-def same_padding(size: int, extent: int, stride: int, *, upper: bool = True) -> tuple[int, int]:
-    """Padding before and after an axis that makes ``ceil(size / stride)`` outputs.
+def taps(axes: Sequence[Axis]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]]:
+    """For each tap of a window its index, the outputs for which it lies inside the image, and the inputs under it.
 
-    What is odd goes behind (``upper``; TensorFlow, ONNX's SAME_UPPER) or in front.
+    Both are indices into channels-last images.
+    """
+    for index in itertools.product(*(range(axis.kernel) for axis in axes)):
+        parts = [axis.inside(tap) for axis, tap in zip(axes, index, strict=True)]
+        yield index, (slice(None), *(out for out, _ in parts)), (slice(None), *(under for _, under in parts))
+
+
+def same_padding(size: int, extent: int, stride: int, *, upper: bool = True) -> tuple[int, int]:
+    """Padding before and after an axis with which it has ``ceil(size / stride)`` outputs.
+
+    An odd element goes after the axis (``upper``: TensorFlow, ONNX's SAME_UPPER) or before it.
+
+    >>> same_padding(5, 4, 1)
+    (1, 2)
     """
     total = max((math.ceil(size / stride) - 1) * stride + extent - size, 0)
     return (total // 2, total - total // 2) if upper else (total - total // 2, total // 2)
 
 
 def causal_padding(kernel: int, dilation: int) -> tuple[int, int]:
-    """Padding with which an output sees no input after its own place."""
+    """Padding with which an output depends on no input after its own position.
+
+    >>> causal_padding(3, 2)
+    (4, 0)
+    """
     return (kernel - 1) * dilation, 0
 
 
 def image_axes(operator: str, shape: Shape, layout: str) -> tuple[tuple[int, ...], int]:
-    """Sizes of the spatial axes, and the channels, of an image batch of ``shape``. Raises ShapeError."""
-    if layout not in LAYOUTS:
-        raise ShapeError(f"{operator}: layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+    """Sizes of the spatial axes and number of channels of a batch of images of ``shape``. Raises ShapeError."""
+    check_layout(operator, layout)
     if not 3 <= len(shape) <= 5:
         raise ShapeError(
             f"{operator} takes images of one to three dimensions with a batch in front and channels, "
@@ -82,7 +126,7 @@ def image_axes(operator: str, shape: Shape, layout: str) -> tuple[tuple[int, ...
 
 
 def image_shape(batch: Shape, sizes: Sequence[int], channels: int, layout: str) -> Shape:
-    """The shape of an image batch in ``layout``."""
+    """The shape of a batch of images in ``layout``."""
     return (*batch, *sizes, channels) if layout == "NHWC" else (*batch, channels, *sizes)
 
 
@@ -94,8 +138,9 @@ def window_axes(
     pads: Sequence[int] | None,
     dilations: Sequence[int] | None,
     auto_pad: str,
+    ceil_mode: bool = False,
 ) -> tuple[Axis, ...]:
-    """The axes of a window over an image, attributes as ONNX has them (``pads``: all before, then all after).
+    """The axes of a window over an image, from attributes as in ONNX (``pads``: all before, then all after).
 
     Raises ShapeError if the attributes do not fit the image, or if the window does not fit into it.
     """
@@ -117,7 +162,7 @@ def window_axes(
         if auto_pad.startswith("SAME"):
             extent = Axis(size, k, stride, dilation).extent
             before, after = same_padding(size, extent, stride, upper=auto_pad == "SAME_UPPER")
-        axis = Axis(size, k, stride, dilation, before, after)
+        axis = Axis(size, k, stride, dilation, before, after, ceil_mode)
         if size < 1 or axis.out < 1:
             padded = f" padded by {before} and {after}" if before or after else ""
             raise ShapeError(

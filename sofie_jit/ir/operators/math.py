@@ -1,11 +1,16 @@
-"""Functions of numbers beyond activations (ONNX's elementary functions), and ArgMax, CumSum, GatherElements, TopK."""
+"""Elementwise mathematical functions besides activations, and ArgMax, CumSum, GatherElements, TopK, SearchSorted."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.ir.operators import _special
+from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.operator import (
     BATCH,
@@ -18,201 +23,299 @@ from sofie_jit.ir.operators.operator import (
     static_dim,
 )
 
-# -- element by element ----------------------------------------------------------------------------------------------
+Function = Callable[..., Any]
+
+# -- elementwise -----------------------------------------------------------------------------------------------------
 
 
 class Unary(ROperator):
-    """A function of every number by itself; input and output have one type and shape."""
+    """An elementwise function; input and output have the same type and shape.
+
+    >>> Sqrt().evaluate(np.array([4.0, 9.0]))
+    array([2., 3.])
+    """
 
     integers: ClassVar[bool] = False
     """Whether it is defined for integers too."""
+    function: ClassVar[Function]
+    """Its definition in numpy."""
 
     def infer(self, x: TensorType) -> TensorType:
         float_dtype(self.op_type, x, integers=self.integers)
         return x
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return self.function(x)
 
 
 class Neg(Unary):
     """``-x``."""
 
     integers = True
+    function = np.negative
 
 
 class Abs(Unary):
     """``|x|``."""
 
     integers = True
+    function = np.abs
 
 
 class Sign(Unary):
-    """-1, 0 or 1; NaN of NaN."""
+    """-1, 0 or 1; NaN for NaN."""
 
     integers = True
+    function = np.sign
 
 
 class Square(Unary):
     """``x * x``."""
 
     integers = True
+    function = np.square
 
 
 class Reciprocal(Unary):
     """``1 / x``."""
 
+    function = np.reciprocal
+
 
 class Sqrt(Unary):
     """The square root."""
+
+    function = np.sqrt
 
 
 class Rsqrt(Unary):
     """``1 / Sqrt(x)``."""
 
+    function = staticmethod(lambda x: 1 / np.sqrt(x))
+
 
 class Cbrt(Unary):
     """The cube root."""
+
+    function = np.cbrt
 
 
 class Expm1(Unary):
     """``e^x - 1``."""
 
+    function = np.expm1
+
 
 class Exp2(Unary):
     """``2^x``."""
+
+    function = np.exp2
 
 
 class Log(Unary):
     """The natural logarithm."""
 
+    function = np.log
+
 
 class Log1p(Unary):
     """``Log(1 + x)``."""
+
+    function = np.log1p
 
 
 class Log2(Unary):
     """The logarithm to base 2."""
 
+    function = np.log2
+
 
 class Log10(Unary):
     """The logarithm to base 10."""
+
+    function = np.log10
 
 
 class Erf(Unary):
     """The error function."""
 
+    function = staticmethod(_special.erf)
+
 
 class Erfc(Unary):
-    """``1 - Erf(x)``."""
+    """``1 - Erf(x)``, without cancellation."""
+
+    function = staticmethod(_special.erfc)
 
 
 class Floor(Unary):
-    """The largest whole number up to x."""
+    """The largest integer not above x."""
+
+    function = np.floor
 
 
 class Ceil(Unary):
-    """The smallest whole number from x."""
+    """The smallest integer not below x."""
+
+    function = np.ceil
 
 
 class Round(Unary):
-    """The nearest whole number, halves to the even one."""
+    """The nearest integer; halfway between two, the even one."""
+
+    function = np.rint
 
 
 class Trunc(Unary):
-    """The whole number towards 0."""
+    """The integer part: x rounded towards 0."""
+
+    function = np.trunc
 
 
 class Sin(Unary):
     """The sine."""
 
+    function = np.sin
+
 
 class Cos(Unary):
     """The cosine."""
+
+    function = np.cos
 
 
 class Tan(Unary):
     """The tangent."""
 
+    function = np.tan
+
 
 class Asin(Unary):
     """The inverse sine."""
+
+    function = np.arcsin
 
 
 class Acos(Unary):
     """The inverse cosine."""
 
+    function = np.arccos
+
 
 class Atan(Unary):
     """The inverse tangent."""
+
+    function = np.arctan
 
 
 class Sinh(Unary):
     """The hyperbolic sine."""
 
+    function = np.sinh
+
 
 class Cosh(Unary):
     """The hyperbolic cosine."""
+
+    function = np.cosh
 
 
 class Asinh(Unary):
     """The inverse hyperbolic sine."""
 
+    function = np.arcsinh
+
 
 class Acosh(Unary):
     """The inverse hyperbolic cosine."""
+
+    function = np.arccosh
 
 
 class Atanh(Unary):
     """The inverse hyperbolic tangent."""
 
+    function = np.arctanh
+
 
 class Erfinv(Unary):
     """The inverse of the error function."""
+
+    function = staticmethod(_special.erf_inverse)
 
 
 class BesselI0(Unary):
     """The modified Bessel function of the first kind of order 0."""
 
+    function = staticmethod(_special.bessel_i0)
+
 
 class OfIntegers(Binary):
     """A function of two integers."""
+
+    function: ClassVar[Function]
+    """Its definition in numpy."""
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         if not (a.dtype.startswith("int") and b.dtype.startswith("int")):
             raise DtypeError(f"{self.op_type} is defined for integers, got {a} and {b}: add a Cast")
         return super().infer(a, b)
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return self.function(a, b)
+
 
 class BitwiseAnd(OfIntegers):
-    """The bits that both have."""
+    """The bits set in both."""
+
+    function = np.bitwise_and
 
 
 class BitwiseOr(OfIntegers):
-    """The bits that one has."""
+    """The bits set in at least one."""
+
+    function = np.bitwise_or
 
 
 class BitwiseXor(OfIntegers):
-    """The bits that only one has."""
+    """The bits set in only one."""
+
+    function = np.bitwise_xor
 
 
 class BitShiftLeft(OfIntegers):
-    """The bits of A moved up by B places, 0 for B out of range."""
+    """``A << B``; 0 if B is negative or not smaller than the number of bits (ONNX's BitShift, direction LEFT)."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        valid = (b >= 0) & (b < 8 * b.itemsize)
+        return np.where(valid, a << np.where(valid, b, 0), 0).astype(a.dtype)
 
 
 class BitShiftRight(OfIntegers):
-    """The bits of A moved down by B places, the sign staying."""
+    """``A >> B`` with the sign kept; if B is out of range, only the sign (ONNX's BitShift, direction RIGHT)."""
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        most = 8 * b.itemsize - 1
+        return a >> np.where((b >= 0) & (b < most), b, most)
 
 
 class Gcd(OfIntegers):
     """The greatest common divisor."""
 
+    function = np.gcd
+
 
 class Lcm(OfIntegers):
     """The least common multiple."""
 
+    function = np.lcm
+
 
 class BitwiseNot(Unary):
-    """All bits turned round."""
+    """All bits inverted."""
 
     integers = True
+    function = np.invert
 
     def infer(self, x: TensorType) -> TensorType:
         if not x.dtype.startswith("int"):
@@ -221,13 +324,28 @@ class BitwiseNot(Unary):
 
 
 class NextAfter(Binary):
-    """The number next to A on the way to B."""
+    """The next representable number after A in the direction of B."""
 
     integers = False
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.nextafter(a, b)
 
+
+@dataclass(kw_only=True)
 class Mod(Binary):
-    """The remainder of ``A / B``, of the sign of B; an integer remainder by 0 is 0."""
+    """The remainder of ``A / B`` with the sign of B, or with ``fmod`` that of A; an integer modulo 0 is 0.
+
+    Beyond ONNX, both are defined for integers and for floating-point numbers.
+
+    >>> Mod().evaluate(np.array([7, -7]), np.array([3, 3]))
+    array([1, 2])
+    """
+
+    fmod: bool = False
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.fmod(a, b) if self.fmod else np.mod(a, b)
 
 
 class Atan2(Binary):
@@ -235,16 +353,26 @@ class Atan2(Binary):
 
     integers = False
 
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.arctan2(a, b)
+
 
 # -- along an axis ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(kw_only=True)
 class ArgMax(ROperator):
-    """Where along ``axis`` the largest number is, as int32; the first of several, and the first NaN if there is one."""
+    """The index of the maximum along ``axis``, as int32 (in ONNX int64).
+
+    Of several maxima the first counts, or with ``select_last_index`` the last. NaN counts as the maximum.
+
+    >>> ArgMax(axis=1, keepdims=False).evaluate(np.array([[1, 3, 3], [2, 1, 0]]))
+    array([1, 0], dtype=int32)
+    """
 
     axis: int = 0
     keepdims: bool = True
+    select_last_index: bool = False
 
     smallest: ClassVar[bool] = False
 
@@ -254,23 +382,38 @@ class ArgMax(ROperator):
             raise DtypeError(f"{self.op_type} along axis {axis} is not defined for {x}")
         return TensorType("int32", (*x.shape[:axis], *((1,) if self.keepdims else ()), *x.shape[axis + 1 :]))
 
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        values = np.flip(x, self.axis) if self.select_last_index else x
+        found = (np.argmin if self.smallest else np.argmax)(values, self.axis, keepdims=self.keepdims)
+        return (x.shape[self.axis] - 1 - found if self.select_last_index else found).astype(np.int32)
+
     def mixes_rows(self, x: TensorType) -> bool:
         return x.shape[self.axis] == BATCH
 
 
 class ArgMin(ArgMax):
-    """Where along ``axis`` the smallest number is; otherwise as ArgMax."""
+    """The index of the minimum along ``axis``; otherwise like ArgMax."""
 
     smallest = True
 
 
 @dataclass(kw_only=True)
 class CumSum(ROperator):
-    """Sums along ``axis`` up to and with each place."""
+    """Cumulative sums along ``axis``.
 
-    axis: int = 0
+    With ``exclusive``, an element is the sum of those before it without itself; with ``reverse``, sums start at the
+    end of the axis.
+
+    >>> CumSum(axis=0).evaluate(np.array([1, 2, 3]))
+    array([1, 3, 6])
+    """
+
+    axis: int
+    exclusive: bool = False
+    reverse: bool = False
 
     function: ClassVar[str] = "cum_sum"
+    """The kernel's name."""
 
     def infer(self, x: TensorType) -> TensorType:
         axis = normalize_axis(self.op_type, self.axis, x.rank)
@@ -278,19 +421,36 @@ class CumSum(ROperator):
             raise DtypeError(f"{self.op_type} along axis {axis} is not defined for {x}")
         return x
 
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        product = self.function == "cum_prod"
+        rows = np.moveaxis(x, self.axis, -1)
+        rows = rows[..., ::-1] if self.reverse else rows
+        if self.exclusive:
+            rows = np.concatenate([np.full_like(rows[..., :1], product), rows[..., :-1]], -1)
+        y = (np.cumprod if product else np.cumsum)(rows, -1, x.dtype)
+        return np.moveaxis(y[..., ::-1] if self.reverse else y, -1, self.axis)
+
     def mixes_rows(self, x: TensorType) -> bool:
         return x.shape[self.axis] == BATCH
 
 
 class CumProd(CumSum):
-    """Products along ``axis`` up to and with each place."""
+    """Cumulative products along ``axis``; otherwise like CumSum."""
 
     function = "cum_prod"
 
 
 @dataclass(kw_only=True)
 class GatherElements(ROperator):
-    """``Y[..., p, ...] = data[..., indices[..., p, ...], ...]`` along ``axis``; both agree in all other axes."""
+    """``Y[..., p, ...] = data[..., indices[..., p, ...], ...]`` along ``axis``; both agree in all other axes.
+
+    Negative indices count from the end. An index out of range makes ``infer`` of the compiled model raise
+    OutOfRangeError.
+
+    >>> GatherElements(axis=1).evaluate(np.array([[1, 2], [3, 4]]), np.array([[0], [-1]]))
+    array([[1],
+           [4]])
+    """
 
     axis: int = 0
 
@@ -306,36 +466,58 @@ class GatherElements(ROperator):
             raise DtypeError(f"GatherElements needs integer indices, got {indices}")
         return replace(data, shape=indices.shape)
 
+    def evaluate(self, data: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        places = checked_indices("GatherElements", indices, data.shape[self.axis])
+        return np.take_along_axis(data, places, self.axis)
+
     def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
         return data.shape[self.axis] == BATCH
 
 
 @dataclass(kw_only=True)
 class TopK(ROperator):
-    """The ``k`` largest numbers along the last axis, the largest first, and where they are (int32).
+    """The ``K`` largest elements along ``axis`` in descending order, and their indices, int32 (in ONNX int64).
 
-    Without ``largest`` the smallest ones, the smallest first. Equal ones keep their order, NaN comes last.
+    Without ``largest`` the smallest ones, in ascending order. Equal elements keep their order, NaN comes last. Without
+    ``sorted`` the order is not specified; here it is the same.
+
+    >>> values, indices = TopK(K=2).evaluate(np.array([1.0, 3.0, 2.0]))
+    >>> print(values, indices)
+    [3. 2.] [1 2]
     """
 
-    k: int = 1
+    K: int
+    axis: int = -1
     largest: bool = True
+    sorted: bool = True
 
     def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
-        size = static_dim("TopK", x.shape, -1) if x.rank else 0
-        if not 0 <= self.k <= size or x.dtype == "bool":
-            raise ShapeError(f"TopK: there are no {self.k} numbers to choose along the last axis of {x}")
-        shape = (*x.shape[:-1], self.k)
+        axis = normalize_axis("TopK", self.axis, x.rank) if x.rank else 0
+        size = static_dim("TopK", x.shape, axis) if x.rank else 0
+        if not 0 <= self.K <= size or x.dtype == "bool":
+            raise ShapeError(f"TopK: there are no {self.K} numbers to choose along axis {self.axis} of {x}")
+        shape = (*x.shape[:axis], self.K, *x.shape[axis + 1 :])
         return TensorType(x.dtype, shape), TensorType("int32", shape)
 
+    def evaluate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # -x would leave the smallest integer where it is
+        keys = x if not self.largest else -x if x.dtype.kind == "f" else ~x
+        order = np.argsort(keys, self.axis, kind="stable").take(np.arange(self.K), self.axis)
+        return np.take_along_axis(x, order, self.axis), order.astype(np.int32)
+
     def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[-1] == BATCH
+        return x.shape[self.axis] == BATCH
 
 
 @dataclass(kw_only=True)
 class SearchSorted(ROperator):
-    """How many numbers of a vector in ascending order are less than each number of X, as int32.
+    """For each element of X, the number of elements of an ascending vector that are less than it, as int32.
 
-    With ``right`` those equal to it count too; NaN then lies behind all of them, otherwise before.
+    With ``right`` the elements equal to it count too; NaN then counts as larger than all elements, otherwise as
+    smaller. Not in ONNX.
+
+    >>> SearchSorted(right=True).evaluate(np.array([0.0, 1.0, 5.0]), np.array([1.0, 2.0]))
+    array([0, 1, 2], dtype=int32)
     """
 
     right: bool = False
@@ -345,3 +527,7 @@ class SearchSorted(ROperator):
         if ascending.rank != 1 or dtype == "bool":
             raise ShapeError(f"SearchSorted looks for numbers in a vector, not for {x} in {ascending}")
         return TensorType("int32", x.shape)
+
+    def evaluate(self, x: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+        places = np.searchsorted(ascending, x, "right" if self.right else "left")
+        return np.where(np.isnan(x) & (not self.right), 0, places).astype(np.int32)

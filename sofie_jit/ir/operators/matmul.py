@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
     Dim,
@@ -17,10 +19,17 @@ from sofie_jit.ir.operators.operator import (
 
 
 class MatMul(ROperator):
-    """``Y = A B`` as numpy.matmul: A (..., M, K), B (..., K, N), leading axes broadcast; output (..., M, N)."""
+    """``Y = A B`` as in numpy.matmul: A (..., M, K), B (..., K, N), output (..., M, N); leading axes broadcast.
+
+    >>> MatMul().evaluate(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return TensorType(float_dtype("MatMul", a, b), product_shape(a.shape, b.shape))
+
+    def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.matmul(a, b)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         a = inputs[0]
@@ -29,14 +38,14 @@ class MatMul(ROperator):
 
 
 def product_shape(a: Shape, b: Shape) -> Shape:
-    """The shape of ``A B``; a ShapeError if there is no such product."""
+    """The shape of ``A B``. Raises ShapeError if the product is not defined."""
     if len(a) < 2 or len(b) < 2 or a[-1] != b[-2]:
         raise ShapeError(f"MatMul needs A (..., M, K) and B (..., K, N), got {format_shape(a)} and {format_shape(b)}")
     return (*broadcast_stack(a[:-2], b[:-2]), a[-2], b[-1])
 
 
 def broadcast_stack(a: Shape, b: Shape) -> Shape:
-    """The shape of the stack of matrices that the leading axes ``a`` and ``b`` broadcast to."""
+    """The shape that the leading axes ``a`` and ``b`` of two stacks of matrices broadcast to. Raises ShapeError."""
     rank = max(len(a), len(b))
     result: list[Dim] = []
     for x, y in zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True):

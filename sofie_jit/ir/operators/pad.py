@@ -1,43 +1,75 @@
-"""Pad: a border of one value."""
+"""Pad: a border around a tensor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Shape, format_shape, static_dim
+from sofie_jit.ir.operators.operator import Shape, format_shape, normalize_axis, static_dim
 from sofie_jit.ir.operators.pick import Pick, PickOperator
+
+MODES = ("constant", "reflect", "edge", "wrap")
 
 
 @dataclass(kw_only=True)
 class Pad(PickOperator):
-    """``value`` around a tensor: ``pads`` lists for every axis how much before, then for every axis how much after.
+    """A border around a tensor of any type: ``pads`` lists the sizes before each axis, then those after each axis.
 
-    A negative number cuts off. Any type.
+    ``axes`` are the axes that ``pads`` lists, by default all of them. A negative size removes elements. The border has
+    the value ``constant_value`` or, with another ``mode``, repeats the tensor as ``numpy.pad`` does.
+
+    >>> Pad(pads=[2, -1], constant_value=7).evaluate(np.array([1, 2, 3]))
+    array([7, 7, 1, 2])
     """
 
     pads: Sequence[int]
-    value: float = 0.0
+    constant_value: float = 0.0
+    axes: Sequence[int] | None = None
+    mode: str = "constant"
+
+    def borders(self, shape: Shape) -> list[tuple[int, int]]:
+        """The size of the border before and after each axis of a tensor of ``shape``. Raises ShapeError."""
+        rank = len(shape)
+        axes = range(rank) if self.axes is None else [normalize_axis("Pad", axis, rank) for axis in self.axes]
+        if len(self.pads) != 2 * len(axes) or len(set(axes)) < len(axes):
+            chosen = "" if self.axes is None else f" padded along the axes {list(self.axes)}"
+            raise ShapeError(
+                f"Pad: a tensor {format_shape(shape)}{chosen} needs {2 * len(axes)} pads, got {len(self.pads)}: "
+                f"{list(self.pads)}"
+            )
+        before, after = self.pads[: len(axes)], self.pads[len(axes) :]
+        found = {axis: pair for axis, *pair in zip(axes, before, after, strict=True)}
+        return [(found[axis][0], found[axis][1]) if axis in found else (0, 0) for axis in range(rank)]
 
     @property
     def fill(self) -> float:
         """The value of the border."""
-        return self.value
+        return self.constant_value
 
     def picks(self, shape: Shape) -> list[Pick]:
-        rank = len(shape)
-        if len(self.pads) != 2 * rank:
-            raise ShapeError(
-                f"Pad: a tensor {format_shape(shape)} needs {2 * rank} pads, got {len(self.pads)}: {list(self.pads)}"
-            )
+        if self.mode not in MODES:
+            raise ShapeError(f"Pad: mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         picks = []
-        for axis, (before, after) in enumerate(zip(self.pads[:rank], self.pads[rank:], strict=True)):
+        for axis, (before, after) in enumerate(self.borders(shape)):
             if not before and not after:
                 picks.append(Pick(shape[axis]))
                 continue
             size = static_dim("Pad", shape, axis)
             if min(size + before, size + after, size + before + after) < 0:
                 raise ShapeError(f"Pad: axis {axis} of {format_shape(shape)} cannot be cut by {-before} and {-after}")
+            if self.mode != "constant" and max(before, after) > 0 and size + min(before, 0) + min(after, 0) < 1:
+                raise ShapeError(f"Pad: axis {axis} of {format_shape(shape)} has no elements for mode={self.mode!r}")
             picks.append(Pick(size + before + after, start=-before))
         return picks
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        borders = self.borders(x.shape)
+        larger = [(max(before, 0), max(after, 0)) for before, after in borders]
+        if self.mode == "constant" and borders:  # first, as more may be removed than the tensor has without the border
+            x = np.pad(x, larger, constant_values=self.constant_value)
+        kept = [slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape, borders, strict=True)]
+        x = x[tuple(kept)]
+        return x if self.mode == "constant" else np.pad(x, larger, mode=self.mode)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Pad, Slice and Resize by repetition: operators whose output axes each pick indices of the input's axis."""
+"""Base of Pad, Slice and Upsample: operators whose output axes each pick elements of the input's axis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sofie_jit.ir.operators.operator import Dim, ROperator, Shape, TensorType
 
 @dataclass(frozen=True)
 class Pick:
-    """Element ``o`` of an output axis of ``size`` is element ``start + o // repeat * step`` of the input's."""
+    """Element ``o`` of an output axis of ``size`` is element ``start + o // repeat * step`` of the input's axis."""
 
     size: Dim
     start: int = 0

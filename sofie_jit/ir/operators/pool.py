@@ -1,4 +1,4 @@
-"""Pooling: the largest number or the mean of a sliding window, or of the whole image."""
+"""Pooling: the maximum or the mean of a sliding window, or of the whole image."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.ir.operators.geometry import (
     Axis,
     image_axes,
     image_shape,
     outputs_of,
+    taps,
     window_axes,
 )
-from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype
+from sofie_jit.ir.operators.layout import channels_last, in_layout, spatial_axes
+from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype, tensor_type
 
 
 @dataclass(kw_only=True)
 class Pool(ROperator):
     """A window that slides over images (N, C, spatial axes), or (N, spatial axes, C) with ``layout="NHWC"``.
 
-    One to three spatial axes; float32 or float64. What lies outside the image takes no part.
+    One to three spatial axes; float32 or float64. Elements outside the image are ignored. With ``ceil_mode`` the last
+    window along an axis may reach beyond the padding. ``layout`` is an extension of ONNX.
+
+    >>> MaxPool(kernel_shape=[2], strides=[2]).evaluate(np.array([[[1.0, 3.0, 2.0, 0.0]]]))
+    array([[[3., 2.]]])
     """
 
     kernel_shape: Sequence[int]
@@ -28,14 +36,16 @@ class Pool(ROperator):
     pads: Sequence[int] | None = None
     dilations: Sequence[int] | None = None
     auto_pad: str = "NOTSET"
+    ceil_mode: bool = False
     layout: str = "NCHW"
 
     def window(self, x: TensorType) -> tuple[tuple[Axis, ...], int]:
         """The window along each spatial axis of images ``x``, and the number of channels."""
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
         axes = window_axes(
-            self.op_type, sizes, self.kernel_shape, self.strides, self.pads, self.dilations, self.auto_pad
-        )
+            self.op_type, sizes, self.kernel_shape, self.strides, self.pads, self.dilations, self.auto_pad,
+            self.ceil_mode,
+        )  # fmt: skip
         return axes, channels
 
     def infer(self, x: TensorType) -> TensorType:
@@ -48,25 +58,57 @@ class Pool(ROperator):
 
 
 class MaxPool(Pool):
-    """The largest number of the window. NaN counts as smaller than all numbers, as in TensorFlow."""
+    """The maximum of the window.
+
+    As in TensorFlow, NaN and minus infinity count as the smallest finite number, which an empty window gives too.
+    """
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        axes, channels = self.window(tensor_type(x))
+        images = channels_last(x, self.layout)
+        y = np.full((len(x), *outputs_of(axes), channels), np.finfo(x.dtype).min, x.dtype)
+        for _, out, under in taps(axes):
+            part = y[out]
+            np.fmax(part, images[under], out=part)  # the number, if the other is NaN
+        return in_layout(y, self.layout)
 
 
 @dataclass(kw_only=True)
 class AveragePool(Pool):
-    """The mean of the window: of its part inside the image, or, with ``count_include_pad``, zeros outside included."""
+    """The mean of the part of the window inside the image, or with ``count_include_pad`` inside the padded image."""
 
     count_include_pad: bool = False
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        axes, channels = self.window(tensor_type(x))
+        images = channels_last(x, self.layout)
+        y = np.zeros((len(x), *outputs_of(axes), channels), x.dtype)
+        for _, out, under in taps(axes):
+            y[out] += images[under]
+        counts = np.ones(1, x.dtype)
+        for axis in axes:
+            before, after = (axis.before, axis.after) if self.count_include_pad else (0, 0)
+            positions = np.stack([axis.positions(tap) for tap in range(axis.kernel)])
+            inside = ((positions >= -before) & (positions < axis.size + after)).sum(0)
+            counts = counts[..., None] * inside.astype(x.dtype)
+        return in_layout(y / counts.reshape(*outputs_of(axes), 1), self.layout)
 
 
 @dataclass(kw_only=True)
 class GlobalPool(ROperator):
-    """Over all of an image (N, C, spatial axes), or (N, spatial axes, C); its spatial axes become 1."""
+    """Over whole images (N, C, spatial axes), or (N, spatial axes, C) with ``layout="NHWC"``.
+
+    One to three spatial axes, of which each becomes 1; float32 or float64. ``layout`` is an extension of ONNX.
+
+    >>> GlobalAveragePool().evaluate(np.array([[[1.0, 2.0, 6.0]]]))
+    array([[[3.]]])
+    """
 
     layout: str = "NCHW"
 
     def infer(self, x: TensorType) -> TensorType:
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
-        # an empty image has no mean and no largest number
+        # raises ShapeError for an empty image, which has no mean and no maximum
         window_axes(self.op_type, sizes, [1] * len(sizes), None, None, None, "NOTSET")
         shape = image_shape(x.shape[:1], [1] * len(sizes), channels, self.layout)
         return TensorType(float_dtype(self.op_type, x), shape)
@@ -76,8 +118,14 @@ class GlobalPool(ROperator):
 
 
 class GlobalMaxPool(GlobalPool):
-    """The largest number of each channel; NaN if there is one."""
+    """The maximum of each channel; NaN if an element is NaN."""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x.max(tuple(spatial_axes(x.ndim, self.layout)), keepdims=True)
 
 
 class GlobalAveragePool(GlobalPool):
     """The mean of each channel."""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x.mean(tuple(spatial_axes(x.ndim, self.layout)), keepdims=True)

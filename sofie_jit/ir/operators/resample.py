@@ -1,9 +1,11 @@
-"""Resample: weighted sums of neighbours along one axis, what resizing and adaptive pooling are made of."""
+"""Resample: weighted sums of neighbours along one axis, the building block of resizing and adaptive pooling."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators.operator import (
@@ -19,11 +21,15 @@ from sofie_jit.ir.operators.operator import (
 
 @dataclass(kw_only=True)
 class Resample(ROperator):
-    """Output o along ``axis`` is the sum of ``weights[o][t] * X[first + t]`` for ``t < count``; no ONNX operator.
+    """Output o along ``axis`` is the sum of ``weights[o][t] * X[first + t]`` over ``t < count``; not in ONNX.
 
-    Inputs: X, float32 or float64; the weights (outputs, taps) in the type of X, and the spans, int64 (outputs, 2),
-    (first, count) for every output; both initialized tensors. A span is cut to what lies inside the axis. Output: X
-    with ``outputs`` numbers along ``axis``, which is not the first.
+    Inputs: X, float32 or float64; the weights (outputs, taps) in the type of X, and the spans, int64 (outputs, 2), with
+    (first, count) for each output; both are initialized tensors. A span is cut to the part inside the axis. Output: X
+    with ``outputs`` elements along ``axis``, which must not be the first axis.
+
+    >>> x, weights = np.array([[1.0, 2.0, 3.0]]), np.array([[0.5, 0.5], [1.0, 0.0]])
+    >>> Resample(axis=1).evaluate(x, weights, np.array([[0, 2], [2, 1]]))
+    array([[1.5, 3. ]])
     """
 
     axis: int
@@ -46,6 +52,16 @@ class Resample(ROperator):
                 f"got {format_shape(weights.shape)} and {format_shape(spans.shape)}"
             )
         return TensorType(dtype, (*x.shape[:axis], weights.shape[0], *x.shape[axis + 1 :]))
+
+    def evaluate(self, x: np.ndarray, weights: np.ndarray, spans: np.ndarray) -> np.ndarray:
+        rows = np.moveaxis(x, self.axis, -1)
+        size, taps = rows.shape[-1], weights.shape[1]
+        y = np.empty((*rows.shape[:-1], len(weights)), x.dtype)
+        for o, (first, count) in enumerate(spans.tolist()):
+            first = min(max(first, 0), size)
+            count = min(max(count, 0), size - first, taps)
+            y[..., o] = rows[..., first : first + count] @ weights[o, :count]
+        return np.moveaxis(y, -1, self.axis)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         weights = inputs[1]

@@ -1,10 +1,12 @@
-"""Reshape: the same numbers under another shape, at no cost."""
+"""Reshape: the same elements under another shape, at no cost."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
@@ -14,6 +16,7 @@ from sofie_jit.ir.operators.operator import (
     TensorType,
     bind_shape,
     counts_rows,
+    evaluated_shape,
     format_shape,
     product,
     split_count,
@@ -22,13 +25,17 @@ from sofie_jit.ir.operators.operator import (
 
 @dataclass(kw_only=True)
 class Reshape(ROperator):
-    """The input's elements, in their order, under ``shape``.
+    """The elements of the input, in their order, under ``shape``; any type.
 
-    As in ONNX, 0 in ``shape`` stands for the input's size of that axis, and one -1 for whatever remains; a name is
-    a run-time dimension.
+    One -1 in ``shape`` stands for the remaining elements. 0 stands for the input's size of that axis, unless
+    ``allowzero`` is set. A name is a run-time dimension.
+
+    >>> Reshape(shape=(0, -1)).evaluate(np.zeros((2, 3, 4))).shape
+    (2, 12)
     """
 
-    shape: Shape = ()
+    shape: Shape
+    allowzero: bool = False
 
     is_alias = True
 
@@ -39,9 +46,10 @@ class Reshape(ROperator):
         text = f"Reshape of {format_shape(x.shape)} to {format_shape(tuple(self.shape))}"
         target: list[Dim] = []
         for axis, size in enumerate(self.shape):
-            if size == 0 and axis >= x.rank:
+            copied = size == 0 and not self.allowzero
+            if copied and axis >= x.rank:
                 raise ShapeError(f"{text}: there is no axis {axis} to copy")
-            target.append(x.shape[axis] if size == 0 else size)
+            target.append(x.shape[axis] if copied else size)
         unknown = [axis for axis, size in enumerate(target) if size == -1]
         if len(unknown) > 1 or any(isinstance(size, int) and size < -1 for size in target):
             raise ShapeError(f"{text}: at most one size may be -1, none smaller")
@@ -51,12 +59,15 @@ class Reshape(ROperator):
             raise ShapeError(f"{text}: the numbers of elements differ, {_product(x.shape)} and {_product(target)}")
         return TensorType(x.dtype, tuple(target))
 
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x.reshape(evaluated_shape(self, x))
+
     def mixes_rows(self, x: TensorType) -> bool:
         return any(map(counts_rows, x.shape)) and not any(map(counts_rows, self.infer(x).shape[:1]))
 
 
 def _remaining(text: str, shape: Shape, known: Shape) -> Dim:
-    """The size that makes ``known`` hold as many elements as ``shape``."""
+    """The size with which ``known`` has as many elements as ``shape``. Raises ShapeError."""
     (total, dims), (part, used) = split_count(shape), split_count(known)
     left = Counter(dims) - Counter(used)
     names = list(left.elements())

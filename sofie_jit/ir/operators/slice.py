@@ -1,9 +1,11 @@
-"""Slice: part of a tensor, axis by axis."""
+"""Slice: part of a tensor along each axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import Shape, normalize_axis, static_dim
@@ -12,9 +14,12 @@ from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 @dataclass(kw_only=True)
 class Slice(PickOperator):
-    """``x[starts[0]:ends[0]:steps[0], ...]`` along ``axes`` (by default the first ones), with numpy's rules.
+    """``x[starts[0]:ends[0]:steps[0], ...]`` along ``axes`` (by default the first ones), as in numpy; any type.
 
-    Negative starts and ends count from the end, those beyond the end are the end. Any type.
+    Negative starts and ends count from the end; those beyond an end of the axis stand for that end.
+
+    >>> Slice(starts=[-1], ends=[-9], steps=[-2], axes=[1]).evaluate(np.array([[1, 2, 3, 4]]))
+    array([[4, 2]])
     """
 
     starts: Sequence[int]
@@ -22,18 +27,26 @@ class Slice(PickOperator):
     axes: Sequence[int] | None = None
     steps: Sequence[int] | None = None
 
-    def picks(self, shape: Shape) -> list[Pick]:
+    def _parts(self, rank: int) -> dict[int, slice]:
+        """Axis -> its part. Raises ShapeError."""
         count = len(self.starts)
-        axes = list(range(count)) if self.axes is None else [normalize_axis("Slice", a, len(shape)) for a in self.axes]
+        axes = list(range(count)) if self.axes is None else [normalize_axis("Slice", a, rank) for a in self.axes]
         steps = [1] * count if self.steps is None else list(self.steps)
         if not len(self.ends) == len(axes) == len(steps) == count or 0 in steps or len(set(axes)) < count:
             raise ShapeError(
                 f"Slice: starts, ends, axes and steps must go together, with no axis twice and no step 0, got "
                 f"{list(self.starts)}, {list(self.ends)}, {axes}, {steps}"
             )
+        parts = zip(axes, self.starts, self.ends, steps, strict=True)
+        return {normalize_axis("Slice", axis, rank): slice(start, end, step) for axis, start, end, step in parts}
+
+    def picks(self, shape: Shape) -> list[Pick]:
         picks = [Pick(dim) for dim in shape]
-        for axis, start, end, step in zip(axes, self.starts, self.ends, steps, strict=True):
-            normalize_axis("Slice", axis, len(shape))
-            places = range(static_dim("Slice", shape, axis))[start:end:step]
-            picks[axis] = Pick(len(places), start=places.start, step=step)
+        for axis, part in self._parts(len(shape)).items():
+            places = range(static_dim("Slice", shape, axis))[part]
+            picks[axis] = Pick(len(places), start=places.start, step=places.step)
         return picks
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        parts = self._parts(x.ndim)
+        return x[tuple(parts.get(axis, slice(None)) for axis in range(x.ndim))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
     ROperator,
@@ -16,7 +18,13 @@ from sofie_jit.ir.operators.operator import (
 
 @dataclass(kw_only=True)
 class Transpose(ROperator):
-    """Axis i of the output is axis ``perm[i]`` of the input."""
+    """Axis i of the output is axis ``perm[i]`` of the input; any type.
+
+    >>> Transpose(perm=[1, 0]).evaluate(np.array([[1, 2, 3]]))
+    array([[1],
+           [2],
+           [3]])
+    """
 
     perm: Sequence[int]
 
@@ -24,6 +32,9 @@ class Transpose(ROperator):
         if sorted(self.perm) != list(range(x.rank)):
             raise ShapeError(f"Transpose: perm {tuple(self.perm)} is no order of the axes of {format_shape(x.shape)}")
         return TensorType(x.dtype, tuple(x.shape[axis] for axis in self.perm))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x.transpose(self.perm)
 
     def mixes_rows(self, x: TensorType) -> bool:
         return x.rank > 0 and counts_rows(x.shape[0]) and self.perm[0] != 0

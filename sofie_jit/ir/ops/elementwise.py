@@ -133,7 +133,7 @@ def clip(x: Symbol, x_min: TensorLike, x_max: TensorLike) -> Symbol:
     """``x`` limited to the interval [``x_min``, ``x_max``]."""
     numbers = all(isinstance(limit, (int, float)) for limit in (x_min, x_max))
     if numbers and x.dtype.startswith("float"):
-        return apply(activations.Clip(low=float(x_min), high=float(x_max)), x)
+        return apply(activations.Clip(min=float(x_min), max=float(x_max)), x)
     return minimum(maximum(x, x_min), x_max)
 
 

@@ -369,7 +369,7 @@ def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any 
         value = 0 if constant_values is None else constant_values
         if isinstance(value, Symbol) or np.ndim(value):
             raise ShapeError(f"pad: constant_values must be one number, got {value!r:.60}")
-        return apply(Pad(pads=[p[0] for p in pairs] + [p[1] for p in pairs], value=value), x)
+        return apply(Pad(pads=[p[0] for p in pairs] + [p[1] for p in pairs], constant_value=value), x)
     if mode not in ("reflect", "symmetric"):
         raise ShapeError(f"pad: mode {mode!r} is not supported; expected 'constant', 'reflect' or 'symmetric'")
     for axis, (before, after) in enumerate(pairs):

@@ -52,7 +52,7 @@ def top_k(x: Symbol, k: int, sorted: bool = True) -> tuple[Symbol, Symbol]:
     """
     if not sorted:
         raise ShapeError("top_k with sorted=False leaves the order to the hardware; use sorted=True")
-    values, indices = x.builder.add(functions.TopK(k=k), x)
+    values, indices = x.builder.add(functions.TopK(K=k), x)
     return values, indices
 
 
@@ -60,7 +60,7 @@ def _ascending(x: Symbol, axis: int) -> tuple[Symbol, Symbol]:
     """The elements along ``axis`` in ascending order, and their indices, both along the last axis."""
     last = swapaxes(countable(x), normalize_axis("sort", axis, x.rank), -1) if axis not in (-1, x.rank - 1) else x
     last = countable(last)
-    values, indices = x.builder.add(functions.TopK(k=static("sort", last.shape, -1), largest=False), last)
+    values, indices = x.builder.add(functions.TopK(K=static("sort", last.shape, -1), largest=False), last)
     return values, indices
 
 

@@ -29,7 +29,7 @@ def relu(call: LayerCall, x: Symbol) -> Symbol:
     slope, threshold = float(call.config["negative_slope"] or 0), float(call.config["threshold"] or 0)
     largest = call.config["max_value"]
     if slope == 0 and threshold == 0:
-        return call.add(Relu() if largest is None else Clip(low=0.0, high=float(largest)), x)
+        return call.add(Relu() if largest is None else Clip(min=0.0, max=float(largest)), x)
     if threshold == 0 and largest is None:
         return call.add(LeakyRelu(alpha=slope), x)
     low, high = (-math.inf, math.inf) if largest is None else (0.0, float(largest))

@@ -22,7 +22,7 @@ from sofie_jit.ir.operators.normalization import (
     LpNormalization,
     RMSNormalization,
 )
-from sofie_jit.ir.operators.operator import Shape
+from sofie_jit.ir.operators.operator import Shape, product
 from sofie_jit.ir.operators.reshape import Reshape
 
 NORMALIZATION = {"axis": -1, "epsilon": 1e-3, "center": True, "scale": True}
@@ -145,7 +145,13 @@ def rms_normalization(call: LayerCall, x: Symbol) -> Symbol:
 def unit_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Division of each row by its Euclidean norm, over one or several axes."""
     axes = axes_of_option(call, x, call.config["axis"])
-    return over_axes(call, x, axes, lambda moved: call.add(LpNormalization(axis=-len(axes)), moved))
+
+    def normalized(moved: Symbol) -> Symbol:
+        rest, row = moved.shape[: -len(axes)], moved.shape[-len(axes) :]
+        rows = ops.reshape(moved, (*rest, product(*row)))
+        return ops.reshape(call.add(LpNormalization(limit=1e12), rows), moved.shape)
+
+    return over_axes(call, x, axes, normalized)
 
 
 @layer(

@@ -90,7 +90,7 @@ def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
     methods = {**INTERPOLATIONS, BILINEAR_OF_TENSORFLOW_1: BILINEAR_OF_TENSORFLOW_1}
     method = one_of(call, "interpolation", methods) if count == 2 else "nearest"
     if method == "bilinear":
-        resized: Symbol = call.add(Resize(scales=scales, layout=data_layout), x)
+        resized: Symbol = call.add(Resize(scales=scales, mode="linear", layout=data_layout), x)
         return resized
     if method != "nearest":
         sizes = [static_dim("UpSampling2D", x.shape, axis) * scale for axis, scale in zip(axes, scales, strict=True)]

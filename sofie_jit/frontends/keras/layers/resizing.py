@@ -223,7 +223,7 @@ def resizing(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
         pads = [0] * (2 * x.rank)
         for axis, matching in zip(axes, _matching(call, x, axes, size, max), strict=True):
             pads[axis] = pads[x.rank + axis] = (matching - known_size(call, x, axis)) // 2
-        x = call.add(Pad(pads=pads, value=value), x)
+        x = call.add(Pad(pads=pads, constant_value=value), x)
     method = one_of(call, "interpolation", INTERPOLATIONS)
     return resize_images(call, x, axes, size, method, bool(config.get("antialias")))
 

@@ -1,0 +1,50 @@
+"""Attributes that operators here have beyond ONNX, and defaults that differ from ONNX's."""
+
+from __future__ import annotations
+
+_LAYOUT = {"layout": "NHWC instead of NCHW: the order of the axes of images"}
+_KERNEL_LAYOUT = {**_LAYOUT, "kernel_layout": "the order of the axes of the kernel"}
+_STDDEV = {"stddev_epsilon": "a number added to the standard deviation, of old extensions of Keras"}
+_RECURRENT = {
+    "flip_output": "the output in reverse order",
+    "zero_output_for_mask": "zeros where the mask, an input beyond ONNX, is false",
+}
+
+EXTENSIONS: dict[str, dict[str, str]] = {
+    "AveragePool": _LAYOUT,
+    "BatchNormalization": {"axis": "the axis of the channels; in ONNX it is 1"},
+    "Conv": _KERNEL_LAYOUT,
+    "ConvTranspose": _KERNEL_LAYOUT,
+    "GRU": _RECURRENT,
+    "GlobalAveragePool": _LAYOUT,
+    "GlobalMaxPool": _LAYOUT,
+    "GroupNormalization": {**_LAYOUT, **_STDDEV},
+    "InstanceNormalization": {**_LAYOUT, **_STDDEV},
+    "LSTM": _RECURRENT,
+    "LayerNormalization": {**_STDDEV, "centered": "whether the mean is subtracted"},
+    "LpNormalization": {"limit": "a maximum of the factor, of Keras"},
+    "MaxPool": _LAYOUT,
+    "RNN": _RECURRENT,
+    "Resize": _LAYOUT,
+}
+"""Operator -> attribute -> meaning. Their defaults are ONNX's behaviour."""
+
+_HIDDEN = {"hidden_size": "required, because the shapes of the weights are checked with it"}
+_RECURRENT_DEFAULTS = {
+    **_HIDDEN,
+    "layout": "1, batch first, is the only one that there are kernels for",
+    "activations": "operators instead of names, with their parameters as attributes",
+}
+
+DEFAULTS: dict[str, dict[str, str]] = {
+    "Clip": {
+        "min": "minus infinity is the smallest number of every floating-point type",
+        "max": "infinity is the largest number of every floating-point type",
+    },
+    "GRU": _RECURRENT_DEFAULTS,
+    "LSTM": _RECURRENT_DEFAULTS,
+    "RNN": _RECURRENT_DEFAULTS,
+    "Resize": {"scales": "required, because sizes are not supported"},
+    "Transpose": {"perm": "required; the default of ONNX depends on the rank of the input"},
+}
+"""Operator -> attribute -> why its default is not ONNX's."""
