@@ -35,7 +35,7 @@ def register_layer(
     ``weights``: names of the layer's weights in the order in which the layer creates them, or a function that returns
     them for a config.
 
-    The function is called with a :class:`~sofie_jit.frontends.keras.layers.registry.LayerCall` and the arguments of the
+    The function is called with a :class:`~sofie_jit.frontends.keras.layers.call.LayerCall` and the arguments of the
     layer's call, with Symbols for tensors. It returns one or several Symbols:
 
     >>> @register_layer("Scale", weights=["factor"])

@@ -247,13 +247,13 @@ def slice_along(x: Symbol, axis: int, start: int, end: int, step: int = 1) -> Sy
 
 
 MAX_PARTS = 1024
-"""Maximum number of parts into which a tensor is split: each is a statement of the generated code."""
+"""Maximum number of tensors that one function creates: each is a statement of the generated code."""
 
 
 def check_parts(function: str, parts: int) -> None:
-    """Raises ShapeError if a tensor would be split into more than MAX_PARTS."""
+    """Raises ShapeError if a function would create more than MAX_PARTS tensors."""
     if parts > MAX_PARTS:
-        raise ShapeError(f"{function} would split a tensor into {parts:,} parts; the maximum is {MAX_PARTS:,}")
+        raise ShapeError(f"{function} would create {parts:,} tensors; the maximum is {MAX_PARTS:,}")
 
 
 def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
@@ -284,7 +284,7 @@ def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Sym
         return split(x, indices_or_sections, axis)
     size = static("array_split", x.shape, normalize_axis("array_split", axis, x.rank))
     if indices_or_sections < 1:
-        raise ShapeError(f"array_split: the number of parts must be at least 1, got {indices_or_sections}")
+        raise ShapeError(f"array_split: a tensor cannot be split into {indices_or_sections} parts")
     check_parts("array_split", indices_or_sections)
     part, larger = divmod(size, indices_or_sections)
     return split(x, [part * i + min(i, larger) for i in range(1, indices_or_sections)], axis)

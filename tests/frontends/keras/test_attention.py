@@ -208,12 +208,12 @@ def test_float64(grouped: bool) -> None:
 
 def test_axes_that_are_none_are_refused(tmp_path: Path) -> None:
     from sofie_jit.frontends.keras.graph import Layer
-    from sofie_jit.frontends.keras.layers.registry import LayerCall
+    from sofie_jit.frontends.keras.layers.call import LayerCall
     from sofie_jit.ir.builder import Builder
     from sofie_jit.ir.rmodel import RModel
 
     config = layers.MultiHeadAttention(2, 3, attention_axes=(3,)).get_config()
     builder = Builder(RModel("model"))
     x = builder.input("x", "float32", (None, QUERIES, SIZE))
-    with pytest.raises(UnsupportedLayerError, match=r"attention_axes=\(3,\) names no axes"):
+    with pytest.raises(UnsupportedLayerError, match=r"attention_axes=\(3,\) does not name axes"):
         LayerCall(Layer("mha", "MultiHeadAttention", {**config, "dtype": "float32"}), builder)(x, x)

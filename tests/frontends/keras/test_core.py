@@ -94,7 +94,7 @@ def test_softmax_of_one_row_and_of_many(classes: int, tmp_path: Path) -> None:
 
 def test_equations_that_are_none() -> None:
     from sofie_jit.frontends.keras.graph import Layer
-    from sofie_jit.frontends.keras.layers.registry import LayerCall
+    from sofie_jit.frontends.keras.layers.call import LayerCall
     from sofie_jit.ir.builder import Builder
     from sofie_jit.ir.rmodel import RModel
 

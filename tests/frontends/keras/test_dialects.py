@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sofie_jit.errors import ModelFileError
-from sofie_jit.frontends.keras import dialects
-from sofie_jit.frontends.keras.dialects import convert_weights, decode, era, modernize
+from sofie_jit.frontends.keras.dialects import decode, keras_major, modernize
+from sofie_jit.frontends.keras.layers.registry import entries
+from sofie_jit.frontends.keras.old_weights import convert_weights, split_gates
 
 
 def modern(class_name, config=None, version="2.2.4", **spec):
@@ -29,8 +30,8 @@ def options(class_name, config=None, version="2.2.4", **spec):
     ("version", "want"),
     [("1.2.2", 1), ("2.2.4-tf", 2), ("2.0.8", 2), ("3.15.1", 3), ("3", 3), ("1", 1)],
 )
-def test_era_by_version(version, want):
-    assert era({"class_name": "Sequential", "config": []}, version) == want
+def test_major_version_by_version(version, want):
+    assert keras_major({"class_name": "Sequential", "config": []}, version) == want
 
 
 @pytest.mark.parametrize(
@@ -43,10 +44,10 @@ def test_era_by_version(version, want):
         ({"units": 3, "dtype": {"class_name": "DTypePolicy", "registered_name": None, "config": {}}}, 3),
     ],
 )
-def test_era_by_words(config, want):
+def test_major_version_by_keys(config, want):
     model = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": config}]}
-    assert era(model) == want
-    assert era(model, "0.1.7") == want  # keras-core
+    assert keras_major(model) == want
+    assert keras_major(model, "0.1.7") == want  # keras-core
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
@@ -141,10 +142,12 @@ DIFFERENT = {"GRU", "GRUCell", "InstanceNormalization", "CuDNNLSTM", "CuDNNGRU",
 
 
 def test_defaults_are_those_of_keras():
-    """The table against the constructors of the Keras at hand; ``linear`` and ``channels_last`` are its None."""
+    """Those of the handlers against the constructors of Keras; ``linear`` and ``channels_last`` are its None."""
     keras = pytest.importorskip("keras")
-    for name, table in dialects.DEFAULTS.items():
-        if name in DIFFERENT:
+    assert sum(bool(entry.defaults) for entry in entries().values()) > 60
+    for name, entry in entries().items():
+        table = entry.defaults
+        if name in DIFFERENT or not table:
             continue
         parameters = inspect.signature(getattr(keras.layers, name).__init__).parameters
         for option, value in table.items():
@@ -266,16 +269,16 @@ def test_nothing_is_executed():
 def test_gates_kept_apart_are_joined_in_todays_order():
     # Keras 1: W, U, b of the gates i, c, f, o; today i, f, c, o
     arrays = [np.full((2, 3) if kind < 2 else (3,), 10 * gate + kind, "f4") for gate in range(4) for kind in range(3)]
-    kernel, recurrent, bias = convert_weights("LSTM", {}, arrays, era=1)
+    kernel, recurrent, bias = convert_weights("LSTM", {}, arrays, keras_major=1)
     assert kernel[0, ::3].tolist() == [0, 20, 10, 30]
     assert recurrent[0, ::3].tolist() == [1, 21, 11, 31]
     assert bias[::3].tolist() == [2, 22, 12, 32]
-    assert dialects.split_gates("LSTM", {}, 1) == 12
-    assert dialects.split_gates("GRU", {}, 1) == 9
-    assert dialects.split_gates("LSTM", {}, 2) == 0
+    assert split_gates("LSTM", {}, 1) == 12
+    assert split_gates("GRU", {}, 1) == 9
+    assert split_gates("LSTM", {}, 2) == 0
     wrapper = {"layer": {"class_name": "LSTM", "config": {}}}
-    assert dialects.split_gates("Bidirectional", wrapper, 1) == 24
-    joined = convert_weights("Bidirectional", wrapper, arrays + [a + 1 for a in arrays], era=1)
+    assert split_gates("Bidirectional", wrapper, 1) == 24
+    joined = convert_weights("Bidirectional", wrapper, arrays + [a + 1 for a in arrays], keras_major=1)
     assert [w[..., ::3].reshape(-1)[:4].tolist() for w in joined[3:]] == [
         [1, 21, 11, 31], [2, 22, 12, 32], [3, 23, 13, 33]
     ]  # fmt: skip
@@ -295,14 +298,14 @@ def test_gates_kept_apart_are_joined_in_todays_order():
 )
 def test_kernels_of_keras_1(class_name, shape, data_format, want):
     config = {"data_format": data_format, "kernel_size": (5,), "filters": 8}
-    kernel, bias = convert_weights(class_name, config, [np.zeros(shape), np.zeros(8)], era=1)
+    kernel, bias = convert_weights(class_name, config, [np.zeros(shape), np.zeros(8)], keras_major=1)
     assert kernel.shape == want
     assert bias.shape == (8,)
 
 
 def test_theano_convolves():
     kernel = np.arange(6.0).reshape(3, 1, 2, 1)
-    (turned,) = convert_weights("Conv2D", {}, [kernel], era=2, backend="theano")
+    (turned,) = convert_weights("Conv2D", {}, [kernel], keras_major=2, backend="theano")
     assert turned[:, 0, 0, 0].tolist() == [4, 2, 0]
-    (kept,) = convert_weights("Dense", {}, [kernel], era=2, backend="theano")
+    (kept,) = convert_weights("Dense", {}, [kernel], keras_major=2, backend="theano")
     assert kept is kernel

@@ -14,7 +14,7 @@ import pytest
 from sofie_jit.errors import ModelFileError, SofieError, WeightsError
 from sofie_jit.frontends.keras import dialects, files, weights
 from sofie_jit.frontends.keras.build import build
-from sofie_jit.frontends.keras.graph import Value, flatten
+from sofie_jit.frontends.keras.graph import TensorRef, flatten
 from sofie_jit.frontends.keras.saved_model import AttributePaths, Group, LayerGroups, SavedModel, Weight
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -71,9 +71,9 @@ def text(model):
     """The calls as ``layer(argument, ...)`` lines, the outputs last."""
 
     def show(value):
-        if isinstance(value, Value):
-            source = model.inputs[value.index].name if value.call < 0 else f"%{value.call}"
-            return source + (f".{value.index}" if value.call >= 0 and value.index else "")
+        if isinstance(value, TensorRef):
+            source = model.inputs[value.index].name if value.node < 0 else f"%{value.node}"
+            return source + (f".{value.index}" if value.node >= 0 and value.index else "")
         if isinstance(value, dict):
             return "{" + ", ".join(f"{k}: {show(v)}" for k, v in value.items()) + "}"
         if isinstance(value, (list, tuple)):
@@ -81,7 +81,7 @@ def text(model):
         return str(value)
 
     lines = []
-    for call in model.calls:
+    for call in model.nodes:
         given = [*map(show, call.args), *(f"{k}={show(v)}" for k, v in call.kwargs.items())]
         lines.append(f"{call.layer.name}({', '.join(given)})")
     return [*lines, show(model.outputs)]
@@ -134,7 +134,7 @@ def test_a_merge_of_models_at_the_start_of_a_sequential():
     model = built({"class_name": "Sequential", "config": [merge, layer("d")]}, "2.0.6")
     assert [(i.name, i.shape) for i in model.inputs] == [("a_input", (None, 3)), ("c_input", (None, 4))]
     assert text(model) == ["a(a_input)", "b(%0)", "c(c_input)", "m([%1, %2])", "d(%3)", "%4"]
-    assert model.calls[3].layer.class_name == "Concatenate"
+    assert model.nodes[3].layer.class_name == "Concatenate"
     deeper = {"class_name": "Sequential", "config": [merge, layer("e")]}
     other = {"class_name": "Sequential", "config": [layer("f", batch_input_shape=[None, 5])]}
     model = built({"class_name": "Sequential", "config": [layer("n", "Merge", layers=[deeper, other])]}, "1.2.2")
@@ -152,7 +152,7 @@ def test_keras_2_wiring():
         [["x", 0, 0], ["y", 0, 0]], [["sum", 0, 0], ["a", 1, 0]],
     ))  # fmt: skip
     assert text(model) == ["a(x)", "a(y)", "sum([%0, %1])", "[%2, %1]"]
-    assert model.calls[0].layer is model.calls[1].layer
+    assert model.nodes[0].layer is model.nodes[1].layer
     assert model.output_names == ["sum", "a"]
 
 
@@ -164,8 +164,8 @@ def test_keras_3_wiring():
         ["x", 0, 0], ["add", 0, 0],
     ), "3.9.0")  # fmt: skip
     assert text(model) == ["a(x)", "cat([x, %0])", "add(%1, 3.0)", "%2"]
-    assert model.calls[2].layer.class_name == "ops.Add"
-    assert model.calls[1].layer.class_name == "Concatenate"
+    assert model.nodes[2].layer.class_name == "ops.Add"
+    assert model.nodes[1].layer.class_name == "Concatenate"
 
 
 def test_layers_listed_before_what_they_need():
@@ -177,7 +177,7 @@ def test_calls_that_no_output_needs_are_kept_apart():
     model = built(functional(
         [given("x", 3), node(layer("a"), refs("x")), node(layer("b"), refs("x"))], [["x", 0, 0]], [["a", 0, 0]],
     ))  # fmt: skip
-    assert [model.calls[i].layer.name for i in model.needed()] == ["a"]
+    assert [model.nodes[i].layer.name for i in model.needed()] == ["a"]
 
 
 def test_outputs_that_are_inputs_or_intermediates():
@@ -254,7 +254,7 @@ def test_constants_and_slices_of_keras_3():
         {"class_name": "__slice__", "config": {"start": None, "stop": 2, "step": None}}]}  # fmt: skip
     layers = [given("x", 3), node(layer("item", "GetItem"), args(tensor("x"), index)),
               node(layer("mul", "Multiply"), args(tensor("item"), array))]  # fmt: skip
-    first, second = built(functional(layers, ["x", 0, 0], ["mul", 0, 0]), "3.9.0").calls
+    first, second = built(functional(layers, ["x", 0, 0], ["mul", 0, 0]), "3.9.0").nodes
     assert first.args[1] == (Ellipsis, slice(None, 2, None))
     np.testing.assert_array_equal(second.args[1], np.array([[1.0, 2.0]], "f4"))
 
@@ -317,7 +317,7 @@ def test_models_in_models_to_any_depth():
     spec = layer("d")
     for depth in range(20):
         spec = sequential(spec, name=f"m{depth}")
-    (call,) = built(spec).calls
+    (call,) = built(spec).nodes
     assert call.layer.name == "/".join([f"m{depth}" for depth in range(18, -1, -1)] + ["d"])
 
 
@@ -330,10 +330,10 @@ def test_a_layer_name_with_a_slash_and_spaces():
 def test_cutting_at_named_layers():
     layers = [given("x", 3), node(INNER, refs("x")), node(layer("e"), refs("inner:1"))]
     model = built(functional(layers, [["x", 0, 0]], [["e", 0, 0]]))
-    assert model.cut(["inner"]).outputs == Value(0, 0)
-    assert model.cut(["inner/d", "e", "x"]).outputs == [Value(0, 0), Value(1, 0), Value(-1, 0)]
+    assert model.cut(["inner"]).outputs == TensorRef(0, 0)
+    assert model.cut(["inner/d", "e", "x"]).outputs == [TensorRef(0, 0), TensorRef(1, 0), TensorRef(-1, 0)]
     assert model.cut(["inner"]).needed() == [0]
-    with pytest.raises(ModelFileError, match=r"'nope', which is no layer.*inner/d"):
+    with pytest.raises(ModelFileError, match=r"'nope', which is not a layer.*inner/d"):
         model.cut(["nope"])
 
 
@@ -455,8 +455,8 @@ def test_weights_by_order_where_names_changed():
 @pytest.mark.parametrize(
     ("stored", "words"),
     [
-        ([group("a", "k", "b")], r"without weights: b \(Dense\)"),
-        ([group("a", "k", "b"), group("b", "k", "b"), group("c", "k")], "of no layer of the model: c"),
+        ([group("a", "k", "b")], r"layers without weights in the file: b \(Dense\)"),
+        ([group("a", "k", "b"), group("b", "k", "b"), group("c", "k")], "weights without a layer in the model: c"),
         ([group("a", "k", "b"), group("b", "k")], r"b \(Dense\): the file has 1 weights \(k \(1,\)\).*kernel, bias"),
         ([group("a", "k", "b"), group("a", "k", "b")], "two groups"),
     ],
@@ -493,7 +493,7 @@ def test_nested_weights_of_frozen_layers_come_last():
 
 def test_nested_weights_that_cannot_be_told_apart():
     spec = nested(layer("a", trainable=False), layer("b"))
-    with pytest.raises(WeightsError, match=r"cannot be told.*save the model as \.keras"):
+    with pytest.raises(WeightsError, match=r"does not tell which.*save the model as \.keras"):
         bound(spec, LayerGroups([group("inner", "kernel:0", "bias:0", "kernel_1:0", "bias_1:0")]))
     with pytest.raises(WeightsError, match="3 weights in its group 'inner', its layers need 4"):
         bound(spec, LayerGroups([group("inner", "k", "b", "k")]))

@@ -47,5 +47,5 @@ def test_layer(kind: str, data_format: str, tmp_path: Path) -> None:
 def test_padding_is_refused(tmp_path: Path) -> None:
     layer = layers.LocallyConnected1D(1, 3, padding="same", implementation=2)
     tf_keras.Sequential([tf_keras.Input((6, 2)), layer]).save(tmp_path / "m.h5")
-    with pytest.raises(UnsupportedLayerError, match="padding='same' is not translated"):
+    with pytest.raises(UnsupportedLayerError, match="padding='same' is not supported"):
         sofie_jit.load(tmp_path / "m.h5")

@@ -18,7 +18,8 @@ import sofie_jit
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras import masks
 from sofie_jit.frontends.keras.graph import Layer
-from sofie_jit.frontends.keras.layers.registry import LayerCall, entries
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import Entry, entries, find
 from sofie_jit.ir.builder import Builder
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.rmodel import RModel
@@ -295,11 +296,14 @@ def keras_layer(name: str) -> Any:
     return layer(**{key: ARGUMENTS[key] for key in [*required, *extra]})
 
 
-@pytest.mark.parametrize("name", [name for name in masks.RULES if hasattr(keras.layers, name)])
+RULES = {name: entry.mask for name, entry in entries().items() if entry.mask and hasattr(keras.layers, name)}
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_what_layers_do_is_what_keras_does(name: str) -> None:
     """By the masks that Keras computes for one input, or two."""
     layer = keras_layer(name)
-    rule = masks.RULES[name]
+    rule = RULES[name]
     if rule in (masks.passes, masks.passes_since_keras_3):
         assert layer.supports_masking
         assert name == "Masking" or layer.compute_mask(None, "the mask") == "the mask"
@@ -314,9 +318,9 @@ def test_every_layer_with_a_handler_has_a_rule() -> None:
     without = [
         name
         for name, entry in entries().items()
-        if entry.builtin and name not in masks.RULES and not name.startswith("ops.") and hasattr(keras.layers, name)
+        if entry.builtin and not entry.mask and (name.startswith("ops.") or hasattr(keras.layers, name))
     ]
-    assert without == [], "say in masks.RULES what these do with a mask"
+    assert without == [], "say in the @layer line (mask=) what these do with a mask"
 
 
 @pytest.mark.parametrize(
@@ -329,9 +333,8 @@ def test_every_layer_with_a_handler_has_a_rule() -> None:
     ],
 )
 def test_layers_that_are_not_of_keras_layers(package: str, name: str, rule: Any) -> None:
-    def handler(call: LayerCall, x: Any) -> Any: ...
-
-    assert masks.rule(Layer("layer", name, {}, package), handler) is rule
+    entry = find(Layer("layer", name, {}, package))
+    assert (entry and masks.rule_of(entry)) is rule
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------
@@ -366,19 +369,35 @@ def test_custom_layers_without_a_word_on_masks_are_refused() -> None:
         return x
 
     layer = Layer("mine", "Mine", {}, "package")
-    assert masks.rule(layer, handler) is None
-    assert masks.rule(layer, knowing) is masks.stops
+    assert masks.rule_of(Entry(handler)) is None
+    assert masks.rule_of(Entry(knowing)) is masks.stops
     builder = Builder(RModel("model"))
-    x = builder.input("x", "float32", (None, 3, 2))
-    x.mask = builder.input("mask", "bool", (None, 3))
+    x, mask = builder.input("x", "float32", (None, 3, 2)), builder.input("mask", "bool", (None, 3))
     y = builder.add(Relu(), x)
+    call = LayerCall(layer, builder)
     with pytest.raises(UnsupportedLayerError, match=r"mine .*has a mask"):
-        masks.hand_on(LayerCall(layer, builder), handler, x, x.mask, y)
+        masks.hand_on(call, Entry(handler), x, mask, y)
+    call.masks.attach(y, mask)
+    assert masks.hand_on(call, Entry(handler), x, mask, y) is y
+
+
+def test_masks_belong_to_symbols() -> None:
+    """One tensor has another mask as the output of a layer that returns its input, and as that input."""
+    builder = Builder(RModel("model"))
+    x, mask = builder.input("x", "float32", (None, 3, 2)), builder.input("mask", "bool", (None, 3))
+    call = LayerCall(Layer("it", "Reshape", {}), builder)
+    call.masks.attach(x, mask)
+    y = masks.hand_on(call, Entry(lambda call, x: x, mask=masks.stops), x, mask, x)
+    assert (y.name, call.masks.of(y), call.masks.of(x)) == ("x", None, mask)
+    assert masks.hand_on(call, Entry(lambda call, x: x, mask=masks.stays), x, mask, x) is x
+    assert call.masks.of_all([y, [x, 3]]) == [None, [mask, None]]
+    call.masks.attach(x, None)
+    assert call.masks.of_all([y, [x, 3]]) is None
 
 
 def test_merging_with_a_mask_of_few_axes_is_refused(tmp_path: Path) -> None:
     inputs = keras.Input((STEPS, 3))
     x = layers.TimeDistributed(keras.Sequential([layers.RepeatVector(2)]))(layers.Masking()(inputs))
     keras.Model(inputs, layers.Multiply()([x, x])).save(tmp_path / "model.keras")
-    with pytest.raises(UnsupportedLayerError, match="only masks of all axes but the last"):
+    with pytest.raises(UnsupportedLayerError, match="expected a mask of all axes but the last"):
         sofie_jit.load(tmp_path / "model.keras")

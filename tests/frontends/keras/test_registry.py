@@ -11,7 +11,9 @@ from sofie_jit.frontends import keras
 from sofie_jit.frontends.keras import dialects, files
 from sofie_jit.frontends.keras.graph import Layer
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.frontends.keras.layers.registry import Config, LayerCall, layer
+from sofie_jit.frontends.keras.layers.call import Config, LayerCall
+from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.saved_model import Group, LayerGroups, SavedModel, Weight
 from sofie_jit.ir.builder import Builder
 from sofie_jit.ir.operators.identity import Identity
@@ -102,7 +104,7 @@ def test_classes_of_other_packages_are_not_keras_own(handlers):
 def test_options_that_matter_must_be_read(handlers):
     config = {"name": "it", "trainable": False, "kernel_initializer": "x", "read": 1, "unset": None, "off": False}
     run(call("Same", config))
-    with pytest.raises(UnsupportedLayerError, match=r"it \(Same\): the option odd=3 is not translated"):
+    with pytest.raises(UnsupportedLayerError, match=r"it \(Same\): the option odd=3 is not supported"):
         run(call("Same", {**config, "odd": 3}))
 
 
@@ -172,7 +174,7 @@ def test_sublayers_get_their_share(handlers):
     inner = one.sublayer("cell", spec)
     assert inner.name == "it/w"
     assert list(inner.layer.weights) == ["kernel"]
-    assert registry.sublayer_weights("cell", spec) == ("cell/kernel", "cell/bias")
+    assert sublayer_weights("cell", spec) == ("cell/kernel", "cell/bias")
 
 
 # -- whole models --------------------------------------------------------------------------------------------------

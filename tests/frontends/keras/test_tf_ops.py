@@ -247,10 +247,10 @@ def test_up_sampling_by_tensorflow_1(version: str, from_corners: bool, no_weight
 
 
 REFUSED: dict[str, tuple[Operation, str]] = {
-    "einsum": (lambda tf, x, n: tf.einsum("bij,bkj->bik", x, x), "does not save which tensors"),
-    "unknown": (lambda tf, x, n: tf.math.lbeta(x), r"tf.math.lbeta has no translation.*replace="),
-    "strings": (lambda tf, x, n: tf.as_string(n), r"tf.*as_string has no translation"),
-    "integer mean": (lambda tf, x, n: tf.reduce_mean(n, axis=1), "mean of integers is not translated"),
+    "einsum": (lambda tf, x, n: tf.einsum("bij,bkj->bik", x, x), "does not save the inputs of an einsum"),
+    "unknown": (lambda tf, x, n: tf.math.lbeta(x), r"tf.math.lbeta is not supported.*replace="),
+    "strings": (lambda tf, x, n: tf.as_string(n), r"tf.*as_string is not supported"),
+    "integer mean": (lambda tf, x, n: tf.reduce_mean(n, axis=1), "mean of integers is not supported"),
     "batch_dims": (lambda tf, x, n: tf.gather(x, n, axis=2, batch_dims=1), "batch_dims=1"),
     "padding": (
         lambda tf, x, n: tf.nn.conv2d(image(tf, x), WEIGHT.reshape(2, 1, 3, 4), 1, [[0, 0], [1, 1], [2, 2], [0, 0]]),

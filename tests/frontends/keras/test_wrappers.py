@@ -129,12 +129,12 @@ def test_a_batch_in_tiles() -> None:
 
 def test_no_steps_are_refused() -> None:
     from sofie_jit.frontends.keras.graph import Layer
-    from sofie_jit.frontends.keras.layers.registry import LayerCall
+    from sofie_jit.frontends.keras.layers.call import LayerCall
     from sofie_jit.ir.builder import Builder
 
     builder = Builder(RModel("model"))
     x = builder.input("x", "float32", (None, 3))
-    with pytest.raises(UnsupportedLayerError, match=r"needs \(batch, steps, ...\)"):
+    with pytest.raises(UnsupportedLayerError, match=r"expected \(batch, steps, ...\)"):
         LayerCall(Layer("td", "TimeDistributed", {}), builder)(x)
 
 

@@ -580,7 +580,7 @@ def _mask(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
 @layer(
     "TFOpLambda",
     mask=_mask,
-    refuses="functions that are not in the tables of layers/tf_ops.py; einsum, whose tensors are not saved",
+    refuses="functions that are not in the tables of layers/tf_ops.py; einsum, whose inputs are not saved",
 )
 def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     """A function of TensorFlow, called with TensorFlow's arguments."""
@@ -588,7 +588,7 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     name = symbol.removeprefix("compat.v1.").removeprefix("compat.v2.")
     function = FUNCTIONS.get(ALIASES.get(name, name)) or FUNCTIONS.get(f"math.{name}") or _of_layer(name, call)
     if name in ("einsum", "linalg.einsum"):
-        call.refuse("Keras 2 does not save the tensors of an einsum; use the layer EinsumDense, Dot or tf.matmul")
+        call.refuse("Keras 2 does not save the inputs of an einsum; use the layer EinsumDense, Dot or tf.matmul")
     if name in ("shape", "shape_v2"):
         return tf_shapes.SymbolicShape.of(args[0] if args else kwargs["input"])
     if symbol == "image.resize":  # that of compat.v1 has other coordinates
