@@ -207,5 +207,5 @@ def _print(title: str, types: Mapping[str, TensorType]) -> None:
 
 
 def _rmodel(facade: Facade) -> RModel:
-    """``facade`` as what it is; only RModel has this mixin."""
+    """``facade`` with its actual type; only RModel has this mixin."""
     return cast("RModel", facade)

@@ -59,7 +59,7 @@ int publish(Functions *...functions)
 
 
 class Compiler:
-    """Compiles C++ with Cling and remembers what it has compiled.
+    """Compiles C++ with Cling, each text at most once.
 
     Threads may share it. A lock makes them take turns, because Cling is not re-entrant. Nothing happens before the
     first use, which starts Cling.
@@ -91,7 +91,7 @@ class Compiler:
 
         ``text``: C++ at namespace scope. A text that was compiled before is not compiled again, since a Ctrl-C may
         have arrived before Python recorded the first time.
-        ``what``: what the text is, for error messages.
+        ``what``: a description of the text for error messages.
         ``functions``: qualified names of functions that the text, or an earlier one, defines. Python calls them through
         ctypes, because each wrapper of cppyy would take 10 ms to make.
 

@@ -34,7 +34,7 @@ class CompiledSession:
     def __init__(self, lowered: RModel, *, profile: bool = False):
         runtime = compiler().runtime()
         self.code = jit_text(lowered, profile=profile, vector_bytes=runtime.vector_bytes())
-        create, destroy, self.entry, *self._take_laps = compiler().compile(self.code)
+        create, destroy, self.entry, *self._take_op_timings = compiler().compile(self.code)
         arrays = [_native(lowered.initialized[name]) for name in self.code.weights]
         addresses = _words([array.ctypes.data for array in arrays])
         self._run, self._run_released = runtime.run, runtime.run_released
@@ -76,10 +76,10 @@ class CompiledSession:
 
         Raises ValueError if the session was made without ``profile``.
         """
-        if not self._take_laps:
+        if not self._take_op_timings:
             raise ValueError("this session does not read the clock: make it with profile=True")
         seconds = np.empty(1 + len(self.code.op_timings))
-        _TAKE_OP_TIMINGS(self._take_laps[0])(self.handle, seconds.ctypes.data)
+        _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
         return seconds
 
 

@@ -1,4 +1,4 @@
-"""How many threads share a call, and how. ``runtime/thread_pool.hxx`` has the threads themselves."""
+"""The number of threads that share a call. ``runtime/thread_pool.hxx`` has the threads themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Description: what a model is, apart from how it runs. All models share it."""
+"""The description that every model has: names, shapes and types, and its forms as text, drawing and header."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Description:
     rmodel: RModel
     """The network before optimization; for example sizes if it depends on the sizes of open dimensions."""
     optimize: Optimize
+    """The optimizations that its compiled code and its header get."""
     input_shapes: list[OpenShape]
     output_shapes: list[OpenShape]
     for_shapes: Callable[[InputShapes | None], RModel]

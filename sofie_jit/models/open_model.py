@@ -110,7 +110,7 @@ class OpenModel(Model):
 
 
 def _reopened(translation: Translation, **options: Any) -> OpenModel:
-    """An OpenModel from its pickle, which does without the examples since they hold the weights again."""
+    """An OpenModel from its pickle, which leaves out the examples because they contain the weights again."""
     return OpenModel(translation, *examine(translation), **options)
 
 

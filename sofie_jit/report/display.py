@@ -27,7 +27,7 @@ IMAGES, SOURCES = (".svg", ".png", ".pdf"), (".dot", ".gv")
 def describe(title: str, rmodel: RModel, *, facts: Sequence[str] = (), note: str = "") -> str:
     """A network as HTML: inputs, outputs, operators and number of parameters.
 
-    ``title``: what the network is, in front of its name.
+    ``title``: text in front of the network's name.
     ``facts``: further facts for the first line, such as the memory that the compiled network needs.
     ``note``: a line below it.
 
