@@ -1,13 +1,13 @@
-// What all recurrent kernels share: the walk through time, the two products of a step, masks and states.
+// Common parts of the recurrent kernels: the loop over time, the two products of a step, masks and states.
 //
-// A cell (lstm.hxx, gru.hxx, simple_rnn.hxx) keeps its weights in panels as tile.hxx wants them: a panel is one block
-// of neighbouring units with `vectors` vectors per weight row (LSTM: the four gates of one vector of units), so that a
-// register tile of a few batch rows holds everything the gates of these units need.
+// A cell (lstm.hxx, gru.hxx, simple_rnn.hxx) packs its weights into panels for tile.hxx: a panel is a block of adjacent
+// units with `vectors` vectors per row of weights (LSTM: the four gates of one vector of units), so that a register
+// tile of a few batch rows holds everything that the gates of these units need.
 //
-// Every gate's sum runs in one order, a function of the layer's sizes only: bias, then the inputs ascending (in blocks
-// of tuning::kc), then the recurrent product in chunks of recurrent_chunk(units), each by fma, added in order. Many rows
-// go through a step together (recurrent_mr at a time, all of a block per panel); what remains of a batch goes row by
-// row, the inputs of many time steps projected at once. Both give the same bits.
+// The sum of every gate runs in one order, which depends on the layer's sizes only: bias, then the inputs ascending (in
+// blocks of tuning::kc), then the recurrent product in chunks of recurrent_chunk(units), each by fma, added in order.
+// Many rows go through a step together (recurrent_mr per tile, all rows of a block per panel); the remaining rows of a
+// batch are processed one by one, with the inputs of many time steps projected at once. Both give the same bits.
 #ifndef SOFIE_JIT_RNN_HXX
 #define SOFIE_JIT_RNN_HXX
 
@@ -18,24 +18,25 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 template <class T>
-struct Recurrence { // one call, whatever the cell
+struct Recurrence { // one call of any cell
    std::size_t batch, steps, inputs, units;
    const T *x;           // [batch][steps][inputs]
-   const bool *mask;     // [batch][steps], false: the step is skipped; null: none is
-   const T *initial[2];  // [batch][units] for each state; null: zeros
-   T *y;                 // [batch][steps][units]; null: not wanted
-   T *last[2];           // [batch][units] for each state after the last step; null: not wanted
-   T *scratch;           // recurrent_scratch numbers
+   const bool *mask;     // [batch][steps], false: the step is skipped; null: no step is skipped
+   const T *initial[2];  // [batch][units] of each state; null: zeros
+   T *y;                 // [batch][steps][units]; null: not needed
+   T *last[2];           // [batch][units] of each state after the last step; null: not needed
+   // recurrent_stride(units) * (tuning::recurrent_rows * tuning::recurrent_buffers + tuning::recurrent_steps * gates)
+   T *scratch;
    bool backwards;       // from the last step to the first
    bool flipped;         // y[0] belongs to the last step
-   bool zero_masked;     // y of a skipped step is zero, else the y of the step before
+   bool zero_masked;     // y of skipped steps is zero, otherwise that of the previous step
 };
 
-// Rows per register tile: `vectors` accumulators each.
+// Rows of a register tile, with `vectors` accumulators each.
 template <int vectors>
 constexpr int recurrent_mr = vectors > 2 ? tuning::mr / 2 : tuning::mr;
 
-// Panels that a single row is multiplied with at once, two sums of each in registers.
+// Panels that are multiplied with a single row at once, each with two sums in registers.
 template <int vectors>
 constexpr int recurrent_panels = vectors <= (SOFIE_JIT_VECTOR_BYTES == 64 ? 4 : 3) ? 2 : 1;
 
@@ -46,14 +47,14 @@ constexpr std::size_t recurrent_stride(std::size_t units)
           tuning::recurrent_unit_multiple;
 }
 
-// Terms per chain of the recurrent product: two chains at least, none longer than tuning::kc.
+// Terms per chain of the recurrent product: at least two chains, none longer than tuning::kc.
 constexpr std::size_t recurrent_chunk(std::size_t units)
 {
    const std::size_t pairs = (units + 2 * tuning::kc - 1) / (2 * tuning::kc);
    return (units + 2 * pairs - 1) / (2 * pairs);
 }
 
-// values[gates][units][K], ONNX's gate by gate and outputs before inputs -> [panel][K][gate][unit_vectors * lanes].
+// Packs values[gates][units][K], in ONNX's order, into [panel][K][gate][unit_vectors * lanes].
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std::size_t units, std::size_t K,
                                         std::size_t unit_vectors)
@@ -67,8 +68,8 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std:
    return packed;
 }
 
-// values[2][gates][units] (null: zeros), ONNX's Wb and Rb -> Wb + Rb as [panel][gate][unit_vectors * lanes], but Wb
-// alone from gate `summed` on.
+// values[2][gates][units] (null: zeros) are ONNX's Wb and Rb. Packs Wb + Rb as [panel][gate][unit_vectors * lanes], but
+// Wb alone from gate `summed` on.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates, std::size_t units,
                                              std::size_t unit_vectors, std::size_t summed)
@@ -83,7 +84,8 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates,
    return packed;
 }
 
-// sum.v[i] += a * panel[i * apart]: one term, without what Tile::accumulate does for long sums of many rows.
+// sum.v[i] += a * panel[i * panel_stride]: a single term, without the prefetching of Tile::accumulate for long sums of
+// many rows.
 template <class T, int P, int N>
 SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t apart)
 {
@@ -94,7 +96,7 @@ SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::siz
          sum.v[i][j] = fma<T>(broadcast(a), load(panel + std::size_t(i) * apart + j * lanes<T>), sum.v[i][j]);
 }
 
-// sum += a[i * stride + k] * panel[k] in chunks: the first goes on from sum, the others start from zero.
+// sum += a[i * stride + k] * panel[k] in chunks: the first continues sum, the others start from zero.
 template <class T, int MR, int N>
 SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t stride, std::size_t K, const T *panel,
                                   std::size_t chunk)
@@ -111,8 +113,8 @@ SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t s
    }
 }
 
-// sum.v[i] += a[k] * panel[i * apart + k * N * lanes] for a single row and P panels, two chunks side by side: fma's
-// latency is hidden.
+// sum.v[i] += a[k] * panel[i * panel_stride + k * N * lanes] for a single row and P panels, two chunks in parallel to
+// hide the latency of fma.
 template <class T, int P, int N>
 SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_t K, const T *panel, std::size_t apart,
                                       std::size_t chunk)
@@ -138,7 +140,7 @@ SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_
    }
 }
 
-// bias + x[i * stride + k] * panel[k] for MR rows, vector j of row i to out[i * kept + j].
+// bias + x[i * stride + k] * panel[k] for MR rows; vector j of row i is written to out[i * kept + j].
 template <int MR, int N, class T>
 void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel, const T *bias, T *out,
                    std::size_t kept)
@@ -179,7 +181,8 @@ SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, 
          store(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
 }
 
-// The input part of the gates for rows of a batch, computed when asked for; vector j of row i to out[i * kept + j].
+// The input part of the gates for rows of a batch, computed on demand; vector j of row i is written to out[i * kept +
+// j].
 template <class T, int N>
 struct BatchInput {
    static constexpr int rows = recurrent_mr<N>;
@@ -194,7 +197,7 @@ struct BatchInput {
    }
 };
 
-// The same for a single row, projected before.
+// The same for a single row, projected in advance.
 template <class T, int N>
 struct ProjectedInput {
    static constexpr int rows = 1;
@@ -207,7 +210,7 @@ struct ProjectedInput {
    }
 };
 
-// projected[step][panel][N][lanes] for `steps` steps of one row; the last tile may repeat steps of the one before.
+// projected[step][panel][N][lanes] for `steps` steps of one row; the last tile may repeat steps of the previous one.
 template <class T, int N>
 void project_steps(const T *x, std::size_t steps, std::size_t inputs, std::size_t panels, const T *weights,
                    const T *bias, T *projected)
@@ -227,18 +230,19 @@ void project_steps(const T *x, std::size_t steps, std::size_t inputs, std::size_
    }
 }
 
-// The states of a block of rows before and after a step, [row][stride] each, and memory for a cell's own use.
+// The states of a block of rows before and after a step, [row][stride] each, and memory for the cell's own use.
 template <class T>
 struct Block {
    std::size_t units, stride, panels, tiles;
-   bool descending; // the order of panels: alternating, a row finds the last step's last panels still in the cache
+   // the order of panels alternates, so that a row finds the last panels of the previous step in the cache
+   bool descending;
    T *old[2], *now[2], *own[2];
 };
 
-// One round over the panels of a time step. prepare(panel, row, gates) fills kept vectors for each of MR rows from
-// `row` on, and h's product with the weights is added to the first N of them; begin(gates, at) and then end(gates, at)
-// turn those of one row into states at offset `at`. Activation functions are long chains of operations, so that each
-// step is done for many gates before the next, side by side: those of a tile, or, for a single row, of many panels.
+// Passes over the panels of a time step. prepare(panel, row, gates) writes `kept` vectors for each of MR rows from
+// `row` on, and the product of h with the weights is added to the first N of them; begin(gates, at) and then end(gates,
+// at) turn those of one row into states at offset `at`. Activation functions are long chains of operations, so each
+// step is done for many gates before the next: for those of a tile, or, for a single row, of many panels.
 template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel_of_tiles(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                           const Begin &begin, const End &end)
@@ -296,7 +300,7 @@ SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *wei
       each_panel_of_row<N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
 }
 
-// Everything about one time step of some rows but the arithmetic: skipped steps, and y.
+// Finishes a time step of some rows: skipped steps, and y.
 template <class Cell, class T>
 void finish_step(const Recurrence<T> &r, Block<T> &block, std::size_t row, std::size_t rows, std::size_t step)
 {
@@ -321,7 +325,7 @@ void finish_step(const Recurrence<T> &r, Block<T> &block, std::size_t row, std::
       std::swap(block.old[s], block.now[s]);
 }
 
-// The initial states of some rows.
+// Sets the initial states of some rows.
 template <int states, class T>
 SOFIE_JIT_INLINE void start_states(const Recurrence<T> &r, const Block<T> &block, std::size_t row, std::size_t rows)
 {
@@ -390,7 +394,8 @@ void run_recurrence(const Recurrence<T> &r, const Cell &cell)
       run_rows<false>(r, cell, row, rows);
       row += rows;
    }
-   if (r.batch >= MR && 2 * (r.batch - row) > MR) { // some rows twice are faster than most of a tile one by one
+   // computing some rows twice is faster than most of a tile row by row
+   if (r.batch >= MR && 2 * (r.batch - row) > MR) {
       run_rows<false>(r, cell, r.batch - MR, MR);
       return;
    }
