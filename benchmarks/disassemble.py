@@ -1,9 +1,9 @@
-"""Shows the machine code that Cling makes of the innermost loops of the Gemm and Conv kernels.
+"""Shows the machine code that Cling generates for the innermost loops of the Gemm and Conv kernels.
 
     python benchmarks/disassemble.py [gemm|pairs|conv] [--code]
 
-For each kernel: how many fused multiply-adds the loop has, on which registers, and what of it was spilled: vectors or
-pointers that are stored in or read from the stack. --code prints the loop. Needs objdump (binutils).
+For each kernel it prints the number of fused multiply-adds in the loop, their registers, and the number of spills:
+vectors or pointers that are stored to or loaded from the stack. --code prints the loop. Needs objdump (binutils).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sofie_jit.jit.cling import define
 from sofie_jit.jit.compiler import declare_kernels
 
 KERNELS = {
-    "gemm": ("gemm/gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
-    "pairs": ("gemm/gemm.hxx", "gemm_tile<k::pair_rows, 4, float>"),
-    "conv": ("conv/conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
+    "gemm": ("gemm/gemm.hxx", "gemm_tile<k::tuning::mr, 2, float>"),
+    "pairs": ("gemm/gemm.hxx", "gemm_tile<k::mr_pair, 4, float>"),
+    "conv": ("conv/conv.hxx", "conv_tile<k::tuning::mr, 2, float>"),
 }
-"""Name -> header, and the function whose loop does nearly all of the kernel's work."""
+"""Name -> header, and the function whose loop takes nearly all of the kernel's time."""
 
 CODE_BYTES = 16_384
 ARCHITECTURES = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
@@ -33,31 +33,33 @@ ARCHITECTURES = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
 
 @dataclass
 class Loop:
-    """The instructions of a loop without inner loops."""
+    """The instructions of an innermost loop."""
 
     instructions: list[str]
 
     @property
     def fused(self) -> list[str]:
+        """The fused multiply-adds."""
         return [line for line in self.instructions if re.match(r"vfn?m(add|sub)\w*p[sd]|fml[as]", line)]
 
     @property
     def registers(self) -> set[str]:
-        """The kinds of vector registers that the fused multiply-adds work on."""
+        """The kinds of vector registers of the fused multiply-adds."""
         return {kind for line in self.fused for kind in re.findall(r"%([xyz]mm)\d", line)} or {"v"}
 
     @property
     def stack(self) -> list[str]:
-        """What reads or writes the stack."""
+        """Instructions that read or write the stack."""
         return [line for line in self.instructions if re.search(r"\(%r[sb]p|\[(sp|x29)", line)]
 
     @property
     def vector_spills(self) -> list[str]:
+        """Instructions that read or write vectors on the stack."""
         return [line for line in self.stack if re.search(r"mm\d|\b[qv]\d", line)]
 
 
 def function_code(header: str, function: str) -> list[tuple[int, str]]:
-    """Address and text of each instruction from the start of ``function`` of the kernels, as Cling compiled it."""
+    """Addresses and texts of the instructions from the start of a kernel function, as compiled by Cling."""
     declare_kernels(closure([header]))
     (address,) = define("", function, f"{kernel_namespace()}::{function.replace('k::', f'{kernel_namespace()}::')}")
     code = ctypes.string_at(address, CODE_BYTES)
@@ -71,12 +73,12 @@ def function_code(header: str, function: str) -> list[tuple[int, str]]:
 
 
 def hot_loop(code: list[tuple[int, str]]) -> Loop:
-    """The first of the innermost loops that have the most fused multiply-adds."""
-    place = {address: index for index, (address, _) in enumerate(code)}
+    """The innermost loop with the most fused multiply-adds, the first of several."""
+    index_of = {address: index for index, (address, _) in enumerate(code)}
     loops = []
     for index, (_, text) in enumerate(code):
         jump = re.match(r"(?:j\w+|b\.\w+|cbn?z \w+,) 0x([0-9a-f]+)", text)
-        start = place.get(int(jump[1], 16)) if jump else None
+        start = index_of.get(int(jump[1], 16)) if jump else None
         if start is not None and start < index:
             loops.append((start, index))
     innermost = [

@@ -1,8 +1,8 @@
-"""How far every operator is from a float64 evaluation: ``python -m tests.accuracy`` writes docs/accuracy.md.
+"""The error of every operator against a float64 evaluation: ``python -m tests.accuracy`` writes docs/accuracy.md.
 
 One Keras model computes every row of the table from a few inputs. It is evaluated by this package, by Keras, and by
-Keras in float64; ``test_accuracy.py`` judges each row by the rule of ``tolerance.py``. The elementary functions are
-measured on every float32 by ``cpp/vmath.cc``.
+Keras in float64; ``test_accuracy.py`` checks each row by the rule of ``tolerance.py``. The elementary functions are
+measured on every float32 by ``kernels/cpp/vmath.cc``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ INPUTS = {
 
 
 def arrays() -> dict[str, np.ndarray]:
-    """The inputs in their element types."""
+    """The inputs with their element types."""
     return {name: a.astype("int32" if a.dtype.kind == "i" else "float32") for name, a in INPUTS.items()}
 
 
@@ -58,7 +58,7 @@ Row = Callable[..., Any]
 
 
 def rows() -> dict[str, Row]:
-    """Operator -> a function of some of the inputs, in Keras's words, that it computes."""
+    """Operator -> a function of some of the inputs, written with Keras, that is computed by the operator."""
     from keras import activations, layers, ops
 
     of_one_number: dict[str, tuple[str, ...]] = {
@@ -195,29 +195,30 @@ GROUPS = {
     "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "GlobalPool", "OfIntegers", "PickOperator",
     "Pool", "Recurrent", "Reduce", "RowNormalization", "Unary", "Variadic",
 }  # fmt: skip
-"""Classes that operators derive from and that compute nothing by themselves."""
+"""Abstract base classes of operators."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Largest errors of an operator, relative to the largest number it should give."""
+    """Largest errors of an operator, relative to the largest value of the exact result."""
 
-    ours: float
+    error: float
+    """Error of this package."""
     keras: float
-    """Of Keras in float32."""
+    """Error of Keras in float32."""
     between: float
-    """From one to the other."""
+    """Distance between the two results."""
     operators: frozenset[str]
-    """All that the row's output is computed with, as its layers were translated and as they run."""
+    """Types of the operators that compute the row's output, as translated and after the passes."""
 
     @property
-    def right(self) -> bool:
-        """The rule of ``tolerance.py``."""
-        return self.between <= tolerance.ABSOLUTE or self.ours <= max(2 * self.keras, tolerance.ABSOLUTE)
+    def accepted(self) -> bool:
+        """Whether the errors satisfy the rule of ``tolerance.py``."""
+        return self.between <= tolerance.ABSOLUTE or self.error <= max(2 * self.keras, tolerance.ABSOLUTE)
 
 
 def operators_of(rmodel: RModel, output: int) -> frozenset[str]:
-    """All that an output is computed with."""
+    """Types of the operators that an output depends on."""
     computed_by = {name: op for op in rmodel.operators for name in op.outputs}
 
     def above(tensor: str) -> frozenset[str]:
@@ -229,7 +230,7 @@ def operators_of(rmodel: RModel, output: int) -> frozenset[str]:
 
 @functools.cache
 def measured() -> dict[str, Accuracy]:
-    """Every row of the table, by operator."""
+    """Operator -> the row of the table."""
     import inspect
 
     import keras
@@ -241,17 +242,17 @@ def measured() -> dict[str, Accuracy]:
         for name, function in table.items()
     }
     model = tolerance.randomize(keras.Model(tensors, outputs))
-    ours = sofie_jit.load(model)
-    got, want = ours.infer(values), model(values, training=False)
+    compiled = sofie_jit.load(model)
+    got, want = compiled.infer(values), model(values, training=False)
     exact = tolerance.in_float64(model)(values, training=False)
-    optimized = lower(ours.rmodel)
-    place = ours.rmodel.output_structure
+    optimized = lower(compiled.rmodel)
+    index = compiled.rmodel.output_structure
     results = {}
     for name in table:
         g, w, e = (np.asarray(part[name]) for part in (got, want, exact))
         results[name] = Accuracy(
             tolerance.distance(g, e), tolerance.distance(w, e), tolerance.distance(g, w),
-            operators_of(ours.rmodel, place[name]) | operators_of(optimized, place[name]),
+            operators_of(compiled.rmodel, index[name]) | operators_of(optimized, index[name]),
         )  # fmt: skip
     return results
 
@@ -267,11 +268,14 @@ ULPS = re.compile(r"^(\w+) +([\d.]+) ulp at (\S+)$", re.MULTILINE)
 
 
 def ulps_of_all_floats(directory: Path, compiler: str = "g++") -> dict[str, tuple[float, float]]:
-    """Elementary function -> its largest error over all float32 in ulp, and where; raises if a bound is exceeded."""
+    """Elementary function -> its largest error over all float32 in ulp, and its argument.
+
+    Raises AssertionError if an error exceeds its bound.
+    """
     program = directory / "vmath"
     kernels = Path(sofie_jit.__file__).parent / "kernels"
     flags = ["-std=c++17", "-O3", "-march=native", "-pthread", f"-I{kernels}"]
-    subprocess.run([compiler, *flags, str(TESTS / "cpp" / "vmath.cc"), "-o", str(program)], check=True)
+    subprocess.run([compiler, *flags, str(TESTS / "kernels" / "cpp" / "vmath.cc"), "-o", str(program)], check=True)
     run = subprocess.run([str(program), "--all"], capture_output=True, text=True)
     if run.returncode:
         raise AssertionError(run.stdout)
@@ -286,11 +290,11 @@ Written by `python -m tests.accuracy`.
 
 ## Operators
 
-The largest error of each operator against a float64 evaluation, relative to the largest number that it should give,
-beside Keras's own error in float32 on the same {BATCH} rows. A result is right if it is within 1e-6 of Keras's, or no
-further from float64 than twice Keras's error; the tests judge every row by that. TensorFlow resizes images in float32
-even in a float64 model, so for Resample and Resize it is the distance from Keras. Winograd is the way in which Conv
-computes 3 x 3 taps where that is faster.
+The largest error of each operator compared with a float64 evaluation, relative to the largest value of the exact
+result, and Keras's error in float32 on the same {BATCH} rows. A result is accepted if it is within 1e-6 of Keras's, or if
+its error is at most twice Keras's; the tests check every row by this rule. TensorFlow resizes images in float32 even in
+a float64 model, so the errors of Resample and Resize are distances from Keras. Winograd is the algorithm that Conv uses
+for 3 x 3 kernels where it is faster.
 
 | Operator | Error | Keras's error |
 | --- | --- | --- |
@@ -299,8 +303,8 @@ computes 3 x 3 taps where that is faster.
 ALL_FLOATS = """
 ## Elementary functions
 
-The largest error over all 2^32 float32 numbers, against long double, in units in the last place. With hardware that
-has fused multiply-add these are the same everywhere; the tests measure them anew.
+The largest error over all 2^32 float32 values, compared with long double, in units in the last place. On hardware with
+fused multiply-add these errors are the same everywhere; the tests measure them again.
 
 | Function | Largest error (ulp) | at |
 | --- | --- | --- |
@@ -308,12 +312,12 @@ has fused multiply-add these are the same everywhere; the tests measure them ane
 
 
 def scientific(error: float) -> str:
-    """``6.1e-08``; errors that are none as 0."""
+    """``6.1e-08``; an error of zero as 0."""
     return f"{error:.1e}" if error else "0"
 
 
 def ulp_rows(errors: dict[str, tuple[float, float]]) -> list[str]:
-    """The second table's lines."""
+    """The lines of the second table."""
     return [f"| {name} | {error:.3f} | {at:.9g} |" for name, (error, at) in sorted(errors.items())]
 
 
@@ -321,7 +325,7 @@ def main() -> None:
     """Measures everything and writes the document."""
     import special_numbers
 
-    lines = [f"| {name} | {scientific(a.ours)} | {scientific(a.keras)} |" for name, a in sorted(measured().items())]
+    lines = [f"| {name} | {scientific(a.error)} | {scientific(a.keras)} |" for name, a in sorted(measured().items())]
     with tempfile.TemporaryDirectory() as directory:
         errors = ulps_of_all_floats(Path(directory))
     tables = INTRODUCTION + "\n".join(lines) + "\n" + ALL_FLOATS + "\n".join(ulp_rows(errors)) + "\n"

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.activations import Activation, epilogue
-from sofie_jit.ir.operators.geometry import Axis, by_register_width, image_axes, image_shape, outputs_of, volume, window_members
+from sofie_jit.ir.operators.geometry import (
+    Axis,
+    by_register_width,
+    image_axes,
+    image_shape,
+    outputs_of,
+    volume,
+    window_members,
+)
 from sofie_jit.ir.operators.operator import (
     Emitter,
     ROperator,

@@ -166,7 +166,7 @@ def gemm_microkernels(
     skip_zeros: bool = False,
     pay: float = PAIRS_PAY,
 ) -> str:
-    """The struct ``GemmMicrokernels`` of a gemm, of ``flops`` for each row of the batch, of ``sizes`` K and N, or several.
+    """The struct ``GemmMicrokernels`` of a gemm of ``flops`` per row of the batch and of one or more ``sizes`` K, N.
 
     ``pay``: operations from which on it has ``gemm_pairs``, where there are outputs enough.
     ``few``: whether fewer than four rows may come; ``cuts``: whether sums are cut for single ones (``split_k``);
@@ -234,7 +234,7 @@ def panel_widths(outputs: int, lanes: int) -> int:
 
 
 def gemm_function(code: Emitter, flops: int, *sizes: tuple[Dim, Dim], few: bool = True, pay: float = PAIRS_PAY) -> str:
-    """Pointer to ``gemm``, with :func:`gemm_microkernels` of these arguments, for kernels that take it as ``GemmFunction``."""
+    """Pointer to ``gemm`` with :func:`gemm_microkernels` of these arguments, for kernels that take a function."""
     cpp = CPP_TYPES[code.outputs[0].dtype]
     size, read, write = "std::size_t", f"const {cpp} *", f"{cpp} *"
     parameters = (size, size, size, *[read] * 4, write, f"const k::Epilogue<{cpp}> &")

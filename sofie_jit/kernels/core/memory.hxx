@@ -24,8 +24,8 @@ constexpr std::size_t batch_tile(std::size_t row_bytes)
    constexpr std::size_t cached = 256 << 10, limit = 16 << 20, full = tuning::mc_step;
    const std::size_t row = row_bytes ? row_bytes : 1;
    const std::size_t rows = cached / row > full ? cached / row / full * full : full;
-   const std::size_t most = limit / row > 1 ? limit / row : 1;
-   return rows < most ? rows : most;
+   const std::size_t max_rows = limit / row > 1 ? limit / row : 1;
+   return rows < max_rows ? rows : max_rows;
 }
 
 // Zeroed array, aligned to 64 bytes; copies are deep. Reading a full register at the last element stays within the
@@ -105,7 +105,7 @@ public:
 
 private:
    friend class Lease;
-   static constexpr int kept = 8;
+   static constexpr int max_kept = 8;
 
    struct Arena { // header of a block, which is followed by the block's memory
       std::size_t bytes;
@@ -143,7 +143,7 @@ private:
       release(arena);
    }
 
-   Arena *fSlots[kept] = {};
+   Arena *fSlots[max_kept] = {};
 };
 
 // The arena of one call. Small arenas are on the stack: two locked instructions would be a tenth of a small network's

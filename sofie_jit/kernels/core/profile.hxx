@@ -37,23 +37,23 @@ inline void take_op_timings(std::size_t size, double *sums, double *taken)
 template <class T>
 double fma_rate(std::size_t steps)
 {
-   constexpr int chains = 12;
-   volatile T number = T(1);
+   constexpr int registers = 12;
+   volatile T value = T(1);
    const double start = seconds();
-   const vec<T> factor = broadcast(T(0.5)), addend = broadcast<T>(number);
-   vec<T> sums[chains];
-   for (int c = 0; c < chains; ++c)
+   const vec<T> factor = broadcast(T(0.5)), addend = broadcast<T>(value);
+   vec<T> sums[registers];
+   for (int c = 0; c < registers; ++c)
       sums[c] = broadcast(T(c));
    for (std::size_t i = 0; i < steps; ++i) {
       SOFIE_JIT_UNROLL
-      for (int c = 0; c < chains; ++c)
+      for (int c = 0; c < registers; ++c)
          sums[c] = fma<T>(sums[c], factor, addend);
    }
    vec<T> total = sums[0];
-   for (int c = 1; c < chains; ++c)
+   for (int c = 1; c < registers; ++c)
       total = total + sums[c];
-   number = total[0];
-   return 2.0 * chains * lanes<T> * double(steps) / (seconds() - start);
+   value = total[0];
+   return 2.0 * registers * lanes<T> * double(steps) / (seconds() - start);
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -37,7 +37,7 @@ bool agree(const char *name, const T *got, const double *want, std::size_t count
    if (message)
       *message = std::string(name) + ", element " + std::to_string(worst_at) + ": " +
                  std::to_string(static_cast<double>(got[worst_at])) + " instead of " + std::to_string(want[worst_at]) +
-                 ", further away than " + std::to_string(tolerance / 1e-6) + "e-6 of the largest magnitude";
+                 "; the difference exceeds " + std::to_string(tolerance / 1e-6) + "e-6 of the largest magnitude";
    return false;
 }
 

@@ -104,8 +104,8 @@ private:
             ok = parse(word, value);
          }
          if (!ok)
-            throw std::runtime_error(where + ": value " + std::to_string(i) + " is no number: '" + word.substr(0, 80) +
-                                     "'");
+            throw std::runtime_error(where + ": value " + std::to_string(i) + " is not a number: '" +
+                                     word.substr(0, 80) + "'");
          std::memcpy(buffer.data() + i * sizeof(T), &value, sizeof(T));
       }
       return buffer;
@@ -126,7 +126,7 @@ private:
    static Buffer<char> bytes(const char *&at, const char *end, const WeightEntry &entry, const std::string &where)
    {
       if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
-         throw std::runtime_error(where + ": binary files are for processors with the little end first; use text");
+         throw std::runtime_error(where + ": binary weight files need a little-endian processor; use text");
       static const struct {
          const char *name;
          std::size_t size;
@@ -137,7 +137,7 @@ private:
          throw std::runtime_error(where + ": expected " + type.name + ", found '" + found.substr(0, 80) + "'");
       const std::size_t size = entry.size * type.size;
       if (static_cast<std::size_t>(end - at) < size + 2)
-         throw std::runtime_error(where + ": the file ends before its values do");
+         throw std::runtime_error(where + ": the file is truncated");
       Buffer<char> buffer = copy_weights(at + 1, size); // behind the newline
       at += 1 + size;
       return buffer;

@@ -60,7 +60,7 @@ struct Tap {
 // Scratch memory of 2 * w.taps() integers of 64 bits as a list of taps.
 SOFIE_JIT_INLINE Tap *tap_list(std::int64_t *scratch)
 {
-   static_assert(sizeof(Tap) <= 2 * sizeof(std::int64_t), "a tap takes two numbers");
+   static_assert(sizeof(Tap) <= 2 * sizeof(std::int64_t), "a tap takes two integers");
    return reinterpret_cast<Tap *>(scratch);
 }
 
@@ -88,11 +88,11 @@ inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, cons
 template <int P, bool Singles, class F>
 SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f)
 {
-   constexpr std::integral_constant<int, P> several{};
-   constexpr std::integral_constant<int, 1> single{};
+   constexpr std::integral_constant<int, P> block_pixels{};
+   constexpr std::integral_constant<int, 1> single_pixel{};
    const std::size_t reach = (w.KW - 1) * w.DW + 1, first = (w.PW + w.SW - 1) / w.SW;
-   const std::size_t beyond = w.W + w.PW >= reach ? (w.W + w.PW - reach) / w.SW + 1 : 0;
-   const std::size_t last = beyond < w.OW ? beyond : w.OW;
+   const std::size_t end = w.W + w.PW >= reach ? (w.W + w.PW - reach) / w.SW + 1 : 0;
+   const std::size_t last = end < w.OW ? end : w.OW;
    std::size_t count = 0;
    Taps listed_d{}, listed_h{}, listed_columns{};
    SOFIE_JIT_ROLLED
@@ -116,9 +116,9 @@ SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f
             const std::size_t offset = ((d.start * w.H + h.start) * w.W + columns.start) * C;
             if constexpr (Singles)
                if (!block)
-                  f(single, row + ow, offset, count);
+                  f(single_pixel, row + ow, offset, count);
             if (block)
-               f(several, row + ow, offset, count);
+               f(block_pixels, row + ow, offset, count);
             ow += block ? P : 1;
          }
       }

@@ -31,16 +31,16 @@ struct Digits {
    // `bytes` characters from `at` on as a little-endian integer.
    std::uint64_t fetch(std::size_t at, std::size_t bytes) const
    {
-      std::uint64_t number = 0;
+      std::uint64_t value = 0;
       for (std::size_t i = bytes; i-- > 0;)
-         number = number << 8 | text[at + i];
-      return number;
+         value = value << 8 | text[at + i];
+      return value;
    }
 };
 
-inline std::uint64_t rotate_left(std::uint64_t x, int by)
+inline std::uint64_t rotate_left(std::uint64_t x, int bits)
 {
-   return x << by | x >> (64 - by);
+   return x << bits | x >> (64 - bits);
 }
 
 inline std::uint64_t shift_mix(std::uint64_t x)
@@ -53,7 +53,7 @@ inline std::uint64_t fingerprint(const Digits &s)
 {
    constexpr std::uint64_t k0 = 0xc3a5c85c97cb3127, k1 = 0xb492b66fbe98f273, k2 = 0x9ae16a3b2f90404f;
    const std::uint64_t n = s.size, factor = k2 + n * 2;
-   const auto rotate_right = [](std::uint64_t x, int by) { return rotate_left(x, 64 - by); };
+   const auto rotate_right = [](std::uint64_t x, int bits) { return rotate_left(x, 64 - bits); };
    const auto mixed = [factor](std::uint64_t u, std::uint64_t v) {
       const std::uint64_t a = shift_mix((u ^ v) * factor);
       return shift_mix((v ^ a) * factor) * factor;

@@ -532,11 +532,11 @@ void gemm_rows(const GemmProblem<T> &g, std::size_t rows, const T *x, const T *r
       return;
    // Single rows would read all weights again if these do not stay in the cache, and some products have no function for
    // them.
-   const bool near = g.kernels.row && (g.keeps_weights() || rows < 4);
-   const std::size_t rest = rows % tuning::mr % 4, beyond = g.N % nr<T>;
-   const std::size_t fours = near && (rows < 4 || rest <= (g.tiny() ? 2 : 1)) ? rows - rest : rows;
+   const bool single_rows = g.kernels.row && (g.keeps_weights() || rows < 4);
+   const std::size_t rest = rows % tuning::mr % 4, remainder = g.N % nr<T>;
+   const std::size_t fours = single_rows && (rows < 4 || rest <= (g.tiny() ? 2 : 1)) ? rows - rest : rows;
    if (fours) {
-      const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
+      const std::size_t wide = remainder <= std::size_t(lanes<T>) ? g.N - remainder : g.N;
       const std::size_t paired = has_panel_pairs && g.kernels.pairs ? wide - wide % (2 * nr<T>) : 0;
       if (paired)
          g.kernels.pairs(g, 0, paired, fours, x, residual, y);

@@ -69,10 +69,10 @@ template <class T>
 void gemv(std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias, const T *residual, T *y,
           const Epilogue<T> &epilogue)
 {
-   constexpr int together = lanes16<T>::count <= 2 ? 4 : 1; // rows whose sums fit in the registers
+   constexpr int row_block = lanes16<T>::count <= 2 ? 4 : 1; // rows whose sums fit in the registers
    std::size_t row = 0;
-   for (; row + together <= rows; row += together)
-      gemv_rows<together>(K, x + row * K, w, bias, residual_at(residual, row), y + row, epilogue);
+   for (; row + row_block <= rows; row += row_block)
+      gemv_rows<row_block>(K, x + row * K, w, bias, residual_at(residual, row), y + row, epilogue);
    for (; row < rows; ++row)
       gemv_rows<1>(K, x + row * K, w, bias, residual_at(residual, row), y + row, epilogue);
    if (epilogue.function)

@@ -177,9 +177,9 @@ SOFIE_JIT_NOINLINE bool sparse_blocks(const GemmProblem<T> &g, std::size_t rows,
 // The functions for layers of N outputs: for `whole` blocks, and for the `last` one.
 template <std::size_t N, class T>
 struct SparseBlocks {
-   static constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % nr<T>;
-   static constexpr bool narrow = beyond > 0 && beyond <= std::size_t(lanes<T>);
-   static constexpr int panels = int(tail / nr<T>) + int(beyond > 0 && !narrow);
+   static constexpr std::size_t tail = sparse_tail<T>(N), rest = tail % nr<T>;
+   static constexpr bool narrow = rest > 0 && rest <= std::size_t(lanes<T>);
+   static constexpr int panels = int(tail / nr<T>) + int(rest > 0 && !narrow);
    static constexpr SparseBlock<T> end = sparse_block<panels, narrow, T>;
    static constexpr SparseBlock<T> whole = sparse_block < tail == N ? panels : tuning::fma_chains, tail == N &&narrow,
                                    T > ;

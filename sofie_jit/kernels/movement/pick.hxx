@@ -50,9 +50,9 @@ T *pick_axis(const PickAxis *axis, int rank, std::size_t inner, const T *x, T *y
          for (++o; o % repeat && o < axis->out; ++o, y += out_size)
             std::memcpy(static_cast<void *>(y), y - out_size, out_size * sizeof(T));
       } else {
-         const bool together = step == 1 && repeat == 1;
-         const std::size_t left = axis->out - o, behind = axis->in - at;
-         const std::size_t count = !together ? 1 : left < behind ? left : behind;
+         const bool contiguous = step == 1 && repeat == 1;
+         const std::size_t left = axis->out - o, available = axis->in - at;
+         const std::size_t count = !contiguous ? 1 : left < available ? left : available;
          std::memcpy(static_cast<void *>(y), x + at * inner, count * inner * sizeof(T));
          y += count * inner;
          o += count;

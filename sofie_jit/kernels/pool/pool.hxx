@@ -153,9 +153,9 @@ template <bool Few, class T, class Op>
 void global_pool(std::size_t batch, std::size_t pixels, std::size_t C, const T *x, T *y, const Op &)
 {
    using V = channel_type<T, Few>;
-   constexpr std::size_t several = 4 * sizeof(V) / sizeof(T);
+   constexpr std::size_t wide = 4 * sizeof(V) / sizeof(T);
    for (std::size_t b = 0; b < batch; ++b, x += pixels * C, y += C)
-      if (C >= several)
+      if (C >= wide)
          each_channels<V, 4, T>(C, [&](std::size_t c) { global_pool_channels<V, 4, Op>(pixels, C, x + c, y + c); });
       else
          each_channels<V, 1, T>(C, [&](std::size_t c) { global_pool_channels<V, 1, Op>(pixels, C, x + c, y + c); });

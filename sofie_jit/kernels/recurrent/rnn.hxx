@@ -87,13 +87,13 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates,
 // sum.v[i] += a * panel[i * panel_stride]: a single term, without the prefetching of Tile::accumulate for long sums of
 // many rows.
 template <class T, int P, int N>
-SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t apart)
+SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t panel_stride)
 {
    SOFIE_JIT_UNROLL
    for (int i = 0; i < P; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         sum.v[i][j] = fma<T>(broadcast(a), load(panel + std::size_t(i) * apart + j * lanes<T>), sum.v[i][j]);
+         sum.v[i][j] = fma<T>(broadcast(a), load(panel + std::size_t(i) * panel_stride + j * lanes<T>), sum.v[i][j]);
 }
 
 // sum += a[i * stride + k] * panel[k] in chunks: the first continues sum, the others start from zero.
@@ -116,8 +116,8 @@ SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t s
 // sum.v[i] += a[k] * panel[i * panel_stride + k * N * lanes] for a single row and P panels, two chunks in parallel to
 // hide the latency of fma.
 template <class T, int P, int N>
-SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_t K, const T *panel, std::size_t apart,
-                                      std::size_t chunk)
+SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_t K, const T *panel,
+                                      std::size_t panel_stride, std::size_t chunk)
 {
    constexpr std::size_t row = N * lanes<T>;
    for (std::size_t k = 0; k < K; k += 2 * chunk) {
@@ -127,11 +127,11 @@ SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_
       y.clear();
       x = k ? y : sum;
       for (std::size_t i = 0; i < second; ++i) {
-         add_term(x, a[k + i], panel + (k + i) * row, apart);
-         add_term(y, a[k + chunk + i], panel + (k + chunk + i) * row, apart);
+         add_term(x, a[k + i], panel + (k + i) * row, panel_stride);
+         add_term(y, a[k + chunk + i], panel + (k + chunk + i) * row, panel_stride);
       }
       for (std::size_t i = second; i < first; ++i)
-         add_term(x, a[k + i], panel + (k + i) * row, apart);
+         add_term(x, a[k + i], panel + (k + i) * row, panel_stride);
       if (k > 0)
          x.add(sum);
       sum = x;
@@ -140,10 +140,10 @@ SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_
    }
 }
 
-// bias + x[i * stride + k] * panel[k] for MR rows; vector j of row i is written to out[i * kept + j].
+// bias + x[i * stride + k] * panel[k] for MR rows; vector j of row i is written to out[i * row_vectors + j].
 template <int MR, int N, class T>
 void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel, const T *bias, T *out,
-                   std::size_t kept)
+                   std::size_t row_vectors)
 {
    Tile<T, MR, N> sum;
    SOFIE_JIT_UNROLL
@@ -156,20 +156,20 @@ void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel
    for (int i = 0; i < MR; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         store(out + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
+         store(out + (std::size_t(i) * row_vectors + std::size_t(j)) * lanes<T>, sum.v[i][j]);
 }
 
-// gates[i * kept + j] += h[i * stride + k] * panel[k] for M rows; if `single`, for one row and M panels.
+// gates[i * row_vectors + j] += h[i * stride + k] * panel[k] for M rows; if `single`, for one row and M panels.
 template <bool single, int M, int N, class T>
-SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, std::size_t stride, std::size_t units,
-                                        const T *panel)
+SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t row_vectors, const T *h, std::size_t stride,
+                                        std::size_t units, const T *panel)
 {
    Tile<T, M, N> sum;
    SOFIE_JIT_UNROLL
    for (int i = 0; i < M; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         sum.v[i][j] = load(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>);
+         sum.v[i][j] = load(gates + (std::size_t(i) * row_vectors + std::size_t(j)) * lanes<T>);
    if constexpr (single)
       add_row_product(sum, h, units, panel, units * N * lanes<T>, recurrent_chunk(units));
    else
@@ -178,11 +178,11 @@ SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, 
    for (int i = 0; i < M; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         store(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
+         store(gates + (std::size_t(i) * row_vectors + std::size_t(j)) * lanes<T>, sum.v[i][j]);
 }
 
-// The input part of the gates for rows of a batch, computed on demand; vector j of row i is written to out[i * kept +
-// j].
+// The input part of the gates for rows of a batch, computed on demand; vector j of row i is written to
+// out[i * row_vectors + j].
 template <class T, int N>
 struct BatchInput {
    static constexpr int rows = recurrent_mr<N>;
@@ -190,10 +190,10 @@ struct BatchInput {
    std::size_t stride, inputs;
    const T *panels, *bias;
 
-   void operator()(std::size_t panel, std::size_t row, T *out, std::size_t kept) const
+   void operator()(std::size_t panel, std::size_t row, T *out, std::size_t row_vectors) const
    {
       input_product<rows, N>(x + row * stride, stride, inputs, panels + panel * inputs * N * lanes<T>,
-                             bias + panel * N * lanes<T>, out, kept);
+                             bias + panel * N * lanes<T>, out, row_vectors);
    }
 };
 
@@ -239,21 +239,21 @@ struct Block {
    T *old[2], *now[2], *own[2];
 };
 
-// Passes over the panels of a time step. prepare(panel, row, gates) writes `kept` vectors for each of MR rows from
-// `row` on, and the product of h with the weights is added to the first N of them; begin(gates, at) and then end(gates,
-// at) turn those of one row into states at offset `at`. Activation functions are long chains of operations, so each
-// step is done for many gates before the next: for those of a tile, or, for a single row, of many panels.
-template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+// Passes over the panels of a time step. prepare(panel, row, gates) writes `row_vectors` vectors for each of MR rows
+// from `row` on, and the product of h with the weights is added to the first N of them; begin(gates, at) and then
+// end(gates, at) turn those of one row into states at offset `at`. Activation functions are long chains of operations,
+// so each step is done for many gates before the next: for those of a tile, or, for a single row, of many panels.
+template <int MR, int N, int row_vectors, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel_of_tiles(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                           const Begin &begin, const End &end)
 {
-   constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
+   constexpr std::size_t width = unit_vectors * lanes<T>, size = row_vectors * lanes<T>;
    const std::size_t panel = block.units * N * lanes<T>;
    for (std::size_t p = 0; p < block.panels; ++p)
       for (std::size_t row = 0; row < block.tiles * MR; row += MR) {
          alignas(tuning::alignment) T gates[MR * size];
          prepare(p, row, gates);
-         recurrent_product<false, MR, N>(gates, kept, h + row * block.stride, block.stride, block.units,
+         recurrent_product<false, MR, N>(gates, row_vectors, h + row * block.stride, block.stride, block.units,
                                          weights + p * panel);
          for (std::size_t i = 0; i < MR; ++i)
             begin(gates + i * size, (row + i) * block.stride + p * width);
@@ -262,11 +262,11 @@ SOFIE_JIT_INLINE void each_panel_of_tiles(const Block<T> &block, const T *h, con
       }
 }
 
-template <int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+template <int N, int row_vectors, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                         const Begin &begin, const End &end)
 {
-   constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
+   constexpr std::size_t width = unit_vectors * lanes<T>, size = row_vectors * lanes<T>;
    constexpr std::size_t group = 16, pair = recurrent_panels<N>;
    const std::size_t panel = block.units * N * lanes<T>;
    for (std::size_t done = 0; done < block.panels; done += group) {
@@ -278,10 +278,11 @@ SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const
       const std::size_t whole = count - count % pair;
       for (std::size_t i = 0; i < whole; i += pair) {
          const std::size_t p = block.descending ? whole - pair - i : i;
-         recurrent_product<true, pair, N>(gates + p * size, kept, h, 0, block.units, weights + (first + p) * panel);
+         recurrent_product<true, pair, N>(gates + p * size, row_vectors, h, 0, block.units,
+                                          weights + (first + p) * panel);
       }
       if (whole < count)
-         recurrent_product<true, 1, N>(gates + whole * size, kept, h, 0, block.units,
+         recurrent_product<true, 1, N>(gates + whole * size, row_vectors, h, 0, block.units,
                                        weights + (first + whole) * panel);
       for (std::size_t i = 0; i < count; ++i)
          begin(gates + i * size, (first + i) * width);
@@ -290,14 +291,14 @@ SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const
    }
 }
 
-template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+template <int MR, int N, int row_vectors, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                  const Begin &begin, const End &end)
 {
    if constexpr (MR > 1)
-      each_panel_of_tiles<MR, N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
+      each_panel_of_tiles<MR, N, row_vectors, unit_vectors>(block, h, weights, prepare, begin, end);
    else
-      each_panel_of_row<N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
+      each_panel_of_row<N, row_vectors, unit_vectors>(block, h, weights, prepare, begin, end);
 }
 
 // Finishes a time step of some rows: skipped steps, and y.
