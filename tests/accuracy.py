@@ -291,10 +291,10 @@ Written by `python -m tests.accuracy`.
 ## Operators
 
 The largest error of each operator compared with a float64 evaluation, relative to the largest value of the exact
-result, and Keras's error in float32 on the same {BATCH} rows. A result is accepted if it is within 1e-6 of Keras's, or if
-its error is at most twice Keras's; the tests check every row by this rule. TensorFlow resizes images in float32 even in
-a float64 model, so the errors of Resample and Resize are distances from Keras. Winograd is the algorithm that Conv uses
-for 3 x 3 kernels where it is faster.
+result, and Keras's error in float32 on the same {BATCH} rows. A result is accepted if it is within 1e-6 of Keras's, or
+if its error is at most twice Keras's; the tests check every row by this rule. TensorFlow resizes images in float32
+even in a float64 model, so the errors of Resample and Resize are distances from Keras. Winograd is the algorithm that
+Conv uses for 3 x 3 kernels where it is faster.
 
 | Operator | Error | Keras's error |
 | --- | --- | --- |
