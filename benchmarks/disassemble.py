@@ -21,9 +21,9 @@ from sofie_jit.codegen.kernel_library import closure, kernel_namespace
 from sofie_jit.jit.compiler import compiler
 
 KERNELS = {
-    "gemm": ("gemm/gemm.hxx", "gemm_tile<k::tile_rows, 2, float>"),
-    "pairs": ("gemm/gemm.hxx", "gemm_tile<k::pair_rows, 4, float>"),
-    "conv": ("conv/conv.hxx", "conv_tile<k::tile_rows, 2, float>"),
+    "gemm": ("gemm/gemm.hxx", "gemm_tile<k::tuning::mr, 2, float>"),
+    "pairs": ("gemm/gemm.hxx", "gemm_tile<k::mr_pair, 4, float>"),
+    "conv": ("conv/conv.hxx", "conv_tile<k::tuning::mr, 2, float>"),
 }
 """Name -> header, and the function whose loop does almost all of the kernel's work."""
 
@@ -39,6 +39,7 @@ class Loop:
 
     @property
     def fused(self) -> list[str]:
+        """The fused multiply-adds."""
         return [line for line in self.instructions if re.match(r"vfn?m(add|sub)\w*p[sd]|fml[as]", line)]
 
     @property
@@ -53,6 +54,7 @@ class Loop:
 
     @property
     def vector_spills(self) -> list[str]:
+        """Instructions that read or write vectors on the stack."""
         return [line for line in self.stack if re.search(r"mm\d|\b[qv]\d", line)]
 
 

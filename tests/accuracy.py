@@ -1,4 +1,4 @@
-"""How far every operator is from a float64 evaluation: ``python -m tests.accuracy`` writes docs/accuracy.md.
+"""The error of every operator against a float64 evaluation: ``python -m tests.accuracy`` writes docs/accuracy.md.
 
 One Keras model computes every row of the table from a few inputs. It is evaluated by this package, by Keras, and by the
 definitions of its operators in numpy and float64; ``test_accuracy.py`` judges each row by the rule of
@@ -52,7 +52,7 @@ INPUTS = {
 
 
 def arrays() -> dict[str, np.ndarray]:
-    """The inputs in their element types."""
+    """The inputs with their element types."""
     return {name: a.astype("int32" if a.dtype.kind == "i" else "float32") for name, a in INPUTS.items()}
 
 
@@ -60,7 +60,7 @@ Row = Callable[..., Any]
 
 
 def rows() -> dict[str, Row]:
-    """Operator -> a function of some of the inputs, in Keras's words, that it computes."""
+    """Operator -> a function of some of the inputs, written with Keras, that is computed by the operator."""
     from keras import activations, layers, ops
 
     of_one_number: dict[str, tuple[str, ...]] = {
@@ -197,29 +197,30 @@ GROUPS = {
     "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "GlobalPool", "OfIntegers", "PickOperator",
     "Pool", "Recurrent", "Reduce", "RowNormalization", "Unary", "Variadic",
 }  # fmt: skip
-"""Classes that operators derive from and that compute nothing by themselves."""
+"""Abstract base classes of operators."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Largest errors of an operator, relative to the largest number it should give."""
+    """Largest errors of an operator, relative to the largest value of the exact result."""
 
-    ours: float
+    error: float
+    """Error of this package."""
     keras: float
-    """Of Keras in float32."""
+    """Error of Keras in float32."""
     between: float
-    """From one to the other."""
+    """Distance between the two results."""
     operators: frozenset[str]
-    """All that the row's output is computed with, as its layers were translated and as they run."""
+    """Types of the operators that compute the row's output, as translated and after the passes."""
 
     @property
-    def right(self) -> bool:
-        """The rule of ``tolerance.py``."""
-        return self.between <= tolerance.ABSOLUTE or self.ours <= max(2 * self.keras, tolerance.ABSOLUTE)
+    def accepted(self) -> bool:
+        """Whether the errors satisfy the rule of ``tolerance.py``."""
+        return self.between <= tolerance.ABSOLUTE or self.error <= max(2 * self.keras, tolerance.ABSOLUTE)
 
 
 def operators_of(rmodel: RModel, output: int) -> frozenset[str]:
-    """All that an output is computed with."""
+    """Types of the operators that an output depends on."""
     computed_by = {name: op for op in rmodel.operators for name in op.outputs}
 
     def above(tensor: str) -> frozenset[str]:
@@ -231,7 +232,7 @@ def operators_of(rmodel: RModel, output: int) -> frozenset[str]:
 
 @functools.cache
 def measured() -> dict[str, Accuracy]:
-    """Every row of the table, by operator."""
+    """Operator -> the row of the table."""
     import inspect
 
     import keras
@@ -270,7 +271,10 @@ ULPS = re.compile(r"^(\w+) +([\d.]+) ulp at (\S+)$", re.MULTILINE)
 
 
 def ulps_of_all_floats(directory: Path, compiler: str = "g++") -> dict[str, tuple[float, float]]:
-    """Elementary function -> its largest error over all float32 in ulp, and where; raises if a bound is exceeded."""
+    """Elementary function -> its largest error over all float32 in ulp, and its argument.
+
+    Raises AssertionError if an error exceeds its bound.
+    """
     program = directory / "vmath"
     kernels = Path(sofie_jit.__file__).parent / "kernels"
     flags = ["-std=c++17", "-O3", "-march=native", "-pthread", f"-I{kernels}"]
@@ -310,12 +314,12 @@ The errors are the same on all processors with fused multiply-add. The tests mea
 
 
 def scientific(error: float) -> str:
-    """``6.1e-08``; errors that are none as 0."""
+    """``6.1e-08``; an error of zero as 0."""
     return f"{error:.1e}" if error else "0"
 
 
 def ulp_rows(errors: dict[str, tuple[float, float]]) -> list[str]:
-    """The second table's lines."""
+    """The lines of the second table."""
     return [f"| {name} | {error:.3f} | {at:.9g} |" for name, (error, at) in sorted(errors.items())]
 
 
@@ -323,7 +327,7 @@ def main() -> None:
     """Measures everything and writes the document."""
     import special_numbers
 
-    lines = [f"| {name} | {scientific(a.ours)} | {scientific(a.keras)} |" for name, a in sorted(measured().items())]
+    lines = [f"| {name} | {scientific(a.error)} | {scientific(a.keras)} |" for name, a in sorted(measured().items())]
     with tempfile.TemporaryDirectory() as directory:
         errors = ulps_of_all_floats(Path(directory))
     tables = INTRODUCTION + "\n".join(lines) + "\n" + ALL_FLOATS + "\n".join(ulp_rows(errors)) + "\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import sofie_jit
 
 KERNELS = Path(sofie_jit.__file__).parent / "kernels"
+RUNTIME = Path(sofie_jit.__file__).parent / "jit" / "runtime"
 PROGRAMS = sorted((Path(__file__).parent / "kernels" / "cpp").glob("*.cc"))
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 WARNINGS = ["-std=c++17", "-Wall", "-Wextra", "-Werror"]
@@ -18,11 +19,12 @@ STRICT = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
 @functools.cache
 def cpu_flags() -> frozenset[str]:
+    """Names of the processor's features, as in /proc/cpuinfo."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
 
 
-# What this processor can run. All but the baseline, which has no fused multiply-add, must agree to the last bit.
+# Flags for this processor. All but the baseline, which has no fused multiply-add, must agree to the last bit.
 BASELINE = ("-O2",)
 TARGETS = [BASELINE]
 if {"avx2", "fma"} <= cpu_flags():
@@ -35,11 +37,11 @@ DIFFERENT = [
     (COMPILERS[0], TARGETS[-3 if len(TARGETS) > 3 else -1]),
     (COMPILERS[-1], TARGETS[-1]),
 ]
-"""As unlike each other as it gets: compiler, register width, optimization, contraction."""
+"""Differ as much as possible: in compiler, register width, optimization and contraction."""
 
 
 def build_and_run(program: Path, directory: Path, configuration: tuple[str, tuple[str, ...]]) -> str:
-    """The digest that the program prints, built by a compiler with flags."""
+    """Builds a test program with ``configuration``, a compiler and its flags; the digest that it prints."""
     compiler, flags = configuration
     binary = directory / "-".join([program.stem, compiler, *flags])
     command = [compiler, *WARNINGS, *flags, "-pthread", f"-I{KERNELS}", str(program), "-o", str(binary)]
@@ -51,6 +53,7 @@ def build_and_run(program: Path, directory: Path, configuration: tuple[str, tupl
 
 
 def build(directory: Path, source: str, compiler: str, *flags: str) -> Path:
+    """Builds ``source`` in ``directory`` with strict warnings; the program."""
     (directory / "main.cc").write_text(source)
     command = [compiler, *STRICT, *flags, "main.cc", "-o", "main"]
     run = subprocess.run(command, cwd=directory, capture_output=True, text=True)

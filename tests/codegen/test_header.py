@@ -105,9 +105,9 @@ int main()
     for damaged, message in (
         (None, "cannot open the weight file 'net.dat'"),
         ("", "tensor 'tensor_w0': expected its name and length 360"),
-        (data[: len(data) // 2], "is no number"),
+        (data[: len(data) // 2], "is not a number"),
         (data.replace("360", "361", 1), "found 'tensor_w0 361'"),
-        (re.sub(r"\n\S+", "\nhello", data, count=1), "value 0 is no number: 'hello'"),
+        (re.sub(r"\n\S+", "\nhello", data, count=1), "value 0 is not a number: 'hello'"),
     ):
         (tmp_path / "net.dat").unlink(missing_ok=True)
         if damaged is not None:
@@ -264,7 +264,7 @@ int main()
 """
     program = build(tmp_path, main, COMPILERS[0])
     for damaged, message in (
-        (data[: len(data) // 2], "the file ends before its values do"),
+        (data[: len(data) // 2], "the file is truncated"),
         (data.replace(b"360 float32", b"361 float32", 1), "found 'tensor_w0 361'"),
         (data.replace(b"360 float32", b"360 float64", 1), "expected float32, found 'float64'"),
         (data.replace(b"sofie-jit", b"something", 1), "found 'something weights'"),

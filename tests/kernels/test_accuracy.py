@@ -1,4 +1,4 @@
-"""Every operator's error against float64, every float32 through the elementary functions, and the document of both."""
+"""The error of every operator against float64, of the elementary functions for every float32, and docs/accuracy.md."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def test_every_operator_has_a_row() -> None:
     assert accuracy.missing() == [], f"add rows to tests/accuracy.py and {AGAIN}"
 
 
-def test_every_row_is_right() -> None:
+def test_every_row_is_accepted() -> None:
     results = accuracy.measured()
-    assert {name: row for name, row in results.items() if not row.right} == {}
+    assert {name: row for name, row in results.items() if not row.accepted} == {}
     others = {name for name, row in results.items() if name not in row.operators}
     assert others == {"Winograd"}  # a way of Conv
     assert "WinogradConv" in results["Winograd"].operators
@@ -32,10 +32,10 @@ def test_the_document_lists_every_operator() -> None:
     assert accuracy.rows().keys() <= listed, AGAIN
 
 
-@pytest.mark.skipif(not cpu_flags() & {"fma", "asimd"}, reason="without fused multiply-add nothing is promised")
+@pytest.mark.skipif(not cpu_flags() & {"fma", "asimd"}, reason="errors are guaranteed with fused multiply-add only")
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 def test_every_float32(tmp_path: Path) -> None:
-    """The program checks the bounds; the document has the exact numbers, which no machine may change."""
+    """The program checks the bounds; the errors must equal those of the document on every machine."""
     found = accuracy.ulp_rows(accuracy.ulps_of_all_floats(tmp_path))
     assert len(found) == 8
     assert not set(found) - set(accuracy.DOCUMENT.read_text().splitlines()), AGAIN

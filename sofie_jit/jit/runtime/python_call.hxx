@@ -1,8 +1,8 @@
-// The short way from Python into a Session: a builtin function per Model.
+// The fast path from Python into a Session: a builtin function per model.
 //
-// It takes the calls there are most of, arrays of exactly the right type and shape, and hands every other one to a
-// Python function, which converts or explains. Only what CPython and numpy keep stable between versions is relied on,
-// and all of it is declared here, since Python's own headers need not be installed.
+// It handles the most common calls, with arrays of exactly the right type and shape, and passes all others to a Python
+// function, which converts the arguments or raises. It relies only on those parts of CPython and numpy that are stable
+// between versions, and declares them here, because Python's headers may not be installed.
 #ifndef SOFIE_JIT_PYTHON_CALL_HXX
 #define SOFIE_JIT_PYTHON_CALL_HXX
 
@@ -11,7 +11,7 @@
 
 namespace sofie_jit_runtime {
 
-struct Object { // what every Python object begins with
+struct Object { // the head of every Python object
    std::intptr_t references;
    void *type;
 };
@@ -28,7 +28,7 @@ struct Array { // numpy's ndarray
 };
 constexpr int contiguous_aligned = 0x0001 | 0x0100, writeable = 0x0400;
 
-// The functions of CPython and numpy that are called; jit.py fills it in, in this order.
+// The functions of CPython and numpy that are called; jit/fast_call.py fills it in, in this order.
 struct Interface {
    void *(*capsule_pointer)(Object *, const char *);
    Object *(*new_capsule)(void *, const char *, void (*)(Object *));
@@ -53,24 +53,24 @@ inline Interface python;
 
 constexpr int max_tensors = 16, max_dims = 8, max_axes = 8;
 
-// One tensor as the fast way needs it.
+// One tensor of a call.
 struct Tensor {
    Object *descr; // numpy's only dtype object of its kind
-   int number;    // and its number
+   int number;    // and its type number
    int rank;
    std::intptr_t itemsize;
-   std::intptr_t size[max_axes]; // of an axis, or, if negative, -1 - the place of its run-time dimension
+   std::intptr_t size[max_axes]; // of an axis, or, if negative, -1 - the index of its run-time dimension
 };
 struct FastCall {
    Infer infer;
    const void *session;
-   Object *slow;          // a Python function of the same arguments, for everything that is not usual
-   std::intptr_t batch;   // the place of the batch among the run-time dimensions, or negative
+   Object *slow;          // a Python function of the same arguments for all other calls
+   std::intptr_t batch;   // index of the batch among the run-time dimensions, or negative
    std::intptr_t release; // bytes read and written from which on the GIL is released
    std::intptr_t threads;
-   double useful_per_row; // threads that a row of the batch keeps busy
+   double useful_per_row; // threads that one row of the batch keeps busy
    bool tiled;            // whether rows are independent
-   std::size_t min_rows;  // rows that no thread should have fewer of
+   std::size_t min_rows;  // fewest rows of a thread
    int inputs, outputs, dims;
    Tensor tensors[max_tensors];
 };
@@ -80,7 +80,7 @@ struct Options {
    std::intptr_t threads;
 };
 
-// From the values of keyword arguments and a tuple of their names; false if this is for Python to look at.
+// Reads the values of keyword arguments, given a tuple of their names; false if Python has to handle them.
 inline bool read(Options &options, Object *const *values, Object *names)
 {
    for (std::intptr_t i = 0, count = python.tuple_size(names); i < count; ++i) {
@@ -132,7 +132,7 @@ inline Object *allocate(const Tensor &kind, const std::intptr_t *dims, std::intp
    return python.new_array(python.array_type, kind.rank, shape, kind.number, nullptr, nullptr, 0, 0, nullptr);
 }
 
-// How many threads a call is for.
+// The number of threads that a call can use.
 inline std::intptr_t useful_threads(const FastCall &call, std::intptr_t most, const std::intptr_t *dims)
 {
    const double useful = call.useful_per_row * static_cast<double>(call.batch < 0 ? 1 : dims[call.batch]);
@@ -151,8 +151,8 @@ inline int run_on(std::size_t threads, const FastCall &call, const std::size_t *
                            static_cast<std::size_t>(call.batch), call.min_rows, threads});
 }
 
-// The arrays for the outputs and their bytes: new ones, or the option `out`. False, with none of them kept, if this is
-// for Python to look at.
+// Creates the arrays of the outputs, or takes the option `out`, and computes their bytes. Returns false, keeping none
+// of them, if Python has to handle the call.
 inline bool make_results(const FastCall &call, const Options &options, std::intptr_t *dims, Object **results,
                          std::intptr_t *bytes)
 {
@@ -167,7 +167,7 @@ inline bool make_results(const FastCall &call, const Options &options, std::intp
       if (!results[i]) {
          while (i--)
             python.decref(results[i]);
-         return false; // out of memory; the slow way says so
+         return false; // out of memory; the slow path reports it
       }
    }
    return true;
@@ -186,7 +186,7 @@ inline Object *try_call(const FastCall &call, Object *const *args, const Options
    }
    const std::intptr_t threads = options.threads > 1 ? useful_threads(call, options.threads, dims) : 1;
    if (threads > 1 && !run_in_parallel)
-      return nullptr; // the slow way compiles the pool
+      return nullptr; // the slow path compiles the pool
    if (!make_results(call, options, dims, results, bytes + call.inputs))
       return nullptr;
    for (int i = 0; i < call.outputs; ++i) {
@@ -204,7 +204,7 @@ inline Object *try_call(const FastCall &call, Object *const *args, const Options
    if (status) {
       for (int i = 0; i < call.outputs; ++i)
          python.decref(results[i]);
-      return nullptr; // the slow way compiles what is missing, or fails again and raises
+      return nullptr; // the slow path compiles missing functions, or fails again and raises
    }
    if (call.outputs == 1)
       return results[0];
@@ -238,7 +238,7 @@ struct Method { // CPython's PyMethodDef
    const char *doc;
 };
 
-inline Method method = {"infer", infer, 0x0080 | 0x0002, nullptr}; // fast call with keywords
+inline Method method = {"infer", infer, 0x0080 | 0x0002, nullptr}; // METH_FASTCALL | METH_KEYWORDS
 
 void start(const std::uint64_t *interface, const char *doc)
 {
@@ -248,8 +248,9 @@ void start(const std::uint64_t *interface, const char *doc)
    method.doc = doc;
 }
 
-// A new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations of a row, operations that
-// keep a thread busy, tiled, min_rows, inputs, outputs, dims; `tensors`: per tensor descr, number, itemsize, rank and 8 sizes.
+// Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations per row,
+// operations that keep a thread busy, tiled, min_rows, inputs, outputs, dims. `tensors`: for each tensor descr, number,
+// itemsize, rank and max_axes sizes.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
 {
    FastCall *const call = new FastCall;

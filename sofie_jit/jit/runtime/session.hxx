@@ -1,4 +1,4 @@
-// How Python reaches a Session: every model's text has functions of the same three types, and these here call them.
+// Calls from Python into a Session: the text of every model defines functions of the same three types.
 #ifndef SOFIE_JIT_SESSION_HXX
 #define SOFIE_JIT_SESSION_HXX
 
@@ -10,11 +10,11 @@ namespace sofie_jit_runtime {
 
 using Create = void *(*)(const void *const *weights);
 using Destroy = void (*)(void *session);
-// 0, or the number of what went wrong. `dims`: the run-time dimensions; `tensors`: C-contiguous inputs, then outputs;
+// Returns 0, or the number of an error. `dims`: the run-time dimensions. `tensors`: C-contiguous inputs, then outputs.
 // `team`: a Team that shares the work, or null.
 using Infer = int (*)(const void *session, const std::size_t *dims, void *const *tensors, const void *team);
 
-// Threads that wait for work; kernels/team.hxx has the same struct.
+// Threads waiting for work; kernels/core/team.hxx defines the same struct.
 struct Team {
    void (*run)(void *pool, std::size_t threads, std::size_t parts,
                void (*task)(const void *context, std::size_t part, std::size_t thread), const void *context);
@@ -23,7 +23,7 @@ struct Team {
    std::size_t min_work;
 };
 
-// A call that threads may share.
+// A call that can be divided among threads.
 struct Job {
    Infer infer;
    const void *session;
@@ -31,12 +31,12 @@ struct Job {
    void *const *tensors;
    const std::size_t *row_bytes; // of each tensor, per row of the batch; null: rows depend on each other
    std::size_t dim_count, tensor_count, batch_index;
-   std::size_t min_rows; // rows of the batch that no thread should have fewer of
+   std::size_t min_rows; // fewest rows of a thread
    std::size_t threads;
 };
-inline int (*run_in_parallel)(const Job &) = nullptr; // thread_pool.hxx puts its function here when it is compiled
+inline int (*run_in_parallel)(const Job &) = nullptr; // set by thread_pool.hxx when it is compiled
 
-// Bytes of a register, as kernels/simd.hxx takes them.
+// Bytes of a register, as in kernels/core/isa.hxx; the text of every model checks that they agree.
 int vector_bytes()
 {
 #if defined(__AVX512F__)
@@ -48,7 +48,7 @@ int vector_bytes()
 #endif
 }
 
-// What `invoke` returns when there is too little memory. No exception may reach the interpreter or a thread's end.
+// Status returned by `invoke` if memory runs out. No exception may reach the interpreter or leave a thread.
 constexpr int no_memory = -1;
 
 inline int invoke(Infer infer, const void *session, const std::size_t *dims, void *const *tensors,
@@ -61,7 +61,7 @@ inline int invoke(Infer infer, const void *session, const std::size_t *dims, voi
    }
 }
 
-// The Session, or 0 if there is too little memory.
+// Returns the Session, or 0 if memory runs out.
 std::uint64_t create(std::uint64_t function, const std::uint64_t *weights)
 {
    try {
@@ -77,7 +77,7 @@ void destroy(std::uint64_t function, std::uint64_t session)
    reinterpret_cast<Destroy>(function)(reinterpret_cast<void *>(session));
 }
 
-// `frame`: infer, session, number of run-time dimensions, these, and the tensors.
+// `frame`: infer, session, number of run-time dimensions, the dimensions, and the tensors.
 int run(const std::uint64_t *frame)
 {
    const Infer infer = reinterpret_cast<Infer>(frame[0]);
@@ -86,7 +86,7 @@ int run(const std::uint64_t *frame)
                  reinterpret_cast<void *const *>(dims + frame[2]));
 }
 
-// The same; Python calls it without the GIL.
+// The same, called by Python without the GIL.
 int run_released(const std::uint64_t *frame)
 {
    return run(frame);

@@ -1,12 +1,13 @@
-// The threads that share big calls: a pool kept by the process, for the JIT alone; saved headers make no threads.
+// The threads that share large calls: a pool kept by the process, for the JIT only; saved headers do not create
+// threads.
 //
-// A job is a number of parts. Each thread has a queue of some of them, neighbours, and helps with the others' when its
-// own is empty; so the caller waits for nobody who has not begun, such as a worker that another program keeps off its
-// core. Workers spin for a moment between jobs, since the next one mostly comes soon, and sleep after it.
+// A job consists of parts. Each thread has a queue of adjacent parts and helps with others' parts when its own queue is
+// empty; so the caller never waits for a thread that has not started, such as a worker that another program keeps off
+// its core. Workers spin for a moment between jobs, since the next one usually comes soon, and then sleep.
 //
-// One call has the pool at a time; calls that find it taken, from other Python threads, run alone. Everything is reached
-// through a pointer that is never freed: a forked child, which has none of the threads, starts anew, and nothing is torn
-// down under a worker at exit.
+// One call uses the pool at a time; calls from other Python threads that find it taken run on their own thread. The
+// pool is reached through a pointer that is never freed: a forked child, which has none of the threads, creates a new
+// one, and nothing is destroyed under a worker at exit.
 #ifndef SOFIE_JIT_THREAD_POOL_HXX
 #define SOFIE_JIT_THREAD_POOL_HXX
 
@@ -20,7 +21,7 @@ namespace sofie_jit_runtime {
 
 using Task = void (*)(const void *context, std::size_t part, std::size_t thread);
 constexpr std::size_t max_threads = 256, max_arguments = 64; // run-time dimensions, and tensors
-constexpr int spins = 2000, spins_between_yields = 32; // the worker may have been put on the caller's core
+constexpr int spins = 2000, spins_between_yields = 32; // yields because the worker may be on the caller's core
 
 constexpr std::size_t min_work = 200 * 1000; // of a part of an operator, in floating-point operations
 
@@ -40,7 +41,7 @@ bool spin(const Done &done)
    return false;
 }
 
-// A thread that waits for a condition which others make true, and then wake() it.
+// A thread that waits for a condition; other threads make it true and then call wake().
 class Sleeper {
 public:
    template <class Done>
@@ -57,7 +58,7 @@ public:
    }
    void wake()
    {
-      if (!fAsleep.load()) // it sets this before it looks at the condition for the last time
+      if (!fAsleep.load()) // a thread sets this before it checks the condition for the last time
          return;
       pthread_mutex_lock(&fMutex);
       pthread_cond_signal(&fWoken);
@@ -72,7 +73,8 @@ private:
 
 class ThreadPool {
 public:
-   // The number of threads, the caller's included, that jobs may have now: 1 if the pool is taken. Then release().
+   // Number of threads, including the caller's, that jobs may use now: 1 if the pool is taken. Otherwise call release()
+   // after them.
    std::size_t acquire(std::size_t wanted)
    {
       if (wanted < 2 || fTaken.exchange(true, std::memory_order_acquire))
@@ -91,7 +93,7 @@ public:
    }
    void release() { fTaken.store(false, std::memory_order_release); }
 
-   // task(context, part, thread) for every part < parts, on so many threads; returns when all are done.
+   // Calls task(context, part, thread) for every part < parts on `threads` threads; returns when all are done.
    void run(std::size_t threads, std::size_t parts, Task task, const void *context)
    {
       fTask = task;
@@ -112,13 +114,13 @@ public:
 
 private:
    struct alignas(64) Thread {
-      std::atomic<std::uint64_t> queue{0}; // a job's number, and, below it, how many of its parts wait here
+      std::atomic<std::uint64_t> queue{0}; // number of a job, and, below it, how many of its parts are waiting here
       std::size_t end = 0;                 // the part after the last of these
       Sleeper sleeper;
       ThreadPool *pool = nullptr;
    };
 
-   // Does what waits of a job in any queue, the thread's own first.
+   // Runs the waiting parts of a job from any queue, the thread's own first.
    void help(std::size_t thread, std::uint64_t job)
    {
       const std::size_t threads = fCount.load(std::memory_order_relaxed);
@@ -130,8 +132,8 @@ private:
          }
    }
 
-   // Takes a part of a job out of a queue. From then on until it is done, the job cannot end: what is written before a
-   // job is published, such as `end`, stays as it is.
+   // Takes a part of a job from a queue. Until that part is done the job cannot end, so data written before the job was
+   // published, such as `end`, does not change.
    static bool take(Thread &from, std::uint64_t job, std::size_t &part)
    {
       std::uint64_t waiting = from.queue.load();
@@ -155,10 +157,10 @@ private:
    std::atomic<bool> fTaken{false};
    std::atomic<std::size_t> fCount{0}, fLeft{0};
    std::uint64_t fJob = 0;
-   std::size_t fStarted = 1; // threads, that of the caller included
+   std::size_t fStarted = 1; // threads, including the caller's
    Task fTask = nullptr;
    const void *fContext = nullptr;
-   Thread fThreads[max_threads]; // that of the caller is the first
+   Thread fThreads[max_threads]; // the caller's thread is the first
 };
 
 inline ThreadPool *pool = nullptr;
@@ -168,8 +170,8 @@ inline void run_team(void *pool, std::size_t threads, std::size_t parts, Task ta
    static_cast<ThreadPool *>(pool)->run(threads, parts, task, context);
 }
 
-// Rows of a batch that one thread has at a time, or 0 if threads share operators instead: where the batch would not keep
-// all of them busy, or gives them fewer rows than should stay `min_rows`. Whole register tiles if there are many rows.
+// Rows of the batch per part, or 0 if threads should share operators instead: if the batch would not keep all threads
+// busy, or would give them fewer than `min_rows` rows. Whole register tiles if there are many rows.
 std::size_t rows_per_part(std::size_t batch, std::size_t threads, std::size_t min_rows)
 {
    constexpr std::size_t tile = 12, parts_per_thread = 4;
@@ -224,8 +226,8 @@ inline int parallel_job(const Job &job)
    return status;
 }
 
-// `frame`: infer, session, number of run-time dimensions, these, the tensors, and, unless batch_index is negative, the
-// bytes that each tensor has per row of the batch. Python calls it without the GIL.
+// `frame`: infer, session, number of run-time dimensions, the dimensions, the tensors, and, unless batch_index is
+// negative, the bytes of each tensor per row of the batch. Called by Python without the GIL.
 int run_parallel(const std::uint64_t *frame, std::uint64_t tensor_count, std::int64_t batch_index,
                  std::uint64_t min_rows, std::uint64_t threads)
 {
@@ -236,7 +238,7 @@ int run_parallel(const std::uint64_t *frame, std::uint64_t tensor_count, std::in
                         tensor_count, static_cast<std::size_t>(batch_index), min_rows, threads});
 }
 
-// Before the first call, and in a forked child.
+// Called before the first call, and in a forked child.
 void start_pool()
 {
    pool = new ThreadPool;

@@ -3,17 +3,18 @@
 //    y[b][od][oh][ow][o] = epilogue(bias[o] + sum over kd, kh, kw, c of
 //                          x[b][od * SD + kd * DD - PD][...][...][c] * kernel[kd][kh][kw][c][o])
 //
-// and, with groups, output o of group g = o / (O / groups) sees the C / groups channels of group g.
+// With groups, output o of group g = o / (O / groups) depends on the C / groups channels of group g only.
 //
-// The register tile takes MR output pixels, from one image row or several, times NV vectors of outputs. What a tile
-// reads of one pixel's window is a list of runs of neighbouring numbers, the same for all pixels: a whole kernel row
-// (KW * C numbers) where taps are neighbours in memory, the channels of one tap elsewhere.
+// A register tile computes MR output pixels, from one image row or several, times NV vectors of outputs. The inputs of
+// a pixel's window are described by a list of runs of adjacent elements, which is the same for all pixels: a whole
+// kernel row (KW * C elements) where taps are adjacent in memory, otherwise the channels of one tap.
 //
-// Work goes in strips of output rows, few enough that what they read stays in the cache while all panels of weights
-// pass over it. Where a window reaches beyond the image, this is first copied into scratch memory with zeros around it.
+// Output rows are processed in strips that are small enough for their inputs to stay in the cache while all panels of
+// weights pass over them. Where windows reach beyond the image, the inputs of a strip are first copied to scratch
+// memory and padded with zeros.
 //
-// Sums run over [kd][kh][kw][c] in the order of tile.hxx; tiles and strips that don't divide the image evenly overlap,
-// which computes some pixels twice, to the same bits.
+// Sums run over [kd][kh][kw][c] in the order of tile.hxx. Tiles and strips that do not divide the image evenly overlap;
+// some pixels are then computed twice, with the same bits.
 #ifndef SOFIE_JIT_CONV_HXX
 #define SOFIE_JIT_CONV_HXX
 
@@ -26,15 +27,16 @@ inline namespace SOFIE_JIT_ISA {
 struct ConvShape {
    Window window;
    std::size_t C, O, groups; // channels of input and output, over all groups
-   std::size_t strip;        // output rows in one strip, at most OH
-   std::size_t from = 0, to = std::size_t(-1); // outputs of every group that are computed, from a panel's first one on
+   std::size_t strip;        // output rows of a strip, at most OH
+   // range of outputs to compute in each group; `from` is the first of a panel
+   std::size_t from = 0, to = std::size_t(-1);
 
    SOFIE_JIT_INLINE constexpr std::size_t group_inputs() const { return C / groups; }
    SOFIE_JIT_INLINE constexpr std::size_t group_outputs() const { return O / groups; }
    SOFIE_JIT_INLINE constexpr std::size_t K() const { return window.taps() * group_inputs(); }
 };
 
-// Neighbouring numbers of a window, at `offset` from its first.
+// A run of adjacent elements of a window, `offset` elements behind its first.
 struct ConvRun {
    std::size_t offset, length;
 };
@@ -44,15 +46,15 @@ SOFIE_JIT_INLINE constexpr std::size_t div_up(std::size_t a, std::size_t b)
    return (a + b - 1) / b;
 }
 
-// Numbers in the packed panels of one group: the last panel is one vector wide if that is enough.
+// Elements of the packed panels of one group. The last panel is one vector wide if that is enough.
 template <class T>
 SOFIE_JIT_INLINE constexpr std::size_t conv_group_size(const ConvShape &s)
 {
    return div_up(s.group_outputs(), lanes<T>) * lanes<T> * s.K();
 }
 
-// panels[group][panel][K][width] of kernel[KD][KH][KW][C / groups][O] (Keras), or, if `oihw`, of
-// kernel[O][C / groups][KD][KH][KW] (ONNX). Outputs past the last of a group are zero.
+// Packs kernel[KD][KH][KW][C / groups][O] (Keras) or, if `oihw`, kernel[O][C / groups][KD][KH][KW] (ONNX) into
+// panels[group][panel][K][width]. Outputs beyond the last of a group are zero.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_conv(const T *kernel, const ConvShape &s, bool oihw = false)
 {
@@ -73,9 +75,9 @@ SOFIE_JIT_COLD Buffer<T> pack_conv(const T *kernel, const ConvShape &s, bool oih
    return packed;
 }
 
-// Where a strip's input lies: the image itself, or the copy with zeros around it.
+// Layout of a strip's input: that of the image, or of the padded copy.
 struct ConvSource {
-   std::size_t plane, row; // distance of neighbouring planes and rows of taps
+   std::size_t plane, row; // distance between adjacent planes and rows of taps
 };
 
 SOFIE_JIT_INLINE constexpr ConvSource conv_source(const ConvShape &s)
@@ -87,13 +89,13 @@ SOFIE_JIT_INLINE constexpr ConvSource conv_source(const ConvShape &s)
    return {w.rows_under(s.strip) * row, row};
 }
 
-// Elements of T in the copy of a strip.
+// Elements of T of the padded copy of a strip; 0 if windows stay inside the image.
 SOFIE_JIT_INLINE constexpr std::size_t conv_copy_size(const ConvShape &s)
 {
    return s.window.padded() ? align_up(s.window.KD * conv_source(s).plane) : 0;
 }
 
-// Calls f(run) for the window as runs of neighbouring elements, split where a block of tuning::kc terms of the sum ends.
+// Calls f(run) for each run of adjacent elements of the window. Runs are split where a block of tuning::kc terms ends.
 template <class F>
 SOFIE_JIT_INLINE void each_run(const ConvShape &s, const F &f)
 {
@@ -115,7 +117,7 @@ SOFIE_JIT_INLINE void each_run(const ConvShape &s, const F &f)
          }
 }
 
-// The list of these runs; their number.
+// Writes the list of runs; returns their number.
 inline std::size_t list_runs(const ConvShape &s, ConvRun *runs)
 {
    std::size_t count = 0;
@@ -123,7 +125,7 @@ inline std::size_t list_runs(const ConvShape &s, ConvRun *runs)
    return count;
 }
 
-// What strip `oh`, ... of output plane `od` reads of image x, with zeros where it reaches beyond the image.
+// Copies the input of the strip that starts at output row `oh` of output plane `od`, with zeros outside the image.
 template <class T>
 void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T *copy)
 {
@@ -134,7 +136,7 @@ void conv_copy(const ConvShape &s, const T *x, std::size_t od, std::size_t oh, T
       const std::size_t d = od * w.SD + kd * w.DD - w.PD;
       for (std::size_t r = 0; r < rows; ++r, copy += row) {
          const std::size_t h = oh * w.SH + r - w.PH;
-         if (d < w.D && h < w.H) { // what lies previous the image has wrapped around to a large number
+         if (d < w.D && h < w.H) { // indices before the image wrap around to large numbers
             std::memset(static_cast<void *>(copy), 0, left * sizeof(T));
             std::memcpy(static_cast<void *>(copy + left), x + (d * w.H + h) * w.W * s.C, inside * sizeof(T));
             std::memset(static_cast<void *>(copy + left + inside), 0, (row - left - inside) * sizeof(T));
@@ -162,7 +164,7 @@ void conv_tile(const T *const *pixels, const ConvRun *runs, std::size_t count, c
          if (later)
             sum.add(previous);
          sum.store_to(previous);
-         // otherwise the compiler keeps it in registers, and the loop runs out of them
+         // Without the fence the compiler keeps `previous` in registers and has none left for the loop.
          asm("" : : "r"(previous) : "memory");
          sum.clear();
          later = true;
@@ -203,7 +205,8 @@ void conv_panel(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t
    }
 }
 
-// All panels of weights over a strip: x and y are where it begins in the image (or its copy) and in the result.
+// All panels of weights over one strip. x and y point to the start of the strip in the image (or its copy) and in the
+// result.
 template <int MR, int Panels, class T>
 SOFIE_JIT_INLINE void conv_strip(const ConvShape &s, const T *x, const ConvRun *runs, std::size_t count,
                                  const T *panels, const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue)
@@ -227,9 +230,9 @@ SOFIE_JIT_INLINE void conv_strip(const ConvShape &s, const T *x, const ConvRun *
       epilogue.function(s.strip * s.window.OW * s.O, y, y);
 }
 
-// MR: pixels of a register tile, at most those of a strip. Panels: which widths of panels a group has, 1 for one vector
-// (the last panel may be so narrow), 2 for two, 3 for both. panels from pack_conv, bias from pack_bias; scratch:
-// the copy of a strip (conv_copy_size) and the list of runs.
+// MR: pixels of a register tile, at most those of a strip. Panels: the widths of panels that a group has: 1 for one
+// vector (the last panel may be so narrow), 2 for two vectors, 3 for both. panels from pack_conv, bias from pack_bias.
+// scratch: the copy of a strip (conv_copy_size), then the list of runs.
 template <int MR, int Panels, class T>
 SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                              const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)

@@ -1,12 +1,13 @@
-// Transposed convolution of channels-last images, with bias and epilogue (tile.hxx): a convolution run backwards, in which
-// every input pixel adds its multiple of the kernel to a window of the output.
+// Transposed convolution of channels-last images, with bias and epilogue (tile.hxx): a convolution run backwards, in
+// which every input pixel adds its multiple of the kernel to a window of the output.
 //
-// `w` is the window of the convolution that is transposed: its image (D, H, W) is our output, its outputs (OD, OH, OW)
-// are our input. So output pixel p sees, along each axis, the taps k for which (p + P - k * DIL) / S is a whole number
-// and an input pixel.
+// `w` is the window of the convolution that is transposed: its input (D, H, W) is the output here, and its output (OD,
+// OH, OW) is the input here. Along each axis, output pixel p depends on the taps k for which (p + P - k * DIL) / S is a
+// whole number and an index of the input.
 //
-// First a matrix product makes all that input pixels give, products[input pixel][tap][O]; then each output pixel adds
-// up its share, taps in order. Nothing is multiplied by zeros, so NaN stays where it belongs.
+// A matrix product first computes the contributions of all input pixels, products[input pixel][tap][O]; then each
+// output pixel adds up its contributions in the order of the taps. Nothing is multiplied by zeros, so NaN does not
+// spread.
 #ifndef SOFIE_JIT_CONV_TRANSPOSE_HXX
 #define SOFIE_JIT_CONV_TRANSPOSE_HXX
 
@@ -16,7 +17,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Panels of pack_gemm, W[C][taps * O], of kernel[taps][O][C] (Keras), or, if `iohw`, of kernel[C][O][taps] (ONNX).
+// Packs kernel[taps][O][C] (Keras) or, if `iohw`, kernel[C][O][taps] (ONNX) into panels of pack_gemm, W[C][taps * O].
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_conv_transpose(const T *kernel, std::size_t taps, std::size_t C, std::size_t O, bool iohw)
 {
@@ -30,7 +31,7 @@ SOFIE_JIT_COLD Buffer<T> pack_conv_transpose(const T *kernel, std::size_t taps, 
    return pack_gemm(static_cast<const T *>(turned.data()), C, taps * O);
 }
 
-// The input index that tap `k` takes to output index `o`, or `size` if there is none.
+// The input index that tap `k` connects with output index `o`, or `size` if there is none.
 constexpr std::size_t tap_source(std::size_t o, std::size_t k, std::size_t size, std::size_t stride,
                                  std::size_t dilation, std::size_t pad)
 {
@@ -38,7 +39,8 @@ constexpr std::size_t tap_source(std::size_t o, std::size_t k, std::size_t size,
    return to < from || (to - from) % stride || (to - from) / stride >= size ? size : (to - from) / stride;
 }
 
-// Per output column what it adds up, as offsets in a row of products: offsets[starts[c]] to offsets[starts[c + 1]].
+// Lists the contributions to each output column as offsets in a row of products: offsets[starts[c]] to offsets[starts[c
+// + 1]].
 inline void list_columns(const Window &w, std::size_t O, std::int64_t *starts, std::int64_t *offsets)
 {
    std::size_t count = 0;
@@ -53,7 +55,7 @@ inline void list_columns(const Window &w, std::size_t O, std::int64_t *starts, s
    starts[w.W] = std::int64_t(count);
 }
 
-// The rows of products that output row (d, h) adds up; their number.
+// Lists the rows of products that contribute to output row (d, h); returns their number.
 inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std::size_t h, std::int64_t *offsets)
 {
    std::size_t count = 0;
@@ -68,7 +70,7 @@ inline std::size_t list_rows(const Window &w, std::size_t O, std::size_t d, std:
    return count;
 }
 
-// One output pixel: V is a vector of channels, or one.
+// One output pixel. V is a vector of channels or a single channel.
 template <class V, class T>
 SOFIE_JIT_INLINE void add_up(std::size_t O, const T *products, const std::int64_t *row, const std::int64_t *rows_end,
                              const std::int64_t *column, const std::int64_t *columns_end, const T *bias, T *y,
@@ -85,8 +87,9 @@ SOFIE_JIT_INLINE void add_up(std::size_t O, const T *products, const std::int64_
    });
 }
 
-// Few: O < lanes<T>; images_per_product: images whose products fit into `products`, w.pixels() * w.taps() * O numbers each.
-// panels from pack_conv_transpose, zeros and bias from pack_bias; list: conv_transpose_list(w) numbers.
+// Few: O < lanes<T>. images_per_product: images whose products fit `products`, w.pixels() * w.taps() * O elements each.
+// panels from pack_conv_transpose, zeros and bias from pack_bias. list: w.W + 1 starts of columns, up to w.OW * w.KW
+// offsets of columns and up to w.KD * w.KH of rows.
 template <bool Few, class T>
 void conv_transpose(std::size_t batch, std::size_t images_per_product, const Window &w, std::size_t C, std::size_t O,
                     const T *x, const T *panels, const T *zeros, const T *bias, T *y, T *products, std::int64_t *list,

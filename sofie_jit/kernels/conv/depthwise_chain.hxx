@@ -1,6 +1,6 @@
-// A depthwise convolution with a convolution of 1 x 1 taps expand it, project it, or both: what MobileNets and
-// EfficientNets consist of. It is computed in strips of output rows, so that what the convolutions hand each other
-// stays in the cache. Each number is computed as if they came one after the other, to the same bits.
+// A depthwise convolution with a 1 x 1 convolution before it (expand), one after it (project), or both: the building
+// block of MobileNets and EfficientNets. It is computed in strips of output rows, so that the intermediate images stay
+// in the cache. Every element has the bits that three separate convolutions would give.
 #ifndef SOFIE_JIT_DEPTHWISE_CHAIN_HXX
 #define SOFIE_JIT_DEPTHWISE_CHAIN_HXX
 
@@ -10,8 +10,8 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// `expand`: channels of the input, or 0 if the depthwise convolution reads it; `project`: channels of the output, or 0
-// if the depthwise convolution writes it; C: channels between. strip: rows of the depthwise convolution's output.
+// expand: channels of the input, or 0 if there is no convolution before. project: channels of the output, or 0 if there
+// is no convolution after. C: channels of the depthwise convolution. strip: rows of its output per strip.
 struct DepthwiseChain {
    Window window; // of one plane
    std::size_t expand, C, project, strip;
@@ -24,21 +24,22 @@ struct DepthwiseChain {
       return expand ? align_up(rows * window.W * C) : 0;
    }
    constexpr std::size_t filtered() const { return project ? strip * window.OW * C : 0; }
-   constexpr std::size_t work() const // of an image: products, and sums
+   constexpr std::size_t work() const // per image: products and sums
    {
       return 2 * C * (expand * window.inputs() + window.taps() * window.pixels() + project * window.pixels());
    }
 };
 
-// Packed weights, from pack_gemm or pack_depthwise_panels, and what becomes of the sums.
+// Weights packed by pack_gemm or pack_depthwise_panels, bias from pack_bias, and the epilogue.
 template <class T>
 struct ChainLayer {
    const T *weights, *bias;
    Epilogue<T> epilogue;
 };
 
-// Images x to y, to which `residual` is added unless it is null; it needs s.project. scratch: s.scratch() numbers.
-// `gemm` and `filter`, which is depthwise_square, come as pointers, and are thereby compiled apart.
+// Computes images y from images x and adds `residual` (unless it is null; it requires s.project). scratch: s.expanded()
+// + s.filtered() elements. `gemm` and `filter`, which is depthwise_square, are passed as pointers so that they are
+// compiled separately.
 template <class T>
 SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain &s, const T *x,
                                         const ChainLayer<T> &expand, const ChainLayer<T> &depthwise,
@@ -55,7 +56,7 @@ SOFIE_JIT_NOINLINE void depthwise_chain(std::size_t batch, const DepthwiseChain 
       for (std::size_t oh = 0; oh < w.OH; oh += s.strip) {
          Window part = w;
          part.OH = w.OH - oh < s.strip ? w.OH - oh : s.strip;
-         const Inside rows = inside(oh, w.SH, w.H, w.PH, w.rows_under(part.OH)); // counted from the first tap's
+         const Inside rows = inside(oh, w.SH, w.H, w.PH, w.rows_under(part.OH)); // counted from the first tap's row
          const std::size_t start = oh * w.SH - w.PH, from = start + rows.first;
          part.PH = rows.first;
          part.H = rows.first < rows.last ? rows.last - rows.first : 0;

@@ -1,7 +1,7 @@
-// conv.hxx shared among threads: output rows, or outputs, whichever keeps more of them busy; if both do, the cut through
-// the larger of image and weights, so that threads read less twice.
-#ifndef SOFIE_JIT_SHARED_CONV_HXX
-#define SOFIE_JIT_SHARED_CONV_HXX
+// conv.hxx on several threads: divides output rows or outputs, whichever keeps more threads busy; if both do, it
+// divides the larger of image and weights, so that threads read less of it twice.
+#ifndef SOFIE_JIT_PARALLEL_CONV_HXX
+#define SOFIE_JIT_PARALLEL_CONV_HXX
 
 #include "conv/conv.hxx"
 #include "conv/parallel_window.hxx"
@@ -13,7 +13,7 @@ template <class T>
 using ConvKernel = void (*)(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                             const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue);
 
-// Elements of T between the scratch memories of two threads: the copy of a strip, and the list of runs.
+// Elements of T between the scratch memories of two threads: the copy of a strip and the list of runs.
 template <class T>
 std::size_t conv_thread_scratch(const ConvShape &s)
 {
@@ -36,7 +36,7 @@ constexpr Window copied_window(const Window &w)
    return copy;
 }
 
-// One image, a few panels of weights a part. Threads read one copy of an image that wants zeros around it.
+// One image, a few panels of weights per part. Threads share one padded copy of the image.
 template <class T>
 void parallel_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts, const T *x, const T *panels,
                         const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
@@ -65,13 +65,13 @@ void parallel_conv_outputs(const Team &team, const ConvShape &s, std::size_t par
       });
 }
 
-// scratch: own_scratch elements for each thread.
+// scratch: conv_thread_scratch<T>(s) elements for each thread.
 template <class T>
 void parallel_conv(const Team &team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                 const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, ConvKernel<T> conv)
 {
    const Window &w = s.window;
-   const std::size_t work = 2 * w.pixels() * s.K() * s.O; // of one image
+   const std::size_t work = 2 * w.pixels() * s.K() * s.O; // per image
    if (!is_parallel(team, batch * work))
       return conv(batch, s, x, panels, bias, residual, y, scratch, epilogue);
    const std::size_t step = div_up(tuning::mr, w.pixels() / window_rows(w)), rows = batch * window_steps(w, step);

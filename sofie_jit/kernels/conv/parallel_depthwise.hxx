@@ -1,6 +1,6 @@
-// depthwise.hxx shared among threads: output rows.
-#ifndef SOFIE_JIT_SHARED_DEPTHWISE_HXX
-#define SOFIE_JIT_SHARED_DEPTHWISE_HXX
+// depthwise.hxx on several threads: divides output rows.
+#ifndef SOFIE_JIT_PARALLEL_DEPTHWISE_HXX
+#define SOFIE_JIT_PARALLEL_DEPTHWISE_HXX
 
 #include "conv/depthwise.hxx"
 #include "conv/parallel_window.hxx"
@@ -8,7 +8,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Of its arithmetic beside a gemm's: it waits for memory.
+// Time of an operation compared with one of gemm: depthwise convolutions are limited by memory bandwidth.
 constexpr std::size_t depthwise_memory_bound_factor = 4;
 
 template <class T>
@@ -17,7 +17,7 @@ using DepthwiseKernel = void (*)(std::size_t batch, const Window &w, std::size_t
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(2 * w.taps()) numbers for each thread.
+// scratch: align_up(2 * w.taps()) elements for each thread.
 template <class T>
 void parallel_depthwise(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x,
                         const T *weights, const T *bias, T *y, std::int64_t *scratch, const Epilogue<T> &epilogue,

@@ -1,7 +1,6 @@
-// What convolution, depthwise convolution and pooling share when they are shared among threads: output rows of images
-// as windows of their own.
-#ifndef SOFIE_JIT_SHARED_WINDOW_HXX
-#define SOFIE_JIT_SHARED_WINDOW_HXX
+// Common parts of convolution, depthwise convolution and pooling on several threads: output rows of images as windows.
+#ifndef SOFIE_JIT_PARALLEL_WINDOW_HXX
+#define SOFIE_JIT_PARALLEL_WINDOW_HXX
 
 #include "core/team.hxx"
 #include "core/window.hxx"
@@ -11,13 +10,14 @@ inline namespace SOFIE_JIT_ISA {
 
 SOFIE_JIT_UNOPTIMIZED
 
-// Some neighbouring rows of an output image, and the part of the input that they are computed from.
+// Some adjacent rows of an output image, and the part of the input that they depend on.
 struct WindowPart {
    Window window;
    std::size_t input, output; // pixels of the images before those of the part
 };
 
-// The axis that images are trimmed along, the first that is not 1, so that each row is one piece of memory: 0, 1, 2.
+// The axis along which images are divided: the first one of size other than 1 (0, 1 or 2), so that each row is
+// contiguous.
 constexpr int window_axis(const Window &w)
 {
    return w.OD > 1 || w.D > 1 ? 0 : w.OH > 1 || w.H > 1 ? 1 : 2;
@@ -29,7 +29,8 @@ constexpr std::size_t window_rows(const Window &w)
    return axis == 0 ? w.OD : axis == 1 ? w.OH : w.OW;
 }
 
-// How many pixels the input image begins later, and how much of the padding is left, when `rows` outputs are left out.
+// Trims an axis for leaving out the first `rows` outputs: returns the number of input pixels to skip, and reduces the
+// size and the padding.
 constexpr std::size_t trim_axis(std::size_t rows, std::size_t stride, std::size_t &size, std::size_t &pad)
 {
    const std::size_t start = rows * stride, inside = start > pad ? start - pad : 0,
@@ -62,15 +63,15 @@ constexpr WindowPart window_part(const Window &w, Range rows)
    return part;
 }
 
-// How many pieces of at least `step` rows an image is trimmed into.
+// Number of pieces of at least `step` rows that an image is divided into.
 constexpr std::size_t window_steps(const Window &w, std::size_t step)
 {
    const std::size_t steps = window_rows(w) / step;
    return steps ? steps : 1;
 }
 
-// f(window, input pixel, output pixel, thread) for parts of the images of a batch, `parts_per_thread` for each thread: `step` rows
-// at least, but for the last of an image.
+// Calls f(window, input pixel, output pixel, thread) for parts of the images of a batch, up to `parts_per_thread` parts
+// for each thread, in pieces of at least `step` rows except for the last of an image.
 template <class F>
 void parallel_rows(const Team &team, std::size_t batch, const Window &w, std::size_t work, std::size_t step, const F &f,
                    std::size_t parts_per_thread = 4)

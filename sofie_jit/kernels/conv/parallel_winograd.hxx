@@ -1,8 +1,9 @@
-// winograd.hxx shared among threads: tiles, or groups of outputs where there are so few tiles that the weights, all of
-// which threads would read for their tiles, matter more than the transformed images, which all compute for their outputs.
-// More parts than threads only where there are so many tiles that the weights matter little.
-#ifndef SOFIE_JIT_SHARED_WINOGRAD_HXX
-#define SOFIE_JIT_SHARED_WINOGRAD_HXX
+// winograd.hxx on several threads: divides tiles, or groups of outputs where there are so few tiles that the weights,
+// all of which each thread would read for its tiles, matter more than the transformed images, which each thread would
+// compute for its outputs. (7 x 7 x 512 on two threads: 1.85 times as fast as on one with outputs divided, 1.28 times
+// with tiles.) There are more parts than threads only if there are so many tiles that the weights matter little.
+#ifndef SOFIE_JIT_PARALLEL_WINOGRAD_HXX
+#define SOFIE_JIT_PARALLEL_WINOGRAD_HXX
 
 #include "core/team.hxx"
 #include "conv/winograd.hxx"
@@ -17,7 +18,7 @@ using WinogradKernel = void (*)(std::size_t first, std::size_t last, std::size_t
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(winograd_layout(s).end) numbers for each thread.
+// scratch: align_up(winograd_layout(s).end) elements for each thread.
 template <class T>
 void parallel_winograd(const Team &team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
                     const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
@@ -34,7 +35,7 @@ void parallel_winograd(const Team &team, std::size_t first, std::size_t last, st
          winograd(first, last, begin, begin + s.output_group(), s, x, panels, bias, residual, y,
                   scratch + thread * size, epilogue);
       });
-   constexpr std::size_t step = 4; // rows that the gemms take at least
+   constexpr std::size_t step = 4; // rows of the smallest register tile
    const std::size_t max_parts = blocks ? tiles / tuning::winograd_tiles : team.threads;
    const std::size_t parts = useful_parts(team, work, max_parts < tiles / step ? max_parts : tiles / step);
    parallel_for(team, parts, [&](std::size_t part, std::size_t thread) {

@@ -31,7 +31,8 @@ std::vector<double> conv(std::size_t batch, const Window &w, std::size_t C, std:
    return y;
 }
 
-// y[image][pixel][c] = finish(bias[c] + sum over the taps inside the image of x[image][tap's pixel][c] * kernel[tap][c])
+// y[image][pixel][c] = finish(bias[c] + sum over the taps inside the image of x[image][tap's pixel][c] *
+// kernel[tap][c]).
 template <class T, class Finish>
 std::vector<double> depthwise(std::size_t batch, const Window &w, std::size_t C, const T *x, const T *kernel,
                               const T *bias, const Finish &finish)

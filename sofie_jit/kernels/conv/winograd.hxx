@@ -1,24 +1,24 @@
-// Convolution of channels-last images with 3 x 3 taps, stride 1, by Winograd's minimal filtering F(2 x 2, 3 x 3), with
-// bias and epilogue (tile.hxx):
+// Convolution of channels-last images with 3 x 3 taps and stride 1 by Winograd's minimal filtering F(2 x 2, 3 x 3),
+// with bias and epilogue (tile.hxx):
 //
 //    Y = A^T [sum over c of (G g G^T) * (B^T d B)] A
 //
-// gives 2 x 2 outputs from the 4 x 4 inputs d beneath them with 16 products a channel in position of 36. g are the 3 x 3
-// weights of one channel and output, * is element by element, and
+// computes 2 x 2 outputs from the 4 x 4 inputs d beneath them with 16 instead of 36 products per channel. g are the 3 x
+// 3 weights of one channel and output, * is the elementwise product, and
 //
 //         | 1  0 -1  0 |        | 1    0    0 |
 //    B^T =| 0  1  1  0 |    G = | 1/2  1/2 1/2|   A^T = | 1 1  1  0 |
 //         | 0 -1  1  0 |        | 1/2 -1/2 1/2|         | 0 1 -1 -1 |
 //         | 0  1  0 -1 |        | 0    0    1 |
 //
-// The sums over c are sixteen gemms, one for each position in the 4 x 4, whose rows are tiles of 2 x 2 outputs, of one
-// image or several. Tiles go in blocks, so that what the gemms read and write stays in the cache.
+// The sums over c are sixteen gemms, one for each position of the 4 x 4 matrices, whose rows are tiles of 2 x 2 outputs
+// of one or more images. Tiles are processed in blocks, so that the operands of the gemms stay in the cache.
 //
-// The weights are transformed in double precision and then rounded; images only meet sums of four numbers before the
-// products and of nine behind them. An output's bits depend on the inputs under its tile alone.
+// The weights are transformed in double precision and then rounded; images only take part in sums of four elements
+// before the products and of nine after them. The bits of an output depend only on the inputs of its tile.
 //
-// Infinite inputs make differences of infinities, which are NaN: outputs that are NaN are computed once more from their
-// definition. (An input touches no output whose window it is not in: it is not even subtracted there.)
+// Infinite inputs lead to differences of infinities, which are NaN, so outputs that are NaN are computed again from the
+// definition. (An input does not contribute to outputs whose window it is outside of: it is not even subtracted there.)
 #ifndef SOFIE_JIT_WINOGRAD_HXX
 #define SOFIE_JIT_WINOGRAD_HXX
 
@@ -32,24 +32,24 @@ struct WinogradShape {
    Window window;
    std::size_t C, O; // channels of input and output, multiples of 16
 
-   // Outputs that are computed together: half of them where there are many weights, which two threads can share then.
+   // Outputs that are computed together: half of them if there are many weights, which two threads can then share.
    SOFIE_JIT_INLINE constexpr std::size_t output_group() const
    {
       return O % tuning::winograd_group_outputs || C * O < tuning::winograd_group_weights ? O : O / 2;
    }
    SOFIE_JIT_INLINE constexpr std::size_t rows() const { return (window.OH + 1) / 2; }
    SOFIE_JIT_INLINE constexpr std::size_t columns() const { return (window.OW + 1) / 2; }
-   SOFIE_JIT_INLINE constexpr std::size_t tiles() const { return rows() * columns(); } // of one image
+   SOFIE_JIT_INLINE constexpr std::size_t tiles() const { return rows() * columns(); } // per image
 };
 
-// The blocked tiles of one of the 16 positions, `channels` numbers each: half a block more for what is left of an image,
-// and a cache line, or all positions would fall on the same lines of a cache.
+// Distance between the matrices of two positions, whose rows are the tiles of a block (half a block more for the
+// remainder of an image). The padding of a cache line keeps the positions from mapping to the same cache sets.
 SOFIE_JIT_INLINE constexpr std::size_t winograd_stride(std::size_t channels)
 {
    return tuning::winograd_tiles * 3 / 2 * channels + tuning::winograd_padding;
 }
 
-// Where the parts of the scratch memory begin behind the transformed inputs: products and zeros; and where they end.
+// Offsets in the scratch memory, which starts with the transformed inputs: products, zeros, and the end.
 struct WinogradLayout {
    std::size_t products, zeros, end;
 };
@@ -60,8 +60,8 @@ SOFIE_JIT_INLINE constexpr WinogradLayout winograd_layout(const WinogradShape &s
    return {products, zeros, zeros + s.C + s.output_group()};
 }
 
-// panels[groups][16 positions][panels of pack_gemm, C x group] of kernel[3][3][C][O] (Keras), or, if `oihw`, of
-// kernel[O][C][3][3] (ONNX).
+// Packs kernel[3][3][C][O] (Keras) or, if `oihw`, kernel[O][C][3][3] (ONNX) into panels[groups][16 positions][panels of
+// pack_gemm, C x group].
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size_t O, bool oihw = false)
 {
@@ -96,7 +96,7 @@ SOFIE_JIT_COLD Buffer<T> pack_winograd(const T *kernel, std::size_t C, std::size
    return packed;
 }
 
-// Where a tile lies: its image, and the first of its output rows and columns.
+// Location of a tile: its image, and its first output row and column.
 struct WinogradTile {
    std::size_t image, row, column;
 };
@@ -106,7 +106,7 @@ SOFIE_JIT_INLINE constexpr WinogradTile winograd_tile(const WinogradShape &s, st
    return {tile / s.tiles(), tile % s.tiles() / s.columns() * 2, tile % s.columns() * 2};
 }
 
-// Place i * 4 + j of v becomes B^T d B; `zeros` stands for what lies beyond the image.
+// Writes B^T d B to v, element (i, j) to position i * 4 + j; `zeros` replaces pixels outside the image.
 template <class T>
 SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile &tile, const T *x, const T *zeros,
                                       T *v)
@@ -117,7 +117,7 @@ SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile
    SOFIE_JIT_ROLLED
    for (std::size_t i = 0; i < 4; ++i)
       SOFIE_JIT_ROLLED
-      for (std::size_t j = 0; j < 4; ++j) { // what lies before the image has wrapped around to a large value
+      for (std::size_t j = 0; j < 4; ++j) { // indices before the image wrap around
          const std::size_t row = tile.row + i - w.PH, column = tile.column + j - w.PW;
          const bool inside = row < w.H && column < w.W;
          d[i][j] = inside ? x + ((tile.image * w.H + row) * w.W + column) * s.C : zeros;
@@ -144,7 +144,7 @@ SOFIE_JIT_INLINE void winograd_inputs(const WinogradShape &s, const WinogradTile
    }
 }
 
-// A^T m A for a vector of outputs, m's positions `step` apart.
+// A^T m A for a vector of outputs; the positions of m are `step` apart.
 template <class T>
 SOFIE_JIT_INLINE void winograd_sums(const T *m, std::size_t step, vec<T> (&sums)[2][2])
 {
@@ -163,7 +163,7 @@ SOFIE_JIT_INLINE void winograd_sums(const T *m, std::size_t step, vec<T> (&sums)
    }
 }
 
-// What winograd() is given.
+// Arguments of winograd().
 template <class T>
 struct Winograd {
    const WinogradShape &s;
@@ -181,7 +181,8 @@ struct Winograd {
    }
 };
 
-// The tile's outputs of the group that begins at `from`, out of m; `odd` becomes NaN if some are not finite.
+// Writes the outputs of a tile for the group that starts at output `from`; `odd` becomes NaN if any of them is not
+// finite.
 template <class T>
 SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m,
                                        vec<T> &odd)
@@ -210,8 +211,8 @@ SOFIE_JIT_INLINE void winograd_outputs(const Winograd<T> &g, const WinogradTile 
    }
 }
 
-// A vector of one pixel's sums from their definition. The weights are taken from the transformed ones, for there are no
-// others: along each axis they are u0, u1 - u2, u3.
+// A vector of sums of one pixel from the definition. Only the transformed weights are available; along each axis the
+// original ones are u0, u1 - u2, u3.
 template <class T>
 SOFIE_JIT_ONCE void winograd_direct(const Winograd<T> &g, const WinogradTile &pixel, std::size_t o, T *sums)
 {
@@ -228,7 +229,7 @@ SOFIE_JIT_ONCE void winograd_direct(const Winograd<T> &g, const WinogradTile &pi
          continue;
       const T *const x = g.x + ((pixel.image * w.H + row) * w.W + column) * s.C;
       for (std::size_t c = 0; c < s.C; ++c) {
-         if (x[c] != x[c]) { // and so is the sum
+         if (x[c] != x[c]) { // then so is the sum
             store(sums, broadcast(x[c]));
             return;
          }
@@ -243,7 +244,7 @@ SOFIE_JIT_ONCE void winograd_direct(const Winograd<T> &g, const WinogradTile &pi
    store(sums, sum);
 }
 
-// The tile's outputs of a group recompute, those that are NaN from their definition.
+// Writes the outputs of a tile for one group again; those that are NaN are computed from the definition.
 template <class T>
 SOFIE_JIT_ONCE void winograd_recompute(const Winograd<T> &g, const WinogradTile &tile, std::size_t from, const T *m)
 {
@@ -268,9 +269,9 @@ SOFIE_JIT_ONCE void winograd_recompute(const Winograd<T> &g, const WinogradTile 
    }
 }
 
-// Tiles `first` to `last` of a batch, an image's s.tiles() behind the image's before, and the groups of outputs that
-// begin from `from` to before `to`. panels from pack_winograd, bias from pack_bias; scratch: winograd_scratch(s) elements;
-// `gemm` is gemm<T>, which is thereby compiled apart.
+// Tiles `first` to `last` of a batch (s.tiles() per image) and groups of outputs from `from` to before `to`. panels
+// from pack_winograd, bias from pack_bias. scratch: winograd_layout(s).end elements. `gemm` is gemm<T>, passed as a
+// pointer so that it is compiled separately.
 template <class T>
 SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
                                  const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
@@ -287,7 +288,7 @@ SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_
       SOFIE_JIT_ROLLED
       for (std::size_t i = 0; i < count; ++i)
          winograd_inputs(s, winograd_tile(s, first + i), x, zeros, v + i * s.C);
-      const std::size_t fours = (count + 3) / 4 * 4; // single rows would read all weights recompute
+      const std::size_t fours = (count + 3) / 4 * 4; // single rows would read all weights again
       SOFIE_JIT_ROLLED
       for (std::size_t position = 0; position < 16; ++position)
          std::memset(static_cast<void *>(v + position * in + count * s.C), 0, (fours - count) * s.C * sizeof(T));

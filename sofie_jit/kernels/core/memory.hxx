@@ -1,4 +1,4 @@
-// What a Session owns: aligned buffers for packed weights, and a pool of arenas for intermediate tensors.
+// Memory of a Session: aligned buffers for packed weights, and a pool of arenas for intermediate tensors.
 #ifndef SOFIE_JIT_MEMORY_HXX
 #define SOFIE_JIT_MEMORY_HXX
 
@@ -16,18 +16,20 @@ SOFIE_JIT_INLINE constexpr std::size_t align_up(std::size_t bytes)
    return (bytes + tuning::alignment - 1) / tuning::alignment * tuning::alignment;
 }
 
-// Rows of the batch that go through the whole network at once, given what one needs of the arena: as many as keep the
-// arena at a quarter of a usual second-level cache, but full register tiles (tile.hxx) if that takes bearable memory.
+// Rows of the batch that pass through the whole network at once, given the arena's bytes per row: as many as keep the
+// arena within a quarter of a common second-level cache, but whole register tiles (tile.hxx) unless that needs too much
+// memory.
 constexpr std::size_t batch_tile(std::size_t row_bytes)
 {
-   constexpr std::size_t cached = 256 << 10, bearable = 16 << 20, full = 12;
+   constexpr std::size_t cached = 256 << 10, limit = 16 << 20, full = tuning::mc_step;
    const std::size_t row = row_bytes ? row_bytes : 1;
    const std::size_t rows = cached / row > full ? cached / row / full * full : full;
-   const std::size_t most = bearable / row > 1 ? bearable / row : 1;
-   return rows < most ? rows : most;
+   const std::size_t max_rows = limit / row > 1 ? limit / row : 1;
+   return rows < max_rows ? rows : max_rows;
 }
 
-// Zeroed, 64-byte aligned array of numbers; copies are deep. A register-wide read past the end stays inside.
+// Zeroed array, aligned to 64 bytes; copies are deep. Reading a full register at the last element stays within the
+// allocation.
 template <class T>
 class Buffer {
 public:
@@ -70,7 +72,7 @@ private:
    std::size_t fSize = 0;
 };
 
-// A weight used as it is.
+// A weight that is used unpacked.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> copy_weights(const T *values, std::size_t size)
 {
@@ -87,12 +89,12 @@ void copy(std::size_t size, const T *x, T *y)
       std::memcpy(static_cast<void *>(y), x, size * sizeof(T));
 }
 
-// Scratch memory for concurrent calls: a call leases an arena and returns it; a few are kept for the next calls. (The
-// compilers' atomic functions compile in a fraction of the time of std::atomic's.)
+// Scratch memory for concurrent calls: a call leases an arena and returns it; a few are kept for later calls. (The
+// compiler's atomic builtins compile in a fraction of the time of std::atomic.)
 class ArenaPool {
 public:
    ArenaPool() = default;
-   ArenaPool(const ArenaPool &) {} // arenas are scratch: a copied Session starts with none
+   ArenaPool(const ArenaPool &) {} // arenas are scratch memory: a copied Session starts with none
    ArenaPool &operator=(const ArenaPool &) { return *this; }
    ~ArenaPool()
    {
@@ -103,9 +105,9 @@ public:
 
 private:
    friend class Lease;
-   static constexpr int kept = 8;
+   static constexpr int max_kept = 8;
 
-   struct Arena { // the header of a block; the block's memory follows it
+   struct Arena { // header of a block, which is followed by the block's memory
       std::size_t bytes;
    };
    static void release(Arena *arena) noexcept
@@ -141,10 +143,11 @@ private:
       release(arena);
    }
 
-   Arena *fSlots[kept] = {};
+   Arena *fSlots[max_kept] = {};
 };
 
-// An arena for one call. A small one lies on the stack: two locked instructions are a tenth of a small network's time.
+// The arena of one call. Small arenas are on the stack: two locked instructions would be a tenth of a small network's
+// time.
 class Lease {
 public:
    Lease(ArenaPool &pool, std::size_t bytes) : fPool(pool), fArena(bytes > small ? pool.take(bytes) : nullptr) {}

@@ -1,5 +1,5 @@
-// What the processor at hand can run, for saved headers that carry code for several instruction sets. (Not
-// __builtin_cpu_supports: it reads a variable of the compiler's run-time library, which Cling does not have.)
+// Detects the instruction sets of the processor, for saved headers that contain code for several of them. (Not
+// __builtin_cpu_supports: it reads a variable of the compiler's run-time library, which Cling lacks.)
 #ifndef SOFIE_JIT_PROCESSOR_HXX
 #define SOFIE_JIT_PROCESSOR_HXX
 
@@ -14,7 +14,7 @@ inline namespace SOFIE_JIT_ISA {
 
 enum class Processor { plain, avx2, avx512 };
 
-// The best that both the processor and the operating system, which must save the registers, support.
+// The best instruction set that the processor and the operating system, which must save the registers, both support.
 inline Processor processor()
 {
 #if defined(__x86_64__)

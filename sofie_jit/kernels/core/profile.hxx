@@ -1,4 +1,4 @@
-// What the profiler needs: a clock between two operators, and the peak that their rates are compared with.
+// Functions for the profiler: a clock to read between two operators, and the peak rate of the processor.
 #ifndef SOFIE_JIT_PROFILE_HXX
 #define SOFIE_JIT_PROFILE_HXX
 
@@ -14,7 +14,7 @@ inline double seconds()
    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Seconds since `mark`, which moves on to now.
+// Seconds since `mark`; sets `mark` to now.
 inline double elapsed(double &mark)
 {
    const double last = mark;
@@ -22,7 +22,7 @@ inline double elapsed(double &mark)
    return mark - last;
 }
 
-// Hands over the `size` sums and starts them again from zero.
+// Copies the `size` sums to `taken` and resets them to zero.
 inline void take_op_timings(std::size_t size, double *sums, double *taken)
 {
    for (std::size_t i = 0; i < size; ++i) {
@@ -32,28 +32,28 @@ inline void take_op_timings(std::size_t size, double *sums, double *taken)
 }
 
 // Floating-point operations per second of `steps` fused multiply-adds on each of twelve independent registers: more
-// than latency times issue rate, so that nothing but the arithmetic limits it. What lies between the reading and the
-// writing of a volatile number stays between the two times.
+// than latency times issue rate, so that only the arithmetic limits the rate. Code between the read and the write of a
+// volatile variable stays between the two clock readings.
 template <class T>
 double fma_rate(std::size_t steps)
 {
-   constexpr int chains = 12;
-   volatile T number = T(1);
+   constexpr int registers = 12;
+   volatile T value = T(1);
    const double start = seconds();
-   const vec<T> factor = broadcast(T(0.5)), addend = broadcast<T>(number);
-   vec<T> sums[chains];
-   for (int c = 0; c < chains; ++c)
+   const vec<T> factor = broadcast(T(0.5)), addend = broadcast<T>(value);
+   vec<T> sums[registers];
+   for (int c = 0; c < registers; ++c)
       sums[c] = broadcast(T(c));
    for (std::size_t i = 0; i < steps; ++i) {
       SOFIE_JIT_UNROLL
-      for (int c = 0; c < chains; ++c)
+      for (int c = 0; c < registers; ++c)
          sums[c] = fma<T>(sums[c], factor, addend);
    }
    vec<T> total = sums[0];
-   for (int c = 1; c < chains; ++c)
+   for (int c = 1; c < registers; ++c)
       total = total + sums[c];
-   number = total[0];
-   return 2.0 * chains * lanes<T> * double(steps) / (seconds() - start);
+   value = total[0];
+   return 2.0 * registers * lanes<T> * double(steps) / (seconds() - start);
 }
 
 } // namespace SOFIE_JIT_ISA

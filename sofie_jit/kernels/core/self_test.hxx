@@ -1,4 +1,4 @@
-// What a saved header's self test compares with. Not used by code compiled in Python.
+// Comparison for the self test of a saved header. Not used by code compiled in Python.
 #ifndef SOFIE_JIT_SELF_TEST_HXX
 #define SOFIE_JIT_SELF_TEST_HXX
 
@@ -11,8 +11,8 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Whether `count` numbers are within `tolerance` times the largest finite magnitude of `want`, with NaN and infinities
-// in the same places; if not, `message`, unless null, is told where they differ most.
+// Whether `count` elements are within `tolerance` times the largest finite magnitude of `want`, with NaN and infinities
+// at the same indices. If not, `message` (unless null) describes the largest difference.
 template <class T>
 bool agree(const char *name, const T *got, const double *want, std::size_t count, double tolerance,
            std::string *message)
@@ -37,7 +37,7 @@ bool agree(const char *name, const T *got, const double *want, std::size_t count
    if (message)
       *message = std::string(name) + ", element " + std::to_string(worst_at) + ": " +
                  std::to_string(static_cast<double>(got[worst_at])) + " instead of " + std::to_string(want[worst_at]) +
-                 ", further away than " + std::to_string(tolerance / 1e-6) + "e-6 of the largest magnitude";
+                 "; the difference exceeds " + std::to_string(tolerance / 1e-6) + "e-6 of the largest magnitude";
    return false;
 }
 

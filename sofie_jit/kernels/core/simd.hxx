@@ -1,11 +1,11 @@
-// The vector type that every kernel is written in, and the only place where a product meets a sum.
+// The vector type in which every kernel is written, and the only place where a product is added to a sum.
 //
-// vec<T> is one register of T: 64 bytes with AVX-512, 32 with AVX, else 16. All arithmetic on it is plain C++
-// (clang's and g++'s vector extensions), so one source serves Cling, clang and g++ on x86-64 and aarch64.
+// vec<T> is one register of T: 64 bytes with AVX-512, 32 with AVX, otherwise 16. All arithmetic on it is plain C++ (the
+// vector extensions of clang and g++), so one source serves Cling, clang and g++ on x86-64 and aarch64.
 //
-// fma(a, b, c) is one rounding on every target that has the instruction, whatever the compiler's contraction
-// setting. Kernels write every `c + a * b` with it and never leave a bare product beside a sum: this is what
-// makes results equal to the last bit between compilers and vector widths.
+// fma(a, b, c) rounds once on every target that has the instruction, regardless of the compiler's contraction setting.
+// Kernels write every `c + a * b` with it and never add an unfenced product to a sum: this makes results equal to the
+// last bit between compilers and vector widths.
 #ifndef SOFIE_JIT_SIMD_HXX
 #define SOFIE_JIT_SIMD_HXX
 
@@ -31,24 +31,24 @@
 #endif
 #endif
 
-// Loops over register blocks must disappear; g++ unrolls them at -O2 by itself and warns at clang's pragma.
+// Loops over register blocks must be unrolled completely; g++ does so at -O2 and warns about clang's pragma.
 #if defined(__clang__)
 #define SOFIE_JIT_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define SOFIE_JIT_UNROLL _Pragma("GCC unroll 32")
 #endif
-// A loop that is short or whose body is big: unrolling or vectorising it would cost compile time only.
+// For loops that are short or have a large body: unrolling or vectorizing them would only cost compile time.
 #if defined(__clang__)
 #define SOFIE_JIT_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
 #else
 #define SOFIE_JIT_ROLLED
 #endif
-// For small functions, and lambdas: the optimiser takes time to find out by itself that it should inline them.
+// For small functions and lambdas: the optimizer spends time on deciding to inline them.
 #define SOFIE_JIT_INLINED __attribute__((always_inline))
 #define SOFIE_JIT_INLINE inline SOFIE_JIT_INLINED
 #define SOFIE_JIT_NOINLINE __attribute__((noinline))
-// Two that run once, at construction. COLD: small code, quickly compiled. ONCE: what is long and only calls others;
-// optimising it would take longer than running it.
+// For functions that run once, at construction. COLD: optimized for size, compiles quickly. ONCE: long functions that
+// only call others; optimizing them would take longer than running them.
 #if defined(__clang__)
 #define SOFIE_JIT_COLD __attribute__((noinline, cold, minsize))
 #define SOFIE_JIT_ONCE __attribute__((noinline, optnone))
@@ -56,7 +56,7 @@
 #define SOFIE_JIT_COLD __attribute__((noinline, cold))
 #define SOFIE_JIT_ONCE SOFIE_JIT_COLD
 #endif
-// Functions between these two, lambdas included, are compiled as they stand: what only hands out work.
+// Functions and lambdas between these two are not optimized: code that only distributes work.
 #if defined(__clang__)
 #define SOFIE_JIT_UNOPTIMIZED _Pragma("clang optimize off")
 #define SOFIE_JIT_OPTIMIZED _Pragma("clang optimize on")
@@ -80,14 +80,14 @@ using vec = typename simd<T>::type;
 template <class T>
 constexpr int lanes = SOFIE_JIT_VECTOR_BYTES / int(sizeof(T));
 
-// The signed integer of T's size: what a comparison of vec<T> gives, lane by lane 0 or -1.
+// The signed integer of T's size: the element type of comparisons of vec<T>, whose lanes are 0 or -1.
 template <class T>
 using int_of = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
 
 template <class T>
 SOFIE_JIT_INLINE vec<T> broadcast(T x)
 {
-   return x - vec<T>{}; // x - 0 keeps every bit, -0 and NaN too
+   return x - vec<T>{}; // x - 0 keeps every bit, also of -0 and NaN
 }
 
 template <class T>
@@ -102,7 +102,7 @@ SOFIE_JIT_INLINE void store(T *p, vec<T> x)
    *reinterpret_cast<typename simd<T>::unaligned *>(p) = x;
 }
 
-// The first n lanes only, all if n >= lanes<T>: nothing beyond p[n - 1] is touched; lanes past n are `fill`.
+// The first n lanes only, all if n >= lanes<T>: memory beyond p[n - 1] is not accessed; other lanes are `fill`.
 template <class T>
 SOFIE_JIT_INLINE vec<T> load_n(const T *p, std::size_t n, T fill = T(0))
 {
@@ -123,7 +123,7 @@ SOFIE_JIT_INLINE void store_n(T *p, vec<T> x, std::size_t n)
 }
 
 #if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
-// One bit for each of the first n lanes.
+// A mask with one bit for each of the first n lanes.
 template <class T>
 SOFIE_JIT_INLINE constexpr unsigned lane_mask(std::size_t n)
 {
@@ -153,7 +153,7 @@ SOFIE_JIT_INLINE void store_n<double>(double *p, vec<double> x, std::size_t n)
 }
 #endif
 
-// Loops have one body for whole registers and for the rest, so that a function is inlined once.
+// For loops whose body handles full registers and the remainder, so that the functions called are inlined once.
 template <class T>
 SOFIE_JIT_INLINE vec<T> load_up_to(const T *p, std::size_t n)
 {
@@ -169,7 +169,7 @@ SOFIE_JIT_INLINE void store_up_to(T *p, vec<T> x, std::size_t n)
       store_n(p, x, n);
 }
 
-// Which lanes are not zero, a bit for each. NaN is not.
+// One bit for each lane that is not zero. NaN is not zero.
 template <class T>
 SOFIE_JIT_INLINE unsigned nonzero_lanes(vec<T> x)
 {
@@ -193,7 +193,7 @@ SOFIE_JIT_INLINE unsigned nonzero_lanes<float>(vec<float> x)
 }
 #endif
 
-// a * b + c with one rounding (in the namespace `baseline`, hardware without FMA, with two).
+// a * b + c, rounded once (in the namespace `baseline`, for hardware without FMA, twice).
 template <class T>
 SOFIE_JIT_INLINE vec<T> fma(vec<T> a, vec<T> b, vec<T> c);
 
@@ -247,7 +247,7 @@ SOFIE_JIT_INLINE vec<double> fma<double>(vec<double> a, vec<double> b, vec<doubl
 }
 #endif
 
-// The same for one number; `baseline` rounds twice here too, so that a lane and a scalar never differ.
+// The same for scalars; `baseline` rounds twice here too, so that a lane and a scalar never differ.
 template <class T>
 SOFIE_JIT_INLINE T fma1(T a, T b, T c)
 {
@@ -259,7 +259,7 @@ SOFIE_JIT_INLINE T fma1(T a, T b, T c)
 #endif
 }
 
-// A product that must be rounded by itself although a sum follows: the compiler cannot look through the fence.
+// For a product that must be rounded before it is added: the compiler cannot see through the fence.
 template <class V>
 SOFIE_JIT_INLINE V rounded(V x)
 {
@@ -271,7 +271,7 @@ SOFIE_JIT_INLINE V rounded(V x)
    return x;
 }
 
-// Lane by lane mask ? a : b, for a mask that a comparison of vec<T> gave.
+// mask ? a : b for each lane; the mask is the result of a comparison of vec<T>.
 template <class T, class M>
 SOFIE_JIT_INLINE vec<T> select(M mask, vec<T> a, vec<T> b)
 {
@@ -279,21 +279,21 @@ SOFIE_JIT_INLINE vec<T> select(M mask, vec<T> a, vec<T> b)
 }
 
 template <class T>
-SOFIE_JIT_INLINE vec<T> max(vec<T> a, vec<T> b) // NaN in either comes out, as numpy.maximum
+SOFIE_JIT_INLINE vec<T> max(vec<T> a, vec<T> b) // NaN if either is NaN, as numpy.maximum
 {
    return select<T>(a > b, a, select<T>(b != b, b, select<T>(a == a, b, a)));
 }
 
 template <class T>
-SOFIE_JIT_INLINE vec<T> min(vec<T> a, vec<T> b) // NaN in either comes out, as numpy.minimum
+SOFIE_JIT_INLINE vec<T> min(vec<T> a, vec<T> b) // NaN if either is NaN, as numpy.minimum
 {
    return select<T>(a < b, a, select<T>(b != b, b, select<T>(a == a, b, a)));
 }
 
-// Sixteen virtual lanes: how every reduction over a row is split, whatever the register's width, so that the order
-// of its additions is the same everywhere. Element i of the row belongs to lane i % 16; lanes are folded 8, 4, 2, 1.
+// Every reduction over a row is split into tuning::virtual_lanes partial sums, whatever the width of a register, so
+// that the order of additions is the same everywhere. Element i of the row belongs to lane i % 16; lanes are folded 8,
+// 4, 2, 1. Used: the number of leading lanes that are in use.
 
-// Used: how many of them, from the first on, have anything in them.
 template <class T, int Used = tuning::virtual_lanes>
 struct lanes16 {
    static constexpr int count = Used / lanes<T> > 0 ? Used / lanes<T> : 1;
@@ -317,7 +317,7 @@ SOFIE_JIT_INLINE vec<T> fold_lanes(vec<T> x)
          Op::template combine<T>(x, xor_lanes<Step>(x, std::make_index_sequence<std::size_t(lanes<T>)>())));
 }
 
-// What Op::combine, of two vectors, makes of all used lanes, in every one of them.
+// Combines all used lanes with Op::combine, which takes two vectors; every lane of the result has the same value.
 template <class Op, class T, int Used>
 SOFIE_JIT_INLINE vec<T> fold(lanes16<T, Used> x)
 {

@@ -1,9 +1,10 @@
-// One call shared among threads, for the JIT alone: a saved header makes no threads, and includes none of this.
+// One call on several threads. Only for the JIT: saved headers do not create threads and do not include this.
 //
-// Kernels know nothing of threads. Beside those that can compute a part of their result there is a function parallel_*,
-// in parallel_*.hxx, which has parts computed at the same time. The kernel comes to it as a pointer, for it is compiled long
-// before, when there is but one thread. Which parts these are is a function of sizes and of the number of threads; no bit
-// of the result depends on it. Code that only hands out work is not optimised: it compiles in a fraction of the time.
+// Kernels are not aware of threads. For each kernel that can compute a part of its result there is a function
+// parallel_* in a header parallel_*.hxx, which computes parts concurrently. It gets the kernel as a pointer, because
+// the kernel was compiled earlier, when a single thread was enough. The parts depend on sizes and on the number of
+// threads; no bit of the result does. Code that only distributes work is not optimized: it then compiles in a fraction
+// of the time.
 #ifndef SOFIE_JIT_TEAM_HXX
 #define SOFIE_JIT_TEAM_HXX
 
@@ -12,16 +13,16 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Threads that wait for work, the caller's among them; a null pointer to one stands for the caller alone.
-// (runtime/session.hxx has the same struct.)
+// Threads waiting for work, including the caller's. A null pointer to a Team means the caller's thread alone.
+// (runtime/session.hxx defines the same struct.)
 struct Team {
-   // task(context, part, thread) for every part < parts; returns when all are done. Each thread < threads does one
-   // part at a time.
+   // Calls task(context, part, thread) for every part < parts and returns when all are done. Each thread < threads runs
+   // one part at a time.
    void (*run)(void *pool, std::size_t threads, std::size_t parts,
                void (*task)(const void *context, std::size_t part, std::size_t thread), const void *context);
    void *pool;
    std::size_t threads;
-   std::size_t min_work; // floating-point operations, or what takes as long, below which a part does not pay
+   std::size_t min_work; // floating-point operations (or an equivalent time) below which a part does not pay
 };
 
 constexpr std::size_t team_size(const Team *team)
@@ -36,8 +37,8 @@ constexpr bool is_parallel(const Team &team, std::size_t work)
 
 SOFIE_JIT_UNOPTIMIZED
 
-// In how many parts to share work that can be cut into `blocks` equal pieces: `parts_per_thread` for each thread, if that pays, so
-// that those that are done can help one that is held up. At least one, if there is a block.
+// Number of parts for work that can be divided into `blocks` equal pieces: up to `parts_per_thread` for each thread, if
+// that pays, so that threads that finish early can help one that is delayed. At least 1 if there is a block.
 constexpr std::size_t useful_parts(const Team &team, std::size_t work, std::size_t blocks,
                                    std::size_t parts_per_thread = 4)
 {
@@ -51,7 +52,7 @@ struct Range {
    constexpr std::size_t size() const { return last - first; }
 };
 
-// Part `part` of `parts` equal ones of [0, size), which begin at multiples of `step`.
+// Part `part` of [0, size) divided into `parts` about equal ones that start at multiples of `step`.
 constexpr Range part_of(std::size_t size, std::size_t step, std::size_t part, std::size_t parts)
 {
    const std::size_t blocks = (size + step - 1) / step;
@@ -65,7 +66,7 @@ constexpr std::size_t balance(const Team &team, std::size_t blocks)
    return blocks ? 100 * blocks / ((blocks + team.threads - 1) / team.threads * team.threads) : 0;
 }
 
-// f(part, thread) for every part.
+// Calls f(part, thread) for every part.
 template <class F>
 void parallel_for(const Team &team, std::size_t parts, const F &f)
 {

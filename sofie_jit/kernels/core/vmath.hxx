@@ -1,13 +1,13 @@
 // Elementary functions on vec<T>: vexp, vexpm1, vlog, vlog1p, vtanh, vsigmoid, verf, vnormal, vsoftplus.
 //
-// float: branch-free polynomials whose every product meets its sum in fma(), so that the bits are the same from every
-// compiler and instruction set. The largest errors of all 2^32 inputs, denormals included, in ulp (tests/cpp/vmath.cc):
-// exp 0.90, expm1 1.44, log 0.81, log1p 1.39, tanh 1.45, erf 1.11, softplus 1.79, sigmoid 2.41.
-// double: libm, lane by lane.
+// float: branch-free polynomials in which every product is added with fma(), so that the bits are the same for every
+// compiler and instruction set. The largest errors over all 2^32 inputs, including denormals, in ulp
+// (tests/kernels/cpp/vmath.cc): exp 0.90, expm1 1.44, log 0.81, log1p 1.39, tanh 1.45, erf 1.11, softplus 1.79, sigmoid
+// 2.41. double: libm, lane by lane.
 //
-// The polynomials are minimax fits of the relative error, made in 30 digits by Lawson's iteration (weighted least
-// squares, weights times error); each coefficient is rounded to float in turn, lowest power first, and the rest
-// fitted anew. The interval and what is fitted stand beside each.
+// The polynomials are minimax fits of the relative error, computed with 30 digits by Lawson's iteration (weighted least
+// squares, weights times error); the coefficients are rounded to float one after the other, lowest power first, and the
+// remaining ones fitted again. The interval and the fitted function are given with each polynomial.
 #ifndef SOFIE_JIT_VMATH_HXX
 #define SOFIE_JIT_VMATH_HXX
 
@@ -47,7 +47,7 @@ SOFIE_JIT_INLINE vec<T> with_sign(vec<T> x, vec<T> s)
    return from_bits<T>(to_bits<T>(x) | (to_bits<T>(s) & sign_bit<T>));
 }
 
-// A libm function of T, or any other of one number, lane by lane.
+// Applies a libm function of T, or any other scalar function, lane by lane.
 template <class T, class Function>
 SOFIE_JIT_INLINE vec<T> lane_by_lane(vec<T> x, Function function)
 {
@@ -77,7 +77,7 @@ SOFIE_JIT_INLINE vec<T> polynomial(vec<T> x, T c, Rest... rest)
 template <class T>
 SOFIE_JIT_INLINE vec<T> vexp(vec<T> x);
 template <class T>
-SOFIE_JIT_INLINE vec<T> vexp_nonpositive(vec<T> x); // exp(x), unless x > 0
+SOFIE_JIT_INLINE vec<T> vexp_nonpositive(vec<T> x); // exp(x), for x <= 0 or NaN
 template <class T>
 SOFIE_JIT_INLINE vec<T> vexpm1(vec<T> x);
 template <class T>
@@ -89,17 +89,17 @@ SOFIE_JIT_INLINE vec<T> vtanh(vec<T> x);
 template <class T>
 SOFIE_JIT_INLINE vec<T> verf(vec<T> x);
 template <class T>
-SOFIE_JIT_INLINE vec<T> vnormal(vec<T> x); // P(X <= x), X normally distributed; 1 for NaN
+SOFIE_JIT_INLINE vec<T> vnormal(vec<T> x); // P(X <= x) for a normally distributed X; 1 for NaN
 
 // ---- float
 
 constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 1.42860677e-6f; // n * ln2_high is exact for |n| < 256
 
-constexpr float integer_shift = 0x1.8p23f; // adding it rounds to an integer, which stands in the low bits of the sum
+constexpr float integer_shift = 0x1.8p23f; // adding it rounds to an integer, which is then in the low bits of the sum
 
 // x = n ln 2 + r with |r| <= ln(2) / 2, for |x| < 2^20.
 struct ExpSplit {
-   vec<float> r, whole; // n as a number
+   vec<float> r, whole; // n as a float
    int_vec<float> n;
 };
 SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
@@ -111,7 +111,7 @@ SOFIE_JIT_INLINE ExpSplit split_exp(vec<float> x)
            to_bits<float>(shifted) - to_bits<float>(broadcast(integer_shift))};
 }
 
-// x 2^n, if that is a normal number. Wraps around for whatever came of NaN or infinity, which a caller leaves out.
+// x 2^n, if that is a normal number. Wraps around for results of NaN or infinity, which callers discard.
 SOFIE_JIT_INLINE vec<float> shift_exponent(vec<float> x, int_vec<float> n)
 {
    typedef std::uint32_t unsigned_vec __attribute__((vector_size(sizeof(vec<float>))));
@@ -123,7 +123,7 @@ SOFIE_JIT_INLINE vec<float> power_of_two(int_vec<float> n) // -127 < n < 128; n 
    return shift_exponent(broadcast(1.0f), n);
 }
 
-// x 2^n, n from -150 to 128, rounded once.
+// x 2^n for n from -150 to 128, rounded once.
 SOFIE_JIT_INLINE vec<float> scaled(vec<float> x, const ExpSplit &s)
 {
 #if SOFIE_JIT_FMA && SOFIE_JIT_VECTOR_BYTES == 64
@@ -135,13 +135,13 @@ SOFIE_JIT_INLINE vec<float> scaled(vec<float> x, const ExpSplit &s)
 #endif
 }
 
-// exp(r) on |r| <= ln(2) / 2: (exp(r) - 1 - r) / r^2, relative error of exp 2^-28.3.
+// exp(r) on |r| <= ln(2) / 2: fit of (exp(r) - 1 - r) / r^2, relative error of exp 2^-28.3.
 SOFIE_JIT_INLINE vec<float> exp_reduced(vec<float> r)
 {
    return polynomial<float>(r, 1.0f, 1.0f, 0.49999994f, 0.16666521f, 0.041668255f, 0.008368663f, 0.001382147f);
 }
 
-// exp(x) for -87 < x <= 0: n goes straight into the exponent. Anything at all for NaN.
+// exp(x) for -87 < x <= 0: n goes straight into the exponent. Unspecified for NaN.
 SOFIE_JIT_INLINE vec<float> exp_negative(vec<float> x)
 {
    const ExpSplit s = split_exp(x);
@@ -152,7 +152,7 @@ template <>
 SOFIE_JIT_INLINE vec<float> vexp_nonpositive<float>(vec<float> x)
 {
    const vec<float> least = broadcast(-104.0f); // below: 0
-   const ExpSplit s = split_exp(select<float>(x < least, least, x)); // comparisons are false for NaN, which stays
+   const ExpSplit s = split_exp(select<float>(x < least, least, x)); // comparisons with NaN are false, so it stays
    return scaled(exp_reduced(s.r), s);
 }
 
@@ -168,7 +168,7 @@ SOFIE_JIT_INLINE vec<float> vexpm1<float>(vec<float> x)
    vec<float> c = select<float>(x > 89.0f, broadcast(89.0f), x);
    c = select<float>(c < -18.0f, broadcast(-18.0f), c);
    const ExpSplit s = split_exp(c);
-   // p = exp(r) - 1: (exp(r) - 1 - r) / r^2, relative error of p 2^-31.1
+   // p = exp(r) - 1: fit of (exp(r) - 1 - r) / r^2, relative error of p 2^-31.1
    const vec<float> q =
       polynomial<float>(s.r, 0.5f, 0.16666666f, 0.041666493f, 0.008333547f, 0.001393232f, 0.00019760783f);
    const vec<float> p = fma<float>(s.r * s.r, q, s.r);
@@ -178,7 +178,8 @@ SOFIE_JIT_INLINE vec<float> vexpm1<float>(vec<float> x)
    return select<float>(x == 0.0f, x, result); // -0 stays -0
 }
 
-// log(2^e (1 + r)) for 1 + r in [sqrt(1/2), sqrt(2)): (log(1 + r) - r + r^2 / 2) / r^3, relative error of log 2^-30.3.
+// log(2^e (1 + r)) for 1 + r in [sqrt(1/2), sqrt(2)): fit of (log(1 + r) - r + r^2 / 2) / r^3, relative error of log
+// 2^-30.3.
 SOFIE_JIT_INLINE vec<float> log_reduced(int_vec<float> e, vec<float> r)
 {
    const vec<float> k = __builtin_convertvector(e, vec<float>), square = r * r;
@@ -203,7 +204,7 @@ SOFIE_JIT_INLINE vec<float> vlog<float>(vec<float> x)
    const int_vec<float> e = log_exponent(normal);
    const vec<float> m = shift_exponent(normal, -e);
    const vec<float> y = log_reduced(e + (tiny & -23), m - 1.0f);
-   const vec<float> outside = // of the positive numbers: 0, below 0, and Inf and NaN as they are
+   const vec<float> outside = // the domain of positive numbers: 0, negative numbers, and Inf and NaN, which stay
       select<float>(x == 0.0f, broadcast(-infinity),
                     select<float>(x < 0.0f, broadcast(std::numeric_limits<float>::quiet_NaN()), x));
    return select<float>((x > 0.0f) & (x < infinity), y, outside);
@@ -213,12 +214,12 @@ template <>
 SOFIE_JIT_INLINE vec<float> vlog1p<float>(vec<float> x)
 {
    constexpr float infinity = std::numeric_limits<float>::infinity();
-   const vec<float> u = 1.0f + x, lost = x - (u - 1.0f); // exact, or of no weight
+   const vec<float> u = 1.0f + x, lost = x - (u - 1.0f); // exact, or negligible
    const int_vec<float> e = log_exponent(u);
    const vec<float> m = shift_exponent(u, -e);
-   const vec<float> scale = power_of_two(-(e > 126 ? 126 : e)); // where it is cut, nothing is lost
+   const vec<float> scale = power_of_two(-(e > 126 ? 126 : e)); // where e is limited, nothing is lost
    const vec<float> y = log_reduced(e, fma<float>(lost, scale, m - 1.0f));
-   const vec<float> outside = // of ]-1, Inf[: -1, below -1, and Inf, NaN and zeros as they are
+   const vec<float> outside = // the domain ]-1, Inf[: -1, below -1, and Inf, NaN and zeros, which stay
       select<float>(x == -1.0f, broadcast(-infinity),
                     select<float>(x < -1.0f, broadcast(std::numeric_limits<float>::quiet_NaN()), x));
    return select<float>((x > -1.0f) & (x < infinity) & (x != 0.0f), y, outside);
@@ -255,8 +256,8 @@ SOFIE_JIT_INLINE vec<float> verf<float>(vec<float> x)
    return select<float>(a >= 0.93f, with_sign<float>(large, x), small);
 }
 
-// 2^(a b + c) for sums from -126 to 0; anything at all for NaN. What is left of the sum besides an integer n is computed
-// from c - n, which loses next to nothing: it is rounded as a number of at most 1/2.
+// 2^(a b + c) for sums from -126 to 0; unspecified for NaN. The fractional part of the sum is computed from c - n, n
+// being the integer, which loses next to nothing: it is rounded as a number of at most 1/2.
 SOFIE_JIT_INLINE vec<float> exp2_negative(vec<float> a, vec<float> b, vec<float> c)
 {
    const vec<float> shifted = fma<float>(a, b, c) + integer_shift, n = shifted - integer_shift;
@@ -270,8 +271,8 @@ SOFIE_JIT_INLINE vec<float> exp2_negative(vec<float> a, vec<float> b, vec<float>
 template <>
 SOFIE_JIT_INLINE vec<float> vnormal<float>(vec<float> x)
 {
-   // log2 P(X <= -a) on 0 <= a <= 5.6, beyond which P is 0 beside 1; error of P relative 2^-28.4 or absolute 2^-34.9.
-   // Even and odd powers by themselves: twice as much of it has begun before the first is done.
+   // log2 P(X <= -a) on 0 <= a <= 5.6, beyond which P is negligible; error of P relative 2^-28.4 or absolute 2^-34.9.
+   // Even and odd powers are evaluated separately: twice as many operations can overlap.
    const vec<float> a = vabs<float>(x), square = x * x;
    const vec<float> even = polynomial<float>(square, -1.0f, -0.459222734f, 0.00690607727f, -0.000317756552f,
                                              -1.4645324e-05f, -5.25233226e-08f);
@@ -327,7 +328,8 @@ SOFIE_JIT_INLINE vec<double> vnormal<double>(vec<double> x)
 
 // ---- both
 
-// 1 / (1 + exp(-x)), from exp of a negative number on either side: it neither overflows nor loses the small values.
+// 1 / (1 + exp(-x)), from the exponential of a negative number for either sign: it neither overflows nor loses small
+// values.
 template <class T>
 SOFIE_JIT_INLINE vec<T> vsigmoid(vec<T> x)
 {

@@ -1,7 +1,8 @@
-// Reading the file of weights that lies beside a saved header. Not used by code compiled in Python.
+// Reads the weight file of a saved header. Not used by code compiled in Python.
 //
-// The text is SOFIE's: per tensor a line with its name and length, then its values. The binary one begins with a line
-// of its own; then comes, per tensor, a line with name, length and type, the values' bytes, and a line's end.
+// The text format is SOFIE's: for each tensor a line with its name and length, then its values. The binary format
+// starts with a line of its own; then follow, for each tensor, a line with name, length and type, the bytes of the
+// values, and a newline.
 #ifndef SOFIE_JIT_WEIGHT_FILE_HXX
 #define SOFIE_JIT_WEIGHT_FILE_HXX
 
@@ -32,7 +33,7 @@ struct WeightEntry {
    Element type;
 };
 
-// The file's tensors in memory. Throws std::runtime_error, naming file and tensor, if the file does not fit.
+// The file's tensors in memory. Throws std::runtime_error, naming file and tensor, if the file does not match.
 class WeightFile {
 public:
    WeightFile(const std::string &filename, const WeightEntry *entries, std::size_t count)
@@ -103,8 +104,8 @@ private:
             ok = parse(word, value);
          }
          if (!ok)
-            throw std::runtime_error(where + ": value " + std::to_string(i) + " is no number: '" + word.substr(0, 80) +
-                                     "'");
+            throw std::runtime_error(where + ": value " + std::to_string(i) + " is not a number: '" +
+                                     word.substr(0, 80) + "'");
          std::memcpy(buffer.data() + i * sizeof(T), &value, sizeof(T));
       }
       return buffer;
@@ -125,19 +126,19 @@ private:
    static Buffer<char> bytes(const char *&at, const char *end, const WeightEntry &entry, const std::string &where)
    {
       if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
-         throw std::runtime_error(where + ": binary files are for processors with the little end first; use text");
+         throw std::runtime_error(where + ": binary weight files need a little-endian processor; use text");
       static const struct {
          const char *name;
          std::size_t size;
-      } types[] = {{"float32", 4}, {"float64", 8}, {"int32", 4}, {"int64", 8}, {"bool", 1}}; // as Element
+      } types[] = {{"float32", 4}, {"float64", 8}, {"int32", 4}, {"int64", 8}, {"bool", 1}}; // in the order of Element
       const auto &type = types[static_cast<std::size_t>(entry.type)];
       const std::string found = token(at, end);
       if (found != type.name)
          throw std::runtime_error(where + ": expected " + type.name + ", found '" + found.substr(0, 80) + "'");
       const std::size_t size = entry.size * type.size;
       if (static_cast<std::size_t>(end - at) < size + 2)
-         throw std::runtime_error(where + ": the file ends before its values do");
-      Buffer<char> buffer = copy_weights(at + 1, size); // past the line's end
+         throw std::runtime_error(where + ": the file is truncated");
+      Buffer<char> buffer = copy_weights(at + 1, size); // behind the newline
       at += 1 + size;
       return buffer;
    }

@@ -1,6 +1,6 @@
-// The geometry that convolution and pooling share: a window that slides over channels-last images [D][H][W][C].
+// The geometry of convolution and pooling: a window that slides over channels-last images [D][H][W][C].
 //
-// One- and two-dimensional layers are the special case D = 1 (and H = 1): extent 1, kernel 1, stride 1.
+// One- and two-dimensional layers are the special case D = 1 (and H = 1) with kernel 1 and stride 1.
 #ifndef SOFIE_JIT_WINDOW_HXX
 #define SOFIE_JIT_WINDOW_HXX
 
@@ -10,18 +10,18 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 struct Window {
-   std::size_t D, H, W;    // the input image
-   std::size_t OD, OH, OW; // the output image
+   std::size_t D, H, W;    // input image
+   std::size_t OD, OH, OW; // output image
    std::size_t KD, KH, KW; // taps of the kernel
    std::size_t SD, SH, SW; // strides
-   std::size_t DD, DH, DW; // dilations: distance of neighbouring taps
-   std::size_t PD, PH, PW; // padding before the image; that behind it follows from the output's size
+   std::size_t DD, DH, DW; // dilations: distance between adjacent taps
+   std::size_t PD, PH, PW; // padding before the image; that after it follows from the output's size
 
    SOFIE_JIT_INLINE constexpr std::size_t taps() const { return KD * KH * KW; }
    SOFIE_JIT_INLINE constexpr std::size_t inputs() const { return D * H * W; }
    SOFIE_JIT_INLINE constexpr std::size_t pixels() const { return OD * OH * OW; }
 
-   // Input rows (columns) from the first to the last that `n` neighbouring output rows (columns) touch.
+   // Input rows (columns) from the first to the last that `n` adjacent output rows (columns) depend on.
    SOFIE_JIT_INLINE constexpr std::size_t rows_under(std::size_t n) const { return (n - 1) * SH + (KH - 1) * DH + 1; }
    SOFIE_JIT_INLINE constexpr std::size_t columns_under(std::size_t n) const
    {
@@ -35,8 +35,8 @@ struct Window {
    }
 };
 
-// The taps of one axis that lie inside the image, for one output position: [first, last), the input index of tap 0
-// being `start`, which may lie before the image (it is negative then, and counted modulo 2^64).
+// The taps [first, last) along one axis that lie inside the image, for one output index. `start` is the input index of
+// tap 0; before the image it is negative, modulo 2^64.
 struct Taps {
    std::size_t first, last, start;
 
@@ -52,19 +52,19 @@ SOFIE_JIT_NOINLINE inline Taps taps_inside(std::size_t o, std::size_t size, std:
    return {first, end < first ? first : end < kernel ? end : kernel, at - pad};
 }
 
-// One tap: its number, and the distance in memory from the offset of tap 0.
+// One tap: its number, and its distance in memory from tap 0.
 struct Tap {
    std::size_t number, offset;
 };
 
-// Scratch memory, 2 * w.taps() numbers of 64 bits, as a list of taps.
+// Scratch memory of 2 * w.taps() integers of 64 bits as a list of taps.
 SOFIE_JIT_INLINE Tap *tap_list(std::int64_t *scratch)
 {
-   static_assert(sizeof(Tap) <= 2 * sizeof(std::int64_t), "a tap takes two numbers");
+   static_assert(sizeof(Tap) <= 2 * sizeof(std::int64_t), "a tap takes two integers");
    return reinterpret_cast<Tap *>(scratch);
 }
 
-// The taps inside the image, in order; their number.
+// Lists the taps inside the image, in order; returns their number.
 inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, const Taps &h, const Taps &columns,
                              Tap *taps)
 {
@@ -80,18 +80,19 @@ inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, cons
    return count;
 }
 
-// Visits all output pixels of an image of C channels: f(P, pixel, offset, count) for P neighbours in a row whose windows
-// lie inside the image along W, and f(1, ...) for single pixels; P and 1 come as std::integral_constant. Tap 0 of the
-// first pixel lies at x + offset (modulo 2^64), and taps[0 ... count - 1] are those inside the image. Blocks at the end of
-// a row may overlap. `taps` has room for all. Without Singles every row has P windows, and all lie inside along W.
+// Visits all output pixels of an image of C channels: f(P, pixel, offset, count) for P adjacent pixels of a row whose
+// windows lie inside the image along W, and f(1, ...) for single pixels; P and 1 are passed as std::integral_constant.
+// Tap 0 of the first pixel is at x + offset (modulo 2^64), and taps[0 ... count - 1] are those inside the image. Blocks
+// at the end of a row may overlap. `taps` has space for all taps. Without Singles every row has P windows, and all lie
+// inside along W.
 template <int P, bool Singles, class F>
 SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f)
 {
-   constexpr std::integral_constant<int, P> several{};
-   constexpr std::integral_constant<int, 1> single{};
+   constexpr std::integral_constant<int, P> block_pixels{};
+   constexpr std::integral_constant<int, 1> single_pixel{};
    const std::size_t reach = (w.KW - 1) * w.DW + 1, first = (w.PW + w.SW - 1) / w.SW;
-   const std::size_t beyond = w.W + w.PW >= reach ? (w.W + w.PW - reach) / w.SW + 1 : 0;
-   const std::size_t last = beyond < w.OW ? beyond : w.OW;
+   const std::size_t end = w.W + w.PW >= reach ? (w.W + w.PW - reach) / w.SW + 1 : 0;
+   const std::size_t last = end < w.OW ? end : w.OW;
    std::size_t count = 0;
    Taps listed_d{}, listed_h{}, listed_columns{};
    SOFIE_JIT_ROLLED
@@ -115,17 +116,17 @@ SOFIE_JIT_INLINE void each_window(const Window &w, std::size_t C, Tap *taps, F f
             const std::size_t offset = ((d.start * w.H + h.start) * w.W + columns.start) * C;
             if constexpr (Singles)
                if (!block)
-                  f(single, row + ow, offset, count);
+                  f(single_pixel, row + ow, offset, count);
             if (block)
-               f(several, row + ow, offset, count);
+               f(block_pixels, row + ow, offset, count);
             ow += block ? P : 1;
          }
       }
    }
 }
 
-// Channels are taken a vector at a time, or, where there are fewer than a vector has lanes, one by one: V is vec<T> or
-// T, and the code is the same.
+// Channels are processed a vector at a time, or one by one if there are fewer than lanes<T>: V is vec<T> or T, with the
+// same code.
 template <class T, bool Few>
 using channel_type = std::conditional_t<Few, T, vec<T>>;
 
@@ -166,7 +167,7 @@ SOFIE_JIT_INLINE vec<T> multiply_add(vec<T> a, vec<T> b, vec<T> c)
    return fma<T>(a, b, c);
 }
 
-// Calls f(c) for steps of NV vectors V that cover C channels; the last may overlap the one before.
+// Calls f(c) for steps of NV vectors V that cover C channels; the last step may overlap the previous one.
 template <class V, int NV, class T, class F>
 SOFIE_JIT_INLINE void each_channels(std::size_t C, F f)
 {

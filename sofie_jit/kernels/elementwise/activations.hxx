@@ -1,8 +1,9 @@
-// Activation functions as function objects over vec<T>, and `map`, which applies one to a tensor or, for gemm, conv and
-// friends, to a block of their results. Parameters are data members, of the element type. NaN goes in, NaN comes out, but for the
-// functions that Keras writes with a comparison NaN fails: Shrink, Threshold, and GeneralRelu with a threshold.
+// Activation functions as function objects over vec<T>, and `map`, which applies one of them to a tensor or, in gemm,
+// conv and other kernels, to a block of results. Parameters are data members of the element type. NaN inputs give NaN,
+// except for the functions that Keras writes with a comparison that is false for NaN: Shrink, Threshold, and
+// GeneralRelu with a threshold.
 //
-// A result that is a product is fenced by rounded(), so that no compiler fuses it with a sum that follows.
+// Results that are products are fenced by rounded(), so that no compiler fuses them with a later sum.
 #ifndef SOFIE_JIT_ACTIVATIONS_HXX
 #define SOFIE_JIT_ACTIVATIONS_HXX
 
@@ -46,7 +47,7 @@ struct Relu {
 };
 
 template <class P>
-struct LeakyRelu { // alpha x below 0
+struct LeakyRelu { // alpha x for x < 0
    P alpha;
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -65,7 +66,7 @@ struct Clip {
    }
 };
 
-// x above the threshold and 0 elsewhere, cut to [low, high], minus negative_slope * max(threshold - x, 0).
+// x above the threshold and 0 elsewhere, clipped to [low, high], minus negative_slope * max(threshold - x, 0).
 template <class P>
 struct GeneralRelu {
    P negative_slope, threshold, low, high;
@@ -81,7 +82,7 @@ struct GeneralRelu {
 };
 
 template <class P>
-struct HardSigmoid { // alpha x + beta, cut to [0, 1]
+struct HardSigmoid { // alpha x + beta, clipped to [0, 1]
    P alpha, beta;
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -99,7 +100,7 @@ struct HardSwish {
 };
 
 template <class P>
-struct Shrink { // 0 on [-lambd, lambd]; beyond, bias nearer to 0 than x
+struct Shrink { // 0 on [-lambd, lambd]; elsewhere x moved towards 0 by bias
    P lambd, bias;
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -110,7 +111,7 @@ struct Shrink { // 0 on [-lambd, lambd]; beyond, bias nearer to 0 than x
 };
 
 template <class P>
-struct Threshold { // x above the threshold, `value` elsewhere
+struct Threshold { // x above the threshold, otherwise `value`
    P threshold, value;
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -119,7 +120,7 @@ struct Threshold { // x above the threshold, `value` elsewhere
    }
 };
 
-struct SparseSigmoid { // (x + 1) / 2, cut to [0, 1]
+struct SparseSigmoid { // (x + 1) / 2, clipped to [0, 1]
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
    {
@@ -127,7 +128,7 @@ struct SparseSigmoid { // (x + 1) / 2, cut to [0, 1]
    }
 };
 
-struct SparsePlus { // (x + 1)^2 / 4 between 0, up to -1, and x, from 1
+struct SparsePlus { // 0 up to -1, (x + 1)^2 / 4 up to 1, then x
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
    {
@@ -136,7 +137,7 @@ struct SparsePlus { // (x + 1)^2 / 4 between 0, up to -1, and x, from 1
    }
 };
 
-// ---- of algebraic functions
+// ---- algebraic
 
 struct Softsign {
    template <class T>
@@ -156,7 +157,7 @@ struct Squareplus { // (x + sqrt(x^2 + b)) / 2
    }
 };
 
-// ---- of exponentials
+// ---- with exponentials
 
 struct Exp {
    template <class T>
@@ -214,7 +215,7 @@ struct Softplus {
    }
 };
 
-struct Mish { // x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2); beyond 20, double's 40, that is x
+struct Mish { // x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2); above 20 (double: 40) that is x
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
    {
@@ -225,7 +226,7 @@ struct Mish { // x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2); beyond
 };
 
 template <class P>
-struct Elu { // alpha (e^x - 1) below 0
+struct Elu { // alpha (e^x - 1) for x < 0
    P alpha;
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -244,7 +245,7 @@ struct Selu {
 };
 
 template <class P>
-struct Celu { // alpha (e^(x / alpha) - 1) below 0
+struct Celu { // alpha (e^(x / alpha) - 1) for x < 0
    P alpha;
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -253,7 +254,7 @@ struct Celu { // alpha (e^(x / alpha) - 1) below 0
    }
 };
 
-struct Gelu { // x P(X <= x), X normally distributed
+struct Gelu { // x P(X <= x) for a normally distributed X
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
    {
@@ -261,7 +262,7 @@ struct Gelu { // x P(X <= x), X normally distributed
    }
 };
 
-struct GeluTanh { // the same through tanh, approximately
+struct GeluTanh { // an approximation of Gelu by tanh
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
    {

@@ -1,4 +1,5 @@
-// Element by element: functions of one tensor, binary operations with numpy's broadcasting, casts, comparisons, where.
+// Elementwise operations: functions of one tensor, binary operations with numpy's broadcasting, casts, comparisons,
+// where.
 #ifndef SOFIE_JIT_ELEMENTWISE_HXX
 #define SOFIE_JIT_ELEMENTWISE_HXX
 
@@ -19,14 +20,14 @@ struct DivideBy {
 
 // ---- broadcasting
 
-// The shape of a result, and which of its dimensions each of N inputs has; along the others it is repeated.
+// The shape of a result, and which of its dimensions each of N inputs has; inputs are repeated along the others.
 template <int N>
 struct Broadcast {
    std::size_t rank; // at least 1
    std::size_t shape[tuning::max_rank];
    bool has[N][tuning::max_rank];
 
-   // visit(result's offset, offset of each input) for every run along the last dimension.
+   // Calls visit(offset of the result, offset of each input) for every run along the last dimension.
    template <class Visit>
    void rows(const Visit &visit) const
    {
@@ -44,7 +45,7 @@ struct Broadcast {
       }
       for (std::size_t row = 0; row < total; ++row, to += shape[rank - 1]) {
          visit(to, from);
-         for (std::size_t d = rank - 1; d-- > 0;) { // the next index, as an odometer
+         for (std::size_t d = rank - 1; d-- > 0;) { // increments the index like an odometer
             for (int i = 0; i < N; ++i)
                from[i] += stride[i][d];
             if (++index[d] < shape[d])
@@ -136,7 +137,7 @@ struct Pow { // libm: may differ in the last bit between C libraries
    }
 };
 
-struct PRelu { // a, below 0 times the slope b
+struct PRelu { // a, times the slope b for a < 0
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> a, vec<T> b) const
    {
@@ -146,7 +147,7 @@ struct PRelu { // a, below 0 times the slope b
 
 // ---- between element types
 
-// y = operation(a, b) number by number, for results of another type: comparisons and logic.
+// y = operation(a, b) element by element, for results of another type: comparisons and logic.
 template <class T, class Result, class Operation>
 void compare(const Broadcast<2> &shape, const T *a, const T *b, Result *y, const Operation &operation)
 {
@@ -193,7 +194,8 @@ void where(const Broadcast<3> &shape, const bool *condition, const T *a, const T
    });
 }
 
-// Towards zero from float to integer; what does not fit, NaN too, becomes the smallest integer. Anything but 0 is true.
+// From float to integer, rounds towards zero; values that do not fit and NaN become the smallest integer. To bool,
+// nonzero is true.
 template <class From, class To>
 void cast(std::size_t n, const From *x, To *y)
 {

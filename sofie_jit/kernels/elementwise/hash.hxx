@@ -1,5 +1,5 @@
-// Buckets of integers by the hash of their decimal digits, as TensorFlow's string operations have them: FarmHash's
-// Fingerprint64, and SipHash-2-4 with a key; and crosses of integers by their combined fingerprints.
+// Hash buckets of integers as TensorFlow's string operations compute them, from the decimal digits: FarmHash's
+// Fingerprint64, and SipHash-2-4 with a key; and crosses of integers by combined fingerprints.
 #ifndef SOFIE_JIT_HASH_HXX
 #define SOFIE_JIT_HASH_HXX
 
@@ -8,7 +8,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// A number in decimal digits, as the first `size` of up to 20 characters.
+// The decimal digits of an integer: the first `size` of up to 20 characters.
 struct Digits {
    unsigned char text[24];
    std::size_t size = 0;
@@ -28,19 +28,19 @@ struct Digits {
          text[size++] = backwards[--count];
    }
 
-   // `bytes` of the text from `at` as a little-endian number.
+   // `bytes` characters from `at` on as a little-endian integer.
    std::uint64_t fetch(std::size_t at, std::size_t bytes) const
    {
-      std::uint64_t number = 0;
+      std::uint64_t value = 0;
       for (std::size_t i = bytes; i-- > 0;)
-         number = number << 8 | text[at + i];
-      return number;
+         value = value << 8 | text[at + i];
+      return value;
    }
 };
 
-inline std::uint64_t rotate_left(std::uint64_t x, int by)
+inline std::uint64_t rotate_left(std::uint64_t x, int bits)
 {
-   return x << by | x >> (64 - by);
+   return x << bits | x >> (64 - bits);
 }
 
 inline std::uint64_t shift_mix(std::uint64_t x)
@@ -53,7 +53,7 @@ inline std::uint64_t fingerprint(const Digits &s)
 {
    constexpr std::uint64_t k0 = 0xc3a5c85c97cb3127, k1 = 0xb492b66fbe98f273, k2 = 0x9ae16a3b2f90404f;
    const std::uint64_t n = s.size, factor = k2 + n * 2;
-   const auto rotate_right = [](std::uint64_t x, int by) { return rotate_left(x, 64 - by); };
+   const auto rotate_right = [](std::uint64_t x, int bits) { return rotate_left(x, 64 - bits); };
    const auto mixed = [factor](std::uint64_t u, std::uint64_t v) {
       const std::uint64_t a = shift_mix((u ^ v) * factor);
       return shift_mix((v ^ a) * factor) * factor;
@@ -74,7 +74,7 @@ inline std::uint64_t fingerprint(const Digits &s)
    return shift_mix(y * k2 ^ z * k0) * k2;
 }
 
-// SipHash-2-4 under a key of two numbers.
+// SipHash-2-4 with a key of two integers.
 inline std::uint64_t sip_hash(const Digits &s, std::uint64_t key0, std::uint64_t key1)
 {
    std::uint64_t v0 = key0 ^ 0x736f6d6570736575, v1 = key1 ^ 0x646f72616e646f6d;
@@ -101,7 +101,7 @@ inline std::uint64_t sip_hash(const Digits &s, std::uint64_t key0, std::uint64_t
    return v0 ^ v1 ^ v2 ^ v3;
 }
 
-// y[i] = hash of the digits of x[i], modulo `buckets`: FarmHash's, or if `keyed` SipHash's.
+// y[i] = hash of the digits of x[i], modulo `buckets`: SipHash if `keyed`, otherwise FarmHash.
 template <class T>
 void hash_bucket(std::size_t n, std::size_t buckets, bool keyed, std::size_t key0, std::size_t key1, const T *x,
                  std::int64_t *y)
@@ -112,7 +112,7 @@ void hash_bucket(std::size_t n, std::size_t buckets, bool keyed, std::size_t key
    }
 }
 
-// Two fingerprints as one.
+// Combines two fingerprints.
 inline std::uint64_t fingerprint_cat(std::uint64_t a, std::uint64_t b)
 {
    constexpr std::uint64_t factor = 0xc6a4a7935bd1e995;
@@ -120,7 +120,7 @@ inline std::uint64_t fingerprint_cat(std::uint64_t a, std::uint64_t b)
    return shift_mix(shift_mix(both) * factor);
 }
 
-// y[i] = fingerprint of a[i] and b[i] in a row behind `key`, modulo `buckets`.
+// y[i] = combined fingerprint of `key`, a[i] and b[i], modulo `buckets`.
 inline void cross_hashed(std::size_t n, std::size_t buckets, std::size_t key, const std::int64_t *a,
                          const std::int64_t *b, std::int64_t *y)
 {

@@ -1,7 +1,7 @@
-// Functions of numbers beyond activations: powers, rounding, logarithms, trigonometry; and which number is NaN.
+// Scalar functions other than activations: powers, rounding, logarithms, trigonometry; and functions along an axis.
 //
-// Sqrt, Log, Log1p, Erf and what is exact give the same bits everywhere; the rest is libm, lane by lane, and may differ
-// in the last bit between C libraries.
+// Sqrt, Log, Log1p, Erf and exact functions give the same bits everywhere; the others use libm, lane by lane, and may
+// differ in the last bit between C libraries.
 #ifndef SOFIE_JIT_MATH_HXX
 #define SOFIE_JIT_MATH_HXX
 
@@ -12,25 +12,25 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// The inverse of std::erf, by Newton's steps.
+// The inverse of std::erf by Newton's method.
 inline double erf_inverse(double y)
 {
    const double a = std::fabs(y);
    if (!(a < 1))
       return a == 1 ? y * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
    double x = a * 0.886226925452758; // sqrt(pi) / 2
-   if (a >= 0.5) {                   // Winitzki's approximation, good to 2e-3
+   if (a >= 0.5) {                   // Winitzki's approximation, accurate to 2e-3
       const double rest = std::log1p(-a * a), half = 4.330746750799873 + rest / 2;
       x = std::sqrt(std::sqrt(half * half - rest / 0.147) - half);
    }
    for (int i = 0; i < 4; ++i) {
-      const double error = a < 0.5 ? std::erf(x) - a : (1 - a) - std::erfc(x); // each keeps its digits there
+      const double error = a < 0.5 ? std::erf(x) - a : (1 - a) - std::erfc(x); // each keeps its digits in its range
       x -= error * 0.886226925452758 * std::exp(x * x);
    }
    return std::copysign(x, y);
 }
 
-// The modified Bessel function of the first kind of order 0, by its power series, whose terms are all positive.
+// The modified Bessel function of the first kind of order 0 by its power series, whose terms are all positive.
 inline double bessel_i0(double x)
 {
    double term = 1, sum = 1;
@@ -41,7 +41,7 @@ inline double bessel_i0(double x)
    return sum;
 }
 
-// A function object for map() from an expression of the vector `x`.
+// Defines a function object for map() by an expression of the vector `x`.
 #define SOFIE_JIT_OF_VECTOR(name, expression)   \
    struct name {                                \
       template <class T>                        \
@@ -50,7 +50,7 @@ inline double bessel_i0(double x)
          return expression;                     \
       }                                         \
    };
-// The same from an expression of one number `v`.
+// The same by an expression of one element `v`.
 #define SOFIE_JIT_OF_NUMBER(name, expression) \
    SOFIE_JIT_OF_VECTOR(name, lane_by_lane<T>(x, [](T v) { return T(expression); }))
 
@@ -91,7 +91,7 @@ SOFIE_JIT_OF_NUMBER(BitwiseNot, ~v)
 #undef SOFIE_JIT_OF_NUMBER
 #undef SOFIE_JIT_OF_VECTOR
 
-// A function object for binary() from an expression of two numbers `p` and `q`.
+// Defines a function object for binary() by an expression of two elements `p` and `q`.
 #define SOFIE_JIT_OF_NUMBERS(name, expression)            \
    struct name {                                          \
       template <class T>                                  \
@@ -115,7 +115,7 @@ SOFIE_JIT_OF_NUMBERS(BitShiftLeft, q >= 0 && q < T(8 * sizeof(T)) ? T(std::uint6
 SOFIE_JIT_OF_NUMBERS(BitShiftRight, T(p >> (q >= 0 && q < T(8 * sizeof(T)) ? q : T(8 * sizeof(T) - 1))))
 #undef SOFIE_JIT_OF_NUMBERS
 
-// The remainder of p / q, of the sign of q. A float remainder by 0 is NaN; an integer one, which has no value, is 0.
+// The remainder of p / q with the sign of q. A float remainder by 0 is NaN; an integer one, which is undefined, is 0.
 template <class T>
 SOFIE_JIT_INLINE T modulo(T p, T q)
 {
@@ -142,7 +142,8 @@ struct Mod {
 
 // ---- along an axis: x is [outer][size][inner]
 
-// y[outer][inner]: where the largest number is (the smallest, if `smallest`), the first of several; NaN counts as it.
+// y[outer][inner]: the index of the largest element (the smallest, if `smallest`), the first of several; NaN counts as
+// such.
 template <class T>
 void arg_max(std::size_t outer, std::size_t size, std::size_t inner, bool smallest, const T *x, std::int32_t *y)
 {
@@ -159,7 +160,7 @@ void arg_max(std::size_t outer, std::size_t size, std::size_t inner, bool smalle
       }
 }
 
-// y[outer][size][inner]: sums of x up to and with each place.
+// y[outer][size][inner]: cumulative sums of x.
 template <class T>
 void cum_sum(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
 {
@@ -171,7 +172,7 @@ void cum_sum(std::size_t outer, std::size_t size, std::size_t inner, const T *x,
    }
 }
 
-// y[outer][size][inner]: products of x up to and with each place.
+// y[outer][size][inner]: cumulative products of x.
 template <class T>
 void cum_prod(std::size_t outer, std::size_t size, std::size_t inner, const T *x, T *y)
 {
@@ -183,8 +184,8 @@ void cum_prod(std::size_t outer, std::size_t size, std::size_t inner, const T *x
    }
 }
 
-// y[outer][count][inner] = x[outer][index[outer][count][inner]][inner], negative indices counting from the end.
-// Returns false if an index lies outside.
+// y[outer][count][inner] = x[outer][index[outer][count][inner]][inner]; negative indices count from the end. Returns
+// false if an index is out of range.
 template <class T, class Index>
 bool gather_elements(std::size_t outer, std::size_t size, std::size_t count, std::size_t inner, const T *x,
                      const Index *index, T *y)
@@ -201,8 +202,8 @@ bool gather_elements(std::size_t outer, std::size_t size, std::size_t count, std
    return true;
 }
 
-// y[i]: how many of the ascending numbers lie before x[i], those equal to it counting if `right`. NaN lies behind all
-// of them if `right`, else before.
+// y[i]: the number of ascending elements before x[i], including equal ones if `right`. NaN comes after all of them if
+// `right`, otherwise before.
 template <class T>
 void search_sorted(std::size_t n, std::size_t size, bool right, const T *x, const T *ascending, std::int32_t *y)
 {

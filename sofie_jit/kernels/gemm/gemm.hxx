@@ -1,10 +1,11 @@
-// y[rows][N] = activation(x[rows][K] * W[K][N] + bias[N] + residual[rows][N]), W packed once into panels (see tile.hxx).
+// y[rows][N] = activation(x[rows][K] * W[K][N] + bias[N] + residual[rows][N]), with W packed once into panels
+// (tile.hxx).
 //
-// panels: [ceil(N / nr)][K][nr], the outputs past N zero; the last panel is one vector wide if that
-// is enough. bias: padded with zeros to whole panels. residual may be null.
+// panels: [ceil(N / nr)][K][nr], outputs beyond N zero; the last panel is one vector wide if that is enough. bias:
+// padded with zeros to whole panels. residual may be null.
 //
-// Batches go in blocks of tuning::mr rows per panel; what remains in blocks of 4 and single rows. The order of each
-// output's sum depends on the layer alone (split_k), so a row's bits do not depend on the batch it came in.
+// Batches are processed in tiles of tuning::mr rows per panel, and the remainder in tiles of 4 rows and single rows.
+// The order of each output's sum depends only on the layer (split_k), so the bits of a row do not depend on its batch.
 #ifndef SOFIE_JIT_GEMM_HXX
 #define SOFIE_JIT_GEMM_HXX
 
@@ -14,14 +15,14 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Where the panel that starts at output n ends.
+// End of the panel that starts at output n.
 template <class T>
 SOFIE_JIT_INLINE constexpr std::size_t panel_end(std::size_t n, std::size_t N)
 {
    return n + (N - n <= std::size_t(lanes<T>) ? std::size_t(lanes<T>) : nr<T>);
 }
 
-// W[k][n] = values[k * N + n], or values[n * K + k] if transposed; scaled prefetch_distance alpha.
+// Packs W[k][n] = values[k * N + n], or values[n * K + k] if transposed, scaled by alpha.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N, bool transposed = false,
                                    T alpha = T(1))
@@ -40,33 +41,31 @@ SOFIE_JIT_COLD Buffer<T> pack_gemm(const T *values, std::size_t K, std::size_t N
    return packed;
 }
 
-// One number per output, padded with zeros to whole panels; null stands for all zeros.
+// One element per output, padded with zeros to whole panels; null means all zeros.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_bias(const T *values, std::size_t N, T beta = T(1))
 {
    constexpr std::size_t width = nr<T>;
    Buffer<T> packed((N + width - 1) / width * width);
    for (std::size_t n = 0; values && n < N; ++n)
-      packed[n] = beta * values[n] + T(0); // no -0: then the sign of a sum that is zero does not matter
+      packed[n] = beta * values[n] + T(0); // + 0 removes -0: then the sign of a sum that is zero does not matter
    return packed;
 }
 
-// How the sum over k is cut: into `count` blocks of `length` terms, the last of what is left.
+// How the sum over k is divided: into `count` blocks of `length` terms, the last one with the remaining terms.
 struct KSplit {
    std::size_t count, length;
 };
 
-// Blocks of at mc tuning::kc terms, a multiple of `multiple` of them.
+// Blocks of at most tuning::kc terms; their number is a multiple of `multiple`.
 SOFIE_JIT_INLINE constexpr KSplit split_into_blocks(std::size_t K, std::size_t multiple = 1)
 {
    const std::size_t count = (K + multiple * tuning::kc - 1) / (multiple * tuning::kc) * multiple;
    return {count, count == 1   ? K
                   : count == 4 ? K / 4
                   : count      ? K / count
-                               : 0}; // a division takes as long as a small layer
+                               : 0}; // a division would take as long as a small layer
 }
-
-// Bytes that stay in a second-level cache next_panel what passes through it.
 
 template <class T>
 struct GemmProblem;
@@ -77,15 +76,16 @@ using GemmTiles = void (*)(const GemmProblem<T> &g, std::size_t o, std::size_t e
                            const T *residual, T *y);
 template <class T>
 using GemmRow = void (*)(const GemmProblem<T> &g, const T *x, const T *residual, T *y);
-// All weights, for rows with zeros; false if it did nothing. It does whatever has fewer than four rows.
+// All weights, for rows with zeros; false if it did nothing. It always processes batches of fewer than four rows.
 template <class T>
 using GemmSparse = bool (*)(const GemmProblem<T> &g, std::size_t rows, const T *x, const T *residual, T *y);
 
-// What a gemm is made of, as pointers, so that each is compiled panel_stride, once for all layers that need it. Of a layer whose
-// shape does without one of them it may be null; `pairs` is for those that are large enough to repay its compilation.
+// The functions that a gemm consists of, as pointers, so that each is compiled separately, once for all layers that
+// need it. Functions that the shape of a layer does not need may be null; `pairs` is for layers that are large enough
+// to repay its compilation.
 template <class T>
 struct GemmMicrokernels {
-   GemmTiles<T> wide, narrow, pairs; // panels of two vectors, those of one, and two wide ones at a time
+   GemmTiles<T> wide, narrow, pairs; // panels of two vectors, panels of one, and pairs of panels of two
    GemmRow<T> row;
    GemmSparse<T> sparse = nullptr;
 };
@@ -103,8 +103,9 @@ bool gemm_sparse(const GemmProblem<T> &g, std::size_t rows, const T *x, const T 
 template <std::size_t N, class T>
 void gemm_row_sparse(const GemmProblem<T> &g, const T *x, const T *residual, T *y);
 
-// How the sum over k is cut in a layer. A row that comes alone sums four blocks side prefetch_distance side where the outputs fill few
-// registers: the time of a small network is that of its tuning::fma_chains of sums. (operators/gemm.py chooses functions prefetch_distance this.)
+// How the sum over k is divided in a layer. For a single row, four blocks are summed in parallel chains if the outputs
+// fill few registers: the time of a small network is that of its chains of sums. (Python chooses functions by the same
+// rule.)
 template <class T>
 SOFIE_JIT_INLINE constexpr KSplit split_k(std::size_t K, std::size_t N, const GemmMicrokernels<T> &kernels)
 {
@@ -112,7 +113,7 @@ SOFIE_JIT_INLINE constexpr KSplit split_k(std::size_t K, std::size_t N, const Ge
       K, !kernels.row || K < tuning::split_k_min_terms || N > tuning::split_k_max_outputs ? 1 : tuning::fma_chains);
 }
 
-// Those for any shape, and those for N outputs of inputs with zeros (sparse_gemm.hxx).
+// The functions for any shape, and those for N outputs of inputs with zeros (sparse_gemm.hxx).
 template <class T, bool Pairs = false, bool Row = true>
 constexpr GemmMicrokernels<T> gemm_microkernels{gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr,
                                                 Row ? gemm_row<T> : nullptr};
@@ -120,25 +121,26 @@ template <class T, bool Pairs, std::size_t N>
 constexpr GemmMicrokernels<T> sparse_gemm_microkernels{
    gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr, gemm_row_sparse<N, T>, gemm_sparse<N, T>};
 
-// What all rows of a gemm share.
+// What all rows of a gemm have in common.
 template <class T>
 struct GemmProblem {
-   std::size_t K, N, x_stride, y_stride; // terms, outputs, and the distances of rows of x and of y
+   std::size_t K, N, x_stride, y_stride; // terms, outputs, and the distances between rows of x and of y
    const T *panels, *bias;
    const Epilogue<T> &epilogue;
    KSplit split;
-   bool prefetches_output; // whether tiles fetch into the cache what they will write
+   bool prefetches_output; // whether tiles prefetch the memory that they will write
    const GemmMicrokernels<T> &kernels = gemm_microkernels<T>;
 
-   // Whether the weights stay in the first-level cache, so that fetching them is but one instruction more.
+   // Whether the weights stay in the first-level cache, where prefetching them would only cost instructions.
    SOFIE_JIT_INLINE constexpr bool tiny() const { return K * N * sizeof(T) <= 16 * 1024; }
 
-   // Whether the weights stay in the cache while rows pass.
+   // Whether the weights stay in the second-level cache while rows pass.
    SOFIE_JIT_INLINE constexpr bool keeps_weights() const { return K * N * sizeof(T) <= tuning::cached_bytes * 3 / 4; }
 };
 
-// Rows that go through all panels of weights previous the next: those whose inputs stay in the cache; but two tiles if
-// results go beyond it and the weights stay, for then they are written one after the other.
+// Rows that pass through all panels of weights before the next ones: those whose inputs stay in the cache; but two
+// tiles if the results exceed the cache and the weights stay in it, because then results are written one after the
+// other.
 template <class T>
 SOFIE_JIT_INLINE constexpr std::size_t gemm_mc(const GemmProblem<T> &g, std::size_t rows)
 {
@@ -147,17 +149,17 @@ SOFIE_JIT_INLINE constexpr std::size_t gemm_mc(const GemmProblem<T> &g, std::siz
       return 2 * tuning::mr;
    return rows * row <= tuning::cached_bytes
              ? rows
-             : (tuning::cached_bytes / row / tuning::mc_step + 1) * tuning::mc_step; // small layers without a division
+             : (tuning::cached_bytes / row / tuning::mc_step + 1) * tuning::mc_step; // no division for small layers
 }
 
-// Whether results go beyond any second-level cache.
+// Whether the results exceed any second-level cache.
 template <class T>
 SOFIE_JIT_INLINE constexpr bool output_exceeds_cache(std::size_t rows, std::size_t N)
 {
    return rows * N * sizeof(T) > 4 * tuning::cached_bytes;
 }
 
-// The sums of MR rows with the panel of output o, or, if NV is 4, with that and the next.
+// The sums of MR rows with the panel of output o, or, if NV is 4, with that panel and the next.
 template <int MR, int NV, class T>
 SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const GemmProblem<T> &g, std::size_t o, const T *x,
                                const T *next_panel, std::size_t prefetch_distance)
@@ -181,14 +183,14 @@ SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const GemmProblem<T> &g, st
       if (left <= 1)
          break;
       sum.store_to(previous);
-      // otherwise the compiler keeps it in registers, and the loop runs out of them
+      // Without the fence the compiler keeps `previous` in registers and has none left for the loop.
       asm("" : : "r"(previous) : "memory");
       k += terms;
       weights += terms * wide * lanes<T>;
    }
 }
 
-// Fetches into the cache where a tile of `rows` rows will write, and what it will add.
+// Prefetches the memory that a tile of `rows` rows will write, and the residual that it will add.
 template <class T>
 SOFIE_JIT_NOINLINE void prefetch_tile(std::size_t rows, std::size_t width, std::size_t y_stride, const T *residual,
                                       const T *y)
@@ -213,10 +215,10 @@ void gemm_tile(const GemmProblem<T> &g, std::size_t o, const T *x, const T *resi
    finish_tile(sum, g.bias + o, residual_at(residual, o), y + o, g.y_stride, g.N - o, g.epilogue, skip);
 }
 
-constexpr bool splits_tiles = SOFIE_JIT_VECTOR_BYTES == 64; // whether there are registers enough for what follows
+constexpr bool splits_tiles = SOFIE_JIT_VECTOR_BYTES == 64; // whether there are enough registers for gemm_split_k_tile
 
-// Rows of a layer whose K is cut in four, half a tile at a time: the other half of the registers has what the blocks
-// previous gave.
+// Rows of a layer whose K is split in four, half a tile at a time: the other half of the registers holds the sums of
+// the previous blocks. (The jet MLP takes 0.71 times as long at batch 1 as without split sums, and 0.99 times at 1024.)
 template <int Rows, int NV, class T>
 void gemm_split_k_tile(const GemmProblem<T> &g, std::size_t o, const T *x, const T *residual, T *y, std::size_t skip,
                        const T *, std::size_t)
@@ -242,9 +244,9 @@ void gemm_split_k_tile(const GemmProblem<T> &g, std::size_t o, const T *x, const
    }
 }
 
-// By how many elements each step over k of `tiles` tiles fetches on, to have fetched as wide a piece of weights when they
-// are done. None where there is one tile, or where the weights stay in the first-level cache: in a network, those that
-// would stay in the second have made way for other layers'.
+// Distance, in elements, that each step over k of `tiles` tiles prefetches ahead so that all of them together fetch a
+// panel of `width` outputs. 0 if there is a single tile, or if the weights stay in the first-level cache; weights that
+// would stay in the second-level cache are prefetched because in a network other layers' weights have replaced them.
 template <class T>
 SOFIE_JIT_INLINE std::size_t prefetch_step(const GemmProblem<T> &g, std::size_t width, std::size_t tiles)
 {
@@ -255,9 +257,9 @@ template <class T>
 using GemmTileKernel = void (*)(const GemmProblem<T> &g, std::size_t o, const T *x, const T *residual, T *y,
                                 std::size_t skip, const T *next_panel, std::size_t prefetch_distance);
 
-// Whole tiles of rows, and fours, the last of which begins earlier if fewer are left, with the panels of NV vectors that
-// begin at outputs from `o` to `end`. While a panel passes over the rows, the next is fetched, a part next_panel each tile.
-// (Inline, so that the tiles are called prefetch_distance name: 2 % of the MNIST CNN.)
+// Whole tiles of rows and tiles of four, the last of which starts earlier if fewer rows are left, with the panels of NV
+// vectors that start at outputs from `o` to `end`. While one panel passes over the rows, the next one is prefetched, a
+// part during each tile. (Inline, so that the tiles are called directly: 2 % of the time of the MNIST CNN.)
 template <int NV, class T>
 SOFIE_JIT_INLINE void each_tile(const GemmProblem<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
                                 const T *residual, T *y, GemmTileKernel<T> whole_tile, GemmTileKernel<T> four)
@@ -275,7 +277,7 @@ SOFIE_JIT_INLINE void each_tile(const GemmProblem<T> &g, std::size_t o, std::siz
    }
 }
 
-// The GemmTiles of layers whose K is not cut in four blocks, of those where it is, and of any.
+// GemmTiles for layers whose K is not split in four blocks, for layers where it is, and for any layer.
 template <int NV, class T>
 void gemm_tiles_no_split(const GemmProblem<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
                          const T *residual, T *y)
@@ -301,14 +303,15 @@ void gemm_tiles(const GemmProblem<T> &g, std::size_t o, std::size_t end, std::si
    tiles(g, o, end, rows, x, residual, y);
 }
 
-// How many rows go prefetch_distance tiles of mr_pair; the others go prefetch_distance fours: eight as two, for six and four would be ten.
+// Number of rows for tiles of mr_pair rows; the rest goes in tiles of four: eight rows as two of them, because six and
+// four would be ten.
 SOFIE_JIT_INLINE constexpr std::size_t panel_pair_rows(std::size_t rows)
 {
    const std::size_t rest = rows % mr_pair;
    return rows - rest - (rows > mr_pair && rest && rest <= 2 ? mr_pair : 0);
 }
 
-// The same with two panels at a time; nothing where registers are few.
+// The same with two panels at a time; does nothing where there are too few registers.
 template <class T>
 void gemm_pairs(const GemmProblem<T> &g, std::size_t o, std::size_t end, std::size_t rows, const T *x,
                 const T *residual, T *y)
@@ -346,7 +349,7 @@ SOFIE_JIT_INLINE void row_panel(const GemmProblem<T> &g, std::size_t o, const T 
          finish_vector(sum.v[0][j] + load(g.bias + o), residual_at(residual, o), y + o, g.N - o, g.epilogue);
 }
 
-// Panel prefetch_distance panel from output o on.
+// Panel by panel from output o on.
 template <class T>
 SOFIE_JIT_NOINLINE void row_panels(const GemmProblem<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
@@ -356,7 +359,7 @@ SOFIE_JIT_NOINLINE void row_panels(const GemmProblem<T> &g, std::size_t o, const
       row_panel<1>(g, o, x, residual, y);
 }
 
-// Part i is the sum over `terms` terms of x + i * x_stride with the weights at w + i * w_stride, [terms][NV * lanes].
+// Part i is the sum over `terms` terms of x + i * x_stride times the weights at w + i * w_stride, [terms][NV * lanes].
 template <int NV, class T>
 SOFIE_JIT_NOINLINE void row_chains(const T *x, std::size_t x_stride, const T *w, std::size_t w_stride,
                                    std::size_t terms, T *parts)
@@ -367,7 +370,7 @@ SOFIE_JIT_NOINLINE void row_chains(const T *x, std::size_t x_stride, const T *w,
    sum.store_to(parts);
 }
 
-// Outputs from o on, `width` of them at mc, of sums that want the bias.
+// Finishes up to `width` outputs from o on, from sums without bias.
 template <class T>
 SOFIE_JIT_INLINE void row_finish(const GemmProblem<T> &g, std::size_t o, const T *sums, std::size_t width,
                                  const T *residual, T *y)
@@ -377,7 +380,7 @@ SOFIE_JIT_INLINE void row_finish(const GemmProblem<T> &g, std::size_t o, const T
       finish_vector(load(sums) + load(g.bias + o), residual_at(residual, o), y + o, g.N - o, g.epilogue);
 }
 
-// `tuning::fma_chains` panels at a time while there are so many; the outputs that this gave.
+// tuning::fma_chains panels at a time while enough are left; returns the number of outputs computed.
 template <class T>
 SOFIE_JIT_NOINLINE std::size_t row_panel_groups(const GemmProblem<T> &g, const T *x, const T *residual, T *y)
 {
@@ -398,7 +401,7 @@ SOFIE_JIT_NOINLINE std::size_t row_panel_groups(const GemmProblem<T> &g, const T
    return o;
 }
 
-// Panel prefetch_distance panel, `tuning::fma_chains` blocks of k at a time.
+// Panel by panel, tuning::fma_chains blocks of k at a time.
 template <class T>
 SOFIE_JIT_NOINLINE void gemm_row_k_blocks(const GemmProblem<T> &g, const T *x, const T *residual, T *y)
 {
@@ -425,7 +428,7 @@ SOFIE_JIT_NOINLINE void gemm_row_k_blocks(const GemmProblem<T> &g, const T *x, c
    }
 }
 
-// The panel of output o, of a K that is cut in four.
+// The panel of output o for a K that is split in four.
 template <int NV, class T>
 SOFIE_JIT_NOINLINE void row_split_k(const GemmProblem<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
@@ -446,7 +449,7 @@ SOFIE_JIT_NOINLINE void row_split_k(const GemmProblem<T> &g, std::size_t o, cons
    }
 }
 
-// P panels from output o on, of a K that is one block: small layers, whose weights are in the first cache.
+// P panels from output o on for a K of one block: small layers, whose weights are in the first-level cache.
 template <int P, int NV, class T>
 SOFIE_JIT_NOINLINE void row_panel_short(const GemmProblem<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
@@ -460,7 +463,7 @@ SOFIE_JIT_NOINLINE void row_panel_short(const GemmProblem<T> &g, std::size_t o, 
          finish_vector(sum.v[i][j] + load(g.bias + o), residual_at(residual, o), y + o, g.N - o, g.epilogue);
 }
 
-// All outputs from o on, of such a K.
+// All outputs from o on for such a K.
 template <class T>
 SOFIE_JIT_INLINE void row_panels_short(const GemmProblem<T> &g, std::size_t o, const T *x, const T *residual, T *y)
 {
@@ -475,12 +478,12 @@ SOFIE_JIT_INLINE void row_panels_short(const GemmProblem<T> &g, std::size_t o, c
       row_panel_short<1, 1>(g, o, x, residual, y);
 }
 
-// Outputs from which on panels go prefetch_distance fours.
+// Outputs from which on panels are processed tuning::fma_chains at a time.
 template <class T>
 constexpr std::size_t wide_row = tuning::fma_chains * nr<T>;
 
-// A row of a layer with four blocks of k, with one and few outputs, with several, and of any. Panels: which widths of
-// panels there are, 1 for one vector, 2 for two, 3 for both.
+// A single row of a layer with four blocks of k, with one block and few outputs, with several blocks, and of any layer.
+// Panels: the widths of panels that occur: 1 for one vector, 2 for two, 3 for both.
 template <int Panels, class T>
 void gemm_row_split_k(const GemmProblem<T> &g, const T *x, const T *residual, T *y)
 {
@@ -520,18 +523,20 @@ void gemm_row(const GemmProblem<T> &g, const T *x, const T *residual, T *y)
 
 // ---- all rows
 
-// Fours of rows, and single ones; what takes longer than a four goes as one: three rows, of layers that are not tiny two.
+// Tiles of four rows, and single rows; but three rows, or two of layers that are not tiny, take longer than a tile of
+// four and are computed as one.
 template <class T>
 void gemm_rows(const GemmProblem<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {
    if (rows > 1 && g.kernels.sparse && g.kernels.sparse(g, rows, x, residual, y))
       return;
-   // Single rows would fetch all weights once more, if these do not stay, and products without any have no function for one.
-   const bool near = g.kernels.row && (g.keeps_weights() || rows < 4);
-   const std::size_t rest = rows % tuning::mr % 4, beyond = g.N % nr<T>;
-   const std::size_t fours = near && (rows < 4 || rest <= (g.tiny() ? 2 : 1)) ? rows - rest : rows;
+   // Single rows would read all weights again if these do not stay in the cache, and some products have no function for
+   // them.
+   const bool single_rows = g.kernels.row && (g.keeps_weights() || rows < 4);
+   const std::size_t rest = rows % tuning::mr % 4, remainder = g.N % nr<T>;
+   const std::size_t fours = single_rows && (rows < 4 || rest <= (g.tiny() ? 2 : 1)) ? rows - rest : rows;
    if (fours) {
-      const std::size_t wide = beyond <= std::size_t(lanes<T>) ? g.N - beyond : g.N;
+      const std::size_t wide = remainder <= std::size_t(lanes<T>) ? g.N - remainder : g.N;
       const std::size_t paired = has_panel_pairs && g.kernels.pairs ? wide - wide % (2 * nr<T>) : 0;
       if (paired)
          g.kernels.pairs(g, 0, paired, fours, x, residual, y);
@@ -569,7 +574,7 @@ void gemm(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *p
    const GemmProblem<T> g{
       K, N, K, N, panels, bias, epilogue, split_k(K, N, kernels), output_exceeds_cache<T>(rows, N), kernels};
    if (rows == 1 && !epilogue.function)
-      kernels.row(g, x, residual, y); // a small layer takes no longer than the questions on the way
+      kernels.row(g, x, residual, y); // a small layer takes no longer than the decisions in gemm_blocks
    else
       gemm_blocks(g, rows, x, residual, y);
 }
@@ -581,7 +586,7 @@ SOFIE_JIT_INLINE void gemm(std::size_t rows, std::size_t K, std::size_t N, const
    gemm(rows, K, N, x, panels, bias, residual, y, epilogue, gemm_microkernels<T>);
 }
 
-// gemm<T> for kernels that take it as a pointer, so that it is compiled panel_stride from them.
+// gemm<T> as a pointer, for kernels that are compiled separately from it.
 template <class T>
 using GemmFunction = void (*)(std::size_t rows, std::size_t K, std::size_t N, const T *x, const T *panels,
                               const T *bias, const T *residual, T *y, const Epilogue<T> &epilogue);

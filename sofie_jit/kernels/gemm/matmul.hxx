@@ -1,8 +1,8 @@
-// Products of stacks of matrices that are both known only at run time: y[s][M][N] = a[s][M][K] * b[s][K][N], the axes
-// of each tensor in any order in memory, but for rows of a and of y, which are contiguous.
+// Products of stacks of matrices that are both known only at run time: y[s][M][N] = a[s][M][K] * b[s][K][N]. The axes
+// of each tensor may be in any order in memory, but rows of a and y are contiguous.
 //
-// B is packed panel by panel into `panel` (K * nr elements of the caller's scratch), and each panel meets all
-// rows of A as in gemm.hxx.
+// B is packed panel by panel into `panel` (K * nr elements of scratch memory), and each panel passes over all rows of A
+// as in gemm.hxx.
 #ifndef SOFIE_JIT_MATMUL_HXX
 #define SOFIE_JIT_MATMUL_HXX
 
@@ -13,8 +13,8 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// The leading axes: how many there are and their sizes; and what one step along each skips in each tensor (0 along an
-// axis that is broadcast), the axes of its matrices last.
+// The leading axes: their number and sizes, and the stride of each axis in each tensor (0 for axes that are broadcast),
+// followed by the strides of the axes of the matrices.
 struct MatmulStack {
    static constexpr int max_axes = 8;
    std::size_t rank;
@@ -22,7 +22,7 @@ struct MatmulStack {
    std::size_t a_stride[max_axes + 2], b_stride[max_axes + 2], y_stride[max_axes + 2];
 };
 
-// The panel of the first `used` columns of b, [K][row].
+// Packs the first `used` columns of b into a panel, [K][row].
 template <class T>
 void matmul_panel(std::size_t K, std::size_t used, std::size_t row, const T *b, std::size_t k_stride,
                   std::size_t n_stride, T *panel)

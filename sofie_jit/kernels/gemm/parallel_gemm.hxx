@@ -1,7 +1,7 @@
-// gemm.hxx shared among threads: blocks of rows, or of outputs, whichever keeps more of them busy; if both do, the divided
-// through the larger matrix, so that threads read less twice.
-#ifndef SOFIE_JIT_SHARED_GEMM_HXX
-#define SOFIE_JIT_SHARED_GEMM_HXX
+// gemm.hxx on several threads: divides rows or outputs, whichever keeps more threads busy; if both do, it divides the
+// larger matrix, so that threads read less of it twice.
+#ifndef SOFIE_JIT_PARALLEL_GEMM_HXX
+#define SOFIE_JIT_PARALLEL_GEMM_HXX
 
 #include "gemm/gemm.hxx"
 #include "core/team.hxx"
@@ -25,7 +25,7 @@ void parallel_gemm(const Team &team, std::size_t rows, std::size_t K, std::size_
       return gemm(rows, K, N, x, panels, bias, residual, y, epilogue, kernels);
    const std::size_t column = (kernels.sparse ? tuning::fma_chains : kernels.pairs ? 2 : 1) * nr<T>;
    const std::size_t divided =
-      kernels.sparse && N > column ? N - N % column : N; // what is left stays together (sparse_tail)
+      kernels.sparse && N > column ? N - N % column : N; // the remainder stays in one part (sparse_tail)
    const std::size_t row_blocks = (rows + tuning::mc_step - 1) / tuning::mc_step,
                      column_blocks = (divided + column - 1) / column;
    const std::size_t by_rows = balance(team, row_blocks), by_columns = balance(team, column_blocks);

@@ -1,6 +1,6 @@
-// gemv.hxx shared among threads: blocks of rows.
-#ifndef SOFIE_JIT_SHARED_GEMV_HXX
-#define SOFIE_JIT_SHARED_GEMV_HXX
+// gemv.hxx on several threads: divides rows.
+#ifndef SOFIE_JIT_PARALLEL_GEMV_HXX
+#define SOFIE_JIT_PARALLEL_GEMV_HXX
 
 #include "gemm/gemv.hxx"
 #include "core/team.hxx"
@@ -18,8 +18,9 @@ template <class T>
 void parallel_gemv(const Team &team, std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias,
                 const T *residual, T *y, const Epilogue<T> &epilogue, GemvKernel<T> gemv)
 {
-   constexpr std::size_t memory_bound_factor = 8;              // of its arithmetic beside a gemm's: it waits for memory
-   constexpr std::size_t step = tuning::alignment / sizeof(T); // no line of y is of two threads
+   // time of an operation compared with one of gemm: limited by memory bandwidth
+   constexpr std::size_t memory_bound_factor = 8;
+   constexpr std::size_t step = tuning::alignment / sizeof(T); // so that no two threads write to one cache line
    const std::size_t work = memory_bound_factor * 2 * rows * K;
    if (!is_parallel(team, work))
       return gemv(rows, K, x, w, bias, residual, y, epilogue);

@@ -1,11 +1,12 @@
-// gemm.hxx for inputs of which many are zero, as behind a relu every second: only the others are multiplied.
+// gemm.hxx for inputs with many zeros, such as results of a relu, half of which are zero: only the other inputs are
+// multiplied.
 //
-// A step over k of a register tile serves rows that are hardly ever zero together. So here each row goes by itself, over
-// the bits that say which of its inputs are not zero, with the vectors of a few panels; one block of their weights,
-// which stays in the first-level cache meanwhile, serves many rows.
+// A step over k of a register tile serves several rows, which are hardly ever zero together. Here each row is processed
+// separately, guided by bits that mark its nonzero inputs, with the vectors of a few panels; one block of their
+// weights, which stays in the first-level cache, serves many rows.
 //
-// The sums are those of gemm.hxx to the last bit: adding 0 * w changes nothing while w is finite, which
-// passes/skip_zeros.py sees to, but for the sign of a sum that is zero, and the bias ends that (pack_bias).
+// The sums are those of gemm.hxx to the last bit: adding 0 * w changes nothing if w is finite, which
+// passes/skip_zeros.py ensures, except for the sign of a zero sum, which adding the bias removes (pack_bias).
 #ifndef SOFIE_JIT_SPARSE_GEMM_HXX
 #define SOFIE_JIT_SPARSE_GEMM_HXX
 
@@ -15,12 +16,12 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 constexpr std::size_t word_bits = 64;
-constexpr std::size_t sparse_rows = 64; // the max_rows rows that one block of weights serves,
+constexpr std::size_t sparse_rows = 64; // rows that one block of weights serves, at most
 constexpr std::size_t sparse_words =
    2 * tuning::sparse_max_k /
-   word_bits; // and the max_rows words of bits; a row has fewer (zeros_pay, operators/gemm.py)
+   word_bits; // words of bits, at most; enough for at least one row
 
-// Which of the first n numbers, of a word's at max_rows, are not zero. NaN is not.
+// Marks the nonzero elements among the first n, at most those of one word. NaN is not zero.
 template <class T>
 SOFIE_JIT_INLINE std::uint64_t nonzero_bits(const T *x, std::size_t n)
 {
@@ -31,7 +32,7 @@ SOFIE_JIT_INLINE std::uint64_t nonzero_bits(const T *x, std::size_t n)
    return bits;
 }
 
-// The words of a row: each block of k begins a new one, and the last may have several.
+// Words per row: each block of k starts a new one; the last block may have several.
 template <class T>
 SOFIE_JIT_INLINE std::size_t words_of_row(const GemmProblem<T> &g)
 {
@@ -39,7 +40,7 @@ SOFIE_JIT_INLINE std::size_t words_of_row(const GemmProblem<T> &g)
    return full_blocks + (g.K - full_blocks * g.split.length + word_bits - 1) / word_bits;
 }
 
-// Behind the words that it writes.
+// Writes the words of a row; returns the end.
 template <class T>
 SOFIE_JIT_NOINLINE std::uint64_t *write_nonzero_bits(const GemmProblem<T> &g, const T *x, std::uint64_t *bits)
 {
@@ -52,8 +53,8 @@ SOFIE_JIT_NOINLINE std::uint64_t *write_nonzero_bits(const GemmProblem<T> &g, co
    return bits;
 }
 
-// sums += a row's block of k times P panels, `panel_stride` numbers from each other, and, if Narrow, one of a single vector. The
-// first block sets the sums. Bits say which numbers of x count.
+// sums += a block of k of one row times P panels, `panel_stride` elements apart, and, if Narrow, one panel of a single
+// vector. The first block sets the sums. The bits mark the elements of x to multiply.
 template <int P, bool Narrow, class T>
 SOFIE_JIT_NOINLINE void sparse_block(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
                                      std::size_t panel_stride, const T *narrow, T *sums, bool first)
@@ -75,7 +76,7 @@ SOFIE_JIT_NOINLINE void sparse_block(const std::uint64_t *bits, const std::uint6
          const std::size_t k = std::size_t(__builtin_ctzll(left));
          const vec<T> value = broadcast(x[k]);
          std::size_t at = k * vector;
-         asm("" : "+r"(at)); // or the compiler adds up an address for every load
+         asm("" : "+r"(at)); // otherwise the compiler computes an address for every load
          SOFIE_JIT_UNROLL
          for (int j = 0; j < count; ++j) {
             const std::size_t offset = j < 2 * P ? 2 * at + std::size_t(j % 2) * vector : at;
@@ -95,8 +96,8 @@ template <class T>
 using SparseBlock = void (*)(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
                              std::size_t panel_stride, const T *narrow, T *sums, bool first);
 
-// Whether passing over the zeros of these rows repays doing without register tiles: of fewer rows than the smallest tile
-// has always, else where there are enough among those of some rows. `bits` has offset for a row's.
+// Whether skipping the zeros of these rows pays for doing without register tiles: always for fewer rows than the
+// smallest tile has, otherwise if a sample of the rows has enough zeros. `bits` has space for one row.
 template <class T>
 SOFIE_JIT_NOINLINE bool skipping_pays(const GemmProblem<T> &g, std::size_t rows, const T *x, std::uint64_t *bits)
 {
@@ -109,10 +110,10 @@ SOFIE_JIT_NOINLINE bool skipping_pays(const GemmProblem<T> &g, std::size_t rows,
          found += std::size_t(__builtin_popcountll(*word));
       all += g.K;
    }
-   return found * 16 <= all * (rows < 8 ? 7 : 10); // see benchmarks/README.md
+   return found * 16 <= all * (rows < 8 ? 7 : 10); // measured, see benchmarks/README.md
 }
 
-// y of some rows, whose bits are `words` each, with the outputs from `o` to `end`, all by one `block`.
+// y of some rows with `words` words of bits each, for outputs from `o` to `end`, by one `block` function.
 template <class T>
 SOFIE_JIT_NOINLINE void sparse_columns(const GemmProblem<T> &g, std::size_t o, std::size_t end, std::size_t rows,
                                        const T *x, const std::uint64_t *bits, std::size_t words, const T *residual,
@@ -136,8 +137,9 @@ SOFIE_JIT_NOINLINE void sparse_columns(const GemmProblem<T> &g, std::size_t o, s
       row_finish(g, o, sums + row * outputs, outputs, residual_at(residual, row * g.y_stride), y + row * g.y_stride);
 }
 
-// The outputs of a layer's last block. Others have `tuning::fma_chains` panels; where less than two would be left, the last has
-// these, too. The same for a layer and for what is left of it behind some blocks, one at least.
+// Outputs of the last block of a layer. Other blocks have tuning::fma_chains panels; if fewer than two panels would be
+// left, the last block includes them. The result is the same for a layer and for the remainder of it behind one or more
+// blocks.
 template <class T>
 SOFIE_JIT_INLINE constexpr std::size_t sparse_tail(std::size_t N)
 {
@@ -172,24 +174,25 @@ SOFIE_JIT_NOINLINE bool sparse_blocks(const GemmProblem<T> &g, std::size_t rows,
    return true;
 }
 
-// The blocks of layers of N outputs: `whole` ones, and the `last`.
+// The functions for layers of N outputs: for `whole` blocks, and for the `last` one.
 template <std::size_t N, class T>
 struct SparseBlocks {
-   static constexpr std::size_t tail = sparse_tail<T>(N), beyond = tail % nr<T>;
-   static constexpr bool narrow = beyond > 0 && beyond <= std::size_t(lanes<T>);
-   static constexpr int panels = int(tail / nr<T>) + int(beyond > 0 && !narrow);
+   static constexpr std::size_t tail = sparse_tail<T>(N), rest = tail % nr<T>;
+   static constexpr bool narrow = rest > 0 && rest <= std::size_t(lanes<T>);
+   static constexpr int panels = int(tail / nr<T>) + int(rest > 0 && !narrow);
    static constexpr SparseBlock<T> end = sparse_block<panels, narrow, T>;
    static constexpr SparseBlock<T> whole = sparse_block < tail == N ? panels : tuning::fma_chains, tail == N &&narrow,
                                    T > ;
 
-   // Of a piece of the layer.
+   // The last function for a part of the layer.
    static SOFIE_JIT_INLINE SparseBlock<T> last(const GemmProblem<T> &g)
    {
       return g.N % (tuning::fma_chains * nr<T>) ? end : whole;
    }
 };
 
-// A GemmSparse for layers of N outputs, and for pieces of them: multiples of `tuning::fma_chains` panels, and what is left behind such.
+// A GemmSparse for layers of N outputs, and for parts of them: multiples of tuning::fma_chains panels, and the
+// remainder.
 template <std::size_t N, class T>
 bool gemm_sparse(const GemmProblem<T> &g, std::size_t rows, const T *x, const T *residual, T *y)
 {

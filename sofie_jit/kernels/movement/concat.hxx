@@ -1,4 +1,4 @@
-// Tensors side by side along one axis: to every outer index a run of each.
+// Concatenation along one axis: for every outer index a run of elements of each tensor.
 #ifndef SOFIE_JIT_CONCAT_HXX
 #define SOFIE_JIT_CONCAT_HXX
 

@@ -7,8 +7,8 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// `index` as a row of [0, size), negative ones counted from the end, floating ones cut to integers; size if there is
-// no such row (or index is NaN).
+// Converts `index` to a row in [0, size): negative indices count from the end, floats are truncated. Returns size if
+// there is no such row (or index is NaN).
 template <class I>
 std::size_t gather_row(I index, std::size_t size)
 {
@@ -22,7 +22,7 @@ std::size_t gather_row(I index, std::size_t size)
    return std::size_t(row < 0 ? row + end : row);
 }
 
-// False, with y partly written, if an index lies outside [-size, size).
+// Returns false, with y partly written, if an index is outside [-size, size).
 template <class T, class I>
 bool gather(std::size_t outer, std::size_t size, std::size_t inner, std::size_t count, const T *data, const I *indices,
             T *y)

@@ -1,7 +1,7 @@
 // Padding, slicing and repeating: every index of the output picks one of the input, axis by axis.
 //
-// Element o of an output axis is element start + o / repeat * step of the input axis, or `fill` where there is none.
-// `start` and `step` count modulo 2^64, so that they may be negative. All of a batch's rows are treated alike.
+// Element o of an output axis is element start + o / repeat * step of the input axis, or `fill` if there is none.
+// `start` and `step` are modulo 2^64, so they may be negative. All rows of a batch are treated alike.
 #ifndef SOFIE_JIT_PICK_HXX
 #define SOFIE_JIT_PICK_HXX
 
@@ -15,7 +15,7 @@ struct PickAxis {
    std::size_t start, step, repeat;
 };
 
-// The axes of one row, outermost first; behind the last come `inner` numbers that stay together.
+// The axes of one row, outermost first, followed by `inner` elements that stay together.
 template <int R>
 struct PickAxes {
    PickAxis axis[R];
@@ -30,7 +30,7 @@ T *pick_fill(T *y, std::size_t size, T fill)
    return y + size;
 }
 
-// Writes `out` elements of `axis[0]` with all that is inside them; returns what follows them.
+// Writes axis[0].out elements of axis[0] with everything inside them; returns the end.
 template <class T>
 T *pick_axis(const PickAxis *axis, int rank, std::size_t inner, const T *x, T *y, T fill)
 {
@@ -50,9 +50,9 @@ T *pick_axis(const PickAxis *axis, int rank, std::size_t inner, const T *x, T *y
          for (++o; o % repeat && o < axis->out; ++o, y += out_size)
             std::memcpy(static_cast<void *>(y), y - out_size, out_size * sizeof(T));
       } else {
-         const bool together = step == 1 && repeat == 1;
-         const std::size_t left = axis->out - o, behind = axis->in - at;
-         const std::size_t count = !together ? 1 : left < behind ? left : behind;
+         const bool contiguous = step == 1 && repeat == 1;
+         const std::size_t left = axis->out - o, available = axis->in - at;
+         const std::size_t count = !contiguous ? 1 : left < available ? left : available;
          std::memcpy(static_cast<void *>(y), x + at * inner, count * inner * sizeof(T));
          y += count * inner;
          o += count;

@@ -1,6 +1,6 @@
-// pool.hxx shared among threads: output rows.
-#ifndef SOFIE_JIT_SHARED_POOL_HXX
-#define SOFIE_JIT_SHARED_POOL_HXX
+// pool.hxx on several threads: divides output rows.
+#ifndef SOFIE_JIT_PARALLEL_POOL_HXX
+#define SOFIE_JIT_PARALLEL_POOL_HXX
 
 #include "pool/pool.hxx"
 #include "conv/parallel_window.hxx"
@@ -13,12 +13,13 @@ using PoolKernel = void (*)(std::size_t batch, const Window &w, std::size_t C, c
 
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(2 * w.taps()) numbers for each thread.
+// scratch: align_up(2 * w.taps()) elements for each thread.
 template <class T>
 void parallel_pool(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x, T *y,
                 std::int64_t *scratch, PoolKernel<T> pool)
 {
-   constexpr std::size_t memory_bound_factor = 8; // of its arithmetic beside a gemm's: it waits for memory
+   // time of an operation compared with one of gemm: limited by memory bandwidth
+   constexpr std::size_t memory_bound_factor = 8;
    const std::size_t work = memory_bound_factor * batch * w.pixels() * w.taps() * C;
    if (!is_parallel(team, work))
       return pool(batch, w, C, x, y, scratch);

@@ -1,8 +1,8 @@
-// Pooling of channels-last images in one, two or three dimensions, vectorised over channels.
+// Pooling of channels-last images in one, two or three dimensions, vectorized over channels.
 //
-// What lies outside the image takes no part, unless one says so: averages divide by the number of pixels inside. Maxima over a window
-// start from the lowest finite number and skip NaN, as TensorFlow's pooling layers do; the global maximum hands NaN
-// on, as the same library's does.
+// Pixels outside the image are ignored unless an option includes them: averages divide by the number of pixels inside.
+// As in TensorFlow, maxima over a window start from the lowest finite number and skip NaN, while the global maximum
+// propagates NaN.
 #ifndef SOFIE_JIT_POOL_HXX
 #define SOFIE_JIT_POOL_HXX
 
@@ -12,9 +12,9 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// What pooling does with the numbers of a window. V is a vector of T or a T.
+// The operation on the elements of a window. V is vec<T> or T.
 struct MaxPool {
-   bool zeros = false; // what lies outside the image is zeros that take part
+   bool zeros = false; // pixels outside the image count as zeros
 
    template <class T>
    static constexpr T start = std::numeric_limits<T>::lowest();
@@ -32,7 +32,7 @@ struct MaxPool {
 };
 
 struct AveragePool {
-   bool count_padding = false; // divide by all taps of the window, those outside the image too
+   bool count_padding = false; // divide by all taps of the window, including those outside the image
 
    template <class T>
    static constexpr T start = T(0);
@@ -71,8 +71,8 @@ SOFIE_JIT_INLINE void pool_pixels(std::size_t C, const T *x, std::size_t offset,
    });
 }
 
-// y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>; Singles: that of each_window; scratch:
-// 2 * w.taps() numbers.
+// y[batch][OD][OH][OW][C] from x[batch][D][H][W][C]. Few: C < lanes<T>. Singles: see each_window. scratch: 2 * w.taps()
+// elements.
 template <bool Few, bool Singles = true, class T, class Op>
 SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, const T *x, T *y, std::int64_t *scratch,
                              const Op &op)
@@ -87,7 +87,8 @@ SOFIE_JIT_NOINLINE void pool(std::size_t batch, const Window &w, std::size_t C, 
       each_window<tuning::pool_pixels, Singles>(w, C, taps, pixels);
 }
 
-// Over a whole image: blocks of tuning::kc pixels from `start`, joined in order, so that long sums stay accurate.
+// Over a whole image: blocks of tuning::kc pixels, each from `start`, combined in order, so that long sums stay
+// accurate.
 struct GlobalMaxPool {
    template <class T>
    static constexpr T start = -std::numeric_limits<T>::infinity();
@@ -152,9 +153,9 @@ template <bool Few, class T, class Op>
 void global_pool(std::size_t batch, std::size_t pixels, std::size_t C, const T *x, T *y, const Op &)
 {
    using V = channel_type<T, Few>;
-   constexpr std::size_t several = 4 * sizeof(V) / sizeof(T);
+   constexpr std::size_t wide = 4 * sizeof(V) / sizeof(T);
    for (std::size_t b = 0; b < batch; ++b, x += pixels * C, y += C)
-      if (C >= several)
+      if (C >= wide)
          each_channels<V, 4, T>(C, [&](std::size_t c) { global_pool_channels<V, 4, Op>(pixels, C, x + c, y + c); });
       else
          each_channels<V, 1, T>(C, [&](std::size_t c) { global_pool_channels<V, 1, Op>(pixels, C, x + c, y + c); });

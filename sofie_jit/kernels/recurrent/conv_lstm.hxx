@@ -1,9 +1,9 @@
-// ConvLSTM over whole sequences of channels-last images, Keras's gates in Keras's order (input, forget, cell, output),
-// the image of a state being convolved where an LSTM has a matrix product:
+// ConvLSTM over whole sequences of channels-last images, with Keras's gates in Keras's order (input, forget, cell,
+// output). The image of a state is convolved where an LSTM has a matrix product:
 //
 //    i, f, o = gate(x + h * R)   g = cell(x + h * R)   c' = f c + i g   h' = o cell(c')
 //
-// x, the gates' input parts with their bias, is computed before, for all steps at once.
+// x, the input part of the gates including the bias, is computed before, for all steps at once.
 #ifndef SOFIE_JIT_CONV_LSTM_HXX
 #define SOFIE_JIT_CONV_LSTM_HXX
 
@@ -16,26 +16,26 @@ inline namespace SOFIE_JIT_ISA {
 template <class T>
 struct ConvRecurrence { // one call
    std::size_t batch, steps;
-   ConvShape shape;       // of h * R: from `filters` channels to 4 * filters, the image's size staying
+   ConvShape shape;       // of h * R: from `filters` channels to 4 * filters, images of the same size
    const T *x;            // [batch][steps][pixels][gate][filters]
-   const bool *mask;      // [batch][steps][masks], false: skipped; null: none is
-   std::size_t masks;     // 1: a step is skipped as a whole; pixels: each pixel by itself
-   const T *initial[2];   // [batch][pixels][filters] for h and c; null: zeros
-   T *y;                  // [batch][steps][pixels][filters]; null: not wanted
-   T *last[2];            // [batch][pixels][filters] for h and c after the last step; null: not wanted
-   T *scratch;            // conv_scratch numbers
-   T *state;              // [pixels][6][filters] numbers: h, c and the gates' recurrent parts
+   const bool *mask;      // [batch][steps][masks], false: skipped; null: nothing is skipped
+   std::size_t masks;     // 1: steps are skipped as a whole; pixels: each pixel separately
+   const T *initial[2];   // [batch][pixels][filters] of h and c; null: zeros
+   T *y;                  // [batch][steps][pixels][filters]; null: not needed
+   T *last[2];            // [batch][pixels][filters] of h and c after the last step; null: not needed
+   T *scratch;            // scratch memory of conv
+   T *state;              // [pixels][6][filters]: h, c and the recurrent part of the gates
    bool backwards;        // from the last step to the first
    bool flipped;          // y[0] belongs to the last step
-   bool zero_masked;      // y of what is skipped is zero, else the y of the step before
+   bool zero_masked;      // y of skipped steps is zero, otherwise that of the previous step
 };
 
-// new h and c of all pixels of an image but those whose mask (null: no pixel's) is false.
+// Updates h and c of all pixels of an image except those whose mask is false (null: no mask).
 template <class T, class Gate, class Cell>
 void conv_lstm_gates(std::size_t pixels, std::size_t filters, const T *x, const T *recurrent, const bool *mask, T *h,
                      T *c, const Gate &gate, const Cell &cell)
 {
-   constexpr std::size_t block = 64; // numbers of each gate that are gathered, then computed on side by side
+   constexpr std::size_t block = 64; // elements of each gate that are gathered and then processed together
    alignas(tuning::alignment) T part[4][block] = {}, carry[block] = {};
    for (std::size_t begin = 0, size = pixels * filters; begin < size; begin += block) {
       const std::size_t count = size - begin < block ? size - begin : block;
@@ -77,7 +77,7 @@ void conv_lstm_gates(std::size_t pixels, std::size_t filters, const T *x, const 
    }
 }
 
-// One image of y: h where it is not skipped, else zeros or what the step before has there.
+// One image of y: h where it is not skipped, otherwise zeros or the previous step's y.
 template <class T>
 void conv_lstm_output(const ConvRecurrence<T> &r, const T *h, const bool *mask, bool first, T *y)
 {
@@ -94,7 +94,7 @@ void conv_lstm_output(const ConvRecurrence<T> &r, const T *h, const bool *mask, 
    }
 }
 
-// MR, Panels, panels: those of conv, whose bias is zeros; panels from kernel[KD][KH][KW][filters][gate][filters].
+// MR, Panels, panels: as for conv, whose bias is zeros; panels from kernel[KD][KH][KW][filters][gate][filters].
 template <int MR, int Panels, class T, class Gate, class Cell>
 void conv_lstm(const ConvRecurrence<T> &r, const T *panels, const T *zeros, const Gate &gate_activation,
                const Cell &cell_activation)

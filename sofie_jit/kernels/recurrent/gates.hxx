@@ -1,6 +1,6 @@
-// tanh and sigmoid as recurrent cells compute them. A cell evaluates them so often that vmath.hxx's, exact over their
-// whole range, would cost as much as its matrix products. Here tanh has 2.6 ulp at most, and sigmoid is 1.1e-7 from the
-// exact value, with few correct digits only where it is next to nothing. In double they are those of vmath.hxx.
+// tanh and sigmoid for recurrent cells, which evaluate them so often that those of vmath.hxx, accurate over their whole
+// range, would cost as much as the matrix products. Here the error of tanh is at most 2.6 ulp, and that of sigmoid
+// 1.1e-7, with few correct digits only for results close to zero. For double they are those of vmath.hxx.
 #ifndef SOFIE_JIT_GATES_HXX
 #define SOFIE_JIT_GATES_HXX
 
@@ -9,7 +9,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// x 2^n of an n that has been rounded by adding 1.5 * 2^23: what is above its low bits is shifted out.
+// x 2^n, for an n that was rounded by adding 1.5 * 2^23: the bits above its low ones are shifted out.
 constexpr float gate_round = 0x1.8p23f;
 SOFIE_JIT_INLINE vec<float> gate_scaled(vec<float> x, vec<float> shifted)
 {
@@ -22,7 +22,7 @@ SOFIE_JIT_INLINE vec<float> gate_tanh(vec<float> x)
    x = clip<float>(x, -9.02f, 9.02f);
    const vec<float> shifted = fma<float>(x, broadcast(2.88539008f), broadcast(gate_round));
    const vec<float> h = fma<float>(shifted - gate_round, broadcast(-0.34657359f), x);
-   // ((exp(2 h) - 1) / 2 - h) / h^2, relative error of exp(2 h) - 1 2^-26.1
+   // fit of ((exp(2 h) - 1) / 2 - h) / h^2, relative error of exp(2 h) - 1 2^-26.1
    const vec<float> q = polynomial<float>(h, 0.99999994f, 0.666661859f, 0.333339483f, 0.133860186f, 0.0443861037f);
    const vec<float> p = fma<float>(h * h, q, h);
    const vec<float> scale = gate_scaled(broadcast(1.0f), shifted);
@@ -30,13 +30,13 @@ SOFIE_JIT_INLINE vec<float> gate_tanh(vec<float> x)
    return e / (e + 1.0f);
 }
 
-// x = -n ln(2) + u, 1 / (1 + exp(-u) 2^n); beyond 87 that is 1, or next to nothing.
+// x = -n ln(2) + u, 1 / (1 + exp(-u) 2^n); beyond 87 that is 1, or close to 0.
 SOFIE_JIT_INLINE vec<float> gate_sigmoid(vec<float> x)
 {
    x = clip<float>(x, -87.0f, 87.0f);
    const vec<float> shifted = fma<float>(x, broadcast(-1.44269504f), broadcast(gate_round));
    const vec<float> u = fma<float>(shifted - gate_round, broadcast(0.693147181f), x);
-   // (exp(-u) - 1 + u) / u^2, relative error of exp 2^-23.2, of which at most a quarter gets through
+   // fit of (exp(-u) - 1 + u) / u^2, relative error of exp 2^-23.2, of which at most a quarter reaches the result
    const vec<float> e =
       polynomial<float>(u, 1.0f, -1.0f, 0.499992311f, -0.166671187f, 0.0418902561f, -0.00831219181f);
    return 1.0f / (1.0f + gate_scaled(e, shifted));
@@ -66,7 +66,7 @@ struct GateSigmoid {
    }
 };
 
-// What a cell evaluates for an activation, made from it.
+// The function that a cell evaluates for an activation, from which it is constructed.
 template <class F>
 struct GateFunction {
    using type = F;

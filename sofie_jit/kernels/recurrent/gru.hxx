@@ -1,7 +1,9 @@
-// GRU over whole sequences, ONNX's gates in ONNX's order (update z, reset r, hidden):
+// GRU over whole sequences, with ONNX's gates in ONNX's order (update z, reset r, hidden):
+//
 //    z, r = gate(..)   h' = z h + (1 - z) hidden(candidate)
-// with the candidate's recurrent part r (h R + b) in Gru (linear_before_reset, Keras's reset_after), (r h) R + b in
-// GruResetBefore.
+//
+// The recurrent part of the candidate is r (h R + b) in GruCell (linear_before_reset, Keras's reset_after), and (r h) R
+// + b in GruResetBeforeCell.
 #ifndef SOFIE_JIT_GRU_HXX
 #define SOFIE_JIT_GRU_HXX
 
@@ -45,7 +47,7 @@ struct GruCell {
    }
 };
 
-// The reset comes first, so the candidate needs all of r h: two rounds over the panels.
+// The reset comes first, so the candidate needs all of r h: two passes over the panels.
 template <class T, class Gate, class Hidden>
 struct GruResetBeforeCell {
    static constexpr int states = 1, vectors = 3, unit_vectors = 1;
@@ -83,7 +85,7 @@ struct GruResetBeforeCell {
    }
 };
 
-// values[3][units][K] -> [panel][k][gates][lanes] of the gates first, first + 1, ...
+// Packs values[3][units][K] into [panel][k][gates][lanes] of the gates first, first + 1, ...
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_gru(const T *values, std::size_t units, std::size_t K, std::size_t first = 0,
                                   std::size_t gates = 3)
@@ -91,15 +93,15 @@ SOFIE_JIT_COLD Buffer<T> pack_gru(const T *values, std::size_t units, std::size_
    return pack_recurrent(values + first * units * K, gates, units, K, 1);
 }
 
-// values[6][units] (null: zeros), Wb of all gates and then Rb: what is added outside the reset, which is all but the
-// candidate's Rb if linear_before_reset.
+// values[6][units] (null: zeros) are Wb of all gates, then Rb. Packs the part that is added outside the reset:
+// everything but the candidate's Rb if linear_before_reset.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_gru_bias(const T *values, std::size_t units, bool linear_before_reset)
 {
    return pack_recurrent_bias(values, 3, units, 1, linear_before_reset ? 2 : 3);
 }
 
-// The candidate's Rb alone, padded to whole panels.
+// The candidate's Rb, padded to whole panels.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_gru_candidate_bias(const T *values, std::size_t units)
 {

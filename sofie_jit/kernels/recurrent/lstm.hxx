@@ -1,4 +1,5 @@
-// LSTM over whole sequences, ONNX's gates in ONNX's order (input, output, forget, cell):
+// LSTM over whole sequences, with ONNX's gates in ONNX's order (input, output, forget, cell):
+//
 //    i, o, f = gate(..)   g = cell(..)   c' = f c + i g   h' = o hidden(c')
 #ifndef SOFIE_JIT_LSTM_HXX
 #define SOFIE_JIT_LSTM_HXX

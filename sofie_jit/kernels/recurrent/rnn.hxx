@@ -1,13 +1,13 @@
-// What all recurrent kernels share: the walk through time, the two products of a step, masks and states.
+// Common parts of the recurrent kernels: the loop over time, the two products of a step, masks and states.
 //
-// A cell (lstm.hxx, gru.hxx, simple_rnn.hxx) keeps its weights in panels as tile.hxx wants them: a panel is one block
-// of neighbouring units with `vectors` vectors per weight row (LSTM: the four gates of one vector of units), so that a
-// register tile of a few batch rows holds everything the gates of these units need.
+// A cell (lstm.hxx, gru.hxx, simple_rnn.hxx) packs its weights into panels for tile.hxx: a panel is a block of adjacent
+// units with `vectors` vectors per row of weights (LSTM: the four gates of one vector of units), so that a register
+// tile of a few batch rows holds everything that the gates of these units need.
 //
-// Every gate's sum runs in one order, a function of the layer's sizes only: bias, then the inputs ascending (in blocks
-// of tuning::kc), then the recurrent product in chunks of recurrent_chunk(units), each by fma, added in order. Many rows
-// go through a step together (recurrent_mr at a time, all of a block per panel); what remains of a batch goes row by
-// row, the inputs of many time steps projected at once. Both give the same bits.
+// The sum of every gate runs in one order, which depends on the layer's sizes only: bias, then the inputs ascending (in
+// blocks of tuning::kc), then the recurrent product in chunks of recurrent_chunk(units), each by fma, added in order.
+// Many rows go through a step together (recurrent_mr per tile, all rows of a block per panel); the remaining rows of a
+// batch are processed one by one, with the inputs of many time steps projected at once. Both give the same bits.
 #ifndef SOFIE_JIT_RNN_HXX
 #define SOFIE_JIT_RNN_HXX
 
@@ -18,24 +18,25 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
 template <class T>
-struct Recurrence { // one call, whatever the cell
+struct Recurrence { // one call of any cell
    std::size_t batch, steps, inputs, units;
    const T *x;           // [batch][steps][inputs]
-   const bool *mask;     // [batch][steps], false: the step is skipped; null: none is
-   const T *initial[2];  // [batch][units] for each state; null: zeros
-   T *y;                 // [batch][steps][units]; null: not wanted
-   T *last[2];           // [batch][units] for each state after the last step; null: not wanted
-   T *scratch;           // recurrent_scratch numbers
+   const bool *mask;     // [batch][steps], false: the step is skipped; null: no step is skipped
+   const T *initial[2];  // [batch][units] of each state; null: zeros
+   T *y;                 // [batch][steps][units]; null: not needed
+   T *last[2];           // [batch][units] of each state after the last step; null: not needed
+   // recurrent_stride(units) * (tuning::recurrent_rows * tuning::recurrent_buffers + tuning::recurrent_steps * gates)
+   T *scratch;
    bool backwards;       // from the last step to the first
    bool flipped;         // y[0] belongs to the last step
-   bool zero_masked;     // y of a skipped step is zero, else the y of the step before
+   bool zero_masked;     // y of skipped steps is zero, otherwise that of the previous step
 };
 
-// Rows per register tile: `vectors` accumulators each.
+// Rows of a register tile, with `vectors` accumulators each.
 template <int vectors>
 constexpr int recurrent_mr = vectors > 2 ? tuning::mr / 2 : tuning::mr;
 
-// Panels that a single row is multiplied with at once, two sums of each in registers.
+// Panels that are multiplied with a single row at once, each with two sums in registers.
 template <int vectors>
 constexpr int recurrent_panels = vectors <= (SOFIE_JIT_VECTOR_BYTES == 64 ? 4 : 3) ? 2 : 1;
 
@@ -46,14 +47,14 @@ constexpr std::size_t recurrent_stride(std::size_t units)
           tuning::recurrent_unit_multiple;
 }
 
-// Terms per chain of the recurrent product: two chains at least, none longer than tuning::kc.
+// Terms per chain of the recurrent product: at least two chains, none longer than tuning::kc.
 constexpr std::size_t recurrent_chunk(std::size_t units)
 {
    const std::size_t pairs = (units + 2 * tuning::kc - 1) / (2 * tuning::kc);
    return (units + 2 * pairs - 1) / (2 * pairs);
 }
 
-// values[gates][units][K], ONNX's gate by gate and outputs before inputs -> [panel][K][gate][unit_vectors * lanes].
+// Packs values[gates][units][K], in ONNX's order, into [panel][K][gate][unit_vectors * lanes].
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std::size_t units, std::size_t K,
                                         std::size_t unit_vectors)
@@ -67,8 +68,8 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent(const T *values, std::size_t gates, std:
    return packed;
 }
 
-// values[2][gates][units] (null: zeros), ONNX's Wb and Rb -> Wb + Rb as [panel][gate][unit_vectors * lanes], but Wb
-// alone from gate `summed` on.
+// values[2][gates][units] (null: zeros) are ONNX's Wb and Rb. Packs Wb + Rb as [panel][gate][unit_vectors * lanes], but
+// Wb alone from gate `summed` on.
 template <class T>
 SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates, std::size_t units,
                                              std::size_t unit_vectors, std::size_t summed)
@@ -83,18 +84,19 @@ SOFIE_JIT_COLD Buffer<T> pack_recurrent_bias(const T *values, std::size_t gates,
    return packed;
 }
 
-// sum.v[i] += a * panel[i * apart]: one term, without what Tile::accumulate does for long sums of many rows.
+// sum.v[i] += a * panel[i * panel_stride]: a single term, without the prefetching of Tile::accumulate for long sums of
+// many rows.
 template <class T, int P, int N>
-SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t apart)
+SOFIE_JIT_INLINE void add_term(Tile<T, P, N> &sum, T a, const T *panel, std::size_t panel_stride)
 {
    SOFIE_JIT_UNROLL
    for (int i = 0; i < P; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         sum.v[i][j] = fma<T>(broadcast(a), load(panel + std::size_t(i) * apart + j * lanes<T>), sum.v[i][j]);
+         sum.v[i][j] = fma<T>(broadcast(a), load(panel + std::size_t(i) * panel_stride + j * lanes<T>), sum.v[i][j]);
 }
 
-// sum += a[i * stride + k] * panel[k] in chunks: the first goes on from sum, the others start from zero.
+// sum += a[i * stride + k] * panel[k] in chunks: the first continues sum, the others start from zero.
 template <class T, int MR, int N>
 SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t stride, std::size_t K, const T *panel,
                                   std::size_t chunk)
@@ -111,11 +113,11 @@ SOFIE_JIT_INLINE void add_product(Tile<T, MR, N> &sum, const T *a, std::size_t s
    }
 }
 
-// sum.v[i] += a[k] * panel[i * apart + k * N * lanes] for a single row and P panels, two chunks side by side: fma's
-// latency is hidden.
+// sum.v[i] += a[k] * panel[i * panel_stride + k * N * lanes] for a single row and P panels, two chunks in parallel to
+// hide the latency of fma.
 template <class T, int P, int N>
-SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_t K, const T *panel, std::size_t apart,
-                                      std::size_t chunk)
+SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_t K, const T *panel,
+                                      std::size_t panel_stride, std::size_t chunk)
 {
    constexpr std::size_t row = N * lanes<T>;
    for (std::size_t k = 0; k < K; k += 2 * chunk) {
@@ -125,11 +127,11 @@ SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_
       y.clear();
       x = k ? y : sum;
       for (std::size_t i = 0; i < second; ++i) {
-         add_term(x, a[k + i], panel + (k + i) * row, apart);
-         add_term(y, a[k + chunk + i], panel + (k + chunk + i) * row, apart);
+         add_term(x, a[k + i], panel + (k + i) * row, panel_stride);
+         add_term(y, a[k + chunk + i], panel + (k + chunk + i) * row, panel_stride);
       }
       for (std::size_t i = second; i < first; ++i)
-         add_term(x, a[k + i], panel + (k + i) * row, apart);
+         add_term(x, a[k + i], panel + (k + i) * row, panel_stride);
       if (k > 0)
          x.add(sum);
       sum = x;
@@ -138,10 +140,10 @@ SOFIE_JIT_INLINE void add_row_product(Tile<T, P, N> &sum, const T *a, std::size_
    }
 }
 
-// bias + x[i * stride + k] * panel[k] for MR rows, vector j of row i to out[i * kept + j].
+// bias + x[i * stride + k] * panel[k] for MR rows; vector j of row i is written to out[i * row_vectors + j].
 template <int MR, int N, class T>
 void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel, const T *bias, T *out,
-                   std::size_t kept)
+                   std::size_t row_vectors)
 {
    Tile<T, MR, N> sum;
    SOFIE_JIT_UNROLL
@@ -154,20 +156,20 @@ void input_product(const T *x, std::size_t stride, std::size_t K, const T *panel
    for (int i = 0; i < MR; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         store(out + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
+         store(out + (std::size_t(i) * row_vectors + std::size_t(j)) * lanes<T>, sum.v[i][j]);
 }
 
-// gates[i * kept + j] += h[i * stride + k] * panel[k] for M rows; if `single`, for one row and M panels.
+// gates[i * row_vectors + j] += h[i * stride + k] * panel[k] for M rows; if `single`, for one row and M panels.
 template <bool single, int M, int N, class T>
-SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, std::size_t stride, std::size_t units,
-                                        const T *panel)
+SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t row_vectors, const T *h, std::size_t stride,
+                                        std::size_t units, const T *panel)
 {
    Tile<T, M, N> sum;
    SOFIE_JIT_UNROLL
    for (int i = 0; i < M; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         sum.v[i][j] = load(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>);
+         sum.v[i][j] = load(gates + (std::size_t(i) * row_vectors + std::size_t(j)) * lanes<T>);
    if constexpr (single)
       add_row_product(sum, h, units, panel, units * N * lanes<T>, recurrent_chunk(units));
    else
@@ -176,10 +178,11 @@ SOFIE_JIT_INLINE void recurrent_product(T *gates, std::size_t kept, const T *h, 
    for (int i = 0; i < M; ++i)
       SOFIE_JIT_UNROLL
       for (int j = 0; j < N; ++j)
-         store(gates + (std::size_t(i) * kept + std::size_t(j)) * lanes<T>, sum.v[i][j]);
+         store(gates + (std::size_t(i) * row_vectors + std::size_t(j)) * lanes<T>, sum.v[i][j]);
 }
 
-// The input part of the gates for rows of a batch, computed when asked for; vector j of row i to out[i * kept + j].
+// The input part of the gates for rows of a batch, computed on demand; vector j of row i is written to
+// out[i * row_vectors + j].
 template <class T, int N>
 struct BatchInput {
    static constexpr int rows = recurrent_mr<N>;
@@ -187,14 +190,14 @@ struct BatchInput {
    std::size_t stride, inputs;
    const T *panels, *bias;
 
-   void operator()(std::size_t panel, std::size_t row, T *out, std::size_t kept) const
+   void operator()(std::size_t panel, std::size_t row, T *out, std::size_t row_vectors) const
    {
       input_product<rows, N>(x + row * stride, stride, inputs, panels + panel * inputs * N * lanes<T>,
-                             bias + panel * N * lanes<T>, out, kept);
+                             bias + panel * N * lanes<T>, out, row_vectors);
    }
 };
 
-// The same for a single row, projected before.
+// The same for a single row, projected in advance.
 template <class T, int N>
 struct ProjectedInput {
    static constexpr int rows = 1;
@@ -207,7 +210,7 @@ struct ProjectedInput {
    }
 };
 
-// projected[step][panel][N][lanes] for `steps` steps of one row; the last tile may repeat steps of the one before.
+// projected[step][panel][N][lanes] for `steps` steps of one row; the last tile may repeat steps of the previous one.
 template <class T, int N>
 void project_steps(const T *x, std::size_t steps, std::size_t inputs, std::size_t panels, const T *weights,
                    const T *bias, T *projected)
@@ -227,29 +230,30 @@ void project_steps(const T *x, std::size_t steps, std::size_t inputs, std::size_
    }
 }
 
-// The states of a block of rows before and after a step, [row][stride] each, and memory for a cell's own use.
+// The states of a block of rows before and after a step, [row][stride] each, and memory for the cell's own use.
 template <class T>
 struct Block {
    std::size_t units, stride, panels, tiles;
-   bool descending; // the order of panels: alternating, a row finds the last step's last panels still in the cache
+   // the order of panels alternates, so that a row finds the last panels of the previous step in the cache
+   bool descending;
    T *old[2], *now[2], *own[2];
 };
 
-// One round over the panels of a time step. prepare(panel, row, gates) fills kept vectors for each of MR rows from
-// `row` on, and h's product with the weights is added to the first N of them; begin(gates, at) and then end(gates, at)
-// turn those of one row into states at offset `at`. Activation functions are long chains of operations, so that each
-// step is done for many gates before the next, side by side: those of a tile, or, for a single row, of many panels.
-template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+// Passes over the panels of a time step. prepare(panel, row, gates) writes `row_vectors` vectors for each of MR rows
+// from `row` on, and the product of h with the weights is added to the first N of them; begin(gates, at) and then
+// end(gates, at) turn those of one row into states at offset `at`. Activation functions are long chains of operations,
+// so each step is done for many gates before the next: for those of a tile, or, for a single row, of many panels.
+template <int MR, int N, int row_vectors, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel_of_tiles(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                           const Begin &begin, const End &end)
 {
-   constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
+   constexpr std::size_t width = unit_vectors * lanes<T>, size = row_vectors * lanes<T>;
    const std::size_t panel = block.units * N * lanes<T>;
    for (std::size_t p = 0; p < block.panels; ++p)
       for (std::size_t row = 0; row < block.tiles * MR; row += MR) {
          alignas(tuning::alignment) T gates[MR * size];
          prepare(p, row, gates);
-         recurrent_product<false, MR, N>(gates, kept, h + row * block.stride, block.stride, block.units,
+         recurrent_product<false, MR, N>(gates, row_vectors, h + row * block.stride, block.stride, block.units,
                                          weights + p * panel);
          for (std::size_t i = 0; i < MR; ++i)
             begin(gates + i * size, (row + i) * block.stride + p * width);
@@ -258,11 +262,11 @@ SOFIE_JIT_INLINE void each_panel_of_tiles(const Block<T> &block, const T *h, con
       }
 }
 
-template <int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+template <int N, int row_vectors, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                         const Begin &begin, const End &end)
 {
-   constexpr std::size_t width = unit_vectors * lanes<T>, size = kept * lanes<T>;
+   constexpr std::size_t width = unit_vectors * lanes<T>, size = row_vectors * lanes<T>;
    constexpr std::size_t group = 16, pair = recurrent_panels<N>;
    const std::size_t panel = block.units * N * lanes<T>;
    for (std::size_t done = 0; done < block.panels; done += group) {
@@ -274,10 +278,11 @@ SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const
       const std::size_t whole = count - count % pair;
       for (std::size_t i = 0; i < whole; i += pair) {
          const std::size_t p = block.descending ? whole - pair - i : i;
-         recurrent_product<true, pair, N>(gates + p * size, kept, h, 0, block.units, weights + (first + p) * panel);
+         recurrent_product<true, pair, N>(gates + p * size, row_vectors, h, 0, block.units,
+                                          weights + (first + p) * panel);
       }
       if (whole < count)
-         recurrent_product<true, 1, N>(gates + whole * size, kept, h, 0, block.units,
+         recurrent_product<true, 1, N>(gates + whole * size, row_vectors, h, 0, block.units,
                                        weights + (first + whole) * panel);
       for (std::size_t i = 0; i < count; ++i)
          begin(gates + i * size, (first + i) * width);
@@ -286,17 +291,17 @@ SOFIE_JIT_INLINE void each_panel_of_row(const Block<T> &block, const T *h, const
    }
 }
 
-template <int MR, int N, int kept, int unit_vectors, class T, class Prepare, class Begin, class End>
+template <int MR, int N, int row_vectors, int unit_vectors, class T, class Prepare, class Begin, class End>
 SOFIE_JIT_INLINE void each_panel(const Block<T> &block, const T *h, const T *weights, const Prepare &prepare,
                                  const Begin &begin, const End &end)
 {
    if constexpr (MR > 1)
-      each_panel_of_tiles<MR, N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
+      each_panel_of_tiles<MR, N, row_vectors, unit_vectors>(block, h, weights, prepare, begin, end);
    else
-      each_panel_of_row<N, kept, unit_vectors>(block, h, weights, prepare, begin, end);
+      each_panel_of_row<N, row_vectors, unit_vectors>(block, h, weights, prepare, begin, end);
 }
 
-// Everything about one time step of some rows but the arithmetic: skipped steps, and y.
+// Finishes a time step of some rows: skipped steps, and y.
 template <class Cell, class T>
 void finish_step(const Recurrence<T> &r, Block<T> &block, std::size_t row, std::size_t rows, std::size_t step)
 {
@@ -321,7 +326,7 @@ void finish_step(const Recurrence<T> &r, Block<T> &block, std::size_t row, std::
       std::swap(block.old[s], block.now[s]);
 }
 
-// The initial states of some rows.
+// Sets the initial states of some rows.
 template <int states, class T>
 SOFIE_JIT_INLINE void start_states(const Recurrence<T> &r, const Block<T> &block, std::size_t row, std::size_t rows)
 {
@@ -390,7 +395,8 @@ void run_recurrence(const Recurrence<T> &r, const Cell &cell)
       run_rows<false>(r, cell, row, rows);
       row += rows;
    }
-   if (r.batch >= MR && 2 * (r.batch - row) > MR) { // some rows twice are faster than most of a tile one by one
+   // computing some rows twice is faster than most of a tile row by row
+   if (r.batch >= MR && 2 * (r.batch - row) > MR) {
       run_rows<false>(r, cell, r.batch - MR, MR);
       return;
    }

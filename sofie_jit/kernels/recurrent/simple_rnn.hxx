@@ -10,7 +10,8 @@ inline namespace SOFIE_JIT_ISA {
 
 template <class T, class Activation>
 struct SimpleRnnCell {
-   static constexpr int states = 1, vectors = 2, unit_vectors = 2; // two vectors of units, for there is but one gate
+   // two vectors of units, because there is only one gate
+   static constexpr int states = 1, vectors = 2, unit_vectors = 2;
    const T *weights, *bias, *recurrent;                            // [panel][k][2 * lanes]
    gate_function<Activation> activation;
 

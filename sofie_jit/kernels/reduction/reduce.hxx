@@ -1,8 +1,9 @@
-// Reductions along one axis: x is [outer][size][inner], y is [outer][inner]. Several axes are several reductions.
+// Reductions along one axis: x is [outer][size][inner], y is [outer][inner]. Several axes are reduced one after the
+// other.
 //
-// The order is a function of the shape alone. Along the last axis (inner = 1): 16 virtual lanes, element i to lane
-// i % 16, in blocks of 16 * tuning::kc elements that are folded and combined one after the other. Otherwise every column
-// by itself: ascending in blocks of tuning::kc elements that are combined one after the other.
+// The order depends on the shape only. Along the last axis (inner = 1): 16 virtual lanes, element i in lane i % 16, in
+// blocks of 16 * tuning::kc elements that are folded and combined one after the other. Otherwise each column
+// separately: ascending in blocks of tuning::kc elements that are combined one after the other.
 #ifndef SOFIE_JIT_REDUCE_HXX
 #define SOFIE_JIT_REDUCE_HXX
 
@@ -12,7 +13,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// A reduction: what an empty one gives (and what changes nothing), a vector of elements taken in, two results combined.
+// A reduction: its neutral element, the combination with a vector of elements, and the combination of two results.
 struct ReduceSum {
    template <class T>
    static constexpr T empty = T(0);
@@ -51,7 +52,7 @@ struct ReduceProd {
    }
 };
 
-struct ReduceMax { // NaN if one is NaN
+struct ReduceMax { // NaN if any element is NaN
    template <class T>
    static constexpr T empty = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
                                                                     : std::numeric_limits<T>::lowest();
@@ -67,7 +68,7 @@ struct ReduceMax { // NaN if one is NaN
    }
 };
 
-struct ReduceMin { // NaN if one is NaN
+struct ReduceMin { // NaN if any element is NaN
    template <class T>
    static constexpr T empty =
       std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
@@ -83,7 +84,7 @@ struct ReduceMin { // NaN if one is NaN
    }
 };
 
-// n numbers in a row; `fill` is an element that changes nothing.
+// n elements of a row; `fill` is an element that does not change the result.
 template <class Op, class T>
 T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template empty<T>)
 {
@@ -109,7 +110,7 @@ T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template
    return total[0];
 }
 
-// NV registers of neighbouring columns, `stride` apart along the axis; the last one may have few columns.
+// NV registers of adjacent columns, whose elements are `stride` apart; the last register may have few columns.
 template <class Op, int NV, class T>
 void reduce_columns(std::size_t size, std::size_t stride, std::size_t count, const T *x, T *y)
 {

@@ -1,4 +1,4 @@
-// The first numbers of rows in ascending or descending order, and where they are.
+// The first elements of rows in ascending or descending order, and their indices.
 #ifndef SOFIE_JIT_SORT_HXX
 #define SOFIE_JIT_SORT_HXX
 
@@ -7,15 +7,16 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Whether a must stand before b; NaN stands behind all numbers.
+// Whether a comes before b; NaN comes after all numbers.
 template <class T>
 SOFIE_JIT_INLINE bool stands_before(bool descending, T a, T b)
 {
    return (descending ? a > b : a < b) || (b != b && a == a);
 }
 
-// Merges neighbouring sorted runs of scratch, from runs of one up, of which never more than the first k matter. Equal
-// numbers keep their order. The scratch are in `from` or `to`, which have room for `size` each; returns in which.
+// Sorts the indices of x by merging adjacent sorted runs, from runs of one upwards, of which only the first k elements
+// matter. Equal elements keep their order. The result is in `from` or `to`, which have space for `size` indices each;
+// returns which.
 template <class T>
 std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const T *x, std::int32_t *from,
                          std::int32_t *to)
@@ -43,8 +44,8 @@ std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const
    return from;
 }
 
-// The first k numbers of each row of x[outer][size] in order, and where they are; either may be null, if nobody asks.
-// `scratch` has room for 2 * size.
+// The first k elements of each row of x[outer][size] in order, and their indices; either may be null if it is not
+// needed. scratch: 2 * size elements.
 template <class T>
 void top_k(std::size_t outer, std::size_t size, std::size_t k, bool descending, const T *x, T *values,
            std::int32_t *indices, std::int32_t *scratch)

@@ -1,5 +1,5 @@
-// Weighted sums of neighbours along one axis, with weights of its own for every output: what resizing an image is,
-// one axis after the other.
+// Weighted sums of adjacent elements along one axis, with different weights for every output: images are resized one
+// axis after the other.
 //
 //    y[outer][o][inner] = sum over t < count[o] of x[outer][first[o] + t][inner] * weights[o][t]
 #ifndef SOFIE_JIT_RESAMPLE_HXX
@@ -12,7 +12,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// spans[out][2], first and count, cut to the `size` inputs and the `taps` weights there are.
+// Packs spans[out][2], first and count, limited to the `size` inputs and the `taps` weights.
 template <class I>
 SOFIE_JIT_COLD Buffer<I> pack_spans(const I *spans, std::size_t out, std::size_t size, std::size_t taps)
 {

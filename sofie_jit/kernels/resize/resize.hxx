@@ -1,5 +1,5 @@
-// Bilinear resizing of channels-last images, pixel centres at half-integers: output pixel o of n lies at
-// (o + 1/2) * size / n - 1/2 of the input, and beyond the outermost pixels the image continues as they are.
+// Bilinear resizing of channels-last images with half-pixel centers: output pixel o of n is at (o + 1/2) * size / n -
+// 1/2 of the input; positions beyond the outermost pixels take their values.
 #ifndef SOFIE_JIT_RESIZE_HXX
 #define SOFIE_JIT_RESIZE_HXX
 
@@ -8,7 +8,7 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// The two input indices that output index o lies interpolation, and the fraction of the second.
+// The two input indices between which output index o lies, and the weight of the second.
 template <class T>
 struct Interpolation {
    std::size_t low, high;

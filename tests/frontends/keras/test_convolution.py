@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.codegen.lowered import depthwise_chain
-from sofie_jit.codegen.lowered.conv import FusedConv, WinogradConv, scratch_size, strip_rows, winograd_scratch_size
-from sofie_jit.codegen.lowered.window import tiles_the_image, window_members
+from sofie_jit.codegen.lowered.conv import FusedConv, WinogradConv
+from sofie_jit.codegen.lowered.window import tiles_the_image
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.ir.operators import Conv, Relu
 from sofie_jit.ir.operators.geometry import Axis, same_padding
@@ -326,48 +325,3 @@ def test_same_padding_makes_the_sizes_tensorflow_has() -> None:
 )
 def test_when_windows_are_rows_of_a_matrix(axes: list[Axis], expected: bool) -> None:
     assert tiles_the_image(axes) == expected
-
-
-def test_scratch_memory_is_what_the_kernel_says() -> None:
-    import cppyy
-
-    from sofie_jit.codegen.kernel_library import kernel_namespace
-
-    model = keras.Sequential([keras.Input((9, 9, 32)), layers.Conv2D(16, 3), layers.Conv2D(3, 2)])
-    sofie_jit.load(model).infer(np.zeros((1, 9, 9, 32)))  # compiles the kernels
-    chained = [keras.Input((96, 96, 16)), layers.DepthwiseConv2D(3), layers.Conv2D(8, 1)]
-    sofie_jit.load(keras.Sequential(chained)).infer(np.zeros((1, 96, 96, 16)))
-    for channels, outputs in ((32, 16), (512, 256)):
-        shape = f"{kernel_namespace()}::WinogradShape{{{{}}, {channels}, {outputs}}}"
-        cppyy.cppdef(f"std::size_t winograd_scratch_{outputs}() {{ return winograd_scratch({shape}); }}")
-        assert getattr(cppyy.gbl, f"winograd_scratch_{outputs}")() == winograd_scratch_size(channels, outputs)
-    cppyy.cppdef(f"""
-        std::size_t conv_scratch_of(const std::size_t *m, std::size_t C, std::size_t groups, std::size_t strip) {{
-           namespace k = {kernel_namespace()};
-           k::ConvShape s{{}};
-           std::memcpy(&s.window, m, sizeof(s.window));
-           s.C = C, s.O = 4, s.groups = groups, s.strip = strip;
-           return k::conv_scratch<float>(s);
-        }}""")
-    for axes in (
-        [Axis(30, 3)],
-        [Axis(30, 3, 1, 2, 2, 2), Axis(20, 4, 2, 1, 1, 2)],
-        [Axis(9, 3, 1, 1, 1, 1), Axis(70, 3, 1, 1, 1, 1), Axis(60, 5, 3, 1, 2, 2)],
-    ):
-        for channels, groups in ((4, 1), (256, 2)):
-            strip = strip_rows(axes, channels)
-            members = np.array(window_members(axes), np.uint64)
-            kernel = cppyy.gbl.conv_scratch_of(members, channels, groups, strip)
-            assert kernel <= scratch_size(axes, channels, groups, strip, "float32") <= kernel + 16
-
-    cppyy.cppdef(f"""
-        std::size_t chain_scratch_of(const std::size_t *m, bool before, bool behind, std::size_t strip) {{
-           {kernel_namespace()}::DepthwiseChain s{{{{}}, before, 24, behind, strip}};
-           std::memcpy(&s.window, m, sizeof(s.window));
-           return s.scratch();
-        }}""")
-    chain = [Axis(9, 3, 2, 1, 0, 1), Axis(70, 3, 2, 1, 0, 1)]
-    for strip in (2, 6):  # of four rows
-        for before, behind in ((True, True), (True, False), (False, True)):
-            kernel = cppyy.gbl.chain_scratch_of(np.array(window_members(chain), np.uint64), before, behind, strip)
-            assert kernel == depthwise_chain.scratch_size(chain, 24, strip, before, behind)

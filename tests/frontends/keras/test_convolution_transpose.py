@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.codegen.lowered.conv_transpose import FusedConvTranspose, list_size
-from sofie_jit.codegen.lowered.window import window_members
+from sofie_jit.codegen.lowered.conv_transpose import FusedConvTranspose
 from sofie_jit.errors import DtypeError, ShapeError, UnsupportedLayerError
 from sofie_jit.ir.operators import ConvTranspose, Relu
-from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.rmodel import RModel
 from tolerance import check, randomize
 
@@ -185,22 +183,6 @@ def test_more_errors() -> None:
         run(ConvTranspose(), x, w, np.zeros(4, np.float32))
     with pytest.raises(DtypeError, match="ConvTranspose is not defined for int32"):
         run(ConvTranspose(), x.astype(np.int32), w.astype(np.int32))
-
-
-def test_scratch_memory_is_what_the_kernel_says() -> None:
-    import cppyy
-
-    from sofie_jit.codegen.kernel_library import kernel_namespace
-
-    run(ConvTranspose(), np.zeros((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32))  # compiles the kernels
-    cppyy.cppdef(f"""
-        std::size_t conv_transpose_list_of(const std::size_t *m) {{
-           {kernel_namespace()}::Window w{{}};
-           std::memcpy(&w, m, sizeof(w));
-           return {kernel_namespace()}::conv_transpose_list(w);
-        }}""")
-    for axes in ([Axis(9, 3, 2)], [Axis(9, 3, 2), Axis(8, 2, 3), Axis(7, 5, 2, 1, 2, 2)]):
-        assert cppyy.gbl.conv_transpose_list_of(np.array(window_members(axes), np.uint64)) == list_size(axes)
 
 
 def test_keras_1_says_how_large_the_output_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-// Every activation functor against its formula in float64, on ordinary numbers and on the special ones.
+// Every activation against its formula in double precision, for ordinary and special values.
 #include "elementwise/activations.hxx"
 #include "elementwise/reference.hxx"
 
@@ -35,7 +35,7 @@ void verify(const char *what, const std::vector<T> &y, double (*want)(double))
          check::fail(std::string(what) + " at " + std::to_string(x) + ": got " + std::to_string(got) + ", want " +
                      std::to_string(w));
    }
-   if (sizeof(T) == 4) // libm's float64 may differ between machines
+   if (sizeof(T) == 4) // libm's results for double may differ between machines
       check::digest(y);
 }
 

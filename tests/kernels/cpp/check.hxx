@@ -1,5 +1,5 @@
-// What every kernel test needs: repeatable data, a comparison with a float64 loop, and a digest of the result's bits
-// that the test runner compares between compilers and instruction sets.
+// Helpers of all kernel tests: reproducible data, comparison with a reference, and a digest of the bits of the results,
+// which the test runner compares between compilers and instruction sets.
 #ifndef SOFIE_JIT_TESTS_CHECK_HXX
 #define SOFIE_JIT_TESTS_CHECK_HXX
 
@@ -48,7 +48,7 @@ inline void require(bool ok, const std::string &what)
       fail(what);
 }
 
-// Adds the bits of results to the digest; NaNs count by position only.
+// Adds the bits of results to the digest; all NaNs count as equal.
 template <class T>
 void digest(const std::vector<T> &values)
 {
@@ -62,7 +62,8 @@ void digest(const std::vector<T> &values)
    }
 }
 
-// Every element within `tolerance` times the largest magnitude of `want` (at least 1e-30); NaN and Inf must agree.
+// Every element must be within `tolerance` times the largest magnitude of `want` (at least 1e-30); NaN and Inf must
+// agree.
 template <class T>
 void close(const std::string &what, const std::vector<T> &got, const std::vector<double> &want, double tolerance)
 {
@@ -94,7 +95,7 @@ void same_bits(const std::string &what, const std::vector<T> &a, const std::vect
    require(a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0, what + ": bits differ");
 }
 
-// Call last in main(): prints the digest, gives the exit status.
+// Must be called last in main(): prints the digest and returns the exit status.
 inline int done()
 {
    std::printf("digest %016llx\n", static_cast<unsigned long long>(bits));

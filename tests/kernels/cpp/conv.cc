@@ -15,7 +15,7 @@ void run(std::size_t batch, const ConvShape &s, const T *x, const T *panels, con
          const Epilogue<T> &epilogue = check::relu<T>)
 {
    check::Scratch<T> scratch(check::conv_scratch<T>(s));
-   if (s.strip * s.window.OW >= 5) // the block of pixels changes no bit, so a few stand for all
+   if (s.strip * s.window.OW >= 5) // the tile's size changes no bit, so two sizes are enough
       conv<5, 3>(batch, s, x, panels, bias, residual, y, scratch.data(), epilogue);
    else
       conv<1, 3>(batch, s, x, panels, bias, residual, y, scratch.data(), epilogue);
@@ -29,7 +29,7 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
    check::Random random(w.inputs() * 1000003 + w.taps() * 1009 + C * 101 + O);
    const auto x = random.vector<T>(batch * w.inputs() * C), k = random.vector<T>(s.K() * O), b = random.vector<T>(O);
 
-   const bool more = (C + O) % 2; // some with all that an epilogue can have
+   const bool more = (C + O) % 2; // some with everything an epilogue can have
    const auto &epilogue = more ? check::everything<T> : check::relu<T>;
    const auto added = random.vector<T>(more ? batch * pixels * O : 0);
    const T *const residual = more ? added.data() : nullptr;
@@ -61,7 +61,7 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t groups, std
                   what + ": packed from OIHW differs");
 }
 
-// A tile as large as the registers allow, and no code for panels that don't occur, give the same bits.
+// The largest possible tile, and no code for panels that do not occur, give the same bits.
 template <class T, int Panels>
 void test_block(std::size_t C, std::size_t O)
 {

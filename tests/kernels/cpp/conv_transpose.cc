@@ -52,7 +52,7 @@ int main()
    const Window windows[] = {
       window(one, one, {1, 1, 1, 1, 0, 0}),
       window(one, one, {9, 3, 2, 1, 0, 0}),
-      window(one, one, {10, 3, 2, 1, 1, 1}), // an output without input at the end
+      window(one, one, {10, 3, 2, 1, 1, 1}), // an output without inputs at the end
       window(one, one, {9, 2, 4, 1, 0, 0}),  // outputs between the windows
       window(one, one, {13, 4, 1, 3, 2, 1}),
       window(one, {5, 3, 1, 1, 1, 1}, {12, 3, 3, 1, 0, 0}),

@@ -10,7 +10,7 @@ using namespace sofie_jit;
 using check::one;
 using check::window;
 
-// The function for windows of as many rows as columns, if there is one.
+// The function for square windows, if there is one for `w`.
 template <class T>
 auto square_of(const Window &w) -> decltype(&depthwise_square<3, 1, T>)
 {
@@ -96,7 +96,7 @@ int main()
       }
    }
    check::require(squares == 9, "windows of as many rows as columns");
-   for (std::size_t C : {192, 200, 400}) // above what is computed before the next channels
+   for (std::size_t C : {192, 200, 400}) // more channels than a block has
       test<float>(window(one, {4, 3, 1, 1, 1, 1}, {4, 3, 1, 1, 1, 1}), C, 3e-6);
    const float x[] = {1, 2, 3, 4};
    std::vector<float> y(12);

@@ -1,4 +1,4 @@
-// A chain gives the bits that its convolutions give one after the other, on one thread and shared among several.
+// A chain gives the bits of its convolutions one after the other, on one thread and on several.
 #include "conv/parallel_depthwise_chain.hxx"
 
 #include "check.hxx"
@@ -10,7 +10,7 @@ using namespace sofie_jit;
 using check::one;
 using check::window;
 
-// Parts in an order and on threads unlike each other, one after the other.
+// Runs the parts one after the other, in descending order and with changing thread numbers.
 void turn(void *, std::size_t threads, std::size_t parts, void (*task)(const void *, std::size_t, std::size_t),
           const void *context)
 {
@@ -81,7 +81,8 @@ int main()
 {
    test_ends<3, 1, float>(2, window(one, {9, 3, 1, 1, 1, 1}, {8, 3, 1, 1, 1, 1}), 33);
    test_ends<3, 1, float>(1, window(one, {1, 3, 1, 1, 1, 1}, {4, 3, 1, 1, 1, 1}), 16);
-   test_ends<3, 1, float>(1, window(one, {2, 3, 1, 1, 6, 7}, {3, 3, 1, 1, 4, 4}), 16); // windows that see no pixel
+   // windows without any pixel of the image
+   test_ends<3, 1, float>(1, window(one, {2, 3, 1, 1, 6, 7}, {3, 3, 1, 1, 4, 4}), 16);
    test_ends<3, 2, float>(2, window(one, {13, 3, 2, 1, 0, 1}, {8, 3, 2, 1, 0, 1}), 16);
    test_ends<5, 1, float>(1, window(one, {7, 5, 1, 1, 2, 2}, {6, 5, 1, 1, 2, 2}), 17);
    test_ends<5, 2, double>(1, window(one, {16, 5, 2, 1, 1, 2}, {9, 5, 2, 1, 2, 2}), 17);

@@ -1,4 +1,4 @@
-// Epilogues for the tests of kernels that have one, and the same in plain words; what they end, too.
+// Epilogues for the tests of kernels that have one, and the same operations on a double.
 #ifndef SOFIE_JIT_TESTS_EPILOGUE_HXX
 #define SOFIE_JIT_TESTS_EPILOGUE_HXX
 
@@ -27,7 +27,7 @@ double applied(const sofie_jit::Epilogue<T> &epilogue, double x)
    return epilogue.function ? -x : x;
 }
 
-// The same as a function, for the references.
+// The epilogue as a function, for the references.
 template <class T>
 auto finish(const sofie_jit::Epilogue<T> &epilogue)
 {

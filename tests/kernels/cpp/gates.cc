@@ -1,4 +1,4 @@
-// The cells' own tanh and sigmoid on numbers of every magnitude, and what they do at the edges.
+// tanh and sigmoid of the recurrent cells for values of all magnitudes and for special values.
 #include "recurrent/gates.hxx"
 
 #include "check.hxx"
@@ -10,7 +10,7 @@ int main()
    const GateTanh tanh_gate{Tanh{}};
    const GateSigmoid sigmoid_gate{Sigmoid{}};
    std::vector<float> numbers, results;
-   for (std::uint32_t bits = 0x30000000; bits < 0x7f800000; bits += 997) { // from 4.7e-10 on
+   for (std::uint32_t bits = 0x30000000; bits < 0x7f800000; bits += 997) { // from 4.7e-10
       float number;
       std::memcpy(&number, &bits, sizeof number);
       numbers.push_back(number);

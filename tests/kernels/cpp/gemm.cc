@@ -15,7 +15,7 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    const auto x = random.vector<T>(rows * K), w = random.vector<T>(K * N), b = random.vector<T>(N);
    const auto panels = pack_gemm<T>(w.data(), K, N, transposed);
    const auto bias = pack_bias<T>(b.data(), N);
-   const bool more = (K + N) % 2; // half of the sizes with all that an epilogue can have
+   const bool more = (K + N) % 2; // half of the sizes with everything an epilogue can have
    const auto &epilogue = more ? check::everything<T> : check::relu<T>;
    const auto added = random.vector<T>(more ? rows * N + 1 : 0);
    const T *const residual = more ? added.data() : nullptr;
@@ -28,7 +28,7 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, y.data(), epilogue);
    check::require(y.back() == T(77), what + ": wrote past the end");
    y.pop_back();
-   check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded numbers are small, their errors are not
+   check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded results are small, their errors are not
    for (std::size_t r = 0; r < rows; ++r)
       gemm(1, K, N, x.data() + r * K, panels.data(), bias.data(), residual_at(residual, r * N), one.data() + r * N,
            epilogue);
@@ -40,7 +40,8 @@ void test(std::size_t rows, std::size_t K, std::size_t N, bool transposed, doubl
    check::same_bits(what + ": pairs of panels", y, one);
    if (rows % 4)
       return;
-   std::fill(one.begin(), one.end(), T(0)); // as for Winograd: no function for a single row, whose order is another
+   // as in Winograd: no function for single rows, whose sums have another order
+   std::fill(one.begin(), one.end(), T(0));
    gemm(rows, K, N, x.data(), panels.data(), bias.data(), residual, one.data(), epilogue,
         gemm_microkernels<T, true, false>);
    check::close(what + ": without single rows", one, want, more ? 20 * tolerance : tolerance);
@@ -54,10 +55,10 @@ int main()
             test<float>(rows, K, N, false, 3e-6);
             test<double>(rows, K, N, true, 1e-14);
          }
-   test<float>(3, 1030, 40, false, 3e-6); // blocks of the sum, and one output more than panels side by side
+   test<float>(3, 1030, 40, false, 3e-6); // several blocks of the sum, and one output more than a group of panels
    test<float>(2, 300, 129, false, 3e-6);
-   test<float>(600, 200, 70, false, 3e-6); // blocks of rows
-   test<float>(49, 512, 256, false, 3e-6); // weights that are fetched beside the tiles
+   test<float>(600, 200, 70, false, 3e-6); // several blocks of rows
+   test<float>(49, 512, 256, false, 3e-6); // weights that are prefetched
 
    // NaN stays, infinities are bounded
    const float x[] = {std::nanf(""), INFINITY, -INFINITY, 1}, w = 1, b = 0;

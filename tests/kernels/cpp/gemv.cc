@@ -12,7 +12,7 @@ void test(std::size_t rows, std::size_t K, double tolerance)
    check::Random random(rows * 1000003 + K * 1009);
    const auto x = random.vector<T>(rows * K), w = random.vector<T>(K), b = random.vector<T>(1);
    const auto weights = pack_gemv<T>(w.data(), K, T(0.5));
-   const bool more = K % 2; // half of the sizes with all that an epilogue can have
+   const bool more = K % 2; // half of the sizes with everything an epilogue can have
    const auto &epilogue = more ? check::everything<T> : check::relu<T>;
    const auto added = random.vector<T>(more ? rows + 1 : 0);
    const T *const residual = more ? added.data() : nullptr;
@@ -25,7 +25,7 @@ void test(std::size_t rows, std::size_t K, double tolerance)
    gemv(rows, K, x.data(), weights.data(), b.data(), residual, y.data(), epilogue);
    check::require(y.back() == T(77), what + ": wrote past the end");
    y.pop_back();
-   check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded numbers are small, their errors are not
+   check::close(what, y, want, more ? 20 * tolerance : tolerance); // bounded results are small, their errors are not
    for (std::size_t r = 0; r < rows; ++r)
       gemv(1, K, x.data() + r * K, weights.data(), b.data(), residual_at(residual, r), one.data() + r, epilogue);
    check::same_bits(what + ": row by row", y, one);

@@ -1,4 +1,4 @@
-// Windows for the kernel tests, and what "the image with zeros around it" means in the plainest words.
+// Windows for the kernel tests.
 #ifndef SOFIE_JIT_TESTS_GEOMETRY_HXX
 #define SOFIE_JIT_TESTS_GEOMETRY_HXX
 

@@ -1,4 +1,4 @@
-// Hashes against values that TensorFlow gives, and crosses of them.
+// Hashes compared with TensorFlow's values, and crosses of them.
 #include "elementwise/hash.hxx"
 
 #include "check.hxx"

@@ -1,4 +1,4 @@
-// Elementary functions against libm in float64, and the functions along an axis against plain loops.
+// Scalar functions against libm in double precision, and functions along an axis against loops.
 #include "elementwise/math.hxx"
 #include "elementwise/reference.hxx"
 
@@ -8,7 +8,7 @@
 
 using namespace sofie_jit;
 
-// `map` of a function object at odd sizes, on numbers from [low, high] and on NaN and infinities where `special`.
+// Tests `map` of a function object at an odd size, on values from [low, high] and, if `special`, on NaN and infinities.
 template <class Function, class Want>
 void unary(const char *what, double low, double high, bool special, const Want &want)
 {

@@ -1,4 +1,4 @@
-// Parts of a result computed in any order, by any thread, have the bits of the whole.
+// Parts of a result that are computed in any order, by any thread, have the bits of the whole.
 
 #include "conv/parallel_conv.hxx"
 #include "conv/parallel_depthwise.hxx"
@@ -19,7 +19,7 @@ using check::window;
 
 std::size_t jobs = 0, parts_of_jobs = 0;
 
-// The last part first, by changing threads.
+// Runs the last part first, with changing thread numbers.
 void backwards(void *, std::size_t threads, std::size_t parts, void (*task)(const void *, std::size_t, std::size_t),
                const void *context)
 {
@@ -34,14 +34,14 @@ constexpr Team team(std::size_t threads, std::size_t min_work)
    return {backwards, nullptr, threads, min_work};
 }
 
-// The kernel itself, or what shares it among a team.
+// Calls the kernel itself, or its parallel_* function with a team.
 template <class Share, class Kernel, class... Arguments>
 void parallel_or_not(const Team *some, Share share, Kernel kernel, const Arguments &...arguments)
 {
    some ? share(*some, arguments..., kernel) : kernel(arguments...);
 }
 
-// run(team, y) without a team and with some.
+// run(team, y) without a team and with several teams.
 template <class T, class F>
 void compare(const std::string &what, std::size_t size, const F &run)
 {
@@ -49,7 +49,7 @@ void compare(const std::string &what, std::size_t size, const F &run)
    run(nullptr, want.data());
    check::digest(want);
    for (std::size_t threads : {2, 3, 5})
-      for (std::size_t min_work : {1, 1000, 30000}) { // of all calls, of most, of several images together
+      for (std::size_t min_work : {1, 1000, 30000}) { // all calls, most calls, and batches of images are divided
          got.assign(size + 1, T(78));
          const Team some = team(threads, min_work);
          run(&some, got.data());
@@ -193,10 +193,10 @@ int main()
       window(one, one, {40, 4, 3, 2, 3, 3}),
       window(one, {5, 3, 1, 1, 1, 1}, {7, 3, 1, 1, 1, 1}),
       window(one, {23, 3, 2, 1, 0, 1}, {9, 2, 3, 1, 0, 1}),
-      window(one, {14, 2, 1, 2, 5, 4}, {5, 3, 1, 2, 2, 2}), // the first and last windows see no pixel
+      window(one, {14, 2, 1, 2, 5, 4}, {5, 3, 1, 2, 2, 2}), // the first and last windows contain no pixel of the image
       window(one, {9, 3, 1, 1, 0, 0}, {3, 3, 1, 1, 0, 0}),
       window({7, 2, 1, 1, 0, 1}, {4, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}),
-      window({3, 3, 1, 1, 0, 0}, {9, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}), // one plane of outputs from three
+      window({3, 3, 1, 1, 0, 0}, {9, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}), // one plane of outputs from three of inputs
       window(one, one, {9, 3, 1, 1, 0, 0}), // fewer pixels than a register tile may have
    };
    for (const Window &w : windows)

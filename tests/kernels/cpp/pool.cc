@@ -47,7 +47,7 @@ void test(const Window &w, std::size_t C, double tolerance)
       return reference::sum(elements) / double(w.taps());
    });
    const std::string what = "pool" + check::describe(w) + ", channels " + std::to_string(C);
-   if constexpr (sizeof(T) == 4) // maxima don't depend on the precision; not compiling them twice saves time
+   if constexpr (sizeof(T) == 4) // maxima do not depend on the precision; compiling them once saves time
       check::close(what + " max", run(batch, w, C, x, MaxPool{}), largest, 0);
    check::close(what + " average", run(batch, w, C, x, AveragePool{}), average, tolerance);
    check::close(what + " average with padding", run(batch, w, C, x, AveragePool{true}), average_all, tolerance);
@@ -67,7 +67,7 @@ void test_global(std::size_t pixels, std::size_t C, double tolerance)
    check::close(what + " average", run_global(batch, pixels, C, x, GlobalAveragePool{}), average, tolerance);
 }
 
-// NaN and infinities as TensorFlow's layers treat them.
+// NaN and infinities as in TensorFlow's layers.
 void test_not_finite(std::size_t C)
 {
    const double nan = NAN, inf = INFINITY, low = double(std::numeric_limits<float>::lowest());

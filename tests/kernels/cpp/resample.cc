@@ -13,7 +13,7 @@ void test(std::size_t size, std::size_t out, std::size_t inner, std::size_t taps
    const auto x = random.vector<T>(outer * size * inner), weights = random.vector<T>(out * taps);
    std::vector<std::int64_t> spans;
    for (std::size_t o = 0; o < out; ++o) {
-      spans.push_back(std::int64_t(o * size / out) - 2); // some begin before the axis, some end behind it
+      spans.push_back(std::int64_t(o * size / out) - 2); // some start before the axis, some end after it
       spans.push_back(std::int64_t(o % (taps + 2)));
    }
    const Buffer<std::int64_t> packed = pack_spans<std::int64_t>(spans.data(), out, size, taps);

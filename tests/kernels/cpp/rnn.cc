@@ -1,5 +1,5 @@
-// The recurrent kernels against a float64 loop written from the formulas, row by row against whole batches, and time
-// in both directions with skipped steps.
+// The recurrent kernels against their formulas, row by row against whole batches, and in both directions of time with
+// skipped steps.
 #include "recurrent/gru.hxx"
 #include "recurrent/lstm.hxx"
 #include "recurrent/reference.hxx"
@@ -12,7 +12,7 @@
 
 using namespace sofie_jit;
 
-// Functions of exactly rounded operations, so that the digest is about the kernels.
+// Activations of exactly rounded operations, so that the digest reflects the kernels only.
 struct Half {
    template <class T>
    SOFIE_JIT_INLINE vec<T> apply(vec<T> x) const
@@ -55,7 +55,7 @@ Results<T> run(const Case &c, const Weights<T> &p, const T *x, const bool *mask,
    if (c.kind == LSTM) {
       lstm(r, pack_lstm(p.w.data(), U, K).data(), pack_lstm(p.r.data(), U, U).data(), pack_lstm_bias(b, U).data(),
            Half{}, Softsign{}, Softsign{});
-   } else if constexpr (sizeof(T) == 4) { // double has one cell, for the compile time's sake
+   } else if constexpr (sizeof(T) == 4) { // one cell for double, to save compile time
       if (c.kind == GRU)
          gru(r, pack_gru(p.w.data(), U, K).data(), pack_gru(p.r.data(), U, U).data(), pack_gru_bias(b, U, true).data(),
              pack_gru_candidate_bias(b, U).data(), Half{}, Softsign{});

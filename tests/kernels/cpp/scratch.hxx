@@ -1,4 +1,5 @@
-// Sizes of scratch memory as Python plans them; test_scratch.py compares both. Kernels that need more write past the end.
+// Sizes of scratch memory as planned by Python (test_scratch.py compares them with Python's), and a check that kernels
+// do not need more.
 #ifndef SOFIE_JIT_TESTS_SCRATCH_HXX
 #define SOFIE_JIT_TESTS_SCRATCH_HXX
 
@@ -13,7 +14,7 @@ namespace check {
 
 using namespace sofie_jit;
 
-// Scratch memory of exactly `size` elements; it checks that nothing is written behind them.
+// Scratch memory of exactly `size` elements; the destructor checks that nothing was written behind them.
 template <class T>
 class Scratch {
 public:
@@ -42,7 +43,7 @@ std::size_t conv_scratch(const ConvShape &s)
    return (copy + 63) / 64 * 64 + runs * 16 / sizeof(T);
 }
 
-// Transformed images and products of a block of tiles, for each of the 16 positions, and zeros.
+// Transformed images and products of a block of tiles for each of the 16 positions, and zeros.
 inline std::size_t winograd_scratch(const WinogradShape &s)
 {
    std::size_t all = s.C + s.output_group() + 16;
@@ -51,7 +52,7 @@ inline std::size_t winograd_scratch(const WinogradShape &s)
    return all;
 }
 
-// What the first convolution and the depthwise one make of a strip.
+// The results of the first convolution and of the depthwise one for a strip.
 inline std::size_t chain_scratch(const DepthwiseChain &s)
 {
    const Window &w = s.window;
@@ -59,7 +60,7 @@ inline std::size_t chain_scratch(const DepthwiseChain &s)
    return (s.expand ? (rows * w.W * s.C + 63) / 64 * 64 : 0) + (s.project ? s.strip * w.OW * s.C : 0);
 }
 
-// Numbers of 64 bits: where each output column's list begins, these lists, and the list of a row.
+// Integers of 64 bits: the start of each output column's list, these lists, and the list of a row.
 inline std::size_t conv_transpose_list(const Window &w)
 {
    return w.W + 1 + w.OW * w.KW + w.KD * w.KH;

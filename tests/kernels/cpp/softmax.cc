@@ -16,7 +16,7 @@ void test(const char *name, Column (*want)(const Column &),
          const std::size_t outer = inner == 1 ? 37 : 3;
          check::Random random(size * 100 + inner);
          auto x = random.vector<T>(outer * size * inner, -6, 6);
-         x[0] = T(-HUGE_VAL); // a row of one number becomes NaN, in a longer one it gets nothing
+         x[0] = T(-HUGE_VAL); // a row of one element becomes NaN; in longer rows the result is 0
          const auto wanted = reference::along_axis(outer, size, inner, x.data(), want);
          std::vector<T> y(x.size() + 1, T(77));
          run(outer, size, inner, x.data(), y.data());
@@ -32,7 +32,7 @@ void test(const char *name, Column (*want)(const Column &),
       }
 }
 
-// Rows of special numbers: NaN everywhere if there is NaN or +Inf, or nothing but -Inf.
+// Rows with special values: NaN everywhere if there is NaN or +Inf, or only -Inf.
 void test_special()
 {
    for (float bad : {NAN, HUGE_VALF})
@@ -68,7 +68,7 @@ void test_glu()
    check::close("glu", y, reference::glu(3, 21, x.data()), 3e-7);
 }
 
-// One row by itself has the bits that it has among others.
+// A single row has the same bits as among others.
 template <int Most, class T>
 void test_short()
 {

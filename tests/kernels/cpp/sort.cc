@@ -1,4 +1,4 @@
-// Rows in order against std::stable_sort, and what becomes of equal numbers and of NaN.
+// Sorted rows against std::stable_sort, including equal elements and NaN.
 #include "reduction/reference.hxx"
 #include "reduction/sort.hxx"
 

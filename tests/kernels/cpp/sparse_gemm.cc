@@ -6,7 +6,7 @@
 
 using namespace sofie_jit;
 
-// Numbers of which about `zeros` of 100 are zero, of either sign.
+// Elements of which about `zeros` percent are zero, of either sign.
 template <class T>
 std::vector<T> with_zeros(check::Random &random, std::size_t size, std::size_t zeros)
 {
@@ -60,7 +60,8 @@ void test_sizes()
 
 int main()
 {
-   // One block and several; tails of zero to five panels, with and without a narrow one, on registers of any width.
+   // One block and several; remainders of zero to five panels, with and without a narrow one, for registers of any
+   // width.
    test_sizes<65>();
    test_sizes<96>();
    test_sizes<112>();
@@ -70,9 +71,9 @@ int main()
    test_sizes<173>();
    test_sizes<300>();
    test<65, float>(2, 65535, 75, 2e-5); // more words than a block has
-   test<100, float>(33, 9001, 75, 1e-5); // rows whose bits do not fit together
+   test<100, float>(33, 9001, 75, 1e-5); // rows whose bits do not fit the buffer together
 
-   // What is no number, or hardly one, is not passed over, and a sum that is zero has one sign
+   // NaN, infinities and tiny values are not skipped, and a zero sum has one sign
    constexpr std::size_t K = 64, N = 80, rows = 5;
    std::vector<float> x(rows * K), w(K * N, -1e-30f), b(N, -0.f), y(rows * N), dense(rows * N);
    x[0] = std::nanf("");

@@ -1,5 +1,5 @@
-// The pool under callers that come at the same time and want different numbers of threads: every part of a job is done
-// once, by a thread of that job, and no thread does two at a time. (Clean under -fsanitize=thread, too.)
+// The pool with concurrent callers that request different numbers of threads: every part of a job runs once, on a
+// thread of that job, and no thread runs two at a time. (Also clean under -fsanitize=thread.)
 
 #include "../jit/runtime/session.hxx"
 #include "../jit/runtime/thread_pool.hxx"
@@ -37,7 +37,7 @@ int main()
       for (int i = 0; i < 1000; ++i) {
          const std::size_t threads = pool->acquire(2 + random.next() % 4);
          if (threads == 1)
-            continue; // another has the pool
+            continue; // another caller has the pool
          for (std::uint64_t job = random.next() % 8; job > 0; --job, ++jobs) {
             const std::size_t parts = 1 + random.next() % 30;
             Work work{std::vector<long>(parts), std::vector<std::atomic<bool>>(threads)};

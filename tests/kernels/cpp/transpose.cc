@@ -5,7 +5,7 @@
 
 using namespace sofie_jit;
 
-// Every permutation of three axes, and repeated axes, against an index-by-index loop.
+// Every permutation of three axes, and repeated axes, against a loop over all indices.
 template <class T>
 void test(std::size_t a, std::size_t b, std::size_t c)
 {

@@ -1,5 +1,5 @@
-// The elementary functions on float against libm's long double. Without arguments: every 9973rd float, all floats near
-// powers of two and the special values. With --all: all 2^32 floats, on all cores, in about a minute.
+// The elementary functions for float against libm's long double. Without arguments: every 9973rd float, all floats
+// close to powers of two, and special values. With --all: all 2^32 floats, on all cores, in about a minute.
 #include "core/reference.hxx"
 #include "core/vmath.hxx"
 
@@ -15,7 +15,7 @@ using namespace sofie_jit;
 
 using Real = long double;
 
-// A function of vec<float> on an array whose size is a multiple of a vector's.
+// Applies a function of vec<float> to an array whose size is a multiple of a vector's.
 template <vec<float> (*function)(vec<float>)>
 void map(const float *x, float *y, std::size_t n)
 {
@@ -27,7 +27,7 @@ struct Function { // monotone
    const char *name;
    void (*ours)(const float *, float *, std::size_t);
    Real (*want)(Real);
-   double bound; // ulp: the largest error of all floats, rounded up
+   double bound; // ulp: the largest error over all floats, rounded up
 };
 
 const Function functions[] = {
@@ -43,7 +43,8 @@ const Function functions[] = {
 
 constexpr double largest = 0x1.fffffcp127; // beyond, a float may round to Inf
 
-// |got - want| in units of the last place of a float as large as want; Inf if they differ in kind.
+// |got - want| in units of the last place of a float as large as want; Inf if one is finite or NaN and the other is
+// not.
 double ulps(float got, double want)
 {
    if (std::isnan(got) || std::isnan(want))
@@ -52,7 +53,7 @@ double ulps(float got, double want)
       return got == 0 && std::signbit(got) == std::signbit(want) ? 0 : INFINITY;
    if (std::isinf(got) && std::isinf(float(want)))
       return got == float(want) ? 0 : INFINITY;
-   if (std::isinf(got) || std::isinf(want)) // next to overflow, the largest float is one ulp from Inf
+   if (std::isinf(got) || std::isinf(want)) // close to overflow, the largest float is one ulp from Inf
       return std::fabs(want) >= largest && std::isfinite(want) ? 1 : INFINITY;
    return std::fabs(double(got) - want) / std::ldexp(1.0, std::max(std::ilogb(want), -126) - 23);
 }
@@ -63,7 +64,8 @@ struct Worst {
 
    void see(double e, float x)
    {
-      if (!(e <= error) || (e == error && x > at)) // of two equals the same one, whichever thread comes first
+      // of two equal errors always the same one, whichever thread comes first
+      if (!(e <= error) || (e == error && x > at))
          *this = {e, x};
    }
 };
@@ -95,9 +97,9 @@ std::vector<float> sample()
 
 constexpr std::size_t piece = 4096; // floats of one sign and exponent, evenly spaced
 
-// What a function gives on a piece: the polynomial of degree 5 through six of its values, in Newton's form. The floats
-// of a piece differ by so little that it is the function itself, to a thousandth of an ulp; where it is not, at zeros,
-// poles and overflow, `good` is false.
+// A function on a piece: the polynomial of degree 5 through six of its values, in Newton's form. The floats of a piece
+// differ so little that it equals the function to a thousandth of an ulp; where it does not, at zeros, poles and
+// overflow, `good` is false.
 struct Interpolant {
    static constexpr int size = 6;
    std::array<double, size> nodes, coefficients;
@@ -107,7 +109,7 @@ struct Interpolant {
    {
       std::array<Real, size> f;
       for (int k = 0; k < size; ++k) {
-         nodes[k] = (1 - std::cos((k + 0.5) * 3.14159265358979323846 / size)) / 2; // Chebyshev's, on [0, 1]
+         nodes[k] = (1 - std::cos((k + 0.5) * 3.14159265358979323846 / size)) / 2; // Chebyshev nodes on [0, 1]
          f[k] = function.want(first + Real(nodes[k]) * (Real(last) - Real(first)));
       }
       for (int order = 1; order < size; ++order)
@@ -143,8 +145,8 @@ bool all_are(const float *y, float value)
    return !others;
 }
 
-// The largest of ulps() where `want` is finite, not 0 and far from overflow: without a branch, so that it is vectorized.
-// Errors are compared by their bits, in which NaN is largest of all.
+// The largest of ulps() where `want` is finite, nonzero and far from overflow; without branches, so that it is
+// vectorized. Errors are compared by their bits, in which NaN is the largest.
 double largest_error(const float *y, const Interpolant &want)
 {
    long long most = 0;
@@ -153,7 +155,7 @@ double largest_error(const float *y, const Interpolant &want)
       long long bits;
       std::memcpy(&bits, &w, sizeof w);
       bits = std::max(bits & (0x7ffll << 52), (1023ll - 126) << 52); // the power of two below |w|, at least 2^-126
-      bits = (0x7fell << 52) - bits; // one over it
+      bits = (0x7fell << 52) - bits; // its reciprocal
       double inverse;
       std::memcpy(&inverse, &bits, sizeof inverse);
       const double error = std::fabs(double(y[i]) - w) * (inverse * 0x1p23);
@@ -173,7 +175,7 @@ void measure_piece(const Function &function, std::uint32_t bits, Worst &worst)
    function.ours(x, y, piece);
    const float first = float(function.want(x[0])), last = float(function.want(x[piece - 1]));
    if ((first == last || (std::isnan(first) && std::isnan(last))) && all_are(y, first))
-      return; // correctly rounded: half an ulp at most
+      return; // correctly rounded: at most half an ulp
    const Interpolant want(function, x[0], x[piece - 1]);
    if (want.good && largest_error(y, want) <= worst.error - 0.001)
       return;
@@ -181,7 +183,7 @@ void measure_piece(const Function &function, std::uint32_t bits, Worst &worst)
       worst.see(ulps(y[i], double(function.want(x[i]))), x[i]);
 }
 
-// The worst of all floats and of what is known already.
+// The largest error over all floats, starting from a known one.
 Worst measure_all(const Function &function, const Worst &known)
 {
    std::atomic<std::uint64_t> next{0};
@@ -206,7 +208,7 @@ Worst measure_all(const Function &function, const Worst &known)
 
 // ---- float64
 
-// float64 goes through libm: the formulas that are ours are checked.
+// For double the functions call libm; only the formulas around it are tested.
 void test_double()
 {
    check::Random random(1);
@@ -241,7 +243,7 @@ int main(int argc, char **argv)
          worst = measure_all(function, worst);
       std::printf("%-9s %.3f ulp at %a\n", function.name, worst.error, double(worst.at));
 #if defined(__FMA__) ||                                                                                                \
-   defined(__aarch64__) // without the instruction products are rounded too, and nothing is promised
+   defined(__aarch64__) // without the instruction products are rounded too, and the bounds do not hold
       check::require(worst.error <= function.bound, function.name);
 #endif
    }

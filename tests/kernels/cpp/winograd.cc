@@ -34,7 +34,7 @@ void test(const Window &w, std::size_t C, std::size_t O, std::size_t batch, doub
       x[x.size() / 2] = std::numeric_limits<T>::quiet_NaN();
       x[x.size() - 1] = infinity;
    }
-   const bool more = w.OH % 2; // some with all that an epilogue can have
+   const bool more = w.OH % 2; // some with everything an epilogue can have
    const Epilogue<T> everything{T(-9), T(8), check::negate<T>}, &epilogue = more ? everything : check::relu<T>;
    const auto added = random.vector<T>(more ? batch * pixels * O : 0);
    const T *const residual = more ? added.data() : nullptr;
