@@ -186,7 +186,7 @@ def _replaced(
     builder.origin = ""
     if not all(isinstance(symbol, Symbol) for symbol in result):
         raise GraphError(
-            f"{call.layer}: the function in replace= must return tensors that it computes from its arguments by "
+            f"{call.layer}: the function in replace= should return tensors that it computes from its arguments by "
             f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
         )
     return result
