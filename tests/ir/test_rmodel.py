@@ -229,6 +229,6 @@ def test_long_sequences_go_in_smaller_tiles() -> None:
     model.add_operator(Relu(inputs=["a"], outputs=["y"]))
     model.add_output_tensor_names("y")
     compiled = model.compile(optimize=False)
-    assert re.search(r"tile_size\(dim1 \* 64\)", compiled._execution.session.code.text)
+    assert re.search(r"batch_tile\(dim1 \* 64\)", compiled._execution.session.code.text)
     x = np.random.default_rng(5).normal(size=(37, 20_000, 8)).astype(np.float32)
     np.testing.assert_array_equal(compiled.infer(x), np.maximum(x, 0))

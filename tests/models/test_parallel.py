@@ -47,7 +47,7 @@ def test_useful_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "threads", "together", "rows"),
+    ("batch", "threads", "min_rows", "rows"),
     [
         (1, 2, 1, 0),
         (2, 2, 1, 1),
@@ -60,14 +60,14 @@ def test_useful_threads() -> None:
         (4096, 3, 12, 348),
     ],
 )
-def test_rows_at_once(batch: int, threads: int, together: int, rows: int) -> None:
+def test_rows_per_part(batch: int, threads: int, min_rows: int, rows: int) -> None:
     compiler().runtime("thread_pool")
-    assert cppyy().gbl.sofie_jit_runtime.rows_at_once(batch, threads, together) == rows
+    assert cppyy().gbl.sofie_jit_runtime.rows_per_part(batch, threads, min_rows) == rows
 
 
 def test_rows_that_stay_together(model: Model, shared: Model) -> None:
     assert model._execution.session.code.rows_together == MC_STEP  # dense layers
-    assert shared._execution.session.rows_together == 1  # mostly convolutions
+    assert shared._execution.session.code.rows_together == 1  # mostly convolutions
 
 
 def network(seed: int = 0) -> RModel:
