@@ -77,10 +77,6 @@ class Axis:
         return slice(first, last + 1), slice(start, start + (last - first) * self.stride + 1, self.stride)
 
 
-ONE = Axis(1, 1)
-"""An axis that an image does not have."""
-
-
 def taps(axes: Sequence[Axis]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]]:
     """For each tap of a window its index, the outputs for which it lies inside the image, and the inputs under it.
 
