@@ -1,4 +1,4 @@
-"""Which tensor lies where: separate_outputs, plan_memory."""
+"""Which tensor lies where: separate_outputs, and the memory that results take over."""
 
 from __future__ import annotations
 
