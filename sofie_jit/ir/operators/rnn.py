@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -19,12 +19,17 @@ from sofie_jit.ir.operators.operator import (
     split_count,
 )
 
-if TYPE_CHECKING:
-    from sofie_jit.ir.operators.conv_lstm import ConvLSTM
+
+class Scanned(Protocol):
+    """The attributes that the loop over time needs of a recurrent operator."""
+
+    direction: str
+    flip_output: bool
+    zero_output_for_mask: bool
 
 
 def scan(
-    op: Recurrent | ConvLSTM,
+    op: Scanned,
     steps: int,
     states: list[np.ndarray],
     step: Callable[[int, list[np.ndarray]], list[np.ndarray]],
