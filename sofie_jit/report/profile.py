@@ -26,15 +26,16 @@ class Profile:
     >>> from sofie_jit.demo import MODEL_FILE, load_digits
     >>> profile = sofie_jit.load(MODEL_FILE).profile(load_digits().images[:1])
     >>> profile.records[0]["operator"], profile.records[0]["output"], profile.records[0]["flops"]
-    ('Conv', '(1, 8, 8, 16)', 18432)
+    ('DirectConv', '(1, 8, 8, 16)', 18432)
     """
 
     records: list[dict[str, Any]]
-    """One dict per operator in execution order, which ``pandas.DataFrame`` accepts. Its keys are ``operator`` (ONNX
-    name), ``layer`` (where the operator comes from), ``output`` (shape), ``seconds``, ``share`` (of the seconds of all
-    operators), ``flops`` (floating-point operations; a multiply-add counts as 2), ``flops_per_second``, ``peak_share``
-    (of :attr:`peak`) and ``bytes`` (inputs, weights and outputs, each counted once). ``flops`` counts the operations of
-    the operator's definition. Winograd's convolution and skipped zeros need fewer, so ``peak_share`` may exceed 1."""
+    """One dict per operator in execution order, which ``pandas.DataFrame`` accepts. Its keys are ``operator`` (the
+    lowered operator, such as DirectConv or WinogradConv for ONNX's Conv), ``layer`` (where the operator comes from),
+    ``output`` (shape), ``seconds``, ``share`` (of the seconds of all operators), ``flops`` (floating-point operations;
+    a multiply-add counts as 2), ``flops_per_second``, ``peak_share`` (of :attr:`peak`) and ``bytes`` (inputs, weights
+    and outputs, each counted once). ``flops`` counts the operations of the operator's definition. Winograd's
+    convolution and skipped zeros need fewer, so ``peak_share`` may exceed 1."""
     seconds: float
     """Seconds of one call from Python on one thread, without clocks between the operators."""
     peak: float
