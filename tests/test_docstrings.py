@@ -9,8 +9,10 @@ import pytest
 
 MODULES = [
     "bench", "bench.environment", "bench.report", "demo", "errors", "extend", "frontends", "frontends.base",
-    "frontends.content", "frontends.keras.files", "frontends.keras.saved_model", "frontends.keras.support",
-    "frontends.limits", "frontends.sandbox.reader", "loading", "report.timing", "verification.comparison",
+    "frontends.content", "frontends.keras.dialects", "frontends.keras.files", "frontends.keras.graph",
+    "frontends.keras.layers.adaptive_pooling", "frontends.keras.layers.spatial", "frontends.keras.saved_model",
+    "frontends.keras.support", "frontends.keras.weights", "frontends.limits", "frontends.sandbox.reader", "loading",
+    "report.timing", "verification.comparison",
 ]  # fmt: skip
 
 
