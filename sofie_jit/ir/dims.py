@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterable, Mapping
 
 from sofie_jit.errors import ShapeError
@@ -38,7 +40,9 @@ BATCH = SymbolicDim("batch")
 
 def as_dim(dim: Dim | str) -> Dim:
     """A dimension as users write it: a name stands for a run-time dimension. Raises ShapeError for other texts."""
-    return SymbolicDim(dim) if isinstance(dim, str) else dim
+    if isinstance(dim, str):
+        return SymbolicDim(dim)
+    return dim if isinstance(dim, SymbolicDim) else operator.index(dim)
 
 
 def as_shape(shape: Iterable[Dim | str]) -> Shape:
@@ -51,6 +55,7 @@ def format_shape(shape: Shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
+@functools.lru_cache(maxsize=4096)
 def product(*dims: Dim | str) -> Dim:
     """Several dimensions as one.
 
@@ -60,7 +65,8 @@ def product(*dims: Dim | str) -> Dim:
     return math.prod(map(as_dim, dims))
 
 
-def split_count(shape: Iterable[Dim | str]) -> tuple[int, tuple[SymbolicDim, ...]]:
+@functools.lru_cache(maxsize=4096)
+def split_count(shape: tuple[Dim | str, ...]) -> tuple[int, tuple[SymbolicDim, ...]]:
     """The number of elements of ``shape`` as a number, and run-time sizes that it is multiplied by.
 
     These are names, quotients and the like, and at last a sum if there is one. Equal counts give equal results.

@@ -53,7 +53,7 @@ class SymbolicDim:
     def __new__(cls, name: str) -> SymbolicDim:
         if not name.isidentifier():
             raise ShapeError(f"a run-time dimension needs a name like 'time', got {name!r}")
-        return _Name(name).as_dim()
+        return _named(name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_terms, (self._terms,)
@@ -105,6 +105,11 @@ class SymbolicDim:
         """The names of the sizes it depends on, sorted."""
         return tuple(sorted({name for monomial in self._terms for atom in monomial for name in atom.names}))
 
+    @property
+    def known_factor(self) -> int:
+        """The largest number that all coefficients are multiples of."""
+        return math.gcd(*self._terms.values())
+
     def bind(self, sizes: Mapping[str, Dim]) -> Dim:
         """The expression with numbers or other expressions for the names that are keys of ``sizes``."""
         return sum(c * math.prod(atom.bind(sizes) for atom in monomial) for monomial, c in self._terms.items())
@@ -132,15 +137,17 @@ class SymbolicDim:
         >>> (2 * n * n + 4 * n).factors()
         (2, (n, n + 2))
         """
-        number = math.gcd(*self._terms.values())
+        number = self.known_factor
         common = functools.reduce(operator.and_, map(Counter, self._terms))
         atoms = tuple(sorted(common.elements(), key=_key))
         rest = _from_terms({_without(monomial, atoms) or (): c // number for monomial, c in self._terms.items()})
         factors = tuple(atom.as_dim() for atom in atoms)
         return (number, (*factors, rest)) if isinstance(rest, SymbolicDim) else (number * rest, factors)
 
-    def cpp(self, names: Mapping[str, str]) -> str:
+    def cpp(self, names: Mapping[str, str], *, as_factor: bool = False) -> str:
         """C++ code for it, of type ``std::size_t``, with the variables ``names`` for its named sizes.
+
+        ``as_factor``: in parentheses if it needs them where it is multiplied or divided.
 
         Values that may be negative inside a quotient, minimum or maximum are computed there with signed integers;
         nearly always the normal form has none. A divisor of zero counts as 1, so that it does not stop the program.
@@ -150,7 +157,8 @@ class SymbolicDim:
             factors = [atom.cpp(names) for atom in monomial]
             return " * ".join(factors if factor == 1 and factors else [*factors, str(factor)])
 
-        return _sum_text(self._terms, term)
+        text = _sum_text(self._terms, term)
+        return f"({text})" if as_factor and not _is_atom(self) else text
 
 
 Dim = int | SymbolicDim
@@ -159,7 +167,7 @@ Dim = int | SymbolicDim
 
 def reserved(name: str) -> SymbolicDim:
     """A size with a name in parentheses, which no dimension of a model can have."""
-    return _Name(f"({name})").as_dim()
+    return _named(f"({name})")
 
 
 def minimum(*dims: Dim) -> Dim:
@@ -247,6 +255,11 @@ class _Name(_Atom):
         return names[self.text]
 
 
+@functools.lru_cache(maxsize=1024)
+def _named(name: str) -> SymbolicDim:
+    return _Name(name).as_dim()  # one object per name, as shapes of the same objects compare faster
+
+
 class _Quotient(_Atom):
     """The integer part of a dimension divided by a positive one."""
 
@@ -267,15 +280,12 @@ class _Quotient(_Atom):
 
     def cpp(self, names: Mapping[str, str]) -> str:
         numerator, divisor = self.arguments
-        over, under = _cpp(numerator, names), _cpp(divisor, names)
+        over, under = (_cpp(argument, names, as_factor=True) for argument in self.arguments)
         unsigned = _lower(numerator) >= 0
-        cpp = "std::size_t" if unsigned else "std::ptrdiff_t"
         if not is_positive(divisor):
-            under = f"std::max<{cpp}>({under}, 1)"
-        elif not _is_atom(divisor):
-            under = f"({under})"
+            under = f"std::max<{'std::size_t' if unsigned else 'std::ptrdiff_t'}>({_cpp(divisor, names)}, 1)"
         if unsigned:
-            return f"({over if _is_atom(numerator) else f'({over})'} / {under})"
+            return f"({over} / {under})"
         rounded_down = "[](std::ptrdiff_t a, std::ptrdiff_t b) { return a / b - (a % b < 0); }"
         return f"static_cast<std::size_t>({rounded_down}({over}, {under}))"
 
@@ -542,8 +552,8 @@ def _is_atom(dim: Dim) -> bool:
     return isinstance(dim, int) or [(len(monomial), c) for monomial, c in dim._terms.items()] == [(1, 1)]
 
 
-def _cpp(dim: Dim, names: Mapping[str, str]) -> str:
-    return dim.cpp(names) if isinstance(dim, SymbolicDim) else str(dim)
+def _cpp(dim: Dim, names: Mapping[str, str], as_factor: bool = False) -> str:
+    return dim.cpp(names, as_factor=as_factor) if isinstance(dim, SymbolicDim) else str(dim)
 
 
 def _bound(dim: Dim, sizes: Mapping[str, Dim]) -> Dim:
