@@ -98,7 +98,7 @@ class KernelOperator(ROperator):
     ...     "{ for (std::size_t i = 0; i < n; ++i) y[i] = x[i] * x[i]; }",
     ...     function="square", inputs=["x"], outputs=["y"])
     >>> square.infer(TensorType("float32", ("batch", 3)))
-    TensorType(dtype='float32', shape=('batch', 3))
+    TensorType(dtype='float32', shape=(batch, 3))
     """
 
     source: str

@@ -65,7 +65,7 @@ def describe(rmodel: Any, needed: Sequence[str]) -> dict[str, Any]:
 
 
 def _tensor(name: str, kind: Any) -> dict[str, Any]:
-    return {"name": name, "dtype": kind.dtype, "shape": list(kind.shape)}
+    return {"name": name, "dtype": kind.dtype, "shape": [d if isinstance(d, int) else str(d) for d in kind.shape]}
 
 
 def _text(about: dict[str, Any], nodes: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.dims import Shape, split_count
+from sofie_jit.ir.dims import Dim, Shape, product
 
 CPP_TYPES = {
     "float32": "float",
@@ -50,10 +50,9 @@ class Formatted:
 
 @dataclass(frozen=True)
 class Size(Expression):
-    """``factor`` times the run-time dimensions named ``dims``."""
+    """A size: a number, or an expression over run-time dimensions."""
 
-    factor: int
-    dims: tuple[str, ...] = ()
+    value: Dim
 
     @property
     def cpp_type(self) -> str:
@@ -62,7 +61,7 @@ class Size(Expression):
     @property
     def is_one(self) -> bool:
         """Whether it is the number 1, known when the code is generated."""
-        return self.factor == 1 and not self.dims
+        return self.value == 1
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,7 @@ class Call:
 
 def size_of(shape: Shape) -> Size:
     """The number of elements of ``shape``."""
-    factor, dims = split_count(shape)
-    return Size(factor, dims)
+    return Size(product(*shape))
 
 
 def literal(value: float | int | bool, dtype: str) -> Constant:

@@ -1,8 +1,8 @@
 """Where intermediate tensors live: an arena of slots, each reused as soon as its tensor is dead.
 
 Tensors whose lifetimes overlap never share a slot, but for results that an operator may write over a tensor that it is
-the last to read. Sizes may depend on run-time dimensions, so a slot is a number of bytes times a product of such
-dimensions, and only tensors with the same product share one.
+the last to read. Sizes may depend on run-time dimensions, so a slot is a number of bytes times a product of expressions
+over them, and only tensors with the same product share one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import numpy as np
 
 from sofie_jit.codegen.lowered.emission import in_place
 from sofie_jit.codegen.tuning import ALIGNMENT
-from sofie_jit.ir.dims import BATCH, Shape, counts_rows, split_count
+from sofie_jit.ir.dims import BATCH, Shape, SymbolicDim, counts_rows, split_count
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.symbolic import reserved
 
-THREADS = "(threads)"
+THREADS = reserved("threads")
 """In the dimensions of a slot, the number of threads that share a call."""
 
 
 @dataclass
 class Slot:
-    """``size`` bytes times the run-time dimensions named ``dims``."""
+    """``size`` bytes times the product of ``dims``."""
 
     size: int
-    dims: tuple[str, ...]
+    dims: tuple[SymbolicDim, ...]
 
 
 @dataclass

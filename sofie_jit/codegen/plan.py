@@ -13,7 +13,7 @@ from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
 from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
 from sofie_jit.codegen.memory import Slot, can_tile, last_uses, memory_taken_over, storage
-from sofie_jit.ir.dims import split_count
+from sofie_jit.ir.dims import names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 
@@ -116,7 +116,7 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
     return Plan(
         rmodel=rmodel,
         target=target,
-        dims=tuple(dict.fromkeys(name for t in types for d in t.shape for name in split_count((d,))[1])),
+        dims=names_of(dim for kind in types for dim in kind.shape),
         roots=roots,
         steps=tuple(steps),
         packed=tuple(resources.packed.values()),

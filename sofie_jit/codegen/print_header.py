@@ -6,7 +6,7 @@ Around it stand the kernels it calls, the weights or the reading of them, and ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,11 +17,11 @@ from sofie_jit.codegen.expressions import CPP_TYPES
 from sofie_jit.codegen.identifiers import comment, identifier, literal, qualified
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text, renamed, variant
 from sofie_jit.codegen.plan import Plan, Step, make_plan
-from sofie_jit.codegen.print_session import SessionPrinter
+from sofie_jit.codegen.print_session import SessionPrinter, count_text
 from sofie_jit.codegen.self_test import Reference, self_test
 from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, write_binary, write_text
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.dims import BATCH, Shape, format_shape, split_count
+from sofie_jit.ir.dims import BATCH, format_shape
 from sofie_jit.ir.rmodel import RModel
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
@@ -320,7 +320,7 @@ def _infer(rmodel: RModel, r: Parts) -> str:
         result, packed = f"std::tuple<{', '.join(vectors)}>", f"std::make_tuple({', '.join(names)})"
     sizes = list(r.dims.values())
     open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
-    declared = [f"      {v} {n}({_count(t.shape, r.dims)});" for v, n, t in zip(vectors, names, kinds, strict=True)]
+    declared = [f"      {v} {n}({count_text(t.shape, r.dims)});" for v, n, t in zip(vectors, names, kinds, strict=True)]
     lines = [
         "",
         f"   {result} infer({', '.join([*_sizes(sizes), *inputs])}) const",
@@ -331,7 +331,7 @@ def _infer(rmodel: RModel, r: Parts) -> str:
         "   }",
     ]
     if BATCH in r.dims:
-        ones = ["std::size_t(1)" if size == r.dims[BATCH] else size for size in sizes]
+        ones = ["std::size_t(1)" if size == r.dims[str(BATCH)] else size for size in sizes]
         lines += [
             "",
             f"   {result} infer({', '.join([*_sizes(open_sizes), *inputs])}) const",
@@ -351,11 +351,6 @@ def _infer(rmodel: RModel, r: Parts) -> str:
         "   }",
     ]
     return "\n".join(lines)
-
-
-def _count(shape: Shape, names: Mapping[str, str]) -> str:
-    factor, dims = split_count(shape)
-    return " * ".join([*(names[dim] for dim in dims), str(factor)])
 
 
 def _sizes(names: Iterable[str]) -> list[str]:
@@ -381,5 +376,5 @@ def _do_infer(rmodel: RModel, r: Parts) -> str:
     whole = function([*_sizes(sizes), *arguments], [*sizes, *given])
     if BATCH not in r.dims:
         return whole
-    ones = ["1" if size == r.dims[BATCH] else size for size in sizes]
+    ones = ["1" if size == r.dims[str(BATCH)] else size for size in sizes]
     return whole + "\n" + function([*_sizes(open_sizes), *arguments], [*ones, *given])

@@ -249,7 +249,7 @@ def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None 
     declared = check = ""
     for status, when in INCOMPLETE.items():
         if any(function.when == when for function in printer.deferred.values()):
-            needed = "team" if when == "team" else f"dims[{plan.dims.index(BATCH)}] > 1"
+            needed = "team" if when == "team" else f"dims[{plan.dims.index(str(BATCH))}] > 1"
             declared += f"bool complete_{when} = false;\n"
             check += (
                 f"   if ({needed} && !__atomic_load_n(&complete_{when}, __ATOMIC_ACQUIRE))\n      return {status};\n"

@@ -28,7 +28,7 @@ from sofie_jit.codegen.expressions import (
 from sofie_jit.codegen.kernel_library import renamed
 from sofie_jit.codegen.memory import THREADS
 from sofie_jit.codegen.plan import Plan, Step
-from sofie_jit.ir.dims import BATCH, split_count
+from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
 
 BUFFERS = {
     "float32": "fFloats",
@@ -104,11 +104,8 @@ class SessionPrinter:
         return f"k::{value.name}{self.text(value.members)}"
 
     def size(self, size: Size) -> str:
-        """A product of run-time dimensions and a number."""
-        factors = [self.dim_names[d] for d in size.dims]
-        if size.factor != 1 or not factors:
-            factors.append(str(size.factor))
-        return " * ".join(factors)
+        """An expression over the run-time dimensions."""
+        return size.value.cpp(self.dim_names) if isinstance(size.value, SymbolicDim) else str(size.value)
 
     def function(self, function: FunctionPointer) -> str:
         """A pointer to a function."""
@@ -247,9 +244,8 @@ class SessionPrinter:
         tiles = ["rows" if d == BATCH else self.dim_names[d] for d in plan.dims]
         moved = []
         for name in tensors:
-            factor, others = split_count(rmodel.tensor_type(name).shape[1:])
-            offset = " * ".join(["first", *(self.dim_names[d] for d in others), str(factor)])
-            moved.append(f"{self.name(name)} + {offset}")
+            elements = count_text(rmodel.tensor_type(name).shape[1:], self.dim_names)
+            moved.append(f"{self.name(name)} + first * {elements}")
         return [
             f"const std::size_t tile = k::batch_tile({self._bytes(self._bytes_per_row())});",
             "const std::size_t whole = batch;",
@@ -266,26 +262,34 @@ class SessionPrinter:
 
     def _offsets(self) -> tuple[list[str], str]:
         """Where each slot starts and how long the arena is, as C++ expressions (bytes)."""
-        totals: dict[tuple[str, ...], int] = {}
+        totals: dict[Dim, int] = {}
         offsets = []
         for slot in self.plan.slots:
             offsets.append(self._bytes(totals))
-            totals[slot.dims] = totals.get(slot.dims, 0) + slot.size
+            count = product(*slot.dims)
+            totals[count] = totals.get(count, 0) + slot.size
         return offsets, self._bytes(totals)
 
-    def _bytes(self, totals: Mapping[tuple[str, ...], int]) -> str:
-        names = {**self.dim_names, THREADS: "k::team_size(team)"}
-        terms = [" * ".join([*(names[d] for d in dims), str(size)]) for dims, size in totals.items()]
-        return " + ".join(terms) or "0"
+    def _bytes(self, totals: Mapping[Dim, int]) -> str:
+        """A sum of numbers of bytes, each times a size that is known only at run time."""
+        names = {**self.dim_names, str(THREADS): "k::team_size(team)"}
+        terms = [product(count, size) for count, size in totals.items()]
+        return " + ".join(term.cpp(names) if isinstance(term, SymbolicDim) else str(term) for term in terms) or "0"
 
-    def _bytes_per_row(self) -> dict[tuple[str, ...], int]:
+    def _bytes_per_row(self) -> dict[Dim, int]:
         """The part of the arena that one row of the batch needs."""
-        totals: dict[tuple[str, ...], int] = {}
+        totals: dict[Dim, int] = {}
         for slot in self.plan.slots:
-            if BATCH in slot.dims:
-                others = tuple(d for d in slot.dims if d != BATCH)
-                totals[others] = totals.get(others, 0) + slot.size
+            if any(map(counts_rows, slot.dims)):
+                count = product(*bind_shape(slot.dims, {str(BATCH): 1}))
+                totals[count] = totals.get(count, 0) + slot.size
         return totals
+
+
+def count_text(shape: Shape, names: Mapping[str, str]) -> str:
+    """The number of elements of ``shape`` as a C++ product."""
+    number, factors = split_count(shape)
+    return " * ".join([*(factor.cpp(names, as_factor=True) for factor in factors), str(number)])
 
 
 def parameter_names(types: Sequence[str]) -> list[str]:

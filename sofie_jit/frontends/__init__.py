@@ -73,7 +73,7 @@ def open(
     >>> from sofie_jit.demo import MODEL_FILE
     >>> translation = frontends.open(MODEL_FILE)
     >>> translation.format, dict(translation.inputs)
-    ('Keras', {'image': TensorType(dtype='float32', shape=('batch', 8, 8, 1))})
+    ('Keras', {'image': TensorType(dtype='float32', shape=(batch, 8, 8, 1))})
     >>> translation().output_labels
     ['digit']
     """

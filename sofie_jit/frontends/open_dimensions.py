@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sofie_jit.errors import ShapeError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.base import Translation
-from sofie_jit.ir.operators.operator import BATCH, format_shape, split_count
+from sofie_jit.ir.operators.operator import BATCH, format_shape, names_of
 from sofie_jit.ir.rmodel import RModel, sizes_of
 
 EXAMPLES = ({"batch": 4, "": 256}, {"batch": 8, "": 224}, {"batch": 6, "": 96})
@@ -33,7 +33,7 @@ def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:
         return [rmodel], ()
     except SofieError as caught:
         error = caught
-    names = tuple(dict.fromkeys(d for t in translation.inputs.values() for d in split_count(t.shape)[1]))
+    names = names_of(dim for kind in translation.inputs.values() for dim in kind.shape)
     others = tuple(name for name in names if name != BATCH)
     for needed in filter(None, dict.fromkeys([others, names])):
         found = []

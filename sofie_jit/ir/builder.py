@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.ir import ops as _ops  # noqa: F401  (fills the table of Symbol's arithmetic)
+from sofie_jit.ir.dims import Dim
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.promotion import STRICT, Promotion
 from sofie_jit.ir.rmodel import RModel
@@ -45,7 +46,7 @@ class Builder:
         self._states: dict[str, Symbol] = {}
         self._constants: dict[tuple[Any, ...], tuple[np.ndarray, Symbol]] = {}
 
-    def input(self, name: str, dtype: str, shape: Sequence[int | str | None]) -> Symbol:
+    def input(self, name: str, dtype: str, shape: Sequence[Dim | str | None]) -> Symbol:
         """Adds an input of the model; see :meth:`RModel.add_input_tensor_info`."""
         self.rmodel.add_input_tensor_info(name, dtype, shape)
         self._names.add(name)

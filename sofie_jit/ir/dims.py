@@ -1,18 +1,53 @@
-"""Dimensions and shapes: sizes that are known, and names of sizes that are known only at run time."""
+"""Dimensions and shapes. A dimension is a number, or an expression over sizes that are known only at run time."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.symbolic import Dim, SymbolicDim, ceil_div, is_positive, maximum, minimum
 
-Dim = int | str
-"""A dimension: a number, the name of one that is known when the model runs, or a product of both (``7*batch``)."""
+__all__ = [
+    "BATCH",
+    "Dim",
+    "Shape",
+    "SymbolicDim",
+    "as_dim",
+    "as_shape",
+    "bind_shape",
+    "ceil_div",
+    "counts_rows",
+    "format_shape",
+    "is_positive",
+    "maximum",
+    "minimum",
+    "names_of",
+    "normalize_axis",
+    "product",
+    "split_count",
+    "static_dim",
+    "static_dims",
+]
+
 Shape = tuple[Dim, ...]
 
-BATCH = "batch"
+BATCH = SymbolicDim("batch")
 """The run-time dimension that counts independent rows."""
+
+
+def as_dim(dim: Dim | str) -> Dim:
+    """A dimension as users write it: a name stands for a run-time dimension. Raises ShapeError for other texts."""
+    if isinstance(dim, str):
+        return SymbolicDim(dim)
+    return dim if isinstance(dim, SymbolicDim) else operator.index(dim)
+
+
+def as_shape(shape: Iterable[Dim | str]) -> Shape:
+    """A shape as users write it, such as ``("batch", 3)``. Raises ShapeError for a text that is not a name."""
+    return tuple(map(as_dim, shape))
 
 
 def format_shape(shape: Shape) -> str:
@@ -20,50 +55,59 @@ def format_shape(shape: Shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-def split_count(shape: Shape) -> tuple[int, tuple[str, ...]]:
-    """The number of elements of ``shape`` as a factor and the run-time dimensions it is multiplied by."""
-    factors = [factor for dim in shape for factor in (dim.split("*") if isinstance(dim, str) else [dim])]
-    names = [factor for factor in factors if isinstance(factor, str) and not factor.isdecimal()]
-    return math.prod(int(factor) for factor in factors if factor not in names), tuple(sorted(names))
+@functools.lru_cache(maxsize=4096)
+def product(*dims: Dim | str) -> Dim:
+    """Several dimensions as one.
+
+    >>> product("batch", 7, "time")
+    7*batch*time
+    """
+    return math.prod(map(as_dim, dims))
 
 
-def product(*dims: Dim) -> Dim:
-    """Several dimensions as one: a number, or a text like ``7*batch`` if some are known only at run time."""
-    factor, names = split_count(dims)
-    return "*".join([*([str(factor)] if factor != 1 else []), *names]) if names else factor
+@functools.lru_cache(maxsize=4096)
+def split_count(shape: tuple[Dim | str, ...]) -> tuple[int, tuple[SymbolicDim, ...]]:
+    """The number of elements of ``shape`` as a number, and run-time sizes that it is multiplied by.
+
+    These are names, quotients and the like, and at last a sum if there is one. Equal counts give equal results.
+
+    >>> n = SymbolicDim("n")
+    >>> split_count((6, n // 2, "batch", 2 * n + 4))
+    (12, (batch, n//2, n + 2))
+    """
+    count = product(*shape)
+    return count.factors() if isinstance(count, SymbolicDim) else (count, ())
 
 
-def bind_shape(shape: Shape, sizes: Mapping[str, int]) -> Shape:
+def names_of(shape: Iterable[Dim]) -> tuple[str, ...]:
+    """The names of the run-time dimensions in ``shape``, in order of appearance."""
+    return tuple(dict.fromkeys(name for dim in shape if isinstance(dim, SymbolicDim) for name in dim.names))
+
+
+def bind_shape(shape: Iterable[Dim | str], sizes: Mapping[str, Dim]) -> Shape:
     """``shape`` with numbers for the run-time dimensions that ``sizes`` names."""
-
-    def bound(dim: Dim) -> Dim:
-        if not isinstance(dim, str):
-            return dim
-        factor, names = split_count((dim,))
-        return product(factor, *(sizes.get(name, name) for name in names))
-
-    return tuple(map(bound, shape))
+    return tuple(dim.bind(sizes) if isinstance(dim, SymbolicDim) else dim for dim in as_shape(shape))
 
 
 def counts_rows(dim: Dim) -> bool:
-    """Whether a dimension is the batch, or the batch times other dimensions."""
-    return BATCH in split_count((dim,))[1]
+    """Whether a dimension is the batch, or depends on it, as the batch times other dimensions does."""
+    return isinstance(dim, SymbolicDim) and BATCH in dim.names
 
 
 def static_dims(operator: str, shape: Shape, what: str = "input") -> tuple[int, ...]:
     """``shape`` if all of it is known, else a :class:`ShapeError` that names the operator."""
     for dim in shape:
-        if isinstance(dim, str):
+        if isinstance(dim, SymbolicDim):
             raise ShapeError(
                 f"{operator} needs every dimension of its {what} fixed, but {format_shape(shape)} leaves '{dim}' open"
             )
-    return tuple(d for d in shape if isinstance(d, int))
+    return tuple(dim for dim in shape if isinstance(dim, int))
 
 
 def static_dim(operator: str, shape: Shape, axis: int) -> int:
     """``shape[axis]`` if it is known, else a :class:`ShapeError` that names the operator."""
     dim = shape[axis]
-    if isinstance(dim, str):
+    if isinstance(dim, SymbolicDim):
         raise ShapeError(f"{operator} needs axis {axis} of its input {format_shape(shape)} fixed; '{dim}' is left open")
     return dim
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, format_shape
 from sofie_jit.ir.facade import Facade
-from sofie_jit.ir.operators.operator import BATCH, DTYPES, Dim, ROperator, TensorType, bind_shape, format_shape
+from sofie_jit.ir.operators.operator import DTYPES, ROperator, TensorType
 from sofie_jit.ir.types import tensor_type
 
 
@@ -64,7 +65,7 @@ class RModel(Facade):
 
     # -- building ------------------------------------------------------------------------------------------------
 
-    def add_input_tensor_info(self, name: str, dtype: str, shape: Sequence[int | str | None]) -> None:
+    def add_input_tensor_info(self, name: str, dtype: str, shape: Sequence[Dim | str | None]) -> None:
         """Declares an input.
 
         ``name``: name of the tensor.
@@ -85,10 +86,10 @@ class RModel(Facade):
         for axis, dim in enumerate(shape):
             if dim is None and axis == 0:
                 dim = BATCH
-            if isinstance(dim, str):
-                if not dim.isidentifier():
+            if isinstance(dim, (str, SymbolicDim)):
+                if not str(dim).isidentifier():
                     raise ShapeError(f"input '{name}': a run-time dimension needs a name like 'time', got {dim!r}")
-                dims.append(dim)
+                dims.append(SymbolicDim(str(dim)))
             elif _is_size(dim):
                 dims.append(int(dim))  # type: ignore[arg-type]
             else:
@@ -351,8 +352,10 @@ def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | N
         if len(shape) != kind.rank:
             raise ShapeError(mismatch)
         for dim, size in zip(kind.shape, shape, strict=True):
-            expected = sizes.setdefault(dim, size) if isinstance(dim, str) and size is not None else dim
-            if size is not None and (size != expected or size < 1):
+            if size is None:
+                continue
+            expected = sizes.setdefault(str(dim), size) if isinstance(dim, SymbolicDim) else dim
+            if size != expected or size < 1:
                 raise ShapeError(f"{mismatch}: found {size} where {expected} is needed")
     return sizes
 

@@ -59,7 +59,7 @@ class Symbol:
 
     @property
     def shape(self) -> Shape:
-        """The sizes of its axes; the name of a size that is known only at run time, ``"batch"`` for the first axis."""
+        """The sizes of its axes: numbers, and expressions over sizes that are known only at run time, as the batch is."""
         return self.type.shape
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import Dim, Shape, format_shape
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, as_shape, format_shape
 
 DTYPES = ("float32", "float64", "int32", "int64", "bool")
 """Element types of tensors, by numpy's names."""
@@ -23,13 +23,15 @@ MAX_TABLE = 1 << 25
 
 @dataclass(frozen=True)
 class TensorType:
-    """Element type (one of :data:`DTYPES`) and shape of a tensor."""
+    """Element type (one of :data:`DTYPES`) and shape of a tensor; names in the shape become run-time dimensions."""
 
     dtype: str
     shape: Shape
 
     def __post_init__(self) -> None:
-        if math.prod(dim for dim in self.shape if not isinstance(dim, str)) > MAX_ELEMENTS:
+        if not {int, SymbolicDim}.issuperset(map(type, self.shape)):
+            object.__setattr__(self, "shape", as_shape(self.shape))
+        if math.prod([dim if isinstance(dim, int) else dim.known_factor for dim in self.shape]) > MAX_ELEMENTS:
             raise ShapeError(
                 f"a tensor would have the shape {format_shape(self.shape)}; more than {MAX_ELEMENTS:,} elements, the "
                 "batch not counted, are taken for a mistake"

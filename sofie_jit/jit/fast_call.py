@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import BATCH, TensorType, split_count
+from sofie_jit.ir.operators.operator import BATCH, SymbolicDim, TensorType, split_count
 from sofie_jit.jit import threads as thread_rules
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.jit.session import CompiledSession
@@ -71,12 +71,12 @@ def fast_call(
     """
     names = list(session.code.dims)
     types = [*inputs, *outputs]
-    simple = all(dim in names for kind in types for dim in kind.shape if isinstance(dim, str))
+    simple = all(dim in names for kind in types for dim in kind.shape if isinstance(dim, SymbolicDim))
     fits = len(types) <= MOST_TENSORS and len(names) <= MOST_DIMS and max(kind.rank for kind in types) <= MOST_AXES
     python_call = _FACTORY.connected(doc)
     if python_call is None or not simple or not fits or not all(split_count(kind.shape)[0] for kind in types):
         return None
-    batch = names.index(BATCH) if BATCH in names else -1
+    batch = names.index(str(BATCH)) if BATCH in names else -1
     header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads, flops_per_row]
     header += [int(thread_rules.FLOPS_PER_THREAD), session.code.tiled, session.code.rows_together]
     header += [len(inputs), len(outputs), len(names)]
@@ -155,5 +155,5 @@ def _tensor(kind: TensorType, names: Sequence[str]) -> list[int]:
     A negative size -1 - i stands for run-time dimension i.
     """
     dtype = np.dtype(kind.dtype)
-    sizes = [-1 - names.index(dim) if isinstance(dim, str) else dim for dim in kind.shape]
+    sizes = [dim if isinstance(dim, int) else -1 - names.index(str(dim)) for dim in kind.shape]
     return [id(dtype), dtype.num, dtype.itemsize, kind.rank, *sizes, *[0] * (MOST_AXES - len(sizes))]

@@ -65,7 +65,7 @@ class CompiledSession:
     def _run_compiled(self, dims: Sequence[int], arrays: Sequence[np.ndarray], threads: int, release_gil: bool) -> int:
         frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
         if threads > 1:
-            batch = list(self.code.dims).index(BATCH) if self.code.tiled else -1
+            batch = self.code.dims.index(str(BATCH)) if self.code.tiled else -1
             frame += [array.nbytes // dims[batch] for array in arrays if self.code.tiled]
             run_parallel = compiler().thread_pool().run_parallel
             return int(run_parallel(_words(frame), len(arrays), batch, self.code.rows_together, threads))

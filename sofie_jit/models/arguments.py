@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, InputError, ShapeError
-from sofie_jit.ir.operators.operator import BATCH, Dim, Shape, TensorType, split_count
+from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType
 
 OpenShape = tuple[int | None, ...]
 """A shape in which None stands for a size that is known only when the model runs."""
@@ -57,14 +57,15 @@ class Arguments:
         owner: dict[str, str] = {}
         for array, (name, kind) in zip(arrays, self.types.items(), strict=True):
             for axis, (size, dim) in enumerate(zip(array.shape, kind.shape, strict=True)):
-                if not isinstance(dim, str):
+                if isinstance(dim, int):
                     continue
-                if dims.setdefault(dim, size) != size:
+                key = str(dim)
+                if dims.setdefault(key, size) != size:
                     what = "batch sizes" if dim == BATCH else f"sizes of '{dim}'"
                     raise ShapeError(
-                        f"{what} differ: input '{owner[dim]}' has {dims[dim]}, input '{name}' has {size} in axis {axis}"
+                        f"{what} differ: input '{owner[key]}' has {dims[key]}, input '{name}' has {size} in axis {axis}"
                     )
-                owner.setdefault(dim, name)
+                owner.setdefault(key, name)
         return dims
 
 
@@ -77,7 +78,7 @@ def result_arrays(outputs: Sequence[tuple[str, TensorType]], out: Any, dims: Map
 
     Raises ShapeError, DtypeError or InputError if ``out`` does not fit.
     """
-    shapes = [tuple(_size(dim, dims) for dim in kind.shape) for _, kind in outputs]
+    shapes = [tuple(dim if isinstance(dim, int) else dim.evaluate(dims) for dim in kind.shape) for _, kind in outputs]
     if out is None:
         return [np.empty(shape, kind.dtype) for shape, (_, kind) in zip(shapes, outputs, strict=True)]
     results = list(out) if isinstance(out, (list, tuple)) else [out]
@@ -97,7 +98,7 @@ def result_arrays(outputs: Sequence[tuple[str, TensorType]], out: Any, dims: Map
 
 def open_shape(shape: Shape) -> OpenShape:
     """``shape`` with None for each size that is known only when the model runs."""
-    return tuple(None if isinstance(dim, str) else dim for dim in shape)
+    return tuple(dim if isinstance(dim, int) else None for dim in shape)
 
 
 def _is_list_of_inputs(value: Sequence[Any], count: int) -> bool:
@@ -149,12 +150,6 @@ def _hint(found: tuple[int, ...], expected: OpenShape) -> str:
     if found and None not in expected[1:] and math.prod(found[1:]) == math.prod(e or 0 for e in expected[1:]):
         return f": the number of elements fits; pass x.reshape({(-1, *expected[1:])})"
     return ""
-
-
-def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
-    """The value of a dimension, given the sizes of the run-time dimensions."""
-    factor, names = split_count((dim,))
-    return math.prod((factor, *(sizes[name] for name in names)))
 
 
 def pack(structure: Any, results: list[np.ndarray]) -> Any:

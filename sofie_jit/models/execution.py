@@ -87,7 +87,7 @@ class Execution:
         tensors, code = [*arrays, *results], self.session.code
         sizes = [dims[name] for name in code.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
-        threads = useful_threads(threads, self.flops * dims.get(BATCH, 1))
+        threads = useful_threads(threads, self.flops * dims.get(str(BATCH), 1))
         status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
         if status == NO_MEMORY:
             raise OutOfMemoryError(

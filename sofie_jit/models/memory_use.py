@@ -18,7 +18,7 @@ def memory_use(lowered: RModel) -> list[str]:
     weights = sum(lowered.initialized[name].nbytes for name in code.weights)
     arena: Counter[tuple[str, ...]] = Counter()
     for slot in code.slots:
-        arena[slot.dims] += slot.size
+        arena[tuple(map(str, slot.dims))] += slot.size
     terms = [" × ".join([tables.size(count), *dims]) for dims, count in sorted(arena.items())]
     tiles = ", large batches in tiles" if code.tiled and terms else ""
     return [f"weights {tables.size(weights)}", f"memory per call {' + '.join(terms) or '0 B'}{tiles}"]

@@ -83,6 +83,6 @@ def _work(op: ROperator, rmodel: RModel, dims: Mapping[str, int]) -> dict[str, A
     touched = [bound(name, dims) for name in dict.fromkeys((*op.inputs, *op.outputs)) if name]
     return {
         "output": " ".join(format_shape(bound(name, dims).shape) for name in op.outputs if name),
-        "flops": op.flops(inputs, outputs) * dims.get(BATCH, 1),
+        "flops": op.flops(inputs, outputs) * dims.get(str(BATCH), 1),
         "bytes": sum(split_count(t.shape)[0] * np.dtype(t.dtype).itemsize for t in touched),
     }

@@ -48,7 +48,7 @@ def _evaluate(op: ROperator, model: RModel) -> np.ndarray | None:
     """The result of ``op``, or None if its kernel is to compute it."""
     known = type(op).__module__.startswith("sofie_jit.ir.operators.") and op.op_type in EXACT
     kind = model.tensor_type(op.outputs[0])
-    if not known or any(isinstance(dim, str) for dim in kind.shape):
+    if not known or not all(isinstance(dim, int) for dim in kind.shape):
         return None
     inputs = [model.initialized[name] for name in op.inputs]
     sizes = static_dims(op.op_type, kind.shape)

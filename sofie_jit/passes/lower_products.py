@@ -102,7 +102,7 @@ def _lowered(model: RModel, gemm: Gemm) -> list[ROperator]:
 def _one_per_output(model: RModel, c: str, outputs: Dim) -> str:
     """A weight C that is the same for every row, as a vector; other C are returned as they are."""
     values = model.initialized[c]
-    if values.shape == (outputs,) or any(d != 1 for d in values.shape[:-1]) or isinstance(outputs, str):
+    if values.shape == (outputs,) or any(d != 1 for d in values.shape[:-1]) or not isinstance(outputs, int):
         return c
     row = np.broadcast_to(values.reshape(-1), (outputs,))
     return add_weight(model, f"{c}:row", np.ascontiguousarray(row), values.dtype.name)

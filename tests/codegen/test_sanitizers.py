@@ -19,7 +19,7 @@ from sofie_jit import SofieError, frontends
 from sofie_jit.codegen.expressions import CPP_TYPES
 from sofie_jit.codegen.plan import make_plan
 from sofie_jit.codegen.print_header import export_header
-from sofie_jit.ir.operators.operator import BATCH, bind_shape
+from sofie_jit.ir.operators.operator import BATCH, bind_shape, names_of
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.verification.random_inputs import index_limits
@@ -86,7 +86,7 @@ def network(name: str, directory: Path) -> RModel | None:
 def blocks(rmodel: RModel, namespace: str) -> list[str]:
     """C++ that runs a header with several batches, and with an index out of range where it has indices."""
     limits = index_limits(rmodel)
-    open_dims = {dim for kind in rmodel.inputs.values() for dim in kind.shape if isinstance(dim, str)}
+    open_dims = names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape)
     dims = make_plan(rmodel).dims
     found = []
     for batch in BATCHES if BATCH in open_dims else BATCHES[:1]:

@@ -16,6 +16,7 @@ from sofie_jit.codegen.lowered.conv import FusedConv, is_depthwise_square
 from sofie_jit.codegen.lowered.dense import gemm_function
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.codegen.lowered.window import window_members
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.operators.operator import ROperator
@@ -74,7 +75,7 @@ def depthwise_chain(op: DepthwiseChain, code: Emitter) -> Call:
     types = op.images(code.inputs)
     dtype = types[0].dtype
     axes = op.depthwise.axes(types[1], code.type_of(3))
-    inputs, channels, _, outputs = (int(image.shape[-1]) for image in types)
+    inputs, channels, _, outputs = (static_dim("DepthwiseChain", image.shape, -1) for image in types)
     strip = strip_rows(axes, channels, np.dtype(dtype).itemsize, op.expand, op.project)
     shape = code.struct(
         "DepthwiseChain", window_members(axes), inputs if op.expand else 0, channels,

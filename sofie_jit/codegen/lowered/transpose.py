@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.ir.dims import Dim, Shape, split_count
+from sofie_jit.ir.dims import Dim, Shape, product
 from sofie_jit.ir.operators.transpose import Transpose
 
 
@@ -43,4 +43,4 @@ def _continues(outer: Shape | None, size: Dim, stride: Shape | None) -> bool:
     """Whether a step along an axis of stride ``outer`` goes where ``size`` steps of ``stride`` do."""
     if outer is None or stride is None:
         return outer is stride
-    return split_count(outer) == split_count((size, *stride))
+    return product(*outer) == product(size, *stride)

@@ -20,7 +20,7 @@ from sofie_jit.frontends.keras.masks import Masks
 from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.frontends.keras.saved_model import SavedModel
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType, bind_shape
+from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType, as_shape, bind_shape
 from sofie_jit.ir.rmodel import RModel
 
 if TYPE_CHECKING:
@@ -237,4 +237,4 @@ def _dims(given: Input, model: LayerGraph) -> Shape:
     names = [
         n if n is not None else f"dim{axis}_of_{prefix}" if several else "time" for axis, n in enumerate(given.shape)
     ]
-    return (BATCH if fixed is None else fixed, *names[1:]) if names else ()
+    return as_shape((BATCH if fixed is None else fixed, *names[1:])) if names else ()

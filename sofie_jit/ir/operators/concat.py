@@ -10,6 +10,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.operator import (
     Dim,
     ROperator,
+    SymbolicDim,
     TensorType,
     common_dtype,
     counts_rows,
@@ -42,7 +43,7 @@ class Concat(ROperator):
             joined = 0
             for t in inputs:
                 size = t.shape[axis]
-                if isinstance(size, str):
+                if isinstance(size, SymbolicDim):
                     raise ShapeError(f"Concat: axis {axis} must have known sizes to be joined, got {shapes}")
                 joined += size
         return TensorType(dtype, (*first.shape[:axis], joined, *first.shape[axis + 1 :]))

@@ -28,8 +28,8 @@ def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
 
     Raises ShapeError if two sizes of an axis differ and neither is 1.
 
-    >>> broadcast_shapes("Add", ("batch", 1, 4), (3, 1))
-    ('batch', 3, 4)
+    >>> broadcast_shapes("Add", (2, 1, 4), (3, 1))
+    (2, 3, 4)
     """
     rank = max(map(len, shapes))
     result: list[Dim] = []

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, bind_shape, evaluated_shape, format_shape
+from sofie_jit.ir.operators.operator import (
+    ROperator,
+    Shape,
+    TensorType,
+    as_shape,
+    bind_shape,
+    evaluated_shape,
+    format_shape,
+)
 
 
 @dataclass(kw_only=True)
@@ -26,13 +34,14 @@ class Expand(ROperator):
     shape: Shape
 
     def bind(self, sizes: Mapping[str, int]) -> None:
-        self.shape = bind_shape(tuple(self.shape), sizes)
+        self.shape = bind_shape(self.shape, sizes)
 
     def infer(self, x: TensorType) -> TensorType:
-        rank = max(x.rank, len(self.shape))
-        pairs = list(zip(aligned(x.shape, rank), aligned(tuple(self.shape), rank), strict=True))
+        shape = as_shape(self.shape)
+        rank = max(x.rank, len(shape))
+        pairs = list(zip(aligned(x.shape, rank), aligned(shape, rank), strict=True))
         if any(a != b and 1 not in (a, b) for a, b in pairs):
-            raise ShapeError(f"Expand: {format_shape(x.shape)} does not broadcast to {format_shape(tuple(self.shape))}")
+            raise ShapeError(f"Expand: {format_shape(x.shape)} does not broadcast to {format_shape(shape)}")
         return TensorType(x.dtype, tuple(b if a == 1 else a for a, b in pairs))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:

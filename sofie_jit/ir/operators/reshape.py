@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,12 +13,12 @@ from sofie_jit.ir.operators.operator import (
     ROperator,
     Shape,
     TensorType,
+    as_shape,
     bind_shape,
     counts_rows,
     evaluated_shape,
     format_shape,
     product,
-    split_count,
 )
 
 
@@ -40,12 +39,13 @@ class Reshape(ROperator):
     is_alias = True
 
     def bind(self, sizes: Mapping[str, int]) -> None:
-        self.shape = bind_shape(tuple(self.shape), sizes)
+        self.shape = bind_shape(self.shape, sizes)
 
     def infer(self, x: TensorType) -> TensorType:
-        text = f"Reshape of {format_shape(x.shape)} to {format_shape(tuple(self.shape))}"
+        shape = as_shape(self.shape)
+        text = f"Reshape of {format_shape(x.shape)} to {format_shape(shape)}"
         target: list[Dim] = []
-        for axis, size in enumerate(self.shape):
+        for axis, size in enumerate(shape):
             copied = size == 0 and not self.allowzero
             if copied and axis >= x.rank:
                 raise ShapeError(f"{text}: there is no axis {axis} to copy")
@@ -55,8 +55,8 @@ class Reshape(ROperator):
             raise ShapeError(f"{text}: at most one size may be -1, none smaller")
         if unknown:
             target[unknown[0]] = _remaining(text, x.shape, tuple(d for d in target if d != -1))
-        if split_count(tuple(target)) != split_count(x.shape):
-            raise ShapeError(f"{text}: the numbers of elements differ, {_product(x.shape)} and {_product(target)}")
+        if product(*target) != product(*x.shape):
+            raise ShapeError(f"{text}: the numbers of elements differ, {product(*x.shape)} and {product(*target)}")
         return TensorType(x.dtype, tuple(target))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
@@ -68,14 +68,8 @@ class Reshape(ROperator):
 
 def _remaining(text: str, shape: Shape, known: Shape) -> Dim:
     """The size with which ``known`` has as many elements as ``shape``. Raises ShapeError."""
-    (total, dims), (part, used) = split_count(shape), split_count(known)
-    left = Counter(dims) - Counter(used)
-    names = list(left.elements())
-    if Counter(used) - Counter(dims) or part == 0 or total % part or (total == 0 and names):
-        raise ShapeError(f"{text}: {_product(known)} elements do not divide {_product(shape)} into one known size")
-    return product(total // part, *names)
-
-
-def _product(shape: Shape | list[Dim]) -> str:
-    count, dims = split_count(tuple(shape))
-    return " x ".join([*([str(count)] if count != 1 or not dims else []), *dims])
+    total, part = product(*shape), product(*known)
+    size = total // part if part != 0 else 0
+    if part == 0 or size * part != total:
+        raise ShapeError(f"{text}: {part} elements do not divide {total} into one known size")
+    return size

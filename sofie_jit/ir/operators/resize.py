@@ -11,7 +11,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.operators.geometry import image_axes, image_shape
 from sofie_jit.ir.operators.layout import spatial_axes
-from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType, float_dtype, format_shape
+from sofie_jit.ir.operators.operator import Dim, ROperator, Shape, TensorType, float_dtype, format_shape
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 
@@ -45,7 +45,7 @@ class Upsample(PickOperator):
         return _repeated(x, list(enumerate(self.scales)))
 
 
-def _open(dim: str, scale: int, shape: Shape) -> str:
+def _open(dim: Dim, scale: int, shape: Shape) -> Dim:
     if scale != 1:
         raise ShapeError(f"Upsample cannot repeat the open dimension '{dim}' of {format_shape(shape)} {scale} times")
     return dim

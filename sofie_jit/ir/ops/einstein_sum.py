@@ -26,7 +26,7 @@ def einsum(subscripts: str, *operands: TensorLike) -> Symbol:
     do not fit.
 
     >>> ops.einsum("bij,jk->bik", x, np.ones((3, 5), np.float32)).shape
-    ('batch', 2, 5)
+    (batch, 2, 5)
     """
     tensors = promote(*operands)
     terms, result = parse(subscripts, [x.rank for x in tensors])
@@ -127,7 +127,7 @@ def _merged(sizes: list[Dim]) -> list[Dim]:
     """The size of several axes that are merged into one."""
     product = 1
     for size in sizes:
-        if isinstance(size, str):
+        if not isinstance(size, int):
             return [size] if len(sizes) == 1 else [-1]
         product *= size
     return [product]

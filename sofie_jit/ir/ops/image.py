@@ -75,7 +75,7 @@ def extract_patches(
     Raises ShapeError if the number of axes does not fit.
 
     >>> ops.extract_patches(ops.expand_dims(x, -1), (2, 1)).shape
-    ('batch', 1, 3, 2)
+    (batch, 1, 3, 2)
     """
     if data_format == CHANNELS_FIRST:
         return moveaxis(extract_patches(moveaxis(images, 1, -1), size, strides, dilation_rate, padding), -1, 1)

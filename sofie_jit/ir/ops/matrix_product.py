@@ -40,7 +40,7 @@ def linear(x: Symbol, weight: Symbol, bias: Symbol | None = None) -> Symbol:
 
     >>> weight, bias = x.builder.constant(np.ones((3, 4), np.float32)), x.builder.constant(np.ones(4, np.float32))
     >>> ops.linear(x, weight, bias).shape
-    ('batch', 2, 4)
+    (batch, 2, 4)
     """
     if x.rank == 2:
         return apply(Gemm(), x, weight, *([] if bias is None else [bias]))

@@ -129,7 +129,7 @@ def softmax(x: Symbol, axis: Axes = -1) -> Symbol:
     """``e^x`` divided by its sum along ``axis``: one axis, several, or None for all.
 
     >>> ops.softmax(x, axis=(1, 2)).shape
-    ('batch', 2, 3)
+    (batch, 2, 3)
     """
     return _along_axes(Softmax, x, axis)
 
@@ -226,7 +226,7 @@ def dot_product_attention(
 
     >>> q = ops.reshape(x, (-1, 2, 1, 3))
     >>> ops.dot_product_attention(q, q, q, is_causal=True).shape
-    ('batch', 2, 1, 3)
+    (batch, 2, 1, 3)
     """
     query, key, value = promote(query, key, value)
     heads, groups, size = (static("dot_product_attention", x.shape, a) for x, a in ((query, 2), (key, 2), (key, 3)))

@@ -28,7 +28,7 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> Symbol:
     other axes of ``x1`` come first in the result, then those of ``x2``.
 
     >>> ops.tensordot(x, np.ones((3, 2, 5), np.float32), axes=([2, 1], [0, 1])).shape
-    ('batch', 5)
+    (batch, 5)
     """
     a, b = promote(x1, x2)
     if isinstance(axes, int):

@@ -177,7 +177,7 @@ def norm(x: Symbol, ord: Any = None, axis: Axes = None, keepdims: bool = False) 
     None, and "fro" for two. Raises ShapeError for other norms of matrices.
 
     >>> ops.norm(x, axis=-1).shape
-    ('batch', 2)
+    (batch, 2)
     """
     x = cast(x, floating(x))
     axes = normalize_axes(x, axis)

@@ -14,7 +14,7 @@ from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gather import Gather
-from sofie_jit.ir.operators.operator import Dim, check_table, format_shape, normalize_axis, product
+from sofie_jit.ir.operators.operator import Dim, SymbolicDim, check_table, format_shape, normalize_axis, product
 from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
@@ -45,7 +45,7 @@ def reshape(x: Symbol, newshape: Any) -> Symbol:
     ShapeError if the numbers of elements differ.
 
     >>> ops.reshape(x, (-1, 6)).shape
-    ('batch', 6)
+    (batch, 6)
     """
     shape: list[Dim] = [-1 if n is None else n for n in ([newshape] if isinstance(newshape, int) else newshape)]
     if 0 in shape:
@@ -65,7 +65,7 @@ def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
     """``x`` with new axes of size 1; ``axis`` are their indices in the result.
 
     >>> ops.expand_dims(x, (1, -1)).shape
-    ('batch', 1, 2, 3, 1)
+    (batch, 1, 2, 3, 1)
     """
     new = [axis] if isinstance(axis, int) else list(axis)
     rank = x.rank + len(new)
@@ -109,7 +109,7 @@ def moveaxis(x: Symbol, source: int | Sequence[int], destination: int | Sequence
     """``x`` with the axes ``source`` moved to the positions ``destination``; the others keep their order.
 
     >>> ops.moveaxis(x, -1, 1).shape
-    ('batch', 3, 2)
+    (batch, 3, 2)
     """
     sources = [a % x.rank for a in ([source] if isinstance(source, int) else source)]
     positions = [a % x.rank for a in ([destination] if isinstance(destination, int) else destination)]
@@ -126,7 +126,7 @@ def rearrange(tensor: Symbol, pattern: str, **axes_lengths: int) -> Symbol:
     ShapeError if the pattern does not fit the tensor.
 
     >>> ops.rearrange(x, "b h (w two) -> b w (two h)", two=1).shape
-    ('batch', 3, 2)
+    (batch, 3, 2)
     """
     before, after = (
         [group.strip("()").split() for group in re.findall(r"\([^)]*\)|\S+", side)] for side in pattern.split("->")
@@ -153,12 +153,12 @@ def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
     Raises ShapeError if ``x`` does not broadcast to ``shape``, or if a size that is open would become fixed.
 
     >>> ops.broadcast_to(ops.reshape(x, (-1, 6, 1)), (None, 6, 4)).shape
-    ('batch', 6, 4)
+    (batch, 6, 4)
     """
     missing = len(shape) - x.rank
     sizes = [x.shape[a - missing] if n in (None, -1) and a >= missing else n for a, n in enumerate(shape)]
     for size, n in zip(x.shape, sizes[missing:], strict=False):
-        if isinstance(size, str) and size != n:
+        if isinstance(size, SymbolicDim) and size != n:
             raise ShapeError(
                 f"broadcast_to: {format_shape(x.shape)} to {format_shape(tuple(sizes))} would fix '{size}', which is "
                 "open, whatever size the file has for it; broadcast to -1 or None along that axis"
@@ -262,7 +262,7 @@ def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, .
     Raises ShapeError if the axis is open, is not divisible into equal parts, or if there are more than 1024 parts.
 
     >>> [part.shape for part in ops.split(x, [1], axis=2)]
-    [('batch', 2, 1), ('batch', 2, 2)]
+    [(batch, 2, 1), (batch, 2, 2)]
     """
     size = static("split", x.shape, normalize_axis("split", axis, x.rank))
     if isinstance(indices_or_sections, int):
@@ -303,7 +303,7 @@ def getitem(x: Symbol, key: Any) -> Symbol:
     Axes that are not sliced as a whole must have known sizes. Raises ShapeError for keys that do not fit.
 
     >>> x[:, None, -1, ::2].shape
-    ('batch', 1, 2)
+    (batch, 1, 2)
     """
     shape: list[Dim] = []
     slices: list[tuple[int, int, int, int]] = []
@@ -361,7 +361,7 @@ def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any 
     the number ``constant_values`` (default 0), "reflect" or "symmetric". Raises ShapeError for other modes.
 
     >>> ops.pad(x, ((0, 0), (1, 1), (0, 2))).shape
-    ('batch', 4, 5)
+    (batch, 4, 5)
     """
     width = np.asarray(pad_width)
     pairs = np.broadcast_to(width, (x.rank, 2)).tolist()
@@ -388,7 +388,7 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Symbol:
     ``infer`` raise OutOfRangeError.
 
     >>> ops.take(x, [2, 0], axis=2).shape
-    ('batch', 2, 2)
+    (batch, 2, 2)
     """
     builder = builder_of(x, indices)
     data = x if isinstance(x, Symbol) else convert(x, result_type(x, builder=builder), builder)

@@ -47,7 +47,7 @@ def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
 
     >>> real, imaginary = ops.rfft(x, 4)
     >>> real.shape
-    ('batch', 2, 3)
+    (batch, 2, 3)
     """
     dtype, size = floating(x), fft_length or static("rfft", x.shape, -1)
     bins = size // 2 + 1
@@ -105,7 +105,7 @@ def stft(
 
     >>> real, imaginary = ops.stft(ops.reshape(x, (-1, 6)), 4, 2, 4, center=False)
     >>> real.shape
-    ('batch', 2, 3)
+    (batch, 2, 3)
     """
     dtype = floating(x)
     if fft_length < sequence_length:

@@ -90,7 +90,7 @@ def quantile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepd
     constant.
 
     >>> ops.quantile(x, [0.25, 0.75], axis=-1).shape
-    (2, 'batch', 2)
+    (2, batch, 2)
     """
     return _quantile(x, q, axis, method, keepdims, nan_counts=True)
 

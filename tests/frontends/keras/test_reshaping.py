@@ -137,8 +137,8 @@ def test_concat() -> None:
 
 MESSAGES = [
     (Transpose(perm=(0, 1)), "perm .0, 1. is no order of the axes of .batch, 4, 5."),
-    (Reshape(shape=(0, 7)), "numbers of elements differ, 20 x batch and 7 x batch"),
-    (Reshape(shape=(0, -1, 3)), "3 x batch elements do not divide 20 x batch"),
+    (Reshape(shape=(0, 7)), "numbers of elements differ, 20\\*batch and 7\\*batch"),
+    (Reshape(shape=(0, -1, 3)), "3\\*batch elements do not divide 20\\*batch"),
     (Reshape(shape=(-1, -1)), "at most one size may be -1"),
     (Expand(shape=(3, 5)), r"\(batch, 4, 5\) does not broadcast to \(3, 5\)"),
     (Concat(axis=3), "axis 3 does not exist"),

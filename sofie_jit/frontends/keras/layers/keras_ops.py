@@ -22,7 +22,7 @@ from sofie_jit.frontends.keras.masks import stays, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import Sigmoid
-from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.operator import ROperator, static_dim
 from sofie_jit.ir.operators.softmax import Softmax
 from sofie_jit.ir.ops.shapes import check_parts
 
@@ -399,7 +399,7 @@ def conv(call: LayerCall, inputs: Symbol, kernel: Any) -> Symbol:
     options = _spatial(call, inputs, "strides", "padding", "dilation_rate")
     channels = inputs.shape[1] if options["data_format"] == "channels_first" else inputs.shape[-1]
     options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-1], **NO_BIAS}
-    options["groups"] = int(channels) // kernel.shape[-2]
+    options["groups"] = static_dim(call.layer.class_name, (channels,), 0) // kernel.shape[-2]
     return through_layer(call, f"Conv{inputs.rank - 2}D", options, inputs, kernel=kernel)
 
 

@@ -13,7 +13,7 @@ from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
-from sofie_jit.ir.operators.operator import check_table, product
+from sofie_jit.ir.operators.operator import check_table, product, static_dim
 
 # -- STFTSpectrogram -------------------------------------------------------------------------------------------------
 
@@ -57,7 +57,7 @@ def _of_complex(mode: str, real: Symbol, imaginary: Symbol) -> Symbol:
         return ops.arctan2(imaginary, real)
     power = ops.add(ops.square(real), ops.square(imaginary))
     if mode == "psd":  # the inner frequencies count twice, for their mirror images
-        twice = np.full(int(power.shape[-1]), 2, power.dtype)
+        twice = np.full(static_dim("Spectrogram", power.shape, -1), 2, power.dtype)
         twice[[0, -1]] = 1
         return ops.multiply(power, twice)
     magnitude = ops.sqrt(ops.maximum(power, ops.EPSILON))

@@ -13,13 +13,14 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.resizing import METHODS, known_size, resize_from_corners, resize_images
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.operators.operator import static_dim, static_dims
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
     """The centre of images, ``central_fraction`` of their height and width."""
     kept = [slice(None)] * image.rank
     for axis in (image.rank - 3, image.rank - 2):
-        size = int(image.shape[axis])
+        size = static_dim("central_crop", image.shape, axis)
         start = int((size - size * central_fraction) / 2)
         kept[axis] = slice(start, size - start)
     return ops.getitem(image, kept)
@@ -42,7 +43,7 @@ def pad_to_bounding_box(
 def per_image_standardization(image: Symbol) -> Symbol:
     """``(image - mean) / stddev`` for each image; the deviation is at least ``1 / sqrt(number of elements)``."""
     axes = [-3, -2, -1]
-    least = 1 / math.sqrt(math.prod(int(image.shape[axis]) for axis in axes))
+    least = 1 / math.sqrt(math.prod(static_dims("per_image_standardization", image.shape[-3:])))
     deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
     return ops.divide(ops.subtract(image, ops.mean(image, axes, keepdims=True)), deviation)
 

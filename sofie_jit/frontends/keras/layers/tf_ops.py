@@ -22,7 +22,7 @@ from sofie_jit.frontends.keras.masks import stays, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import LogSigmoid, Selu, Softsign
-from sofie_jit.ir.operators.operator import check_table, product
+from sofie_jit.ir.operators.operator import SymbolicDim, check_table, product, static_dim
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ def _band_part(input: Symbol, num_lower: int, num_upper: int) -> Symbol:
 
 
 def _diag(diagonal: Symbol) -> Symbol:
-    size = int(diagonal.shape[-1])
+    size = static_dim("diag", diagonal.shape, -1)
     check_table("diag", size, size)
     return ops.multiply(ops.expand_dims(diagonal, -1), np.eye(size, dtype=diagonal.dtype))
 
@@ -250,7 +250,7 @@ def _diag(diagonal: Symbol) -> Symbol:
 def _local_response(
     input: Symbol, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
 ) -> Symbol:
-    count = int(input.shape[-1])
+    count = static_dim("local_response_normalization", input.shape, -1)
     check_table("local_response_normalization", count, count)
     channels = np.arange(count)
     near = abs(channels[:, np.newaxis] - channels) <= depth_radius
@@ -494,7 +494,7 @@ def _convolution(
     kernel = _constant(call, filters)
     channels = input.shape[1] if options["data_format"] == "channels_first" else input.shape[-1]
     options |= {"kernel_size": kernel.shape[:-2], "filters": kernel.shape[-1], **NO_BIAS}
-    options["groups"] = int(channels) // kernel.shape[-2]
+    options["groups"] = static_dim(call.layer.class_name, (channels,), 0) // kernel.shape[-2]
     return through_layer(call, f"Conv{input.rank - 2}D", options, input, kernel=kernel)
 
 
@@ -526,8 +526,8 @@ def _filled(call: LayerCall, shape: Any, value: Any, dtype: Any) -> Symbol:
 def _tile(call: LayerCall, input: Any, multiples: Any) -> Symbol:
     """``tf.tile``; a constant with a first axis of size 1 may be repeated for each row of the batch."""
     x = _tensor(call, input)
-    x = ops.tile(x, [1 if isinstance(n, str) else n for n in multiples])
-    named = [n if isinstance(n, str) else size for n, size in zip(multiples, x.shape, strict=True)]
+    x = ops.tile(x, [1 if isinstance(n, SymbolicDim) else n for n in multiples])
+    named = [n if isinstance(n, SymbolicDim) else size for n, size in zip(multiples, x.shape, strict=True)]
     return x if tuple(named) == x.shape else ops.broadcast_to(x, named)
 
 

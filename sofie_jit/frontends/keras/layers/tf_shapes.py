@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import Dim, check_table, product
+from sofie_jit.ir.operators.operator import Dim, SymbolicDim, check_table
 
 
 @dataclass(frozen=True, eq=False)
 class SymbolicShape:
-    """A tensor of sizes of TensorFlow, as an array of objects: numbers, or names of open dimensions."""
+    """A tensor of sizes of TensorFlow, as an array of objects: numbers, or open dimensions."""
 
     values: np.ndarray
 
@@ -30,7 +31,7 @@ class SymbolicShape:
         return SymbolicShape(np.asarray(self.values[tuple(key) if isinstance(key, list) else key], object))
 
     def plain(self) -> Any:
-        """The sizes as nested lists, or as a number or name."""
+        """The sizes as nested lists, or as one size."""
         return self.values.tolist()
 
 
@@ -62,7 +63,7 @@ def compute_operation(name: str, tensors: Sequence[Any]) -> SymbolicShape | None
 
 
 def plain(argument: Any) -> Any:
-    """``argument`` with each shape in it as numbers, names and lists of them."""
+    """``argument`` with each shape in it as lists of numbers and open dimensions."""
     if isinstance(argument, SymbolicShape):
         return argument.plain()
     if isinstance(argument, (list, tuple)):
@@ -88,14 +89,13 @@ def _array(values: Sequence[Dim]) -> np.ndarray:
 
 def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def numbers(a: Any, b: Any) -> Any:
-        if function is operator.mul and (isinstance(a, str) or isinstance(b, str)):
-            return product(a, b)
+        named = [size for size in (a, b) if isinstance(size, SymbolicDim)]
+        if named and function is operator.mul:
+            return a * b
         if function is operator.sub and a == b:
             return 0
-        if isinstance(a, str) or isinstance(b, str):
-            raise UnsupportedLayerError(
-                f"arithmetic with the open dimension '{a if isinstance(a, str) else b}' is not supported"
-            )
+        if named:
+            raise UnsupportedLayerError(f"arithmetic with the open dimension '{named[0]}' is not supported")
         return function(a, b)
 
     return lambda a, b, *_: np.frompyfunc(numbers, 2, 1)(a, b)
@@ -123,7 +123,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: x if "float" not in str(dtype) else np.frompyfunc(float, 1, 1)(x),
     "identity": lambda x: x,
     "convert_to_tensor": lambda x, *_: x,
-    "reduce_prod": lambda x, *_: product(*x.tolist()),
+    "reduce_prod": lambda x, *_: math.prod(x.tolist()),
     "squeeze": lambda x, *_: np.squeeze(x),
     "expand_dims": lambda x, axis=0: np.expand_dims(x, axis),
     **dict.fromkeys(("add", "add_v2"), _elementwise(operator.add)),
