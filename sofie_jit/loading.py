@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from sofie_jit import frontends
 from sofie_jit.errors import SofieError, UnsupportedLayerError
-from sofie_jit.frontends.base import NodeReport, Report
 from sofie_jit.frontends.content import byte_size
 from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.jit.compiler import compiler
@@ -19,6 +18,7 @@ from sofie_jit.models.compile import compile_translation
 from sofie_jit.report.progress import Steps
 
 if TYPE_CHECKING:
+    from sofie_jit.frontends.report import Report
     from sofie_jit.models.model import Model
     from sofie_jit.passes.pipeline import Optimize
 
@@ -147,6 +147,8 @@ def check(
     >>> report.ok, len(report.nodes), report.nodes[1].type
     (True, 11, 'Conv2D')
     """
+    from sofie_jit.frontends.report import NodeReport, Report
+
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     try:
         translation = frontends.open(

@@ -8,8 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sofie_jit.errors import ModelFileError, OptionError
 from sofie_jit.frontends.content import Content, examine
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from sofie_jit.frontends.base import Translation
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A format of models."""
 
     name: str

@@ -1,4 +1,4 @@
-"""What all frontends share: a model before translation, the view of a handler, reports, and the original model.
+"""What all frontends share: a model before translation, the view of a handler, and the original model.
 
 A frontend is a package with a function ``open(source, *, untrusted, meanwhile, **options) -> Translation``. It reads
 the file in the sandbox, returns a :class:`Translation`, and translates node by node: a handler gets a
@@ -11,8 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -24,8 +23,7 @@ from sofie_jit.ir.rmodel import RModel
 # -- models ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A node of a model as its file describes it: a layer, or an operator of a graph."""
 
     name: str
@@ -249,47 +247,3 @@ def errors_of_file(source: str) -> Iterator[None]:
         raise error.of_file(source) from error
     except (MemoryError, RecursionError) as error:
         raise ModelFileError(f"{source}: the model is too big to be translated ({type(error).__name__})") from error
-
-
-# -- reports -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class NodeReport:
-    """One node of a model in a :class:`Report`."""
-
-    name: str
-    """Its name, with the names of the models around it."""
-    type: str
-    """Its class or operator type."""
-    problem: str
-    """Why it cannot be translated; '' if it can."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result of :func:`sofie_jit.check`. It is true if the model can be loaded."""
-
-    source: str
-    problems: list[str]
-    """One line per node that cannot be translated, or the reason why the file cannot be read."""
-    nodes: list[NodeReport] = field(default_factory=list)
-    """All layers or operators in the order of the file; empty if the file cannot be read."""
-    node_word: str = "node"
-    """What the format calls a node."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the model can be loaded."""
-        return not self.problems
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        bad = sum(bool(node.problem) for node in self.nodes)
-        count = f"{len(self.nodes)} {self.node_word}s" + (f", {bad} of them not supported" if bad else "")
-        lines = [f"{self.source}: {'can' if self.ok else 'cannot'} be loaded" + (f" ({count})" if self.nodes else "")]
-        width = max((len(node.name) for node in self.nodes), default=0)
-        lines += [f"  {'no' if node.problem else 'ok'}  {node.name:{width}}  {node.type}" for node in self.nodes]
-        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])

@@ -16,7 +16,7 @@ from typing import Any
 
 from sofie_jit.frontends.content import existing
 from sofie_jit.frontends.sandbox import forked, isolated
-from sofie_jit.frontends.sandbox.reader import Reader
+from sofie_jit.frontends.sandbox.reader import function
 
 
 def read(
@@ -36,9 +36,9 @@ def read(
     Raises what the reader and ``meanwhile`` raise, FileNotFoundError if there is no such file, and ModelFileError if
     the other process crashes, takes too long or needs too much memory.
     """
-    function, path = Reader(reader), existing(path)
+    path = existing(path)
     if untrusted:
-        return isolated.read(function, path, arguments, meanwhile)
+        return isolated.read(reader, path, arguments, meanwhile)
     if untrusted is None and forked.CAN_FORK:
-        return forked.read(function, path, arguments, meanwhile)
-    return function(path, *arguments)
+        return forked.read(reader, path, arguments, meanwhile)
+    return function(reader)(path, *arguments)

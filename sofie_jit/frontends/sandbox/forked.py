@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from sofie_jit.frontends.content import byte_size
 from sofie_jit.frontends.sandbox import isolated, wire
-from sofie_jit.frontends.sandbox.reader import Reader
+from sofie_jit.frontends.sandbox.reader import function, result_type
 
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
 """Apple's libraries may not be used in a forked process."""
@@ -30,22 +30,20 @@ SECONDS = 30
 thread held when the process was copied, because threads are not copied."""
 
 
-def read(
-    reader: Reader, path: Path, arguments: Sequence[Any] = (), meanwhile: Callable[[], object] | None = None
-) -> Any:
+def read(reader: str, path: Path, arguments: Sequence[Any] = (), meanwhile: Callable[[], object] | None = None) -> Any:
     """Calls ``reader`` in a copy of this process; in this process if the system cannot make one.
 
     ``meanwhile`` is called while the copy reads.
 
     Raises what the reader and ``meanwhile`` raise; ModelFileError if the copy crashes or takes too long.
     """
-    result_type = reader.result_type  # imports the reader here, so that later copies have it
+    expected = result_type(reader)  # imports the reader here, so that later copies have it
     answer, out = os.pipe()
     with open(answer, "rb") as stream, open(out, "wb") as into:
         try:
             child = _fork()
         except (OSError, RuntimeError):  # no more processes, or a subinterpreter; the file can be read here
-            return reader(path, *arguments)
+            return function(reader)(path, *arguments)
         if child == 0:
             _serve(reader, path, arguments, into)
         into.close()
@@ -53,7 +51,7 @@ def read(
         try:
             if meanwhile:
                 meanwhile()
-            return wire.receive(stream, path, result_type)
+            return wire.receive(stream, path, expected)
         except EOFError:
             ended = _end_of(child)
         except KeyboardInterrupt:
@@ -79,7 +77,7 @@ def _library_locks() -> contextlib.AbstractContextManager[Any]:
     return h5py.phil if h5py else contextlib.nullcontext()
 
 
-def _serve(reader: Reader, path: Path, arguments: Sequence[Any], into: BinaryIO) -> NoReturn:
+def _serve(reader: str, path: Path, arguments: Sequence[Any], into: BinaryIO) -> NoReturn:
     """The work of the copy, which ends without running any clean-up code of the process that it is a copy of."""
     code = 1
     try:
@@ -87,7 +85,7 @@ def _serve(reader: Reader, path: Path, arguments: Sequence[Any], into: BinaryIO)
         _set_limits(byte_size(path))
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 2)  # messages of a crashing C library
-        wire.send(into, path, lambda: reader(path, *arguments), reader.result_type)
+        wire.send(into, path, lambda: function(reader)(path, *arguments), result_type(reader))
         code = 0
     finally:
         os._exit(code)

@@ -18,7 +18,7 @@ from typing import Any
 from sofie_jit.errors import ModelFileError, OptionError
 from sofie_jit.frontends.content import byte_size
 from sofie_jit.frontends.sandbox import wire
-from sofie_jit.frontends.sandbox.reader import Reader
+from sofie_jit.frontends.sandbox.reader import function, result_type
 
 MEMORY = 1 << 30
 """Bytes that the child may take, Python and its libraries included, in addition to three times the file's size."""
@@ -28,19 +28,17 @@ SECONDS = 30.0
 CHILD = "import sys; sys.path[:] = {path!r}; from sofie_jit.frontends.sandbox.isolated import serve; serve()"
 
 
-def read(
-    reader: Reader, path: Path, arguments: Sequence[Any] = (), meanwhile: Callable[[], object] | None = None
-) -> Any:
+def read(reader: str, path: Path, arguments: Sequence[Any] = (), meanwhile: Callable[[], object] | None = None) -> Any:
     """Calls ``reader`` in a child process; ``meanwhile`` is called in this one while the child reads.
 
     Raises what the reader and ``meanwhile`` raise; ModelFileError if the child crashes, or needs more time or memory
     than it may have.
     """
     try:
-        request = json.dumps([reader.name, str(path), list(arguments)]).encode()
+        request = json.dumps([reader, str(path), list(arguments)]).encode()
     except (TypeError, ValueError) as error:
         raise OptionError(f"an option contains a value that JSON cannot represent: {error}") from error
-    result_type, size = reader.result_type, byte_size(path)
+    expected, size = result_type(reader), byte_size(path)
     seconds = SECONDS * (1 + size / 1e8)
     command = [sys.executable, "-c", CHILD.format(path=sys.path), str(MEMORY + 3 * size), str(int(seconds) + 1)]
     with subprocess.Popen(
@@ -56,7 +54,7 @@ def read(
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise crash(path, f"signal {-child.returncode}" if child.returncode < 0 else last)
     try:
-        return wire.receive(io.BytesIO(output), path, result_type)
+        return wire.receive(io.BytesIO(output), path, expected)
     except EOFError as error:
         raise ModelFileError(f"'{path}': the process that read it ended too early") from error
 
@@ -90,6 +88,5 @@ def serve() -> None:
         (resource.RLIMIT_NOFILE, 64),
     ):
         resource.setrlimit(limit, (value, value))
-    name, path, arguments = json.load(sys.stdin.buffer)
-    reader = Reader(name)
-    wire.send(sys.stdout.buffer, path, lambda: reader(Path(path), *arguments), reader.result_type)
+    reader, path, arguments = json.load(sys.stdin.buffer)
+    wire.send(sys.stdout.buffer, path, lambda: function(reader)(Path(path), *arguments), result_type(reader))

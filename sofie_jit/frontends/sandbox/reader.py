@@ -1,35 +1,23 @@
-"""A function that reads model files, by a name that another process can import it by."""
+"""A reader by the name ``"module:function"``, so that another process can import it."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 
-@dataclass(frozen=True)
-class Reader:
-    """The function ``"module:function"``.
+def function(reader: str) -> Callable[..., Any]:
+    """Imports a reader.
 
-    >>> from pathlib import PurePath
-    >>> Reader("posixpath:basename")("/data/m.h5")
+    >>> function("posixpath:basename")("/data/m.h5")
     'm.h5'
     """
+    module, _, name = reader.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
-    name: str
 
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The function; imports its module."""
-        module, _, name = self.name.partition(":")
-        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        return function
-
-    @property
-    def result_type(self) -> Any:
-        """The type of its result, which is what may be sent from one process to another."""
-        return get_type_hints(self.function)["return"]
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self.function(*arguments)
+def result_type(reader: str) -> Any:
+    """The annotated type of a reader's result, which is what may be sent from one process to another."""
+    return get_type_hints(function(reader))["return"]
