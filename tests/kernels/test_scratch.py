@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 from compilers import COMPILERS, KERNELS, PROGRAMS, WARNINGS
-from sofie_jit.ir.operators import conv, conv_transpose, depthwise_chain, rnn
-from sofie_jit.ir.operators.geometry import Axis, window_members
+from sofie_jit.codegen.lowered import conv, conv_transpose, depthwise_chain, rnn
+from sofie_jit.codegen.lowered.window import window_members
+from sofie_jit.ir.operators.geometry import Axis
 
 
 def window(axes: list[Axis]) -> str:
