@@ -1,4 +1,4 @@
-"""What all frontends share: a model before translation, the view of a handler, reports, and the original model.
+"""The parts that all frontends share: models before translation, the argument of handlers, reports, original models.
 
 A frontend is a package with a function ``open(source, *, untrusted, meanwhile, **options) -> Translation``. It reads
 the file in the sandbox, returns a :class:`Translation`, and translates node by node: a handler gets a
@@ -46,7 +46,7 @@ class Translation(ABC):
     format: ClassVar[str]
     """The name of the format, such as ``"Keras"``."""
     node_word: ClassVar[str] = "node"
-    """What the format calls a node."""
+    """The format's word for a node."""
 
     @property
     @abstractmethod
@@ -242,7 +242,7 @@ def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Itera
 
 @contextmanager
 def errors_of_file(source: str) -> Iterator[None]:
-    """Makes every error that is raised inside name the file."""
+    """Adds the name of the file to every error that is raised inside."""
     try:
         yield
     except SofieError as error:
@@ -276,7 +276,7 @@ class Report:
     nodes: list[NodeReport] = field(default_factory=list)
     """All layers or operators in the order of the file; empty if the file cannot be read."""
     node_word: str = "node"
-    """What the format calls a node."""
+    """The format's word for a node."""
 
     @property
     def ok(self) -> bool:
