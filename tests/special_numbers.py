@@ -305,7 +305,8 @@ with these exceptions:
 sofie_jit they are treated like other values, and the results are those of Keras with float64: 1e-40 has a logarithm, is
 larger than zero, and can be a divisor.
 
-**Other rows** have no effect: the bits of a row are the same alone and in a batch, even if other rows contain NaN.
+**Other rows** have no effect: the result for a row is bit-identical alone and in a batch, even if other rows contain
+NaN.
 """
 
 

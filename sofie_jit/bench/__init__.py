@@ -47,7 +47,7 @@ class Engine:
 
     @property
     def missing(self) -> str:
-        """What is not installed, and how to install it; '' if the engine can run."""
+        """The missing packages, and how to install them; '' if the engine can run."""
         absent = [name for name in self.packages if not importlib.util.find_spec(name.replace("-", "_"))]
         if absent:
             return f"not installed: pip install {' '.join(absent)}"

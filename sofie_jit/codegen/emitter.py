@@ -1,4 +1,4 @@
-"""Emitter: what the functions of ``codegen/lowered`` write the C++ calls of one operator with."""
+"""Emitter: the object with which the functions of ``codegen/lowered`` write the C++ calls of one operator."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PackedWeight:
 
 @dataclass
 class Resources:
-    """What the calls of a whole network need: packed weights, memory, functions that can fail."""
+    """Resources that the calls of a whole network share: packed weights, memory, functions that can fail."""
 
     roots: dict[str, str]
     """For every tensor the tensor whose memory it is (:func:`sofie_jit.codegen.memory.storage`)."""
@@ -223,8 +223,8 @@ class Emitter:
     def parallel_call(self, function: str, *arguments: Argument) -> Call:
         """The same; where there is a team of threads, ``parallel_`` + function.
 
-        That gets the team, the arguments at run time, and a pointer to the function. The JIT compiles it when a team
-        comes for the first time.
+        Its arguments are the team, the run-time arguments, and a pointer to the function. The JIT compiles it when a
+        team first needs it.
         """
         return Call(function, arguments, parallel=True)
 

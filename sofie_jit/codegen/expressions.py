@@ -1,4 +1,4 @@
-"""Typed C++ expressions: the values that calls of kernels are written with before any text is printed.
+"""Typed C++ expressions: the arguments of kernel calls before they are printed as text.
 
 An :class:`Expression` with a ``cpp_type`` is an argument at run time. A :class:`Constant` is compiled into the call, as
 template arguments, functors and literals are. ``print_jit.py`` and ``print_header.py`` turn both into text.

@@ -1,4 +1,4 @@
-"""The only door through which text of a model file reaches C++ source."""
+"""Converts text of a model file to C++ source; no other module does so."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYWORDS = re.compile(
     r"thread_local|throw|true|try|typedef|typeid|typename|union|unsigned|using|virtual|void|volatile|"
     r"wchar_t|while|xor|xor_eq|std"
 )
-"""What no namespace can be called."""
+"""Names that a namespace cannot have."""
 
 
 def identifier(name: str, prefix: str, taken: set[str]) -> str:

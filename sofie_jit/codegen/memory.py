@@ -1,8 +1,8 @@
-"""Where intermediate tensors live: an arena of slots, each reused as soon as its tensor is dead.
+"""The memory of intermediate tensors: an arena of slots, each reused after the last use of its tensor.
 
-Tensors whose lifetimes overlap never share a slot, but for results that an operator may write over a tensor that it is
-the last to read. Sizes may depend on run-time dimensions, so a slot is a number of bytes times a product of expressions
-over them, and only tensors with the same product share one.
+Tensors whose lifetimes overlap do not share a slot, except that an operator may overwrite an input that is not used
+later. Sizes may depend on run-time dimensions, so the size of a slot is a number of bytes times a product of
+expressions over them, and only tensors with the same product share a slot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.symbolic import reserved
 
 THREADS = reserved("threads")
-"""In the dimensions of a slot, the number of threads that share a call."""
+"""The number of threads that share a call, as a dimension of a slot."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Arena:
     _free: list[int] = field(default_factory=list)
 
     def take(self, dtype: str, shape: Shape) -> int:
-        """The index of a slot for a tensor of ``dtype`` and ``shape``: the best fitting free one, grown if need be."""
+        """The index of a slot for a tensor of ``dtype`` and ``shape``: the best free one, enlarged if necessary."""
         count, dims = split_count(shape)
         size = -(-max(count, 1) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
         candidates = [i for i in self._free if self.slots[i].dims == dims]
@@ -56,7 +56,7 @@ class Arena:
 
 
 def storage(rmodel: RModel) -> dict[str, str]:
-    """For every tensor the tensor whose memory it is: itself, or what an alias such as Reshape reads."""
+    """For every tensor the tensor whose memory it uses: itself, or the input of an alias such as Reshape."""
     roots = {name: name for name in (*rmodel.inputs, *rmodel.initialized)}
     for op in rmodel.operators:
         for name in op.outputs:
@@ -76,7 +76,7 @@ def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
 
 
 def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int], index: int) -> str:
-    """The tensor that dies in operator ``index`` and whose memory may be the result's; "" if there is none."""
+    """The input of operator ``index`` whose memory the result can overwrite; "" if there is none."""
     op = rmodel.operators[index]
     if op.is_alias or not op.outputs[0]:  # a recurrent layer that is asked for its last state alone
         return ""

@@ -1,4 +1,4 @@
-"""Plan: the calls that compute a lowered RModel, and the memory they need, as values that can be printed.
+"""Plan: the kernel calls that compute a lowered RModel, and the memory they need, before they are printed as C++.
 
 :func:`make_plan` walks over the operators once. ``print_jit.py`` and ``print_header.py`` turn a plan into C++.
 """
@@ -53,7 +53,7 @@ class Plan:
     tiled: bool
     """Whether rows of the batch are independent of each other, so that a batch may be computed in tiles."""
     rows_together: int
-    """Rows of a batch below which another thread does not pay."""
+    """The smallest number of rows of a batch per thread."""
     kernels: tuple[str, ...]
     """Headers of ``sofie_jit/kernels`` that the calls need."""
     parallel_kernels: tuple[str, ...]
@@ -132,7 +132,7 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
 
 
 def _rows_together(rmodel: RModel, operators: Sequence[ROperator]) -> int:
-    """The least number of rows of a batch for a thread: more than one if dense layers of single rows dominate.
+    """The smallest number of rows of a batch per thread: more than one if dense layers of single rows dominate.
 
     With fewer rows, threads share the outputs of the layers instead, since a register tile takes as long for fewer
     rows, and each thread reads all weights.

@@ -1,7 +1,8 @@
-"""Plan -> a C++ header for other programs, source-compatible with what ROOT's SOFIE emits.
+"""Plan -> a C++ header for other programs, source-compatible with the headers of ROOT's SOFIE.
 
-The same rendering as the JIT's under readable names, with a comment per operator that says which layer it came from.
-Around it stand the kernels it calls, the weights or the reading of them, and ``infer`` in SOFIE's form.
+The Session is printed by :class:`SessionPrinter`, as for the JIT, but with readable names and a comment per operator
+that names its layer. The header also contains the kernels that it calls, the weights or the code that reads them, and
+``infer`` with SOFIE's signatures.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sofie_jit.ir.rmodel import RModel
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
 """Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have
-(kernels/processor.hxx asks it)."""
+(``kernels/core/processor.hxx`` detects it)."""
 
 
 def readable_names() -> Callable[[str], str]:
@@ -64,7 +65,7 @@ class HeaderPrinter(SessionPrinter):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the parts of a header say of its Session."""
+    """The Session of a header, as its parts use it."""
 
     session: str
     """Members and constructor, without the closing brace."""
@@ -91,7 +92,7 @@ def write_header(
 
     With a ``reference`` the header has a ``self_test``.
 
-    Raises GraphError if ``path`` does not end like a C++ header, or for an option that cannot be.
+    Raises GraphError if ``path`` does not have the suffix of a C++ header, or for an invalid option.
     """
     if path.suffix not in (".hxx", ".h", ".hpp", ".hh"):
         raise GraphError(f"a C++ header such as 'dir/name.hxx' can be written, got '{path}'")
@@ -169,7 +170,7 @@ namespace {namespace} {{
 
 
 def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
-    count = len(rmodel.updates)  # states stand at the end of inputs and outputs
+    count = len(rmodel.updates)  # states are the last inputs and outputs
     states = list(zip(list(rmodel.inputs)[-count:], rmodel.outputs[-count:], strict=True)) if count else []
     how = (
         "compile with -O3, without -march: it carries code for AVX-512, AVX2 and any\n// processor, and picks when a "
@@ -193,15 +194,15 @@ def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
 
 
 def _single(rmodel: RModel, r: Parts, kernels: list[str], namespace: str) -> tuple[str, str, str]:
-    """What stands before the namespace, at its beginning, and the Session up to its further constructors."""
+    """The text before the namespace, the text at its beginning, and the Session without its last members."""
     before = "".join(kernel_text(kernel) for kernel in kernels)
-    # as the kernels: objects compiled for different instruction sets can meet in one program
+    # as in the kernels: objects compiled for different instruction sets may be linked into one program
     opening = renamed("inline namespace SOFIE_JIT_ISA {\n")
     return before, f"{opening}namespace k = {kernel_namespace()};\n", f"{r.session}\n"
 
 
 def _dispatching(rmodel: RModel, r: Parts, kernels: list[str], namespace: str) -> tuple[str, str, str]:
-    """The same with kernels and Session once per instruction set, and a Session that picks one of them."""
+    """As :func:`_single`, with kernels and Session once per instruction set, and a Session that selects one of them."""
     source = "".join(kernel_text(kernel) for kernel in kernels)
     choice = "".join(kernel_text(kernel) for kernel in closure(["core/processor.hxx"]) if kernel not in kernels)
     body = f"namespace k = {kernel_namespace()};\n\n{r.session}\n}};\n"
@@ -244,7 +245,7 @@ namespace {name} {{
 
 
 def _choosing_session(rmodel: RModel, r: Parts) -> str:
-    """A Session, left open for more members, that holds the one for the processor it runs on."""
+    """A Session without its last members, which holds the Session for the processor that it runs on."""
     kinds = [("const ", t) for t in rmodel.inputs.values()] + [("", rmodel.tensor_type(n)) for n in rmodel.outputs]
     types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds]
     parameters = ", ".join(["const void *", *["std::size_t"] * len(r.dims), *types])
@@ -286,7 +287,7 @@ struct Session {{
 """
 
 
-# -- the members of a Session that SOFIE's have, too -------------------------------------------------------------------
+# -- members that the Sessions of SOFIE have, too ----------------------------------------------------------------------
 
 
 def _constructor(name: str, count: int, weights: Weights) -> str:
@@ -358,7 +359,7 @@ def _sizes(names: Iterable[str]) -> list[str]:
 
 
 def _do_infer(rmodel: RModel, r: Parts) -> str:
-    """SOFIE's free function, results into memory of the caller's."""
+    """SOFIE's free function, which writes the results into memory of the caller."""
     names = [*rmodel.inputs, *rmodel.outputs]
     given = [r.names[n] for n in names]
     arguments = [

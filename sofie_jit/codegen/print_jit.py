@@ -32,7 +32,7 @@ CALLS = "sofie_jit_calls"
 """Namespace of the outlined functions; their names carry a hash of their text."""
 
 INCOMPLETE = {-2: "rows", -3: "team"}
-"""Status of ``infer`` before deferred functions are compiled -> why they are needed now (``DeferredFunction.when``)."""
+"""Status of ``infer`` if deferred functions must be compiled first -> the reason (``DeferredFunction.when``)."""
 
 SLOW = 1_000_000
 """Floating-point operations that take some ten microseconds; an unoptimized call costs 10 ns more."""
@@ -49,7 +49,7 @@ class DeferredFunction:
 
 @dataclass(frozen=True)
 class JitText:
-    """The C++ text of a plan, and what compiling and calling it needs."""
+    """The C++ text of a plan, and the data for compiling and calling it."""
 
     plan: Plan
     namespace: str
@@ -93,7 +93,7 @@ class JitText:
 
     @property
     def rows_together(self) -> int:
-        """Rows of a batch below which another thread does not pay."""
+        """The smallest number of rows of a batch per thread."""
         return self.plan.rows_together
 
 
@@ -104,10 +104,9 @@ def positional_names() -> Callable[[str], str]:
 
 
 class JitPrinter(SessionPrinter):
-    """Enters each kernel through a function of its own, shared by all models of the process.
+    """Calls each kernel through a separate non-inline function, which all models of the process share.
 
-    Cling compiles inline functions and templates anew for every model that uses them, but a function of its own just
-    once.
+    Cling compiles inline functions and templates again for every model that uses them, but a non-inline function once.
     """
 
     team_parameters = ("const k::Team *team",)
@@ -122,7 +121,7 @@ class JitPrinter(SessionPrinter):
         self.op_timings: list[int] = []
 
     def tile_attribute(self, lines: int) -> str:
-        """Where calls take long on average, the code between them needs no optimization."""
+        """The attribute that disables optimization of the code between calls, if calls take long on average."""
         return f"SOFIE_JIT_{'ONCE' if self.plan.flops > SLOW * lines else 'NOINLINE'}"
 
     # -- functions and tables ------------------------------------------------------------------------------------

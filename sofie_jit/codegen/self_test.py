@@ -1,4 +1,4 @@
-"""The self test of a saved header: a reference that travels with it, and the C++ function that compares with it."""
+"""The self test of a saved header: reference inputs and outputs, and the C++ function that compares with them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reference:
 
 
 def self_test(rmodel: RModel, names: Mapping[str, str], dims: Sequence[str], reference: Reference) -> str:
-    """A C++ function that runs the reference; its arrays are local, so a program that does not call it carries none.
+    """A C++ function that evaluates the reference. Its arrays are local: a program that does not call it lacks them.
 
     ``names``: C++ names of inputs; ``dims``: run-time dimensions in the order of ``infer``'s arguments.
     """

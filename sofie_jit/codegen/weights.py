@@ -68,7 +68,7 @@ def write_text(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def write_binary(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """The same with the values' bytes, little end first; a first line tells it from a text file."""
+    """As :func:`write_text`, with little-endian bytes; the first line distinguishes it from a text file."""
     with path.open("wb") as file:
         file.write(b"sofie-jit weights 1\n")
         for name, values in tensors.items():

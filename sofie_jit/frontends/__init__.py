@@ -21,11 +21,11 @@ class Format(NamedTuple):
     """A format of models."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     module: str
     """The frontend, which is imported when a source matches. Its ``open`` takes the source and options by keyword."""
     matches: Callable[[Content], bool]
-    """Whether a source is of this format, or is so close that this frontend's messages about it help most."""
+    """Whether a source is of this format, or so similar that the error messages of this frontend are most useful."""
     accepts: str = ""
     """The sources that it reads, and how to make them, for the message about a source that no format matches."""
 

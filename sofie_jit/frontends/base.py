@@ -1,4 +1,4 @@
-"""What all frontends share: a model before translation, the view of a handler, and the original model.
+"""The parts that all frontends share: models before translation, the argument of handlers, original models.
 
 A frontend is a package with a function ``open(source, *, untrusted, meanwhile, **options) -> Translation``. It reads
 the file in the sandbox, returns a :class:`Translation`, and translates node by node: a handler gets a
@@ -44,7 +44,7 @@ class Translation(ABC):
     format: ClassVar[str]
     """The name of the format, such as ``"Keras"``."""
     node_word: ClassVar[str] = "node"
-    """What the format calls a node."""
+    """The format's word for a node."""
 
     @property
     @abstractmethod
@@ -240,7 +240,7 @@ def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Itera
 
 @contextmanager
 def errors_of_file(source: str) -> Iterator[None]:
-    """Makes every error that is raised inside name the file."""
+    """Adds the name of the file to every error that is raised inside."""
     try:
         yield
     except SofieError as error:

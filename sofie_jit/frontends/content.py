@@ -29,12 +29,12 @@ UNREADABLE = {
     b"\x80": "looks like a pickle, which is never loaded because it can run code",
     b"\x1f\x8b": "is compressed by gzip: unpack it first",
 }
-"""First bytes -> what the file is, and what to do."""
+"""First bytes -> the kind of file, and a remedy, for error messages."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is known of a source before a frontend reads it; :func:`examine` makes it.
+    """The properties of a source that determine its format; :func:`examine` returns it.
 
     ``Format.matches`` decides by these values.
     """
@@ -71,7 +71,7 @@ class Content:
         return self.path is None and all(hasattr(type(self.source), attribute) for attribute in attributes)
 
     def describe(self) -> str:
-        """What the source is, as the predicate of a message about it.
+        """The kind of the source, as the predicate of a sentence in an error message.
 
         >>> from pathlib import Path
         >>> Content("m.h5", Path("m.h5"), head=b"<html>").describe()

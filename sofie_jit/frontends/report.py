@@ -27,7 +27,7 @@ class Report:
     nodes: list[NodeReport] = field(default_factory=list)
     """All layers or operators in the order of the file; empty if the file cannot be read."""
     node_word: str = "node"
-    """What the format calls a node."""
+    """The format's word for a node."""
 
     @property
     def ok(self) -> bool:

@@ -34,7 +34,7 @@ class Builder:
     """
 
     origin: str
-    """Where operators that are added next come from, as they say themselves: "dense_1 (Dense)"."""
+    """The attribute ``origin`` of the operators that are added next: "dense_1 (Dense)"."""
 
     def __init__(self, rmodel: RModel, promotion: Promotion = STRICT):
         self.rmodel = rmodel

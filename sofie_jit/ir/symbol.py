@@ -19,7 +19,7 @@ The functions need Symbol, so :mod:`sofie_jit.ir.ops` fills this table when it i
 
 
 class GraphBuilder(Protocol):
-    """What Symbols and the functions of them use of the :class:`~sofie_jit.ir.builder.Builder` of their network."""
+    """The part of :class:`~sofie_jit.ir.builder.Builder` that Symbols and their functions use."""
 
     rmodel: RModel
     promotion: Promotion

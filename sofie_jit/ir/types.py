@@ -15,10 +15,10 @@ DTYPES = ("float32", "float64", "int32", "int64", "bool")
 """Element types of tensors, by numpy's names."""
 
 MAX_ELEMENTS = 1 << 32
-"""Of one tensor per row; whoever means more than 16 GB a row has made a mistake, or a file that wants to do harm."""
+"""Maximum elements of a tensor per row; more than 16 GB per row are a mistake, or a hostile file."""
 
 MAX_TABLE = 1 << 25
-"""Of a table that is made while a model is loaded, such as the sines of a spectrogram."""
+"""Maximum elements of a table that is computed while a model is loaded, such as the sines of a spectrogram."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Model(ABC):
     calls; see :class:`~sofie_jit.models.stateful_model.StatefulModel`.
 
     A model is composed of a :class:`~sofie_jit.models.description.Description`, which answers everything about names,
-    shapes and listings, and of whatever the implementation needs to run the network.
+    shapes and listings, and of the objects that the implementation needs to run the network.
 
     >>> import sofie_jit
     >>> from sofie_jit.demo import MODEL_FILE, load_digits

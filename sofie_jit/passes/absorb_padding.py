@@ -1,4 +1,4 @@
-"""Zeros put around images become the padding of the convolution or MaxPool that follows."""
+"""Zero padding before a convolution or a MaxPool becomes the padding of that operator."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sofie_jit.passes.uses import converted
 
 
 def absorb_padding(rmodel: RModel) -> RModel:
-    """Every Conv or MaxPool behind a Pad of its spatial axes reads what the Pad reads.
+    """Adds the ``pads`` of a Pad of spatial axes to the Conv or MaxPool after it, which then reads the Pad's input.
 
-    A Pad that nobody needs any more stays behind.
+    Pads whose output is no longer used stay in the model; :func:`eliminate_dead_code` removes them.
     """
     new = rmodel.copy()
     padded = {op.outputs[0]: op for op in new.operators if isinstance(op, Pad) and _puts_zeros(op)}
@@ -24,7 +24,7 @@ def absorb_padding(rmodel: RModel) -> RModel:
         pad = padded.get(op.inputs[0]) if op.inputs else None
         if pad is None or not isinstance(op, (FusedConv, MaxPool)) or op.auto_pad not in ("NOTSET", "VALID"):
             continue
-        if isinstance(op, MaxPool) and (any(op.pads or []) or op.ceil_mode):  # whose own padding takes no part
+        if isinstance(op, MaxPool) and (any(op.pads or []) or op.ceil_mode):  # MaxPool ignores its own padding
             continue
         rank = len(pad.pads) // 2
         spatial = slice(1, rank - 1) if op.layout == "NHWC" else slice(2, rank)
@@ -42,5 +42,5 @@ def absorb_padding(rmodel: RModel) -> RModel:
 
 
 def _puts_zeros(pad: Pad) -> bool:
-    """Whether a border of zeros is put around all axes."""
+    """Whether ``pad`` adds zeros and removes no elements."""
     return pad.mode == "constant" and pad.constant_value == 0 and pad.axes is None and min(pad.pads) >= 0

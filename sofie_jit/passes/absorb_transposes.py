@@ -1,4 +1,4 @@
-"""A matrix product reads and writes the axes of its tensors in any order: Transposes beside it disappear."""
+"""Merges Transposes into an adjacent MatMul, whose kernel reads and writes the axes of its tensors in any order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from sofie_jit.passes.uses import converted, uses
 
 
 def absorb_transposes(rmodel: RModel) -> RModel:
-    """Transposes that only a MatMul reads, or that alone read its result, become attributes of it.
+    """Replaces a MatMul and the Transposes before and after it by a PermutedMatMul.
 
-    They stay where they mix rows of the batch, or move the last axis of A or Y.
+    A Transpose is merged if only the MatMul uses its output, or if it is the only user of the MatMul's output.
+    Transposes that mix rows of the batch, or that move the last axis of A or Y, are kept.
     """
     new = rmodel.copy()
     new.operators = [converted(op, PermutedMatMul) if type(op) is MatMul else op for op in new.operators]

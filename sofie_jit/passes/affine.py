@@ -1,4 +1,4 @@
-"""What the passes that fold scales and offsets into weights ask of operators: ``scale * x + shift`` per channel."""
+"""Operators as affine functions ``scale * x + shift`` per channel, for the passes that fold them into weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Affine:
 
 
 def affine(model: RModel, op: ROperator, axis: int) -> Affine | None:
-    """What ``op`` does to a tensor, if that is the same for all elements with one index along ``axis``, else None."""
+    """The affine function that ``op`` computes, with one scale and shift per index along ``axis``, or None."""
     if isinstance(op, BatchNormalization):
         found = _of_statistics(model, op, axis)
     elif isinstance(op, (Add, Sub, Mul, Div)) or op.op_type == "Neg":
@@ -79,7 +79,7 @@ def _per_channel(values: np.ndarray, rank: int, axis: int) -> np.ndarray | None:
 
 
 def channel_axis(model: RModel, op: Linear, name: str) -> int:
-    """Where the channels of ``name`` are, what a linear operator reads or makes."""
+    """The axis of the channels of ``name``, an input or output of a linear operator."""
     return 1 if getattr(op, "layout", "NHWC") == "NCHW" else model.tensor_type(name).rank - 1
 
 

@@ -1,4 +1,4 @@
-"""A Transpose of a Transpose is one Transpose, or none."""
+"""Merges a Transpose of a Transpose into one Transpose, or removes both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sofie_jit.passes.uses import replace_tensor, uses
 
 
 def cancel_transposes(rmodel: RModel) -> RModel:
-    """Moves Transposes behind the activations that follow them, then merges neighbours and drops what does nothing."""
+    """Moves Transposes after the activations that follow them, merges adjacent ones and removes identities."""
     new = rmodel.copy()
     count = uses(new)
     source: dict[str, ROperator] = {}  # tensor -> the Transpose that computes it

@@ -1,4 +1,4 @@
-"""A depthwise convolution is computed together with those of 1 x 1 taps around it, where that saves memory traffic."""
+"""Merges a depthwise convolution with the 1 x 1 convolutions before and after it, where that saves memory traffic."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from sofie_jit.passes.uses import uses
 
 
 def chain_depthwise(rmodel: RModel) -> RModel:
-    """Convs of 1 x 1 taps join the depthwise Conv that alone reads or makes what is between, at the place of the last.
+    """Replaces a depthwise convolution and its 1 x 1 neighbors by a DepthwiseChain at the position of the last of them.
 
-    Where an image between them is larger than :data:`CACHED_BYTES`; smaller ones stay in the cache without it.
+    The tensors between them must have no other use, and one of them must be larger than :data:`CACHED_BYTES`: smaller
+    ones stay in the cache anyway.
     """
     new = rmodel.copy()
     new.generate()
@@ -52,7 +53,7 @@ def _is_depthwise(model: RModel, op: ROperator) -> bool:
 
 
 def _pointwise(model: RModel, operators: list[ROperator | None], index: int | None) -> FusedConv | None:
-    """The convolution of 1 x 1 taps at ``index``, if there is one and no chain has it."""
+    """The 1 x 1 convolution at ``index``, if there is one that is not part of a chain yet."""
     op = None if index is None else operators[index]
     if not isinstance(op, FusedConv) or not _has_weights(model, op):
         return None

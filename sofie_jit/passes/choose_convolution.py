@@ -1,4 +1,4 @@
-"""Every convolution gets the kernel that computes it: DenseConv, DepthwiseConv or DirectConv."""
+"""Chooses the kernel of every convolution: DenseConv, DepthwiseConv or DirectConv."""
 
 from __future__ import annotations
 

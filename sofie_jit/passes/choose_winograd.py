@@ -1,4 +1,4 @@
-"""Convolutions of 3 x 3 taps that are faster by Winograd's minimal filtering are computed by it."""
+"""Chooses Winograd's minimal filtering for the 3 x 3 convolutions that are faster with it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sofie_jit.passes.uses import converted
 
 
 def choose_winograd(rmodel: RModel) -> RModel:
-    """Makes a WinogradConv of every convolution whose shape makes it pay.
+    """Replaces every convolution by a WinogradConv if its shape makes that faster.
 
-    Not with infinite weights, whose differences would be NaN where the sum of products is infinite.
+    Convolutions with infinite weights are not replaced: differences of these weights are NaN where the sum of products
+    is infinite.
     """
     new = rmodel.copy()
     for index, op in enumerate(new.operators):

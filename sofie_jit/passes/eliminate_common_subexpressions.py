@@ -1,4 +1,4 @@
-"""What several operators compute alike is computed once: common subexpressions."""
+"""Computes common subexpressions once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.uses import replace_tensor
 
 SMALL = 16
-"""Elements of constants that are told apart by value; larger ones, which are a network's weights, by name."""
+"""Maximum number of elements of constants that are compared by value; larger ones, such as weights, by name."""
 
 
 def eliminate_common_subexpressions(rmodel: RModel) -> RModel:
-    """Of operators with one type, the same attributes and the same inputs only the first stays.
+    """Removes operators that have the type, the attributes and the inputs of an earlier operator.
 
-    One that makes an output of the model stays too, for outputs keep their names.
+    Operators that compute an output of the model are kept, because outputs keep their names.
     """
     new = rmodel.copy()
     outputs = set(new.outputs)
@@ -37,7 +37,7 @@ def eliminate_common_subexpressions(rmodel: RModel) -> RModel:
 
 
 def _key(model: RModel, op: ROperator) -> Hashable:
-    """Equal for operators that compute the same."""
+    """A key that is equal for operators that compute the same result."""
     inputs = []
     for name in op.inputs:
         values = model.initialized.get(name)

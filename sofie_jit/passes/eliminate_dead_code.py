@@ -1,4 +1,4 @@
-"""Operators, outputs of operators, and weights that no output of the model depends on disappear."""
+"""Removes operators, outputs of operators, and weights that no output of the model depends on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sofie_jit.ir.rmodel import RModel
 
 
 def eliminate_dead_code(rmodel: RModel) -> RModel:
-    """The model without what its outputs do not need; its inputs stay."""
+    """Removes everything that the outputs of the model do not depend on, except inputs."""
     new = rmodel.copy()
     needed = set(new.outputs)
     kept = []

@@ -1,4 +1,4 @@
-"""States become inputs and outputs, so that what is compiled is a pure function."""
+"""Turns states into inputs and outputs, so that the compiled code is a pure function."""
 
 from __future__ import annotations
 

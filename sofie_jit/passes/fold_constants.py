@@ -1,4 +1,4 @@
-"""Operators that read only weights are computed once, while the model is lowered; their results become weights."""
+"""Evaluates operators that read only weights while the model is lowered; their results become weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sofie_jit.ir.operators.operator import ROperator, static_dims
 from sofie_jit.ir.rmodel import RModel
 
 MAX_GROWTH = 1 << 20
-"""Elements that a result may have if it has more than its inputs; larger ones are computed when they are needed."""
+"""Maximum number of elements of a result that is larger than its inputs; larger results are not folded."""
 
 EXACT = frozenset({
     # data movement
@@ -45,7 +45,7 @@ def fold_constants(rmodel: RModel) -> RModel:
 
 
 def _evaluate(op: ROperator, model: RModel) -> np.ndarray | None:
-    """The result of ``op``, or None if its kernel is to compute it."""
+    """The result of ``op``, or None if it is not folded."""
     known = type(op).__module__.startswith("sofie_jit.ir.operators.") and op.op_type in EXACT
     kind = model.tensor_type(op.outputs[0])
     if not known or not all(isinstance(dim, int) for dim in kind.shape):

@@ -1,4 +1,4 @@
-"""A BatchNormalization, scale or offset right after a Dense, Conv or ConvTranspose becomes part of its weights."""
+"""Folds a BatchNormalization, scale or offset into the weights of the Dense, Conv or ConvTranspose before it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sofie_jit.passes.uses import add_weight, uses
 
 
 def fold_following_affine(rmodel: RModel) -> RModel:
-    """Scales the weights of the operator before, in float64, and moves its bias: ``s (W x + b) + t``."""
+    """Replaces ``s (W x + b) + t`` by ``(s W) x + (s b + t)``; the new weights are computed in float64."""
     new = rmodel.copy()
     new.generate()
     count = uses(new)
@@ -36,7 +36,7 @@ def fold_following_affine(rmodel: RModel) -> RModel:
 
 
 def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
-    """``op`` with ``behind`` in its weights, or None if it cannot take it."""
+    """``op`` with ``behind`` folded into its weights; None if that is not possible."""
     if not isinstance(op, Linear) or op.activation is not None or len(op.inputs) > 3:
         return None
     (y,) = op.outputs
@@ -57,7 +57,7 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
                 source, target = (np.moveaxis(array, outputs, -1) for array in (weights, scaled))  # no float64 copies
                 np.multiply(source, change.scale, out=target, dtype=np.float64, casting="same_kind")
                 kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
-    except FloatingPointError:  # beyond float32, which the results need not be
+    except FloatingPointError:  # too large for float32, although the results may not be
         return None
     inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", shifted, dtype)]
     changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Dense) else {}

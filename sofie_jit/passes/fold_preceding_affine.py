@@ -1,4 +1,4 @@
-"""What scales and moves the input of a Dense, Conv or ConvTranspose, as Rescaling does, becomes part of its weights."""
+"""Folds a scale and offset, such as Rescaling, into the weights of the Dense, Conv or ConvTranspose after it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ LARGEST_SHIFT = 1.0
 
 
 def fold_preceding_affine(rmodel: RModel) -> RModel:
-    """Scales the weights of the operator behind, in float64, and moves its bias: ``W (s x + t) + b``.
+    """Replaces ``W (s x + t) + b`` by ``(s W) x + (W t + b)``; the new weights are computed in float64.
 
-    An offset stays before what pads with zeros, for it is not added to those: ``s W (x + t / s)``.
+    The offset is not added to zeros of the padding. Before an operator that pads, only the scale is folded:
+    ``(s W) (x + t / s)``.
     """
     new = rmodel.copy()
     new.generate()
@@ -37,7 +38,7 @@ def fold_preceding_affine(rmodel: RModel) -> RModel:
 
 
 def _fold(model: RModel, op: Linear, made_by: Mapping[str, ROperator]) -> list[ROperator]:
-    """``op`` with what there is before it in its weights, as far as it can take that, behind an Add of the rest."""
+    """``op`` with the affine functions before it folded into its weights, after an Add of an offset that remains."""
     x, kernel, bias = (*op.inputs, "")[:3]
     known = model.initialized
     if any(name and name not in known for name in (kernel, bias)):
@@ -113,7 +114,7 @@ def _per_weight(values: np.ndarray, shape: tuple[int, ...], group: int) -> np.nd
 
 
 def _reads_no_padding(op: Linear, kernel: np.ndarray) -> bool:
-    """Whether all that ``op`` multiplies comes from its input, and each weight is used for each output."""
+    """Whether ``op`` reads no padding, so that each weight contributes to each output."""
     if not isinstance(op, FusedConv):
         return isinstance(op, Dense)
     inputs, outputs = kernel_axes(op)

@@ -1,4 +1,4 @@
-"""An activation joins the operator whose result it alone reads, and is computed while that is still in registers."""
+"""Fuses an activation into the operator before it, whose kernel applies it while the result is in registers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from sofie_jit.passes.uses import uses
 
 
 def fuse_activation(rmodel: RModel) -> RModel:
-    """Gemm, Conv and others with a free ``activation`` take the Activation that follows them."""
+    """Sets ``activation`` of Dense, FusedConv and similar operators to the Activation after them, and removes that.
+
+    The Activation must be the only user of the operator's output.
+    """
     new = rmodel.copy()
     count = uses(new)
     producer = {name: index for index, op in enumerate(new.operators) for name in op.outputs}

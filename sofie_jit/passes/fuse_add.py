@@ -1,4 +1,4 @@
-"""An Add of two tensors of one shape joins the Dense or Conv that makes one of them: a residual connection."""
+"""Fuses an Add of two tensors of one shape, a residual connection, into the Dense or Conv that computes one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sofie_jit.passes.uses import uses
 
 
 def fuse_add(rmodel: RModel) -> RModel:
-    """The operator moves to the place of the Add and takes what it adds as its input R."""
+    """Replaces the Add by the Dense or FusedConv, with the other operand of the Add as its input R."""
     new = rmodel.copy()
     new.generate()
     count = uses(new)
@@ -38,7 +38,7 @@ def fuse_add(rmodel: RModel) -> RModel:
 
 
 def _fused(model: RModel, op: ROperator | None, add: Add) -> ROperator | None:
-    """``op`` with what ``add`` adds to its result, or None if it cannot take it."""
+    """``op`` with the other operand of ``add`` as its residual; None if it cannot have one."""
     if not isinstance(op, (Dense, FusedConv)) or op.activation is not None or len(op.inputs) > 3:
         return None
     result, *terms = (model.tensor_type(name).shape for name in (*add.outputs, *add.inputs))

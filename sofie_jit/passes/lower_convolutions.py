@@ -1,4 +1,4 @@
-"""Convolutions become FusedConv and FusedConvTranspose, which can take an activation and a residual."""
+"""Replaces convolutions by FusedConv and FusedConvTranspose, which can have an activation and a residual."""
 
 from __future__ import annotations
 

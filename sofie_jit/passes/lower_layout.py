@@ -1,4 +1,4 @@
-"""Operators with ONNX's channels-first layout become channels-last ones, the only kind there are kernels for."""
+"""Converts operators from ONNX's channels-first layout to channels-last, the only layout that kernels support."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sofie_jit.ir.rmodel import RModel
 
 
 def lower_layout(rmodel: RModel) -> RModel:
-    """Puts a Transpose on both sides of every operator whose ``layout`` is NCHW, and makes it NHWC."""
+    """Sets ``layout`` to NHWC where it is NCHW, with a Transpose before and after the operator."""
     new = rmodel.copy()
     new.generate()
     new.operators = [part for op in new.operators for part in _lower(new, op)]
@@ -33,7 +33,7 @@ def _lower(model: RModel, op: ROperator) -> list[ROperator]:
         parts.append(Transpose(perm=last, inputs=[name], outputs=[output], origin=op.origin))
         return output
 
-    images = (0, 3) if isinstance(op, FusedConv) else (0,)  # X, and what Conv adds
+    images = (0, 3) if isinstance(op, FusedConv) else (0,)  # X, and the residual of a convolution
     changes: dict[str, Any] = {
         "layout": "NHWC",
         "inputs": [transposed(name) if name and i in images else name for i, name in enumerate(op.inputs)],

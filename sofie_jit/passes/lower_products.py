@@ -1,4 +1,4 @@
-"""Products of rows with a matrix of weights become Dense; other Gemms become MatMul."""
+"""Replaces products of rows with a matrix of weights by Dense, and other Gemms by MatMul."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sofie_jit.passes.uses import add_weight, uses
 def lower_products(rmodel: RModel) -> RModel:
     """Rewrites every Gemm, and every MatMul with a matrix of weights together with the Add of a bias after it.
 
-    What is left are Dense with weights of one number per output, and MatMul, Transpose, Mul and Add.
+    The result contains Dense, whose bias has one number per output, and MatMul, Transpose, Mul and Add.
     """
     new = rmodel.copy()
     new.generate()

@@ -1,4 +1,7 @@
-"""RModel -> RModel: what an optimizer and a lowering do, one small pure function a file."""
+"""The list of passes, and :func:`lower`, which applies them: optimizations and lowering of an RModel.
+
+To add a pass, write a function from RModel to RModel in its own file of this folder and add it to :data:`PASSES`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ from sofie_jit.passes.skip_zeros import skip_zeros
 from sofie_jit.passes.slice_strides import slice_strides
 
 Optimize = bool | Collection[str]
-"""Whether the optional passes run, or the names of those that do."""
+"""True runs all optional passes, False none; a collection of names selects some of them."""
 
 REQUIRED, OPTIONAL = True, False
 
@@ -57,17 +60,18 @@ PASSES = [
     (REQUIRED, eliminate_dead_code),
     (REQUIRED, separate_outputs),
 ]
-"""In the order in which they run; kernels depend on the required ones."""
+"""All passes in the order in which they run. Code generation needs the required ones."""
 
 
 def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
-    """The model as code is generated from it; without ``optimize`` only by the required passes.
+    """Applies the passes; returns the lowered model from which code is generated.
 
-    Raises OptionError if ``optimize`` names what is no optional pass.
+    Without ``optimize`` only the required passes run. Raises OptionError if ``optimize`` contains a name that is not
+    the name of an optional pass.
     """
     wanted = _wanted(optimize)
     model = rmodel
-    with np.errstate(all="ignore"):  # weights may hold anything, and NaN is what the network would give too
+    with np.errstate(all="ignore"):  # weights may have any value; the network gives NaN for them, too
         for required, run in PASSES:
             if required or run.__name__ in wanted:
                 model = run(model)

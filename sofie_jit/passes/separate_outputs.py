@@ -1,4 +1,4 @@
-"""Every output of the model gets memory of its own."""
+"""Gives every output of the model memory of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sofie_jit.ir.rmodel import RModel
 
 
 def separate_outputs(rmodel: RModel) -> RModel:
-    """Copies outputs that are inputs, weights, aliases of those, or given twice; all else is left as it is."""
+    """Copies outputs that are inputs, weights, aliases of these, or listed twice."""
     new = rmodel.copy()
     new.generate()
     roots = storage(new)

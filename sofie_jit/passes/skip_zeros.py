@@ -1,4 +1,4 @@
-"""Products whose inputs may hold many zeros multiply only the others."""
+"""Lets products skip the zeros of inputs that may contain many."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.rmodel import RModel
 
 KEEPS_ZEROS = (Slice, Transpose, Concat, MaxPool, Mul, ReduceMax, ReduceSum)
-"""Operators behind which zeros are still zeros, many of them at least; besides those that are an alias."""
+"""Operators that preserve all or most zeros of their input, in addition to aliases."""
 
 
 def skip_zeros(rmodel: RModel) -> RModel:
-    """Sets ``skip_zeros`` of every Dense and DenseConv whose input may hold many zeros and whose shape makes that pay.
+    """Sets ``skip_zeros`` of every Dense and DenseConv whose input may contain many zeros and that is large enough.
 
-    Such inputs are what a relu gave, a Cast, which ends a one-hot encoding, and the model's own: pixels, or padding.
-    How many zeros there are, and whether they are passed over, shows with every batch. Not with infinite weights, whose
-    product with zero is NaN.
+    Such inputs are the outputs of a relu, of a Cast, which is the last operator of a one-hot encoding, and the inputs
+    of the model, which may be pixels or padded sequences. The kernel counts the zeros of each batch and decides whether
+    to skip them. Products with infinite weights do not skip zeros, because infinity times zero is NaN.
     """
     new = rmodel.copy()
     new.generate()

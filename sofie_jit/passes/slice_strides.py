@@ -1,4 +1,4 @@
-"""A 1 x 1 convolution with strides becomes one of the pixels it reads: a matrix product, which is faster."""
+"""Replaces a strided 1 x 1 convolution by a Slice and a convolution without strides, which is a matrix product."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sofie_jit.ir.rmodel import RModel
 
 
 def slice_strides(rmodel: RModel) -> RModel:
-    """Puts a Slice before every strided 1 x 1 Conv of channels-last images; convolutions of one tensor share it."""
+    """Inserts a Slice before every strided 1 x 1 Conv of channels-last images; convolutions of one tensor share it."""
     new = rmodel.copy()
     new.generate()
     slices: dict[tuple[str, Sequence[Axis]], str] = {}

@@ -1,4 +1,4 @@
-"""What passes ask of a graph, and do to it."""
+"""Queries and changes of a graph that several passes share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_weight(rmodel: RModel, hint: str, values: Any, dtype: str) -> str:
 
 
 def replace_tensor(rmodel: RModel, old: str, new: str) -> None:
-    """Lets everything that reads ``old`` read ``new`` instead; changes ``rmodel``."""
+    """Replaces the tensor ``old`` by ``new`` in the inputs of all operators; changes ``rmodel``."""
     rmodel.outputs = [new if name == old else name for name in rmodel.outputs]
     for op in rmodel.operators:
         op.inputs = [new if name == old else name for name in op.inputs]

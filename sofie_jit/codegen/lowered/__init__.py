@@ -1,1 +1,1 @@
-"""C++ calls of operators, one file per family; lowered operators, which say by which kernel they are computed."""
+"""C++ calls of operators, one file per family; lowered operators, which determine the kernel that computes them."""

@@ -1,7 +1,7 @@
 """Convolutions by kernel: DenseConv, DirectConv, DepthwiseConv, WinogradConv.
 
 :class:`FusedConv` is a convolution whose kernel has not been chosen yet. The choice is a function of the layer's shape,
-never of the batch, so that a row keeps its bits.
+never of the batch, so that the result for a row is bit-identical in any batch.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class FusedConv(Conv):
         return DepthwiseConv if 1 < self.group == channels else DirectConv
 
     def winograd_pays(self, x: TensorType, w: TensorType) -> bool:
-        """Whether Winograd's minimal filtering computes images ``x`` and a kernel ``w`` faster than the definition.
+        """Whether Winograd's minimal filtering is faster than the direct algorithm for images ``x`` and a kernel ``w``.
 
-        It takes 16 products in place of 36, but more memory: 16 transformed weights in place of nine, and transformed
-        images. With few channels, or few pixels per weight, memory outweighs products. Its rounding errors are half as
-        large again, so float64, which users choose for accuracy, does not use it.
+        It needs 16 products instead of 36, but more memory: 16 transformed weights instead of nine, and transformed
+        images. With few channels, or few pixels per weight, memory accesses dominate. Its rounding errors are about 1.5
+        times as large, so it is not used for float64, which users choose for accuracy.
         """
         axes, channels, outputs = self.window(x, w)
         return (
@@ -247,7 +247,7 @@ def strip_rows(axes: Sequence[Axis], channels: int) -> int:
 
 
 def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
-    """Pixels of a register tile: as many as there are registers for, or fewer if less is computed twice then."""
+    """Pixels of a register tile: as many as there are registers for, or fewer if tiles then overlap less."""
     largest = tuning.MR[lanes * np.dtype(dtype).itemsize]
     tiles = math.ceil(pixels / largest)
     return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)

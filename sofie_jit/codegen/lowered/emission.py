@@ -1,8 +1,8 @@
-"""The registry of C++ calls: which function of this folder writes the calls of an operator.
+"""The registry of the functions that write the C++ calls of operators.
 
 ``@emits(Softmax, kernels=(...))`` registers a function for an operator and the operators that derive from it. The
-function of an operator in ``ir/operators/softmax.py`` stands in ``codegen/lowered/softmax.py``, which is imported when
-the first such operator is met.
+function of an operator of ``ir/operators/softmax.py`` is in ``codegen/lowered/softmax.py``, which is imported when it
+is first needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Headers = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Emission:
-    """How an operator becomes C++."""
+    """The C++ implementation of an operator."""
 
     emit: Callable[[Any, Emitter], Call | Sequence[Call]]
     """``(operator, emitter)`` -> the calls that compute the outputs, in order."""
@@ -49,7 +49,7 @@ def emits(
     parallel_kernels: Headers | Callable[[Any], Headers] = (),
     in_place: tuple[int, ...] | Callable[..., tuple[int, ...]] = (),
 ) -> Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]]:
-    """Registers the decorated function as the :class:`Emission` of ``operators`` and of what derives from them."""
+    """Registers the decorated function as the :class:`Emission` of ``operators`` and of classes derived from them."""
 
     def register(emit: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         _emissions.update(dict.fromkeys(operators, Emission(emit, kernels, parallel_kernels, in_place)))
@@ -78,7 +78,7 @@ def emission(operator: type[ROperator]) -> Emission:
 
 
 def require(op: ROperator, **values: Any) -> None:
-    """Raises GraphError if an attribute has another value than the one that there is a kernel for."""
+    """Raises GraphError if an attribute has a value that no kernel supports."""
     for name, value in values.items():
         if getattr(op, name) != value:
             raise GraphError(f"{op.op_type}: there is no kernel for {name}={getattr(op, name)!r}, only for {value!r}")

@@ -12,7 +12,7 @@ from sofie_jit.ir.operators.gru import GRU
 
 @emits(GRU, kernels=("recurrent/gru.hxx",))
 def gru(op: GRU, code: Emitter) -> Call:
-    """``gru`` over all steps, or ``gru_reset_before``, which multiplies by the reset gate first."""
+    """``gru`` over all steps, or ``gru_reset_before``, which applies the reset gate before the matrix product."""
     units, inputs = layer_sizes(op, code)
     dtype = code.outputs[0].dtype
     f, g = (functor(activation, dtype) for activation in op.activations)

@@ -2,14 +2,14 @@
 
 :func:`modernize` translates a whole model. The spec of each layer becomes a dict with ``class_name``, ``package`` (''
 for Keras's own classes), ``config`` (options with their names in Keras 3, absent ones filled in), ``saved_class`` (the
-class name in the file) and ``keras_major``, beside what the file has (``name``, ``inbound_nodes``, ``build_config``).
+class name in the file) and ``keras_major``, and keeps the other keys (``name``, ``inbound_nodes``, ``build_config``).
 
 Four things get names of their own, because their old names mean something else in Keras 3: ``hard_sigmoid_keras2``
 (the activation of Keras 1 and 2, clip(0.2 x + 0.5)), ``bilinear_tensorflow1`` (how UpSampling2D interpolated with
 TensorFlow 1), ``CuDNNLSTM``/``CuDNNGRU`` (another layout of weights), and ``ops.Add``, ... (operations of
 ``keras.ops``, unlike the layers with these names).
 
-What differs from layer to layer, such as defaults, stands in the ``@layer`` line of its handler.
+Rules for a single layer, such as defaults of its options, are in the ``@layer`` line of its handler.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Layer:
 
 
 class Wiring(Protocol):
-    """How a call of a model becomes calls of its layers."""
+    """Expands a call of a model into calls of its layers."""
 
     def __call__(self, tensors: list[Any], trace: Trace) -> Any:
         """Appends the calls to ``trace``, given tensors for the inputs; returns the structure of the outputs."""

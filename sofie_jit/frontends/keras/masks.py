@@ -58,7 +58,7 @@ class Masks:
 
 
 class MaskedCall(Protocol):
-    """What is needed here of a :class:`~sofie_jit.frontends.keras.layers.call.LayerCall`."""
+    """The part of :class:`~sofie_jit.frontends.keras.layers.call.LayerCall` that this module uses."""
 
     layer: Layer
     masks: Masks
@@ -94,7 +94,7 @@ def stays(call: MaskedCall, inputs: Any, mask: Any, outputs: Any) -> Any:
 
 
 def all_of(*masks: Symbol) -> Symbol:
-    """Where all of one or more masks are true; they broadcast."""
+    """The logical and of one or more masks, with broadcasting."""
     return functools.reduce(ops.logical_and, masks)
 
 
@@ -102,7 +102,7 @@ def all_of(*masks: Symbol) -> Symbol:
 
 
 def rule_of(entry: Entry) -> MaskRule | None:
-    """The rule of a layer; None if it is not known what the layer does with masks.
+    """The rule of a layer; None if the layer's effect on masks is not known.
 
     A custom layer whose handler uses a mask is taken to lose it, unless the handler attaches one. A handler without
     a parameter ``mask`` says nothing about masks.

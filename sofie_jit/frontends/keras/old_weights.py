@@ -28,7 +28,7 @@ CHANNELS_FIRST_AXES = {
 
 
 def split_gates(class_name: str, config: Mapping[str, Any], keras_major: int) -> int:
-    """The number of arrays in which Keras 1 stored what is (kernel, recurrent_kernel, bias) today; 0 if it did not."""
+    """The number of arrays in which Keras 1 stored kernel, recurrent_kernel and bias; 0 if it did not split them."""
     if class_name in WRAPPED_LAYERS:
         inner = config["layer"]
         return WRAPPED_LAYERS[class_name] * split_gates(inner["class_name"], inner["config"], keras_major)

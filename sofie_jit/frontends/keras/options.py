@@ -1,4 +1,4 @@
-"""The options that a handler reads and what it refuses, found in its source, so that the documentation is up to date.
+"""Finds the options that a handler reads and its refusals in its source, so that the documentation is up to date.
 
 Options are read as ``config["units"]``, ``call.config.get("units")``, ``"units" in config``, as ``config[key]`` in a
 loop over names, or by a helper with a parameter ``option``: ``per_axis(call, "strides", count)``. The functions of the
@@ -24,14 +24,14 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Reading:
-    """What the source of a handler shows."""
+    """The options and refusals in the source of a handler."""
 
     read: frozenset[str]
     """Options that it reads."""
     ignored: frozenset[str]
     """Options that it declares to have no influence; :data:`ALL` for all others."""
     refusals: tuple[str, ...]
-    """Its messages for what it refuses, with expressions in braces."""
+    """The messages of its refusals, with expressions in braces."""
 
 
 def reading(handler: Callable[..., Any], class_name: str) -> Reading:

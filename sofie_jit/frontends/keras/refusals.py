@@ -1,6 +1,6 @@
-"""What is not supported: classes of Keras and operations of ``keras.ops``, with the reason and a workaround.
+"""Classes of Keras and operations of ``keras.ops`` that are not supported, with the reason and a workaround.
 
-What is not supported of a layer that has a handler stands in its ``@layer`` line (``refuses``).
+Unsupported options of a layer that has a handler are listed in its ``@layer`` line (``refuses``).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Support:
     family: str
     """The module of ``sofie_jit.frontends.keras.layers`` that translates it; '' if it is not supported."""
     description: str
-    """What it computes, in one sentence; '' for operations, whose meaning is numpy's."""
+    """The computation in one sentence; '' for operations, which are defined as in numpy."""
     refused: str
     """Its options that are not supported, or the reason why the class is not; '' if there are none."""
     options: tuple[str, ...] = ()

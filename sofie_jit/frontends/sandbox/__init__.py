@@ -26,7 +26,7 @@ def read(
     untrusted: bool | None = None,
     meanwhile: Callable[[], object] | None = None,
 ) -> Any:
-    """Calls the function ``reader`` with a file's path and ``arguments``, in the process that the file deserves.
+    """Calls the function ``reader`` with a file's path and ``arguments``, in the process that ``untrusted`` selects.
 
     ``reader``: ``"module:function"``; its return annotation is the type of the result.
     ``arguments``: values of JSON.

@@ -81,7 +81,7 @@ class ROperator:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     origin: str = ""
-    """Where the operator came from (the layer's name and class), for listings and comments in exported headers."""
+    """The name and class of the layer that it was translated from, for listings and comments in saved headers."""
 
     is_alias: ClassVar[bool] = False
     """Whether the output shares the memory of the first input under another shape, so that it costs nothing."""

@@ -1,4 +1,4 @@
-"""Constants, element types and axes: what the other modules of functions are made of."""
+"""Constants, element types and axes: helpers for the other modules of functions."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def argsort(x: Symbol, axis: int | None = -1) -> Symbol:
 
 
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
-"""How a quantile that lies between two elements is computed from them."""
+"""The rules for a quantile that lies between two elements, as in numpy."""
 
 
 def quantile(x: Symbol, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Symbol:

@@ -53,7 +53,7 @@ States = Any
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """How a layer goes through the steps of a sequence."""
+    """Options for the loop of a layer over the steps of a sequence."""
 
     mask: Symbol | None = None
     """Steps where it is False are skipped."""

@@ -1,7 +1,6 @@
-"""The table of layers: what is known of each class of Keras, and the function that translates it.
+"""The table of layers: for each class of Keras the function that translates it, and further facts about the layer.
 
-A handler translates one call of a layer to operators. Everything else that is known of the layer stands in the line
-above it::
+A handler translates one call of a layer to operators. The facts about the layer are in its decorator::
 
     @layer(
         "Dense", weights=lambda c: ("kernel", "bias") if c["use_bias"] else ("kernel",), mask=masks.passes,
@@ -15,8 +14,8 @@ above it::
 
 The handler gets a :class:`~sofie_jit.frontends.keras.layers.call.LayerCall` and the arguments that Keras passes to the
 layer, with Symbols for tensors. Merging layers get one list; recurrent layers get given states as ``initial_state``.
-Options of the config that a handler does not read must have no influence on inference, or the layer is refused; so it
-is if it is called with arguments that the handler does not have.
+A layer is refused if its config has an option that the handler does not read and that could influence inference, or if
+it is called with arguments that the handler does not have.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ DTYPES = (None, "float32", "float64", "float16", "bfloat16", "mixed_float16", "m
 
 @dataclass(frozen=True)
 class Entry:
-    """A handler and what is known of its layer; see :func:`layer`."""
+    """A handler and the facts about its layer; see :func:`layer`."""
 
     handler: Handler
     weights: Callable[[Options], WeightNames] = lambda config: ()

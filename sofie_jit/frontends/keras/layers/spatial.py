@@ -1,4 +1,4 @@
-"""What layers on sequences, images and volumes have in common."""
+"""Options that layers on sequences, images and volumes have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``tf.shape`` and what is computed from it: numbers that are known when the model is translated, not tensors."""
+"""``tf.shape`` and functions of shapes, whose results are numbers known when the model is translated, not tensors."""
 
 from __future__ import annotations
 
