@@ -17,7 +17,9 @@ from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import GraphError
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.ir.operators.operator import BATCH, ROperator, Shape, TensorType, bind_shape
+from sofie_jit.ir.dims import BATCH, Shape, bind_shape
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 _registered: set[str] = set()
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from sofie_jit.errors import InputError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.operators.operator import ROperator, TensorType
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 
 # -- models ------------------------------------------------------------------------------------------------------------
 

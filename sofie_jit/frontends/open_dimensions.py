@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sofie_jit.errors import ShapeError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.base import Translation
-from sofie_jit.ir.operators.operator import BATCH, format_shape, names_of
+from sofie_jit.ir.dims import BATCH, format_shape, names_of
 from sofie_jit.ir.rmodel import RModel, sizes_of
 
 EXAMPLES = ({"batch": 4, "": 256}, {"batch": 8, "": 224}, {"batch": 6, "": 96})

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from sofie_jit.codegen.weights import Weights
-    from sofie_jit.ir.operators.operator import TensorType
     from sofie_jit.ir.rmodel import RModel
+    from sofie_jit.ir.types import TensorType
     from sofie_jit.models.model import Model
     from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.display import Graph

@@ -14,8 +14,8 @@ import numpy as np
 from sofie_jit.errors import DtypeError, GraphError, ShapeError
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, format_shape
 from sofie_jit.ir.facade import Facade
-from sofie_jit.ir.operators.operator import DTYPES, ROperator, TensorType
-from sofie_jit.ir.types import tensor_type
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import DTYPES, TensorType, tensor_type
 
 
 class RModel(Facade):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.operators.operator import ROperator, Shape, TensorType
+from sofie_jit.ir.dims import Shape
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.promotion import Promotion
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {}
 """Name -> the function of :mod:`sofie_jit.ir.ops` that computes an operator of Symbols.

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import BATCH, SymbolicDim, TensorType, split_count
+from sofie_jit.ir.dims import BATCH, SymbolicDim, split_count
+from sofie_jit.ir.types import TensorType
 from sofie_jit.jit import threads as thread_rules
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.jit.session import CompiledSession

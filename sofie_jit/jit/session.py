@@ -11,7 +11,7 @@ import numpy as np
 
 from sofie_jit.codegen.print_jit import INCOMPLETE, jit_text
 from sofie_jit.errors import OutOfMemoryError
-from sofie_jit.ir.operators.operator import BATCH
+from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.compiler import compiler
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, InputError, ShapeError
-from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType
+from sofie_jit.ir.dims import BATCH, Shape
+from sofie_jit.ir.types import TensorType
 
 OpenShape = tuple[int | None, ...]
 """A shape in which None stands for a size that is known only when the model runs."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import OutOfMemoryError, OutOfRangeError
-from sofie_jit.ir.operators.operator import BATCH
+from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
 from sofie_jit.jit.session import NO_MEMORY, CompiledSession

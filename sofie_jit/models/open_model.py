@@ -13,8 +13,8 @@ import numpy as np
 
 from sofie_jit.frontends.base import Translation
 from sofie_jit.frontends.open_dimensions import examine, fixed, translated
-from sofie_jit.ir.operators.operator import TensorType
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.arguments import Arguments, OpenShape, open_shape
 from sofie_jit.models.compiled_model import CompiledModel

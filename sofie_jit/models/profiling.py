@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import InputError
-from sofie_jit.ir.operators.operator import BATCH, ROperator, TensorType, bind_shape, format_shape, split_count
+from sofie_jit.ir.dims import BATCH, bind_shape, format_shape, split_count
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from sofie_jit.jit.peak import peak_flops
 from sofie_jit.jit.session import CompiledSession
 from sofie_jit.models.arguments import result_arrays

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import static_dims
+from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.arguments import Arguments

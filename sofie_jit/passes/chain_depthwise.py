@@ -9,8 +9,10 @@ import numpy as np
 from sofie_jit.codegen.lowered.conv import FusedConv
 from sofie_jit.codegen.lowered.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
 from sofie_jit.codegen.tuning import CACHED_BYTES
-from sofie_jit.ir.operators.operator import ROperator, TensorType, static_dims
+from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from sofie_jit.passes.uses import uses
 
 

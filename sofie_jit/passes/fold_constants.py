@@ -7,7 +7,8 @@ from math import prod
 import numpy as np
 
 from sofie_jit.errors import OutOfRangeError
-from sofie_jit.ir.operators.operator import ROperator, static_dims
+from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 
 MAX_GROWTH = 1 << 20

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sofie_jit.errors import MissingDependencyError
-from sofie_jit.ir.operators.operator import ROperator, format_shape
+from sofie_jit.ir.dims import format_shape
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.report import tables
 from sofie_jit.report.colors import hues

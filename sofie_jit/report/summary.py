@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sofie_jit.ir.operators.operator import TensorType, format_shape
+from sofie_jit.ir.dims import format_shape
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from sofie_jit.report import tables
 
 HEADER = ("operator", "from", "output", "parameters")

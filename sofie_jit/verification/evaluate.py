@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.operators.operator import ROperator, TensorType, bind_shape, static_dims, tensor_type
+from sofie_jit.ir.dims import bind_shape, static_dims
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.models.arguments import Arguments
 
 Fallback = Callable[[ROperator, Sequence[np.ndarray | None]], Any]

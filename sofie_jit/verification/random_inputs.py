@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import BATCH, TensorType, normalize_axis
+from sofie_jit.ir.dims import BATCH, normalize_axis
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 
 if TYPE_CHECKING:
     from sofie_jit.models.model import Model

@@ -19,7 +19,7 @@ from sofie_jit import SofieError, frontends
 from sofie_jit.codegen.expressions import CPP_TYPES
 from sofie_jit.codegen.plan import make_plan
 from sofie_jit.codegen.print_header import export_header
-from sofie_jit.ir.operators.operator import BATCH, bind_shape, names_of
+from sofie_jit.ir.dims import BATCH, bind_shape, names_of
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.verification.random_inputs import index_limits

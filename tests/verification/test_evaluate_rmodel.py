@@ -9,7 +9,8 @@ import sofie_jit
 from sofie_jit import KernelOperator, RModel
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.ir.operators import CumSum, Expand, Gather, Relu, Reshape
-from sofie_jit.ir.operators.operator import ROperator, TensorType
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 from sofie_jit.verification.evaluate import evaluate, with_dtype
 from sofie_jit.verification.verify import verify
 

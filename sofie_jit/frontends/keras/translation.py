@@ -20,8 +20,9 @@ from sofie_jit.frontends.keras.masks import Masks
 from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.frontends.keras.saved_model import SavedModel
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.operators.operator import BATCH, Shape, TensorType, as_shape, bind_shape
+from sofie_jit.ir.dims import BATCH, Shape, as_shape, bind_shape
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.keras.original import KerasModel

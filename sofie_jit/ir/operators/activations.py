@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from sofie_jit.ir.operators import _special
-from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 class Activation(ROperator):

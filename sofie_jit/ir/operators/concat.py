@@ -7,16 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    ROperator,
-    SymbolicDim,
-    TensorType,
-    common_dtype,
-    counts_rows,
-    format_shape,
-    normalize_axis,
-)
+from sofie_jit.ir.dims import Dim, SymbolicDim, counts_rows, format_shape, normalize_axis
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, common_dtype
 
 
 @dataclass(kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import format_shape, static_dims
 from sofie_jit.ir.operators.geometry import (
     Axis,
     image_axes,
@@ -18,15 +19,8 @@ from sofie_jit.ir.operators.geometry import (
     window_axes,
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    check_bias,
-    float_dtype,
-    format_shape,
-    static_dims,
-    tensor_type,
-)
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, check_bias, float_dtype, tensor_type
 
 
 @dataclass(kw_only=True)

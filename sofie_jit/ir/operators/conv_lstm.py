@@ -9,17 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import format_shape, static_dims
 from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh, activated
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis, window_axes
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    float_dtype,
-    format_shape,
-    static_dims,
-)
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.rnn import scan
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 @dataclass(kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import format_shape, static_dims
 from sofie_jit.ir.operators.conv import check_kernel_shape, grouped_product
 from sofie_jit.ir.operators.geometry import (
     AUTO_PADS,
@@ -19,15 +20,8 @@ from sofie_jit.ir.operators.geometry import (
     taps,
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    check_bias,
-    float_dtype,
-    format_shape,
-    static_dims,
-    tensor_type,
-)
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, check_bias, float_dtype, tensor_type
 
 
 @dataclass(kw_only=True)

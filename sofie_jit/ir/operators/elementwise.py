@@ -10,17 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.operator import (
-    DTYPES,
-    Dim,
-    ROperator,
-    Shape,
-    TensorType,
-    common_dtype,
-    counts_rows,
-    float_dtype,
-    format_shape,
-)
+from sofie_jit.ir.dims import Dim, Shape, counts_rows, format_shape
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import DTYPES, TensorType, common_dtype, float_dtype
 
 
 def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    Shape,
-    TensorType,
-    as_shape,
-    bind_shape,
-    evaluated_shape,
-    format_shape,
-)
+from sofie_jit.ir.dims import Shape, as_shape, bind_shape, format_shape
+from sofie_jit.ir.operators.operator import ROperator, evaluated_shape
+from sofie_jit.ir.types import TensorType
 
 
 @dataclass(kw_only=True)

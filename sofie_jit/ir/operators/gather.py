@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sofie_jit.ir.dims import counts_rows, normalize_axis
 from sofie_jit.ir.operators._indices import checked_indices
-from sofie_jit.ir.operators.operator import ROperator, TensorType, counts_rows, normalize_axis
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 
 @dataclass(kw_only=True)

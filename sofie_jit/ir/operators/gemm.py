@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    common_dtype,
-    format_shape,
-    split_count,
-)
+from sofie_jit.ir.dims import format_shape, split_count
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, common_dtype
 
 
 @dataclass(kw_only=True)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import Shape, format_shape, static_dims
 from sofie_jit.ir.operators.layout import check_layout
-from sofie_jit.ir.operators.operator import Shape, check_table, format_shape, static_dims
+from sofie_jit.ir.types import check_table
 
 AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 

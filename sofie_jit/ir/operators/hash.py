@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.operator import ROperator, TensorType
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 _WORD = 2**64 - 1
 

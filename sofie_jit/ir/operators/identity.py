@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import ROperator, TensorType
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 
 class Identity(ROperator):

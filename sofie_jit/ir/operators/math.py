@@ -9,19 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.ir.dims import BATCH, format_shape, normalize_axis, static_dim
 from sofie_jit.ir.operators import _special
 from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
-from sofie_jit.ir.operators.operator import (
-    BATCH,
-    ROperator,
-    TensorType,
-    common_dtype,
-    float_dtype,
-    format_shape,
-    normalize_axis,
-    static_dim,
-)
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, common_dtype, float_dtype
 
 Function = Callable[..., Any]
 

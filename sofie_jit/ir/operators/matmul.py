@@ -7,15 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    ROperator,
-    Shape,
-    TensorType,
-    float_dtype,
-    format_shape,
-    split_count,
-)
+from sofie_jit.ir.dims import Dim, Shape, format_shape, split_count
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 class MatMul(ROperator):

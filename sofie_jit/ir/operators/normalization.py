@@ -7,18 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import Dim, counts_rows, format_shape, normalize_axis, static_dim, static_dims
 from sofie_jit.ir.operators.layout import channels_last, check_layout, in_layout
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    ROperator,
-    TensorType,
-    counts_rows,
-    float_dtype,
-    format_shape,
-    normalize_axis,
-    static_dim,
-    static_dims,
-)
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 def _infer(operator: ROperator, x: TensorType, shape: tuple[Dim, ...], *parameters: TensorType | None) -> TensorType:

@@ -18,60 +18,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sofie_jit.ir.dims import (
-    BATCH,
-    Dim,
-    Shape,
-    SymbolicDim,
-    as_shape,
-    bind_shape,
-    counts_rows,
-    format_shape,
-    names_of,
-    normalize_axis,
-    product,
-    split_count,
-    static_dim,
-    static_dims,
-)
-from sofie_jit.ir.types import (
-    DTYPES,
-    MAX_ELEMENTS,
-    MAX_TABLE,
-    TensorType,
-    check_bias,
-    check_table,
-    common_dtype,
-    float_dtype,
-    tensor_type,
-)
-
-__all__ = [
-    "BATCH",
-    "DTYPES",
-    "MAX_ELEMENTS",
-    "MAX_TABLE",
-    "Dim",
-    "ROperator",
-    "Shape",
-    "SymbolicDim",
-    "TensorType",
-    "as_shape",
-    "bind_shape",
-    "check_bias",
-    "check_table",
-    "common_dtype",
-    "counts_rows",
-    "float_dtype",
-    "format_shape",
-    "names_of",
-    "normalize_axis",
-    "product",
-    "split_count",
-    "static_dim",
-    "static_dims",
-    "tensor_type",
-]
+from sofie_jit.ir.dims import split_count, static_dims
+from sofie_jit.ir.types import TensorType, tensor_type
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sofie_jit.ir.operators.operator import Dim, ROperator, Shape, TensorType
+from sofie_jit.ir.dims import Dim, Shape
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 
 @dataclass(frozen=True)

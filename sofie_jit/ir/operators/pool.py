@@ -17,7 +17,8 @@ from sofie_jit.ir.operators.geometry import (
     window_axes,
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout, spatial_axes
-from sofie_jit.ir.operators.operator import ROperator, TensorType, float_dtype, tensor_type
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype, tensor_type
 
 
 @dataclass(kw_only=True)

@@ -8,13 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    counts_rows,
-    float_dtype,
-    normalize_axis,
-)
+from sofie_jit.ir.dims import counts_rows, normalize_axis
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 @dataclass(kw_only=True)

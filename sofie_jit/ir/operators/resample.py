@@ -8,15 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    common_dtype,
-    format_shape,
-    normalize_axis,
-    split_count,
-    static_dims,
-)
+from sofie_jit.ir.dims import format_shape, normalize_axis, split_count, static_dims
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, common_dtype
 
 
 @dataclass(kw_only=True)

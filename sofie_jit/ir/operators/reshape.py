@@ -8,18 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    Dim,
-    ROperator,
-    Shape,
-    TensorType,
-    as_shape,
-    bind_shape,
-    counts_rows,
-    evaluated_shape,
-    format_shape,
-    product,
-)
+from sofie_jit.ir.dims import Dim, Shape, as_shape, bind_shape, counts_rows, format_shape, product
+from sofie_jit.ir.operators.operator import ROperator, evaluated_shape
+from sofie_jit.ir.types import TensorType
 
 
 @dataclass(kw_only=True)

@@ -9,10 +9,12 @@ from functools import reduce
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import Dim, Shape, format_shape
 from sofie_jit.ir.operators.geometry import image_axes, image_shape
 from sofie_jit.ir.operators.layout import spatial_axes
-from sofie_jit.ir.operators.operator import Dim, ROperator, Shape, TensorType, float_dtype, format_shape
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.pick import Pick, PickOperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 def _check_scales(operator: str, scales: Sequence[int], count: int) -> None:

@@ -9,15 +9,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.activations import Activation, Tanh, activated
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    Shape,
-    TensorType,
-    float_dtype,
-    format_shape,
-    split_count,
-)
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 class Scanned(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Shape, normalize_axis, static_dim
+from sofie_jit.ir.dims import Shape, normalize_axis, static_dim
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 
 

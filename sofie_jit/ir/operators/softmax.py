@@ -7,16 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import counts_rows, format_shape, normalize_axis, static_dim
 from sofie_jit.ir.operators import _special
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    counts_rows,
-    float_dtype,
-    format_shape,
-    normalize_axis,
-    static_dim,
-)
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType, float_dtype
 
 
 @dataclass(kw_only=True)

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import (
-    ROperator,
-    TensorType,
-    counts_rows,
-    format_shape,
-)
+from sofie_jit.ir.dims import counts_rows, format_shape
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 
 @dataclass(kw_only=True)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError
+from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import elementwise
-from sofie_jit.ir.operators.operator import DTYPES, ROperator, normalize_axis
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.symbol import GraphBuilder, Symbol
+from sofie_jit.ir.types import DTYPES
 
 TensorLike = Any
 """A Symbol, a number, an array, or a list of numbers."""

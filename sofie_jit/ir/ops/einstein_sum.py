@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import Dim, format_shape
+from sofie_jit.ir.dims import Dim, format_shape
 from sofie_jit.ir.ops.core import TensorLike, promote
 from sofie_jit.ir.ops.elementwise import multiply
 from sofie_jit.ir.ops.matrix_product import matmul

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import product
-from sofie_jit.ir.operators.operator import static_dim as static
+from sofie_jit.ir.dims import product
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.ops.core import cast, floating
 from sofie_jit.ir.ops.elementwise import absolute, add, clip, divide, equal, greater, less, multiply, subtract, where
 from sofie_jit.ir.ops.matrix_product import matmul

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.ir.dims import product
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import activations
-from sofie_jit.ir.operators.operator import check_table, product
-from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
 from sofie_jit.ir.ops.core import EPSILON, Axes, TensorLike, apply, cast, convert, floating, normalize_axes, promote
 from sofie_jit.ir.ops.einstein_sum import einsum
@@ -46,6 +46,7 @@ from sofie_jit.ir.ops.shapes import (
     transpose,
 )
 from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.types import check_table
 
 
 def activation(operator: activations.Activation | AlongAxis, x: Symbol) -> Symbol:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators import reduce
 from sofie_jit.ir.operators.expand import Expand
-from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.ops.core import (
     Axes,
     TensorLike,

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.ir.dims import Dim, SymbolicDim, format_shape, normalize_axis, product
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gather import Gather
-from sofie_jit.ir.operators.operator import Dim, SymbolicDim, check_table, format_shape, normalize_axis, product
-from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.slice import Slice
@@ -36,6 +36,7 @@ from sofie_jit.ir.ops.core import (
 )
 from sofie_jit.ir.ops.elementwise import add, equal, multiply, subtract, where
 from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.types import check_table
 
 
 def reshape(x: Symbol, newshape: Any) -> Symbol:

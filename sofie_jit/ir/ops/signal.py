@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.ir.dims import product
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators.conv import Conv
-from sofie_jit.ir.operators.operator import check_table, product
-from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.ops.core import apply, cast, floating
 from sofie_jit.ir.ops.matrix_product import matmul
 from sofie_jit.ir.ops.shapes import concatenate, pad, reshape, slice_along, split, swapaxes
 from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.types import check_table
 
 Complex = tuple[Symbol, Symbol]
 """Real and imaginary part of a complex tensor."""

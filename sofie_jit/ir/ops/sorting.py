@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
-from sofie_jit.ir.operators.operator import normalize_axis
-from sofie_jit.ir.operators.operator import static_dim as static
 from sofie_jit.ir.ops.core import Axes, TensorLike, apply, cast, countable, floating, normalize_axes, promote
 from sofie_jit.ir.ops.elementwise import (
     add,

@@ -12,7 +12,7 @@ import pytest
 import sofie_jit
 from sofie_jit.errors import ShapeError, UnsupportedLayerError
 from sofie_jit.ir.operators import ConvLSTM
-from sofie_jit.ir.operators.operator import TensorType
+from sofie_jit.ir.types import TensorType
 from tolerance import check, check_file, leaves, randomize
 
 layers = keras.layers

@@ -11,7 +11,8 @@ import pytest
 from sofie_jit import RModel
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators import activations, elementwise, reduce, softmax
-from sofie_jit.ir.operators.operator import ROperator, TensorType
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 
 def run(operator: ROperator, *inputs: np.ndarray) -> np.ndarray:

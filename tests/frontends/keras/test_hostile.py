@@ -32,7 +32,7 @@ from sofie_jit.frontends.keras.layers.keras_ops import _vander
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder
 from sofie_jit.ir.operators import Relu
-from sofie_jit.ir.operators.operator import check_table
+from sofie_jit.ir.types import check_table
 from sofie_jit.passes.pipeline import lower
 
 HERE = Path(__file__).parents[2]

@@ -130,7 +130,7 @@ def test_more_axes_than_tensorflow_broadcasts() -> None:
 
 def test_shapes_that_do_not_broadcast_are_named() -> None:
     from sofie_jit.ir.operators.elementwise import Add
-    from sofie_jit.ir.operators.operator import TensorType
+    from sofie_jit.ir.types import TensorType
 
     with pytest.raises(SofieError, match=r"\(batch, 4, 3\), \(batch, 5, 3\).*4 and 5 in axis -2"):
         Add().infer(TensorType("float32", ("batch", 4, 3)), TensorType("float32", ("batch", 5, 3)))

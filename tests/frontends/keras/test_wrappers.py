@@ -12,9 +12,10 @@ import pytest
 
 import sofie_jit
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.ir.dims import BATCH, SymbolicDim, counts_rows, product, split_count
 from sofie_jit.ir.operators import Gemm, Reshape, Transpose
-from sofie_jit.ir.operators.operator import BATCH, SymbolicDim, TensorType, counts_rows, product, split_count
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from tolerance import check, check_file, randomize
 
 layers = keras.layers

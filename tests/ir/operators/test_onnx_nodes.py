@@ -13,8 +13,9 @@ import pytest
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators import all_operators
-from sofie_jit.ir.operators.operator import DTYPES, ROperator, tensor_type
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.unsupported import problems
+from sofie_jit.ir.types import DTYPES, tensor_type
 
 onnx = pytest.importorskip("onnx")
 loader = pytest.importorskip("onnx.backend.test.loader")

@@ -11,8 +11,9 @@ from sofie_jit.frontends.keras.layers.spatial import dimensions, layout, per_axi
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import check_table, static_dim
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.pool import AveragePool, MaxPool
+from sofie_jit.ir.types import check_table
 
 Windows = list[tuple[int, int]]
 """The first index of each window, and the one after its last."""

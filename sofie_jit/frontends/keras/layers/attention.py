@@ -13,7 +13,7 @@ from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
 from sofie_jit.frontends.keras.masks import all_of, passes
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import Dim, Shape, product
+from sofie_jit.ir.dims import Dim, Shape, product
 
 LARGE = 1e9
 """The number that Keras subtracts from masked scores, or the negative of the score that replaces them."""

@@ -22,9 +22,9 @@ from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.spatial import channels, layout, one_of, per_axis, spatial_rank
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import product
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_lstm import ConvLSTM
-from sofie_jit.ir.operators.operator import product
 
 
 @layer(

@@ -22,9 +22,9 @@ from sofie_jit.frontends.keras.layers.spatial import (
 )
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
-from sofie_jit.ir.operators.operator import static_dims
 
 
 def _defaults(class_name: str) -> dict[str, Any]:

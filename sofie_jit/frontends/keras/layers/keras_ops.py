@@ -21,8 +21,9 @@ from sofie_jit.frontends.keras.layers.registry import Handler, layer
 from sofie_jit.frontends.keras.masks import stays, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.activations import Sigmoid
-from sofie_jit.ir.operators.operator import ROperator, static_dim
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.softmax import Softmax
 from sofie_jit.ir.ops.shapes import check_parts
 

@@ -21,8 +21,8 @@ from sofie_jit.frontends.keras.layers.spatial import (
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.operators.geometry import Axis, outputs_of, window_axes
-from sofie_jit.ir.operators.operator import static_dims
 
 
 @layer(

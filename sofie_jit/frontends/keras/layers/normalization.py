@@ -13,6 +13,7 @@ from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
 from sofie_jit.frontends.keras.masks import passes, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import Shape, product
 from sofie_jit.ir.operators.elementwise import Mul
 from sofie_jit.ir.operators.normalization import (
     BatchNormalization,
@@ -22,7 +23,6 @@ from sofie_jit.ir.operators.normalization import (
     LpNormalization,
     RMSNormalization,
 )
-from sofie_jit.ir.operators.operator import Shape, product
 from sofie_jit.ir.operators.reshape import Reshape
 
 NORMALIZATION = {"axis": -1, "epsilon": 1e-3, "center": True, "scale": True}

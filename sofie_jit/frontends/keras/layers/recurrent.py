@@ -24,12 +24,13 @@ from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.weights import snake_case
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import Dim
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.elementwise import Add, Mean, Mul
 from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.gru import GRU
 from sofie_jit.ir.operators.lstm import LSTM
-from sofie_jit.ir.operators.operator import Dim, ROperator
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.rnn import RNN, Recurrent
 

@@ -19,7 +19,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
 )
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import static_dim
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.resize import Resize, Upsample
 from sofie_jit.ir.operators.slice import Slice

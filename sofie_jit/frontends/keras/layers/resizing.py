@@ -16,10 +16,10 @@ from sofie_jit.frontends.keras.layers.spatial import layout, one_of, spatial_axe
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import MAX_TABLE, check_table
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.resample import Resample
 from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.types import MAX_TABLE, check_table
 
 F = np.float32
 Weights = list[tuple[int, np.ndarray]]

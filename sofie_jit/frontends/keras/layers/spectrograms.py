@@ -12,8 +12,9 @@ from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import product, static_dim
 from sofie_jit.ir.operators.conv import Conv
-from sofie_jit.ir.operators.operator import check_table, product, static_dim
+from sofie_jit.ir.types import check_table
 
 # -- STFTSpectrogram -------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.resizing import METHODS, known_size, resize_from_corners, resize_images
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import static_dim, static_dims
+from sofie_jit.ir.dims import static_dim, static_dims
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:

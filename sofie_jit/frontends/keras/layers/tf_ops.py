@@ -21,8 +21,9 @@ from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.masks import stays, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import SymbolicDim, product, static_dim
 from sofie_jit.ir.operators.activations import LogSigmoid, Selu, Softsign
-from sofie_jit.ir.operators.operator import SymbolicDim, check_table, product, static_dim
+from sofie_jit.ir.types import check_table
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
 

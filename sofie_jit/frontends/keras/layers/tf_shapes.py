@@ -13,7 +13,8 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import Dim, SymbolicDim, check_table
+from sofie_jit.ir.dims import Dim, SymbolicDim
+from sofie_jit.ir.types import check_table
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from sofie_jit.frontends.keras.masks import passes, stops
 from sofie_jit.frontends.keras.weights import attribute_paths
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.operator import product
+from sofie_jit.ir.dims import product
 
 
 @layer("TimeDistributed", weights=lambda c: sublayer_weights("layer", c["layer"]), mask=passes)
