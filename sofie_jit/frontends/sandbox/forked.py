@@ -1,7 +1,7 @@
 """Reads a file in a forked copy of this process, so that a file that crashes the reader raises an error here.
 
-The copy has all modules imported and costs some milliseconds, or a tenth of a second where this process is large. It
-has limits of time only; :mod:`isolated` has others.
+All modules are already imported in the copy, which takes some milliseconds, or a tenth of a second if this process is
+large. Only its time is limited; :mod:`isolated` limits other resources, too.
 """
 
 from __future__ import annotations
