@@ -74,7 +74,7 @@ def _fork() -> int:
 
 
 def _library_locks() -> contextlib.AbstractContextManager[Any]:
-    """The lock of h5py, if it is loaded: if another thread held it, it would stay locked in the copy for ever."""
+    """The lock of h5py, if it is loaded: if another thread held it, it would stay locked in the copy forever."""
     h5py = sys.modules.get("h5py._objects")
     return h5py.phil if h5py else contextlib.nullcontext()
 
@@ -94,7 +94,7 @@ def _serve(reader: Reader, path: Path, arguments: Sequence[Any], into: BinaryIO)
 
 
 def _set_limits(size: int) -> None:
-    """Limits the time, forbids a core dump, and lets signals end the process, whatever their handlers were."""
+    """Limits the time, forbids a core dump, and resets signal handlers, so that signals end the process."""
     import resource
 
     for number in ("INT", "ALRM", "XCPU", "SEGV", "BUS", "ABRT", "FPE", "ILL"):
