@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("sofie_jit")
 
 BIG = 10_000_000
-"""Bytes of a model that takes long enough to load for the steps to be shown on a terminal."""
+"""Minimum bytes of a model for which the steps of loading are shown on a terminal."""
 
 
 def load(
@@ -46,12 +46,13 @@ def load(
     ----------
     source
         A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
-        alone together with ``config``. Or a live ``keras.Model``. The content decides, not the name.
+        alone together with ``config``. Or a live ``keras.Model``. The format is determined by the content, not by the
+        file name.
     config
         The architecture, if the file has none: the path of a ``.json`` file, JSON text, or a dict as
         ``model.to_json()`` and ``get_config()`` return them.
     outputs
-        Names of layers. The model ends in them and returns their outputs in place of its own.
+        Names of layers. The loaded model ends at these layers and returns their outputs instead of its own.
     replace
         Functions that take the place of layers, by the layers' names: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They
         are called with symbolic tensors, which support arithmetic and the functions of ``sofie_jit.ops``. Code in the
@@ -140,7 +141,7 @@ def check(
 ) -> Report:
     """Reports, layer by layer, whether :func:`sofie_jit.load` accepts these arguments; compiles nothing.
 
-    Raises FileNotFoundError if there is no such file. Everything else that is wrong is in the report.
+    Raises FileNotFoundError if there is no such file. The report contains all other errors.
 
     >>> from sofie_jit.demo import MODEL_FILE
     >>> report = check(MODEL_FILE)

@@ -59,7 +59,7 @@ def open(
 ) -> Translation:
     """Reads a model of any format.
 
-    ``source``: the path of a file or directory, or a live model. Its content decides about the format, not its name.
+    ``source``: the path of a file or directory, or a live model. Its content determines the format, not its name.
     ``untrusted``: which process reads a file, see :func:`sofie_jit.load`.
     ``meanwhile``: called in this process while another one reads the file.
     ``options``: those of the format's ``open``; None is the same as an option that is not given.

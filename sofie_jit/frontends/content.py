@@ -160,7 +160,7 @@ def _zip_names(file: BinaryIO) -> frozenset[str]:
 
 
 def _has_signature(file: BinaryIO) -> bool:
-    """Whether HDF5's signature stands at the beginning, or after a user block of 512, 1024, 2048, ... bytes."""
+    """Whether HDF5's signature is at the beginning, or after a user block of 512, 1024, 2048, ... bytes."""
     size = file.seek(0, os.SEEK_END)
     place = 0
     while place < size:

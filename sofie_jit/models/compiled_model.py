@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sofie_jit.report.profile import Profile
 
 CALLS_BEFORE_FAST_CALL = 4
-"""Calls of the first model of a process after which the C fast path is compiled. A single result comes sooner without
-it."""
+"""Calls of the first model of a process after which the C fast path is compiled. Its compilation would delay the first
+result."""
 
 
 class CompiledModel(Model):
-    """A :class:`Model` of a network without states, whose sizes are known or arguments of the compiled code."""
+    """A :class:`Model` of a network without states; sizes are known or are arguments of the compiled code."""
 
     def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
         super().__init__(Description.of(rmodel, optimize), threads=threads, optimize=optimize)

@@ -17,7 +17,7 @@ from sofie_jit.models.model import Model
 
 
 def infer(model: Model, *inputs: Any) -> Any:
-    """``model.infer`` on dask arrays. Nothing is computed until the result is.
+    """Evaluates a model on dask arrays, lazily: only ``compute`` of the result starts the computation.
 
     ``model``: a model whose rows are independent of each other.
     ``inputs``: dask arrays, or array-likes that ``dask.array.asarray`` takes: one per input, one list, or one dict by

@@ -47,7 +47,7 @@ class Execution:
         return Execution, (self.lowered, [label for label, _ in self.outputs], self.threads)
 
     def _equal_batches(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """Repeats single rows, such as one mask for all, to the number of rows of the other inputs, as Keras does.
+        """Repeats inputs of one row, such as one mask for all, to the number of rows of the others, as Keras does.
 
         Nothing is repeated if that could change the results: if rows are not independent, or if an output depends on
         single rows only.

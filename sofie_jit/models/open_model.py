@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sofie_jit.report.profile import Profile
 
 KEPT = 16
-"""The number of shapes that stay compiled, the most recently used ones; each holds its own packed weights."""
+"""The number of most recently used shapes that stay compiled; each has its own packed weights."""
 
 
 class OpenModel(Model):

@@ -20,7 +20,7 @@ from sofie_jit.models.execution import Execution
 from sofie_jit.report.profile import Profile, with_rates
 
 BUDGET = 1.0
-"""Seconds that measuring may take, unless the smallest number of calls takes longer."""
+"""Seconds that measuring takes, unless the minimum number of calls takes longer."""
 CALLS = range(8, 2001)
 """The smallest and the largest number of calls that are measured."""
 

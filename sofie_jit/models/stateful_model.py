@@ -78,7 +78,7 @@ class StatefulModel(Model):
         return profile(self._step.lowered, *self._arguments.standardize(inputs), *self._states)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies take the current states along, and go their own ways from there."""
+        """Copies start from the current states and are independent afterwards."""
         return functools.partial(StatefulModel, **self._options), (self.rmodel,), self._states
 
     def __setstate__(self, states: list[np.ndarray]) -> None:

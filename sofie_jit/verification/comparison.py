@@ -46,7 +46,7 @@ class Difference:
     name: str
     shape: tuple[int, ...]
     absolute: float
-    """The largest difference; infinite if shapes differ, or if NaN or infinity stand in different places."""
+    """The largest difference; infinite if shapes differ, or if NaN or infinity are at different indices."""
     relative: float
     """The largest difference divided by :attr:`scale`."""
     scale: float
@@ -293,7 +293,7 @@ def _affordable(model: Model) -> int:
 def distance(got: np.ndarray, want: np.ndarray, scale: float | None = None) -> float:
     """The largest difference divided by ``scale``, by default the largest magnitude of ``want``.
 
-    Infinite if shapes differ, or if NaN or infinity stand in different places.
+    Infinite if shapes differ, or if NaN or infinity are at different indices.
 
     >>> distance(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
     0.25

@@ -14,7 +14,7 @@ from sofie_jit.ir.operators.reduce import Reduce, ReduceMean
 
 @emits(Reduce, kernels=("reduction/reduce.hxx",))
 def reduce(op: Reduce, code: Emitter) -> list[Call]:
-    """One call per run of neighbouring axes, the last first."""
+    """One call per run of neighboring axes, the last first."""
     x = code.type_of(0)
     steps = _steps(x.shape, op.reduced(x.rank))
     calls: list[Call] = []
@@ -47,7 +47,7 @@ def reduce_mean(op: ReduceMean, code: Emitter) -> list[Call]:
 
 
 def _steps(shape: Shape, axes: Sequence[int]) -> list[tuple[Shape, Shape, Shape]]:
-    """A reduction over ``axes`` as ones over neighbouring axes, the last first: (outer, reduced, inner) of each."""
+    """A reduction over ``axes`` as ones over neighboring axes, the last first: (outer, reduced, inner) of each."""
     runs: list[list[int]] = []
     for axis in axes:
         if shape[axis] == 1 and len(axes) > 1:

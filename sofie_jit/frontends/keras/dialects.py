@@ -79,7 +79,7 @@ OPTIONS = {
     "consume_less": "implementation",
     "pool_length": "pool_size",
 }
-"""Old name of an option -> its name in Keras 3, for names that mean the same in all classes."""
+"""Old name of an option -> its name in Keras 3, for names that have the same meaning in all classes."""
 
 COMBINED = {
     "kernel_size": (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3")),

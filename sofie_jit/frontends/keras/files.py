@@ -1,8 +1,8 @@
 """Reads the config and the weights of saved Keras models: zip archives and live models here, HDF5 in ``hdf5.py``.
 
 Files are told apart by their content, never by their name. Nothing in a file is executed, imported, unpickled or
-unmarshalled, and no other file is opened on its behalf (external links, virtual datasets). A bug of the HDF5 library,
-which a file with manipulated internal structures may trigger, is the sandbox's concern: :func:`read` reads files in it.
+unmarshalled, and no other file is opened (external links, virtual datasets). Manipulated internal structures of a file
+may trigger bugs of the HDF5 library; therefore :func:`read` reads files in the sandbox.
 """
 
 from __future__ import annotations

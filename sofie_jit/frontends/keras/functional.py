@@ -277,9 +277,9 @@ def _node_numbers(
 ) -> Callable[[Ref, bool], CallKey]:
     """A function from a reference, and whether it is in ``output_layers``, to the call that it means.
 
-    Calls are counted from 0, except that those of a nested model may be counted from 1, as its own graph is number 0:
-    Keras 1 and 2 do so everywhere, Keras 3 in ``output_layers`` alone, and none does it for every Sequential. As all
-    calls of a config are referred to, the numbers in it mostly tell which.
+    Calls are counted from 0, except that those of a nested model may be counted from 1, because its own graph is number
+    0: Keras 1 and 2 do so everywhere, Keras 3 only in ``output_layers``, and no version does it for every Sequential.
+    The numbers in a config usually show which rule applies, because a config refers to all calls.
     """
     found: dict[bool, dict[str, set[int]]] = {False: {}, True: {}}
     inner = [leaf for calls in nodes.values() for node in calls for leaf in flatten([*node[0], *node[1].values()])]

@@ -70,7 +70,7 @@ class MaskedCall(Protocol):
 # -- rules ---------------------------------------------------------------------------------------------------------
 #
 # Functions of the call, its first argument, the mask of that, in the same structure, and the outputs. They return the
-# mask of the output, or a list of masks. Layers with a rule of their own have it beside their handler.
+# mask of the output, or a list of masks. The rule of a single layer is next to its handler.
 
 
 def passes(call: MaskedCall, inputs: Any, mask: Any, outputs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The content of a saved Keras model before translation: its config and its weights, and checks of both."""
+"""The content of a saved Keras model before translation: config and weights, and checks of both."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Support:
     ignored: tuple[str, ...] = ()
     """Options without influence at inference; ``*`` stands for all that are not in ``options``."""
     refusals: tuple[str, ...] = ()
-    """Messages for a file that is refused, as they stand in the source: about options, and about unfit inputs."""
+    """Messages for a file that is refused, as they are written in the source: about options, and about unfit inputs."""
 
     @property
     def supported(self) -> bool:

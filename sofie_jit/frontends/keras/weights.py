@@ -41,8 +41,8 @@ AFTER_A_COPY = ("vector_u",)
 def bind(root: LayerModel, saved: SavedModel, names: NamesOf) -> None:
     """Sets ``weights`` of all layers of a model.
 
-    Layers of unknown classes get none, nor do layers whose weights cannot be told from theirs: such a model is refused
-    anyway. For other models, raises WeightsError if a weight is missing or left over.
+    Layers of unknown classes get no weights, and neither do layers whose weights cannot be distinguished from theirs;
+    such a model is refused later. For other models, raises WeightsError if a weight is missing or left over.
     """
 
     def weight_names(layer: Layer) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """Reads a file in a forked copy of this process, so that a file that crashes the reader raises an error here.
 
-The copy has all modules imported and costs some milliseconds, or a tenth of a second where this process is large. It
-has limits of time only; :mod:`isolated` has others.
+All modules are already imported in the copy, which takes some milliseconds, or a tenth of a second if this process is
+large. Only its time is limited; :mod:`isolated` limits other resources, too.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _fork() -> int:
 
 
 def _library_locks() -> contextlib.AbstractContextManager[Any]:
-    """The lock of h5py, if it is loaded: if another thread held it, it would stay locked in the copy for ever."""
+    """The lock of h5py, if it is loaded: if another thread held it, it would stay locked in the copy forever."""
     h5py = sys.modules.get("h5py._objects")
     return h5py.phil if h5py else contextlib.nullcontext()
 
@@ -92,7 +92,7 @@ def _serve(reader: str, path: Path, arguments: Sequence[Any], into: BinaryIO) ->
 
 
 def _set_limits(size: int) -> None:
-    """Limits the time, forbids a core dump, and lets signals end the process, whatever their handlers were."""
+    """Limits the time, forbids a core dump, and resets signal handlers, so that signals end the process."""
     import resource
 
     for number in ("INT", "ALRM", "XCPU", "SEGV", "BUS", "ABRT", "FPE", "ILL"):

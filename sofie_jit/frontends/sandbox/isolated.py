@@ -1,7 +1,8 @@
 """Reads an untrusted file in a new process with limits, which may crash without harm.
 
-HDF5's library is C: tampering with a file's internal structures can crash it or worse. The child process has limits of
-memory and time, cannot write files and can open few, and it sends back JSON and arrays (:mod:`wire`).
+HDF5's library is written in C, and a file with manipulated internal structures can crash it, or worse. The memory and
+time of the child process are limited, it cannot write files and can open few, and it sends back JSON and arrays
+(:mod:`wire`).
 """
 
 from __future__ import annotations

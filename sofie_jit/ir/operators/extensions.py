@@ -27,7 +27,7 @@ EXTENSIONS: dict[str, dict[str, str]] = {
     "RNN": _RECURRENT,
     "Resize": _LAYOUT,
 }
-"""Operator -> attribute -> meaning. Their defaults are ONNX's behaviour."""
+"""Operator -> attribute -> meaning. Their defaults are ONNX's behavior."""
 
 _HIDDEN = {"hidden_size": "required, because the shapes of the weights are checked with it"}
 _RECURRENT_DEFAULTS = {

@@ -55,7 +55,7 @@ class Axis:
         return out - ((out - 1) * self.stride >= self.size + self.before)
 
     def under(self, count: int) -> int:
-        """Input elements from the first to the last that ``count`` neighbouring outputs read."""
+        """Input elements from the first to the last that ``count`` neighboring outputs read."""
         return (count - 1) * self.stride + self.extent
 
     @property

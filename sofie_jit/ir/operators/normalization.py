@@ -205,7 +205,7 @@ class InstanceNormalization(ROperator):
 
 @dataclass(kw_only=True)
 class GroupNormalization(InstanceNormalization):
-    """InstanceNormalization in which each of ``num_groups`` groups of neighbouring channels shares the statistics.
+    """InstanceNormalization in which each of ``num_groups`` groups of neighboring channels shares the statistics.
 
     >>> GroupNormalization(num_groups=1, epsilon=0.0).evaluate(np.array([[[1.0], [3.0]]]))
     array([[[-1.],

@@ -1,4 +1,4 @@
-"""Resample: weighted sums of neighbours along one axis, the building block of resizing and adaptive pooling."""
+"""Resample: weighted sums of neighbors along one axis, the building block of resizing and adaptive pooling."""
 
 from __future__ import annotations
 

@@ -364,7 +364,7 @@ def saturate_cast(x: Symbol, dtype: Any) -> Symbol:
 
 
 def round(x: Symbol, decimals: int = 0) -> Symbol:
-    """Each element rounded to ``decimals`` decimals, halves to the even neighbour, as ``numpy.round``."""
+    """Each element rounded to ``decimals`` decimals, halves to the even neighbor, as ``numpy.round``."""
     if x.dtype.startswith("int") and decimals >= 0:
         return x
     rounded = functions.Round()

@@ -1,4 +1,4 @@
-"""Functions of images: colours, patches, borders.
+"""Functions of images: colors, patches, borders.
 
 Images are (..., height, width, channels), or (..., channels, height, width) with ``data_format="channels_first"``.
 """
@@ -40,14 +40,14 @@ def rgb_to_hsv(images: Symbol, data_format: str | None = None) -> Symbol:
     red, green, blue = unstack(images, axis=axis)
     value, least = max(images, axis), min(images, axis)
     spread = subtract(value, least)
-    coloured = greater(spread, 0)
-    norm = divide(1.0, multiply(where(coloured, spread, 1), 6.0))
+    colored = greater(spread, 0)
+    norm = divide(1.0, multiply(where(colored, spread, 1), 6.0))
     of_red, of_green, of_blue = (
         add(multiply(subtract(a, b), norm), turn / 6)
         for a, b, turn in ((green, blue, 0), (blue, red, 2), (red, green, 4))
     )
     hue = where(equal(red, value), of_red, where(equal(green, value), of_green, of_blue))
-    hue = where(coloured, where(less(hue, 0), add(hue, 1.0), hue), 0)
+    hue = where(colored, where(less(hue, 0), add(hue, 1.0), hue), 0)
     positive = greater(value, 0)
     saturation = where(positive, divide(spread, where(positive, value, 1)), 0)
     return stack([hue, saturation, value], axis)
@@ -61,8 +61,8 @@ def hsv_to_rgb(images: Symbol, data_format: str | None = None) -> Symbol:
     red = subtract(absolute(subtract(turn, 3.0)), 1.0)
     green, blue = (subtract(2.0, absolute(subtract(turn, center))) for center in (2.0, 4.0))
     gray = subtract(1.0, saturation)
-    colours = [multiply(add(gray, multiply(saturation, clip(c, 0.0, 1.0))), value) for c in (red, green, blue)]
-    return stack(colours, axis)
+    colors = [multiply(add(gray, multiply(saturation, clip(c, 0.0, 1.0))), value) for c in (red, green, blue)]
+    return stack(colors, axis)
 
 
 def extract_patches(

@@ -509,7 +509,7 @@ def kron(x1: TensorLike, x2: TensorLike) -> Symbol:
 
 
 def diff(a: Symbol, n: int = 1, axis: int = -1) -> Symbol:
-    """The ``n``-th differences of neighbouring elements along ``axis``."""
+    """The ``n``-th differences of neighboring elements along ``axis``."""
     check_parts("diff", n)
     for _ in range(n):
         size = static("diff", a.shape, axis)

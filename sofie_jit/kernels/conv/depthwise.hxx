@@ -121,7 +121,7 @@ constexpr Inside inside(std::size_t o, std::size_t stride, std::size_t size, std
    return {at < pad ? pad - at : 0, end < extent ? end : extent};
 }
 
-// What all blocks of 2 x 2 outputs have in common.
+// The arguments that all blocks of 2 x 2 outputs share.
 template <class T>
 struct DepthwiseSquare {
    std::size_t C, row;               // channels; distance between rows of x

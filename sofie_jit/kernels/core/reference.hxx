@@ -1,4 +1,4 @@
-// What the references of several kernels share: elementary functions and the taps of a sliding window.
+// Functions that the references of several kernels share: elementary functions and the taps of a sliding window.
 //
 // A reference computes what a kernel computes, in double precision, by loops that read like the definition. The tests
 // compare the fast kernels with them; no kernel includes them.

@@ -22,7 +22,7 @@ struct Team {
                void (*task)(const void *context, std::size_t part, std::size_t thread), const void *context);
    void *pool;
    std::size_t threads;
-   std::size_t min_work; // floating-point operations (or an equivalent time) below which a part does not pay
+   std::size_t min_work; // floating-point operations (or an equivalent time) below which a part is not worth a thread
 };
 
 constexpr std::size_t team_size(const Team *team)
@@ -37,8 +37,8 @@ constexpr bool is_parallel(const Team &team, std::size_t work)
 
 SOFIE_JIT_UNOPTIMIZED
 
-// Number of parts for work that can be divided into `blocks` equal pieces: up to `parts_per_thread` for each thread, if
-// that pays, so that threads that finish early can help one that is delayed. At least 1 if there is a block.
+// Number of parts for work that can be divided into `blocks` equal pieces: up to `parts_per_thread` large enough parts
+// for each thread, so that threads that finish early can help one that is delayed. At least 1 if there is a block.
 constexpr std::size_t useful_parts(const Team &team, std::size_t work, std::size_t blocks,
                                    std::size_t parts_per_thread = 4)
 {

@@ -24,8 +24,8 @@ static_assert(nr<float> <= tuning::max_nr, "scratch memory for panels is planned
 constexpr bool has_panel_pairs = SOFIE_JIT_VECTOR_BYTES == 64;
 constexpr int mr_pair = tuning::mr / 2;
 
-// What a step over k prefetches: nothing; the weights that are needed `prefetch_steps` steps later; or these and a part
-// of the next panel.
+// The memory that a step over k prefetches: none; the weights that are needed `prefetch_steps` steps later; or these
+// and a part of the next panel.
 enum class Prefetch { none, ahead, next_panel };
 constexpr int prefetch_steps = 16;
 

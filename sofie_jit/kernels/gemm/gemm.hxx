@@ -5,7 +5,7 @@
 // padded with zeros to whole panels. residual may be null.
 //
 // Batches are processed in tiles of tuning::mr rows per panel, and the remainder in tiles of 4 rows and single rows.
-// The order of each output's sum depends only on the layer (split_k), so the bits of a row do not depend on its batch.
+// The order of each output's sum depends only on the layer (split_k), so a row has the same bits in any batch.
 #ifndef SOFIE_JIT_GEMM_HXX
 #define SOFIE_JIT_GEMM_HXX
 
@@ -121,7 +121,7 @@ template <class T, bool Pairs, std::size_t N>
 constexpr GemmMicrokernels<T> sparse_gemm_microkernels{
    gemm_tiles<2, T>, gemm_tiles<1, T>, Pairs ? gemm_pairs<T> : nullptr, gemm_row_sparse<N, T>, gemm_sparse<N, T>};
 
-// What all rows of a gemm have in common.
+// The arguments that all rows of a gemm share.
 template <class T>
 struct GemmProblem {
    std::size_t K, N, x_stride, y_stride; // terms, outputs, and the distances between rows of x and of y

@@ -96,8 +96,8 @@ template <class T>
 using SparseBlock = void (*)(const std::uint64_t *bits, const std::uint64_t *end, const T *x, const T *panels,
                              std::size_t panel_stride, const T *narrow, T *sums, bool first);
 
-// Whether skipping the zeros of these rows pays for doing without register tiles: always for fewer rows than the
-// smallest tile has, otherwise if a sample of the rows has enough zeros. `bits` has space for one row.
+// Whether skipping the zeros of these rows is faster than register tiles: always for fewer rows than the smallest tile
+// has, otherwise if a sample of the rows has enough zeros. `bits` has space for one row.
 template <class T>
 SOFIE_JIT_NOINLINE bool skipping_pays(const GemmProblem<T> &g, std::size_t rows, const T *x, std::uint64_t *bits)
 {

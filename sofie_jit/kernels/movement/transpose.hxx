@@ -14,7 +14,7 @@ struct StridedAxes { // of y, outermost first
    std::size_t size[R], stride[R];
 };
 
-// memcpy does not pay for small runs.
+// memcpy is slower for small runs.
 template <class T>
 void copy_run(std::size_t size, const T *x, T *y)
 {

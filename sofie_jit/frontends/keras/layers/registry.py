@@ -102,8 +102,8 @@ def layer(
         The names of the layer's weights in Keras's order, those of a sublayer with its attribute in front
         ("cell/kernel"): a tuple, or a function from the config to a tuple.
     mask
-        What becomes of the mask of the first argument, a function of :mod:`sofie_jit.frontends.keras.masks`. None: it
-        is lost if the handler uses it, that is, has a parameter ``mask``; else the layer is refused if it gets one.
+        The effect on the mask of the first argument, a function of :mod:`sofie_jit.frontends.keras.masks`. None: the
+        output has no mask if the handler has a parameter ``mask``; otherwise a layer whose input has a mask is refused.
     defaults
         The values of options that a config leaves out: a dict, or a function from the class name to one.
     keras_2_defaults
@@ -111,13 +111,13 @@ def layer(
     renamed
         Old names of options -> their names in Keras 3, for names that mean something else in other classes.
     modernize
-        A function that makes the options of Keras 3 of older ones, for what ``renamed`` cannot say.
+        A function that converts older options to those of Keras 3, for conversions that ``renamed`` cannot express.
     arguments
         Of an operation: the arguments of its constructor, which are its config.
     promotes
         Whether Keras computes the layer in floating point if it gets integers. For others it fails, or rounds.
     refuses
-        What is not supported of the layer, for the documentation.
+        The unsupported options of the layer, for the documentation.
     builtin
         Whether the class is Keras's own. Others are found under their bare name whatever their package is.
 

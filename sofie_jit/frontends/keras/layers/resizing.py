@@ -77,7 +77,7 @@ def resize_from_corners(
 
 
 def resample(call: LayerCall, x: Symbol, axis: int, weights: Weights) -> Symbol:
-    """Weighted sums of neighbouring elements along one axis."""
+    """Weighted sums of neighboring elements along one axis."""
     check_table("resampling", len(weights), max(len(row) for _, row in weights))
     table = np.zeros((len(weights), max(len(row) for _, row in weights)), x.dtype)
     for line, (_, row) in zip(table, weights, strict=True):
@@ -89,7 +89,7 @@ def resample(call: LayerCall, x: Symbol, axis: int, weights: Weights) -> Symbol:
 
 
 def _coordinates(old: int, new: int) -> np.ndarray:
-    """The coordinate of the centre of each output in the input; 0 is the centre of its first pixel."""
+    """The coordinate of the center of each output in the input; 0 is the center of its first pixel."""
     coordinates: np.ndarray = (np.arange(new).astype(F) + F(0.5)) * (F(old) / F(new)) - F(0.5)
     return coordinates
 
@@ -102,7 +102,7 @@ def nearest_indices(old: int, new: int) -> np.ndarray:
 
 
 def bilinear(old: int, new: int) -> Weights:
-    """The two neighbours of a coordinate weighted by distance; beyond the outermost pixels only these."""
+    """The two neighbors of a coordinate weighted by distance; beyond the outermost pixels only these."""
     weights: Weights = []
     for at in _coordinates(old, new):
         low, high = max(int(np.floor(at)), 0), min(int(np.ceil(at)), old - 1)
@@ -112,7 +112,7 @@ def bilinear(old: int, new: int) -> Weights:
 
 
 def bicubic(old: int, new: int) -> Weights:
-    """Keys's cubic (a = -1/2) through the four neighbours of a coordinate; those outside the image have no weight."""
+    """Keys's cubic (a = -1/2) through the four neighbors of a coordinate; those outside the image have no weight."""
     weights: Weights = []
     for at in _coordinates(old, new):
         start = int(np.floor(at))
@@ -230,7 +230,7 @@ def resizing(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
 
 @layer("CenterCrop", mask=stops, defaults={"data_format": "channels_last"})
 def center_crop(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
-    """The centre of images; smaller images are cropped to the layer's aspect ratio and resized.
+    """The center of images; smaller images are cropped to the layer's aspect ratio and resized.
 
     ``training`` has no influence.
     """

@@ -17,7 +17,7 @@ from sofie_jit.ir.dims import static_dim, static_dims
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
-    """The centre of images, ``central_fraction`` of their height and width."""
+    """The center of images, ``central_fraction`` of their height and width."""
     kept = [slice(None)] * image.rank
     for axis in (image.rank - 3, image.rank - 2):
         size = static_dim("central_crop", image.shape, axis)
