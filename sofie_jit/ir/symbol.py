@@ -59,7 +59,7 @@ class Symbol:
 
     @property
     def shape(self) -> Shape:
-        """The sizes of its axes: numbers, and expressions over sizes that are known only at run time, as the batch is."""
+        """The sizes of its axes: numbers, and expressions over sizes that are known only at run time, as the batch."""
         return self.type.shape
 
     @property
