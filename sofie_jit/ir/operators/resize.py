@@ -17,9 +17,10 @@ from sofie_jit.ir.operators.pick import Pick, PickOperator
 from sofie_jit.ir.types import TensorType, float_dtype
 
 
-def _check_scales(operator: str, scales: Sequence[int], count: int) -> None:
+def _whole_scales(operator: str, scales: Sequence[float], count: int) -> list[int]:
     if len(scales) != count or any(scale < 1 or scale != int(scale) for scale in scales):
         raise ShapeError(f"{operator} needs {count} whole scales of at least 1, got {list(scales)}")
+    return [int(scale) for scale in scales]
 
 
 def _repeated(x: np.ndarray, axes_and_scales: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -37,10 +38,10 @@ class Upsample(PickOperator):
     scales: Sequence[int]
 
     def picks(self, shape: Shape) -> list[Pick]:
-        _check_scales("Upsample", self.scales, len(shape))
+        scales = _whole_scales("Upsample", self.scales, len(shape))
         return [
             Pick(dim * scale if isinstance(dim, int) else _open(dim, scale, shape), repeat=scale)
-            for dim, scale in zip(shape, self.scales, strict=True)
+            for dim, scale in zip(shape, scales, strict=True)
         ]
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
@@ -74,8 +75,8 @@ class Resize(ROperator):
         sizes, channels = image_axes("Resize", x.shape, self.layout)
         if len(sizes) != 2:
             raise ShapeError(f"Resize takes images of two dimensions, got {format_shape(x.shape)}")
-        _check_scales("Resize", self.scales, 2)
-        return sizes, tuple(size * scale for size, scale in zip(sizes, self.scales, strict=True)), channels
+        scales = _whole_scales("Resize", self.scales, 2)
+        return sizes, tuple(size * scale for size, scale in zip(sizes, scales, strict=True)), channels
 
     def infer(self, x: TensorType) -> TensorType:
         _, out, channels = self.sizes(x)
