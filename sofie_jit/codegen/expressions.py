@@ -23,7 +23,6 @@ CPP_TYPES = {
 """Element types of tensors, numpy's name -> C++'s."""
 
 
-@dataclass(frozen=True)
 class Expression:
     """A value that a call gets as an argument, of the type :attr:`cpp_type`."""
 
@@ -83,7 +82,6 @@ class TensorPointer(Pointer):
     name: str
 
 
-@dataclass(frozen=True)
 class NullPointer(Pointer):
     """The address of an omitted tensor."""
 
