@@ -20,8 +20,8 @@ import numpy as np
 import sofie_jit
 from sofie_jit.frontends.base import leaves
 from sofie_jit.frontends.keras.original import finalize, in_float64
-from sofie_jit.verification.comparison import TOLERANCE as ABSOLUTE
-from sofie_jit.verification.comparison import distance
+from sofie_jit.verification.difference import TOLERANCE as ABSOLUTE
+from sofie_jit.verification.difference import distance
 
 __all__ = ["ABSOLUTE", "check", "check_file", "distance", "finalize", "in_float64", "leaves", "randomize"]
 

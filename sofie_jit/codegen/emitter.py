@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.codegen.arena import THREADS, Arena
 from sofie_jit.codegen.expressions import (
     Argument,
     Call,
@@ -24,7 +25,6 @@ from sofie_jit.codegen.expressions import (
     WeightPointer,
     size_of,
 )
-from sofie_jit.codegen.memory import THREADS, Arena
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import Dim, Shape, split_count

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sofie_jit.codegen import tuning
+from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
 from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
-from sofie_jit.codegen.memory import Slot, can_tile, last_uses, memory_taken_over, storage
+from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
 from sofie_jit.ir.dims import names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel

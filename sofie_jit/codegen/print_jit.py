@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Target
 from sofie_jit.codegen.expressions import (
     CPP_TYPES,
@@ -22,7 +23,6 @@ from sofie_jit.codegen.expressions import (
     Table,
 )
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace
-from sofie_jit.codegen.memory import Slot
 from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, declared, parameter_names
 from sofie_jit.ir.dims import BATCH

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.codegen.arena import THREADS
 from sofie_jit.codegen.expressions import (
     CPP_TYPES,
     Argument,
@@ -26,7 +27,6 @@ from sofie_jit.codegen.expressions import (
     WeightPointer,
 )
 from sofie_jit.codegen.kernel_library import renamed
-from sofie_jit.codegen.memory import THREADS
 from sofie_jit.codegen.plan import Plan, Step
 from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
 

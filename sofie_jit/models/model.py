@@ -155,7 +155,7 @@ class Model(ABC):
         """
         from sofie_jit.models.predict import predict
 
-        return predict(self, x, batch_size, verbose, columns)
+        return predict(self.infer, self.input_names, x, batch_size, verbose, columns)
 
     def reset_states(self) -> None:  # noqa: B027 (models without states have nothing to do)
         """Sets the states of ``stateful=True`` layers to zero. Does nothing if the model has none."""

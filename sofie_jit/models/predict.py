@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from sofie_jit.errors import InputError, ShapeError
 from sofie_jit.report.progress import Progress
-
-if TYPE_CHECKING:
-    from sofie_jit.models.model import Model
 
 Columns = Sequence[str] | Mapping[str, Sequence[str]]
 """Names of columns, in the order of the input's last axis; for several inputs a dict by input name."""
@@ -21,23 +18,28 @@ SHOWN = {0: False, 1: True, "auto": None}
 
 
 def predict(
-    model: Model, x: Any, batch_size: int | None = None, verbose: int | str = 0, columns: Columns | None = None
+    infer: Callable[[Any], Any],
+    input_names: Sequence[str],
+    x: Any,
+    batch_size: int | None = None,
+    verbose: int | str = 0,
+    columns: Columns | None = None,
 ) -> Any:
-    """See :meth:`sofie_jit.Model.predict`."""
+    """:meth:`sofie_jit.Model.predict` of a model with this ``infer`` and these inputs."""
     if verbose not in SHOWN:
         raise ValueError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be a positive number of rows, got {batch_size}")
-    given = _as_inputs(x, model.input_names, columns)
+    given = _as_inputs(x, input_names, columns)
     if batch_size is None and not SHOWN[verbose]:
-        return model.infer(given)
+        return infer(given)
     rows = len(_arrays(given)[0])
     size = batch_size or max(rows, 1)
     batches = []
     with Progress(rows, shown=SHOWN[verbose]) as bar:
         for start in range(0, max(rows, 1), size):
             batch = slice(start, min(start + size, rows))
-            batches.append(model.infer(_rows(given, batch)))
+            batches.append(infer(_rows(given, batch)))
             bar.advance(batch.stop - batch.start)
     return batches[0] if len(batches) == 1 else _concatenated(batches)
 

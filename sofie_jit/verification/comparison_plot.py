@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from sofie_jit.errors import MissingDependencyError
 from sofie_jit.report import tables
-
-if TYPE_CHECKING:
-    from sofie_jit.verification.comparison import Comparison
+from sofie_jit.verification.difference import TOLERANCE, Difference, Time
 
 LEAST = 1e-9
 """Left end of the axis of differences; smaller differences are drawn there."""
@@ -21,9 +19,32 @@ MOST_LAYERS = 40
 COLORS = {"sofie_jit": "C0", "model(x)": "C1", "predict": "C7", "tf.function": "C2"}
 
 
-def plot(found: Comparison, figure: Any = None) -> Any:
-    """Draws the figures of :meth:`Comparison.plot`."""
-    parts: list[tuple[Callable[[Comparison, Any], None], float]] = [(_histogram, 3.2)]
+class Compared(Protocol):
+    """The attributes of a Comparison that the figures show."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def library(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def outputs(self) -> list[Difference]: ...
+    @property
+    def layers(self) -> list[Difference]: ...
+    @property
+    def times(self) -> list[Time]: ...
+    @property
+    def computed(self) -> list[np.ndarray]: ...
+    @property
+    def expected(self) -> list[np.ndarray]: ...
+    @property
+    def speedups(self) -> dict[int, float]: ...
+
+
+def plot(found: Compared, figure: Any = None) -> Any:
+    """Draws the figures of ``Comparison.plot``."""
+    parts: list[tuple[Callable[[Compared, Any], None], float]] = [(_histogram, 3.2)]
     if found.layers:
         parts.append((_layers, 1.3 + 0.2 * min(len(found.layers), MOST_LAYERS)))
     if found.times:
@@ -42,9 +63,7 @@ def plot(found: Comparison, figure: Any = None) -> Any:
     return figure
 
 
-def _histogram(found: Comparison, ax: Any) -> None:
-    from sofie_jit.verification.comparison import TOLERANCE
-
+def _histogram(found: Compared, ax: Any) -> None:
     parts = [
         _worst_of_rows(np.abs(computed.astype(np.float64) - expected) / (output.scale or 1.0))
         for output, computed, expected in zip(found.outputs, found.computed, found.expected, strict=True)
@@ -76,9 +95,7 @@ def _worst_of_rows(part: np.ndarray) -> np.ndarray:
     return worst
 
 
-def _layers(found: Comparison, ax: Any) -> None:
-    from sofie_jit.verification.comparison import TOLERANCE
-
+def _layers(found: Compared, ax: Any) -> None:
     layers = found.layers
     if len(layers) > MOST_LAYERS:  # the worst layers, in order of computation
         worst = sorted(layers, key=lambda layer: -layer.relative)[:MOST_LAYERS]
@@ -98,7 +115,7 @@ def _layers(found: Comparison, ax: Any) -> None:
     ax.set_title(f"{count} in order of computation (red: differs by more than rounding)", fontsize=10)
 
 
-def _times(found: Comparison, ax: Any) -> None:
+def _times(found: Compared, ax: Any) -> None:
     engines = list(dict.fromkeys(time.engine for time in found.times))
     batches = sorted({time.batch for time in found.times})
     for engine in engines:

@@ -15,7 +15,7 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.compiled_model import CompiledModel
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.pipeline import Optimize
-from sofie_jit.verification.comparison import distance
+from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
 from sofie_jit.verification.random_inputs import draw_inputs
 

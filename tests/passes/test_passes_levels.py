@@ -17,7 +17,7 @@ from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.passes.pipeline import PASSES
-from sofie_jit.verification.comparison import distance
+from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
 from sofie_jit.verification.random_inputs import draw_inputs
 

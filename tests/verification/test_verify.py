@@ -8,7 +8,7 @@ import pytest
 import sofie_jit
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.passes.pipeline import lower
-from sofie_jit.verification.comparison import distance
+from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import with_dtype
 from sofie_jit.verification.verify import verify
 

@@ -12,7 +12,7 @@ import accuracy
 from operator_cases import BATCH, CASES, Case, feed, model_of
 from sofie_jit import Model, RModel
 from sofie_jit.ir.operators import all_operators
-from sofie_jit.verification.comparison import distance
+from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
 
 
