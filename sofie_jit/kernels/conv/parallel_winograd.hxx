@@ -16,9 +16,16 @@ using WinogradKernel = void (*)(std::size_t first, std::size_t last, std::size_t
                                 const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
                                 T *y, T *scratch, const Epilogue<T> &epilogue);
 
+// Elements between the scratch memories of two threads.
+constexpr std::size_t winograd_thread_scratch(const WinogradShape &s)
+{
+   const std::size_t group = s.output_group();
+   return align_up(16 * (winograd_stride(s.C) + winograd_stride(group)) + s.C + group);
+}
+
 SOFIE_JIT_UNOPTIMIZED
 
-// scratch: align_up(winograd_layout(s).end) elements for each thread.
+// scratch: winograd_thread_scratch(s) elements for each thread.
 template <class T>
 void parallel_winograd(const Team &team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
                     const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
@@ -28,7 +35,7 @@ void parallel_winograd(const Team &team, std::size_t first, std::size_t last, st
                      work = 2 * 16 * tiles * s.C * (to - from);
    if (!is_parallel(team, work))
       return winograd(first, last, from, to, s, x, panels, bias, residual, y, scratch, epilogue);
-   const std::size_t blocks = tiles / (tuning::winograd_tiles * team.threads), size = align_up(winograd_layout(s).end);
+   const std::size_t blocks = tiles / (tuning::winograd_tiles * team.threads), size = winograd_thread_scratch(s);
    if (!blocks && balance(team, groups) == 100)
       return parallel_for(team, groups, [&](std::size_t part, std::size_t thread) {
          const std::size_t begin = from + part * s.output_group();

@@ -49,17 +49,6 @@ SOFIE_JIT_INLINE constexpr std::size_t winograd_stride(std::size_t channels)
    return tuning::winograd_tiles * 3 / 2 * channels + tuning::winograd_padding;
 }
 
-// Offsets in the scratch memory, which starts with the transformed inputs: products, zeros, and the end.
-struct WinogradLayout {
-   std::size_t products, zeros, end;
-};
-
-SOFIE_JIT_INLINE constexpr WinogradLayout winograd_layout(const WinogradShape &s)
-{
-   const std::size_t products = 16 * winograd_stride(s.C), zeros = products + 16 * winograd_stride(s.output_group());
-   return {products, zeros, zeros + s.C + s.output_group()};
-}
-
 // Packs kernel[3][3][C][O] (Keras) or, if `oihw`, kernel[O][C][3][3] (ONNX) into panels[groups][16 positions][panels of
 // pack_gemm, C x group].
 template <class T>
@@ -269,17 +258,16 @@ SOFIE_JIT_ONCE void winograd_recompute(const Winograd<T> &g, const WinogradTile 
    }
 }
 
-// Tiles `first` to `last` of a batch (s.tiles() per image) and groups of outputs from `from` to before `to`. panels
-// from pack_winograd, bias from pack_bias. scratch: winograd_layout(s).end elements. `gemm` is gemm<T>, passed as a
-// pointer so that it is compiled separately.
+// Tiles `first` to `last` of a batch (s.tiles() per image) and groups of outputs from `from` to before `to`. panels from
+// pack_winograd, bias from pack_bias. scratch: for each of the 16 positions the transformed inputs, then for each the
+// products, then C + output_group() zeros. `gemm` is gemm<T>, passed as a pointer so that it is compiled separately.
 template <class T>
 SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
                                  const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,
                                  T *y, T *scratch, const Epilogue<T> &epilogue, GemmFunction<T> gemm)
 {
    const std::size_t in = winograd_stride(s.C), group = s.output_group(), out = winograd_stride(group);
-   const WinogradLayout layout = winograd_layout(s);
-   T *const v = scratch, *const m = scratch + layout.products, *const zeros = scratch + layout.zeros;
+   T *const v = scratch, *const m = v + 16 * in, *const zeros = m + 16 * out;
    std::memset(static_cast<void *>(zeros), 0, (s.C + group) * sizeof(T));
    const Winograd<T> g{s, x, panels, bias, residual, y, epilogue};
    for (std::size_t count; first < last; first += count) {
