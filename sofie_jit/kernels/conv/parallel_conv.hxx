@@ -39,8 +39,8 @@ constexpr Window copied_window(const Window &w)
 // One image, a few panels of weights per part. Threads share one padded copy of the image.
 template <class T>
 void parallel_conv_outputs(const Team &team, const ConvShape &s, std::size_t parts, const T *x, const T *panels,
-                        const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
-                        ConvKernel<T> conv)
+                           const T *bias, const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue,
+                           ConvKernel<T> conv)
 {
    ConvShape shape = s;
    if (s.window.padded()) {
@@ -68,7 +68,7 @@ void parallel_conv_outputs(const Team &team, const ConvShape &s, std::size_t par
 // scratch: conv_thread_scratch<T>(s) elements for each thread.
 template <class T>
 void parallel_conv(const Team &team, std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
-                const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, ConvKernel<T> conv)
+                   const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue, ConvKernel<T> conv)
 {
    const Window &w = s.window;
    const std::size_t work = 2 * w.pixels() * s.K() * s.O; // per image
@@ -89,15 +89,15 @@ void parallel_conv(const Team &team, std::size_t batch, const ConvShape &s, cons
    }
    const std::size_t own_scratch = conv_thread_scratch<T>(s);
    parallel_rows(team, batch, w, batch * work, step,
-              [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
-                 ConvShape mine = s;
-                 mine.window = part;
-                 const std::size_t equal = div_up(part.OH, div_up(part.OH, s.strip));
-                 const std::size_t tile = div_up(tuning::mr, part.OW), least = tile < s.strip ? tile : s.strip;
-                 mine.strip = equal < least ? least : equal;
-                 conv(1, mine, x + from * s.C, panels, bias, residual_at(residual, to * s.O), y + to * s.O,
-                      scratch + thread * own_scratch, epilogue);
-              });
+                 [&](const Window &part, std::size_t from, std::size_t to, std::size_t thread) {
+                    ConvShape mine = s;
+                    mine.window = part;
+                    const std::size_t equal = div_up(part.OH, div_up(part.OH, s.strip));
+                    const std::size_t tile = div_up(tuning::mr, part.OW), least = tile < s.strip ? tile : s.strip;
+                    mine.strip = equal < least ? least : equal;
+                    conv(1, mine, x + from * s.C, panels, bias, residual_at(residual, to * s.O), y + to * s.O,
+                         scratch + thread * own_scratch, epilogue);
+                 });
 }
 
 SOFIE_JIT_OPTIMIZED

@@ -35,8 +35,8 @@ void parallel_depthwise(const Team &team, std::size_t batch, const Window &w, st
 
 template <class T>
 void parallel_depthwise_square(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x,
-                            const T *weights, const T *bias, T *y, const Epilogue<T> &epilogue,
-                            DepthwiseFunction<T> depthwise)
+                               const T *weights, const T *bias, T *y, const Epilogue<T> &epilogue,
+                               DepthwiseFunction<T> depthwise)
 {
    const std::size_t work = 2 * depthwise_memory_bound_factor * batch * w.pixels() * w.taps() * C;
    if (!is_parallel(team, work))

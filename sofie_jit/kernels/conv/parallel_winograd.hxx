@@ -28,8 +28,8 @@ SOFIE_JIT_UNOPTIMIZED
 // scratch: winograd_thread_scratch(s) elements for each thread.
 template <class T>
 void parallel_winograd(const Team &team, std::size_t first, std::size_t last, std::size_t from, std::size_t to,
-                    const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
-                    T *scratch, const Epilogue<T> &epilogue, WinogradKernel<T> winograd)
+                       const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual, T *y,
+                       T *scratch, const Epilogue<T> &epilogue, WinogradKernel<T> winograd)
 {
    const std::size_t tiles = last - first, groups = (to - from) / s.output_group(),
                      work = 2 * 16 * tiles * s.C * (to - from);

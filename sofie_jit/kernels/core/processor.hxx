@@ -18,10 +18,10 @@ enum class Processor { plain, avx2, avx512 };
 inline Processor processor()
 {
 #if defined(__x86_64__)
-   constexpr unsigned fma3 = 1u << 12, xsave = 1u << 27;                   // leaf 1, ecx
-   constexpr unsigned bmi1 = 1u << 3, avx2 = 1u << 5, bmi2 = 1u << 8;      // leaf 7, ebx
-   constexpr unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // f, dq, bw, vl
-   constexpr unsigned ymm = 0x6, zmm = 0xe6;                               // registers that are saved
+   constexpr unsigned fma3 = 1u << 12, xsave = 1u << 27;                  // leaf 1, ecx
+   constexpr unsigned bmi1 = 1u << 3, avx2 = 1u << 5, bmi2 = 1u << 8;     // leaf 7, ebx
+   constexpr unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; // f, dq, bw, vl
+   constexpr unsigned ymm = 0x6, zmm = 0xe6;                              // registers that are saved
    unsigned a, b, c, d, low, high;
    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & fma3) || !(c & xsave))
       return Processor::plain;

@@ -75,8 +75,7 @@ inline std::size_t list_taps(const Window &w, std::size_t C, const Taps &d, cons
       for (std::size_t kh = h.first; kh < h.last; ++kh)
          SOFIE_JIT_ROLLED
          for (std::size_t kw = columns.first; kw < columns.last; ++kw)
-            taps[count++] = {(kd * w.KH + kh) * w.KW + kw,
-                             ((kd * w.DD * w.H + kh * w.DH) * w.W + kw * w.DW) * C};
+            taps[count++] = {(kd * w.KH + kh) * w.KW + kw, ((kd * w.DD * w.H + kh * w.DH) * w.W + kw * w.DW) * C};
    return count;
 }
 

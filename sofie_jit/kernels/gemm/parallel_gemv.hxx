@@ -16,7 +16,7 @@ SOFIE_JIT_UNOPTIMIZED
 
 template <class T>
 void parallel_gemv(const Team &team, std::size_t rows, std::size_t K, const T *x, const T *w, const T *bias,
-                const T *residual, T *y, const Epilogue<T> &epilogue, GemvKernel<T> gemv)
+                   const T *residual, T *y, const Epilogue<T> &epilogue, GemvKernel<T> gemv)
 {
    // time of an operation compared with one of gemm: limited by memory bandwidth
    constexpr std::size_t memory_bound_factor = 8;

@@ -18,8 +18,7 @@ inline namespace SOFIE_JIT_ISA {
 constexpr std::size_t word_bits = 64;
 constexpr std::size_t sparse_rows = 64; // rows that one block of weights serves, at most
 constexpr std::size_t sparse_words =
-   2 * tuning::sparse_max_k /
-   word_bits; // words of bits, at most; enough for at least one row
+   2 * tuning::sparse_max_k / word_bits; // words of bits, at most; enough for at least one row
 
 // Marks the nonzero elements among the first n, at most those of one word. NaN is not zero.
 template <class T>

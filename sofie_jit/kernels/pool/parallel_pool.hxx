@@ -16,7 +16,7 @@ SOFIE_JIT_UNOPTIMIZED
 // scratch: align_up(2 * w.taps()) elements for each thread.
 template <class T>
 void parallel_pool(const Team &team, std::size_t batch, const Window &w, std::size_t C, const T *x, T *y,
-                std::int64_t *scratch, PoolKernel<T> pool)
+                   std::int64_t *scratch, PoolKernel<T> pool)
 {
    // time of an operation compared with one of gemm: limited by memory bandwidth
    constexpr std::size_t memory_bound_factor = 8;

@@ -16,18 +16,18 @@ inline namespace SOFIE_JIT_ISA {
 template <class T>
 struct ConvRecurrence { // one call
    std::size_t batch, steps;
-   ConvShape shape;       // of h * R: from `filters` channels to 4 * filters, images of the same size
-   const T *x;            // [batch][steps][pixels][gate][filters]
-   const bool *mask;      // [batch][steps][masks], false: skipped; null: nothing is skipped
-   std::size_t masks;     // 1: steps are skipped as a whole; pixels: each pixel separately
-   const T *initial[2];   // [batch][pixels][filters] of h and c; null: zeros
-   T *y;                  // [batch][steps][pixels][filters]; null: not needed
-   T *last[2];            // [batch][pixels][filters] of h and c after the last step; null: not needed
-   T *scratch;            // scratch memory of conv
-   T *state;              // [pixels][6][filters]: h, c and the recurrent part of the gates
-   bool backwards;        // from the last step to the first
-   bool flipped;          // y[0] belongs to the last step
-   bool zero_masked;      // y of skipped steps is zero, otherwise that of the previous step
+   ConvShape shape;     // of h * R: from `filters` channels to 4 * filters, images of the same size
+   const T *x;          // [batch][steps][pixels][gate][filters]
+   const bool *mask;    // [batch][steps][masks], false: skipped; null: nothing is skipped
+   std::size_t masks;   // 1: steps are skipped as a whole; pixels: each pixel separately
+   const T *initial[2]; // [batch][pixels][filters] of h and c; null: zeros
+   T *y;                // [batch][steps][pixels][filters]; null: not needed
+   T *last[2];          // [batch][pixels][filters] of h and c after the last step; null: not needed
+   T *scratch;          // scratch memory of conv
+   T *state;            // [pixels][6][filters]: h, c and the recurrent part of the gates
+   bool backwards;      // from the last step to the first
+   bool flipped;        // y[0] belongs to the last step
+   bool zero_masked;    // y of skipped steps is zero, otherwise that of the previous step
 };
 
 // Updates h and c of all pixels of an image except those whose mask is false (null: no mask).

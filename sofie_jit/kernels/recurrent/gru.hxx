@@ -51,9 +51,9 @@ struct GruCell {
 template <class T, class Gate, class Hidden>
 struct GruResetBeforeCell {
    static constexpr int states = 1, vectors = 3, unit_vectors = 1;
-   const T *weights, *bias;              // [panel][k][3][lanes]
-   const T *recurrent;                   // [panel][k][z, r][lanes]
-   const T *candidate_recurrent;         // [panel][k][lanes]
+   const T *weights, *bias;      // [panel][k][3][lanes]
+   const T *recurrent;           // [panel][k][z, r][lanes]
+   const T *candidate_recurrent; // [panel][k][lanes]
    gate_function<Gate> gate;
    gate_function<Hidden> hidden;
 
@@ -122,8 +122,7 @@ template <class T, class Gate, class Hidden>
 void gru_reset_before(const Recurrence<T> &r, const T *weights, const T *recurrent, const T *candidate_recurrent,
                       const T *bias, const Gate &gate, const Hidden &hidden)
 {
-   run_recurrence(
-      r, GruResetBeforeCell<T, Gate, Hidden>{weights, bias, recurrent, candidate_recurrent, gate, hidden});
+   run_recurrence(r, GruResetBeforeCell<T, Gate, Hidden>{weights, bias, recurrent, candidate_recurrent, gate, hidden});
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -20,16 +20,16 @@ inline namespace SOFIE_JIT_ISA {
 template <class T>
 struct Recurrence { // one call of any cell
    std::size_t batch, steps, inputs, units;
-   const T *x;           // [batch][steps][inputs]
-   const bool *mask;     // [batch][steps], false: the step is skipped; null: no step is skipped
-   const T *initial[2];  // [batch][units] of each state; null: zeros
-   T *y;                 // [batch][steps][units]; null: not needed
-   T *last[2];           // [batch][units] of each state after the last step; null: not needed
+   const T *x;          // [batch][steps][inputs]
+   const bool *mask;    // [batch][steps], false: the step is skipped; null: no step is skipped
+   const T *initial[2]; // [batch][units] of each state; null: zeros
+   T *y;                // [batch][steps][units]; null: not needed
+   T *last[2];          // [batch][units] of each state after the last step; null: not needed
    // recurrent_stride(units) * (tuning::recurrent_rows * tuning::recurrent_buffers + tuning::recurrent_steps * gates)
    T *scratch;
-   bool backwards;       // from the last step to the first
-   bool flipped;         // y[0] belongs to the last step
-   bool zero_masked;     // y of skipped steps is zero, otherwise that of the previous step
+   bool backwards;   // from the last step to the first
+   bool flipped;     // y[0] belongs to the last step
+   bool zero_masked; // y of skipped steps is zero, otherwise that of the previous step
 };
 
 // Rows of a register tile, with `vectors` accumulators each.
@@ -349,8 +349,8 @@ void run_rows(const Recurrence<T> &r, const Cell &cell, std::size_t row, std::si
       const std::size_t steps = r.steps - begin < tuning::recurrent_steps ? r.steps - begin : tuning::recurrent_steps;
       const std::size_t earliest = r.backwards ? r.steps - begin - steps : begin;
       if constexpr (single)
-         project_steps<T, N>(r.x + (row * r.steps + earliest) * r.inputs, steps, r.inputs, block.panels,
-                             cell.weights, cell.bias, free);
+         project_steps<T, N>(r.x + (row * r.steps + earliest) * r.inputs, steps, r.inputs, block.panels, cell.weights,
+                             cell.bias, free);
       for (std::size_t t = 0; t < steps; ++t) {
          const std::size_t time = r.backwards ? earliest + steps - 1 - t : begin + t;
          if constexpr (single) {
@@ -358,7 +358,7 @@ void run_rows(const Recurrence<T> &r, const Cell &cell, std::size_t row, std::si
             cell.step(ProjectedInput<T, N>{free + (time - earliest) * block.panels * N * lanes<T>}, block);
          } else {
             const BatchInput<T, N> input = {r.x + (row * r.steps + time) * r.inputs, r.steps * r.inputs, r.inputs,
-                                                cell.weights, cell.bias};
+                                            cell.weights, cell.bias};
             cell.step(input, block);
          }
          finish_step<Cell>(r, block, row, rows, begin + t);

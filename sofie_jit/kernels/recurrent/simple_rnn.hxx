@@ -12,7 +12,7 @@ template <class T, class Activation>
 struct SimpleRnnCell {
    // two vectors of units, because there is only one gate
    static constexpr int states = 1, vectors = 2, unit_vectors = 2;
-   const T *weights, *bias, *recurrent;                            // [panel][k][2 * lanes]
+   const T *weights, *bias, *recurrent; // [panel][k][2 * lanes]
    gate_function<Activation> activation;
 
    template <class Input>

@@ -55,7 +55,7 @@ struct ReduceProd {
 struct ReduceMax { // NaN if any element is NaN
    template <class T>
    static constexpr T empty = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
-                                                                    : std::numeric_limits<T>::lowest();
+                                                                   : std::numeric_limits<T>::lowest();
    template <class T>
    static SOFIE_JIT_INLINE vec<T> term(vec<T> x, vec<T> so_far)
    {
@@ -70,8 +70,8 @@ struct ReduceMax { // NaN if any element is NaN
 
 struct ReduceMin { // NaN if any element is NaN
    template <class T>
-   static constexpr T empty =
-      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+   static constexpr T empty = std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity()
+                                                                   : std::numeric_limits<T>::max();
    template <class T>
    static SOFIE_JIT_INLINE vec<T> term(vec<T> x, vec<T> so_far)
    {

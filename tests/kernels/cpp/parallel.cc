@@ -105,7 +105,7 @@ void test_gemv(std::size_t rows, std::size_t K)
    for (const auto *epilogue : {&check::relu<T>, &check::everything<T>})
       compare<T>("gemv " + std::to_string(rows) + " " + std::to_string(K), rows, [&](const Team *some, T *y) {
          parallel_or_not(some, parallel_gemv<T>, gemv<T>, rows, K, x.data(), weights.data(), b.data(),
-                      epilogue->function ? residual.data() : nullptr, y, *epilogue);
+                         epilogue->function ? residual.data() : nullptr, y, *epilogue);
       });
 }
 
@@ -142,8 +142,8 @@ void test_winograd(std::size_t batch, const Window &w, std::size_t C, std::size_
       compare<T>("winograd" + check::describe(w), residual.size(), [&](const Team *some, T *y) {
          const auto kernel = [](auto... arguments) { winograd<T>(arguments..., gemm<T>); };
          parallel_or_not(some, parallel_winograd<T>, WinogradKernel<T>(kernel), 0, batch * s.tiles(), 0, O, s, x.data(),
-                      panels.data(), bias.data(), epilogue->function ? residual.data() : nullptr, y, scratch.data(),
-                      *epilogue);
+                         panels.data(), bias.data(), epilogue->function ? residual.data() : nullptr, y, scratch.data(),
+                         *epilogue);
       });
 }
 
@@ -197,7 +197,7 @@ int main()
       window(one, {9, 3, 1, 1, 0, 0}, {3, 3, 1, 1, 0, 0}),
       window({7, 2, 1, 1, 0, 1}, {4, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}),
       window({3, 3, 1, 1, 0, 0}, {9, 3, 1, 1, 1, 1}, {5, 3, 2, 1, 1, 1}), // one plane of outputs from three of inputs
-      window(one, one, {9, 3, 1, 1, 0, 0}), // fewer pixels than a register tile may have
+      window(one, one, {9, 3, 1, 1, 0, 0}),                               // fewer pixels than a register tile may have
    };
    for (const Window &w : windows)
       for (std::size_t batch : {1, 3, 64}) {

@@ -38,14 +38,14 @@ int main()
 {
    const std::size_t minus = std::size_t(0);
    const PickAxis axes[] = {
-      {4, 4, 0, 1, 1},             // identity
-      {3, 7, minus - 2, 1, 1},     // padded
-      {5, 2, 1, 1, 1},             // cropped
-      {5, 3, 0, 2, 1},             // every second
-      {4, 4, 3, minus - 1, 1},     // reversed
-      {3, 9, 0, 1, 3},             // repeated
-      {2, 0, 0, 1, 1},             // empty
-      {4, 4, minus - 1, 1, 1},     // padded at the start, cropped at the end
+      {4, 4, 0, 1, 1},         // identity
+      {3, 7, minus - 2, 1, 1}, // padded
+      {5, 2, 1, 1, 1},         // cropped
+      {5, 3, 0, 2, 1},         // every second
+      {4, 4, 3, minus - 1, 1}, // reversed
+      {3, 9, 0, 1, 3},         // repeated
+      {2, 0, 0, 1, 1},         // empty
+      {4, 4, minus - 1, 1, 1}, // padded at the start, cropped at the end
    };
    for (const auto &a : axes)
       for (const auto &b : axes)

@@ -69,10 +69,10 @@ inline std::size_t conv_transpose_list(const Window &w)
 // State buffers of a block of rows, and the projected inputs of a block of steps.
 inline std::size_t recurrent_scratch(std::size_t units)
 {
-   const std::size_t padded = (units + tuning::recurrent_unit_multiple - 1) / tuning::recurrent_unit_multiple *
-                              tuning::recurrent_unit_multiple;
-   return padded * (tuning::recurrent_rows * tuning::recurrent_buffers +
-                    tuning::recurrent_steps * tuning::recurrent_max_gates);
+   const std::size_t padded =
+      (units + tuning::recurrent_unit_multiple - 1) / tuning::recurrent_unit_multiple * tuning::recurrent_unit_multiple;
+   return padded *
+          (tuning::recurrent_rows * tuning::recurrent_buffers + tuning::recurrent_steps * tuning::recurrent_max_gates);
 }
 
 } // namespace check
