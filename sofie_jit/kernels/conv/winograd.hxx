@@ -258,9 +258,9 @@ SOFIE_JIT_ONCE void winograd_recompute(const Winograd<T> &g, const WinogradTile 
    }
 }
 
-// Tiles `first` to `last` of a batch (s.tiles() per image) and groups of outputs from `from` to before `to`. panels from
-// pack_winograd, bias from pack_bias. scratch: for each of the 16 positions the transformed inputs, then for each the
-// products, then C + output_group() zeros. `gemm` is gemm<T>, passed as a pointer so that it is compiled separately.
+// Tiles `first` to `last` of a batch (s.tiles() per image) and groups of outputs from `from` to before `to`. panels
+// from pack_winograd, bias from pack_bias. scratch: the transformed inputs of all 16 positions, the products of all
+// positions, and C + output_group() zeros. `gemm` is gemm<T>, passed as a pointer so that it is compiled separately.
 template <class T>
 SOFIE_JIT_NOINLINE void winograd(std::size_t first, std::size_t last, std::size_t from, std::size_t to,
                                  const WinogradShape &s, const T *x, const T *panels, const T *bias, const T *residual,

@@ -48,19 +48,9 @@ Results<T> run(const Case &c, const Weights<T> &p, const T *x, const bool *mask,
                      std::vector<T>(c.kind == LSTM ? c.batch * c.units : 0)};
    check::Scratch<T> scratch(check::recurrent_scratch(c.units), std::numeric_limits<T>::quiet_NaN());
    const std::size_t K = c.inputs, U = c.units;
-   const Recurrence<T> r = {c.batch,
-                            c.steps,
-                            K,
-                            U,
-                            x,
-                            mask,
-                            {h0, c0},
-                            out[0].data(),
+   const Recurrence<T> r = {c.batch, c.steps, K, U, x, mask, {h0, c0}, out[0].data(),
                             {out[1].data(), c.kind == LSTM ? out[2].data() : nullptr},
-                            scratch.data(),
-                            c.backwards,
-                            c.flipped,
-                            c.zero_masked};
+                            scratch.data(), c.backwards, c.flipped, c.zero_masked};
    const T *b = p.b.empty() ? nullptr : p.b.data();
    if (c.kind == LSTM) {
       lstm(r, pack_lstm(p.w.data(), U, K).data(), pack_lstm(p.r.data(), U, U).data(), pack_lstm_bias(b, U).data(),
