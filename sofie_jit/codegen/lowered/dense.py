@@ -133,7 +133,7 @@ def emit_dense(
 def may_be_few(rows: Shape) -> bool:
     """Whether fewer than four rows may come together, of a number that is the product of these sizes.
 
-    Wherever a multiple of four rows is cut in parts, each has a multiple of four (``cut_rows`` of ``tile.hxx``).
+    Wherever a multiple of four rows is cut in parts, each has a multiple of four (``tuning.MC_STEP``).
     """
     return split_count(rows)[0] % 4 != 0
 
