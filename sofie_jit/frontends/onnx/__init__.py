@@ -1,0 +1,25 @@
+"""The frontend of ONNX: reads ``.onnx`` files without the packages onnx and protobuf."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from sofie_jit.frontends.onnx.inline import inline
+from sofie_jit.frontends.onnx.reader import read
+from sofie_jit.frontends.base import errors_of_file
+from sofie_jit.frontends.onnx.translation import Translation
+
+
+def open(
+    source: str | os.PathLike[str], *, untrusted: bool | None = None, meanwhile: Callable[[], object] | None = None
+) -> Translation:
+    """Reads a file; :func:`sofie_jit.frontends.open` calls it.
+
+    ``untrusted`` and ``meanwhile``: see :func:`reader.read`.
+
+    Raises FileNotFoundError and ModelFileError.
+    """
+    model = read(source, untrusted=untrusted, meanwhile=meanwhile)
+    with errors_of_file(model.source):
+        return Translation(inline(model))
