@@ -41,12 +41,19 @@ def _is_keras(content: Content) -> bool:
     )
 
 
+def _is_onnx(content: Content) -> bool:
+    texts = {(number, 2) for number in (2, 3, 4, 6, 7, 8, 14, 20, 25, 26)}  # the fields of ModelProto
+    fields = content.protobuf_fields
+    return (1, 0) in fields and fields <= texts | {(1, 0), (5, 0)}  # ir_version, model_version
+
+
 FORMATS: list[Format] = [
     Format(
         "Keras", "sofie_jit.frontends.keras", _is_keras,
         "a model saved with model.save('model.keras') or model.save('model.h5'), a file of weights together with "
         "config=, or a live keras.Model",
     ),
+    Format("ONNX", "sofie_jit.frontends.onnx", _is_onnx, "an .onnx file"),
 ]  # fmt: skip
 """All formats; the first that matches is used."""
 

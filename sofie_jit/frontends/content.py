@@ -55,6 +55,26 @@ class Content:
         return self.head.lstrip()[:1] in (b"{", b"[")
 
     @property
+    def protobuf_fields(self) -> frozenset[tuple[int, int]]:
+        """Numbers and wire types of the fields with which a message of Protocol Buffers begins.
+
+        Empty if the file does not begin like one. Fields that begin after the first 4096 bytes are not looked at.
+
+        >>> sorted(Content("m.onnx", head=b"\\x08\\x07\\x12\\x03abc").protobuf_fields)
+        [(1, 0), (2, 2)]
+        """
+        found, place = set(), 0
+        while place < len(self.head):
+            tag, place = _varint(self.head, place)
+            value, after = _varint(self.head, place)
+            wire = tag & 7
+            if tag >> 3 == 0 or wire not in (0, 1, 2, 5):
+                return frozenset()
+            found.add((tag >> 3, wire))
+            place = {0: after, 1: place + 8, 2: after + value, 5: place + 4}[wire]
+        return frozenset(found)
+
+    @property
     def packages(self) -> frozenset[str]:
         """Top-level packages of an object's class and its base classes.
 
@@ -85,6 +105,8 @@ class Content:
             return "is empty"
         if self.head[4:8] == b"TFL3":
             return "is a TensorFlow Lite model, from which the layers cannot be recovered"
+        if self.head[4:8] == b"ORTM":
+            return "is a model in ONNX Runtime's own format (.ort); use the .onnx file that it was made from"
         if self.names:
             return f"is a zip archive that contains {some(self.names)}"
         start = self.head.lstrip() if self.head.lstrip()[:1] == b"<" else self.head
@@ -157,6 +179,17 @@ def _zip_names(file: BinaryIO) -> frozenset[str]:
         found.add(tail[place + 46 : place + 46 + length].decode("utf-8", "replace"))
         place = tail.find(ZIP_ENTRY, place + 46)
     return frozenset(found)
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """The integer of variable length at ``place``, and the place after it."""
+    value = shift = 0
+    while place < len(data) and shift < 64:
+        value |= (data[place] & 0x7F) << shift
+        shift, place = shift + 7, place + 1
+        if data[place - 1] < 0x80:
+            break
+    return value, place
 
 
 def _has_signature(file: BinaryIO) -> bool:

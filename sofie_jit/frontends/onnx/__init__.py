@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from sofie_jit.frontends.onnx.inline import inline
-from sofie_jit.frontends.onnx.reader import read
 from sofie_jit.frontends.base import errors_of_file
+from sofie_jit.frontends.onnx import inline, reader
 from sofie_jit.frontends.onnx.translation import Translation
 
 
@@ -20,6 +19,6 @@ def open(
 
     Raises FileNotFoundError and ModelFileError.
     """
-    model = read(source, untrusted=untrusted, meanwhile=meanwhile)
+    model = reader.read(source, untrusted=untrusted, meanwhile=meanwhile)
     with errors_of_file(model.source):
-        return Translation(inline(model))
+        return Translation(inline.inlined(model))

@@ -20,7 +20,7 @@ LONGEST = 200
 Key = tuple[str, str, str]
 
 
-def inline(model: OnnxModel) -> OnnxModel:
+def inlined(model: OnnxModel) -> OnnxModel:
     """The same model without functions.
 
     The nodes of a function are named after the node that calls it: ``call/node``. So are its tensors, but the inputs
@@ -75,7 +75,9 @@ class _Inliner:
                     f"{call.label} has {len(given)} {what}, but the function has {len(declared)}: {declared}"
                 )
         attributes = function.defaults | call.attributes
-        names: dict[str, str] = dict.fromkeys(function.inputs, "") | dict(zip(function.inputs, call.inputs, strict=False))
+        names: dict[str, str] = dict.fromkeys(function.inputs, "") | dict(
+            zip(function.inputs, call.inputs, strict=False)
+        )
         copies = []
         for inner, outer in zip(function.outputs, call.outputs, strict=False):
             if inner in names and outer:  # an input, or an output that is returned twice
@@ -127,7 +129,7 @@ class _Inliner:
         attributes: Mapping[str, Attribute],
         prefix: str,
     ) -> Graph:
-        """A copy of a graph in a function with new names for all tensors, which no name of the call can be taken for."""
+        """A copy of a graph in a function. Its tensors get new names, so that they cannot hide names of the call."""
         local: dict[str, str] = {}
         self.define(local, graph.names, prefix)
         names.update(local)

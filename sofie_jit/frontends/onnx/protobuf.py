@@ -6,6 +6,7 @@ Protocol Buffers: unknown fields are skipped, the last value of a singular field
 given twice are merged, and repeated numbers may be packed or not. The file is not trusted: each length must fit into
 the enclosing message, nesting and the number of fields are bounded, and groups and malformed integers are refused.
 
+>>> from dataclasses import dataclass
 >>> @dataclass(frozen=True)
 ... class Point(Message):
 ...     x: int = optional(1, "int64")
@@ -16,11 +17,10 @@ Point(x=150, names=['a', 'b'])
 
 from __future__ import annotations
 
-import functools
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -31,7 +31,7 @@ M = TypeVar("M", bound="Message")
 
 MAX_DEPTH = 100
 """Maximum nesting of messages, the limit of Google's parsers."""
-MAX_FIELDS = 3_000_000
+MAX_FIELDS = 2_000_000
 """Maximum number of fields of a message and the messages in it, elements of packed fields not counted. Each takes
 about 0.5 us and 200 bytes. A graph of 50,000 nodes has a million."""
 
@@ -110,7 +110,7 @@ class Entry(NamedTuple):
     read: Callable[[Any], Any] | None
     """None for a message."""
     message: type[Message] | None
-    repeated: bool
+    is_repeated: bool
     rivals: tuple[str, ...]
     """The other fields of its ``oneof``."""
     packed: Kind | None
@@ -130,9 +130,14 @@ class Message:
         return _Parser(memoryview(data)).message(cls, 0, len(data), {}, 0)
 
 
-@functools.cache
+_KNOWN: dict[type[Message], dict[int, Entry]] = {}
+"""The entries of messages that were parsed before."""
+
+
 def _entries(kind: type[Message]) -> dict[int, Entry]:
     """Tag -> field. A tag is the field's number and its wire type; packed numbers have another one than single ones."""
+    if kind in _KNOWN:
+        return _KNOWN[kind]
     entries: dict[int, Entry] = {}
     declared = [(f.name, f.metadata) for f in fields(kind)]  # type: ignore[arg-type]
     for name, options in declared:
@@ -147,6 +152,7 @@ def _entries(kind: type[Message]) -> dict[int, Entry]:
         entries[number << 3 | scalar.wire] = Entry(name, scalar.read, None, is_repeated, rivals, None, False)
         if is_repeated and scalar.dtype:
             entries[number << 3 | LENGTH] = Entry(name, None, None, True, (), scalar, is_array)
+    _KNOWN[kind] = entries
     return entries
 
 
@@ -161,72 +167,80 @@ class _Parser:
         """The message in ``data[start:end]``, merged into ``values``, which are those of an earlier one."""
         if depth > MAX_DEPTH:
             raise _error(kind, start, f"it is nested more than {MAX_DEPTH} messages deep")
-        data, entries, place = self.data, _entries(kind), start
-        left = self.fields_left
+        entries, place = _entries(kind), start
         while place < end:
-            left -= 1
-            if left < 0:
-                raise _error(kind, place, f"the file has more than {MAX_FIELDS:,} fields")
-            tag = data[place]
-            place += 1
-            if tag >= 0x80:
-                tag, place = _varint(data, place - 1, end, kind)
-            wire = tag & 7
-            if wire == LENGTH:
-                size = data[place] if place < end else 0x80
-                place += 1
-                if size >= 0x80:
-                    size, place = _varint(data, place - 1, end, kind)
-                begin = place
-                place += size
-                if place > end:
-                    raise _error(kind, begin, f"{_field(kind, tag)} needs {size:,} bytes; {end - begin:,} are left")
-            elif wire == VARINT:
-                begin = place
-                raw, place = _varint(data, place, end, kind)
-            elif wire in WIDTHS:
-                begin = place
-                place += WIDTHS[wire]
-                if place > end:
-                    raise _error(kind, begin, f"{_field(kind, tag)} needs {WIDTHS[wire]} bytes; {end - begin} are left")
-            else:
-                raise _error(kind, place, f"{_field(kind, tag)} is {WIRE_TYPES.get(wire, 'of no known type')}")
+            self.count(1, kind, place)
+            tag, number, begin, place = self.field(kind, place, end)
             entry = entries.get(tag)
             if entry is None:
                 _check_unknown(kind, tag, place)
-                continue
-            name, read, message, is_repeated, rivals, packed, is_array = entry
-            for rival in rivals:
-                values.pop(rival, None)
-            if message is not None:
-                self.fields_left = left
-                known = None if is_repeated else values.get(name)
-                value: Any = self.message(message, begin, place, vars(known) if known else {}, depth + 1)
-                left = self.fields_left
-            elif packed is not None:
-                value = _unpacked(kind, name, packed, data[begin:place], begin)
-                if not is_array:
-                    left -= value.size
-                    if left >= 0:
-                        values.setdefault(name, []).extend(value.tolist())
-                    continue
+            elif entry.message is not None:
+                known = None if entry.is_repeated else values.get(entry.name)
+                given = vars(known) if known else {}
+                _store(values, entry, self.message(entry.message, begin, place, given, depth + 1))
+            elif entry.packed is not None:
+                numbers = _unpacked(kind, entry.name, entry.packed, self.data[begin:place], begin)
+                if entry.is_array:
+                    _store(values, entry, numbers)
+                else:
+                    self.count(numbers.size, kind, place)
+                    values.setdefault(entry.name, []).extend(numbers.tolist())
             else:
-                try:
-                    value = read(raw if wire == VARINT else data[begin:place])  # type: ignore[misc]
-                except UnicodeDecodeError as error:
-                    raise _error(kind, place, f"{name} is not text in UTF-8: {bytes(data[begin:place][:40])!r}") from error
-            if is_repeated:
-                values.setdefault(name, []).append(value)
-            else:
-                values[name] = value
-        self.fields_left = left
-        message_ = object.__new__(kind)
-        vars(message_).update(values)  # absent fields have the defaults of the class
-        return message_
+                _store(values, entry, _single(kind, entry, self.data[begin:place] if number is None else number, begin))
+        message = object.__new__(kind)
+        vars(message).update(values)  # absent fields have the defaults of the class
+        return message
+
+    def field(self, kind: type[Message], place: int, end: int) -> tuple[int, int | None, int, int]:
+        """The tag of the field at ``place``, its value if it is an integer, and where its value begins and ends."""
+        data = self.data
+        tag, begin = data[place], place + 1
+        if tag >= 0x80:
+            tag, begin = _varint(data, place, end, kind)
+            if begin > place + 5 or tag >> 32:
+                raise _error(kind, place, "the number of a field takes more than 32 bits")
+        wire = tag & 7
+        if wire == VARINT:
+            number, after = _varint(data, begin, end, kind)
+            return tag, number, begin, after
+        if wire == LENGTH:
+            size, begin = _varint(data, begin, end, kind)
+        elif wire in WIDTHS:
+            size = WIDTHS[wire]
+        else:
+            raise _error(kind, place, f"{_field(kind, tag)} is {WIRE_TYPES.get(wire, 'of no known type')}")
+        if size > end - begin:
+            raise _error(kind, begin, f"{_field(kind, tag)} needs {size:,} bytes; {end - begin:,} are left")
+        return tag, None, begin, begin + size
+
+    def count(self, fields: int, kind: type[Message], place: int) -> None:
+        """Counts ``fields``; raises ModelFileError if there are too many."""
+        self.fields_left -= fields
+        if self.fields_left < 0:
+            raise _error(kind, place, f"the file has more than {MAX_FIELDS:,} fields")
+
+
+def _store(values: dict[str, Any], entry: Entry, value: Any) -> None:
+    if entry.is_repeated:
+        values.setdefault(entry.name, []).append(value)
+        return
+    for rival in entry.rivals:
+        values.pop(rival, None)
+    values[entry.name] = value
+
+
+def _single(kind: type[Message], entry: Entry, raw: Any, place: int) -> Any:
+    """The value of a field that is no message, of which ``raw`` has the integer or the bytes."""
+    try:
+        return entry.read(raw)  # type: ignore[misc]
+    except UnicodeDecodeError as error:
+        raise _error(kind, place, f"{entry.name} is not text in UTF-8: {bytes(raw[:40])!r}") from error
 
 
 def _varint(data: memoryview, place: int, end: int, kind: type[Message]) -> tuple[int, int]:
     """The integer of variable length at ``place``, and the place after it."""
+    if place < end and data[place] < 0x80:
+        return data[place], place + 1
     value, start = 0, place
     for shift in range(0, 70, 7):
         if place >= end:

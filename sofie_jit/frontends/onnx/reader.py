@@ -1,9 +1,9 @@
 """Reads ONNX files: :func:`read_file` returns the model, whose structure has been checked.
 
-The reader is written in Python and numpy, so that no damage in a file can crash it, its time and memory are bounded by
-the file's size (:mod:`protobuf`, :mod:`tensors`), and nothing in a file is executed. Therefore :func:`read` reads in
-this process unless it is told that the file is untrusted. A forked copy, which the HDF5 library deserves, would add
-0.2 s for a file of 100 MB, because its arrays have to be sent; the same file takes 0.1 s here.
+:func:`read` reads in this process unless it is told that the file is untrusted. The reader is Python and numpy, which
+no damage in a file can crash; the file's size bounds its time and memory, and it executes nothing. A forked copy, as
+the HDF5 library needs one, would have to send the weights: 100 MB take 0.19 s here (0.15 s to read the bytes alone)
+and 0.62 s in a copy.
 """
 
 from __future__ import annotations
@@ -223,9 +223,7 @@ class _Reader:
         attributes = {given.name: self.attribute(given, scopes, label) for given in node.attribute}
         if len(attributes) < len(node.attribute):
             raise ModelFileError(f"{label} has the attribute '{_twice([a.name for a in node.attribute])}' twice")
-        return Node(
-            name, node.op_type, domain, node.overload, version, list(node.input), list(node.output), attributes
-        )
+        return Node(name, node.op_type, domain, node.overload, version, list(node.input), list(node.output), attributes)
 
     def unique(self, name: str) -> str:
         """``name``, with a number appended if another node has it."""
@@ -318,7 +316,9 @@ def _defined(given: Iterable[Iterable[str]], nodes: Sequence[proto.NodeProto], w
     for node in nodes:
         for name in node.output:
             if name in defined:
-                raise ModelFileError(f"{where}'{name}' is computed twice, the second time by {node.op_type} '{node.name}'")
+                raise ModelFileError(
+                    f"{where}'{name}' is defined twice, the second time by {node.op_type} '{node.name}'"
+                )
             if name:
                 defined.add(name)
     return defined

@@ -161,7 +161,7 @@ class Tensors:
             )
         places = indices.stored
         if places.ndim == 2:
-            if ((places < 0) | (places >= np.int64(shape))).any():
+            if ((places < 0) | (places >= np.array(shape))).any():
                 raise ModelFileError(f"{what}: an index is outside of the shape {shape}")
             places = np.ravel_multi_index(tuple(places.T), shape) if count else np.zeros(0, np.int64)
         if count and (places[0] < 0 or places[-1] >= size or (np.diff(places) <= 0).any()):
@@ -178,10 +178,9 @@ class Tensors:
             raise ModelFileError(
                 f"{what} has the shape {shape}, {math.prod(shape):,} elements, but {values.size:,} values"
             )
-        if element.name in ("float16", "bfloat16"):  # their bits
-            stored = values.astype(np.uint16).view(element.dtype)
-        else:
-            stored = values.astype(element.dtype or "")
+        dtype = np.dtype(element.dtype)
+        bits = element.name in ("float16", "bfloat16")
+        stored = values.astype(np.uint16).view(dtype) if bits else values.astype(dtype)
         self.sizes.add(what, stored.nbytes, values.size, ModelFileError)
         return stored.reshape(shape)
 
@@ -220,24 +219,24 @@ class Tensors:
         parts = Path(location).parts
         if not location or "\0" in location or "\\" in location or Path(location).is_absolute() or ".." in parts:
             raise ModelFileError(
-                f"{what}: external data must be in a file of the model's folder, given by a relative path; the location "
-                f"is {location[:200]!r}"
+                f"{what}: external data must be in the model's folder, at a path relative to it; the location is "
+                f"{location[:200]!r}"
             )
         try:
             path = (self.path.parent / location).resolve()
             folders = self.path.parent.resolve(), self.path.resolve().parent
             if not any(folder in path.parents for folder in folders):
                 raise ModelFileError(
-                    f"{what}: the external data {location[:200]!r} is a link to a file outside of the model's folder; it "
-                    "is not followed"
+                    f"{what}: the external data {location[:200]!r} is a link to a file outside of the model's folder, "
+                    "which is not followed"
                 )
             if path.is_file():
                 return path
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long
             raise ModelFileError(f"{what}: external data {location[:200]!r}: {error}") from error
         raise ModelFileError(
-            f"{what}: its data is in the file {location[:200]!r}, which is not in the model's folder; files of external "
-            "data must be kept together with the model"
+            f"{what}: there is no file {location[:200]!r} in the model's folder; keep files of external data together "
+            "with the model"
         )
 
 
@@ -272,7 +271,7 @@ def _array(data: memoryview, element: ElementType, shape: tuple[int, ...]) -> np
     dtype = np.dtype(element.dtype)
     if not len(data):
         return np.zeros(shape, dtype)
-    if dtype == bool:
-        return (np.frombuffer(data, np.uint8) != 0).reshape(shape)  # a byte of another value would be no valid bool
+    if element.name == "bool":  # a byte other than 0 and 1 would not be a valid element
+        return np.frombuffer(data, np.uint8).astype(bool).reshape(shape)
     array = np.frombuffer(data, dtype.newbyteorder("<")).reshape(shape)
     return array if array.nbytes >= MAPPED and array.flags.aligned and array.dtype == dtype else array.astype(dtype)

@@ -56,5 +56,7 @@ class Translation(base.Translation):
 
 def _shape(value: ValueInfo) -> Shape:
     if value.shape is None:
-        raise UnsupportedLayerError(f"input '{value.name}' ({value.dtype or 'unknown type'}): the file does not tell its shape")
+        raise UnsupportedLayerError(
+            f"input '{value.name}' ({value.dtype or 'unknown type'}): the file does not tell its shape"
+        )
     return tuple(f"{value.name}_{axis}" if dim is None else dim for axis, dim in enumerate(value.shape))
