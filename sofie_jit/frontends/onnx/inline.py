@@ -10,7 +10,7 @@ from typing import Any
 from sofie_jit.errors import ModelFileError
 from sofie_jit.frontends.onnx.model import Attribute, Function, Graph, Node, OnnxModel, ValueInfo
 
-MAX_NODES = 200_000
+MAX_NODES = 100_000
 """Maximum number of nodes that functions expand to. Functions that call each other twice grow exponentially."""
 MAX_CALLS = 30
 """Maximum nesting of calls."""
@@ -114,12 +114,15 @@ class _Inliner:
                 given[name] = dataclasses.replace(value, value=graph)
             else:
                 given[name] = value
-        return dataclasses.replace(
-            node,
-            name=self.unique(f"{prefix}/{node.name}", self.node_names),
-            inputs=[names[name] if name else "" for name in node.inputs],
-            outputs=[names[name] if name else "" for name in node.outputs],
-            attributes=given,
+        return Node(
+            self.unique(f"{prefix}/{node.name}", self.node_names),
+            node.op_type,
+            node.domain,
+            node.overload,
+            node.version,
+            [names[name] if name else "" for name in node.inputs],
+            [names[name] if name else "" for name in node.outputs],
+            given,
         )
 
     def renamed_graph(

@@ -31,9 +31,11 @@ M = TypeVar("M", bound="Message")
 
 MAX_DEPTH = 100
 """Maximum nesting of messages, the limit of Google's parsers."""
-MAX_FIELDS = 2_000_000
-"""Maximum number of fields of a message and the messages in it, elements of packed fields not counted. Each takes
-about 0.5 us and 200 bytes. A graph of 50,000 nodes has a million."""
+MAX_FIELDS = 1_500_000
+"""Maximum number of fields of a message and the messages in it, elements of packed arrays not counted. Each takes about
+1 us and 100 bytes. A graph of 50,000 nodes has a million."""
+MESSAGE_FIELDS = 3
+"""A message takes as much time and memory as so many fields."""
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 WIRE_TYPES = {0: "an integer", 1: "8 bytes", 2: "bytes", 3: "a group", 4: "the end of a group", 5: "4 bytes"}
@@ -167,6 +169,7 @@ class _Parser:
         """The message in ``data[start:end]``, merged into ``values``, which are those of an earlier one."""
         if depth > MAX_DEPTH:
             raise _error(kind, start, f"it is nested more than {MAX_DEPTH} messages deep")
+        self.count(MESSAGE_FIELDS, kind, start)
         entries, place = _entries(kind), start
         while place < end:
             self.count(1, kind, place)
@@ -179,11 +182,12 @@ class _Parser:
                 given = vars(known) if known else {}
                 _store(values, entry, self.message(entry.message, begin, place, given, depth + 1))
             elif entry.packed is not None:
+                if not entry.is_array:
+                    self.count(place - begin, kind, begin)
                 numbers = _unpacked(kind, entry.name, entry.packed, self.data[begin:place], begin)
                 if entry.is_array:
                     _store(values, entry, numbers)
                 else:
-                    self.count(numbers.size, kind, place)
                     values.setdefault(entry.name, []).extend(numbers.tolist())
             else:
                 _store(values, entry, _single(kind, entry, self.data[begin:place] if number is None else number, begin))
@@ -262,9 +266,10 @@ def _unpacked(kind: type[Message], name: str, scalar: Kind, raw: memoryview, pla
         return np.zeros(0, dtype)
     if scalar.wire == VARINT:
         try:
-            return decode_varints(np.frombuffer(raw, np.uint8)).astype(dtype, copy=False)
+            numbers = decode_varints(np.frombuffer(raw, np.uint8))
         except ValueError as error:
             raise _error(kind, place, f"{name}: {error}") from error
+        return numbers.view(dtype) if dtype.itemsize == 8 else numbers.astype(dtype)
     if len(raw) % dtype.itemsize:
         raise _error(kind, place, f"{name}: {len(raw)} bytes are no whole number of elements of {dtype.itemsize}")
     return np.frombuffer(raw, dtype.newbyteorder("<"))

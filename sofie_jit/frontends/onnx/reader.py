@@ -28,6 +28,8 @@ READER = "sofie_jit.frontends.onnx.reader:read_file"
 
 OLDEST_IR, NEWEST_IR = 3, 13
 """Versions of the file format. Before 3, files did not tell the versions of their operators."""
+MAX_NODES = 100_000
+"""Maximum number of nodes of a model, those of functions included."""
 NEWEST_OPSET = 27
 """The newest version of ONNX's operators that is known; a later one may change what an operator computes."""
 
@@ -120,6 +122,7 @@ class _Reader:
         """Those of the model or of the function that is being read."""
         self.functions: set[tuple[str, str, str]] = set()
         self.node_names: Counter[str] = Counter()
+        self.nodes_left = MAX_NODES
         self.in_function = False
 
     def model(self, model: proto.ModelProto) -> OnnxModel:
@@ -199,6 +202,9 @@ class _Reader:
 
         ``scopes``: the names that the nodes may use; the last set contains those of the graph itself.
         """
+        self.nodes_left -= len(nodes)
+        if self.nodes_left < 0:
+            raise ModelFileError(f"the model has more than {MAX_NODES:,} nodes")
         read = [self.node(node, scopes, where) for node in nodes]
         for node in read:
             for name in node.uses:
