@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sofie_jit.errors import UnsupportedLayerError
+import numpy as np
+
+from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends import base
-from sofie_jit.frontends.base import Node, errors_of_file
-from sofie_jit.frontends.onnx.model import OnnxModel, ValueInfo
-from sofie_jit.ir.dims import Shape
-from sofie_jit.ir.operators.operator import TensorType
+from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
+from sofie_jit.frontends.onnx.nodes import registry
+from sofie_jit.frontends.onnx.values import Value, constant
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.dims import BATCH, Dim, bind_shape
+from sofie_jit.ir.operators.operator import DTYPES, TensorType
 from sofie_jit.ir.rmodel import RModel
 
 
@@ -19,6 +26,7 @@ class Translation(base.Translation):
     """An ONNX model that can be translated for any sizes of its open dimensions."""
 
     model: OnnxModel
+    replace: Mapping[str, Callable[..., Any]] | None = None
 
     format = "ONNX"
 
@@ -29,21 +37,20 @@ class Translation(base.Translation):
 
     @property
     def inputs(self) -> dict[str, TensorType]:
-        """Name -> type of the inputs that have no initializer.
-
-        Open dimensions have the file's names; those without a name are called after the input and the axis.
-        """
+        """Name -> type of the inputs that have no initializer; open dimensions have names, see :func:`input_types`."""
         with errors_of_file(self.source):
-            return {value.name: TensorType(value.dtype, _shape(value)) for value in self.model.graph.inputs}
+            return input_types(self.model.graph)
 
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
-        """The RModel with ``sizes`` for open dimensions by name; raises UnsupportedLayerError."""
-        problems = [f"{node.label}: the operator is not supported" for node in self.model.graph.walk()]
-        raise UnsupportedLayerError(problems, self.source)
+        """The RModel with ``sizes`` for open dimensions by name; raises the errors of :func:`translate`."""
+        with errors_of_file(self.source):
+            rmodel = translate(self.model.graph, self.replace, sizes)
+            rmodel.generate()
+            return rmodel
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[base.Node]:
         """The operators in execution order, those of subgraphs after the operator that has them."""
-        return [Node(node.name, node.type) for node in self.model.graph.walk()]
+        return [base.Node(node.name, node.type) for node in self.model.graph.walk()]
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -54,9 +61,167 @@ class Translation(base.Translation):
         return self.model.metadata | known
 
 
-def _shape(value: ValueInfo) -> Shape:
+# -- inputs ------------------------------------------------------------------------------------------------------------
+
+
+def input_types(graph: Graph) -> dict[str, TensorType]:
+    """Name -> type of the inputs.
+
+    The first open dimension in front is the batch, and so are all others of its name, or without a name in front.
+    Other open dimensions have their names in the file, or that of the input and the axis.
+
+    Raises UnsupportedLayerError for an input that is not a tensor of a supported type and known rank.
+    """
+    problems = Problems()
+    names: dict[str, Dim] = {}
+    for value in graph.inputs:
+        first = value.shape[0] if value.shape else 0
+        if isinstance(first, str):
+            names[first] = BATCH
+            break
+        if first is None:
+            break
+    types = {}
+    for value in graph.inputs:
+        with problems.collected():
+            types[value.name] = TensorType(_dtype(value), tuple(_dims(value, names)))
+    problems.raise_all()
+    return types
+
+
+def _dtype(value: ValueInfo) -> str:
+    label = f"input '{value.name}' ({value.dtype or 'unknown type'})"
+    if value.dtype not in DTYPES:
+        raise UnsupportedLayerError(f"{label}: inputs must be tensors of type {', '.join(DTYPES)}")
     if value.shape is None:
-        raise UnsupportedLayerError(
-            f"input '{value.name}' ({value.dtype or 'unknown type'}): the file does not tell its shape"
-        )
-    return tuple(f"{value.name}_{axis}" if dim is None else dim for axis, dim in enumerate(value.shape))
+        raise UnsupportedLayerError(f"{label}: the file does not tell its shape")
+    return value.dtype
+
+
+def _dims(value: ValueInfo, names: dict[str, Dim]) -> list[Dim]:
+    """The dimensions of an input; ``names`` has those of the file's names and is added to."""
+    dims: list[Dim] = []
+    for axis, dim in enumerate(value.shape or ()):
+        if isinstance(dim, int):
+            dims.append(dim)
+        elif dim is None and axis == 0:
+            dims.append(BATCH)
+        else:
+            key = f"{value.name}_{axis}" if dim is None else dim
+            if key not in names:
+                names[key] = _identifier(key, {str(name) for name in names.values()})
+            dims.append(names[key])
+    return dims
+
+
+def _identifier(text: str, taken: set[str]) -> str:
+    """``text`` as an identifier that is not ``taken`` and is not the batch."""
+    hint = re.sub(r"\W+", "_", text, flags=re.ASCII)[:50]
+    hint = hint if hint.isidentifier() else f"dim_{hint}"
+    name, number = hint, 1
+    while name in taken or name == BATCH:
+        number += 1
+        name = f"{hint}_{number}"
+    return name
+
+
+# -- nodes -------------------------------------------------------------------------------------------------------------
+
+
+def translate(
+    graph: Graph,
+    replace: Mapping[str, Callable[..., Any]] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> RModel:
+    """Translates a graph node by node.
+
+    ``replace``: functions of Symbols that take the place of nodes, by the nodes' names.
+    ``sizes``: fixed sizes for open dimensions, by name.
+
+    Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names an unknown node.
+    """
+    names = {node.name for node in graph.walk()}
+    if unknown := [name for name in replace or {} if name not in names]:
+        raise ModelFileError(f"replace= names '{unknown[0]}', which is not a node of this model")
+    rmodel = RModel(graph.name or "model")
+    builder = Builder(rmodel)
+    inputs: dict[str, Value] = {
+        name: builder.input(name, kind.dtype, bind_shape(kind.shape, sizes or {}))
+        for name, kind in input_types(graph).items()
+    }
+    translator = _Translator(builder, replace or {})
+    outputs = translator.graph(graph, inputs)
+    translator.problems.raise_all()
+    symbols = [translator.output(value, info.name) for value, info in zip(outputs, graph.outputs, strict=True)]
+    rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
+    rmodel.output_labels = [info.name for info in graph.outputs]
+    return rmodel
+
+
+class _Translator:
+    def __init__(self, builder: Builder, replace: Mapping[str, Callable[..., Any]]):
+        self.builder = builder
+        self.replace = replace
+        self.problems = Problems()
+
+    def graph(self, graph: Graph, outer: Mapping[str, Value]) -> list[Value | None]:
+        """The outputs of a graph whose nodes may use the values ``outer``.
+
+        An output that needs the result of a refused node is None.
+        """
+        values = {**outer, **{name: constant(tensor) for name, tensor in graph.initializers.items()}}
+        for node in graph.nodes:
+            if all(name in values for name in node.uses):
+                with self.problems.collected():
+                    results = self.node(node, values)
+                    values.update({name: value for name, value in zip(node.outputs, results, strict=False) if name})
+        return [values.get(info.name) for info in graph.outputs]
+
+    def node(self, node: Node, values: Mapping[str, Value]) -> Sequence[Value]:
+        """The outputs of a node."""
+        call = registry.OnnxCall(node, self.builder, lambda graph: self.branch(graph, values))
+        inputs = [values[name] if name else None for name in node.inputs]
+        if node.name in self.replace:
+            return self.replaced(call, inputs)
+        options = {name: given.value for name, given in node.attributes.items()}
+        with errors_of_node(node.label, options, "ONNX"):
+            results = registry.known_result(call, inputs)
+            if results is None:
+                handler = registry.find(node)
+                self.builder.origin = node.label
+                results = handler(call, *call.arguments(handler, inputs))
+                self.builder.origin = ""
+            if unread := call.unread():
+                call.refuse(f"the attribute '{unread[0]}' is not supported")
+            return call.outputs(results)
+
+    def branch(self, graph: Graph, values: Mapping[str, Value]) -> list[Value]:
+        """The outputs of a subgraph that is executed in any case."""
+        results = self.graph(graph, values)
+        found = [value for value in results if value is not None]
+        if len(found) < len(results):
+            raise UnsupportedLayerError([])
+        return found
+
+    def replaced(self, call: registry.OnnxCall, inputs: Sequence[Value | None]) -> Sequence[Value]:
+        """What a user's function returns in place of a node; its exceptions reach the user as they are."""
+        function = self.replace[call.node.name]
+        self.builder.origin = f"{call.label}, replaced"
+        given = [None if v is None else call.symbol(v, n) for v, n in zip(inputs, call.node.inputs, strict=True)]
+        result = function(*given)
+        self.builder.origin = ""
+        results = result if isinstance(result, (tuple, list)) else (result,)
+        if not all(isinstance(symbol, Symbol) for symbol in results):
+            raise GraphError(
+                f"{call.label}: the function in replace= must return tensors that it computes from its arguments by "
+                f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
+            )
+        return call.outputs(tuple(results))
+
+    def output(self, value: Value | None, name: str) -> Symbol:
+        """An output of the model as a tensor."""
+        if isinstance(value, Symbol):
+            return value
+        if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
+            return self.builder.constant(value, name)
+        raise UnsupportedLayerError(f"the output '{name}' is the size of an open dimension, which is not supported")

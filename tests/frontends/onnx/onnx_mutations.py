@@ -18,8 +18,8 @@ BYTES_ONLY = 0.25
 """The part of mutants of which only bytes are changed."""
 
 INTEGERS = [0, 1, 2, 3, -1, -2, 7, 127, 128, 255, 2**16, 2**31 - 1, -(2**31), 2**31, 2**32, 2**62, 2**63 - 1, -(2**63)]
-TEXTS = ["", "x", "y", "w", "n", "c", "f", "my", "ai.onnx", "If", "Loop", "Relu", "F", "../w", "/etc/passwd", "a\0b", "\n",
-         "\U0001f600", "x" * 5000, '"); f(', "location", "offset", "999999999999999999"]  # fmt: skip
+TEXTS = ["", "x", "y", "w", "n", "c", "f", "my", "ai.onnx", "If", "Loop", "Relu", "F", "../w", "/etc/passwd", "a\0b",
+         "\n", "\U0001f600", "x" * 5000, '"); f(', "location", "offset", "999999999999999999"]  # fmt: skip
 
 
 def mutant(seed: int) -> bytes:

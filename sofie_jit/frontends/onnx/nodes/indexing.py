@@ -1,0 +1,36 @@
+"""Elements picked by indices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.operators.elementwise import Cast, Where
+from sofie_jit.ir.operators.gather import Gather
+from sofie_jit.ir.operators.math import GatherElements
+
+
+@node("Gather", since=1)
+def gather(call: OnnxCall, data: Symbol, indices: Symbol) -> Symbol:
+    """Slices of ``data`` along an axis."""
+    return call.add(Gather(axis=call.int("axis", 0)), data, indices)
+
+
+@node("GatherElements", since=11)
+def gather_elements(call: OnnxCall, data: Symbol, indices: Symbol) -> Symbol:
+    """Elements of ``data``, each by its own index along an axis."""
+    return call.add(GatherElements(axis=call.int("axis", 0)), data, indices)
+
+
+@node("OneHot", since=9)
+def one_hot(call: OnnxCall, indices: Symbol, depth: np.ndarray, values: Symbol) -> Symbol:
+    """``values[1]`` at the index along a new axis, ``values[0]`` elsewhere."""
+    axis, count = normalize_axis("OneHot", call.int("axis", -1), indices.rank + 1), int(depth.item())
+    whole = indices if indices.dtype.startswith("int") else call.add(Cast(to="int64"), indices)
+    whole = ops.where(ops.less(whole, 0), ops.add(whole, np.array(count, whole.dtype)), whole)
+    hot = ops.one_hot(whole, count, axis, "bool")
+    off, on = (ops.reshape(ops.slice_along(values, 0, i, i + 1), ()) for i in (0, 1))
+    return call.add(Where(), hot, on, off)

@@ -1,0 +1,216 @@
+"""Operators of arrays that are known before the model runs: constants, and the sizes of tensors.
+
+Exporters compute the arguments of Reshape, Slice and the like from shapes, by chains of these operators. They are
+computed while the model is translated, so that nothing of them remains. An array of sizes has objects as elements if
+some of the sizes are open; numpy's functions handle these like numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known
+from sofie_jit.frontends.onnx.tensors import element_type
+from sofie_jit.frontends.onnx.values import known_dims, normalized
+from sofie_jit.ir.dims import normalize_axis
+
+MAX_ELEMENTS = 1 << 12
+"""Elements of arrays that are computed here; larger ones are weights, which operators and passes are for."""
+
+Array = np.ndarray
+
+
+def _is_small(*arrays: Array | None) -> bool:
+    return all(array is None or array.size <= MAX_ELEMENTS for array in arrays)
+
+
+def _is_open(*arrays: Array | None) -> bool:
+    """Whether an array contains a size that is known only when the model runs."""
+    return any(array is not None and array.dtype == object for array in arrays)
+
+
+# -- element by element ------------------------------------------------------------------------------------------------
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    """The quotient of ONNX: that of integers is rounded towards 0."""
+    if a.dtype.kind == "f":
+        return a / b
+    return np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
+
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Mul": operator.mul,
+    "Div": _quotient,
+    "Min": np.minimum,
+    "Max": np.maximum,
+    "Equal": operator.eq,
+    "Less": operator.lt,
+    "Greater": operator.gt,
+    "LessOrEqual": operator.le,
+    "GreaterOrEqual": operator.ge,
+    "And": np.logical_and,
+    "Or": np.logical_or,
+}
+UNARY: dict[str, Callable[[Any], Any]] = {
+    "Neg": operator.neg,
+    "Abs": np.abs,
+    "Not": np.logical_not,
+    "Floor": np.floor,
+    "Ceil": np.ceil,
+    "Sqrt": np.sqrt,
+}
+
+
+def _binary(name: str, function: Callable[[Any, Any], Any]) -> None:
+    @known(name)
+    def compute(call: OnnxCall, *arrays: Array) -> Array | None:
+        if len(arrays) != 2 or not _is_small(*arrays) or arrays[0].dtype != arrays[1].dtype or _is_open(*arrays):
+            return None
+        if name == "Div" and arrays[0].dtype.kind != "f" and not arrays[1].all():
+            return None
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*arrays))
+
+
+for _name, _function in BINARY.items():
+    _binary(_name, _function)
+
+
+def _unary(name: str, function: Callable[[Any], Any]) -> None:
+    @known(name)
+    def compute(call: OnnxCall, x: Array) -> Array | None:
+        return np.asarray(function(x)) if _is_small(x) and not _is_open(x) else None
+
+
+for _name, _unary_function in UNARY.items():
+    _unary(_name, _unary_function)
+
+
+@known("Where")
+def where(call: OnnxCall, condition: Array, x: Array, y: Array) -> Array | None:
+    """``x`` where the condition is true, else ``y``."""
+    return normalized(np.where(condition, x, y)) if _is_small(condition, x, y) and not _is_open(condition) else None
+
+
+@known("Cast")
+def cast(call: OnnxCall, x: Array) -> Array | None:
+    """Numbers as another type; sizes remain what they are as int64."""
+    dtype = element_type(call.int("to"), "its output").dtype
+    if _is_open(x):
+        return x if dtype == "i8" else None
+    call.ignore("saturate", "round_mode")
+    if dtype is None or not _is_small(x):
+        return None
+    with np.errstate(all="ignore"):
+        return x.astype(dtype)
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+@known("Gather")
+def gather(call: OnnxCall, data: Array, indices: Array) -> Array | None:
+    """Slices along an axis."""
+    if not _is_small(data, indices) or _is_open(indices):
+        return None
+    axis = normalize_axis("Gather", call.int("axis", 0), data.ndim)
+    return normalized(np.array(np.take(data, indices, axis), data.dtype))
+
+
+@known("Concat")
+def concat(call: OnnxCall, *arrays: Array) -> Array | None:
+    """Arrays one after the other."""
+    return normalized(np.concatenate(arrays, call.int("axis"))) if _is_small(*arrays) else None
+
+
+@known("Reshape")
+def reshape(call: OnnxCall, x: Array, shape: Array) -> Array | None:
+    """The elements in another shape."""
+    if not _is_small(x) or _is_open(shape) or call.flag("allowzero"):
+        return None
+    return x.reshape([x.shape[axis] if size == 0 else size for axis, size in enumerate(shape.tolist())])
+
+
+@known("Squeeze")
+def squeeze(call: OnnxCall, x: Array, axes: Array | None = None) -> Array | None:
+    """The array without axes of size 1."""
+    if not _is_small(x):
+        return None
+    given = call.ints("axes") if axes is None else axes.tolist()
+    return x.squeeze(None if given is None else tuple(given))
+
+
+@known("Unsqueeze")
+def unsqueeze(call: OnnxCall, x: Array, axes: Array | None = None) -> Array | None:
+    """The array with new axes of size 1."""
+    given = call.ints("axes") if axes is None else axes.ravel().tolist()
+    return np.expand_dims(x, tuple(given or ())) if _is_small(x) else None
+
+
+@known("Slice")
+def slice_(
+    call: OnnxCall,
+    x: Array,
+    starts: Array | None = None,
+    ends: Array | None = None,
+    axes: Array | None = None,
+    steps: Array | None = None,
+) -> Array | None:
+    """Part of an array."""
+    if not _is_small(x) or _is_open(starts, ends):
+        return None
+    first = call.ints("starts") if starts is None else starts.tolist()
+    last = call.ints("ends") if ends is None else ends.tolist()
+    along = call.ints("axes") if axes is None else axes.tolist()
+    by = [1] * len(first or ()) if steps is None else steps.tolist()
+    parts = [slice(None)] * x.ndim
+    along = list(range(len(by))) if along is None else along
+    for axis, start, end, step in zip(along, first or (), last or (), by, strict=True):
+        stop = None if step < 0 and end < -x.shape[axis] else end
+        parts[axis] = slice(start, stop, step)
+    return normalized(x[tuple(parts)])
+
+
+@known("Shape")
+def shape(call: OnnxCall, x: Array) -> Array:
+    """The shape of an array."""
+    return known_dims(x.shape[call.int("start", 0) : call.int("end", x.ndim)])
+
+
+# -- ranges ------------------------------------------------------------------------------------------------------------
+
+
+@known("Range")
+def range_(call: OnnxCall, start: Array, limit: Array, delta: Array) -> Array | None:
+    """Numbers from ``start`` to ``limit``, in steps of ``delta``."""
+    if _is_open(start, limit, delta) or delta == 0:
+        return None
+    count = math.ceil((limit.item() - start.item()) / delta.item())
+    return start + delta * np.arange(max(count, 0), dtype=start.dtype) if count <= MAX_ELEMENTS else None
+
+
+@known("ConstantOfShape")
+def constant_of_shape(call: OnnxCall, shape: Array) -> Array | None:
+    """One value in a shape."""
+    if _is_open(shape) or math.prod(shape.tolist()) > MAX_ELEMENTS:
+        return None
+    tensor = call.tensor("value")
+    value = np.zeros(1, np.float32) if tensor is None else tensor.array
+    return np.full(shape.tolist(), value.reshape(()), value.dtype)
+
+
+@known("Expand")
+def expand(call: OnnxCall, x: Array, shape: Array) -> Array | None:
+    """An array repeated along axes of size 1."""
+    if _is_open(shape) or not _is_small(x):
+        return None
+    target = np.broadcast_shapes(x.shape, tuple(shape.tolist()))
+    return np.broadcast_to(x, target).copy() if math.prod(target) <= MAX_ELEMENTS else None

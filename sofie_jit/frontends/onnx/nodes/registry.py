@@ -1,0 +1,246 @@
+"""What a handler of an ONNX operator is, and the table of all of them.
+
+A handler turns one node into operators::
+
+    @node("Clip", since=11)
+    def clip(call: OnnxCall, x: Symbol, low: np.ndarray | None = None, high: np.ndarray | None = None) -> Symbol:
+        ...
+
+Its parameters are the inputs of the node; those that have a default may be omitted. The annotation tells what the
+handler takes: a ``Symbol`` is any tensor, an ``np.ndarray`` must be known before the model runs (an initializer, a
+constant, or computed from shapes), ``Value`` is either. The handler reads the attributes through ``call``; a node with
+an attribute that is not read is refused. It returns the first output, or a tuple of outputs.
+
+``since`` is the version of the operator set in which this form of the operator appeared. The handler of a node is the
+newest one that is not newer than the opset of the model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import types
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.base import NodeCall
+from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
+from sofie_jit.frontends.onnx.values import Value
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.operators.operator import DTYPES
+
+Handler = Callable[..., Any]
+
+_handlers: dict[tuple[str, str], dict[int, Handler]] = {}
+"""Domain and operator -> version -> handler."""
+_known: dict[str, Callable[..., Any]] = {}
+
+
+def node(*op_types: str, since: int = 1, domain: str = "") -> Callable[[Handler], Handler]:
+    """Registers a function as the handler of operators of ``domain`` from version ``since`` on.
+
+    Raises ValueError if one of them has a handler for this version.
+    """
+
+    def register(handler: Handler) -> Handler:
+        for op_type in op_types:
+            versions = _handlers.setdefault((domain, op_type), {})
+            if since in versions:
+                raise ValueError(f"{op_type} has two handlers since version {since}")
+            versions[since] = handler
+        return handler
+
+    return register
+
+
+def known(*op_types: str) -> Callable[[Handler], Handler]:
+    """Registers a function of arrays that computes ONNX's operators ``op_types`` if all inputs are known.
+
+    It returns None if it cannot; then the handler of the operator is called.
+    """
+
+    def register(function: Handler) -> Handler:
+        _known.update(dict.fromkeys(op_types, function))
+        return function
+
+    return register
+
+
+@cache
+def _import_handlers() -> None:
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
+
+
+def handlers() -> Mapping[tuple[str, str], Mapping[int, Handler]]:
+    """All handlers, by domain and operator and by version."""
+    _import_handlers()
+    return _handlers
+
+
+def known_result(call: OnnxCall, inputs: Sequence[Value | None]) -> Any:
+    """The outputs of a node all of whose inputs are known; None if they cannot be computed without an operator."""
+    _import_handlers()
+    function = None if call.node.domain else _known.get(call.node.op_type)
+    arrays = all(value is None or isinstance(value, np.ndarray) for value in inputs)
+    return function(call, *inputs) if function and arrays else None
+
+
+def find(node: Node) -> Handler:
+    """The handler of a node. Raises UnsupportedLayerError if there is none for its version."""
+    versions = handlers().get((node.domain, node.op_type), {})
+    fitting = [since for since in versions if since <= node.version]
+    if fitting:
+        return versions[max(fitting)]
+    if versions:
+        raise UnsupportedLayerError(
+            f"{node.label}: of opset {node.version}; this operator is supported from opset {min(versions)} on: convert "
+            "the model with onnx.version_converter"
+        )
+    raise UnsupportedLayerError(f"{node.label}: the operator is not supported; cut the model before it with outputs=")
+
+
+@cache
+def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str, Any] | None]:
+    """Name, kind and whether it may be omitted of each input; and of those that follow if there may be any number."""
+    hints = get_type_hints(handler)
+    listed, more = [], None
+    for parameter in list(inspect.signature(handler).parameters.values())[1:]:
+        hint = hints[parameter.name]
+        kinds = set(get_args(hint)) - {types.NoneType} if get_origin(hint) in (Union, types.UnionType) else {hint}
+        kind = kinds.pop() if len(kinds) == 1 else Value
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            more = (parameter.name, kind)
+        else:
+            listed.append((parameter.name, kind, parameter.default is not parameter.empty))
+    return listed, more
+
+
+class OnnxCall(NodeCall):
+    """One node, as its handler sees it."""
+
+    def __init__(self, node: Node, builder: Builder, translate: Callable[[Graph], list[Value]]):
+        super().__init__(node.name, node.label, builder)
+        self.node = node
+        self.translate = translate
+        """Translates a subgraph without inputs; returns its outputs."""
+        self._read: set[str] = set()
+
+    # -- attributes ----------------------------------------------------------------------------------------------
+
+    def _attribute(self, name: str, kind: str, default: Any) -> Any:
+        self._read.add(name)
+        given = self.node.attributes.get(name)
+        if given is None:
+            if default is REQUIRED:
+                self.refuse(f"the attribute '{name}' is missing")
+            return default
+        if given.type != kind:
+            self.refuse(f"the attribute '{name}' is of type {given.type}; expected {kind}")
+        return given.value
+
+    def has(self, name: str) -> bool:
+        """Whether the node has an attribute."""
+        return name in self.node.attributes
+
+    def ignore(self, *names: str) -> None:
+        """Declares that attributes do not affect the results."""
+        self._read.update(names)
+
+    def int(self, name: str, default: Any = None) -> Any:
+        """An attribute of type INT; without a default it must be given."""
+        return self._attribute(name, "INT", REQUIRED if default is None else default)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An attribute of type INT that is 0 or 1."""
+        return bool(self._attribute(name, "INT", default))
+
+    def float(self, name: str, default: Any = None) -> Any:
+        """An attribute of type FLOAT; without a default it must be given."""
+        return self._attribute(name, "FLOAT", REQUIRED if default is None else default)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """An attribute of type STRING; without a default it must be given."""
+        value = self._attribute(name, "STRING", REQUIRED if default is None else default)
+        if not isinstance(value, str):
+            self.refuse(f"the attribute '{name}' is not text")
+        return value
+
+    def ints(self, name: str) -> list[Any] | None:
+        """An attribute of type INTS; None if it is not given."""
+        value = self._attribute(name, "INTS", None)
+        return None if value is None else value.tolist()
+
+    def floats(self, name: str) -> list[Any] | None:
+        """An attribute of type FLOATS; None if it is not given."""
+        value = self._attribute(name, "FLOATS", None)
+        return None if value is None else value.tolist()
+
+    def texts(self, name: str) -> list[Any] | None:
+        """An attribute of type STRINGS; None if it is not given."""
+        value: list[Any] | None = self._attribute(name, "STRINGS", None)
+        return value
+
+    def tensor(self, name: str) -> Tensor | None:
+        """An attribute of type TENSOR; None if it is not given."""
+        value: Tensor | None = self._attribute(name, "TENSOR", None)
+        return value
+
+    def graph(self, name: str) -> Graph:
+        """An attribute of type GRAPH."""
+        value: Graph = self._attribute(name, "GRAPH", REQUIRED)
+        return value
+
+    def unread(self) -> list[str]:
+        """Attributes that were not looked at."""
+        return sorted(self.node.attributes.keys() - self._read)
+
+    # -- values --------------------------------------------------------------------------------------------------
+
+    def arguments(self, handler: Handler, inputs: Sequence[Value | None]) -> list[Any]:
+        """The arguments of a handler: the inputs as its parameters take them."""
+        listed, more = parameters(handler)
+        kinds = [*listed, *[(*more, False)] * (len(inputs) - len(listed))] if more else listed
+        if extra := [name for name in self.node.inputs[len(kinds) :] if name]:
+            self.refuse(f"its input '{extra[0]}', number {len(kinds) + 1}, is not supported")
+        given = [*zip(inputs, self.node.inputs, strict=True), *[(None, "")] * len(kinds)]
+        return [self._argument(*kind, *pair) for kind, pair in zip(kinds, given, strict=False)]
+
+    def _argument(self, name: str, kind: Any, is_optional: bool, value: Value | None, tensor: str) -> Any:
+        if value is None:
+            if not is_optional:
+                self.refuse(f"its input '{name}' is missing")
+        elif kind is Symbol:
+            return self.symbol(value, tensor)
+        elif kind is np.ndarray and isinstance(value, Symbol):
+            self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
+        elif isinstance(value, Tensor):
+            self.refuse(f"its input '{tensor}' is of type {value.dtype}, which is not supported")
+        return value
+
+    def symbol(self, value: Value, name: str) -> Symbol:
+        """A value as a tensor of the RModel; ``name`` is that of the tensor in the file."""
+        if isinstance(value, Symbol):
+            return value
+        if value.dtype == object:
+            self.refuse(f"it computes with the sizes {value.tolist()} of open dimensions, which is not supported")
+        if isinstance(value, Tensor) or value.dtype.name not in DTYPES:
+            self.refuse(f"its input '{name}' is of type {value.dtype}; supported are {', '.join(DTYPES)}")
+        return self.builder.constant(value, name or f"{self.name}/constant")
+
+    def outputs(self, results: Any) -> Sequence[Value]:
+        """What a handler returned as a list; refuses outputs that it did not return."""
+        listed: Sequence[Value] = results if isinstance(results, tuple) else (results,)
+        if missing := [name for name in self.node.outputs[len(listed) :] if name]:
+            self.refuse(f"its output '{missing[0]}', number {len(listed) + 1}, is not supported")
+        return listed
+
+
+REQUIRED = object()
+"""The default of attributes that must be given."""

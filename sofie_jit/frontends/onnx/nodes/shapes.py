@@ -1,0 +1,298 @@
+"""Operators that move elements and compute none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sofie_jit.errors import ShapeError
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known, node
+from sofie_jit.frontends.onnx.tensors import element_type
+from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import Dim, normalize_axis, product
+from sofie_jit.ir.operators.concat import Concat
+from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.types import check_table
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+@node("Shape", since=1)
+def shape(call: OnnxCall, x: Value) -> np.ndarray:
+    """The sizes of a tensor, of which the open ones are known when the model runs."""
+    end = call.int("end", len(x.shape))
+    return known_dims(x.shape[call.int("start", 0) : end])
+
+
+@node("Size", since=1)
+def size(call: OnnxCall, x: Value) -> np.ndarray:
+    """The number of elements."""
+    return known_dims([product(*x.shape)]).reshape(())
+
+
+@node("Reshape", since=5)
+def reshape(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
+    """The elements in another shape; 0 stands for the size of the input, -1 for what remains."""
+    target = dims_of(shape)
+    if call.flag("allowzero") and 0 in target:
+        call.refuse("allowzero with a size of 0 is not supported")
+    target = [x.shape[axis] if size == 0 and axis < x.rank else size for axis, size in enumerate(target)]
+    return x if tuple(target) == x.shape else call.add(Reshape(shape=tuple(target)), x)
+
+
+@node("Flatten", since=1)
+def flatten(call: OnnxCall, x: Symbol) -> Symbol:
+    """A matrix: the axes before and from ``axis`` on."""
+    given = call.int("axis", 1)
+    axis = given if given == x.rank else normalize_axis("Flatten", given, x.rank)
+    return ops.reshape(x, (product(*x.shape[:axis]), product(*x.shape[axis:])))
+
+
+@node("Squeeze", since=1)
+def squeeze_by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
+    """The tensor without axes of size 1."""
+    return ops.squeeze(x, call.ints("axes"))
+
+
+@node("Squeeze", since=13)
+def squeeze(call: OnnxCall, x: Symbol, axes: np.ndarray | None = None) -> Symbol:
+    """The tensor without axes of size 1."""
+    return ops.squeeze(x, None if axes is None else axes.ravel().tolist())
+
+
+@node("Unsqueeze", since=1)
+def unsqueeze_by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
+    """The tensor with new axes of size 1."""
+    return ops.expand_dims(x, call.ints("axes") or [])
+
+
+@node("Unsqueeze", since=13)
+def unsqueeze(call: OnnxCall, x: Symbol, axes: np.ndarray) -> Symbol:
+    """The tensor with new axes of size 1."""
+    return ops.expand_dims(x, axes.ravel().tolist())
+
+
+@node("Transpose", since=1)
+def transpose(call: OnnxCall, x: Symbol) -> Symbol:
+    """The axes in another order; by default reversed."""
+    return ops.transpose(x, call.ints("perm"))
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+@node("Concat", since=4)
+def concat(call: OnnxCall, *inputs: Symbol) -> Symbol:
+    """Tensors one after the other along an axis."""
+    axis = call.int("axis")
+    return inputs[0] if len(inputs) == 1 else call.add(Concat(axis=axis), *inputs)
+
+
+@node("Slice", since=1)
+def slice_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
+    """Part of a tensor."""
+    return _slice(call, x, call.ints("starts") or [], call.ints("ends") or [], call.ints("axes"), None)
+
+
+@node("Slice", since=10)
+def slice_(
+    call: OnnxCall,
+    x: Symbol,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    axes: np.ndarray | None = None,
+    steps: np.ndarray | None = None,
+) -> Symbol:
+    """Part of a tensor."""
+    listed = None if axes is None else axes.ravel().tolist()
+    return _slice(call, x, dims_of(starts), dims_of(ends), listed, None if steps is None else dims_of(steps))
+
+
+def _slice(
+    call: OnnxCall, x: Symbol, starts: list[Dim], ends: list[Dim], axes: list[int] | None, steps: list[Dim] | None
+) -> Symbol:
+    axes = list(range(len(starts))) if axes is None else [normalize_axis("Slice", axis, x.rank) for axis in axes]
+    parts = zip(axes, starts, ends, steps or [1] * len(axes), strict=True)
+    # from the first to the last element of an axis changes nothing, whatever its size
+    needed = [part for part in parts if not (part[1] == 0 and part[3] == 1 and _is_end(part[2], x.shape[part[0]]))]
+    if not needed:
+        return x
+    if any(not isinstance(number, int) for part in needed for number in part):
+        call.refuse(f"a slice from {starts} to {ends} depends on an open dimension, which is not supported")
+    axes_, starts_, ends_, steps_ = (list(column) for column in zip(*needed, strict=True))
+    return call.add(Slice(starts=starts_, ends=ends_, axes=axes_, steps=steps_), x)
+
+
+def _is_end(end: Dim, size: Dim) -> bool:
+    """Whether ``end`` is at or after the last of ``size`` elements."""
+    return end == size or (isinstance(end, int) and end >= (size if isinstance(size, int) else 1 << 30))
+
+
+@node("Split", since=2)
+def split_by_attribute(call: OnnxCall, x: Symbol) -> tuple[Symbol, ...]:
+    """Parts along an axis."""
+    return _split(call, x, call.ints("split"))
+
+
+@node("Split", since=13)
+def split(call: OnnxCall, x: Symbol, split: np.ndarray | None = None) -> tuple[Symbol, ...]:
+    """Parts along an axis."""
+    call.ignore("num_outputs")
+    return _split(call, x, None if split is None else dims_of(split))
+
+
+def _split(call: OnnxCall, x: Symbol, sizes: list[Dim] | None) -> tuple[Symbol, ...]:
+    axis, count = normalize_axis("Split", call.int("axis", 0), x.rank), len(call.node.outputs)
+    total = x.shape[axis]
+    if not isinstance(total, int) or any(not isinstance(size, int) for size in sizes or ()):
+        call.refuse(f"axis {axis} has the open size {total}, which is not supported")
+    if sizes is None:
+        part = -(-total // count)
+        sizes = [min(part, max(0, total - part * index)) for index in range(count)]
+    if sum(sizes) != total or len(sizes) < count:  # type: ignore[arg-type]
+        raise ShapeError(f"{count} parts of the sizes {sizes} do not make axis {axis} of size {total}")
+    ops.check_parts("Split", count)
+    ends = np.cumsum(sizes)
+    return tuple(ops.slice_along(x, axis, int(end) - int(n), int(end)) for n, end in zip(sizes, ends, strict=True))
+
+
+# -- repetition and borders --------------------------------------------------------------------------------------------
+
+
+@node("Expand", since=8)
+def expand(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
+    """The tensor repeated along axes of size 1."""
+    target = dims_of(shape)
+    operator = Expand(shape=tuple(target))
+    return x if operator.infer(x.type) == x.type else call.add(operator, x)
+
+
+@node("Tile", since=6)
+def tile(call: OnnxCall, x: Symbol, repeats: np.ndarray) -> Symbol:
+    """The tensor repeated as a whole."""
+    counts = dims_of(repeats)
+    if any(not isinstance(count, int) for count in counts):
+        call.refuse(f"repeats {counts} depend on an open dimension, which is not supported")
+    return ops.tile(x, counts)  # type: ignore[arg-type]
+
+
+@node("Pad", since=2)
+def pad_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
+    """The tensor with a border."""
+    return _pad(call, x, call.ints("pads") or [], call.float("value", 0.0), list(range(x.rank)))
+
+
+@node("Pad", since=11)
+def pad(
+    call: OnnxCall, x: Symbol, pads: np.ndarray, value: np.ndarray | None = None, axes: np.ndarray | None = None
+) -> Symbol:
+    """The tensor with a border."""
+    listed = list(range(x.rank)) if axes is None else [normalize_axis("Pad", a, x.rank) for a in axes.ravel().tolist()]
+    return _pad(call, x, dims_of(pads), 0 if value is None else value.item(), listed)
+
+
+def _pad(call: OnnxCall, x: Symbol, pads: list[Dim], value: float, axes: list[int]) -> Symbol:
+    mode, count = call.text("mode", "constant"), len(axes)
+    if len(pads) != 2 * count or any(not isinstance(pad, int) for pad in pads):
+        call.refuse(f"pads must be {2 * count} numbers, got {pads}")
+    before, after = [0] * x.rank, [0] * x.rank
+    for axis, first, last in zip(axes, pads[:count], pads[count:], strict=True):
+        before[axis], after[axis] = int(first), int(last)
+    if mode == "constant":
+        return call.add(Pad(pads=[*before, *after], value=value), x)
+    if mode not in ("reflect", "edge", "wrap"):
+        call.refuse(f"mode is {mode!r}; expected constant, reflect, edge or wrap")
+    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        if first < 0 or last < 0:
+            size = x.shape[axis]
+            if not isinstance(size, int):
+                call.refuse(f"axis {axis} of the open size {size} cannot be cut")
+            x = ops.slice_along(x, axis, max(-first, 0), size + min(last, 0))
+        if first > 0 or last > 0:
+            size = x.shape[axis]
+            if not isinstance(size, int):
+                call.refuse(f"mode {mode!r} along axis {axis} of the open size {size} is not supported")
+            check_table("Pad", max(first, 0) + size + max(last, 0))
+            indices = np.pad(np.arange(size), (max(first, 0), max(last, 0)), mode)  # type: ignore[call-overload]
+            x = ops.take(x, indices, axis)
+    return x
+
+
+# -- blocks ------------------------------------------------------------------------------------------------------------
+
+
+@node("DepthToSpace", since=1)
+def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
+    """Channels spread over blocks of pixels."""
+    n, mode = call.int("blocksize"), call.text("mode", "DCR")
+    batch, channels, height, width = x.shape
+    if mode not in ("DCR", "CRD") or not isinstance(channels, int) or n < 1 or channels % n**2:
+        call.refuse(f"mode {mode!r} with blocksize {n} does not fit {channels} channels")
+    depth = channels // n**2
+    if mode == "DCR":
+        apart = ops.transpose(ops.reshape(x, (batch, n, n, depth, height, width)), (0, 3, 4, 1, 5, 2))
+    else:
+        apart = ops.transpose(ops.reshape(x, (batch, depth, n, n, height, width)), (0, 1, 4, 2, 5, 3))
+    return ops.reshape(apart, (batch, depth, product(height, n), product(width, n)))
+
+
+@node("SpaceToDepth", since=1)
+def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
+    """Blocks of pixels as channels."""
+    n = call.int("blocksize")
+    batch, channels, height, width = x.shape
+    if not isinstance(height, int) or not isinstance(width, int) or n < 1 or height % n or width % n:
+        call.refuse(f"blocksize {n} does not fit an image of {height} by {width}")
+    apart = ops.reshape(x, (batch, channels, height // n, n, width // n, n))
+    moved = ops.transpose(apart, (0, 3, 5, 1, 2, 4))
+    return ops.reshape(moved, (batch, product(channels, n, n), height // n, width // n))
+
+
+@node("Trilu", since=14)
+def trilu(call: OnnxCall, x: Symbol, k: np.ndarray | None = None) -> Symbol:
+    """The upper or lower triangle of matrices, 0 elsewhere."""
+    return ops.triangle(x, 0 if k is None else int(k.item()), lower=not call.flag("upper", True))
+
+
+# -- constants ---------------------------------------------------------------------------------------------------------
+
+
+@known("Constant")
+def constant_node(call: OnnxCall) -> Value:
+    """The value of an attribute."""
+    names = [name for name in call.node.attributes if name != "name"]
+    if len(names) != 1:
+        call.refuse(f"it has the attributes {names}; expected one value")
+    attribute = call.node.attributes[names[0]]
+    call.ignore(names[0])
+    if attribute.type in ("TENSOR", "SPARSE_TENSOR"):
+        return constant(attribute.value)  # type: ignore[arg-type]
+    dtypes = {"FLOAT": np.float32, "INT": np.int64, "FLOATS": np.float32, "INTS": np.int64}
+    if attribute.type not in dtypes:
+        call.refuse(f"a constant of type {attribute.type} is not supported")
+    return np.array(attribute.value, dtypes[attribute.type])
+
+
+@node("ConstantOfShape", since=9)
+def constant_of_shape(call: OnnxCall, shape: np.ndarray) -> Symbol:
+    """One value in a shape."""
+    tensor = call.tensor("value")
+    value = np.zeros(1, np.float32) if tensor is None else tensor.array
+    if value.size != 1:
+        call.refuse(f"value has {value.size} elements; expected 1")
+    return call.add(Expand(shape=tuple(dims_of(shape))), call.symbol(value.reshape(()), f"{call.name}/value"))
+
+
+@node("EyeLike", since=9)
+def eye_like(call: OnnxCall, x: Symbol) -> Symbol:
+    """1 on a diagonal of a matrix, 0 elsewhere."""
+    dtype = element_type(call.int("dtype"), "its output").name if call.has("dtype") else x.dtype
+    rows, columns = x.shape
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        call.refuse(f"a matrix of the open shape {x.shape} is not supported")
+    check_table("EyeLike", rows, columns)
+    return call.symbol(np.eye(rows, columns, call.int("k", 0), dtype), f"{call.name}/eye")

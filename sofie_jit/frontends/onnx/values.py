@@ -1,0 +1,48 @@
+"""Values of tensors while a model is translated: computed when the model runs, or known already.
+
+A value is a :class:`Symbol`, or an array that is known before the model runs: an initializer, a constant, or what is
+computed from these and from shapes. An array of shapes has the dtype ``object`` if some of its elements are sizes that
+are known only at run time (:class:`Dim`); its ONNX type is int64. A constant with elements of a type that is not
+supported is a :class:`Tensor`, which is refused where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from sofie_jit.frontends.onnx.model import Tensor
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import Dim
+
+Value = Symbol | np.ndarray | Tensor
+
+
+def constant(tensor: Tensor) -> Value:
+    """A constant of the file as a value."""
+    return tensor if tensor.stored is None or tensor.dtype == "bfloat16" else tensor.stored
+
+
+def known_dims(dims: Iterable[Dim]) -> np.ndarray:
+    """Sizes as an array: of int64 if all of them are numbers, else of objects.
+
+    >>> known_dims([2, 3])
+    array([2, 3])
+    """
+    listed = list(dims)
+    array = np.empty(len(listed), object)
+    array[:] = listed
+    return normalized(array)
+
+
+def normalized(array: np.ndarray) -> np.ndarray:
+    """An array of objects as int64 if all of them are numbers."""
+    if array.dtype == object and all(isinstance(dim, (int, np.integer)) for dim in array.flat):
+        return array.astype(np.int64)
+    return array
+
+
+def dims_of(array: np.ndarray) -> list[Dim]:
+    """The sizes in an array of any shape."""
+    return [dim if isinstance(dim, str) else int(dim) for dim in array.flat]
