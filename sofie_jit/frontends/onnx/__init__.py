@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.onnx import inline, reader
-from sofie_jit.frontends.onnx.translation import Translation
+from sofie_jit.frontends.onnx.translation import Translation, ending_in
 
 
 def open(
     source: str | os.PathLike[str],
     *,
+    outputs: str | Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
     untrusted: bool | None = None,
     meanwhile: Callable[[], object] | None = None,
 ) -> Translation:
     """Reads a file; :func:`sofie_jit.frontends.open` calls it.
 
+    ``outputs``: names of tensors that replace the model's outputs.
     ``replace``: functions of Symbols that take the place of nodes, by the nodes' names.
     ``untrusted`` and ``meanwhile``: see :func:`reader.read`.
 
@@ -27,4 +30,8 @@ def open(
     """
     model = reader.read(source, untrusted=untrusted, meanwhile=meanwhile)
     with errors_of_file(model.source):
-        return Translation(inline.inlined(model), replace)
+        model = inline.inlined(model)
+        if outputs is not None:
+            graph = ending_in(model.graph, [outputs] if isinstance(outputs, str) else outputs)
+            model = dataclasses.replace(model, graph=graph)
+        return Translation(model, replace)

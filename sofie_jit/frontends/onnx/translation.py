@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.content import some
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.frontends.onnx.values import Value, constant
@@ -125,6 +127,16 @@ def _identifier(text: str, taken: set[str]) -> str:
     return name
 
 
+def ending_in(graph: Graph, outputs: Sequence[str]) -> Graph:
+    """The same graph with the tensors ``outputs`` as its outputs. Raises ModelFileError for a name that it lacks."""
+    for name in outputs:
+        if name not in graph.names:
+            raise ModelFileError(
+                f"outputs= names '{name}', which is not a tensor of this model; its tensors are: {some(graph.names)}"
+            )
+    return dataclasses.replace(graph, outputs=[ValueInfo(name, "", None) for name in outputs])
+
+
 # -- nodes -------------------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +170,16 @@ def translate(
     return rmodel
 
 
+def _needed(graph: Graph) -> list[Node]:
+    """The nodes that the outputs depend on."""
+    names, needed = {value.name for value in graph.outputs}, []
+    for node in reversed(graph.nodes):
+        if not names.isdisjoint(node.outputs):
+            names |= node.uses
+            needed.append(node)
+    return needed[::-1]
+
+
 class _Translator:
     def __init__(self, builder: Builder, replace: Mapping[str, Callable[..., Any]]):
         self.builder = builder
@@ -170,16 +192,17 @@ class _Translator:
         An output that needs the result of a refused node is None.
         """
         values = {**outer, **{name: constant(tensor) for name, tensor in graph.initializers.items()}}
-        for node in graph.nodes:
+        used = frozenset().union(*(node.uses for node in graph.nodes), (info.name for info in graph.outputs))
+        for node in _needed(graph):
             if all(name in values for name in node.uses):
                 with self.problems.collected():
-                    results = self.node(node, values)
+                    results = self.node(node, values, used)
                     values.update({name: value for name, value in zip(node.outputs, results, strict=False) if name})
         return [values.get(info.name) for info in graph.outputs]
 
-    def node(self, node: Node, values: Mapping[str, Value]) -> Sequence[Value]:
-        """The outputs of a node."""
-        call = registry.OnnxCall(node, self.builder, lambda graph: self.branch(graph, values))
+    def node(self, node: Node, values: Mapping[str, Value], used: frozenset[str]) -> Sequence[Value]:
+        """The outputs of a node in a graph that uses the tensors ``used``."""
+        call = registry.OnnxCall(node, self.builder, used, lambda graph: self.branch(graph, values))
         inputs = [values[name] if name else None for name in node.inputs]
         if node.name in self.replace:
             return self.replaced(call, inputs)

@@ -14,7 +14,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.operator import static_dims
-from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool, Pool
+from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 
 
 @node("Conv", since=1)
@@ -22,10 +22,10 @@ def conv(call: OnnxCall, x: Symbol, w: np.ndarray, b: np.ndarray | None = None) 
     """A convolution with groups."""
     _check_kernel_shape(call, w)
     operator = Conv(
-        strides=call.ints("strides"),
-        dilations=call.ints("dilations"),
-        group=call.int("group", 1),
-        pads=call.ints("pads"),
+        strides=call.integers("strides"),
+        dilations=call.integers("dilations"),
+        group=call.integer("group", 1),
+        pads=call.integers("pads"),
         auto_pad=call.text("auto_pad", "NOTSET"),
     )
     return call.add(operator, x, *_weights(call, w, b))
@@ -37,7 +37,7 @@ def _weights(call: OnnxCall, w: np.ndarray, b: np.ndarray | None) -> list[Symbol
 
 
 def _check_kernel_shape(call: OnnxCall, w: np.ndarray) -> None:
-    given = call.ints("kernel_shape")
+    given = call.integers("kernel_shape")
     if given is not None and tuple(given) != w.shape[2:]:
         call.refuse(f"kernel_shape is {given}, but its kernel has the shape {w.shape}")
 
@@ -46,12 +46,12 @@ def _check_kernel_shape(call: OnnxCall, w: np.ndarray) -> None:
 def conv_transpose(call: OnnxCall, x: Symbol, w: np.ndarray, b: np.ndarray | None = None) -> Symbol:
     """A transposed convolution."""
     _check_kernel_shape(call, w)
-    if call.int("group", 1) != 1:
+    if call.integer("group", 1) != 1:
         call.refuse("group is not 1, which is not supported")
     rank = w.ndim - 2
-    strides, dilations = call.ints("strides") or [1] * rank, call.ints("dilations") or [1] * rank
-    extra, pads = call.ints("output_padding") or [0] * rank, call.ints("pads") or [0] * (2 * rank)
-    auto_pad, shape = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
+    strides, dilations = call.integers("strides") or [1] * rank, call.integers("dilations") or [1] * rank
+    extra, pads = call.integers("output_padding") or [0] * rank, call.integers("pads") or [0] * (2 * rank)
+    auto_pad, shape = call.text("auto_pad", "NOTSET"), call.integers("output_shape")
     sizes = static_dims("ConvTranspose", x.shape[2:])
     if shape is not None or auto_pad.startswith("SAME"):
         wanted = [size * stride for size, stride in zip(sizes, strides, strict=True)] if shape is None else shape
@@ -75,10 +75,10 @@ def conv_transpose(call: OnnxCall, x: Symbol, w: np.ndarray, b: np.ndarray | Non
 
 def _window(call: OnnxCall, x: Symbol) -> dict[str, Any]:
     """Attributes of a pooling window. ``ceil_mode`` becomes padding at the end, where the last window begins inside."""
-    kernel = call.ints("kernel_shape") or call.refuse("the attribute 'kernel_shape' is missing")
-    strides = call.ints("strides") or [1] * len(kernel)
-    dilations = call.ints("dilations") or [1] * len(kernel)
-    pads, auto_pad = call.ints("pads") or [0] * (2 * len(kernel)), call.text("auto_pad", "NOTSET")
+    kernel = call.integers("kernel_shape") or call.refuse("the attribute 'kernel_shape' is missing")
+    strides = call.integers("strides") or [1] * len(kernel)
+    dilations = call.integers("dilations") or [1] * len(kernel)
+    pads, auto_pad = call.integers("pads") or [0] * (2 * len(kernel)), call.text("auto_pad", "NOTSET")
     if call.flag("ceil_mode") and auto_pad == "NOTSET":
         pads = _ceil_pads(static_dims(call.node.op_type, x.shape[2:]), kernel, strides, dilations, pads)
     return {"kernel_shape": kernel, "strides": strides, "dilations": dilations, "pads": pads, "auto_pad": auto_pad}
@@ -99,15 +99,11 @@ def _ceil_pads(
     return [*pads[:rank], *ends]
 
 
-def _pool(call: OnnxCall, operator: Pool, x: Symbol) -> Symbol:
-    return call.add(operator, x)
-
-
 @node("MaxPool", since=1)
 def max_pool(call: OnnxCall, x: Symbol) -> Symbol:
     """The largest element of each window."""
     call.ignore("storage_order")  # of the indices
-    return _pool(call, MaxPool(**_window(call, x)), x)
+    return call.add(MaxPool(**_window(call, x)), x)
 
 
 @node("AveragePool", since=1)
@@ -115,9 +111,9 @@ def average_pool(call: OnnxCall, x: Symbol) -> Symbol:
     """The mean of each window, by default of its part inside the image."""
     include, ceil = call.flag("count_include_pad"), call.flag("ceil_mode")
     window = _window(call, x)
-    if include and ceil and window["pads"] != (call.ints("pads") or [0] * len(window["pads"])):
+    if include and ceil and window["pads"] != (call.integers("pads") or [0] * len(window["pads"])):
         call.refuse("ceil_mode together with count_include_pad is not supported")
-    return _pool(call, AveragePool(**window, count_include_pad=include), x)
+    return call.add(AveragePool(**window, count_include_pad=include), x)
 
 
 @node("GlobalAveragePool", since=1)
@@ -135,7 +131,7 @@ def global_max_pool(call: OnnxCall, x: Symbol) -> Symbol:
 @node("LpPool", since=2)
 def lp_pool(call: OnnxCall, x: Symbol) -> Symbol:
     """The p-norm of each window."""
-    power = call.int("p", 2)
+    power = call.integer("p", 2)
     window = _window(call, x)
     total = call.add(AveragePool(**window, count_include_pad=True), ops.power(ops.absolute(x), float(power)))
     return ops.power(ops.multiply(total, float(math.prod(window["kernel_shape"]))), 1 / power)
@@ -144,4 +140,4 @@ def lp_pool(call: OnnxCall, x: Symbol) -> Symbol:
 @node("GlobalLpPool", since=2)
 def global_lp_pool(call: OnnxCall, x: Symbol) -> Symbol:
     """The p-norm of each channel."""
-    return ops.norm(x, call.int("p", 2), list(range(2, x.rank)), keepdims=True)
+    return ops.norm(x, call.integer("p", 2), list(range(2, x.rank)), keepdims=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, handlers, node
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Value
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import activations, elementwise, math
 from sofie_jit.ir.operators.operator import DTYPES, ROperator
 
@@ -42,6 +43,20 @@ def _binary(name: str, since: int, operator: type[ROperator]) -> None:
 
 for _name, (_since, _operator) in BINARY.items():
     _binary(_name, _since, _operator)
+
+
+@node("Add", "Sub", "Mul", "Div", "Pow", "PRelu", "And", "Or", "Xor", "Equal", "Less", "Greater", since=1)
+def aligned(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
+    """The form before opset 7: with ``broadcast``, the axes of ``b`` are those of ``a`` from ``axis`` on."""
+    call.ignore("consumed_inputs")
+    channels = call.node.op_type == "PRelu"
+    axis = call.integer("axis", 1 if channels else a.rank - b.rank)
+    if call.flag("broadcast", channels) and 0 < b.rank < a.rank:
+        axis = normalize_axis(call.node.op_type, axis, a.rank)
+        b = ops.reshape(b, (*b.shape, *[1] * (a.rank - axis - b.rank)))
+    handler = handlers()["", call.node.op_type][7]
+    result: Symbol = handler(call, a, b)
+    return result
 
 
 @node("Div", since=7)
@@ -169,7 +184,7 @@ def is_inf(call: OnnxCall, x: Symbol) -> Symbol:
 def clip_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
     """``x`` limited to [min, max]."""
     limits = np.finfo(np.float32)
-    return call.add(activations.Clip(low=call.float("min", limits.min), high=call.float("max", limits.max)), x)
+    return call.add(activations.Clip(low=call.number("min", limits.min), high=call.number("max", limits.max)), x)
 
 
 @node("Clip", since=11)
@@ -189,7 +204,7 @@ def clip(call: OnnxCall, x: Symbol, low: Value | None = None, high: Value | None
 def cast(call: OnnxCall, x: Symbol) -> Symbol:
     """``x`` as another element type."""
     call.ignore("saturate", "round_mode")  # for types of 8 bits
-    return _cast(call, x, element_type(call.int("to"), "its output").name)
+    return _cast(call, x, element_type(call.integer("to"), "its output").name)
 
 
 @node("CastLike", since=15)
@@ -211,10 +226,10 @@ def identity(call: OnnxCall, x: Value) -> Value:
     return x
 
 
-@node("Dropout", since=7)
+@node("Dropout", since=1)
 def dropout_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
     """``x``, at inference."""
-    call.ignore("ratio")
+    call.ignore("ratio", "is_test", "consumed_inputs")
     return x
 
 
@@ -226,4 +241,4 @@ def dropout(
     call.ignore("seed")
     if training is not None and training.item():
         call.refuse("training_mode is true; export the model for inference")
-    return (x, ops.ones_like(x, "bool")) if len(call.node.outputs) > 1 else x
+    return (x, ops.ones_like(x, "bool")) if call.wants(1) else x

@@ -16,19 +16,19 @@ from sofie_jit.ir.operators.math import GatherElements
 @node("Gather", since=1)
 def gather(call: OnnxCall, data: Symbol, indices: Symbol) -> Symbol:
     """Slices of ``data`` along an axis."""
-    return call.add(Gather(axis=call.int("axis", 0)), data, indices)
+    return call.add(Gather(axis=call.integer("axis", 0)), data, indices)
 
 
 @node("GatherElements", since=11)
 def gather_elements(call: OnnxCall, data: Symbol, indices: Symbol) -> Symbol:
     """Elements of ``data``, each by its own index along an axis."""
-    return call.add(GatherElements(axis=call.int("axis", 0)), data, indices)
+    return call.add(GatherElements(axis=call.integer("axis", 0)), data, indices)
 
 
 @node("OneHot", since=9)
 def one_hot(call: OnnxCall, indices: Symbol, depth: np.ndarray, values: Symbol) -> Symbol:
     """``values[1]`` at the index along a new axis, ``values[0]`` elsewhere."""
-    axis, count = normalize_axis("OneHot", call.int("axis", -1), indices.rank + 1), int(depth.item())
+    axis, count = normalize_axis("OneHot", call.integer("axis", -1), indices.rank + 1), int(depth.item())
     whole = indices if indices.dtype.startswith("int") else call.add(Cast(to="int64"), indices)
     whole = ops.where(ops.less(whole, 0), ops.add(whole, np.array(count, whole.dtype)), whole)
     hot = ops.one_hot(whole, count, axis, "bool")

@@ -18,6 +18,7 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import known_dims, normalized
 from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.types import MAX_TABLE
 
 MAX_ELEMENTS = 1 << 12
 """Elements of arrays that are computed here; larger ones are weights, which operators and passes are for."""
@@ -103,7 +104,7 @@ def where(call: OnnxCall, condition: Array, x: Array, y: Array) -> Array | None:
 @known("Cast")
 def cast(call: OnnxCall, x: Array) -> Array | None:
     """Numbers as another type; sizes remain what they are as int64."""
-    dtype = element_type(call.int("to"), "its output").dtype
+    dtype = element_type(call.integer("to"), "its output").dtype
     if _is_open(x):
         return x if dtype == "i8" else None
     call.ignore("saturate", "round_mode")
@@ -121,14 +122,14 @@ def gather(call: OnnxCall, data: Array, indices: Array) -> Array | None:
     """Slices along an axis."""
     if not _is_small(data, indices) or _is_open(indices):
         return None
-    axis = normalize_axis("Gather", call.int("axis", 0), data.ndim)
+    axis = normalize_axis("Gather", call.integer("axis", 0), data.ndim)
     return normalized(np.array(np.take(data, indices, axis), data.dtype))
 
 
 @known("Concat")
 def concat(call: OnnxCall, *arrays: Array) -> Array | None:
     """Arrays one after the other."""
-    return normalized(np.concatenate(arrays, call.int("axis"))) if _is_small(*arrays) else None
+    return normalized(np.concatenate(arrays, call.integer("axis"))) if _is_small(*arrays) else None
 
 
 @known("Reshape")
@@ -144,14 +145,14 @@ def squeeze(call: OnnxCall, x: Array, axes: Array | None = None) -> Array | None
     """The array without axes of size 1."""
     if not _is_small(x):
         return None
-    given = call.ints("axes") if axes is None else axes.tolist()
+    given = call.integers("axes") if axes is None else axes.tolist()
     return x.squeeze(None if given is None else tuple(given))
 
 
 @known("Unsqueeze")
 def unsqueeze(call: OnnxCall, x: Array, axes: Array | None = None) -> Array | None:
     """The array with new axes of size 1."""
-    given = call.ints("axes") if axes is None else axes.ravel().tolist()
+    given = call.integers("axes") if axes is None else axes.ravel().tolist()
     return np.expand_dims(x, tuple(given or ())) if _is_small(x) else None
 
 
@@ -167,9 +168,9 @@ def slice_(
     """Part of an array."""
     if not _is_small(x) or _is_open(starts, ends):
         return None
-    first = call.ints("starts") if starts is None else starts.tolist()
-    last = call.ints("ends") if ends is None else ends.tolist()
-    along = call.ints("axes") if axes is None else axes.tolist()
+    first = call.integers("starts") if starts is None else starts.tolist()
+    last = call.integers("ends") if ends is None else ends.tolist()
+    along = call.integers("axes") if axes is None else axes.tolist()
     by = [1] * len(first or ()) if steps is None else steps.tolist()
     parts = [slice(None)] * x.ndim
     along = list(range(len(by))) if along is None else along
@@ -182,7 +183,7 @@ def slice_(
 @known("Shape")
 def shape(call: OnnxCall, x: Array) -> Array:
     """The shape of an array."""
-    return known_dims(x.shape[call.int("start", 0) : call.int("end", x.ndim)])
+    return known_dims(x.shape[call.integer("start", 0) : call.integer("end", x.ndim)])
 
 
 # -- ranges ------------------------------------------------------------------------------------------------------------
@@ -199,12 +200,12 @@ def range_(call: OnnxCall, start: Array, limit: Array, delta: Array) -> Array | 
 
 @known("ConstantOfShape")
 def constant_of_shape(call: OnnxCall, shape: Array) -> Array | None:
-    """One value in a shape."""
-    if _is_open(shape) or math.prod(shape.tolist()) > MAX_ELEMENTS:
+    """One value in a shape. It is stored once; test models have such weights."""
+    if _is_open(shape) or math.prod(shape.tolist()) > MAX_TABLE:
         return None
     tensor = call.tensor("value")
     value = np.zeros(1, np.float32) if tensor is None else tensor.array
-    return np.full(shape.tolist(), value.reshape(()), value.dtype)
+    return np.broadcast_to(value.reshape(()), shape.tolist())
 
 
 @known("Expand")

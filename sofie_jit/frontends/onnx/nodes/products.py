@@ -8,12 +8,13 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.gemm import Gemm
 
 
-@node("Gemm", since=7)
+@node("Gemm", since=1)
 def gemm(call: OnnxCall, a: Symbol, b: Symbol, c: Symbol | None = None) -> Symbol:
     """``alpha * A' B' + beta * C``."""
+    call.ignore("broadcast")  # before opset 7 it told whether C may have another shape than Y
     operator = Gemm(
-        alpha=call.float("alpha", 1.0),
-        beta=call.float("beta", 1.0),
+        alpha=call.number("alpha", 1.0),
+        beta=call.number("beta", 1.0),
         transA=call.flag("transA"),
         transB=call.flag("transB"),
     )

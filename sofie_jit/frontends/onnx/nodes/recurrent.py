@@ -89,7 +89,7 @@ def _recurrent(
         steps = np.arange(time, dtype=sequence_lens.dtype)[np.newaxis]
         mask = [ops.less(call.symbol(steps, f"{call.name}/steps"), ops.reshape(sequence_lens, (batch, 1)))]
     functions = _activations(call, len(operator(hidden_size=1).activations), len(directions))  # type: ignore[attr-defined]
-    size = call.int("hidden_size", weights[1].shape[-1])
+    size = call.integer("hidden_size", weights[1].shape[-1])
     results = []
     for index, one in enumerate(directions):
         states = [None if s is None else _state(s, index, batch_first) for s in initial]
@@ -124,7 +124,7 @@ def _state(state: Symbol, index: int, batch_first: bool) -> Symbol:
 def _activations(call: OnnxCall, count: int, directions: int) -> list[list[activations.Activation | None]]:
     """The activations of each direction; nothing if they are the default ones."""
     names = call.texts("activations")
-    alphas, betas = iter(call.floats("activation_alpha") or []), iter(call.floats("activation_beta") or [])
+    alphas, betas = iter(call.numbers("activation_alpha") or []), iter(call.numbers("activation_beta") or [])
     if names is None:
         return []
     if len(names) != count * directions:

@@ -46,7 +46,7 @@ ELEMENTWISE: dict[str, Callable[[Symbol], Symbol]] = {
 def _reduction(name: str, function: Function) -> None:
     @node(name, since=1)
     def by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
-        return function(x, call.ints("axes"), call.flag("keepdims", True))
+        return function(x, call.integers("axes"), call.flag("keepdims", True))
 
     @node(name, since=13 if name == "ReduceSum" else 18)
     def by_input(call: OnnxCall, x: Symbol, axes: np.ndarray | None = None) -> Symbol:
@@ -74,7 +74,7 @@ def arg_min(call: OnnxCall, x: Symbol) -> Symbol:
 
 
 def _arg(call: OnnxCall, operator: type[math.ArgMax], x: Symbol) -> Symbol:
-    axis = normalize_axis(call.node.op_type, call.int("axis", 0), x.rank)
+    axis = normalize_axis(call.node.op_type, call.integer("axis", 0), x.rank)
     keepdims = call.flag("keepdims", True)
     if not call.flag("select_last_index"):
         return ops.cast(call.add(operator(axis=axis, keepdims=keepdims), x), "int64")
@@ -106,7 +106,7 @@ def cum_sum(call: OnnxCall, x: Symbol, axis: np.ndarray) -> Symbol:
 @node("TopK", since=10)
 def top_k(call: OnnxCall, x: Symbol, k: np.ndarray) -> tuple[Symbol, Symbol]:
     """The largest or smallest elements along an axis, and their indices as int64."""
-    axis = normalize_axis("TopK", call.int("axis", -1), x.rank)
+    axis = normalize_axis("TopK", call.integer("axis", -1), x.rank)
     call.ignore("sorted")  # sorted elements satisfy both
     count, last = k.ravel()[0], ops.moveaxis(x, axis, -1)
     if not isinstance(count, (int, np.integer)):

@@ -125,9 +125,11 @@ def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str
 class OnnxCall(NodeCall):
     """One node, as its handler sees it."""
 
-    def __init__(self, node: Node, builder: Builder, translate: Callable[[Graph], list[Value]]):
+    def __init__(self, node: Node, builder: Builder, used: frozenset[str], translate: Callable[[Graph], list[Value]]):
         super().__init__(node.name, node.label, builder)
         self.node = node
+        self.used = used
+        """Names of the tensors that the graph uses."""
         self.translate = translate
         """Translates a subgraph without inputs; returns its outputs."""
         self._read: set[str] = set()
@@ -153,7 +155,7 @@ class OnnxCall(NodeCall):
         """Declares that attributes do not affect the results."""
         self._read.update(names)
 
-    def int(self, name: str, default: Any = None) -> Any:
+    def integer(self, name: str, default: Any = None) -> Any:
         """An attribute of type INT; without a default it must be given."""
         return self._attribute(name, "INT", REQUIRED if default is None else default)
 
@@ -161,7 +163,7 @@ class OnnxCall(NodeCall):
         """An attribute of type INT that is 0 or 1."""
         return bool(self._attribute(name, "INT", default))
 
-    def float(self, name: str, default: Any = None) -> Any:
+    def number(self, name: str, default: Any = None) -> Any:
         """An attribute of type FLOAT; without a default it must be given."""
         return self._attribute(name, "FLOAT", REQUIRED if default is None else default)
 
@@ -172,12 +174,12 @@ class OnnxCall(NodeCall):
             self.refuse(f"the attribute '{name}' is not text")
         return value
 
-    def ints(self, name: str) -> list[Any] | None:
+    def integers(self, name: str) -> list[Any] | None:
         """An attribute of type INTS; None if it is not given."""
         value = self._attribute(name, "INTS", None)
         return None if value is None else value.tolist()
 
-    def floats(self, name: str) -> list[Any] | None:
+    def numbers(self, name: str) -> list[Any] | None:
         """An attribute of type FLOATS; None if it is not given."""
         value = self._attribute(name, "FLOATS", None)
         return None if value is None else value.tolist()
@@ -234,11 +236,16 @@ class OnnxCall(NodeCall):
             self.refuse(f"its input '{name}' is of type {value.dtype}; supported are {', '.join(DTYPES)}")
         return self.builder.constant(value, name or f"{self.name}/constant")
 
+    def wants(self, index: int) -> bool:
+        """Whether the graph uses the output ``index``, counted from 0."""
+        return self.node.outputs[index : index + 1] != [] and self.node.outputs[index] in self.used
+
     def outputs(self, results: Any) -> Sequence[Value]:
-        """What a handler returned as a list; refuses outputs that it did not return."""
+        """What a handler returned as a list; refuses outputs that the graph uses and the handler did not return."""
         listed: Sequence[Value] = results if isinstance(results, tuple) else (results,)
-        if missing := [name for name in self.node.outputs[len(listed) :] if name]:
-            self.refuse(f"its output '{missing[0]}', number {len(listed) + 1}, is not supported")
+        if missing := [i for i in range(len(listed), len(self.node.outputs)) if self.wants(i)]:
+            name = self.node.outputs[missing[0]]
+            self.refuse(f"its output '{name}', number {missing[0] + 1}, is not supported")
         return listed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sofie_jit.errors import ShapeError
@@ -24,8 +26,8 @@ from sofie_jit.ir.types import check_table
 @node("Shape", since=1)
 def shape(call: OnnxCall, x: Value) -> np.ndarray:
     """The sizes of a tensor, of which the open ones are known when the model runs."""
-    end = call.int("end", len(x.shape))
-    return known_dims(x.shape[call.int("start", 0) : end])
+    end = call.integer("end", len(x.shape))
+    return known_dims(x.shape[call.integer("start", 0) : end])
 
 
 @node("Size", since=1)
@@ -47,7 +49,7 @@ def reshape(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
 @node("Flatten", since=1)
 def flatten(call: OnnxCall, x: Symbol) -> Symbol:
     """A matrix: the axes before and from ``axis`` on."""
-    given = call.int("axis", 1)
+    given = call.integer("axis", 1)
     axis = given if given == x.rank else normalize_axis("Flatten", given, x.rank)
     return ops.reshape(x, (product(*x.shape[:axis]), product(*x.shape[axis:])))
 
@@ -55,7 +57,7 @@ def flatten(call: OnnxCall, x: Symbol) -> Symbol:
 @node("Squeeze", since=1)
 def squeeze_by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
     """The tensor without axes of size 1."""
-    return ops.squeeze(x, call.ints("axes"))
+    return ops.squeeze(x, call.integers("axes"))
 
 
 @node("Squeeze", since=13)
@@ -67,7 +69,7 @@ def squeeze(call: OnnxCall, x: Symbol, axes: np.ndarray | None = None) -> Symbol
 @node("Unsqueeze", since=1)
 def unsqueeze_by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
     """The tensor with new axes of size 1."""
-    return ops.expand_dims(x, call.ints("axes") or [])
+    return ops.expand_dims(x, call.integers("axes") or [])
 
 
 @node("Unsqueeze", since=13)
@@ -79,7 +81,7 @@ def unsqueeze(call: OnnxCall, x: Symbol, axes: np.ndarray) -> Symbol:
 @node("Transpose", since=1)
 def transpose(call: OnnxCall, x: Symbol) -> Symbol:
     """The axes in another order; by default reversed."""
-    return ops.transpose(x, call.ints("perm"))
+    return ops.transpose(x, call.integers("perm"))
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -88,14 +90,14 @@ def transpose(call: OnnxCall, x: Symbol) -> Symbol:
 @node("Concat", since=4)
 def concat(call: OnnxCall, *inputs: Symbol) -> Symbol:
     """Tensors one after the other along an axis."""
-    axis = call.int("axis")
+    axis = call.integer("axis")
     return inputs[0] if len(inputs) == 1 else call.add(Concat(axis=axis), *inputs)
 
 
 @node("Slice", since=1)
 def slice_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
     """Part of a tensor."""
-    return _slice(call, x, call.ints("starts") or [], call.ints("ends") or [], call.ints("axes"), None)
+    return _slice(call, x, call.integers("starts") or [], call.integers("ends") or [], call.integers("axes"), None)
 
 
 @node("Slice", since=10)
@@ -135,7 +137,7 @@ def _is_end(end: Dim, size: Dim) -> bool:
 @node("Split", since=2)
 def split_by_attribute(call: OnnxCall, x: Symbol) -> tuple[Symbol, ...]:
     """Parts along an axis."""
-    return _split(call, x, call.ints("split"))
+    return _split(call, x, call.integers("split"))
 
 
 @node("Split", since=13)
@@ -146,7 +148,7 @@ def split(call: OnnxCall, x: Symbol, split: np.ndarray | None = None) -> tuple[S
 
 
 def _split(call: OnnxCall, x: Symbol, sizes: list[Dim] | None) -> tuple[Symbol, ...]:
-    axis, count = normalize_axis("Split", call.int("axis", 0), x.rank), len(call.node.outputs)
+    axis, count = normalize_axis("Split", call.integer("axis", 0), x.rank), len(call.node.outputs)
     total = x.shape[axis]
     if not isinstance(total, int) or any(not isinstance(size, int) for size in sizes or ()):
         call.refuse(f"axis {axis} has the open size {total}, which is not supported")
@@ -183,7 +185,7 @@ def tile(call: OnnxCall, x: Symbol, repeats: np.ndarray) -> Symbol:
 @node("Pad", since=2)
 def pad_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
     """The tensor with a border."""
-    return _pad(call, x, call.ints("pads") or [], call.float("value", 0.0), list(range(x.rank)))
+    return _pad(call, x, call.integers("pads") or [], call.number("value", 0.0), list(range(x.rank)))
 
 
 @node("Pad", since=11)
@@ -228,7 +230,7 @@ def _pad(call: OnnxCall, x: Symbol, pads: list[Dim], value: float, axes: list[in
 @node("DepthToSpace", since=1)
 def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
     """Channels spread over blocks of pixels."""
-    n, mode = call.int("blocksize"), call.text("mode", "DCR")
+    n, mode = call.integer("blocksize"), call.text("mode", "DCR")
     batch, channels, height, width = x.shape
     if mode not in ("DCR", "CRD") or not isinstance(channels, int) or n < 1 or channels % n**2:
         call.refuse(f"mode {mode!r} with blocksize {n} does not fit {channels} channels")
@@ -243,7 +245,7 @@ def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
 @node("SpaceToDepth", since=1)
 def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
     """Blocks of pixels as channels."""
-    n = call.int("blocksize")
+    n = call.integer("blocksize")
     batch, channels, height, width = x.shape
     if not isinstance(height, int) or not isinstance(width, int) or n < 1 or height % n or width % n:
         call.refuse(f"blocksize {n} does not fit an image of {height} by {width}")
@@ -256,6 +258,18 @@ def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
 def trilu(call: OnnxCall, x: Symbol, k: np.ndarray | None = None) -> Symbol:
     """The upper or lower triangle of matrices, 0 elsewhere."""
     return ops.triangle(x, 0 if k is None else int(k.item()), lower=not call.flag("upper", True))
+
+
+@node("Range", since=11)
+def range_(call: OnnxCall, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Symbol:
+    """Numbers from ``start`` to ``limit``, in steps of ``delta``."""
+    given = [value.item() for value in (start, limit, delta)]
+    if any(isinstance(number, str) for number in given):
+        call.refuse(f"a range from {given[0]} to {given[1]} depends on an open dimension, which is not supported")
+    count = math.ceil((given[1] - given[0]) / given[2])
+    check_table("Range", count)
+    numbers = given[0] + given[2] * np.arange(max(count, 0))
+    return call.symbol(numbers.astype(start.dtype), f"{call.name}/range")
 
 
 # -- constants ---------------------------------------------------------------------------------------------------------
@@ -290,9 +304,9 @@ def constant_of_shape(call: OnnxCall, shape: np.ndarray) -> Symbol:
 @node("EyeLike", since=9)
 def eye_like(call: OnnxCall, x: Symbol) -> Symbol:
     """1 on a diagonal of a matrix, 0 elsewhere."""
-    dtype = element_type(call.int("dtype"), "its output").name if call.has("dtype") else x.dtype
+    dtype = element_type(call.integer("dtype"), "its output").name if call.has("dtype") else x.dtype
     rows, columns = x.shape
     if not isinstance(rows, int) or not isinstance(columns, int):
         call.refuse(f"a matrix of the open shape {x.shape} is not supported")
     check_table("EyeLike", rows, columns)
-    return call.symbol(np.eye(rows, columns, call.int("k", 0), dtype), f"{call.name}/eye")
+    return call.symbol(np.eye(rows, columns, call.integer("k", 0), dtype), f"{call.name}/eye")
