@@ -214,8 +214,7 @@ class _Translator:
                 self.builder.origin = node.label
                 results = handler(call, *call.arguments(handler, inputs))
                 self.builder.origin = ""
-            if unread := call.unread():
-                call.refuse(f"the attribute '{unread[0]}' is not supported")
+            call.check_attributes()
             return call.outputs(results)
 
     def branch(self, graph: Graph, values: Mapping[str, Value]) -> list[Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
@@ -12,17 +12,8 @@ from sofie_jit.ir.operators.elementwise import Cast, Where
 from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.math import GatherElements
 
-
-@node("Gather", since=1)
-def gather(call: OnnxCall, data: Symbol, indices: Symbol) -> Symbol:
-    """Slices of ``data`` along an axis."""
-    return call.add(Gather(axis=call.integer("axis", 0)), data, indices)
-
-
-@node("GatherElements", since=11)
-def gather_elements(call: OnnxCall, data: Symbol, indices: Symbol) -> Symbol:
-    """Elements of ``data``, each by its own index along an axis."""
-    return call.add(GatherElements(axis=call.integer("axis", 0)), data, indices)
+direct(Gather, attributes=["axis"])
+direct(GatherElements, attributes=["axis"], since=11)
 
 
 @node("OneHot", since=9)

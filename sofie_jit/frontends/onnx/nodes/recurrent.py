@@ -27,6 +27,8 @@ ACTIVATIONS: dict[str, Callable[[float | None, float | None], activations.Activa
     "hardsigmoid": lambda a, b: activations.HardSigmoid(alpha=0.2 if a is None else a, beta=0.5 if b is None else b),
 }
 """Names of activations in lower case -> the activation of the attributes activation_alpha and activation_beta."""
+COUNTS = {LSTM: 3, GRU: 2, RNN: 1}
+"""The number of activations."""
 WITH_ALPHA, WITH_BETA = ("leakyrelu", "thresholdedrelu", "elu", "hardsigmoid"), ("hardsigmoid",)
 
 
@@ -88,7 +90,7 @@ def _recurrent(
             call.refuse("sequence_lens with an open number of steps is not supported")
         steps = np.arange(time, dtype=sequence_lens.dtype)[np.newaxis]
         mask = [ops.less(call.symbol(steps, f"{call.name}/steps"), ops.reshape(sequence_lens, (batch, 1)))]
-    functions = _activations(call, len(operator(hidden_size=1).activations), len(directions))  # type: ignore[attr-defined]
+    functions = _activations(call, COUNTS[operator], len(directions))
     size = call.integer("hidden_size", weights[1].shape[-1])
     results = []
     for index, one in enumerate(directions):

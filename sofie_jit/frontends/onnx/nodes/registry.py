@@ -17,24 +17,39 @@ newest one that is not newer than the opset of the model.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
-from sofie_jit.frontends.onnx.values import Value
+from sofie_jit.frontends.onnx.values import Value, computed
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.operators.operator import DTYPES
+from sofie_jit.ir.operators import unsupported
+from sofie_jit.ir.operators.operator import DTYPES, ROperator
 
 Handler = Callable[..., Any]
+
+Operator = TypeVar("Operator", bound=ROperator)
+
+REQUIRED = object()
+"""The default of attributes that must be given."""
+READ: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "int": ("INT", int),
+    "bool": ("INT", bool),
+    "float": ("FLOAT", float),
+    "str": ("STRING", lambda value: value),
+    "Sequence[int]": ("INTS", lambda value: value.tolist()),
+}
+"""Annotation of an operator's field -> type of the attribute, and how its value is converted."""
 
 _handlers: dict[tuple[str, str], dict[int, Handler]] = {}
 """Domain and operator -> version -> handler."""
@@ -56,6 +71,21 @@ def node(*op_types: str, since: int = 1, domain: str = "") -> Callable[[Handler]
         return handler
 
     return register
+
+
+def direct(*operators: type[ROperator], attributes: Sequence[str] = (), since: int = 1) -> None:
+    """Registers handlers for operators that the RModel has in ONNX's form, with the same inputs and outputs.
+
+    ``attributes``: names of the attributes that they have.
+    """
+    for operator in operators:
+        _direct(operator, attributes, since)
+
+
+def _direct(operator: type[ROperator], attributes: Sequence[str], since: int) -> None:
+    @node(operator.__name__, since=since)
+    def handler(call: OnnxCall, *inputs: Symbol | None) -> tuple[Symbol, ...]:
+        return call.add_all(call.operator(operator, *attributes), *inputs)
 
 
 def known(*op_types: str) -> Callable[[Handler], Handler]:
@@ -107,16 +137,17 @@ def find(node: Node) -> Handler:
 
 
 @cache
-def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str, Any] | None]:
+def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str, Any, bool] | None]:
     """Name, kind and whether it may be omitted of each input; and of those that follow if there may be any number."""
     hints = get_type_hints(handler)
-    listed, more = [], None
+    listed: list[tuple[str, Any, bool]] = []
+    more = None
     for parameter in list(inspect.signature(handler).parameters.values())[1:]:
         hint = hints[parameter.name]
         kinds = set(get_args(hint)) - {types.NoneType} if get_origin(hint) in (Union, types.UnionType) else {hint}
         kind = kinds.pop() if len(kinds) == 1 else Value
         if parameter.kind is parameter.VAR_POSITIONAL:
-            more = (parameter.name, kind)
+            more = (parameter.name, kind, kind is not hint)
         else:
             listed.append((parameter.name, kind, parameter.default is not parameter.empty))
     return listed, more
@@ -147,46 +178,40 @@ class OnnxCall(NodeCall):
             self.refuse(f"the attribute '{name}' is of type {given.type}; expected {kind}")
         return given.value
 
-    def has(self, name: str) -> bool:
-        """Whether the node has an attribute."""
-        return name in self.node.attributes
-
-    def ignore(self, *names: str) -> None:
-        """Declares that attributes do not affect the results."""
-        self._read.update(names)
-
-    def integer(self, name: str, default: Any = None) -> Any:
+    def integer(self, name: str, default: Any = REQUIRED) -> int:
         """An attribute of type INT; without a default it must be given."""
-        return self._attribute(name, "INT", REQUIRED if default is None else default)
+        value: int = self._attribute(name, "INT", default)
+        return value
 
     def flag(self, name: str, default: bool = False) -> bool:
         """An attribute of type INT that is 0 or 1."""
         return bool(self._attribute(name, "INT", default))
 
-    def number(self, name: str, default: Any = None) -> Any:
+    def number(self, name: str, default: Any = REQUIRED) -> float:
         """An attribute of type FLOAT; without a default it must be given."""
-        return self._attribute(name, "FLOAT", REQUIRED if default is None else default)
+        value: float = self._attribute(name, "FLOAT", default)
+        return value
 
-    def text(self, name: str, default: str | None = None) -> str:
+    def text(self, name: str, default: Any = REQUIRED) -> str:
         """An attribute of type STRING; without a default it must be given."""
-        value = self._attribute(name, "STRING", REQUIRED if default is None else default)
+        value = self._attribute(name, "STRING", default)
         if not isinstance(value, str):
             self.refuse(f"the attribute '{name}' is not text")
         return value
 
-    def integers(self, name: str) -> list[Any] | None:
+    def integers(self, name: str) -> list[int] | None:
         """An attribute of type INTS; None if it is not given."""
         value = self._attribute(name, "INTS", None)
         return None if value is None else value.tolist()
 
-    def numbers(self, name: str) -> list[Any] | None:
+    def numbers(self, name: str) -> list[float] | None:
         """An attribute of type FLOATS; None if it is not given."""
         value = self._attribute(name, "FLOATS", None)
         return None if value is None else value.tolist()
 
-    def texts(self, name: str) -> list[Any] | None:
+    def texts(self, name: str) -> list[str | bytes] | None:
         """An attribute of type STRINGS; None if it is not given."""
-        value: list[Any] | None = self._attribute(name, "STRINGS", None)
+        value: list[str | bytes] | None = self._attribute(name, "STRINGS", None)
         return value
 
     def tensor(self, name: str) -> Tensor | None:
@@ -199,16 +224,43 @@ class OnnxCall(NodeCall):
         value: Graph = self._attribute(name, "GRAPH", REQUIRED)
         return value
 
-    def unread(self) -> list[str]:
-        """Attributes that were not looked at."""
-        return sorted(self.node.attributes.keys() - self._read)
+    def has(self, name: str) -> bool:
+        """Whether the node has an attribute."""
+        return name in self.node.attributes
+
+    def ignore(self, *names: str) -> None:
+        """Declares that attributes do not affect the results."""
+        self._read.update(names)
+
+    def operator(self, kind: type[Operator], *attributes: str, **given: Any) -> Operator:
+        """An operator with ``attributes`` of the node, by their names; those that it omits have ONNX's defaults.
+
+        ``given``: further attributes.
+        """
+        annotations = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+        for name in attributes:
+            if self.has(name):
+                kind_of_attribute, convert = READ[annotations[name].removesuffix(" | None")]
+                given[name] = convert(self._attribute(name, kind_of_attribute, None))
+        required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
+        if missing := sorted(required - given.keys()):
+            self.refuse(f"the attribute '{missing[0]}' is missing")
+        return kind(**given)
+
+    def check_attributes(self) -> None:
+        """Refuses the node if it has attributes that were not looked at and that could affect the results."""
+        unread = {name: given.value for name, given in self.node.attributes.items() if name not in self._read}
+        reasons = unsupported.problems(self.node.op_type, unread)
+        unknown = sorted(unread.keys() - unsupported.UNSUPPORTED.get(self.node.op_type, {}).keys())
+        if reasons or unknown:
+            self.refuse(reasons[0] if reasons else f"the attribute '{unknown[0]}' is not supported")
 
     # -- values --------------------------------------------------------------------------------------------------
 
     def arguments(self, handler: Handler, inputs: Sequence[Value | None]) -> list[Any]:
         """The arguments of a handler: the inputs as its parameters take them."""
         listed, more = parameters(handler)
-        kinds = [*listed, *[(*more, False)] * (len(inputs) - len(listed))] if more else listed
+        kinds = [*listed, *[more] * (len(inputs) - len(listed))] if more else listed
         if extra := [name for name in self.node.inputs[len(kinds) :] if name]:
             self.refuse(f"its input '{extra[0]}', number {len(kinds) + 1}, is not supported")
         given = [*zip(inputs, self.node.inputs, strict=True), *[(None, "")] * len(kinds)]
@@ -221,9 +273,16 @@ class OnnxCall(NodeCall):
         elif kind is Symbol:
             return self.symbol(value, tensor)
         elif kind is np.ndarray and isinstance(value, Symbol):
-            self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
+            return self.constant_value(value, name)
         elif isinstance(value, Tensor):
             self.refuse(f"its input '{tensor}' is of type {value.dtype}, which is not supported")
+        return value
+
+    def constant_value(self, symbol: Symbol, name: str) -> np.ndarray:
+        """The values of a tensor that is computed from constants; refuses one that depends on inputs of the model."""
+        value = computed(self.builder.rmodel, symbol.name)
+        if value is None:
+            self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
         return value
 
     def symbol(self, value: Value, name: str) -> Symbol:
@@ -247,7 +306,3 @@ class OnnxCall(NodeCall):
             name = self.node.outputs[missing[0]]
             self.refuse(f"its output '{name}', number {missing[0] + 1}, is not supported")
         return listed
-
-
-REQUIRED = object()
-"""The default of attributes that must be given."""

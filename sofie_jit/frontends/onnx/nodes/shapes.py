@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, normalize_axis, product
+from sofie_jit.ir.dims import Dim, normalize_axis, product, static_dim
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
@@ -23,14 +24,14 @@ from sofie_jit.ir.types import check_table
 # -- shapes ------------------------------------------------------------------------------------------------------------
 
 
-@node("Shape", since=1)
+@node("Shape")
 def shape(call: OnnxCall, x: Value) -> np.ndarray:
     """The sizes of a tensor, of which the open ones are known when the model runs."""
     end = call.integer("end", len(x.shape))
     return known_dims(x.shape[call.integer("start", 0) : end])
 
 
-@node("Size", since=1)
+@node("Size")
 def size(call: OnnxCall, x: Value) -> np.ndarray:
     """The number of elements."""
     return known_dims([product(*x.shape)]).reshape(())
@@ -46,7 +47,7 @@ def reshape(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
     return x if tuple(target) == x.shape else call.add(Reshape(shape=tuple(target)), x)
 
 
-@node("Flatten", since=1)
+@node("Flatten")
 def flatten(call: OnnxCall, x: Symbol) -> Symbol:
     """A matrix: the axes before and from ``axis`` on."""
     given = call.integer("axis", 1)
@@ -54,7 +55,7 @@ def flatten(call: OnnxCall, x: Symbol) -> Symbol:
     return ops.reshape(x, (product(*x.shape[:axis]), product(*x.shape[axis:])))
 
 
-@node("Squeeze", since=1)
+@node("Squeeze")
 def squeeze_by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
     """The tensor without axes of size 1."""
     return ops.squeeze(x, call.integers("axes"))
@@ -66,7 +67,7 @@ def squeeze(call: OnnxCall, x: Symbol, axes: np.ndarray | None = None) -> Symbol
     return ops.squeeze(x, None if axes is None else axes.ravel().tolist())
 
 
-@node("Unsqueeze", since=1)
+@node("Unsqueeze")
 def unsqueeze_by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
     """The tensor with new axes of size 1."""
     return ops.expand_dims(x, call.integers("axes") or [])
@@ -78,7 +79,7 @@ def unsqueeze(call: OnnxCall, x: Symbol, axes: np.ndarray) -> Symbol:
     return ops.expand_dims(x, axes.ravel().tolist())
 
 
-@node("Transpose", since=1)
+@node("Transpose")
 def transpose(call: OnnxCall, x: Symbol) -> Symbol:
     """The axes in another order; by default reversed."""
     return ops.transpose(x, call.integers("perm"))
@@ -94,7 +95,7 @@ def concat(call: OnnxCall, *inputs: Symbol) -> Symbol:
     return inputs[0] if len(inputs) == 1 else call.add(Concat(axis=axis), *inputs)
 
 
-@node("Slice", since=1)
+@node("Slice")
 def slice_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
     """Part of a tensor."""
     return _slice(call, x, call.integers("starts") or [], call.integers("ends") or [], call.integers("axes"), None)
@@ -115,7 +116,12 @@ def slice_(
 
 
 def _slice(
-    call: OnnxCall, x: Symbol, starts: list[Dim], ends: list[Dim], axes: list[int] | None, steps: list[Dim] | None
+    call: OnnxCall,
+    x: Symbol,
+    starts: Sequence[Dim],
+    ends: Sequence[Dim],
+    axes: list[int] | None,
+    steps: Sequence[Dim] | None,
 ) -> Symbol:
     axes = list(range(len(starts))) if axes is None else [normalize_axis("Slice", axis, x.rank) for axis in axes]
     parts = zip(axes, starts, ends, steps or [1] * len(axes), strict=True)
@@ -147,7 +153,7 @@ def split(call: OnnxCall, x: Symbol, split: np.ndarray | None = None) -> tuple[S
     return _split(call, x, None if split is None else dims_of(split))
 
 
-def _split(call: OnnxCall, x: Symbol, sizes: list[Dim] | None) -> tuple[Symbol, ...]:
+def _split(call: OnnxCall, x: Symbol, sizes: Sequence[Dim] | None) -> tuple[Symbol, ...]:
     axis, count = normalize_axis("Split", call.integer("axis", 0), x.rank), len(call.node.outputs)
     total = x.shape[axis]
     if not isinstance(total, int) or any(not isinstance(size, int) for size in sizes or ()):
@@ -185,7 +191,7 @@ def tile(call: OnnxCall, x: Symbol, repeats: np.ndarray) -> Symbol:
 @node("Pad", since=2)
 def pad_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
     """The tensor with a border."""
-    return _pad(call, x, call.integers("pads") or [], call.number("value", 0.0), list(range(x.rank)))
+    return _pad(call, x, [*(call.integers("pads") or ())], call.number("value", 0.0), None)
 
 
 @node("Pad", since=11)
@@ -193,33 +199,23 @@ def pad(
     call: OnnxCall, x: Symbol, pads: np.ndarray, value: np.ndarray | None = None, axes: np.ndarray | None = None
 ) -> Symbol:
     """The tensor with a border."""
-    listed = list(range(x.rank)) if axes is None else [normalize_axis("Pad", a, x.rank) for a in axes.ravel().tolist()]
+    listed = None if axes is None else axes.ravel().tolist()
     return _pad(call, x, dims_of(pads), 0 if value is None else value.item(), listed)
 
 
-def _pad(call: OnnxCall, x: Symbol, pads: list[Dim], value: float, axes: list[int]) -> Symbol:
-    mode, count = call.text("mode", "constant"), len(axes)
-    if len(pads) != 2 * count or any(not isinstance(pad, int) for pad in pads):
-        call.refuse(f"pads must be {2 * count} numbers, got {pads}")
-    before, after = [0] * x.rank, [0] * x.rank
-    for axis, first, last in zip(axes, pads[:count], pads[count:], strict=True):
-        before[axis], after[axis] = int(first), int(last)
-    if mode == "constant":
-        return call.add(Pad(pads=[*before, *after], value=value), x)
-    if mode not in ("reflect", "edge", "wrap"):
-        call.refuse(f"mode is {mode!r}; expected constant, reflect, edge or wrap")
-    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
-        if first < 0 or last < 0:
-            size = x.shape[axis]
-            if not isinstance(size, int):
-                call.refuse(f"axis {axis} of the open size {size} cannot be cut")
-            x = ops.slice_along(x, axis, max(-first, 0), size + min(last, 0))
-        if first > 0 or last > 0:
-            size = x.shape[axis]
-            if not isinstance(size, int):
-                call.refuse(f"mode {mode!r} along axis {axis} of the open size {size} is not supported")
-            check_table("Pad", max(first, 0) + size + max(last, 0))
-            indices = np.pad(np.arange(size), (max(first, 0), max(last, 0)), mode)  # type: ignore[call-overload]
+def _pad(call: OnnxCall, x: Symbol, pads: Sequence[Dim], value: float, axes: list[int] | None) -> Symbol:
+    if any(not isinstance(pad, int) for pad in pads):
+        call.refuse(f"pads {pads} depend on an open dimension, which is not supported")
+    operator = call.operator(Pad, "mode", pads=pads, constant_value=value, axes=axes)
+    if operator.mode == "constant":
+        return call.add(operator, x)
+    operator.infer(x.type)
+    for axis, (before, after) in enumerate(operator.borders(x.shape)):
+        if before or after:
+            size = static_dim("Pad", x.shape, axis)
+            check_table("Pad", max(before, 0) + size + max(after, 0))
+            kept = np.arange(size)[max(-before, 0) : size - max(-after, 0)]
+            indices = np.pad(kept, (max(before, 0), max(after, 0)), operator.mode)  # type: ignore[call-overload]
             x = ops.take(x, indices, axis)
     return x
 
@@ -227,7 +223,7 @@ def _pad(call: OnnxCall, x: Symbol, pads: list[Dim], value: float, axes: list[in
 # -- blocks ------------------------------------------------------------------------------------------------------------
 
 
-@node("DepthToSpace", since=1)
+@node("DepthToSpace")
 def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
     """Channels spread over blocks of pixels."""
     n, mode = call.integer("blocksize"), call.text("mode", "DCR")
@@ -242,7 +238,7 @@ def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
     return ops.reshape(apart, (batch, depth, product(height, n), product(width, n)))
 
 
-@node("SpaceToDepth", since=1)
+@node("SpaceToDepth")
 def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
     """Blocks of pixels as channels."""
     n = call.integer("blocksize")
