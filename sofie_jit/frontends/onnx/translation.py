@@ -189,15 +189,17 @@ class _Translator:
     def graph(self, graph: Graph, outer: Mapping[str, Value]) -> list[Value | None]:
         """The outputs of a graph whose nodes may use the values ``outer``.
 
-        An output that needs the result of a refused node is None.
+        Of nodes that need the result of a refused node, only the operator is looked up; an output that does is None.
         """
         values = {**outer, **{name: constant(tensor) for name, tensor in graph.initializers.items()}}
         used = frozenset().union(*(node.uses for node in graph.nodes), (info.name for info in graph.outputs))
         for node in _needed(graph):
-            if all(name in values for name in node.uses):
-                with self.problems.collected():
+            with self.problems.collected():
+                if all(name in values for name in node.uses):
                     results = self.node(node, values, used)
                     values.update({name: value for name, value in zip(node.outputs, results, strict=False) if name})
+                elif node.name not in self.replace:
+                    registry.find(node)
         return [values.get(info.name) for info in graph.outputs]
 
     def node(self, node: Node, values: Mapping[str, Value], used: frozenset[str]) -> Sequence[Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from sofie_jit.frontends.onnx.tensors import ELEMENT_TYPES
 
 WHEEL = Path(onnx.__file__).parent / "backend" / "test" / "data"
 """Test models of the onnx package; versions before 1.23 contain them."""
-PRODUCTION = Path("/work/shared/models/hep")
+PRODUCTION = Path(os.environ.get("SOFIE_JIT_NETWORKS", "not given"))
+"""A folder of networks: ``<name>/model.onnx``, and inputs and outputs in ``<name>/set_*.npz``, named ``in:<input>``,
+``out:<index>``, ``noise:<index>`` (how far ONNX Runtime's results move by rounding) and ``ref64:<index>`` (in float64).
+"""
 
 
 def parts_of(root: Path) -> list[str]:

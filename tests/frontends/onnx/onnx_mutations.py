@@ -1,5 +1,7 @@
 """Damaged and hostile ONNX files: models whose messages, or the bytes of them, were changed at random.
 
+The models are those of ``_models``, which contain all that the format has, and those of ONNX's tests of operators.
+
 ``mutant(seed)`` is a file; the same seed gives the same file.
 """
 
@@ -12,6 +14,7 @@ import numpy as np
 import onnx
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from node_cases import cases
 from onnx import TensorProto, helper, numpy_helper
 
 BYTES_ONLY = 0.25
@@ -26,7 +29,7 @@ def mutant(seed: int) -> bytes:
     """The content of a damaged file."""
     rng = random.Random(seed)
     message = onnx.ModelProto()
-    message.CopyFrom(rng.choice(MODELS))
+    message.CopyFrom(rng.choice(MODELS) if rng.random() < 0.5 else rng.choice(list(cases().values())).message)
     only_bytes = rng.random() < BYTES_ONLY
     for _ in range(0 if only_bytes else rng.choice([1, 1, 1, 2, 3, 10])):
         change_message(message, rng)

@@ -57,7 +57,7 @@ def compare(root, part) -> None:
         assert not any(node.version == 0 for node in translation.model.graph.walk())
 
 
-@pytest.mark.skipif(not PRODUCTION.exists(), reason="this machine does not have the production networks of CMS")
+@pytest.mark.skipif(not PRODUCTION.exists(), reason="needs networks in the folder SOFIE_JIT_NETWORKS")
 def test_production_networks():
     for part in parts_of(PRODUCTION):
         compare(PRODUCTION, part)
@@ -125,7 +125,7 @@ def test_inputs_nodes_and_metadata(tmp_path):
     message.graph.input[1].CopyFrom(value("c", (), TensorProto.BOOL))
     helper.set_model_props(message, {"classes": "a,b", "format": "other"})
     translation = frontends.open(saved(tmp_path, message))
-    assert {name: str(kind) for name, kind in translation.inputs.items()} == {"x": "float32 (N, 2)", "c": "bool ()"}
+    assert {name: str(kind) for name, kind in translation.inputs.items()} == {"x": "float32 (batch, 2)", "c": "bool ()"}
     assert [str(node) for node in translation.nodes()] == ["y (Relu)", "choose (If)", "n (Neg)", "n_1 (Neg)"]
     assert translation.metadata == {
         "format": "ONNX", "saved by": "pytorch 2.9", "ir version": "10", "opsets": "ai.onnx 20", "classes": "a,b",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -11,7 +13,6 @@ from sofie_jit.ir.operators.softmax import AlongAxis, LogSoftmax, Softmax
 
 direct(activations.Relu, activations.Sigmoid, activations.Tanh, since=6)
 direct(activations.Elu, activations.LeakyRelu, attributes=["alpha"], since=6)
-direct(activations.Selu, attributes=["alpha", "gamma"], since=6)
 direct(activations.HardSigmoid, attributes=["alpha", "beta"], since=6)
 direct(activations.Softplus, activations.Softsign)
 direct(activations.Shrink, attributes=["lambd", "bias"], since=9)
@@ -21,6 +22,15 @@ direct(activations.Mish, since=18)
 direct(activations.Gelu, attributes=["approximate"], since=20)
 direct(activations.Swish, attributes=["alpha"], since=24)
 direct(Softmax, LogSoftmax, attributes=["axis"], since=13)
+
+
+@node("Selu", since=6)
+def selu(call: OnnxCall, x: Symbol) -> Symbol:
+    """``gamma * Elu(x)``."""
+    operator, default = call.operator(activations.Selu, "alpha", "gamma"), activations.Selu()
+    if np.allclose([operator.alpha, operator.gamma], [default.alpha, default.gamma], rtol=1e-6):  # rounded to float32
+        return call.add(default, x)
+    return ops.multiply(call.add(activations.Elu(alpha=operator.alpha), x), operator.gamma)
 
 
 @node("ThresholdedRelu", since=10)

@@ -22,7 +22,6 @@ direct(
 direct(elementwise.LessOrEqual, elementwise.GreaterOrEqual, since=12)
 direct(elementwise.Max, elementwise.Min, elementwise.Sum, elementwise.Mean, since=6)
 direct(elementwise.Where, since=9)
-direct(math.Mod, attributes=["fmod"], since=10)
 direct(math.BitwiseAnd, math.BitwiseOr, math.BitwiseXor, since=18)
 
 
@@ -59,6 +58,12 @@ def power(call: OnnxCall, x: Symbol, exponent: Symbol) -> Symbol:
     if not x.dtype.startswith("float"):
         call.refuse(f"powers of {x.dtype} other than squares and cubes are not supported: insert a Cast to float")
     return call.add(elementwise.Pow(), x, ops.cast(exponent, x.dtype))
+
+
+@node("Mod", since=10)
+def mod(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
+    """The remainder, of the sign of ``b``, or of ``a`` with ``fmod``."""
+    return ops.fmod(a, b) if call.flag("fmod") else call.add(math.Mod(), a, b)
 
 
 @node("BitShift", since=11)

@@ -10,6 +10,7 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators import math
 
 Function = Callable[[Symbol, Sequence[int] | None, bool], Symbol]
@@ -50,13 +51,21 @@ for _name, _functions in FUNCTIONS.items():
 @node("ArgMax")
 def arg_max(call: OnnxCall, x: Symbol) -> Symbol:
     """The index of the largest element along an axis, as int64."""
-    return ops.cast(call.add(call.operator(math.ArgMax, "axis", "keepdims", "select_last_index"), x), "int64")
+    return _index(call, math.ArgMax, x)
 
 
 @node("ArgMin")
 def arg_min(call: OnnxCall, x: Symbol) -> Symbol:
     """The index of the smallest element along an axis, as int64."""
-    return ops.cast(call.add(call.operator(math.ArgMin, "axis", "keepdims", "select_last_index"), x), "int64")
+    return _index(call, math.ArgMin, x)
+
+
+def _index(call: OnnxCall, operator: type[math.ArgMax], x: Symbol) -> Symbol:
+    found = call.operator(operator, "axis", "keepdims")
+    if not call.flag("select_last_index"):
+        return ops.cast(call.add(found, x), "int64")
+    last = static_dim(operator.__name__, x.shape, found.axis) - 1
+    return ops.subtract(np.int64(last), ops.cast(call.add(found, ops.flip(x, found.axis)), "int64"))
 
 
 @node("CumSum", since=11)

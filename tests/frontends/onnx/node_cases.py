@@ -1,0 +1,127 @@
+"""ONNX's own tests of operators, exporters and networks, and the table of those that are refused.
+
+``python tests/frontends/onnx/node_cases.py`` writes the table anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.backend.test import loader
+
+from sofie_jit import frontends, load
+from sofie_jit.errors import SofieError
+from sofie_jit.frontends.open_dimensions import fixed
+from sofie_jit.verification.evaluate import evaluate
+
+TABLE = Path(__file__).parent / "refused_nodes.txt"
+KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
+TYPES = {"float32", "float64", "bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+"""Element types of inputs and outputs of numeric tests."""
+
+
+@dataclass(frozen=True)
+class NodeCase:
+    """A test: a model with inputs and outputs."""
+
+    name: str
+    test: Any
+    """ONNX's TestCase; up to ONNX 1.22 it has the path of files, later the model and arrays."""
+
+    @functools.cached_property
+    def message(self) -> onnx.ModelProto:
+        return self.test.model or onnx.load(Path(self.test.model_dir) / "model.onnx")
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all inputs and outputs are tensors of numbers or truth values."""
+        infos = [*self.message.graph.input, *self.message.graph.output]
+        return all(
+            info.type.WhichOneof("value") == "tensor_type"
+            and info.type.tensor_type.elem_type in onnx.TensorProto.DataType.values()
+            and onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type).name in TYPES
+            for info in infos
+        )
+
+    def data_sets(self) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+        """Inputs and expected outputs."""
+        if self.test.model_dir is None:
+            yield from self.test.data_sets
+            return
+        for folder in sorted(Path(self.test.model_dir).glob("test_data_set_*")):
+            yield _arrays(folder, "input"), _arrays(folder, "output")
+
+    def path(self, folder: str | Path) -> Path:
+        """The file of the model."""
+        if self.test.model_dir is not None:
+            return Path(self.test.model_dir) / "model.onnx"
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(self.message.SerializeToString())
+        return path
+
+    def check(self, got: list[np.ndarray], expected: list[np.ndarray]) -> None:
+        for result, other in zip(got, expected, strict=True):
+            assert (result.shape, result.dtype) == (other.shape, other.dtype), self.name
+            np.testing.assert_allclose(result, other, self.test.rtol, self.test.atol, err_msg=self.name)
+
+
+def _arrays(folder: Path, kind: str) -> list[np.ndarray]:
+    paths = itertools.takewhile(Path.exists, (folder / f"{kind}_{index}.pb" for index in itertools.count()))
+    return [numpy_helper.to_array(onnx.load_tensor(path)) for path in paths]
+
+
+@functools.cache
+def cases() -> dict[str, NodeCase]:
+    """The numeric tests by name."""
+    found = (NodeCase(f"{kind}/{t.name}", t) for kind in KINDS for t in loader.load_model_tests(kind=kind))
+    return {case.name: case for case in found if case.is_numeric}
+
+
+def refused() -> dict[str, str]:
+    """The table: name of a test -> why it is refused."""
+    lines = TABLE.read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines if not line.startswith("#"))
+
+
+def problem(case: NodeCase, compiled: bool = False) -> str:
+    """The first problem for which the case is refused, '' if it passes; by default it is evaluated in numpy."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            path = case.path(folder)
+            model = load(path) if compiled else None
+            translation = frontends.open(path)
+            for inputs, outputs in case.data_sets():
+                given = inputs[: len(translation.inputs)]
+                if model is None:
+                    is_open = any(isinstance(d, str) for kind in translation.inputs.values() for d in kind.shape)
+                    shapes = [array.shape for array in given]
+                    rmodel = fixed(translation, (), shapes) if is_open else translation()
+                    case.check(evaluate(rmodel, given), outputs)
+                else:
+                    got = model.infer(given)
+                    case.check(got if isinstance(got, list) else [got], outputs)
+        except SofieError as error:
+            return str(error).replace(str(path), "").lstrip(": '\n").splitlines()[0]
+    return ""
+
+
+if __name__ == "__main__":
+    problems = {name: problem(case) for name, case in sorted(cases().items())}
+    lines = [f"{name}: {reason}" for name, reason in problems.items() if reason]
+    head = [
+        "# ONNX's tests with numeric inputs and outputs that are refused, and why; all others pass. node_cases.py",
+        "# writes this table.",
+    ]
+    TABLE.write_text("\n".join([*head, *lines]) + "\n")
+    print(f"{len(problems) - len(lines)} of {len(problems)} pass")
