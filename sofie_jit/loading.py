@@ -46,13 +46,14 @@ def load(
     ----------
     source
         A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
-        alone together with ``config``. Or a live ``keras.Model``. The format is determined by the content, not by the
-        file name.
+            alone together with ``config``. An ONNX file, with its files of external data. Or a live ``keras.Model``. The
+        format is determined by the content, not by the file name.
     config
         The architecture, if the file has none: the path of a ``.json`` file, JSON text, or a dict as
         ``model.to_json()`` and ``get_config()`` return them.
     outputs
-        Names of layers. The loaded model ends at these layers and returns their outputs instead of its own.
+            Names of layers, or of tensors of an ONNX file. The loaded model ends there and returns their values instead of
+        its own outputs.
     replace
         Functions that take the place of layers, by the layers' names: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They
         are called with symbolic tensors, which support arithmetic and the functions of ``sofie_jit.ops``. Code in the
@@ -70,8 +71,9 @@ def load(
         takes several times as long.
     untrusted
         The process that reads a file. None: a forked copy of this one, because a damaged file can crash HDF5's library;
-        this takes some milliseconds, or a tenth of a second if this process is large. True: a new process with limits
-        of memory and time, for files from unknown sources; this takes about a second longer. False: this process.
+        this takes some milliseconds, or a tenth of a second if this process is large; but this process itself for ONNX
+        files, whose reader cannot crash. True: a new process with limits of memory and time, for files from unknown
+        sources; this takes about a second longer. False: this process.
     options
         Further options of the model's format.
 

@@ -10,7 +10,7 @@ import google.protobuf.message
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_files import assert_same_message
 from onnx_mutations import mutant
 
@@ -187,3 +187,63 @@ def test_a_model_of_external_data_elsewhere(tmp_path):
     for untrusted in (None, True):
         with pytest.raises(ModelFileError, match=r"model.onnx': initializer 'w': external data must be in the model's"):
             frontends.open(path, untrusted=untrusted)
+
+
+# -- bombs of operators ------------------------------------------------------------------------------------------------
+
+LARGE = 1 << 40
+OPERATOR_BOMBS = {
+    "ConstantOfShape": ([LARGE], {}),
+    "ConstantOfShape of many axes": ([1 << 20, 1 << 20, 1 << 20], {}),
+    "ConstantOfShape of a negative size": ([-5, 3], {}),
+    "Expand": (["x", [LARGE, 3]], {}),
+    "Range": ([0, LARGE, 1], {}),
+    "Range without end": ([0, 1, 0], {}),
+    "Tile": (["x", [1 << 30, 1 << 30]], {}),
+    "Pad": (["x", [LARGE, 0, 0, LARGE]], {}),
+    "Pad with mode": (["x", [1 << 30, 0, 0, 1 << 30]], {"mode": "reflect"}),
+    "OneHot": (["i", [LARGE], [0.0, 1.0]], {}),
+    "Reshape": (["x", [LARGE, -1]], {}),
+    "Slice": (["x", [0], [LARGE], [1], [-LARGE]], {}),
+    "Split": (["x"], {"axis": 0}),
+    "Unsqueeze": (["x", list(range(60))], {}),
+    "EyeLike": (["e"], {}),
+    "TopK": (["x", [LARGE]], {}),
+    "Gather": (["x", [LARGE]], {"axis": 1}),
+    "MaxPool": (["im"], {"kernel_shape": [1 << 20, 1 << 20], "pads": [1 << 20] * 4}),
+    "AveragePool": (["im"], {"kernel_shape": [3, 3], "dilations": [LARGE, LARGE]}),
+    "Softmax": (["x"], {"axis": LARGE}),
+    "Transpose": (["x"], {"perm": [LARGE, 0]}),
+    "DepthToSpace": (["im"], {"blocksize": LARGE}),
+    "LSTM": (["seq", np.zeros((1, 4, 2), np.float32), np.zeros((1, 4, 1), np.float32)], {"hidden_size": LARGE}),
+    "Einsum": (["x", "x"], {"equation": "ij," * 1000 + "->"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATOR_BOMBS)
+def test_bombs_of_operators(name, tmp_path):
+    inputs, attributes = OPERATOR_BOMBS[name]
+    if name.startswith("ConstantOfShape"):
+        inputs = [inputs]
+    names, constants = [], []
+    for index, given in enumerate(inputs):
+        names.append(given if isinstance(given, str) else f"c{index}")
+        if not isinstance(given, str):
+            array = given if isinstance(given, np.ndarray) else np.array(given)
+            array = array if name != "OneHot" or index < 2 else array.astype(np.float32)
+            constants.append(numpy_helper.from_array(array, f"c{index}"))
+    shapes = {"x": ("N", 3), "im": ("N", 4, 8, 8), "seq": (5, "N", 2), "e": (LARGE, LARGE), "i": ("N",)}
+    infos = [
+        helper.make_tensor_value_info(n, TensorProto.INT64 if n == "i" else TensorProto.FLOAT, shape)
+        for n, shape in shapes.items()
+    ]
+    outputs = ["y", *(f"y{i}" for i in range(5000))] if name == "Split" else ["y"]
+    bomb = helper.make_node(name.split()[0], names, outputs, **attributes)
+    graph = helper.make_graph(
+        [bomb], "g", infos, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants
+    )
+    path = tmp_path / "bomb.onnx"
+    opsets = [helper.make_opsetid("", 20)]
+    path.write_bytes(helper.make_model(graph, ir_version=10, opset_imports=opsets).SerializeToString())
+    result = opened(path)
+    assert isinstance(result, SofieError), result
