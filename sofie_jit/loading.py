@@ -46,13 +46,13 @@ def load(
     ----------
     source
         A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
-            alone together with ``config``. An ONNX file, with its files of external data. Or a live ``keras.Model``. The
+        alone together with ``config``. An ONNX file, with its files of external data. Or a live ``keras.Model``. The
         format is determined by the content, not by the file name.
     config
         The architecture, if the file has none: the path of a ``.json`` file, JSON text, or a dict as
         ``model.to_json()`` and ``get_config()`` return them.
     outputs
-            Names of layers, or of tensors of an ONNX file. The loaded model ends there and returns their values instead of
+        Names of layers, or of tensors of an ONNX file. The loaded model ends there and returns their values instead of
         its own outputs.
     replace
         Functions that take the place of layers, by the layers' names: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They

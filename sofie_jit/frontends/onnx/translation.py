@@ -18,9 +18,9 @@ from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.frontends.onnx.values import Value, constant
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.dims import BATCH, Dim, bind_shape
-from sofie_jit.ir.operators.operator import DTYPES, TensorType
+from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import DTYPES, TensorType
 
 
 @dataclass
@@ -111,17 +111,17 @@ def _dims(value: ValueInfo, names: dict[str, Dim]) -> list[Dim]:
         else:
             key = f"{value.name}_{axis}" if dim is None else dim
             if key not in names:
-                names[key] = _identifier(key, {str(name) for name in names.values()})
+                names[key] = SymbolicDim(_identifier(key, {str(BATCH), *map(str, names.values())}))
             dims.append(names[key])
     return dims
 
 
 def _identifier(text: str, taken: set[str]) -> str:
-    """``text`` as an identifier that is not ``taken`` and is not the batch."""
+    """``text`` as an identifier that is not ``taken``."""
     hint = re.sub(r"\W+", "_", text, flags=re.ASCII)[:50]
     hint = hint if hint.isidentifier() else f"dim_{hint}"
     name, number = hint, 1
-    while name in taken or name == BATCH:
+    while name in taken:
         number += 1
         name = f"{hint}_{number}"
     return name

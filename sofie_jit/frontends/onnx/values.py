@@ -15,7 +15,7 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.model import Tensor
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, static_dims
+from sofie_jit.ir.dims import Dim, SymbolicDim, static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import MAX_TABLE, TensorType, tensor_type
 
@@ -80,4 +80,4 @@ def normalized(array: np.ndarray) -> np.ndarray:
 
 def dims_of(array: np.ndarray) -> list[Dim]:
     """The sizes in an array of any shape."""
-    return [dim if isinstance(dim, str) else int(dim) for dim in array.flat]
+    return [dim if isinstance(dim, SymbolicDim) else int(dim) for dim in array.flat]

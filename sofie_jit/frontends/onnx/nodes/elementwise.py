@@ -11,7 +11,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import activations, elementwise, math
-from sofie_jit.ir.operators.operator import DTYPES
+from sofie_jit.ir.types import DTYPES
 
 # -- of two or more tensors --------------------------------------------------------------------------------------------
 

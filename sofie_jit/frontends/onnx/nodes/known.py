@@ -2,7 +2,7 @@
 
 Exporters compute the arguments of Reshape, Slice and the like from shapes, by chains of these operators. They are
 computed while the model is translated, so that nothing of them remains. An array of sizes has objects as elements if
-some of the sizes are open; numpy's functions handle these like numbers.
+some of the sizes are open (:class:`SymbolicDim`); numpy's functions handle these like numbers.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known
 from sofie_jit.frontends.onnx.tensors import element_type
-from sofie_jit.frontends.onnx.values import known_dims, normalized
-from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.frontends.onnx.values import dims_of, known_dims, normalized
+from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, minimum, normalize_axis, product
 from sofie_jit.ir.types import MAX_TABLE
 
 MAX_ELEMENTS = 1 << 12
@@ -38,28 +38,62 @@ def _is_open(*arrays: Array | None) -> bool:
 # -- element by element ------------------------------------------------------------------------------------------------
 
 
+class _UndecidedError(Exception):
+    """The result depends on the value of an open size."""
+
+
+def _bounds(dim: Dim) -> tuple[float, float]:
+    if isinstance(dim, SymbolicDim):
+        lower, upper = dim.bounds()
+        return -math.inf if lower is None else lower, math.inf if upper is None else upper
+    return dim, dim
+
+
 def _quotient(a: Any, b: Any) -> Any:
     """The quotient of ONNX: that of integers is rounded towards 0."""
-    if a.dtype.kind == "f":
+    if isinstance(a, np.ndarray) and a.dtype.kind == "f":
         return a / b
     return np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
 
 
-BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "Add": operator.add,
-    "Sub": operator.sub,
-    "Mul": operator.mul,
-    "Div": _quotient,
-    "Min": np.minimum,
-    "Max": np.maximum,
-    "Equal": operator.eq,
-    "Less": operator.lt,
-    "Greater": operator.gt,
-    "LessOrEqual": operator.le,
-    "GreaterOrEqual": operator.ge,
-    "And": np.logical_and,
-    "Or": np.logical_or,
+def _quotient_of_sizes(a: Dim, b: Dim) -> Dim:
+    if _bounds(a)[0] < 0 or _bounds(b)[0] < 1:
+        raise _UndecidedError
+    return a // b
+
+
+def _decided(compare: Callable[[Any, Any], Any]) -> Callable[[Dim, Dim], bool]:
+    """Compares two sizes, if the result is the same for all values of open sizes."""
+
+    def function(a: Dim, b: Dim) -> bool:
+        lower, upper = _bounds(a - b)
+        results = {bool(compare(number, 0)) for number in (lower, upper, 0) if lower <= number <= upper}
+        if len(results) > 1:
+            raise _UndecidedError
+        return results.pop()
+
+    return function
+
+
+BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
+    "Add": (operator.add, operator.add),
+    "Sub": (operator.sub, operator.sub),
+    "Mul": (operator.mul, operator.mul),
+    "Div": (_quotient, _quotient_of_sizes),
+    "Min": (np.minimum, minimum),
+    "Max": (np.maximum, maximum),
+    **{
+        name: (compare, _decided(compare))
+        for name, compare in (
+            ("Equal", operator.eq),
+            ("Less", operator.lt),
+            ("Greater", operator.gt),
+            ("LessOrEqual", operator.le),
+            ("GreaterOrEqual", operator.ge),
+        )
+    },
 }
+"""Functions of two arrays of numbers, and of two sizes of which at least one is open."""
 UNARY: dict[str, Callable[[Any], Any]] = {
     "Neg": operator.neg,
     "Abs": np.abs,
@@ -70,19 +104,28 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _binary(name: str, function: Callable[[Any, Any], Any]) -> None:
+def _binary(name: str, of_arrays: Callable[[Any, Any], Any], of_sizes: Callable[[Any, Any], Any]) -> None:
     @known(name)
     def compute(call: OnnxCall, *arrays: Array) -> Array | None:
-        if len(arrays) != 2 or not _is_small(*arrays) or arrays[0].dtype != arrays[1].dtype or _is_open(*arrays):
+        if len(arrays) != 2 or not _is_small(*arrays):
             return None
-        if name == "Div" and arrays[0].dtype.kind != "f" and not arrays[1].all():
+        a, b = arrays
+        if _is_open(a, b):
+            if {a.dtype, b.dtype} - {np.dtype(object), np.dtype(np.int64)}:
+                return None
+            try:
+                found = np.asarray(np.frompyfunc(of_sizes, 2, 1)(a.astype(object), b.astype(object)), object)
+            except _UndecidedError:
+                return None
+            return found.astype(bool) if all(isinstance(value, bool) for value in found.flat) else normalized(found)
+        if a.dtype != b.dtype or (name == "Div" and a.dtype.kind != "f" and not b.all()):
             return None
         with np.errstate(all="ignore"):
-            return np.asarray(function(*arrays))
+            return np.asarray(of_arrays(a, b))
 
 
-for _name, _function in BINARY.items():
-    _binary(_name, _function)
+for _name, _functions in BINARY.items():
+    _binary(_name, *_functions)
 
 
 def _unary(name: str, function: Callable[[Any], Any]) -> None:
@@ -91,8 +134,30 @@ def _unary(name: str, function: Callable[[Any], Any]) -> None:
         return np.asarray(function(x)) if _is_small(x) and not _is_open(x) else None
 
 
-for _name, _unary_function in UNARY.items():
-    _unary(_name, _unary_function)
+for _name, _function in UNARY.items():
+    _unary(_name, _function)
+
+
+@known("And")
+def and_(call: OnnxCall, a: Array, b: Array) -> Array | None:
+    """``a and b``."""
+    return np.logical_and(a, b) if _is_small(a, b) else None
+
+
+@known("Or")
+def or_(call: OnnxCall, a: Array, b: Array) -> Array | None:
+    """``a or b``."""
+    return np.logical_or(a, b) if _is_small(a, b) else None
+
+
+@known("ReduceProd")
+def product_of_elements(call: OnnxCall, x: Array, axes: Array | None = None) -> Array | None:
+    """The product of all elements, which is how exporters count those of a tensor."""
+    given = call.integers("axes") if axes is None else axes.tolist()
+    if x.ndim != 1 or not _is_small(x) or given not in (None, [0], [-1]) or call.flag("noop_with_empty_axes"):
+        return None
+    total = known_dims([product(*dims_of(x))])
+    return total if call.flag("keepdims", True) else total.reshape(())
 
 
 @known("Where")

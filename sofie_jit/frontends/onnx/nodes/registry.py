@@ -34,7 +34,8 @@ from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
 from sofie_jit.frontends.onnx.values import Value, computed
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
-from sofie_jit.ir.operators.operator import DTYPES, ROperator
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import DTYPES
 
 Handler = Callable[..., Any]
 

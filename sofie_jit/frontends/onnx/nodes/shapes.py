@@ -13,7 +13,7 @@ from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, normalize_axis, product, static_dim
+from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product, static_dim
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
@@ -158,14 +158,15 @@ def _split(call: OnnxCall, x: Symbol, sizes: Sequence[Dim] | None) -> tuple[Symb
     total = x.shape[axis]
     if not isinstance(total, int) or any(not isinstance(size, int) for size in sizes or ()):
         call.refuse(f"axis {axis} has the open size {total}, which is not supported")
+    parts = [size for size in sizes or () if isinstance(size, int)]
     if sizes is None:
         part = -(-total // count)
-        sizes = [min(part, max(0, total - part * index)) for index in range(count)]
-    if sum(sizes) != total or len(sizes) < count:  # type: ignore[arg-type]
-        raise ShapeError(f"{count} parts of the sizes {sizes} do not make axis {axis} of size {total}")
+        parts = [min(part, max(0, total - part * index)) for index in range(count)]
+    if sum(parts) != total or len(parts) < count:
+        raise ShapeError(f"{count} parts of the sizes {parts} do not make axis {axis} of size {total}")
     ops.check_parts("Split", count)
-    ends = np.cumsum(sizes)
-    return tuple(ops.slice_along(x, axis, int(end) - int(n), int(end)) for n, end in zip(sizes, ends, strict=True))
+    ends = np.cumsum(parts).tolist()
+    return tuple(ops.slice_along(x, axis, end - n, end) for n, end in zip(parts, ends, strict=True))
 
 
 # -- repetition and borders --------------------------------------------------------------------------------------------
@@ -260,7 +261,7 @@ def trilu(call: OnnxCall, x: Symbol, k: np.ndarray | None = None) -> Symbol:
 def range_(call: OnnxCall, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Symbol:
     """Numbers from ``start`` to ``limit``, in steps of ``delta``."""
     given = [value.item() for value in (start, limit, delta)]
-    if any(isinstance(number, str) for number in given):
+    if any(isinstance(number, SymbolicDim) for number in given):
         call.refuse(f"a range from {given[0]} to {given[1]} depends on an open dimension, which is not supported")
     count = math.ceil((given[1] - given[0]) / given[2])
     check_table("Range", count)
