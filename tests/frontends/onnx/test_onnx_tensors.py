@@ -12,7 +12,7 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from onnx_files import assert_same_sparse, assert_same_tensor
 
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
-from sofie_jit.frontends.onnx import proto, tensors
+from sofie_jit.frontends.onnx import proto, reader, tensors
 from sofie_jit.frontends.onnx.tensors import ELEMENT_TYPES, Tensors
 
 NUMBERS = {number: element for number, element in ELEMENT_TYPES.items() if element.dtype}
@@ -303,3 +303,36 @@ def test_many_tensors_of_overlapping_parts(folder):
         for offset in range(0, 4000, 4):
             tensor = external("large", [(1 << 18) - 1000], offset=offset)
             files.dense(proto.TensorProto.parse(tensor.SerializeToString()), "w")
+
+
+# -- large files -------------------------------------------------------------------------------------------------------
+
+
+def varint(value: int) -> bytes:
+    data = b""
+    while value >= 0x80:
+        data += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return data + bytes([value])
+
+
+def test_files_over_2_gb(tmp_path):
+    """An aligned tensor of 2.4 GB is not read; the one after it is."""
+    count = 600_000_000
+    last = numpy_helper.from_array(np.float32([1, 2]), "last").SerializeToString()
+    last = b"\x2a" + varint(len(last)) + last
+    for padding in range(4):
+        name = b"large" + b"_" * padding
+        tensor = b"\x08" + varint(count) + b"\x10\x01\x42" + varint(len(name)) + name + b"\x4a" + varint(4 * count)
+        tensor = b"\x2a" + varint(len(tensor) + 4 * count) + tensor
+        start = b"\x08\x0a\x42\x02\x10\x14\x3a" + varint(len(tensor) + 4 * count + len(last)) + tensor
+        if len(start) % 4 == 0:
+            break
+    path = tmp_path / "model.onnx"
+    with path.open("wb") as file:
+        file.write(start)
+        file.seek(4 * count, os.SEEK_CUR)  # the file has a hole and takes no space
+        file.write(last)
+    large, small = reader.read(path).graph.initializers.values()
+    assert (large.shape, large.stored.flags.owndata, large.stored[-1]) == ((count,), False, 0)
+    assert small.array.tolist() == [1, 2]
