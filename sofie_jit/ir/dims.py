@@ -69,7 +69,7 @@ def product(*dims: Dim | str) -> Dim:
 def split_count(shape: tuple[Dim | str, ...]) -> tuple[int, tuple[SymbolicDim, ...]]:
     """The number of elements of ``shape`` as a number, and run-time sizes that it is multiplied by.
 
-    These are names, quotients and the like, and at last a sum if there is one. Equal counts give equal results.
+    These are names, then quotients and the like, then at most one sum. Equal counts give equal results.
 
     >>> n = SymbolicDim("n")
     >>> split_count((6, n // 2, "batch", 2 * n + 4))

@@ -115,14 +115,14 @@ class SymbolicDim:
         return sum(c * math.prod(atom.bind(sizes) for atom in monomial) for monomial, c in self._terms.items())
 
     def evaluate(self, sizes: Mapping[str, int]) -> int:
-        """The number it is for these ``sizes``. Raises ShapeError if one is missing, or a divisor is not positive."""
+        """The value for these ``sizes``. Raises ShapeError if one is missing, or if a divisor is not positive."""
         value = self.bind(sizes)
         if isinstance(value, SymbolicDim):
             raise ShapeError(f"the size {self} cannot be computed: '{value.names[0]}' is not known")
         return value
 
     def bounds(self) -> tuple[int | None, int | None]:
-        """Numbers that it cannot be smaller and larger than, as far as they can be shown, else None.
+        """A lower and an upper bound of the value; None where none is found.
 
         >>> (SymbolicDim("n") % 4 + 1).bounds()
         (1, 4)
@@ -131,7 +131,7 @@ class SymbolicDim:
         return None if lower == -math.inf else int(lower), None if upper == math.inf else int(upper)
 
     def factors(self) -> tuple[int, tuple[SymbolicDim, ...]]:
-        """A number and expressions whose product it is: names, other atoms, and at last a sum if there is one.
+        """A number and expressions with this product: names, then quotients and the like, then at most one sum.
 
         >>> n = SymbolicDim("n")
         >>> (2 * n * n + 4 * n).factors()
@@ -149,8 +149,8 @@ class SymbolicDim:
 
         ``as_factor``: in parentheses if it needs them where it is multiplied or divided.
 
-        Values that may be negative inside a quotient, minimum or maximum are computed there with signed integers;
-        nearly always the normal form has none. A divisor of zero counts as 1, so that it does not stop the program.
+        Values inside a quotient, minimum or maximum are computed with signed integers if they may be negative, which
+        the normal form avoids in most cases. A divisor of zero counts as 1, so that it does not stop the program.
         """
 
         def term(monomial: _Monomial, factor: int) -> str:
@@ -194,7 +194,12 @@ def is_positive(dim: Dim) -> bool:
 
 
 class _Atom:
-    """A variable of the polynomials: ``function`` of ``arguments``. Atoms with the same text are equal."""
+    """A variable of the polynomials. Atoms with the same text are equal.
+
+    ``arguments``: what it is a function of.
+    ``bounds``: numbers that it cannot be smaller and larger than, or infinity.
+    ``size``: the number of terms and factors in it.
+    """
 
     __slots__ = ("arguments", "bounds", "size", "text")
 
@@ -249,7 +254,8 @@ class _Name(_Atom):
         return (self.text,)
 
     def bind(self, sizes: Mapping[str, Dim]) -> Dim:
-        return sizes[self.text] if self.text in sizes else self.as_dim()
+        size = sizes.get(self.text, self.as_dim())
+        return size if isinstance(size, SymbolicDim) else operator.index(size)
 
     def cpp(self, names: Mapping[str, str]) -> str:
         return names[self.text]
@@ -281,13 +287,12 @@ class _Quotient(_Atom):
     def cpp(self, names: Mapping[str, str]) -> str:
         numerator, divisor = self.arguments
         over, under = (_cpp(argument, names, as_factor=True) for argument in self.arguments)
-        unsigned = _lower(numerator) >= 0
         if not is_positive(divisor):
-            under = f"std::max<{'std::size_t' if unsigned else 'std::ptrdiff_t'}>({_cpp(divisor, names)}, 1)"
-        if unsigned:
+            under = f"std::max<std::size_t>({_cpp(divisor, names)}, 1)"
+        if _lower(numerator) >= 0:
             return f"({over} / {under})"
         rounded_down = "[](std::ptrdiff_t a, std::ptrdiff_t b) { return a / b - (a % b < 0); }"
-        return f"static_cast<std::size_t>({rounded_down}({over}, {under}))"
+        return f"static_cast<std::size_t>({rounded_down}({_signed(over)}, {_signed(under)}))"
 
     def lower(self, factor: Dim, rest: Dim, sign: int, steps: int) -> float:
         """From ``numerator - divisor < divisor * self <= numerator``."""
@@ -315,11 +320,11 @@ class _Extremum(_Atom):
         return _extremum(self.function, [_bound(argument, sizes) for argument in self.arguments])
 
     def cpp(self, names: Mapping[str, str]) -> str:
-        unsigned = all(_lower(argument) >= 0 for argument in self.arguments)
-        cpp = "std::size_t" if unsigned else "std::ptrdiff_t"
-        first, *others = (_cpp(argument, names) for argument in self.arguments)
-        text = functools.reduce(lambda a, b: f"std::{self.function}<{cpp}>({a}, {b})", others, first)
-        return text if unsigned else f"static_cast<std::size_t>({text})"
+        texts = [_cpp(argument, names) for argument in self.arguments]
+        if all(_lower(argument) >= 0 for argument in self.arguments):
+            return functools.reduce(lambda a, b: f"std::{self.function}<std::size_t>({a}, {b})", texts)
+        text = functools.reduce(lambda a, b: f"std::{self.function}({a}, {b})", map(_signed, texts))
+        return f"static_cast<std::size_t>({text})"
 
     def lower(self, factor: Dim, rest: Dim, sign: int, steps: int) -> float:
         """From the bounds with each of the arguments: all hold, or one of them does."""
@@ -554,6 +559,11 @@ def _is_atom(dim: Dim) -> bool:
 
 def _cpp(dim: Dim, names: Mapping[str, str], as_factor: bool = False) -> str:
     return dim.cpp(names, as_factor=as_factor) if isinstance(dim, SymbolicDim) else str(dim)
+
+
+def _signed(text: str) -> str:
+    """C++ code of type ``std::ptrdiff_t`` for a value that may be negative: unsigned arithmetic wraps around."""
+    return f"static_cast<std::ptrdiff_t>({text})"
 
 
 def _bound(dim: Dim, sizes: Mapping[str, Dim]) -> Dim:
