@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.operators.operator import product
-from sofie_jit.ir.operators.operator import static_dim as static
+from sofie_jit.ir.dims import product
+from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.ops.core import cast, floating
 from sofie_jit.ir.ops.elementwise import absolute, add, clip, divide, equal, greater, less, multiply, subtract, where
 from sofie_jit.ir.ops.matrix_product import matmul
@@ -40,14 +40,14 @@ def rgb_to_hsv(images: Symbol, data_format: str | None = None) -> Symbol:
     red, green, blue = unstack(images, axis=axis)
     value, least = max(images, axis), min(images, axis)
     spread = subtract(value, least)
-    coloured = greater(spread, 0)
-    norm = divide(1.0, multiply(where(coloured, spread, 1), 6.0))
+    colored = greater(spread, 0)
+    norm = divide(1.0, multiply(where(colored, spread, 1), 6.0))
     of_red, of_green, of_blue = (
         add(multiply(subtract(a, b), norm), turn / 6)
         for a, b, turn in ((green, blue, 0), (blue, red, 2), (red, green, 4))
     )
     hue = where(equal(red, value), of_red, where(equal(green, value), of_green, of_blue))
-    hue = where(coloured, where(less(hue, 0), add(hue, 1.0), hue), 0)
+    hue = where(colored, where(less(hue, 0), add(hue, 1.0), hue), 0)
     positive = greater(value, 0)
     saturation = where(positive, divide(spread, where(positive, value, 1)), 0)
     return stack([hue, saturation, value], axis)
@@ -61,8 +61,8 @@ def hsv_to_rgb(images: Symbol, data_format: str | None = None) -> Symbol:
     red = subtract(absolute(subtract(turn, 3.0)), 1.0)
     green, blue = (subtract(2.0, absolute(subtract(turn, center))) for center in (2.0, 4.0))
     gray = subtract(1.0, saturation)
-    colours = [multiply(add(gray, multiply(saturation, clip(c, 0.0, 1.0))), value) for c in (red, green, blue)]
-    return stack(colours, axis)
+    colors = [multiply(add(gray, multiply(saturation, clip(c, 0.0, 1.0))), value) for c in (red, green, blue)]
+    return stack(colors, axis)
 
 
 def extract_patches(
@@ -75,7 +75,7 @@ def extract_patches(
     Raises ShapeError if the number of axes does not fit.
 
     >>> ops.extract_patches(ops.expand_dims(x, -1), (2, 1)).shape
-    ('batch', 1, 3, 2)
+    (batch, 1, 3, 2)
     """
     if data_format == CHANNELS_FIRST:
         return moveaxis(extract_patches(moveaxis(images, 1, -1), size, strides, dilation_rate, padding), -1, 1)
