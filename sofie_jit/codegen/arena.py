@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sofie_jit.codegen.tuning import ALIGNMENT
-from sofie_jit.ir.dims import Shape, SymbolicDim, split_count
+from sofie_jit.ir.dims import BATCH, Shape, SymbolicDim, split_count
 from sofie_jit.ir.symbolic import reserved
 
 THREADS = reserved("threads")
@@ -16,7 +16,7 @@ THREADS = reserved("threads")
 
 @dataclass
 class Slot:
-    """``size`` bytes times the product of ``dims``."""
+    """``size`` bytes times the product of ``dims``, rounded up when the sizes are known."""
 
     size: int
     dims: tuple[SymbolicDim, ...]
@@ -32,7 +32,9 @@ class Arena:
     def take(self, dtype: str, shape: Shape) -> int:
         """The index of a slot for a tensor of ``dtype`` and ``shape``: the best free one, enlarged if necessary."""
         count, dims = split_count(shape)
-        size = -(-max(count, 1) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
+        size = max(count, 1) * np.dtype(dtype).itemsize
+        if {BATCH, THREADS}.issuperset(dims):  # others may be large: pixels of 3 channels are not rounded up
+            size = -(-size // ALIGNMENT) * ALIGNMENT
         candidates = [i for i in self._free if self.slots[i].dims == dims]
         if not candidates:
             self.slots.append(Slot(size, dims))

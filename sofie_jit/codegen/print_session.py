@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.codegen.arena import THREADS
+from sofie_jit.codegen.arena import THREADS, Slot
 from sofie_jit.codegen.expressions import (
     CPP_TYPES,
     Argument,
@@ -28,6 +28,7 @@ from sofie_jit.codegen.expressions import (
 )
 from sofie_jit.codegen.kernel_library import renamed
 from sofie_jit.codegen.plan import Plan, Step
+from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
 
 BUFFERS = {
@@ -54,6 +55,10 @@ class SessionPrinter:
         self.plan = plan
         self.name_of = name_of
         self.dim_names = dict(dim_names)
+        self._locals: dict[str, str] = {}
+        """Variables of the function that is being printed, by the expressions that they hold."""
+        self._definitions: list[str] = []
+        self._call_lines = 0
         rmodel = plan.rmodel
         for name in (*rmodel.inputs, *rmodel.outputs):
             self.name(name)
@@ -105,7 +110,32 @@ class SessionPrinter:
 
     def size(self, size: Size) -> str:
         """An expression over the run-time dimensions."""
-        return size.value.cpp(self.dim_names) if isinstance(size.value, SymbolicDim) else str(size.value)
+        return self.dim_text(size.value)
+
+    def dim_text(self, dim: Dim, *, as_factor: bool = False) -> str:
+        """A size within a function of the Session.
+
+        The function computes quotients, minima and maxima once, at its beginning (see :meth:`_with_sizes`).
+        ``as_factor``: in parentheses if it needs them where it is multiplied.
+        """
+        if not isinstance(dim, SymbolicDim):
+            return str(dim)
+        for part in dim.computed_parts:
+            if str(part) not in self._locals:
+                name = f"size{len(self._locals)}"
+                self._definitions.append(f"const std::size_t {name} = {part.cpp(self._names)};")
+                self._locals[str(part)] = name
+        return dim.cpp(self._names, as_factor=as_factor)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {**self.dim_names, str(THREADS): "k::team_size(team)", **self._locals}
+
+    def _with_sizes(self, body: Callable[[], Iterable[str]]) -> list[str]:
+        """The lines of a function with this body, after those that compute the sizes that it uses."""
+        self._locals, self._definitions = {}, []
+        lines = list(body())
+        return [*self._definitions, *lines]
 
     def function(self, function: FunctionPointer) -> str:
         """A pointer to a function."""
@@ -181,7 +211,7 @@ class SessionPrinter:
             self.packing(CPP_TYPES[w.dtype], f"{BUFFERS[w.dtype]}[{w.index}]", w.function, w.arguments)
             for w in plan.packed
         ]
-        calls = list(self._calls())
+        tile = self._with_sizes(self._run_tile)
         parameters = [*self.dim_parameters, *self.tensor_parameters]
         lines = [
             "struct Session {",
@@ -197,16 +227,22 @@ class SessionPrinter:
             "",
             f"   int run({', '.join([*parameters, *self.team_parameters])}) const",
             "   {",
-            *(f"      {line}" for line in self._run()),
+            *(f"      {line}" for line in self._with_sizes(self._run)),
             "   }",
             "",
-            f"   {self.tile_attribute(len(calls))}",
+            f"   {self.tile_attribute(self._call_lines)}",
             f"   int run_tile({', '.join([*parameters, 'char *arena', *self.team_parameters])}) const",
             "   {",
-            *(f"      {line}" for line in [*self._declarations(), *self.clock(), *calls, "return 0;"]),
+            *(f"      {line}" for line in tile),
             "   }",
         ]
         return renamed("\n".join(lines))
+
+    def _run_tile(self) -> list[str]:
+        """The body of ``run_tile``: the addresses of tensors, and the calls."""
+        calls = list(self._calls())
+        self._call_lines = len(calls)
+        return [*self._declarations(), *self.clock(), *calls, "return 0;"]
 
     def members(self) -> list[str]:
         """Further members."""
@@ -219,8 +255,7 @@ class SessionPrinter:
     def _declarations(self) -> list[str]:
         """Addresses of tensors and scratch memory in the arena; mentions of parameters that may be unused."""
         plan = self.plan
-        offsets, _ = self._offsets()
-        lines = []
+        offsets, lines = self._offsets()
         for pointer, slot in plan.pointers:
             cpp = CPP_TYPES[pointer.dtype]
             address = f"reinterpret_cast<{cpp} *>(arena + {offsets[slot]})"
@@ -236,22 +271,22 @@ class SessionPrinter:
         """The body of ``run``: memory, and the calls of ``run_tile``."""
         plan, rmodel = self.plan, self.plan.rmodel
         tensors = (*rmodel.inputs, *rmodel.outputs)
-        _, total = self._offsets()
         last = ["arena.data()", *(["team"] if self.team_parameters else [])]
         if not plan.tiled:
             given = [*(self.dim_names[d] for d in plan.dims), *map(self.name, tensors), *last]
-            return [f"k::Lease arena(fArenas, {total});", f"return run_tile({', '.join(given)});"]
+            return [f"k::Lease arena(fArenas, {self._total()});", f"return run_tile({', '.join(given)});"]
         tiles = ["rows" if d == BATCH else self.dim_names[d] for d in plan.dims]
         moved = []
         for name in tensors:
-            elements = count_text(rmodel.tensor_type(name).shape[1:], self.dim_names)
-            moved.append(f"{self.name(name)} + first * {elements}")
+            number, factors = split_count(rmodel.tensor_type(name).shape[1:])
+            elements = [*(self.dim_text(factor, as_factor=True) for factor in factors), str(number)]
+            moved.append(f"{self.name(name)} + first * {' * '.join(elements)}")
         return [
             f"const std::size_t tile = k::batch_tile({self._bytes(self._bytes_per_row())});",
             "const std::size_t whole = batch;",
             "if (batch > tile)",
             "   batch = tile; // the arena holds one tile",
-            f"k::Lease arena(fArenas, {total});",
+            f"k::Lease arena(fArenas, {self._total()});",
             "for (std::size_t first = 0; first < whole; first += tile) {",
             "   const std::size_t rows = whole - first < tile ? whole - first : tile;",
             f"   if (const int status = run_tile({', '.join([*tiles, *moved, *last])}))",
@@ -260,21 +295,43 @@ class SessionPrinter:
             "return 0;",
         ]
 
-    def _offsets(self) -> tuple[list[str], str]:
-        """Where each slot starts and how long the arena is, as C++ expressions (bytes)."""
+    @property
+    def _in_rows(self) -> bool:
+        """Whether the arena depends on the batch and the number of threads alone."""
+        return all({BATCH, THREADS}.issuperset(slot.dims) for slot in self.plan.slots)
+
+    def _total(self) -> str:
+        """The bytes of the arena."""
+        if self._in_rows:
+            return self._bytes(self._sums(self.plan.slots))
+        return " + ".join(map(self._slot_bytes, self.plan.slots))
+
+    def _offsets(self) -> tuple[list[str], list[str]]:
+        """Where each slot starts, as C++ expressions (bytes); lines that define the variables in them."""
+        slots = self.plan.slots
+        if self._in_rows:
+            return [self._bytes(self._sums(slots[:index])) for index in range(len(slots))], []
+        offsets = [f"offset{index}" for index in range(len(slots))]
+        starts = ["0", *(f"{offset} + {self._slot_bytes(slot)}" for offset, slot in zip(offsets, slots, strict=True))]
+        lines = [f"const std::size_t {offset} = {start};" for offset, start in zip(offsets, starts, strict=False)]
+        return offsets, lines
+
+    def _sums(self, slots: Iterable[Slot]) -> dict[Dim, int]:
+        """Numbers of bytes by the size that is known only at run time that they are multiplied with."""
         totals: dict[Dim, int] = {}
-        offsets = []
-        for slot in self.plan.slots:
-            offsets.append(self._bytes(totals))
+        for slot in slots:
             count = product(*slot.dims)
             totals[count] = totals.get(count, 0) + slot.size
-        return offsets, self._bytes(totals)
+        return totals
 
     def _bytes(self, totals: Mapping[Dim, int]) -> str:
         """A sum of numbers of bytes, each times a size that is known only at run time."""
-        names = {**self.dim_names, str(THREADS): "k::team_size(team)"}
-        terms = [product(count, size) for count, size in totals.items()]
-        return " + ".join(term.cpp(names) if isinstance(term, SymbolicDim) else str(term) for term in terms) or "0"
+        return " + ".join(self.dim_text(product(count, size)) for count, size in totals.items()) or "0"
+
+    def _slot_bytes(self, slot: Slot) -> str:
+        """The bytes of a slot, rounded up so that the next one is aligned."""
+        size = self.dim_text(product(slot.size, *slot.dims))
+        return size if slot.size % ALIGNMENT == 0 else f"k::align_up({size})"
 
     def _bytes_per_row(self) -> dict[Dim, int]:
         """The part of the arena that one row of the batch needs."""

@@ -121,6 +121,22 @@ class SymbolicDim:
             raise ShapeError(f"the size {self} cannot be computed: '{value.names[0]}' is not known")
         return value
 
+    @property
+    def computed_parts(self) -> tuple[SymbolicDim, ...]:
+        """The quotients, minima and maxima in it, each after those that it is computed from.
+
+        >>> n = SymbolicDim("n")
+        >>> (3 * ((n + 1) // 2 // (n % 4 + 1)) + n).computed_parts
+        (n//4, (n + 1)//(-8*(n//4) + 2*n + 2))
+        """
+        parts: dict[str, SymbolicDim] = {}
+        for atom in (atom for monomial in self._terms for atom in monomial if not isinstance(atom, _Name)):
+            for argument in atom.arguments:
+                if isinstance(argument, SymbolicDim):
+                    parts.update((str(part), part) for part in argument.computed_parts)
+            parts[atom.text] = atom.as_dim()
+        return tuple(parts.values())
+
     def bounds(self) -> tuple[int | None, int | None]:
         """A lower and an upper bound of the value; None where none is found.
 
@@ -147,6 +163,7 @@ class SymbolicDim:
     def cpp(self, names: Mapping[str, str], *, as_factor: bool = False) -> str:
         """C++ code for it, of type ``std::size_t``, with the variables ``names`` for its named sizes.
 
+        ``names`` may have variables for some of :attr:`computed_parts` too, by their texts.
         ``as_factor``: in parentheses if it needs them where it is multiplied or divided.
 
         Values inside a quotient, minimum or maximum are computed with signed integers if they may be negative, which
@@ -154,7 +171,7 @@ class SymbolicDim:
         """
 
         def term(monomial: _Monomial, factor: int) -> str:
-            factors = [atom.cpp(names) for atom in monomial]
+            factors = [names.get(atom.text) or atom.cpp(names) for atom in monomial]
             return " * ".join(factors if factor == 1 and factors else [*factors, str(factor)])
 
         text = _sum_text(self._terms, term)

@@ -12,12 +12,14 @@ from compilers import COMPILERS, build
 from sofie_jit import RModel
 from sofie_jit.codegen.arena import THREADS, Arena
 from sofie_jit.codegen.expressions import Size, size_of
+from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.codegen.print_session import count_text
 from sofie_jit.extend import KernelOperator
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, maximum, minimum
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.ir.types import TensorType
+from sofie_jit.passes.pipeline import lower
 
 TIME = SymbolicDim("time")
 NAMES = {"batch": "batch", "time": "n"}
@@ -65,6 +67,14 @@ def test_jit(size: Dim) -> None:
             result = model.infer(np.ones((batch, time), np.float32))
             np.testing.assert_array_equal(result, expected(size, batch, time))
     assert model.output_shapes == [(None, None)]
+
+
+def test_each_size_is_computed_once() -> None:
+    text = jit_text(lower(ramp((TIME + 1) // 2 * 2)))
+    assert text.text.count("(dim1 + 1) / 2") == 2  # in run and in run_tile
+    assert "const std::size_t size0 = ((dim1 + 1) / 2);" in text.text
+    assert "k::align_up(batch * size0 * 8)" in text.text
+    assert "size0" not in jit_text(lower(ramp(TIME))).text
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
