@@ -26,11 +26,11 @@ from sofie_jit.frontends.onnx.tensors import Tensors, element_type, map_file
 
 READER = "sofie_jit.frontends.onnx.reader:read_file"
 
-OLDEST_IR, NEWEST_IR = 3, 13
+OLDEST_IR, NEWEST_IR = 3, 14
 """Versions of the file format. Before 3, files did not tell the versions of their operators."""
 MAX_NODES = 100_000
 """Maximum number of nodes of a model, those of functions included."""
-NEWEST_OPSET = 27
+NEWEST_OPSET = 28
 """The newest version of ONNX's operators that is known; a later one may change what an operator computes."""
 
 

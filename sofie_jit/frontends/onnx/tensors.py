@@ -69,6 +69,8 @@ ELEMENT_TYPES = {
     24: ElementType("float8e8m0", None, "int32_data", ""),
     25: ElementType("uint2", None, "int32_data", ""),
     26: ElementType("int2", None, "int32_data", ""),
+    27: ElementType("float6e2m3", None, "int32_data", ""),
+    28: ElementType("float6e3m2", None, "int32_data", ""),
 }
 """``TensorProto.DataType``."""
 

@@ -57,7 +57,7 @@ class NodeCase:
     def data_sets(self) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
         """Inputs and expected outputs."""
         if self.test.model_dir is None:
-            yield from self.test.data_sets
+            yield from (([_array(v) for v in given], [_array(v) for v in made]) for given, made in self.test.data_sets)
             return
         for folder in sorted(Path(self.test.model_dir).glob("test_data_set_*")):
             yield _arrays(folder, "input"), _arrays(folder, "output")
@@ -76,16 +76,32 @@ class NodeCase:
             np.testing.assert_allclose(result, other, self.test.rtol, self.test.atol, err_msg=self.name)
 
 
+def _array(value: Any) -> np.ndarray:
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
 def _arrays(folder: Path, kind: str) -> list[np.ndarray]:
     paths = itertools.takewhile(Path.exists, (folder / f"{kind}_{index}.pb" for index in itertools.count()))
     return [numpy_helper.to_array(onnx.load_tensor(path)) for path in paths]
 
 
 @functools.cache
+def all_cases() -> list[NodeCase]:
+    """All tests, also those of sequences, strings and optional tensors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the functions that compute expected outputs
+        return [NodeCase(f"{kind}/{t.name}", t) for kind in KINDS for t in loader.load_model_tests(kind=kind)]
+
+
+@functools.cache
 def cases() -> dict[str, NodeCase]:
     """The numeric tests by name."""
-    found = (NodeCase(f"{kind}/{t.name}", t) for kind in KINDS for t in loader.load_model_tests(kind=kind))
-    return {case.name: case for case in found if case.is_numeric}
+    return {case.name: case for case in all_cases() if case.is_numeric}
+
+
+def version() -> str:
+    """The version of the onnx package whose tests the table lists."""
+    return TABLE.read_text().splitlines()[0].removeprefix("# onnx ")
 
 
 def refused() -> dict[str, str]:
@@ -121,6 +137,7 @@ if __name__ == "__main__":
     problems = {name: problem(case) for name, case in sorted(cases().items())}
     lines = [f"{name}: {reason}" for name, reason in problems.items() if reason]
     head = [
+        f"# onnx {onnx.__version__}",
         "# ONNX's tests with numeric inputs and outputs that are refused, and why; all others pass. node_cases.py",
         "# writes this table.",
     ]

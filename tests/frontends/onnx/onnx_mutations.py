@@ -159,7 +159,7 @@ def _models() -> list[onnx.ModelProto]:
     ]
     typed = [
         helper.make_tensor(f"t_{number}", number, (3,), [1, 2, 0])
-        for number in range(1, 27)
+        for number in range(1, 29)
         if number not in (8, 14, 15)
     ]
     external = TensorProto(name="external", data_type=1, dims=[2], data_location=TensorProto.EXTERNAL)
