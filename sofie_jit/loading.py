@@ -60,8 +60,8 @@ def load(
         file is never executed.
     threads
         The maximum number of threads that share a large batch. By default the value of ``SOFIE_JIT_NUM_THREADS`` or
-        ``OMP_NUM_THREADS``, else the number of cores that this process may use. Results are the same to the last bit
-        for any number.
+        ``OMP_NUM_THREADS``, else the number of cores that this process may use by its affinity and its CPU quota.
+        Results are the same to the last bit for any number.
     optimize
         True applies all optimizations, False only the rewrites that code generation needs, with the same results
         within rounding. A list of names applies these optimizations: ``["fuse_add", "fuse_activation"]``

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sofie_jit.bench import ENGINES
+from sofie_jit.jit.threads import available_cores
 
 
 def variables(threads: int) -> dict[str, str]:
@@ -32,7 +33,7 @@ def variables(threads: int) -> dict[str, str]:
 
 def cores() -> int:
     """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def pin(threads: int) -> None:

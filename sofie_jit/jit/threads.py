@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sofie_jit.errors import OptionError
+from sofie_jit.jit.cgroups import cpu_quota
 
 FLOPS_PER_THREAD = 4e6
 """Work below which another thread does not pay: about 40 us of a core. Waking a sleeping thread costs 5 to 10 us."""
@@ -13,7 +14,7 @@ VARIABLES = ("SOFIE_JIT_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def thread_count(threads: int | None) -> int:
-    """The number of threads to use: ``threads``, or else the environment's, or else the cores of this process.
+    """The number of threads to use: ``threads``, or else the environment's, or else :func:`available_cores`.
 
     Raises OptionError if a number of threads is not a positive integer.
 
@@ -30,9 +31,18 @@ def thread_count(threads: int | None) -> int:
             if count < 1:
                 raise OptionError(f"{name} must be a positive number of threads, got {value!r}")
             return count
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return available_cores()
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use: its affinity, and the CPU quota of its container.
+
+    A quota of two and a half cores counts as two, since a third thread would use it up before the end of each period,
+    and all threads would then wait.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def useful_threads(threads: int, flops: float) -> int:
