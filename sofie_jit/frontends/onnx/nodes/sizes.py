@@ -1,0 +1,21 @@
+"""Tensors that are computed from sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import Dim
+from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.types import check_table
+
+
+def positions(call: OnnxCall, count: Dim) -> Symbol:
+    """0, 1, ..., ``count - 1`` as int64; ``count`` may be known only when the model runs."""
+    if isinstance(count, int):
+        check_table(call.node.op_type, count)
+        return call.symbol(np.arange(count), f"{call.name}/positions")
+    one = call.symbol(np.array(1), f"{call.name}/one")
+    return ops.subtract(ops.cumsum(call.add(Expand(shape=(count,)), one), 0), 1)
