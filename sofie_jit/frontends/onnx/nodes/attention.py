@@ -167,7 +167,10 @@ def rotary_embedding(
 
 
 def rotated_heads(call: OnnxCall, x: Symbol, cosines: Symbol, sines: Symbol) -> Symbol:
-    """``x``, (batch, heads, time, size) or (batch, time, heads * size), rotated by angles (batch, time, half a size)."""
+    """``x`` rotated by the angles (batch, time, half a size) of its heads.
+
+    ``x`` is (batch, heads, time, size) or (batch, time, heads * size).
+    """
     interleaved, heads = call.flag("interleaved"), call.integer("num_heads", 0)
     shape = x.shape
     if x.rank == 3:
