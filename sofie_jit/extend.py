@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sofie_jit.codegen import kernel_library
@@ -20,6 +19,7 @@ from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.ir.dims import BATCH, Shape, bind_shape
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 _registered: set[str] = set()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.ir.dims import BATCH, Shape, SymbolicDim, split_count
 from sofie_jit.ir.symbolic import reserved
+from sofie_jit.records import dataclass
 
 THREADS = reserved("threads")
 """The number of threads that share a call, as a dimension of a slot."""

@@ -6,12 +6,12 @@ template arguments, functors and literals are. ``print_jit.py`` and ``print_head
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.ir.dims import Dim, Shape, product
+from sofie_jit.records import dataclass
 
 CPP_TYPES = {
     "float32": "float",

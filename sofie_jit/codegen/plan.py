@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.arena import Slot
@@ -17,6 +16,7 @@ from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, sto
 from sofie_jit.ir.dims import names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)

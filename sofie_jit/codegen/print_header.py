@@ -8,7 +8,6 @@ that names its layer. The header also contains the kernels that it calls, the we
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -24,6 +23,7 @@ from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, write_
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import BATCH, format_shape
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.records import dataclass
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
 """Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have

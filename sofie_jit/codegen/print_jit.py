@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Target
@@ -27,6 +26,7 @@ from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, declared, parameter_names
 from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.records import dataclass
 
 CALLS = "sofie_jit_calls"
 """Namespace of the outlined functions; their names carry a hash of their text."""

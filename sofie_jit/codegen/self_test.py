@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from sofie_jit.codegen.expressions import CPP_TYPES
 from sofie_jit.codegen.identifiers import comment, literal
 from sofie_jit.codegen.weights import numbers
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)

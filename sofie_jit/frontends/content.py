@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from sofie_jit.records import dataclass
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 1 << 20

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
+from sofie_jit.records import dataclass
 
 MAX_DEPTH = 200
 """Maximum nesting of JSON; deeper values are rejected as malformed. A nested Keras model takes four levels."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sofie_jit.errors import GraphError
@@ -12,6 +11,7 @@ from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.promotion import Promotion
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {}
 """Name -> the function of :mod:`sofie_jit.ir.ops` that computes an operator of Symbols.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, as_shape, format_shape
+from sofie_jit.records import dataclass
 
 DTYPES = ("float32", "float64", "int32", "int64", "bool")
 """Element types of tensors, by numpy's names."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sofie_jit.errors import SofieError
 from sofie_jit.ir.rmodel import RModel, sizes_of
 from sofie_jit.models.arguments import OpenShape, open_shape
 from sofie_jit.passes.pipeline import Optimize, lower
+from sofie_jit.records import dataclass
 
 InputShapes = Sequence[Sequence[int | None]]
 """One shape per input, in which None leaves a dimension open."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sofie_jit.codegen.lowered.conv import FusedConv
@@ -13,6 +11,7 @@ from sofie_jit.ir.operators.elementwise import Add, Div, Mul, Sub
 from sofie_jit.ir.operators.normalization import BatchNormalization
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.records import dataclass
 
 Linear = Dense | FusedConv | FusedConvTranspose
 

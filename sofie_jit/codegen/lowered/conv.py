@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

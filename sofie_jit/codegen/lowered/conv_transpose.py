@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from sofie_jit.ir.dims import BATCH, Dim, Shape, format_shape, split_count, stat
 from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, common_dtype
+from sofie_jit.records import dataclass
 
 PARALLEL_KERNELS = ("gemm/parallel_gemm.hxx", "gemm/parallel_gemv.hxx")
 

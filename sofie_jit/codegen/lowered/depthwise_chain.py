@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

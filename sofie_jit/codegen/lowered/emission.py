@@ -11,11 +11,11 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
     from sofie_jit.codegen.emitter import Emitter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape
 from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_shape
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from sofie_jit.ir.operators.geometry import Axis, image_axes
 from sofie_jit.ir.operators.layout import spatial_axes
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, GlobalPool, MaxPool, Pool
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
@@ -21,6 +20,7 @@ from sofie_jit.frontends.keras.graph import (
     unique,
     unpack,
 )
+from sofie_jit.records import dataclass
 
 WIDER_TYPES = {"float16": "float32", "bfloat16": "float32", "uint8": "int32", "int8": "int32", "uint16": "int32",
                "int16": "int32", "uint32": "int64"}  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
@@ -20,6 +19,7 @@ from sofie_jit.frontends.keras.graph import (
     some,
 )
 from sofie_jit.frontends.keras.layers.registry import find_builtin
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from sofie_jit.errors import ModelFileError
+from sofie_jit.records import dataclass
 
 MAX_NODES = 100_000
 """Maximum number of calls of layers and models; a graph of nested models with more is rejected as hostile."""

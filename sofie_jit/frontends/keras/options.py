@@ -12,8 +12,9 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from sofie_jit.records import dataclass
 
 PACKAGE = "sofie_jit.frontends.keras.layers"
 HANDLERS_EXCEPT = (f"{PACKAGE}.registry", f"{PACKAGE}.call")

@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
 from sofie_jit.frontends.base import OriginalModel, leaves
 from sofie_jit.frontends.keras.graph import flatten
+from sofie_jit.records import dataclass
 
 
 def load(source: Any, config: Any, keras_version: str, counts: Mapping[str, int] | None = None) -> KerasModel:

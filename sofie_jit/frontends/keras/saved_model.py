@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from sofie_jit.errors import ModelFileError
 from sofie_jit.frontends.content import some
+from sofie_jit.records import dataclass
 
 SAVE_IT = "save the whole model in Keras with model.save('model.keras') or model.save('model.h5')"
 

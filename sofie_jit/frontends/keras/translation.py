@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import BATCH, Shape, as_shape, bind_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.keras.original import KerasModel

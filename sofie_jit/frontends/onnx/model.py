@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ the parser skips them: documentation, types of intermediate tensors, annotations
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sofie_jit.frontends.onnx.protobuf import Message, array, optional, repeated
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import mmap
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from sofie_jit.frontends.limits import Sizes
 from sofie_jit.frontends.onnx.model import Tensor
 from sofie_jit.frontends.onnx.proto import SparseTensorProto, TensorProto
 from sofie_jit.frontends.onnx.protobuf import joined
+from sofie_jit.records import dataclass
 
 MAX_RANK = 32
 MAX_ELEMENTS = 1 << 48

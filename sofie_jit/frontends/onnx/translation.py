@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import DTYPES, TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass

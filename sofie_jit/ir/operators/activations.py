@@ -7,7 +7,6 @@ Each is a class of attributes, named as in ONNX if ONNX has it. The kernels in
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from sofie_jit.ir.operators import _special
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 class Activation(ROperator):

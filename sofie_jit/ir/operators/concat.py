@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Dim, SymbolicDim, counts_rows, format_shape, normalize_axis
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, common_dtype
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

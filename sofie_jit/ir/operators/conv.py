@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from sofie_jit.ir.operators.geometry import (
 from sofie_jit.ir.operators.layout import channels_last, in_layout
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, check_bias, float_dtype, tensor_type
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

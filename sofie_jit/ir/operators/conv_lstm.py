@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from sofie_jit.ir.operators.geometry import Axis, window_axes
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.rnn import scan
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

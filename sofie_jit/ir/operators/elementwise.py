@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Dim, Shape, counts_rows, format_shape
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import DTYPES, TensorType, common_dtype, float_dtype
+from sofie_jit.records import dataclass
 
 
 def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:

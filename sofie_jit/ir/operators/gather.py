@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sofie_jit.ir.dims import counts_rows, normalize_axis
 from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape, static_dims
 from sofie_jit.ir.operators.layout import check_layout
 from sofie_jit.ir.types import check_table
+from sofie_jit.records import dataclass
 
 AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 

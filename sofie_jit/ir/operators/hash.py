@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 _WORD = 2**64 - 1
 

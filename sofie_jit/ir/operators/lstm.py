@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh, activated
 from sofie_jit.ir.operators.rnn import Recurrent
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

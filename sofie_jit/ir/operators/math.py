@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, common_dtype, float_dtype
+from sofie_jit.records import dataclass
 
 Function = Callable[..., Any]
 

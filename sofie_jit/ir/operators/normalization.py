@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sofie_jit.errors import ShapeError
@@ -11,6 +9,7 @@ from sofie_jit.ir.dims import Dim, counts_rows, format_shape, normalize_axis, st
 from sofie_jit.ir.operators.layout import channels_last, check_layout, in_layout
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 def _infer(operator: ROperator, x: TensorType, shape: tuple[Dim, ...], *parameters: TensorType | None) -> TensorType:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape, normalize_axis, static_dim
 from sofie_jit.ir.operators.pick import Pick, PickOperator
+from sofie_jit.records import dataclass
 
 MODES = ("constant", "reflect", "edge", "wrap")
 

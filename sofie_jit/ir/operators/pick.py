@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sofie_jit.ir.dims import Dim, Shape
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)

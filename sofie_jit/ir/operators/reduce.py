@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from sofie_jit.ir.dims import counts_rows, normalize_axis
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

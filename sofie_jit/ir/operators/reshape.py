@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Dim, Shape, as_shape, bind_shape, counts_rows, format_shape, product
 from sofie_jit.ir.operators.operator import ROperator, evaluated_shape
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -15,6 +14,7 @@ from sofie_jit.ir.operators.layout import spatial_axes
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.pick import Pick, PickOperator
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 def _whole_scales(operator: str, scales: Sequence[float], count: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.activations import Activation, Tanh, activated
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 class Scanned(Protocol):

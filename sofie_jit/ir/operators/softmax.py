@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from sofie_jit.ir.dims import counts_rows, format_shape, normalize_axis, static_
 from sofie_jit.ir.operators import _special
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
+from sofie_jit.records import dataclass
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from sofie_jit.ir.operators.lstm import LSTM
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.rnn import RNN, Recurrent
+from sofie_jit.records import dataclass
 
 LSTM_GATES = (0, 3, 1, 2)
 """The indices of ONNX's gates i, o, f, c among Keras's i, f, c, o."""

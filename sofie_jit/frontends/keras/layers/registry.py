@@ -24,13 +24,14 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, cached_property
 from typing import Any
 
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.graph import Layer
+from sofie_jit.records import dataclass
 
 Handler = Callable[..., Any]
 Options = Mapping[str, Any]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.types import check_table
+from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)
