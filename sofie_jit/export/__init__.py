@@ -1,0 +1,1 @@
+"""Writes an RModel as a file of another format."""
