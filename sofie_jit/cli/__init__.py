@@ -20,7 +20,7 @@ from pathlib import Path
 import sofie_jit
 from sofie_jit.errors import SofieError
 
-COMMANDS = ("demo", "info", "check", "run", "emit", "compare", "profile", "bench", "doctor")
+COMMANDS = ("demo", "info", "check", "run", "emit", "convert", "compare", "profile", "bench", "doctor")
 
 EXAMPLES = """\
 sofie-jit demo                                run the network that comes with the package
@@ -28,6 +28,7 @@ sofie-jit info m.h5                           show a model's inputs, outputs and
 sofie-jit check m.h5                          report whether it can be loaded, and if not, why
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
 sofie-jit emit m.h5 -o model.hxx              write its C++ header and weights
+sofie-jit convert m.h5 m.onnx                 write it as an ONNX file
 sofie-jit compare m.h5                        compare its outputs and speed with Keras
 sofie-jit profile m.h5                        measure the time of each operator
 sofie-jit bench m.h5 --batch 1,32             compare its speed with other engines

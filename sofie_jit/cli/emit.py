@@ -29,13 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="HEADER", required=True, type=Path, help="the header to write; - prints it"
     )
-    parser.add_argument(
-        "--input-shape",
-        metavar="SIZES",
-        action="append",
-        type=_shape,
-        help="sizes of an input with open dimensions, without the batch: 224,224,3; ? stays open; once per input",
-    )
+    add_shape_argument(parser)
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
         "--binary",
@@ -62,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--self-test",
         action="store_true",
         help="include reference values and a function self_test() that checks them",
+    )
+
+
+def add_shape_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--input-shape``."""
+    parser.add_argument(
+        "--input-shape",
+        metavar="SIZES",
+        action="append",
+        type=_shape,
+        help="sizes of an input with open dimensions, without the batch: 224,224,3; ? stays open; once per input",
     )
 
 

@@ -107,6 +107,34 @@ class Facade:
             lowered, Path(path), weights=weights, namespace=namespace, dispatch=dispatch, reference=expected
         )
 
+    def save_onnx(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the network as an ONNX file, for ONNX Runtime, ROOT's SOFIE and other programs.
+
+        ``path``: the file; its suffix is .onnx. If the weights exceed 2 GB, they go to ``<path>.data``.
+
+        Returns the path. The file has opset 18, or a newer one if an operator needs it. Inputs, outputs, and tensors
+        between operators keep their names and shapes; run-time dimensions keep theirs, such as ``batch``. States become
+        further inputs and outputs. ONNX has images with channels first, so that Transpose nodes stand at the ends of
+        networks with channels last.
+
+        Raises UnsupportedLayerError for operators that ONNX lacks, such as hashes of integers, GraphError, ShapeError
+        or DtypeError if the network is not valid, and OptionError for another suffix or a folder that does not exist.
+
+        >>> import tempfile
+        >>> from sofie_jit import RModel, load
+        >>> from sofie_jit.operators import Relu
+        >>> network = RModel()
+        >>> network.add_input_tensor_info("x", "float32", (None, 3))
+        >>> network.add_operator(Relu(inputs=["x"], outputs=["y"]))
+        >>> network.add_output_tensor_names("y")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(load(network.save_onnx(folder + "/positive.onnx")).infer([[-1, 0, 2]]))
+        [[0. 0. 2.]]
+        """
+        from sofie_jit.export.onnx.file import write_onnx
+
+        return write_onnx(_rmodel(self), Path(path))
+
     # -- showing -------------------------------------------------------------------------------------------------
 
     def summary(self) -> str:

@@ -231,6 +231,27 @@ class Model(ABC):
             optimize=self._description.optimize,
         )
 
+    def save_onnx(
+        self, path: str | os.PathLike[str], *, input_shapes: Sequence[Sequence[int | None]] | None = None
+    ) -> Path:
+        """Writes the model as an ONNX file; see :meth:`RModel.save_onnx`.
+
+        ``path``: the file; its suffix is .onnx.
+        ``input_shapes``: one shape per input, whose sizes are fixed in the file; None leaves a dimension open.
+
+        Raises UnsupportedLayerError for operators that ONNX lacks, ShapeError if the inputs cannot have these shapes,
+        and OptionError for another suffix or a folder that does not exist.
+
+        >>> import tempfile
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> model = sofie_jit.load(MODEL_FILE)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sofie_jit.load(model.save_onnx(folder + "/digits.onnx")).output_shapes
+        [(None, 10)]
+        """
+        return self._description.for_shapes(input_shapes).save_onnx(path)
+
     def specialize(self, *input_shapes: Sequence[int | None]) -> Model:
         """The same model for inputs of fixed shapes.
 

@@ -1,1 +1,4 @@
-"""An RModel as an ONNX file: ``file.py`` writes it, ``graph.py`` collects its nodes, ``nodes/`` has one rule per operator."""
+"""An RModel as an ONNX file.
+
+``file.py`` writes it, ``graph.py`` collects its nodes, and ``nodes/`` has one rule per operator.
+"""

@@ -168,9 +168,7 @@ class _Names:
         return Body(body.inputs, body.outputs, [self.renamed(node) for node in body.nodes])
 
 
-def _outputs(
-    g: GraphWriter, rmodel: RModel, labels: Sequence[str], names: _Names
-) -> list[tuple[str, TensorType]]:
+def _outputs(g: GraphWriter, rmodel: RModel, labels: Sequence[str], names: _Names) -> list[tuple[str, TensorType]]:
     """Names and types of the outputs of the graph, which have their labels as names if these are free."""
     given = {*rmodel.inputs, *rmodel.initialized}
     computed = {name for op in rmodel.operators for name in op.outputs}
@@ -274,7 +272,7 @@ def _external(name: str, values: np.ndarray, file: str, place: int) -> proto.Ten
 def _bytes(values: np.ndarray) -> memoryview:
     """The elements in memory order, little-endian."""
     little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return memoryview(little.reshape(-1).view(np.uint8)) if little.size else memoryview(b"")
+    return memoryview(little.reshape(-1).view(np.uint8).data) if little.size else memoryview(b"")
 
 
 def _padded(size: int) -> int:

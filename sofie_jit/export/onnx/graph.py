@@ -37,7 +37,7 @@ class GraphWriter:
     """Nodes and constants of a graph.
 
     Rules (:mod:`sofie_jit.export.onnx.nodes`) call it with the name of an operator of ONNX, the names of the inputs and
-    the attributes; the result is the name of the output, or a tuple of names:
+    the attributes; the result is the name of the output:
 
     >>> g = GraphWriter({"x": TensorType("float32", ("batch", 3))})
     >>> g("Sub", g("Exp", "x"), g.number(1, "float32"))
@@ -62,14 +62,18 @@ class GraphWriter:
         self._shared: dict[tuple[Any, ...], str] = {}
         """Small constants, and nodes that compute sizes, which are used again."""
 
-    def __call__(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Adds a node. An input ``""`` is left out, and so are attributes that are None."""
+    def __call__(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+        """Adds a node with one output. An input ``""`` is left out, and so are attributes that are None."""
+        return self.several(1, op_type, *inputs, **attributes)[0]
+
+    def several(self, outputs: int, op_type: str, *inputs: str, **attributes: Any) -> tuple[str, ...]:
+        """Adds a node with this number of outputs."""
         names = [self.unique(f"_{op_type}") for _ in range(outputs)]
         given = list(inputs)
         while given and not given[-1]:
             given.pop()
         self.nodes.append(Node(op_type, given, names, {k: v for k, v in attributes.items() if v is not None}))
-        return names[0] if outputs == 1 else tuple(names)
+        return tuple(names)
 
     def unique(self, hint: str) -> str:
         """A name that no tensor has."""
@@ -167,15 +171,13 @@ class GraphWriter:
             return x
         if x in self.constants:
             return self.constant(np.ascontiguousarray(self.constants[x].transpose(perm)))
-        name: str = self("Transpose", x, perm=list(perm))
-        return name
+        return self("Transpose", x, perm=list(perm))
 
     def reshape(self, x: str, shape: Sequence[Dim]) -> str:
         """``x`` under another shape. A constant is reshaped now."""
         if x in self.constants:
             return self.constant(self.constants[x].reshape([dim for dim in shape if isinstance(dim, int)]))
-        name: str = self("Reshape", x, self.sizes(shape))
-        return name
+        return self("Reshape", x, self.sizes(shape))
 
     def first(self, x: str) -> str:
         """Images with channels last as images with channels first."""
@@ -197,8 +199,7 @@ class GraphWriter:
         """``x``, of element type ``given``, as ``dtype``."""
         if dtype == given:
             return x
-        name: str = self("Cast", x, to=np.dtype(dtype))
-        return name
+        return self("Cast", x, to=np.dtype(dtype))
 
     # -- bodies --------------------------------------------------------------------------------------------------
 

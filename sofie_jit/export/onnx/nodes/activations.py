@@ -17,8 +17,7 @@ def clip(g: GraphWriter, op: a.Clip, x: str) -> str:
 def clipped(g: GraphWriter, x: str, low: float, high: float, dtype: str) -> str:
     """``x`` clipped to [``low``, ``high``]; infinity stands for no limit."""
     limits = [g.number(limit, dtype) if math.isfinite(limit) else "" for limit in (low, high)]
-    name: str = g("Clip", x, *limits)
-    return name
+    return g("Clip", x, *limits)
 
 
 @rule("GeneralRelu", elementwise=True)

@@ -31,9 +31,8 @@ def arg_max(g: GraphWriter, op: ArgMax, x: str) -> str:
 
 @rule("TopK")
 def top_k(g: GraphWriter, op: TopK, x: str) -> tuple[str, str]:
-    values, indices = g(
-        "TopK", x, g.size(op.K), outputs=2, axis=op.axis, largest=op.largest, sorted=op.sorted
-    )  # fmt: skip
+    attributes = {"axis": op.axis, "largest": op.largest, "sorted": op.sorted}
+    values, indices = g.several(2, "TopK", x, g.size(op.K), **attributes)
     return values, g("Cast", indices, to=np.dtype("int32"))
 
 
@@ -84,7 +83,7 @@ def sparsemax(g: GraphWriter, op: Sparsemax, x: str) -> str:
     size = static_dim("Sparsemax", kind.shape, axis)
     dtype, along = kind.dtype, g.integers([axis])
     one, zero = g.number(1, dtype), g.number(0, dtype)
-    z, _ = g("TopK", x, g.integers([size]), outputs=2, axis=axis)
+    z, _ = g.several(2, "TopK", x, g.integers([size]), axis=axis)
     c = g("CumSum", z, g.constant(axis, "int64"))
     ranks = g.constant(np.arange(1, size + 1, dtype=dtype).reshape(-1, *[1] * (kind.rank - 1 - axis)))
     support = g("Greater", z, g("Div", g("Sub", c, one), ranks))

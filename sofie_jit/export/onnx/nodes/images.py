@@ -38,10 +38,31 @@ def attributes(op: ROperator, *omitted: str) -> dict[str, Any]:
 def conv(g: GraphWriter, op: Conv, x: str, w: str, b: str = "") -> str:
     rank = g.types[w].rank
     kernel = g.transpose(w, [rank - 1, rank - 2, *range(rank - 2)]) if op.kernel_layout == "HWIO" else w
+    if g.dtype(x) == "float64" and rank == 3 and op.group == 1 and not open_sizes(g.shape(x)[1:]):
+        return result(g, op, conv_of_rows(g, op, x, images(g, op, x), kernel, b))
     given = attributes(op)
     if op.auto_pad.startswith("SAME") and op.dilations:  # runtimes accept one or the other
         given |= same_pads(op, g.shape(images(g, op, x))[2:], g.shape(kernel)[2:])
     return result(g, op, g("Conv", images(g, op, x), kernel, b, **given))
+
+
+def conv_of_rows(g: GraphWriter, op: Conv, x: str, first: str, kernel: str, b: str) -> str:
+    """A convolution along one axis as a product: ONNX Runtime has none in float64, in which spectrograms are."""
+    (axis,) = op.axes(g.types[x], g.types[op.inputs[1]])
+    positions = np.stack([axis.positions(tap) for tap in range(axis.kernel)], 1) + axis.before
+    padded = g("Pad", first, g.integers([0, 0, axis.before, 0, 0, axis.after]))
+    windows = g("Gather", padded, g.constant(positions), axis=2)  # (N, C, outputs, kernel)
+    batch, channels, _ = g.shape(first)
+    rows = g.reshape(g.transpose(windows, [0, 2, 1, 3]), (batch, axis.out, channels * axis.kernel))
+    outputs = g.shape(kernel)[0]
+    weights = g.transpose(g.reshape(kernel, (outputs, channels * axis.kernel)), [1, 0])
+    product = g("MatMul", rows, weights)
+    return g.transpose(g("Add", product, b) if b else product, [0, 2, 1])
+
+
+def open_sizes(shape: Sequence[Dim]) -> bool:
+    """Whether a size is known only at run time."""
+    return any(isinstance(dim, SymbolicDim) for dim in shape)
 
 
 def same_pads(op: Conv | Pool, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any]:
@@ -52,7 +73,9 @@ def same_pads(op: Conv | Pool, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> d
         known = 1 if stride == 1 else size  # the pads of stride 1 do not depend on the size
         if not isinstance(known, int) or not isinstance(k, int):
             return {}
-        pairs.append(same_padding(known, Axis(known, k, stride, dilation).extent, stride, upper=op.auto_pad == "SAME_UPPER"))
+        pairs.append(
+            same_padding(known, Axis(known, k, stride, dilation).extent, stride, upper=op.auto_pad == "SAME_UPPER")
+        )
     return {"auto_pad": None, "pads": [*(before for before, _ in pairs), *(after for _, after in pairs)]}
 
 
@@ -62,10 +85,7 @@ def conv_transpose(g: GraphWriter, op: ConvTranspose, x: str, w: str, b: str = "
     rank = g.types[w].rank
     kernel = g.transpose(w, [rank - 1, rank - 2, *range(rank - 2)]) if op.kernel_layout == "HWOI" else w
     given = attributes(op)
-    sizes = g.shape(x)[1:]
-    if (op.output_shape is not None or op.auto_pad != "NOTSET") and not any(
-        isinstance(size, SymbolicDim) for size in sizes
-    ):
+    if (op.output_shape is not None or op.auto_pad != "NOTSET") and not open_sizes(g.shape(x)[1:]):
         axes, _, _ = op.window(g.types[x], g.types[w])
         pads = [*(axis.before for axis in axes), *(axis.after for axis in axes)]
         more = [axis.size + axis.before + axis.after - axis.under(axis.out) for axis in axes]

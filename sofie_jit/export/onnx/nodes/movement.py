@@ -45,10 +45,9 @@ def gather(g: GraphWriter, op: Gather, data: str, indices: str) -> str:
 def slice_(g: GraphWriter, op: Slice, x: str) -> str:
     axes = range(len(op.starts)) if op.axes is None else op.axes
     steps = [1] * len(op.starts) if op.steps is None else op.steps
-    starts, ends = ("" if not bounds else _vector(g, bounds) for bounds in (op.starts, op.ends))
     if not op.starts:
         return x
-    return g("Slice", x, starts, ends, g.integers(axes), g.integers(steps))
+    return g("Slice", x, g.sizes(op.starts), g.sizes(op.ends), g.integers(axes), g.integers(steps))
 
 
 @rule("Pad")
@@ -56,10 +55,6 @@ def pad(g: GraphWriter, op: Pad, x: str) -> str:
     if op.mode == "wrap":
         g.opset = max(g.opset, 19)
     borders = op.borders(g.shape(x))
-    pads = _vector(g, [*(before for before, _ in borders), *(after for _, after in borders)])
+    pads = g.sizes([*(before for before, _ in borders), *(after for _, after in borders)])
     fill = g.number(op.constant_value, g.dtype(x)) if op.mode == "constant" else ""
     return g("Pad", x, pads, fill, mode=op.mode)
-
-
-def _vector(g: GraphWriter, values) -> str:  # type: ignore[no-untyped-def]
-    return g.sizes(tuple(values))

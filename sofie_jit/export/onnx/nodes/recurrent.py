@@ -45,7 +45,7 @@ def recurrent(
         attributes["linear_before_reset"] = op.linear_before_reset
     states = [state and g.transpose(state, [1, 0, 2]) for state in initial]
     steps_first = g.transpose(x, [1, 0, 2])
-    y, *after = g(op.op_type, steps_first, w, r, b, "", *states, outputs=1 + count, **attributes)
+    y, *after = g.several(1 + count, op.op_type, steps_first, w, r, b, "", *states, **attributes)
     if op.flip_output:
         y = reversed_along(g, y, 0)
     return g.transpose(y, [2, 0, 1, 3]), *(g.transpose(state, [1, 0, 2]) for state in after)
@@ -62,8 +62,7 @@ def _parameter(f: Activation, name: str) -> float:
 
 def reversed_along(g: GraphWriter, x: str, axis: int) -> str:
     """``x`` with the elements along ``axis`` in reverse order."""
-    name: str = g("Slice", x, *(g.integers([value]) for value in (-1, -(2**62), axis, -1)))
-    return name
+    return g("Slice", x, *(g.integers([value]) for value in (-1, -(2**62), axis, -1)))
 
 
 def activated(g: GraphWriter, activation: Activation | None, x: str, kind: TensorType) -> str:
@@ -71,8 +70,8 @@ def activated(g: GraphWriter, activation: Activation | None, x: str, kind: Tenso
     if activation is None:
         return x
     g.types[x] = kind
-    name: str = rule_of(activation).function(g, activation, x)
-    return name
+    result: str = rule_of(activation).function(g, activation, x)
+    return result
 
 
 def split(g: GraphWriter, x: str, parts: int, units: int) -> list[str]:
@@ -89,15 +88,17 @@ def scanned(
     gates = op.gates * units
     batch, time = g.shape(x)[:2]
     row = TensorType(dtype, (batch, units))
-    weights, recurrent_weights = (g.reshape(g.transpose(each, [0, 2, 1]), (-1, gates)) for each in (w, r))
+    kernel, recurrent_kernel = (g.reshape(g.transpose(each, [0, 2, 1]), (-1, gates)) for each in (w, r))
     halves = split(g, g.reshape(b, (2 * gates,)), 2, gates) if b else ["", ""]
-    projected = _plus(g, g("MatMul", x, weights), halves[0])
-    parts_r = split(g, recurrent_weights, op.gates, units)
+    projected = _plus(g, g("MatMul", x, kernel), halves[0])
+    parts_r = split(g, recurrent_kernel, op.gates, units)
     parts_b = split(g, halves[1], op.gates, units) if b else [""] * op.gates
 
     def step(states: list[str], slices: list[str]) -> tuple[list[str], list[str]]:
         parts = split(g, slices[0], op.gates, units)
-        products = [_plus(g, g("MatMul", states[0], weight), bias) for weight, bias in zip(parts_r, parts_b, strict=True)]
+        products = [
+            _plus(g, g("MatMul", states[0], weight), bias) for weight, bias in zip(parts_r, parts_b, strict=True)
+        ]
         after = STEPS[op.op_type](g, op, parts, states, products, (parts_r[-1], parts_b[-1]), row)
         return after, [after[0]]
 

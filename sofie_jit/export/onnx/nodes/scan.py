@@ -32,11 +32,11 @@ def scan(
         names = [name for name, _ in body.inputs]
         after, results = step(names[: len(states)], names[len(states) :])
         body.outputs = [*zip(after, kinds, strict=True), *zip(results, outputs, strict=True)]
-    found = g(
+    found = g.several(
+        len(body.outputs),
         "Scan",
         *(name for name, _ in states),
         *(name for name, _ in slices),
-        outputs=len(body.outputs),
         body=body,
         num_scan_inputs=len(slices),
         scan_input_axes=[axis] * len(slices),
@@ -44,4 +44,4 @@ def scan(
         scan_output_axes=[axis] * len(results) or None,
         scan_output_directions=[int(reverse_output)] * len(results) or None,
     )
-    return list(found) if isinstance(found, tuple) else [found]
+    return list(found)

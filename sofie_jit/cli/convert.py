@@ -1,0 +1,37 @@
+"""Write a model as an ONNX file.
+
+The file has opset 18, or a newer one if an operator needs it. It keeps the names of inputs and outputs; open
+dimensions have names, such as batch. TensorFlow and the onnx package are not needed. If the weights exceed 2 GB, they
+go to a second file, <ONNX>.data.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sofie_jit.cli import add_model_arguments
+from sofie_jit.cli.emit import add_shape_argument
+
+EXAMPLES = """\
+sofie-jit convert m.h5 m.onnx
+sofie-jit convert unet.keras unet.onnx --input-shape 256,256,3"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
+    add_model_arguments(parser)
+    parser.add_argument("output", metavar="ONNX", type=Path, help="the file to write")
+    add_shape_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the file; returns 0."""
+    from sofie_jit import frontends
+    from sofie_jit.frontends.open_dimensions import examine, fixed
+
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
+    needed = () if args.input_shape else examine(translation)[1]
+    rmodel = fixed(translation, needed, args.input_shape)
+    print(f"wrote {rmodel.save_onnx(args.output)}")
+    return 0

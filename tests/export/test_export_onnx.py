@@ -1,0 +1,256 @@
+"""RModels saved as ONNX files: onnx.checker accepts them, and ONNX Runtime computes the same numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from operator_cases import CASES, Case, evaluated, feed, model_of
+from sofie_jit import RModel, frontends
+from sofie_jit.demo import MODEL_FILE
+from sofie_jit.errors import OptionError, UnsupportedLayerError
+from sofie_jit.export.onnx import file as onnx_file
+from sofie_jit.export.onnx.nodes.registry import REFUSED
+from sofie_jit.frontends.open_dimensions import examine
+from sofie_jit.ir.dims import SymbolicDim, ceil_div, maximum, minimum
+from sofie_jit.ir.operators import all_operators
+from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.ir.operators.elementwise import Add
+from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.verification.difference import distance
+from sofie_jit.verification.evaluate import evaluate
+from sofie_jit.verification.random_inputs import draw_inputs
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "fuzz"), str(TESTS / "frontends" / "keras")]
+from spare_layers import LAYERS, spare_file  # noqa: E402
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+onnxruntime.set_default_logger_severity(4)
+
+TOLERANCE = 3e-6
+"""Of float32 by another library, relative to the largest magnitude of the output."""
+NOT_RUN = {"AveragePool: dilations": "Pad should be smaller than kernel", "MaxPool: dilations": "Pad should be smaller"}
+"""Cases that ONNX Runtime refuses with these words, though the files are valid."""
+
+
+def saved(rmodel: RModel, path: Path) -> Path:
+    rmodel.save_onnx(path)
+    onnx.checker.check_model(path, full_check=True)
+    return path
+
+
+def run(path: Path, inputs: dict[str, Any]) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    results: list[np.ndarray] = session.run(None, inputs)
+    return results
+
+
+def check(got: list[np.ndarray], want: list[np.ndarray], what: str) -> None:
+    assert len(got) == len(want)
+    for g, w in zip(got, want, strict=True):
+        assert (g.shape, g.dtype.kind) == (w.shape, w.dtype.kind), what
+        assert distance(g, w) <= (TOLERANCE if g.dtype.kind == "f" else 0), what
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_every_operator(case: Case, tmp_path: Path) -> None:
+    rmodel = model_of([case], "float32")
+    if case.operator.op_type in REFUSED:
+        with pytest.raises(UnsupportedLayerError, match=REFUSED[case.operator.op_type]):
+            rmodel.save_onnx(tmp_path / "m.onnx")
+        return
+    path = saved(rmodel, tmp_path / "m.onnx")
+    if case.name in NOT_RUN:
+        with pytest.raises(Exception, match=NOT_RUN[case.name]):
+            run(path, feed([case], "float32"))
+        return
+    for rows in (5,) if case.fixed else (5, 1):
+        check(run(path, feed([case], "float32", rows)), evaluated(case, "float32", rows), f"{rows} rows")
+
+
+def test_every_operator_is_tried() -> None:
+    abstract = {name for name, op in all_operators().items() if op.infer is ROperator.infer or name in BASES}
+    assert set(all_operators()) - abstract - {case.operator.op_type for case in CASES} == set()
+
+
+BASES = {
+    "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "GlobalPool", "OfIntegers", "PickOperator",
+    "Pool", "Recurrent", "Reduce", "RowNormalization", "Unary", "Variadic",
+}  # fmt: skip
+
+
+FILES = sorted(
+    p for p in (TESTS / "golden").glob("keras*/*") if p.suffix in (".h5", ".keras") and "weights" not in p.name
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_keras_files(path: Path, tmp_path: Path) -> None:
+    rmodel = examine(frontends.open(path))[0][0]
+    out = saved(rmodel, tmp_path / "m.onnx")
+    for rows in (1, 3):
+        inputs = draw_inputs(rmodel, rows)
+        check(run(out, dict(zip(rmodel.inputs, inputs, strict=True))), evaluate(rmodel, inputs, "float64"), path.name)
+
+
+ELSEWHERE = {
+    "RandomCrop": "versions of Keras 3 differ",
+    "Hashing": "ONNX does not hash integers",
+    "Lambda": "it holds Python code",
+    "evil_package>Evil": "custom class",
+    "STFTSpectrogram": "there are no weights",
+}
+"""Layers of the fuzzer that are refused, here or by the reader, and the words of the message."""
+
+
+@pytest.mark.parametrize("number", range(len(LAYERS)), ids=[layer for _, layer, *_ in LAYERS])
+def test_one_layer_files(number: int, tmp_path: Path) -> None:
+    """The layers of the fuzzer."""
+    layer, source = LAYERS[number][1], tmp_path / "m.h5"
+    source.write_bytes(spare_file(number))
+    if layer in ELSEWHERE and not LAYERS[number][3]:  # STFTSpectrogram is also there with weights
+        with pytest.raises(sofie_jit.SofieError, match=ELSEWHERE[layer]):
+            examine(frontends.open(source))[0][0].save_onnx(tmp_path / "m.onnx")
+        return
+    rmodel = examine(frontends.open(source))[0][0]
+    out = saved(rmodel, tmp_path / "m.onnx")
+    inputs = draw_inputs(rmodel, 3)
+    with np.errstate(all="ignore"):
+        want = evaluate(rmodel, inputs, "float64")
+    check(run(out, dict(zip(rmodel.inputs, inputs, strict=True))), want, layer)
+
+
+# -- sizes at run time -------------------------------------------------------------------------------------------------
+
+
+def test_sizes_are_computed(tmp_path: Path) -> None:
+    n, m = SymbolicDim("n"), SymbolicDim("m")
+    shapes = [(n * m, 3), (n // 2 + 1, 3), (ceil_div(n, 2), 3), (minimum(n, 4), m), (maximum(n, m) - 1, 1), (2, n, m)]
+    rmodel = RModel("sizes")
+    rmodel.add_input_tensor_info("x", "float32", ("n",))
+    rmodel.add_input_tensor_info("y", "float32", ("m",))
+    rmodel.add_initialized_tensor("one", np.ones(1, np.float32))
+    for number, shape in enumerate(shapes):
+        rmodel.add_operator(Expand(inputs=["one"], outputs=[f"z{number}"], shape=shape))
+        rmodel.add_output_tensor_names(f"z{number}")
+    path = saved(rmodel, tmp_path / "m.onnx")
+    for sizes in ({"n": 5, "m": 3}, {"n": 2, "m": 9}, {"n": 1, "m": 2}):
+        results = run(path, {"x": np.zeros(sizes["n"], np.float32), "y": np.zeros(sizes["m"], np.float32)})
+        for shape, result in zip(shapes, results, strict=True):
+            assert result.shape == tuple(d if isinstance(d, int) else d.evaluate(sizes) for d in shape)
+
+
+def test_names_and_shapes_are_kept(tmp_path: Path) -> None:
+    model = sofie_jit.load(MODEL_FILE)
+    path = model.save_onnx(tmp_path / "digits.onnx")
+    graph = onnx.load(path).graph
+    dims = graph.input[0].type.tensor_type.shape.dim
+    assert graph.input[0].name == "image"
+    assert [d.dim_param or d.dim_value for d in dims] == ["batch", 8, 8, 1]
+    assert graph.output[0].name == "digit"
+    assert {value.name for value in graph.value_info}.issubset(model.rmodel.intermediate)
+    again = sofie_jit.load(path)
+    x = np.random.default_rng(0).random((7, 8, 8, 1), np.float32)
+    check([again.infer(x)], [model.infer(x)], "read again")
+    fixed = model.save_onnx(tmp_path / "one.onnx", input_shapes=[(1, 8, 8, 1)])
+    assert onnx.load(fixed).graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def test_images_stay_channels_first_between_layers(tmp_path: Path) -> None:
+    nodes = onnx.load(sofie_jit.load(MODEL_FILE).save_onnx(tmp_path / "m.onnx")).graph.node
+    convolutions = [number for number, node in enumerate(nodes) if node.op_type == "Conv"]
+    between = [node.op_type for node in nodes[convolutions[0] : convolutions[-1]]]
+    assert len(convolutions) > 1
+    assert "Transpose" not in between
+
+
+# -- ends --------------------------------------------------------------------------------------------------------------
+
+
+def test_outputs_of_all_kinds(tmp_path: Path) -> None:
+    """An input, a weight, one tensor twice, and labels that are names of other tensors."""
+    rmodel = RModel("ends")
+    rmodel.add_input_tensor_info("x", "float32", (None, 2))
+    rmodel.add_initialized_tensor("w", np.float32([1, 2]))
+    rmodel.add_operator(Add(inputs=["x", "w"], outputs=["y"]))
+    rmodel.add_operator(Relu(inputs=["y"], outputs=["z"]))
+    rmodel.add_output_tensor_names("x", "w", "z", "z", "y")
+    rmodel.output_labels = ["first", "second", "third", "x", "z"]
+    x = np.float32([[-3, 4]])
+    path = saved(rmodel, tmp_path / "m.onnx")
+    y, z = np.float32([[-2, 6]]), np.float32([[0, 6]])
+    check(run(path, {"x": x}), [x, np.float32([1, 2]), z, z, y], "ends")
+    names = [output.name for output in onnx.load(path).graph.output]
+    assert names[:3] == ["first", "second", "third"]
+    assert len(set(names)) == 5
+
+
+def test_states_are_inputs_and_outputs(tmp_path: Path) -> None:
+    rmodel = RModel("counter")
+    rmodel.add_input_tensor_info("x", "float32", (1,))
+    rmodel.add_state_tensor_info("total", "float32", (1,))
+    rmodel.add_operator(Add(inputs=["total", "x"], outputs=["sum"]))
+    rmodel.update_state("total", "sum")
+    rmodel.add_output_tensor_names("sum")
+    path = saved(rmodel, tmp_path / "m.onnx")
+    one, five = np.float32([1]), np.float32([5])
+    check(run(path, {"x": one, "total": five}), [one + five, one + five], "states")
+
+
+def test_weights_in_a_file_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "MOST_BYTES", 2000)
+    monkeypatch.setattr(onnx_file, "SMALLEST_EXTERNAL", 100)
+    model = sofie_jit.load(MODEL_FILE)
+    path = saved(model.rmodel, tmp_path / "m.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx", "m.onnx.data"]
+    x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    check(run(path, {"image": x}), [model.infer(x)], "external")
+    check([sofie_jit.load(path).infer(x)], [model.infer(x)], "external, read again")
+
+
+def test_refusals(tmp_path: Path) -> None:
+    model = sofie_jit.load(MODEL_FILE)
+    with pytest.raises(OptionError, match=r"suffix \.onnx"):
+        model.save_onnx(tmp_path / "m.h5")
+    with pytest.raises(OptionError, match="there is no folder"):
+        model.save_onnx(tmp_path / "missing" / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_line(tmp_path: Path) -> None:
+    out = tmp_path / "m.onnx"
+    command = [sys.executable, "-m", "sofie_jit", "convert", str(MODEL_FILE), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"wrote {out}\n"
+    x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    check(run(out, {"image": x}), [sofie_jit.load(MODEL_FILE).infer(x)], "command line")
+
+
+# -- applications ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet", "MobileNetV2",
+     "MobileNetV3Small", "NASNetMobile", "ResNet50", "VGG16", "Xception"],
+)  # fmt: skip
+def test_applications(name: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    from test_applications import SMALLEST, randomized
+
+    side = SMALLEST.get(name, 64)
+    model = randomized(getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=10))
+    rmodel = examine(frontends.open(model))[0][0]
+    x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
+    path = saved(rmodel, tmp_path / "m.onnx")
+    check(run(path, {next(iter(rmodel.inputs)): x}), evaluate(rmodel, x, "float64"), name)
