@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,6 @@ def write_onnx(rmodel: RModel, path: Path) -> Path:
 
 def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]:
     """The file without initializers, and the initializers. Raises UnsupportedLayerError for operators without rules."""
-    from sofie_jit import __version__
-
     network = explicit_states(rmodel)
     network.generate()
     labels = network.output_labels or network.outputs
@@ -106,7 +105,7 @@ def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]
     return proto.ModelProto(
         ir_version=IR_VERSION,
         producer_name="sofie_jit",
-        producer_version=__version__,
+        producer_version=sys.modules["sofie_jit"].__version__,
         graph=graph,
         opset_import=[proto.OperatorSetIdProto(version=writer.opset)],
     ), weights
