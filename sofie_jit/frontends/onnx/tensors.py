@@ -7,7 +7,6 @@ import mmap
 import os
 import re
 import stat
-from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +17,6 @@ from sofie_jit.frontends.limits import Sizes
 from sofie_jit.frontends.onnx.model import Tensor
 from sofie_jit.frontends.onnx.proto import SparseTensorProto, TensorProto
 from sofie_jit.frontends.onnx.protobuf import joined
-from sofie_jit.records import dataclass
 
 MAX_RANK = 32
 MAX_ELEMENTS = 1 << 48
@@ -103,18 +101,15 @@ def _open_regular(path: str, flags: int) -> int:
     return descriptor
 
 
-@dataclass
 class Tensors:
     """Reads the tensors of the model in the file ``path``."""
 
-    path: Path
-    sizes: Sizes = field(init=False)
-    _files: dict[Path, memoryview] = field(init=False, default_factory=dict)
-    _external: dict[tuple[object, ...], np.ndarray] = field(init=False, default_factory=dict)
-    """Arrays that were read from other files; tensors that share the same part share the array."""
-
-    def __post_init__(self) -> None:
-        self.sizes = Sizes(self.path)
+    def __init__(self, path: Path):
+        self.path = path
+        self.sizes = Sizes(path)
+        self._files: dict[Path, memoryview] = {}
+        self._external: dict[tuple[object, ...], np.ndarray] = {}
+        """Arrays that were read from other files; tensors that share the same part share the array."""
 
     def dense(self, proto: TensorProto, what: str) -> Tensor:
         """The tensor of a TensorProto; ``what`` names it in messages.
