@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.passes.explicit_states import explicit_states
+from sofie_jit.records import dataclass
 
 IR_VERSION = 9
 """The version of the file format: that of opset 19 and 20; runtimes accept older ones."""

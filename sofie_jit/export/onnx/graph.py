@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
 
 @dataclass
