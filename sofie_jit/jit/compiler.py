@@ -5,39 +5,14 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import itertools
-import os
 import threading
 from collections.abc import Sequence
-from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_int, c_int64, c_uint64, c_void_p, py_object
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from ctypes import c_uint64
 
 from sofie_jit.codegen.kernel_library import kernel_namespace, kernel_text
 from sofie_jit.codegen.print_jit import CALLS, JitText, completing
 from sofie_jit.errors import CompileError
-from sofie_jit.jit import cling
-
-RUNTIME = Path(__file__).parent / "runtime"
-
-_FUNCTIONS: dict[str, dict[str, Any]] = {
-    "session": {
-        "create": PYFUNCTYPE(c_uint64, c_uint64, c_void_p),
-        "destroy": PYFUNCTYPE(None, c_uint64, c_uint64),
-        "run": PYFUNCTYPE(c_int, c_void_p),
-        "run_released": CFUNCTYPE(c_int, c_void_p),
-        "vector_bytes": PYFUNCTYPE(c_int),
-    },
-    "thread_pool": {
-        "start_pool": PYFUNCTYPE(None),
-        "run_parallel": CFUNCTYPE(c_int, c_void_p, c_uint64, c_int64, c_uint64, c_uint64),
-    },
-    "python_call": {
-        "start": PYFUNCTYPE(None, c_void_p, c_char_p),
-        "new_call": PYFUNCTYPE(py_object, c_void_p, c_void_p),
-    },
-}
-"""The functions of ``runtime/*.hxx``; those of type CFUNCTYPE release the GIL."""
+from sofie_jit.jit import cling, runtime_functions
 
 _MOST_FUNCTIONS = 8
 """The largest number of addresses that :meth:`Compiler.define` returns."""
@@ -67,7 +42,6 @@ class Compiler:
     Everything that is compiled goes through :meth:`define`. The other methods are for the layers of generated code, in
     the order in which one needs another:
 
-    ``runtime``: the functions of ``runtime/*.hxx``, which call compiled networks.
     ``declare_kernels``: the headers of ``sofie_jit/kernels``.
     ``compile``: a network, with the functions through which it enters the kernels.
     ``complete``: the functions of a network that were deferred until a call needs them.
@@ -78,8 +52,6 @@ class Compiler:
         self._compile_text: cling.CompileText | None = None
         self._addresses = (c_uint64 * _MOST_FUNCTIONS)()
         self._numbers = itertools.count()
-        self._runtimes: dict[str, SimpleNamespace] = {}
-        self._pool: SimpleNamespace | None = None
         self._declared: set[str] = set()
         self._networks: dict[str, list[int]] = {}
         self._completed: set[tuple[str, str]] = set()
@@ -126,40 +98,12 @@ class Compiler:
             self._compile_text = compile_text
         return self._compile_text
 
-    # -- the runtime ---------------------------------------------------------------------------------------------
-
     def start(self) -> None:
         """Starts Cling and compiles what every network needs, unless that has been done.
 
         Raises MissingDependencyError if Cling does not start.
         """
-        self.runtime()
-
-    def runtime(self, name: str = "session") -> SimpleNamespace:
-        """The functions of ``runtime/<name>.hxx``, callable from Python."""
-        if name not in self._runtimes:
-            types = _FUNCTIONS[name]
-            text = (RUNTIME / f"{name}.hxx").read_text()
-            names = [f"sofie_jit_runtime::{function}" for function in types]
-            addresses = self.define(text, f"runtime/{name}.hxx", *names)
-            functions = {f: types[f](address) for f, address in zip(types, addresses, strict=True)}
-            self._runtimes[name] = SimpleNamespace(**functions)
-        return self._runtimes[name]
-
-    def thread_pool(self) -> SimpleNamespace:
-        """The functions of ``runtime/thread_pool.hxx``, with the pool started.
-
-        A forked child has none of the threads, so its pool starts anew.
-        """
-        if self._pool is None:
-            with self._lock:
-                if self._pool is None:
-                    pool = self.runtime("thread_pool")
-                    pool.start_pool()
-                    if hasattr(os, "register_at_fork"):
-                        os.register_at_fork(after_in_child=pool.start_pool)
-                    self._pool = pool
-        return self._pool
+        runtime_functions.functions("session")
 
     # -- kernels and networks ------------------------------------------------------------------------------------
 
@@ -186,7 +130,6 @@ class Compiler:
         namespace = code.namespace
         with self._lock:
             if namespace not in self._networks:
-                self.runtime()
                 self.declare_kernels(code.kernels)
                 self._define_calls(code)
                 functions = ["create", "destroy", "infer", *(["take_op_timings"] if code.op_timings else [])]

@@ -20,9 +20,9 @@ import numpy as np
 
 from sofie_jit.ir.dims import BATCH, SymbolicDim, split_count
 from sofie_jit.ir.types import TensorType
+from sofie_jit.jit import runtime_functions
 from sofie_jit.jit import threads as thread_rules
-from sofie_jit.jit.compiler import compiler
-from sofie_jit.jit.session import CompiledSession
+from sofie_jit.jit.session import Session
 
 RELEASE_GIL_BYTES = 64 * 1024
 """Calls that read and write fewer bytes keep the GIL, because releasing it would take longer than the call."""
@@ -44,7 +44,7 @@ _OPTIONS = tuple(map(sys.intern, ("out", "threads")))
 
 
 def fast_call(
-    session: CompiledSession,
+    session: Session,
     fallback: Callable[..., Any],
     inputs: Sequence[TensorType],
     outputs: Sequence[TensorType],
@@ -90,7 +90,7 @@ def fast_call(
 
 def is_ready() -> bool:
     """Whether :func:`fast_call` takes no time, because its C++ has been compiled."""
-    return _FACTORY.is_connected
+    return _FACTORY.is_connected or runtime_functions.is_known("python_call")
 
 
 class _Factory:
@@ -126,7 +126,7 @@ class _Factory:
         table = ctypes.cast(get_pointer(core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
         if table[_NUMPY_ARRAY_TYPE] != id(np.ndarray):
             return None
-        found = compiler().runtime("python_call")
+        found = runtime_functions.functions("python_call")
         objects = [id(thing) for thing in (np.ndarray, int, None, *_OPTIONS)]
         interface = np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64)
         # the docstring of a built-in function begins with its signature

@@ -1,44 +1,59 @@
-"""CompiledSession: a network compiled in this process, with its weights packed."""
+"""Session: the compiled code of a network, with its weights packed."""
 
 from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Sequence
-from ctypes import PYFUNCTYPE, c_uint64, c_void_p
+from collections.abc import Mapping, Sequence
+from ctypes import c_uint64
+from typing import Protocol
 
 import numpy as np
 
-from sofie_jit.codegen.print_jit import INCOMPLETE, jit_text
 from sofie_jit.errors import OutOfMemoryError
 from sofie_jit.ir.dims import BATCH
-from sofie_jit.ir.rmodel import RModel
-from sofie_jit.jit.compiler import compiler
+from sofie_jit.jit import runtime_functions
 
 NO_MEMORY = -1
 """Status of a call that ran out of memory; see runtime/session.hxx."""
 
-_TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
+
+class Code(Protocol):
+    """The facts about the compiled code of a network that its calls need."""
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Run-time dimensions, in the order of the entry point's arguments."""
+
+    @property
+    def tiled(self) -> bool:
+        """Whether rows of the batch are independent of each other."""
+
+    @property
+    def rows_together(self) -> int:
+        """The smallest number of rows of a batch per thread."""
+
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """Status that a call may return -> the error; 0 is success."""
 
 
-class CompiledSession:
-    """A C++ ``Session`` of a lowered network: its compiled code and its packed weights.
+class Session:
+    """A C++ ``Session``: the compiled code of a network and its packed weights.
 
-    ``lowered``: the network, as :func:`~sofie_jit.passes.pipeline.lower` returns it.
-    ``profile``: reads the clock after each operator and sums up the times. Such a session must not run on several
-    threads at a time.
+    ``code``: facts about the code.
+    ``functions``: addresses of the functions ``create``, ``destroy`` and ``infer`` (see ``runtime/session.hxx``).
+    ``weights``: the address of the array of addresses that ``create`` takes.
 
-    Raises CompileError, and OutOfMemoryError if the packed weights do not fit into memory.
+    Raises OutOfMemoryError if the packed weights do not fit into memory.
     """
 
-    def __init__(self, lowered: RModel, *, profile: bool = False):
-        runtime = compiler().runtime()
-        self.code = jit_text(lowered, profile=profile, vector_bytes=runtime.vector_bytes())
-        create, destroy, self.entry, *self._take_op_timings = compiler().compile(self.code)
-        arrays = [_native(lowered.initialized[name]) for name in self.code.weights]
-        addresses = _words([array.ctypes.data for array in arrays])
+    def __init__(self, code: Code, functions: Sequence[int], weights: int):
+        self.code = code
+        runtime = runtime_functions.functions("session")
+        create, destroy, self.entry = functions
         self._run, self._run_released = runtime.run, runtime.run_released
-        self.handle: int = runtime.create(create, addresses)
+        self.handle: int = runtime.create(create, weights)
         if not self.handle:
             raise OutOfMemoryError("there is too little memory for the packed weights of the network")
         self._finalizer = weakref.finalize(self, runtime.destroy, destroy, self.handle)
@@ -56,37 +71,15 @@ class CompiledSession:
 
         Returns a status: 0, ``NO_MEMORY``, or a key of ``code.failures``.
         """
-        status = self._run_compiled(dims, arrays, threads, release_gil)
-        while when := INCOMPLETE.get(status):
-            compiler().complete(self.code, when)
-            status = self._run_compiled(dims, arrays, threads, release_gil)
-        return status
-
-    def _run_compiled(self, dims: Sequence[int], arrays: Sequence[np.ndarray], threads: int, release_gil: bool) -> int:
         frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
         if threads > 1:
             batch = self.code.dims.index(str(BATCH)) if self.code.tiled else -1
             frame += [array.nbytes // dims[batch] for array in arrays if self.code.tiled]
-            run_parallel = compiler().thread_pool().run_parallel
-            return int(run_parallel(_words(frame), len(arrays), batch, self.code.rows_together, threads))
-        return int((self._run_released if release_gil else self._run)(_words(frame)))
-
-    def take_op_timings(self) -> np.ndarray:
-        """Seconds since the last call of this method: of reading the clock, then of each of ``code.op_timings``.
-
-        Raises ValueError if the session was made without ``profile``.
-        """
-        if not self._take_op_timings:
-            raise ValueError("this session does not read the clock: make it with profile=True")
-        seconds = np.empty(1 + len(self.code.op_timings))
-        _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
-        return seconds
+            run_parallel = runtime_functions.thread_pool().run_parallel
+            return int(run_parallel(words(frame), len(arrays), batch, self.code.rows_together, threads))
+        return int((self._run_released if release_gil else self._run)(words(frame)))
 
 
-def _words(values: Sequence[int]) -> ctypes.Array[c_uint64]:
+def words(values: Sequence[int]) -> ctypes.Array[c_uint64]:
+    """A C array of these numbers."""
     return (c_uint64 * len(values))(*values)
-
-
-def _native(array: np.ndarray) -> np.ndarray:
-    """C-contiguous and in this machine's byte order."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit import fast_call
-from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.description import Description
 from sofie_jit.models.execution import Execution
 from sofie_jit.models.model import Model
-from sofie_jit.passes.pipeline import Optimize, lower
 
 if TYPE_CHECKING:
+    from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.profile import Profile
+
+Pickled = Callable[[], tuple[Callable[..., Model], tuple[Any, ...]]]
 
 CALLS_BEFORE_FAST_CALL = 4
 """Calls of the first model of a process after which the C fast path is compiled. Its compilation would delay the first
@@ -22,11 +23,25 @@ result."""
 
 
 class CompiledModel(Model):
-    """A :class:`Model` of a network without states; sizes are known or are arguments of the compiled code."""
+    """A :class:`Model` of a network without states; sizes are known or are arguments of the compiled code.
 
-    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
-        super().__init__(Description.of(rmodel, optimize), threads=threads, optimize=optimize)
-        self._execution = Execution(lower(rmodel, optimize), self.output_names, thread_count(threads))
+    ``execution``: the compiled network.
+    ``pickled``: the function and the arguments that, with the options ``threads`` and ``optimize``, make an equal Model
+    in another process.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        execution: Execution,
+        pickled: Pickled,
+        *,
+        threads: int | None = None,
+        optimize: Optimize = True,
+    ):
+        super().__init__(description, threads=threads, optimize=optimize)
+        self._execution = execution
+        self._pickled = pickled
         self._calls = 0
         if fast_call.is_ready():
             self._use_fast_call()
@@ -50,4 +65,5 @@ class CompiledModel(Model):
         return profile(self._execution.lowered, *inputs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(CompiledModel, **self._options), (self.rmodel,)
+        function, arguments = self._pickled()
+        return functools.partial(function, **self._options), arguments

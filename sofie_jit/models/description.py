@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import SofieError
 from sofie_jit.ir.rmodel import RModel, sizes_of
 from sofie_jit.models.arguments import OpenShape, open_shape
-from sofie_jit.passes.pipeline import Optimize, lower
 from sofie_jit.records import dataclass
+
+if TYPE_CHECKING:
+    from sofie_jit.passes.pipeline import Optimize
 
 InputShapes = Sequence[Sequence[int | None]]
 """One shape per input, in which None leaves a dimension open."""
@@ -21,60 +24,63 @@ class Description:
 
     title: str
     """The name of the class in listings."""
-    rmodel: RModel
-    """The network before optimization; for example sizes if it depends on the sizes of open dimensions."""
-    optimize: Optimize
-    """The optimizations that its compiled code and its header get."""
+    name: str
+    """The name of the network."""
+    input_names: list[str]
+    output_names: list[str]
+    input_dtypes: list[str]
+    output_dtypes: list[str]
     input_shapes: list[OpenShape]
     output_shapes: list[OpenShape]
+    optimize: Optimize
+    """The optimizations that its compiled code and its header get."""
+    network: Callable[[], RModel]
+    """Returns the network before optimization; for example sizes if it depends on the sizes of open dimensions."""
     for_shapes: Callable[[InputShapes | None], RModel]
     """The network for inputs of these shapes; None leaves all open dimensions open. Raises ShapeError."""
     note: str = ""
     """A remark below the title in listings."""
 
     @classmethod
-    def of(cls, rmodel: RModel, optimize: Optimize, title: str = "Model") -> Description:
+    def of(cls, rmodel: RModel, optimize: Optimize, title: str = "Model", **others: Any) -> Description:
         """The description of a network that does not depend on the sizes of open dimensions.
+
+        ``others``: values of fields that are not those of ``rmodel``.
 
         Raises what :meth:`RModel.generate` raises.
         """
         rmodel.generate()
-        return cls(
-            title,
-            rmodel,
-            optimize,
-            [open_shape(kind.shape) for kind in rmodel.inputs.values()],
-            [open_shape(rmodel.tensor_type(name).shape) for name in rmodel.outputs],
-            functools.partial(_bound, rmodel),
-        )
+        outputs = list(map(rmodel.tensor_type, rmodel.outputs))
+        facts: dict[str, Any] = {
+            "title": title,
+            "name": rmodel.name,
+            "input_names": list(rmodel.inputs),
+            "output_names": rmodel.output_labels or list(rmodel.outputs),
+            "input_dtypes": [kind.dtype for kind in rmodel.inputs.values()],
+            "output_dtypes": [kind.dtype for kind in outputs],
+            "input_shapes": [open_shape(kind.shape) for kind in rmodel.inputs.values()],
+            "output_shapes": [open_shape(kind.shape) for kind in outputs],
+            "optimize": optimize,
+            "network": lambda: rmodel,
+            "for_shapes": functools.partial(_bound, rmodel),
+        }
+        return cls(**facts | others)
 
     @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs in order."""
-        return list(self.rmodel.inputs)
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs in order."""
-        return self.rmodel.output_labels or list(self.rmodel.outputs)
-
-    @property
-    def input_dtypes(self) -> list[str]:
-        """Element types of the inputs in order."""
-        return [kind.dtype for kind in self.rmodel.inputs.values()]
-
-    @property
-    def output_dtypes(self) -> list[str]:
-        """Element types of the outputs in order."""
-        return [self.rmodel.tensor_type(name).dtype for name in self.rmodel.outputs]
+    def rmodel(self) -> RModel:
+        """The network before optimization."""
+        return self.network()
 
     def optimized(self) -> RModel:
         """The network after optimization."""
+        from sofie_jit.passes.pipeline import lower
+
         return lower(self.rmodel, self.optimize)
 
     def header(self) -> str:
         """The C++ header for inputs of any size, with the weights in a file."""
         from sofie_jit.codegen.print_header import export_header
+        from sofie_jit.passes.pipeline import lower
 
         return export_header(lower(self.for_shapes(None), self.optimize), "model")[0]
 
@@ -91,7 +97,7 @@ class Description:
             return ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
 
         inputs, outputs = listed(self.input_names, self.input_shapes), listed(self.output_names, self.output_shapes)
-        return f"sofie_jit.{self.title} '{self.rmodel.name}': {inputs} -> {outputs}"
+        return f"sofie_jit.{self.title} '{self.name}': {inputs} -> {outputs}"
 
 
 def html(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str = "") -> str:
@@ -100,6 +106,7 @@ def html(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str = "
     If the network is not valid, the error takes the place of the tables.
     """
     from sofie_jit.models.memory_use import memory_use
+    from sofie_jit.passes.pipeline import lower
     from sofie_jit.report.display import describe, describe_invalid
 
     try:

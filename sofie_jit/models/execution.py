@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,40 +11,53 @@ from sofie_jit.errors import OutOfMemoryError, OutOfRangeError
 from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
-from sofie_jit.jit.session import NO_MEMORY, CompiledSession
+from sofie_jit.jit.session import NO_MEMORY, Session
 from sofie_jit.jit.threads import thread_count, useful_threads
 from sofie_jit.models.arguments import Arguments, pack, result_arrays
+from sofie_jit.models.signature import Signature
 
 
 class Execution:
-    """A network, lowered and compiled, that is called as :meth:`sofie_jit.Model.infer` is.
+    """A compiled network that is called as :meth:`sofie_jit.Model.infer` is.
 
-    ``lowered``: the network, as :func:`~sofie_jit.passes.pipeline.lower` returns it.
-    ``labels``: names of the outputs for error messages.
+    ``session``: its compiled code.
+    ``signature``: its inputs and outputs.
     ``threads``: the default number of threads.
+    ``network``: returns the network as it was compiled.
+    ``pickled``: the function and the arguments that make an equal Execution in another process.
     """
 
-    def __init__(self, lowered: RModel, labels: Sequence[str], threads: int):
-        self.lowered = lowered
-        self.session = CompiledSession(lowered)
-        self.arguments = Arguments(lowered.inputs)
-        self.outputs = [(label, lowered.tensor_type(name)) for label, name in zip(labels, lowered.outputs, strict=True)]
-        self.structure = lowered.output_structure
+    def __init__(
+        self,
+        session: Session,
+        signature: Signature,
+        threads: int,
+        network: Callable[[], RModel],
+        pickled: Callable[[], tuple[Callable[..., Execution], tuple[Any, ...]]],
+    ):
+        self.session = session
+        self.signature = signature
+        self.arguments = Arguments(signature.inputs)
         self.threads = threads
-        self.flops = max(1, sum(lowered.operator_flops()))
-        """Floating-point operations per row of the batch."""
+        self._network = network
+        self._pickled = pickled
+
+    @property
+    def lowered(self) -> RModel:
+        """The network as it was compiled."""
+        return self._network()
 
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         arrays = self._equal_batches(self.arguments.standardize(inputs))
         dims = self.arguments.bind(arrays)
-        results = result_arrays(self.outputs, out, dims)
+        results = result_arrays(self.signature.outputs, out, dims)
         self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
-        return pack(self.structure, results)
+        return pack(self.signature.structure, results)
 
     infer = __call__  # a fast call is pickled as this attribute of its fallback
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Execution, (self.lowered, [label for label, _ in self.outputs], self.threads)
+        return self._pickled()
 
     def _equal_batches(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         """Repeats inputs of one row, such as one mask for all, to the number of rows of the others, as Keras does.
@@ -59,20 +72,12 @@ class Execution:
             return arrays
         batch = max(counts) if 0 not in counts else 0
         several = {name for name, count in rows.items() if count == batch}
-        if not all(sources & several for sources in self._sources()):
+        if not all(several.intersection(sources) for sources in self.signature.sources):
             return arrays
         return [
             np.ascontiguousarray(np.broadcast_to(array, (batch, *array.shape[1:]))) if rows.get(name) == 1 else array
             for name, array in zip(self.arguments.types, arrays, strict=True)
         ]
-
-    def _sources(self) -> list[set[str]]:
-        """For each output the names of the inputs that it depends on."""
-        sources: dict[str, set[str]] = {name: {name} for name in self.lowered.inputs}
-        for op in self.lowered.operators:
-            found = set[str]().union(*(sources.get(name, set()) for name in op.inputs))
-            sources.update((name, found) for name in op.outputs)
-        return [sources.get(name, set()) for name in self.lowered.outputs]
 
     def run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
         """Computes the outputs.
@@ -87,7 +92,7 @@ class Execution:
         tensors, code = [*arrays, *results], self.session.code
         sizes = [dims[name] for name in code.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
-        threads = useful_threads(threads, self.flops * dims.get(str(BATCH), 1))
+        threads = useful_threads(threads, self.signature.flops * dims.get(str(BATCH), 1))
         status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
         if status == NO_MEMORY:
             raise OutOfMemoryError(
@@ -101,14 +106,33 @@ class Execution:
 
         It handles the usual arguments several times as fast and hands all others to this object.
         """
-        if self.structure not in (None, 0, list(range(len(self.outputs)))) or self.structure == [0]:
+        signature = self.signature
+        outputs = [kind for _, kind in signature.outputs]
+        if signature.structure not in (None, 0, list(range(len(outputs)))) or signature.structure == [0]:
             return None
         return fast_call(
             self.session,
             self,
-            list(self.arguments.types.values()),
-            [kind for _, kind in self.outputs],
+            list(signature.inputs.values()),
+            outputs,
             threads=self.threads,
-            flops_per_row=self.flops,
+            flops_per_row=signature.flops,
             doc=doc,
         )
+
+
+def compiled(lowered: RModel, labels: Sequence[str], threads: int) -> Execution:
+    """The Execution of a network that is compiled in this process.
+
+    ``lowered``: the network, as :func:`~sofie_jit.passes.pipeline.lower` returns it.
+    ``labels``: names of the outputs for error messages.
+    """
+    from sofie_jit.jit.compiled_session import CompiledSession  # not at the top: libraries do not generate code
+
+    return Execution(
+        CompiledSession(lowered),
+        Signature.of(lowered, labels),
+        threads,
+        lambda: lowered,
+        lambda: (compiled, (lowered, list(labels), threads)),
+    )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.description import Description
-from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
     from sofie_jit.codegen.weights import Weights
     from sofie_jit.models.predict import Columns
+    from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.display import Graph
     from sofie_jit.report.profile import Profile
 
@@ -54,7 +54,7 @@ class Model(ABC):
     @property
     def name(self) -> str:
         """The name of the network in its file."""
-        return self.rmodel.name
+        return self._description.name
 
     @property
     def input_names(self) -> list[str]:

@@ -17,6 +17,7 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.arguments import Arguments, OpenShape, open_shape
+from sofie_jit.models.compile import compile_stateless
 from sofie_jit.models.compiled_model import CompiledModel
 from sofie_jit.models.description import Description
 from sofie_jit.models.model import Model
@@ -54,14 +55,14 @@ class OpenModel(Model):
         output_types = [(rmodel.tensor_type(a), other.tensor_type(b))
                         for a, b in zip(rmodel.outputs, other.outputs, strict=True)]  # fmt: skip
         self._arguments = Arguments(translation.inputs)
-        description = Description(
-            "OpenModel",
+        description = Description.of(
             rmodel,
             optimize,
-            self._arguments.shapes,
-            [_common_shape(*types) for types in output_types],
-            functools.partial(fixed, translation, needed),
-            f"compiled per shape of the inputs; these are example sizes of {', '.join(needed)}",
+            "OpenModel",
+            input_shapes=self._arguments.shapes,
+            output_shapes=[_common_shape(*types) for types in output_types],
+            for_shapes=functools.partial(fixed, translation, needed),
+            note=f"compiled per shape of the inputs; these are example sizes of {', '.join(needed)}",
         )
         super().__init__(description, threads=threads, optimize=optimize)
         self._translation = translation
@@ -92,7 +93,9 @@ class OpenModel(Model):
         with self._lock:
             if sizes not in self._models:
                 rmodel = translated(self._translation, dict(zip(self._needed, sizes, strict=True)))
-                self._models[sizes] = CompiledModel(rmodel, threads=self._threads, optimize=self._options["optimize"])
+                self._models[sizes] = compile_stateless(
+                    rmodel, threads=self._threads, optimize=self._options["optimize"]
+                )
                 self._compiled += 1
                 if self._compiled == KEPT:
                     warnings.warn(

@@ -13,10 +13,10 @@ from sofie_jit.ir.dims import BATCH, bind_shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
+from sofie_jit.jit.compiled_session import CompiledSession
 from sofie_jit.jit.peak import peak_flops
-from sofie_jit.jit.session import CompiledSession
 from sofie_jit.models.arguments import result_arrays
-from sofie_jit.models.execution import Execution
+from sofie_jit.models.execution import compiled
 from sofie_jit.report.profile import Profile, with_rates
 
 BUDGET = 1.0
@@ -27,12 +27,12 @@ CALLS = range(8, 2001)
 
 def profile(lowered: RModel, *inputs: Any) -> Profile:
     """Measures each operator of a lowered network; see :meth:`sofie_jit.Model.profile`."""
-    execution = Execution(lowered, lowered.outputs, threads=1)
+    execution = compiled(lowered, lowered.outputs, threads=1)
     arrays = execution.arguments.standardize(inputs)
     dims = execution.arguments.bind(arrays)
     if not all(array.size for array in arrays):
         raise InputError("an empty batch takes no time: profile needs at least one row")
-    results = result_arrays(execution.outputs, None, dims)
+    results = result_arrays(execution.signature.outputs, None, dims)
     execution.run(dims, arrays, results, threads=1)  # raises if an index in the arrays is out of range
     session = CompiledSession(lowered, profile=True)
     sizes, tensors = [dims[name] for name in session.code.dims], [*arrays, *results]

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit.ir.dims import static_dims
-from sofie_jit.ir.rmodel import RModel
-from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.arguments import Arguments
+from sofie_jit.models.compiled_model import Pickled
 from sofie_jit.models.description import Description
 from sofie_jit.models.execution import Execution
 from sofie_jit.models.model import Model
-from sofie_jit.passes.explicit_states import explicit_states
-from sofie_jit.passes.pipeline import Optimize, lower
 
 if TYPE_CHECKING:
+    from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.profile import Profile
 
 
@@ -46,15 +44,28 @@ class StatefulModel(Model):
     >>> counter.reset_states()
     >>> counter.infer([2])
     array([2.], dtype=float32)
+
+    ``step``: the compiled network, with its states as further inputs and outputs.
+    ``pickled``: see :class:`~sofie_jit.models.compiled_model.CompiledModel`.
     """
 
-    def __init__(self, rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True):
-        super().__init__(Description.of(rmodel, optimize, "StatefulModel"), threads=threads, optimize=optimize)
-        self._arguments = Arguments(rmodel.inputs)
-        network = explicit_states(rmodel)
-        self._step = Execution(lower(network, optimize), network.output_labels, thread_count(threads))
+    def __init__(
+        self,
+        description: Description,
+        step: Execution,
+        pickled: Pickled,
+        *,
+        threads: int | None = None,
+        optimize: Optimize = True,
+    ):
+        super().__init__(description, threads=threads, optimize=optimize)
+        inputs = list(step.signature.inputs.items())
+        count = len(self.input_names)
+        self._arguments = Arguments(dict(inputs[:count]))
+        self._step = step
+        self._pickled = pickled
         self._lock = threading.Lock()
-        self._zeros = [np.zeros(static_dims("state", kind.shape), kind.dtype) for kind in rmodel.states.values()]
+        self._zeros = [np.zeros(static_dims("state", kind.shape), kind.dtype) for _, kind in inputs[count:]]
         self._states = self._zeros
 
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
@@ -79,7 +90,8 @@ class StatefulModel(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies start from the current states and are independent afterwards."""
-        return functools.partial(StatefulModel, **self._options), (self.rmodel,), self._states
+        function, arguments = self._pickled()
+        return functools.partial(function, **self._options), arguments, self._states
 
     def __setstate__(self, states: list[np.ndarray]) -> None:
         self._states = states

@@ -12,7 +12,7 @@ import numpy as np
 from sofie_jit.errors import VerificationError
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.models.compiled_model import CompiledModel
+from sofie_jit.models.compile import compile_stateless
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.pipeline import Optimize
 from sofie_jit.verification.difference import distance
@@ -83,7 +83,7 @@ def compare(
     network: RModel, inputs: Sequence[Any], exact: Sequence[np.ndarray], *, optimize: Optimize
 ) -> list[Verified]:
     """A :class:`Verified` per output of a network with plain outputs. Raises VerificationError."""
-    got = _listed(CompiledModel(network, threads=1, optimize=optimize).infer(list(inputs)))
+    got = _listed(compile_stateless(network, threads=1, optimize=optimize).infer(list(inputs)))
     plain = evaluate(network, list(inputs), fallback=evaluate_by_kernel)
     names = network.output_labels if len(network.output_labels) == len(network.outputs) else network.outputs
     found = [
@@ -108,7 +108,9 @@ def evaluate_by_kernel(op: ROperator, inputs: Sequence[np.ndarray | None]) -> tu
     outputs = [f"y{index}" if name else "" for index, name in enumerate(op.outputs)]
     model.add_operator(dataclasses.replace(op, inputs=names, outputs=outputs))
     model.add_output_tensor_names(name for name in outputs if name)
-    results = iter(_listed(CompiledModel(model, threads=1, optimize=False).infer([a for a in inputs if a is not None])))
+    results = iter(
+        _listed(compile_stateless(model, threads=1, optimize=False).infer([a for a in inputs if a is not None]))
+    )
     return tuple(next(results) if name else np.empty(0) for name in outputs)
 
 

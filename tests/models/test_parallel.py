@@ -16,6 +16,7 @@ from sofie_jit.codegen.lowered.conv import FusedConv
 from sofie_jit.codegen.tuning import MC_STEP
 from sofie_jit.ir.operators import Conv, Gather, Gemm, MaxPool, Relu, Reshape, Swish
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.jit import runtime_functions
 from sofie_jit.jit import threads as thread_rules
 from sofie_jit.jit.cling import cppyy
 from sofie_jit.jit.compiler import compiler
@@ -32,7 +33,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_the_bits_do_not_depend_on_threads(model: Model, threads: int) -> None:
     x = np.random.default_rng(0).normal(size=(10_001, 12)).astype(np.float32)
-    assert useful_threads(threads, len(x) * model._execution.flops) == threads
+    assert useful_threads(threads, len(x) * model._execution.signature.flops) == threads
     np.testing.assert_array_equal(
         model.infer(x, threads=threads),
         np.concatenate([model.infer(x[:5000], threads=1), model.infer(x[5000:], threads=1)]),
@@ -61,7 +62,7 @@ def test_useful_threads() -> None:
     ],
 )
 def test_rows_per_part(batch: int, threads: int, min_rows: int, rows: int) -> None:
-    compiler().runtime("thread_pool")
+    runtime_functions.functions("thread_pool")
     assert cppyy().gbl.sofie_jit_runtime.rows_per_part(batch, threads, min_rows) == rows
 
 

@@ -16,7 +16,7 @@ from sofie_jit import InputError, OutOfRangeError, RModel
 from sofie_jit.cli import main
 from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.ir.operators import Gather, Gemm, Reshape
-from sofie_jit.jit.session import CompiledSession
+from sofie_jit.jit.compiled_session import CompiledSession
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.report.profile import COLUMNS, Profile
 

@@ -67,7 +67,7 @@ def test_a_wrong_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             lowered.initialized[name] = values * np.float32(1.001)
         return lowered
 
-    monkeypatch.setattr("sofie_jit.models.compiled_model.lower", broken)
+    monkeypatch.setattr("sofie_jit.models.compile.lower", broken)
     with pytest.raises(sofie_jit.VerificationError, match="from float64"):
         sofie_jit.load(MODEL_FILE, verify=True)
 

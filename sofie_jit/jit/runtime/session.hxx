@@ -36,18 +36,6 @@ struct Job {
 };
 inline int (*run_in_parallel)(const Job &) = nullptr; // set by thread_pool.hxx when it is compiled
 
-// Bytes of a register, as in kernels/core/isa.hxx; the text of every model checks that they agree.
-int vector_bytes()
-{
-#if defined(__AVX512F__)
-   return 64;
-#elif defined(__AVX__) && defined(__FMA__)
-   return 32;
-#else
-   return 16;
-#endif
-}
-
 // Status returned by `invoke` if memory runs out. No exception may reach the interpreter or leave a thread.
 constexpr int no_memory = -1;
 

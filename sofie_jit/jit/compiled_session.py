@@ -1,0 +1,63 @@
+"""CompiledSession: a network compiled in this process, with its weights packed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ctypes import PYFUNCTYPE, addressof, c_uint64, c_void_p
+
+import numpy as np
+
+from sofie_jit.codegen.print_jit import INCOMPLETE, JitText, jit_text
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.jit import runtime_functions
+from sofie_jit.jit.compiler import compiler
+from sofie_jit.jit.session import Session, words
+
+_TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
+
+
+class CompiledSession(Session):
+    """A :class:`Session` whose code Cling compiles in this process.
+
+    ``lowered``: the network, as :func:`~sofie_jit.passes.pipeline.lower` returns it.
+    ``profile``: reads the clock after each operator and sums up the times. Such a session must not run on several
+    threads at a time.
+
+    Raises CompileError, and OutOfMemoryError if the packed weights do not fit into memory.
+    """
+
+    code: JitText
+
+    def __init__(self, lowered: RModel, *, profile: bool = False):
+        vector_bytes = runtime_functions.functions("registers").vector_bytes()
+        code = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
+        create, destroy, infer, *self._take_op_timings = compiler().compile(code)
+        arrays = [_native(lowered.initialized[name]) for name in code.weights]
+        addresses = words([array.ctypes.data for array in arrays])
+        super().__init__(code, (create, destroy, infer), addressof(addresses))
+
+    def run(
+        self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
+    ) -> int:
+        """As :meth:`Session.run`; compiles deferred functions when a call needs them."""
+        status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
+        while when := INCOMPLETE.get(status):
+            compiler().complete(self.code, when)
+            status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
+        return status
+
+    def take_op_timings(self) -> np.ndarray:
+        """Seconds since the last call of this method: of reading the clock, then of each of ``code.op_timings``.
+
+        Raises ValueError if the session was made without ``profile``.
+        """
+        if not self._take_op_timings:
+            raise ValueError("this session does not read the clock: make it with profile=True")
+        seconds = np.empty(1 + len(self.code.op_timings))
+        _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
+        return seconds
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """C-contiguous and in this machine's byte order."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
