@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sofie_jit import frontends
 from sofie_jit.errors import SofieError, UnsupportedLayerError
+from sofie_jit.frontends.base import ValuesNeededError
 from sofie_jit.frontends.content import byte_size
 from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.jit.compiler import compiler
@@ -75,7 +76,7 @@ def load(
         files, whose reader cannot crash. True: a new process with limits of memory and time, for files from unknown
         sources; this takes about a second longer. False: this process.
     options
-        Further options of the model's format.
+        Further options of the model's format. ONNX: ``values``, arrays by name for inputs that get a fixed value.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def load(
             step("verifying")
             verify_network(model.rmodel, optimize=optimize)
     seconds = time.perf_counter() - start
-    log.info("%s: %d operators, loaded in %.2f s", model.name, len(model.rmodel.operators), seconds)
+    log.info("%s, loaded in %.2f s", model.describe(), seconds)
     return model
 
 
@@ -162,6 +163,8 @@ def check(
     problems: list[str] = []
     try:
         examine(translation)
+    except ValuesNeededError:  # it is compiled for the values that it is called with
+        pass
     except UnsupportedLayerError as error:
         problems = error.problems
     except SofieError as error:

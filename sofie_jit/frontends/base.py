@@ -9,7 +9,7 @@ the file in the sandbox, returns a :class:`Translation`, and translates node by 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -66,6 +66,13 @@ class Translation(ABC):
         Raises UnsupportedLayerError, which lists all nodes that cannot be translated, and other subclasses of
         SofieError, which name the file.
         """
+
+    def with_values(self, values: Mapping[str, np.ndarray]) -> Translation:
+        """The same model with fixed values for the inputs ``values``, which are then no longer among its inputs.
+
+        Raises InputError if this format has no inputs whose values a translation may need.
+        """
+        raise InputError(f"{self.source}: inputs of a model in {self.format} format cannot have fixed values")
 
     @abstractmethod
     def nodes(self) -> Sequence[Node]:
@@ -184,6 +191,23 @@ class NodeCall:
         raise UnsupportedLayerError(f"{self.label}: {reason}")
 
 
+class ValuesNeededError(UnsupportedLayerError):
+    """A model can be translated only for given values of some inputs, such as the axes of a reduction.
+
+    ``inputs``: their names.
+    """
+
+    def __init__(self, problems: str | Sequence[str], source: str = "", inputs: Iterable[str] = ()):
+        super().__init__(problems, source)
+        self.inputs = frozenset(inputs)
+
+    def of_file(self, source: str) -> ValuesNeededError:
+        return ValuesNeededError(self.problems, source, self.inputs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.source, self.inputs)
+
+
 class Problems:
     """Collects the nodes that cannot be translated, so that one error lists all of them.
 
@@ -197,6 +221,8 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[str] = []
+        self._inputs: list[frozenset[str]] = []
+        """For each problem that values of inputs would solve, the names of these."""
 
     @contextmanager
     def collected(self) -> Iterator[None]:
@@ -204,10 +230,15 @@ class Problems:
         try:
             yield
         except UnsupportedLayerError as error:
-            self.found += [problem for problem in error.problems if problem not in self.found]
+            new = [problem for problem in error.problems if problem not in self.found]
+            self.found += new
+            if isinstance(error, ValuesNeededError):
+                self._inputs += [error.inputs] * len(new)
 
     def raise_all(self) -> None:
-        """Raises UnsupportedLayerError if any problem was found."""
+        """Raises UnsupportedLayerError if any problem was found: ValuesNeededError if values would solve them all."""
+        if self.found and len(self._inputs) == len(self.found):
+            raise ValuesNeededError(self.found, inputs=frozenset().union(*self._inputs))
         if self.found:
             raise UnsupportedLayerError(self.found)
 

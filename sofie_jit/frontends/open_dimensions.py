@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sofie_jit.errors import ShapeError, SofieError, UnsupportedLayerError
-from sofie_jit.frontends.base import Translation
+from sofie_jit.frontends.base import Translation, ValuesNeededError
 from sofie_jit.ir.dims import BATCH, format_shape, names_of
 from sofie_jit.ir.rmodel import RModel, sizes_of
 
@@ -25,12 +25,14 @@ def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:
     sizes, and the names of the dimensions that need one.
 
     Raises SofieError if the network cannot be translated with any of the sizes tried, ShapeError if a network with
-    states needs sizes.
+    states needs sizes, ValuesNeededError if it can be translated only for given values of some inputs.
     """
     try:
         rmodel = translation()
         rmodel.generate()
         return [rmodel], ()
+    except ValuesNeededError:
+        raise
     except SofieError as caught:
         error = caught
     names = names_of(dim for kind in translation.inputs.values() for dim in kind.shape)
@@ -42,6 +44,8 @@ def examine(translation: Translation) -> tuple[list[RModel], tuple[str, ...]]:
                 rmodel = translation({name: example.get(name, example[""]) for name in needed})
                 rmodel.generate()
                 found.append(rmodel)
+            except ValuesNeededError:
+                raise
             except SofieError as caught:
                 error = _remaining(error, caught)
         if len(found) > 1:
@@ -94,6 +98,8 @@ def translated(translation: Translation, sizes: Mapping[str, int]) -> RModel:
         rmodel = translation(sizes)
         rmodel.generate()
         return rmodel
+    except ValuesNeededError:
+        raise
     except SofieError as error:
         if not sizes:
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sofie_jit.frontends.base import Translation
+from sofie_jit.frontends.base import Translation, ValuesNeededError
 from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.threads import thread_count
@@ -40,7 +40,12 @@ def compile_translation(translation: Translation, *, threads: int | None = None,
 
     Raises SofieError if the network cannot be translated.
     """
-    rmodels, needed = examine(translation)
+    try:
+        rmodels, needed = examine(translation)
+    except ValuesNeededError as error:
+        from sofie_jit.models.value_model import ValueModel
+
+        return ValueModel(translation, sorted(error.inputs), threads=threads, optimize=optimize)
     if needed:
         from sofie_jit.models.open_model import OpenModel
 

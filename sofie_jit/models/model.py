@@ -302,6 +302,10 @@ class Model(ABC):
 
         return Graph(self._description.optimized() if optimized else self.rmodel)
 
+    def describe(self) -> str:
+        """Its name and the number of its operators, for logs."""
+        return f"{self.name}: {len(self.rmodel.operators)} operators"
+
     def _repr_html_(self) -> str:
         return self._description.html()
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.onnx import inline, reader
 from sofie_jit.frontends.onnx.translation import Translation, ending_in
@@ -17,6 +19,7 @@ def open(
     *,
     outputs: str | Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
+    values: Mapping[str, np.ndarray] | None = None,
     untrusted: bool | None = None,
     meanwhile: Callable[[], object] | None = None,
 ) -> Translation:
@@ -24,9 +27,10 @@ def open(
 
     ``outputs``: names of tensors that replace the model's outputs.
     ``replace``: functions of Symbols that take the place of nodes, by the nodes' names.
+    ``values``: inputs that get a fixed value, such as the axes of a reduction; the model then lacks these inputs.
     ``untrusted`` and ``meanwhile``: see :func:`reader.read`.
 
-    Raises FileNotFoundError and ModelFileError.
+    Raises FileNotFoundError, ModelFileError, and InputError for a value that its input cannot have.
     """
     model = reader.read(source, untrusted=untrusted, meanwhile=meanwhile)
     with errors_of_file(model.source):
@@ -34,4 +38,5 @@ def open(
         if outputs is not None:
             graph = ending_in(model.graph, [outputs] if isinstance(outputs, str) else outputs)
             model = dataclasses.replace(model, graph=graph)
-        return Translation(model, replace)
+        translation = Translation(model, replace)
+        return translation.with_values(values) if values else translation

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError
+from sofie_jit.errors import GraphError, InputError, ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
@@ -29,6 +30,8 @@ class Translation(base.Translation):
 
     model: OnnxModel
     replace: Mapping[str, Callable[..., Any]] | None = None
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Inputs with a fixed value."""
 
     format = "ONNX"
 
@@ -39,14 +42,33 @@ class Translation(base.Translation):
 
     @property
     def inputs(self) -> dict[str, TensorType]:
-        """Name -> type of the inputs that have no initializer; open dimensions have names, see :func:`input_types`."""
+        """Name -> type of the inputs that have no value yet; open dimensions have names, see :func:`input_types`."""
         with errors_of_file(self.source):
-            return input_types(self.model.graph)
+            types = input_types(self.model.graph)
+        return {name: kind for name, kind in types.items() if name not in self.values}
+
+    def with_values(self, values: Mapping[str, np.ndarray]) -> Translation:
+        """See :meth:`base.Translation.with_values`. Raises InputError for a value that its input cannot have."""
+        types = self.inputs
+        if unknown := [name for name in values if name not in types]:
+            raise InputError(f"{self.source}: there is no input '{unknown[0]}'; the inputs are {', '.join(types)}")
+        arguments = {name: np.asarray(value) for name, value in values.items()}
+        for name, array in arguments.items():
+            kind, dtype = types[name], np.dtype(types[name].dtype)
+            fits = array.ndim == kind.rank and all(
+                isinstance(dim, SymbolicDim) or dim == size for dim, size in zip(kind.shape, array.shape, strict=True)
+            )
+            if not fits or not np.can_cast(array.dtype, dtype, "same_kind"):
+                raise InputError(
+                    f"{self.source}: the value of the input '{name}' is {array.dtype} {array.shape}; expected {kind}"
+                )
+            arguments[name] = array.astype(dtype)
+        return dataclasses.replace(self, values={**self.values, **arguments})
 
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """The RModel with ``sizes`` for open dimensions by name; raises the errors of :func:`translate`."""
         with errors_of_file(self.source):
-            rmodel = translate(self.model.graph, self.replace, sizes)
+            rmodel = translate(self.model.graph, self.replace, sizes, self.values)
             rmodel.generate()
             return rmodel
 
@@ -144,13 +166,16 @@ def translate(
     graph: Graph,
     replace: Mapping[str, Callable[..., Any]] | None = None,
     sizes: Mapping[str, int] | None = None,
+    values: Mapping[str, np.ndarray] | None = None,
 ) -> RModel:
     """Translates a graph node by node.
 
     ``replace``: functions of Symbols that take the place of nodes, by the nodes' names.
     ``sizes``: fixed sizes for open dimensions, by name.
+    ``values``: fixed values for inputs, by name.
 
-    Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names an unknown node.
+    Raises UnsupportedLayerError listing all problems, ValuesNeededError if values of inputs would solve them, and
+    ModelFileError if ``replace`` names an unknown node.
     """
     names = {node.name for node in graph.walk()}
     if unknown := [name for name in replace or {} if name not in names]:
@@ -160,7 +185,9 @@ def translate(
     inputs: dict[str, Value] = {
         name: builder.input(name, kind.dtype, bind_shape(kind.shape, sizes or {}))
         for name, kind in input_types(graph).items()
+        if name not in (values or {})
     }
+    inputs.update(values or {})
     translator = _Translator(builder, replace or {})
     outputs = translator.graph(graph, inputs)
     translator.problems.raise_all()

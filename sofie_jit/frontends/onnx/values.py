@@ -59,6 +59,23 @@ def _fits(types: TensorType | tuple[TensorType, ...]) -> bool:
     return all(math.prod(static_dims("a constant", kind.shape)) <= MAX_TABLE for kind in listed)
 
 
+def inputs_of(rmodel: RModel, name: str) -> frozenset[str]:
+    """The names of the inputs that a tensor depends on."""
+    producers = {output: operator for operator in rmodel.operators for output in operator.outputs}
+    seen, pending = set(), [name]
+    while pending:
+        tensor = pending.pop()
+        if tensor not in seen:
+            seen.add(tensor)
+            pending += producers[tensor].inputs if tensor in producers else []
+    return frozenset(seen & rmodel.inputs.keys())
+
+
+def is_parameter(kind: TensorType) -> bool:
+    """Whether an input is a number or a vector: a parameter such as a shape or axes, rather than data."""
+    return kind.rank < 2
+
+
 def known_dims(dims: Iterable[Dim]) -> np.ndarray:
     """Sizes as an array: of int64 if all of them are numbers, else of objects.
 

@@ -32,6 +32,7 @@ from sofie_jit.ir.ops.elementwise import (
     divide,
     equal,
     exp,
+    greater,
     isclose,
     isfinite,
     isnan,
@@ -87,9 +88,9 @@ def std(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
 
 
 def max(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
-    """The largest element along ``axis``; NaN if one is NaN."""
+    """The largest element along ``axis``; NaN if one is NaN. That of no elements is the smallest value of the type."""
     largest = _reduce(reduce.ReduceMax, countable(x), axis, keepdims)
-    return cast(largest, x.dtype)
+    return greater(largest, 0) if x.dtype == "bool" else largest
 
 
 def min(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:

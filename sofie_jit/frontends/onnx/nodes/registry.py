@@ -29,9 +29,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.frontends.base import NodeCall
+from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
-from sofie_jit.frontends.onnx.values import Value, computed
+from sofie_jit.frontends.onnx.values import Value, computed, inputs_of, is_parameter
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
@@ -280,11 +280,19 @@ class OnnxCall(NodeCall):
         return value
 
     def constant_value(self, symbol: Symbol, name: str) -> np.ndarray:
-        """The values of a tensor that is computed from constants; refuses one that depends on inputs of the model."""
+        """The values of a tensor that is computed from constants; refuses one that depends on inputs of the model.
+
+        Raises ValuesNeededError if it depends on small inputs only, whose values the model could be compiled for.
+        """
         value = computed(self.builder.rmodel, symbol.name)
-        if value is None:
-            self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
-        return value
+        if value is not None:
+            return value
+        inputs = inputs_of(self.builder.rmodel, symbol.name)
+        if inputs and all(is_parameter(self.builder.rmodel.inputs[given]) for given in inputs):
+            listed = ", ".join(repr(given) for given in sorted(inputs))
+            problem = f"its input '{name}' must be known; give the value of the model's input {listed} with values="
+            raise ValuesNeededError(f"{self.label}: {problem}", inputs=inputs)
+        self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
 
     def symbol(self, value: Value, name: str) -> Symbol:
         """A value as a tensor of the RModel; ``name`` is that of the tensor in the file."""

@@ -1,0 +1,153 @@
+"""ValueModel: networks that are compiled per value of some inputs, such as the axes of a reduction."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sofie_jit.errors import InputError, SofieError
+from sofie_jit.frontends.base import Translation
+from sofie_jit.frontends.open_dimensions import translated
+from sofie_jit.ir.dims import names_of
+from sofie_jit.models.arguments import Arguments, OpenShape
+from sofie_jit.models.model import Model
+from sofie_jit.models.open_model import KEPT
+from sofie_jit.passes.pipeline import Optimize
+
+if TYPE_CHECKING:
+    from sofie_jit.models.description import Description
+    from sofie_jit.report.profile import Profile
+
+
+class ValueModel(Model):
+    """A :class:`Model` of a network whose operators depend on the values of some inputs, which is compiled for each.
+
+    :func:`sofie_jit.load` returns one if an input determines the shape of a tensor or how it is computed. The 16 most
+    recently used values stay compiled. Outputs, operators and headers are known for given values only:
+    ``load(path, values={"axes": [1]})`` returns the model for them.
+
+    ``translation``: the network before its translation.
+    ``names``: the inputs whose values the translation needs.
+    """
+
+    def __init__(
+        self,
+        translation: Translation,
+        names: Sequence[str],
+        *,
+        threads: int | None = None,
+        optimize: Optimize = True,
+    ):
+        self._options = {"threads": threads, "optimize": optimize}
+        self._translation = translation
+        self._names = tuple(names)
+        self._arguments = Arguments(translation.inputs)
+        self._models: OrderedDict[Hashable, Model | None] = OrderedDict()
+        self._compiled = 0
+        self._lock = threading.Lock()
+
+    # -- description ---------------------------------------------------------------------------------------------
+
+    @property
+    def _description(self) -> Description:  # type: ignore[override]
+        listed = ", ".join(f"'{name}'" for name in self._names)
+        raise InputError(
+            f"this is known only for given values of the model's input {listed}: load the model with values={{...}}"
+        )
+
+    @property
+    def name(self) -> str:
+        return self._translation.source
+
+    @property
+    def input_names(self) -> list[str]:
+        return list(self._arguments.types)
+
+    @property
+    def input_shapes(self) -> list[OpenShape]:
+        return list(self._arguments.shapes)
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        return [kind.dtype for kind in self._arguments.types.values()]
+
+    def describe(self) -> str:
+        """Its name, and the inputs that it is compiled for."""
+        return f"{self.name}: compiled per value of {', '.join(self._names)}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(repr(self))}</pre>"
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{n} {shape}" for n, shape in zip(self.input_names, self.input_shapes, strict=True))
+        return f"<sofie_jit.ValueModel '{self.name}': {inputs}; compiled per value of {', '.join(self._names)}>"
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        """As :meth:`Model.infer`. The first call with new values compiles the network for them."""
+        model, arrays = self._model_for(inputs)
+        return model.infer(*arrays, out=out, threads=threads)
+
+    def profile(self, *inputs: Any) -> Profile:
+        """As :meth:`Model.profile`, for the code of these values."""
+        model, arrays = self._model_for(inputs)
+        return model.profile(*arrays)
+
+    def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
+        """The model for the values among ``inputs``, and its arguments."""
+        arrays = dict(zip(self.input_names, self._arguments.standardize(inputs), strict=True))
+        values = {name: arrays.pop(name) for name in self._names}
+        key = tuple((value.shape, value.tobytes()) for value in values.values())
+        with self._lock:
+            model = self._kept(key, lambda: self._of_any_size(values))
+            if model is None:
+                sizes = Arguments(self._translation.with_values(values).inputs).bind([*arrays.values()])
+                model = self._kept((key, *sizes.values()), lambda: self._of_size(values, sizes))
+        assert model is not None
+        return model, list(arrays.values())
+
+    def _of_any_size(self, values: Mapping[str, np.ndarray]) -> Model | None:
+        """The model for ``values``; None if it cannot be translated without the sizes of open dimensions."""
+        from sofie_jit.models.compile import compile_translation
+
+        translation = self._translation.with_values(values)
+        try:
+            return compile_translation(translation, **self._options)
+        except SofieError:
+            if names_of(dim for kind in translation.inputs.values() for dim in kind.shape):
+                return None
+            raise
+
+    def _of_size(self, values: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> Model:
+        """The model for ``values`` and given sizes of all open dimensions."""
+        from sofie_jit.models.compile import compile_rmodel
+
+        return compile_rmodel(translated(self._translation.with_values(values), sizes), **self._options)
+
+    def _kept(self, key: Hashable, make: Callable[[], Model | None]) -> Model | None:
+        """What ``make`` returned for ``key``, if it is still kept; otherwise calls it."""
+        if key not in self._models:
+            self._models[key] = make()
+            self._compiled += 1
+            if self._compiled == KEPT:
+                warnings.warn(
+                    f"model '{self.name}' was compiled for {KEPT} values of {', '.join(self._names)}, each of which "
+                    "took time and memory",
+                    stacklevel=5,
+                )
+            if len(self._models) > KEPT:
+                self._models.popitem(last=False)
+        self._models.move_to_end(key)
+        return self._models[key]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(ValueModel, **self._options), (self._translation, self._names)
