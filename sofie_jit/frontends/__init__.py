@@ -47,6 +47,15 @@ def _is_onnx(content: Content) -> bool:
     return (1, 0) in fields and fields <= texts | {(1, 0), (5, 0)}  # ir_version, model_version
 
 
+def _is_pytorch(content: Content) -> bool:
+    """An archive of torch.export, torch.jit or torch.save, or an object of torch."""
+    endings = ("/archive_format", "/data.pkl", "/models/model.json")
+    members = (
+        any(name.endswith(endings) for name in content.names) or "serialized_exported_program.json" in content.names
+    )
+    return members or "torch" in content.packages
+
+
 FORMATS: list[Format] = [
     Format(
         "Keras", "sofie_jit.frontends.keras", _is_keras,
@@ -54,6 +63,10 @@ FORMATS: list[Format] = [
         "config=, or a live keras.Model",
     ),
     Format("ONNX", "sofie_jit.frontends.onnx", _is_onnx, "an .onnx file"),
+    Format(
+        "PyTorch", "sofie_jit.frontends.pytorch", _is_pytorch,
+        "a .pt2 file of torch.export.save, or a live torch.nn.Module together with example_inputs=",
+    ),
 ]  # fmt: skip
 """All formats; the first that matches is used."""
 

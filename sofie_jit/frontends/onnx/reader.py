@@ -19,10 +19,11 @@ import numpy as np
 from sofie_jit.errors import ModelFileError
 from sofie_jit.frontends import sandbox
 from sofie_jit.frontends.base import errors_of_file
+from sofie_jit.frontends.mapping import map_file
 from sofie_jit.frontends.onnx import proto
 from sofie_jit.frontends.onnx.model import Attribute, Function, Graph, Node, OnnxModel, Tensor, ValueInfo
 from sofie_jit.frontends.onnx.protobuf import joined
-from sofie_jit.frontends.onnx.tensors import Tensors, element_type, map_file
+from sofie_jit.frontends.onnx.tensors import Tensors, element_type
 
 READER = "sofie_jit.frontends.onnx.reader:read_file"
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import mmap
-import os
 import re
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +11,7 @@ import numpy as np
 
 from sofie_jit.errors import ModelFileError
 from sofie_jit.frontends.limits import Sizes
+from sofie_jit.frontends.mapping import map_file
 from sofie_jit.frontends.onnx.model import Tensor
 from sofie_jit.frontends.onnx.proto import SparseTensorProto, TensorProto
 from sofie_jit.frontends.onnx.protobuf import joined
@@ -83,22 +81,6 @@ def element_type(number: int, what: str) -> ElementType:
     if number not in ELEMENT_TYPES:
         raise ModelFileError(f"{what} has elements of type {number}; ONNX defines the types 1 to {max(ELEMENT_TYPES)}")
     return ELEMENT_TYPES[number]
-
-
-def map_file(path: Path) -> memoryview:
-    """The content of a regular file, mapped into memory."""
-    with open(path, "rb", opener=_open_regular) as file:
-        if not os.fstat(file.fileno()).st_size:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _open_regular(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | os.O_NONBLOCK)  # a named pipe without a writer would block
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ModelFileError(f"'{path}' is not a regular file")
-    return descriptor
 
 
 class Tensors:

@@ -30,8 +30,9 @@ import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, ValuesNeededError
+from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
-from sofie_jit.frontends.onnx.values import Value, computed, inputs_of, is_parameter
+from sofie_jit.frontends.onnx.values import Value, inputs_of, is_parameter
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator

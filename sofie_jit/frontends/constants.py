@@ -1,0 +1,43 @@
+"""Values of tensors that a frontend computes from constants while it translates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import MAX_TABLE, TensorType, tensor_type
+
+
+def computed(rmodel: RModel, name: str) -> np.ndarray | None:
+    """The values of a tensor that is computed from initialized tensors only; None for another one, and for a large one.
+
+    Exporters compute weights from constants, for example by Transpose or Cast.
+    """
+    producers = {output: operator for operator in rmodel.operators for output in operator.outputs}
+    values: dict[str, np.ndarray | None] = dict(rmodel.initialized)
+    pending = [name]
+    while pending:
+        tensor = pending[-1]
+        operator = producers.get(tensor)
+        if tensor in values:
+            pending.pop()
+        elif operator is None:
+            return None
+        elif missing := [given for given in operator.inputs if given and given not in values]:
+            pending += missing
+        else:
+            inputs = [values[given] if given else None for given in operator.inputs]
+            types = operator.infer(*(None if array is None else tensor_type(array) for array in inputs))
+            results = operator.evaluate(*inputs) if _fits(types) else None
+            if results is None:
+                return None
+            values.update(zip(operator.outputs, results if isinstance(types, tuple) else [results], strict=True))
+    return values[name]
+
+
+def _fits(types: TensorType | tuple[TensorType, ...]) -> bool:
+    listed = types if isinstance(types, tuple) else (types,)
+    return all(math.prod(static_dims("a constant", kind.shape)) <= MAX_TABLE for kind in listed)

@@ -1,0 +1,1 @@
+"""Operators of ATen, PyTorch's library of tensors: one file per family."""

@@ -1,0 +1,102 @@
+"""Elements picked by indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.frontends.pytorch.aten.views import reshaped
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import normalize_axis, product, static_dim
+from sofie_jit.ir.operators.elementwise import Where
+from sofie_jit.ir.operators.gather import Gather
+from sofie_jit.ir.operators.math import GatherElements
+
+
+@aten("embedding")
+def embedding(
+    call: AtenCall, weight: Symbol, indices: Symbol, padding_idx: Any, scale_grad_by_freq: Any, sparse: Any
+) -> Symbol:
+    """Rows of a table."""
+    return call.add(Gather(axis=0), weight, indices)
+
+
+@aten("index_select")
+def index_select(call: AtenCall, x: Symbol, dim: int, index: Symbol) -> Symbol:
+    """Slices along an axis."""
+    return call.add(Gather(axis=normalize_axis("index_select", dim, x.rank)), x, index)
+
+
+@aten("gather")
+def gather(call: AtenCall, x: Symbol, dim: int, index: Symbol, sparse_grad: Any) -> Symbol:
+    """One element along an axis for each index."""
+    axis = normalize_axis("gather", dim, x.rank)
+    for other, size in enumerate(index.shape):
+        if other != axis and size != x.shape[other]:
+            x = ops.slice_along(x, other, 0, static_dim("gather", index.shape, other))
+    return call.add(GatherElements(axis=axis), x, index)
+
+
+@aten("take_along_dim")
+def take_along_dim(call: AtenCall, x: Symbol, indices: Symbol, dim: int | None) -> Symbol:
+    """One element along an axis for each index; other axes broadcast."""
+    if dim is None:
+        return call.add(GatherElements(axis=0), ops.ravel(x), ops.ravel(indices))
+    axis = normalize_axis("take_along_dim", dim, x.rank)
+    return ops.take_along_axis(x, indices, axis)
+
+
+@aten("take")
+def take(call: AtenCall, x: Symbol, index: Symbol) -> Symbol:
+    """Elements of the flattened tensor."""
+    return call.add(Gather(axis=0), ops.reshape(x, (-1,)), index)
+
+
+# -- several indices ---------------------------------------------------------------------------------------------------
+
+
+@aten("index", "_unsafe_index")
+def index(call: AtenCall, x: Symbol, indices: list[Symbol | None]) -> Symbol:
+    """``x[indices]``: tensors of integers along some axes, None for a whole axis."""
+    given = {axis: at for axis, at in enumerate(indices) if at is not None}
+    for at in given.values():
+        if at.dtype == "bool":
+            call.refuse("an index of type bool selects a number of elements that depends on the data; use torch.where")
+    if not given:
+        return x
+    axes = list(given)
+    if len(axes) == 1:
+        return call.add(Gather(axis=axes[0]), x, given[axes[0]])
+    flat, at = flat_index(call, x, given)
+    picked: Symbol = call.add(Gather(axis=0), flat, at)  # the axes of the indices, then the others
+    if axes == list(range(axes[0], axes[-1] + 1)):
+        order = [*range(at.rank, at.rank + axes[0]), *range(at.rank), *range(at.rank + axes[0], picked.rank)]
+        return ops.transpose(picked, order)
+    return picked
+
+
+def flat_index(call: AtenCall, x: Symbol, given: dict[int, Symbol]) -> tuple[Symbol, Symbol]:
+    """``x`` with the axes that have an index merged in front, and the index into that axis."""
+    axes = list(given)
+    rest = [axis for axis in range(x.rank) if axis not in axes]
+    moved = ops.transpose(x, [*axes, *rest])
+    flat = reshaped(call, moved, [product(*(x.shape[axis] for axis in axes)), *(x.shape[axis] for axis in rest)])
+    total: Symbol | None = None
+    for axis, at in given.items():
+        size = call.symbol(x.shape[axis])
+        at = ops.cast(at, "int64")
+        known = ops.weight_of(at)
+        if known is None or known.min(initial=0) < 0:
+            at = call.add(Where(), ops.less(at, 0), ops.add(at, size), at)
+        total = at if total is None else ops.add(ops.multiply(total, size), at)
+    assert total is not None
+    return flat, total
+
+
+@aten("masked_select", "nonzero", "where.default", "nonzero_numpy", "argwhere")
+def depends_on_data(
+    call: AtenCall, x: Symbol | None = None, mask: Symbol | None = None, condition: Symbol | None = None
+) -> Symbol:
+    """Refused: the number of results depends on the data."""
+    call.refuse("the number of its results depends on the data, which is not supported")

@@ -1,0 +1,111 @@
+"""Sorting, and searches in sorted numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.operators import math as functions
+
+
+def _top(call: AtenCall, x: Symbol, k: int, dim: int, largest: bool) -> tuple[Symbol, Symbol]:
+    if x.rank == 0:
+        return x, ops.zeros_like(x, "int64")
+    number = ops.cast(x, "int32") if x.dtype == "bool" else x
+    operator = functions.TopK(K=k, axis=normalize_axis("topk", dim, x.rank), largest=largest)
+    values, indices = call.add_all(operator, number)
+    return ops.cast(values, x.dtype), ops.cast(indices, "int64")
+
+
+@aten("topk")
+def topk(call: AtenCall, x: Symbol, k: Any, dim: int, largest: bool, sorted: bool) -> tuple[Symbol, Symbol]:
+    """The largest or smallest elements along an axis, and their indices."""
+    if not isinstance(k, int):
+        call.refuse(f"k={k} depends on an open dimension, which is not supported")
+    return _top(call, x, k, dim, largest)
+
+
+@aten("sort")
+def sort(call: AtenCall, x: Symbol, dim: int, descending: bool, stable: Any = None) -> tuple[Symbol, Symbol]:
+    """The elements along an axis in order, and their indices."""
+    size = 1 if x.rank == 0 else static_dim("sort", x.shape, normalize_axis("sort", dim, x.rank))
+    return _top(call, x, size, dim, descending)
+
+
+@aten("argsort")
+def argsort(call: AtenCall, x: Symbol, dim: int, descending: bool, stable: Any = None) -> Symbol:
+    """The indices that sort a tensor along an axis."""
+    return sort(call, x, dim, descending)[1]
+
+
+@aten("msort")
+def msort(call: AtenCall, x: Symbol) -> Symbol:
+    """The elements along the first axis in order."""
+    return sort(call, x, 0, False)[0]
+
+
+@aten("kthvalue")
+def kthvalue(call: AtenCall, x: Symbol, k: int, dim: int, keepdim: bool) -> tuple[Symbol, Symbol]:
+    """The k-th smallest element along an axis, and its index."""
+    axis = normalize_axis("kthvalue", dim, x.rank)
+    found = tuple(ops.slice_along(part, axis, k - 1, k) for part in _top(call, x, k, dim, largest=False))
+    values, indices = found if keepdim else (ops.squeeze(part, axis) for part in found)
+    return values, indices
+
+
+@aten("median.default")
+def median(call: AtenCall, x: Symbol) -> Symbol:
+    """The lower of the two elements in the middle; NaN if one is NaN."""
+    return median_dim(call, ops.reshape(x, (-1,)), 0, False)[0]
+
+
+@aten("median.dim")
+def median_dim(call: AtenCall, x: Symbol, dim: int, keepdim: bool) -> tuple[Symbol, Symbol]:
+    """The lower of the two elements in the middle along an axis, and its index."""
+    if x.dtype.startswith("float"):
+        found = ops.any(ops.isnan(x), dim, keepdim)
+    axis = normalize_axis("median", dim, x.rank)
+    size = static_dim("median", x.shape, axis)
+    values, indices = kthvalue(call, x, (size + 1) // 2, dim, keepdim)
+    if x.dtype.startswith("float"):
+        first = ops.cast(ops.argmax(ops.cast(ops.isnan(x), "int32"), axis, keepdim), "int64")
+        return ops.where(found, math.nan, values), ops.where(found, first, indices)
+    return values, indices
+
+
+@aten("quantile.scalar", "quantile.default")
+def quantile(call: AtenCall, x: Symbol, q: Any, dim: int | None, keepdim: bool, interpolation: str) -> Symbol:
+    """Quantiles along an axis."""
+    shares = q if isinstance(q, float) else call.known(q, "q")
+    return ops.quantile(x, np.asarray(shares, np.float64), dim, interpolation, keepdim)
+
+
+@aten("searchsorted.Tensor")
+def searchsorted(call: AtenCall, sorted_sequence: Symbol, x: Symbol, out_int32: bool, right: bool, side: Any) -> Symbol:
+    """The index at which each number can be inserted into sorted numbers."""
+    if sorted_sequence.rank != 1:
+        call.refuse("sorted_sequence with several axes is not supported")
+    after = right or side == "right"
+    found = ops.searchsorted(sorted_sequence, ops.cast(x, sorted_sequence.dtype), "right" if after else "left")
+    return ops.cast(found, "int32" if out_int32 else "int64")
+
+
+@aten("bucketize.Tensor")
+def bucketize(call: AtenCall, x: Symbol, boundaries: Symbol, out_int32: bool, right: bool) -> Symbol:
+    """The index of the interval that each number lies in."""
+    found = ops.searchsorted(boundaries, ops.cast(x, boundaries.dtype), "right" if right else "left")
+    return ops.cast(found, "int32" if out_int32 else "int64")
+
+
+@aten("one_hot")
+def one_hot(call: AtenCall, x: Symbol, num_classes: int) -> Symbol:
+    """1 at each index along a new axis, 0 elsewhere."""
+    if num_classes < 0:
+        call.refuse("num_classes=-1 depends on the data; give the number of classes")
+    return ops.one_hot(x, num_classes, -1, "int64")

@@ -1,0 +1,256 @@
+"""Reads ``.pt2`` archives: the graph of ``torch.export``, and its parameters.
+
+torch 2.9 and newer write JSON and raw bytes, torch 2.8 JSON and pickles of tensors, and torch 2.5 to 2.7 the same under
+other names. The schema is ``torch/_export/serde/schema.yaml`` in PyTorch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sofie_jit.errors import ModelFileError, UnsupportedLayerError
+from sofie_jit.frontends.base import errors_of_file
+from sofie_jit.frontends.limits import JSON_BYTES, JSON_RATIO, parse_json
+from sofie_jit.frontends.pytorch.archive import Archive, Storages, integers, mapping
+from sofie_jit.frontends.pytorch.model import Constant, ExportedModel, Input, Node, StoredTensor
+from sofie_jit.frontends.pytorch.pickles import Pickle
+
+SERIALIZED_TYPES = {
+    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
+    9: "complex32", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16", 28: "uint16", 34: "uint32",
+    35: "uint64",
+}  # fmt: skip
+"""Numbers of element types in the schema (``ScalarType``)."""
+
+SCHEMA_MAJOR = range(5, 9)
+"""Versions of the schema that are known; torch 2.5 writes 7, torch 2.13 writes 8."""
+MAX_NODES = 100_000
+UNUSED = 1 << 30
+"""The index of an input that is no tensor."""
+
+
+def read_file(path: Path) -> ExportedModel:
+    """Reads a file. Raises ModelFileError for one that is damaged, or holds no graph."""
+    with errors_of_file(f"'{path}'"):
+        archive = Archive(path)
+        if "serialized_exported_program.json" in archive:
+            return _Reader(path, archive).model(
+                "serialized_exported_program.json",
+                [("serialized_state_dict.pt", False), ("serialized_constants.pt", True)],
+            )
+        models = [name for name in archive.names if re.fullmatch(r"models/[^/]+\.json", name)]
+        if not models:
+            raise ModelFileError(
+                f"'{path}' holds no graph, as packages of AOTInductor do: save the exported program with "
+                "torch.export.save"
+            )
+        name = "models/model.json" if "models/model.json" in models else models[0]
+        stem = name.removeprefix("models/").removesuffix(".json")
+        parts = [(f"data/weights/{stem}", False), (f"data/constants/{stem}", True)]
+        return _Reader(path, archive).model(name, parts)
+
+
+class _Reader:
+    def __init__(self, path: Path, archive: Archive):
+        self.path = path
+        self.archive = archive
+        self.storages = Storages(archive)
+
+    def json(self, name: str) -> Any:
+        content = self.archive.read(name)
+        stored = self.archive._entries[name].compress_size
+        if len(content) > JSON_BYTES and len(content) > JSON_RATIO * stored:
+            raise ModelFileError(f"'{name}' has {len(content):,} bytes of JSON, compressed to {stored:,}")
+        return parse_json(bytes(content), name)
+
+    def model(self, name: str, parts: Sequence[tuple[str, bool]]) -> ExportedModel:
+        program = mapping(self.json(name), name)
+        version = mapping(program.get("schema_version"), "schema_version")
+        if version.get("major") not in SCHEMA_MAJOR:
+            raise ModelFileError(
+                f"the schema of the file has version {version.get('major')!r}; versions {SCHEMA_MAJOR[0]} to "
+                f"{SCHEMA_MAJOR[-1]} are known, which torch 2.5 and later write"
+            )
+        tensors: dict[str, StoredTensor] = {}
+        for prefix, _ in parts:
+            tensors.update(self.tensors(prefix))
+        module = mapping(program["graph_module"], "graph_module")
+        graph = mapping(module["graph"], "graph")
+        try:
+            return self.graph(program, module, graph, tensors)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            if isinstance(error, ModelFileError):
+                raise
+            raise ModelFileError(
+                f"its graph does not have the form that torch.export.save writes ({type(error).__name__}: {error})"
+            ) from error
+
+    # -- tensors -------------------------------------------------------------------------------------------------
+
+    def tensors(self, prefix: str) -> dict[str, StoredTensor]:
+        """Name in the module -> tensor, of the weights or of the constants."""
+        config = f"{prefix}_weights_config.json" if "weights" in prefix else f"{prefix}_constants_config.json"
+        if config in self.archive:
+            folder = prefix.rpartition("/")[0]
+            entries = mapping(mapping(self.json(config), config)["config"], config)
+            return {name: self.raw(name, folder, mapping(entry, name)) for name, entry in entries.items()}
+        pickled = prefix if prefix in self.archive else f"{prefix}.pt"
+        if pickled not in self.archive:
+            return {}
+        if not len(self.archive.read(pickled)):
+            return {}
+        inner = Archive(self.path, self.archive.read(pickled))
+        reader = Pickle(Storages(inner), "data/")
+        found = reader.read("data.pkl")
+        if not isinstance(found, dict) or "dict" not in found:
+            raise ModelFileError(f"'{pickled}' holds no dict of tensors")
+        return {
+            str(name): reader.tensors[value["tensor"]]
+            for name, value in found["dict"]
+            if isinstance(value, dict) and "tensor" in value
+        }
+
+    def raw(self, name: str, folder: str, entry: Mapping[str, Any]) -> StoredTensor:
+        """A tensor whose bytes are a member of the archive."""
+        meta = entry.get("tensor_meta")
+        if entry.get("use_pickle") or not isinstance(meta, Mapping):
+            return StoredTensor("object that is stored as a pickle", None)
+        dtype = SERIALIZED_TYPES.get(meta["dtype"], f"number {meta['dtype']}")
+        if meta.get("layout", 7) != 7:
+            return StoredTensor("a sparse layout", None)
+        sizes, strides = (_numbers(meta[key], name) for key in ("sizes", "strides"))
+        (offset,) = _numbers([meta["storage_offset"]], name)
+        member = f"{folder}/{entry['path_name']}"
+        return self.storages.tensor(member, dtype, sizes, strides, offset, f"the tensor '{name}'")
+
+    # -- the graph -----------------------------------------------------------------------------------------------
+
+    def graph(
+        self, program: Mapping[str, Any], module: Mapping[str, Any], graph: Mapping[str, Any],
+        tensors: Mapping[str, StoredTensor],
+    ) -> ExportedModel:  # fmt: skip
+        signature = module["signature"]
+        inputs: list[Input] = []
+        constants, known, places = [], {}, []
+        for spec in signature["input_specs"]:
+            ((kind, value),) = spec.items()
+            if kind in ("parameter", "buffer", "tensor_constant"):
+                constants.append(_constant(kind, value, tensors))
+            elif kind == "user_input":
+                ((argument, given),) = value["arg"].items()
+                places.append(len(inputs) if argument == "as_tensor" else UNUSED)
+                if argument == "as_tensor":
+                    inputs.append(_input(given["name"], graph["tensor_values"]))
+                elif argument == "as_sym_int":
+                    raise UnsupportedLayerError(
+                        f"the input '{given.get('as_name')}' is a number, which is not supported"
+                    )
+                # other arguments have the value of the example; the graph does not use them
+            elif kind == "constant_input":
+                known[value["name"]] = next(iter(value["value"].values()))
+                places.append(UNUSED)
+            else:
+                raise UnsupportedLayerError(f"an input of the kind {kind} is not supported")
+        nodes = graph["nodes"]
+        if len(nodes) > MAX_NODES:
+            raise ModelFileError(f"the model has more than {MAX_NODES:,} nodes")
+        outputs = []
+        for spec in signature["output_specs"]:
+            ((kind, value),) = spec.items()
+            if kind == "user_output":
+                outputs.append(value["arg"])
+            elif kind == "buffer_mutation":
+                raise UnsupportedLayerError(
+                    f"buffer '{value['buffer_name']}': the model changes it in each call, which is not supported"
+                )
+            elif kind != "user_input_mutation":
+                raise UnsupportedLayerError(f"an output of the kind {kind} is not supported")
+        calls = module["module_call_graph"]
+        root = next((entry for entry in calls if entry["fqn"] == ""), None)
+        given = root.get("signature") if root else None
+        structure = _structure(given["out_spec"], range(len(outputs))) if given else None
+        taken = _structure(given["in_spec"], places) if given else None
+        return ExportedModel(
+            source=str(self.path),
+            torch_version=str(program.get("torch_version", "")),
+            inputs=inputs,
+            constants=constants,
+            known_inputs=known,
+            nodes=[_node(node, index) for index, node in enumerate(nodes)],
+            outputs=outputs,
+            structure=structure,
+            input_structure=taken["tuple"][0] if isinstance(taken, dict) and taken.get("tuple") else None,
+        )
+
+
+def _numbers(sizes: Sequence[Any], what: str) -> list[int]:
+    return integers([size["as_int"] if isinstance(size, Mapping) else size for size in sizes], what)
+
+
+def _constant(kind: str, value: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> Constant:
+    target = value[f"{kind}_name"]
+    if target not in tensors:
+        raise ModelFileError(f"the {kind.replace('_', ' ')} '{target}' is not in the file; save the model again")
+    return Constant(value["arg"]["name"], target, kind.removeprefix("tensor_"), tensors[target])
+
+
+def _input(name: str, values: Mapping[str, Any]) -> Input:
+    meta = values[name]
+    dtype = SERIALIZED_TYPES.get(meta["dtype"], f"number {meta['dtype']}")
+    sizes = [size["as_int"] if "as_int" in size else str(size["as_expr"]["expr_str"]) for size in meta["sizes"]]
+    return Input(str(name), dtype, sizes)
+
+
+def _node(node: Mapping[str, Any], index: int) -> Node:
+    stack = str(node.get("metadata", {}).get("nn_module_stack", ""))
+    module = ""
+    entries = stack.split(";")
+    for entry in reversed(entries):
+        parts = entry.split(",")
+        if len(parts) == 3 and not parts[0].startswith("_empty"):
+            module = parts[1]
+            break
+    outputs = list(node["outputs"])
+    name = node.get("name") or _first_name(outputs) or f"node_{index}"
+    arguments = [[str(given["name"]), given["arg"]] for given in node["inputs"]]
+    return Node(str(name), str(node["target"]), arguments, outputs, module)
+
+
+def _first_name(outputs: Sequence[Any]) -> str:
+    for output in outputs:
+        for value in output.values():
+            if isinstance(value, Mapping):
+                return str(value.get("name") or value.get("as_name") or "")
+    return ""
+
+
+# -- the structure of the outputs --------------------------------------------------------------------------------------
+
+
+def _structure(spec: str, places: Iterable[int]) -> Any:
+    """The nesting of values as lists, ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}`` and their indices."""
+    parsed = parse_json(spec, "out_spec")
+    numbers = iter(places)
+
+    def build(node: Mapping[str, Any]) -> Any:
+        kind = node["type"]
+        if kind is None:
+            return next(numbers)
+        parts = [build(child) for child in node["children_spec"]]
+        if kind.endswith("list"):
+            return parts
+        context = node.get("context")
+        keys = parse_json(context, "out_spec") if isinstance(context, str) else None
+        if isinstance(keys, dict):  # a default dict
+            keys = next((value for value in keys.values() if isinstance(value, list)), None)
+        if isinstance(keys, list) and len(keys) == len(parts) and all(isinstance(key, (str, int)) for key in keys):
+            return {"dict": [[key, part] for key, part in zip(keys, parts, strict=True)]}
+        return {"tuple": parts}
+
+    try:
+        return build(parsed[1])
+    except StopIteration as error:
+        raise ModelFileError("out_spec has more outputs than the graph") from error

@@ -1,0 +1,301 @@
+"""Translates the graph of an exported program to an RModel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError
+from sofie_jit.frontends import base
+from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.content import some
+from sofie_jit.frontends.pytorch import scalars
+from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
+from sofie_jit.frontends.pytorch.exported import SERIALIZED_TYPES
+from sofie_jit.frontends.pytorch.inputs import input_types
+from sofie_jit.frontends.pytorch.model import ExportedModel, Node
+from sofie_jit.frontends.pytorch.modules import ModuleCall, defined, module_calls, tensor_names
+from sofie_jit.frontends.pytorch.promotion import TORCH
+from sofie_jit.frontends.pytorch.results import Results
+from sofie_jit.frontends.pytorch.values import NUMBERS, Tensor, Undecided
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.dims import bind_shape
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
+
+Replacements = Mapping[str, Callable[..., Any]]
+
+
+@dataclass
+class Translation(base.Translation):
+    """An exported program that can be translated for any sizes of its open dimensions."""
+
+    model: ExportedModel
+    replace: Replacements | None = None
+    outputs: Sequence[str] | None = None
+
+    format = "PyTorch"
+
+    def __post_init__(self) -> None:
+        names = frozenset(constant.name for constant in self.model.constants)
+        self.calls = module_calls(self.model.nodes, self.model.outputs, names)
+        for name in self.replace or {}:
+            if name not in self.calls and name not in (node.path for node in self.model.nodes):
+                raise ModelFileError(
+                    f"replace= names '{name}', which is not a module of this model; its modules are: {some(self.calls)}"
+                )
+        for name in self.outputs or ():
+            if name not in self.calls and name not in (node.path for node in self.model.nodes):
+                raise ModelFileError(
+                    f"outputs= names '{name}', which is not a module of this model; its modules are: {some(self.calls)}"
+                )
+
+    @property
+    def source(self) -> str:
+        """The name of the file in messages."""
+        return self.model.source
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """Name -> type of the inputs; open dimensions have names, see :func:`input_types`."""
+        with errors_of_file(self.source):
+            return input_types(self.model.inputs)
+
+    def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
+        """The RModel with ``sizes`` for open dimensions by name.
+
+        Raises UnsupportedLayerError listing all operators that are not supported.
+        """
+        with errors_of_file(self.source):
+            rmodel = RModel("model")
+            builder = Builder(rmodel, TORCH)
+            given = {
+                name: Tensor(builder.input(name, kind.dtype, bind_shape(kind.shape, sizes or {})))
+                for name, kind in self.inputs.items()
+            }
+            graph = _Graph(self, builder)
+            results = graph.run(given)
+            graph.problems.raise_all()
+            results.finish(rmodel)
+            rmodel.generate()
+            return rmodel
+
+    def nested_inputs(self, values: Sequence[Any]) -> Any:
+        """Values, one per input, as the positional arguments of the module."""
+        return _nested(self.model.input_structure, list(values))
+
+    def nodes(self) -> list[base.Node]:
+        """The calls of operators in execution order."""
+        return [base.Node(node.path, node.operator) for node in self.model.nodes]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The format, and the version of PyTorch that saved the file."""
+        return self.model.metadata | {"format": self.format, "saved by": f"torch {self.model.torch_version}"}
+
+    def original(self, source: Any, **options: Any) -> base.OriginalModel:
+        """The same model in PyTorch."""
+        from sofie_jit.frontends.pytorch.original import of_exported
+
+        return of_exported(source, self, **options)
+
+
+class _Graph:
+    def __init__(self, translation: Translation, builder: Builder):
+        self.model = translation.model
+        self.calls = translation.calls
+        self.replace = translation.replace or {}
+        self.wanted = translation.outputs
+        self.builder = builder
+        self.evaluator = Evaluator(builder)
+        self.problems = Problems()
+        self.values: dict[str, Any] = dict(translation.model.known_inputs)
+
+    def run(self, given: Mapping[str, Tensor]) -> Results:
+        """Translates the nodes that the outputs need; returns the outputs."""
+        self.values.update(given)
+        for constant in self.model.constants:
+            if constant.tensor.array is None:
+                self.values[constant.name] = constant.tensor
+            else:
+                self.values[constant.name] = Tensor(constant.tensor.array, owner=constant.target)
+        outputs = self.outputs()
+        replaced = {
+            id(node): self.calls[path] for path in self.replace if path in self.calls for node in self.calls[path].nodes
+        }
+        done: set[str] = set()
+        for node in self.needed(outputs):
+            call = replaced.get(id(node))
+            if call is not None:
+                if call.path not in done:
+                    done.add(call.path)
+                    self.replaced(call)
+                continue
+            with self.problems.collected():
+                self.node(node)
+        results = Results(self.builder)
+        for name, value in outputs:
+            results.add(name, self.result(value, name))
+        results.structure = self.model.structure if self.wanted is None else None
+        return results
+
+    def outputs(self) -> list[tuple[str, Any]]:
+        """Name and value, in JSON as in the file, of each output."""
+        if self.wanted is None:
+            names = [next(tensor_names(value), f"output_{index}") for index, value in enumerate(self.model.outputs)]
+            return list(zip(names, self.model.outputs, strict=True))
+        found = []
+        for name in self.wanted:
+            if name in self.calls:
+                found += [(tensor, {"as_tensor": {"name": tensor}}) for tensor in self.calls[name].outputs]
+            else:
+                node = next(node for node in self.model.nodes if node.path == name)
+                found += [(tensor, {"as_tensor": {"name": tensor}}) for tensor in defined(node)]
+        return found
+
+    def needed(self, outputs: Sequence[tuple[str, Any]]) -> list[Node]:
+        """The nodes that the outputs depend on, and those that may change a tensor in place."""
+        names = {name for _, value in outputs for name in _all_names(value)}
+        kept = []
+        for node in reversed(self.model.nodes):
+            operator = node.target.rpartition("::")[2].removeprefix("torch.ops.aten.").partition(".")[0]
+            computed = {name for output in node.outputs for name in _all_names(output)}
+            if not names.isdisjoint(computed) or (operator.endswith("_") and not operator.endswith("__")):
+                names.update(name for argument in node.arguments for name in _all_names(argument[1]))
+                kept.append(node)
+        return kept[::-1]
+
+    # -- nodes ---------------------------------------------------------------------------------------------------
+
+    def node(self, node: Node) -> None:
+        """Adds the results of a node to the values."""
+        missing = [name for argument in node.arguments for name in _all_names(argument[1]) if name not in self.values]
+        if missing:
+            known = {name for other in self.model.nodes for output in other.outputs for name in _all_names(output)}
+            if not set(missing) <= known:
+                raise ModelFileError(f"{node.label}: it uses '{missing[0]}', which the model does not define")
+            if node.target.startswith("torch.ops.aten."):
+                supported(node.target.removeprefix("torch.ops.aten."), node.label)
+            return
+        arguments = {str(name): self.value(value, node.label) for name, value in node.arguments}
+        self.assign(node, self.called(node, arguments))
+
+    def called(self, node: Node, arguments: Mapping[str, Any]) -> Any:
+        target = node.target
+        if target.startswith("torch.ops.aten."):
+            name = target.removeprefix("torch.ops.aten.")
+            return self.evaluator.call(name, (), arguments, name=node.path, label=node.label)
+        namespace, _, function = target.rpartition(".")
+        if namespace in ("_operator", "operator", "math", "torch", "torch._sym"):
+            with errors_of_node(node.label, {}, "PyTorch"):
+                name = function.removeprefix("_")
+                if name in scalars.FUNCTIONS:
+                    return scalars.compute(name, *arguments.values())
+                return Undecided(node.label)
+        raise UnsupportedLayerError(f"{node.label}: the operator is not supported; replace its module with replace=")
+
+    def assign(self, node: Node, result: Any) -> None:
+        """Gives the results of a node the names that they have in the graph."""
+        if len(node.outputs) == 1:
+            results = [result]
+        else:
+            results = list(result) if isinstance(result, (tuple, list)) else [result]
+        for output, value in zip(node.outputs, results, strict=False):
+            names = list(_all_names(output))
+            parts = [value] if set(output) & {"as_tensor", "as_sym_int", "as_sym_bool", "as_sym_float"} else value
+            if isinstance(parts, (list, tuple)):
+                self.values.update({name: part for name, part in zip(names, parts, strict=False) if name})
+
+    def value(self, argument: Any, label: str) -> Any:
+        """An argument in JSON as in the file as a value."""
+        ((kind, given),) = argument.items()
+        if kind == "as_none":
+            return None
+        if kind == "as_tensor":
+            return self.tensor(given["name"], label)
+        if kind == "as_tensors":
+            return [self.tensor(item["name"], label) for item in given]
+        if kind == "as_optional_tensors":
+            return [self.value(item, label) for item in given]
+        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+            ((form, number),) = given.items()
+            return self.values[number] if form == "as_name" else number
+        if kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
+            return [self.value({kind[:-1]: item}, label) for item in given]
+        if kind == "as_scalar_type":
+            return SERIALIZED_TYPES.get(given, f"number {given}")
+        if kind in ("as_int", "as_float", "as_string", "as_bool", "as_ints", "as_floats", "as_strings", "as_bools"):
+            return _float(given) if kind == "as_float" else given
+        if kind in ("as_memory_format", "as_layout", "as_device"):
+            return kind
+        raise UnsupportedLayerError(f"{label}: an argument of the kind {kind.removeprefix('as_')} is not supported")
+
+    def tensor(self, name: str, label: str) -> Tensor:
+        value = self.values[name]
+        if not isinstance(value, Tensor):
+            dtype = getattr(value, "dtype", type(value).__name__)
+            raise UnsupportedLayerError(f"{label}: it uses '{name}' of type {dtype}, which is not supported")
+        return value
+
+    # -- replaced modules and outputs ----------------------------------------------------------------------------
+
+    def replaced(self, call: ModuleCall) -> None:
+        """Calls a user's function in place of a module; its exceptions reach the user as they are."""
+        if any(name not in self.values for name in call.inputs):
+            return
+        label = f"{call.path}, replaced"
+        self.builder.origin = label
+        given = [self.result({"as_tensor": {"name": name}}, name) for name in call.inputs]
+        result = self.replace[call.path](*given)
+        self.builder.origin = ""
+        results = list(result) if isinstance(result, (tuple, list)) else [result]
+        if not all(isinstance(symbol, Symbol) for symbol in results) or len(results) != len(call.outputs):
+            raise GraphError(
+                f"{call.path}: the function in replace= must return {len(call.outputs)} tensors that it computes from "
+                f"its arguments by arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
+            )
+        self.values.update({name: Tensor(symbol) for name, symbol in zip(call.outputs, results, strict=True)})
+
+    def result(self, value: Any, name: str) -> Any:
+        """An output of the model; None if it was not computed, which a problem explains."""
+        if any(tensor not in self.values for tensor in _all_names(value)):
+            return None
+        found = self.value(value, f"output '{name}'")
+        if isinstance(found, Tensor):
+            found = found.value
+        if isinstance(found, (*NUMBERS, Symbol, np.ndarray)) or found is None:
+            return found
+        raise UnsupportedLayerError(f"the output '{name}' is of type {type(found).__name__}, which is not supported")
+
+
+def _nested(structure: Any, values: list[Any]) -> Any:
+    """Values in a structure of indices, see :class:`ExportedModel`."""
+    if isinstance(structure, int):
+        return values[structure] if structure < len(values) else None
+    if structure is None:
+        return values
+    if isinstance(structure, list):
+        return [_nested(part, values) for part in structure]
+    ((kind, parts),) = structure.items()
+    if kind == "tuple":
+        return tuple(_nested(part, values) for part in parts)
+    return {key: _nested(part, values) for key, part in parts}
+
+
+def _float(value: Any) -> Any:
+    """A number; JSON has text for infinity and NaN."""
+    return float(value)
+
+
+def _all_names(value: Any) -> list[str]:
+    """Names of tensors and of numbers in an argument or result."""
+    names = list(tensor_names(value))
+    for kind, given in value.items():
+        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float") and "as_name" in given:
+            names.append(given["as_name"])
+        elif kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
+            names += [item["as_name"] for item in given if "as_name" in item]
+    return names

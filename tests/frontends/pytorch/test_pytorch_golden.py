@@ -1,0 +1,73 @@
+"""Files of PyTorch, evaluated without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit.frontends.base import leaves
+from sofie_jit.verification.difference import TOLERANCE, distance
+
+FOLDER = Path(__file__).parents[2] / "golden" / "pytorch"
+FILES = sorted(FOLDER.glob("*.pt2"))
+
+
+def check(path: Path, model: sofie_jit.Model) -> None:
+    """Asserts that a model gives PyTorch's outputs, by the rule of tests/tolerance.py."""
+    with np.load(path.with_suffix(".npz")) as expected:
+        inputs = [expected[name] for name in expected.files if name.startswith("input:")]
+        outputs = [expected[name] for name in expected.files if name.startswith("output:")]
+        exact = [expected[name] for name in expected.files if name.startswith("exact:")]
+    found = leaves(model.infer(*inputs))
+    assert [(y.shape, y.dtype) for y in found] == [(y.shape, y.dtype) for y in outputs]
+    for y, theirs, best in zip(found, outputs, exact, strict=True):
+        assert distance(y, best) <= max(2 * distance(theirs, best), TOLERANCE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_outputs_are_those_of_pytorch(path: Path) -> None:
+    check(path, sofie_jit.load(path))
+
+
+def test_all_files_are_there() -> None:
+    assert {path.stem for path in FILES} >= {"mlp", "cnn", "sequence", "graph"}
+
+
+def test_outputs_have_the_structure_of_the_module() -> None:
+    model = sofie_jit.load(FOLDER / "graph.pt2")
+    found = model.infer(np.zeros((2, 6, 2), np.float32))
+    assert set(found) == {"nodes", "event"}
+    assert isinstance(found["event"], tuple)
+    assert found["event"][1] == 2
+
+
+def test_rows_do_not_depend_on_the_batch() -> None:
+    model = sofie_jit.load(FOLDER / "sequence.pt2")
+    x = np.random.default_rng(0).normal(size=(67, 5, 3)).astype(np.float32)
+    whole = model.infer(x)
+    assert model.infer(x[:0]).shape == (0, 5, 8)
+    assert np.array_equal(model.infer(x[5:6]), whole[5:6])
+
+
+def test_modules_can_be_outputs_and_can_be_replaced() -> None:
+    path = FOLDER / "mlp.pt2"
+    model = sofie_jit.load(path, outputs=["0"])
+    x = np.ones((2, 5), np.float32)
+    assert model.infer(x).shape == (2, 8)
+    doubled = sofie_jit.load(path, outputs=["0"], replace={"0": lambda x: sofie_jit.ops.tile(x, (1, 2)) * 2})
+    assert np.array_equal(doubled.infer(x), np.full((2, 10), 2, np.float32))
+    with pytest.raises(sofie_jit.ModelFileError, match=r"replace= names '9'.*its modules are: 0, 1, 2, 3"):
+        sofie_jit.load(path, replace={"9": lambda x: x})
+
+
+def test_check_and_info(capsys: pytest.CaptureFixture[str]) -> None:
+    report = sofie_jit.check(FOLDER / "cnn.pt2")
+    assert report
+    assert [node.type for node in report.nodes][:2] == ["aten.conv2d", "aten.batch_norm"]
+    from sofie_jit.cli import main
+
+    assert main(["info", str(FOLDER / "cnn.pt2")]) == 0
+    assert "saved by" in capsys.readouterr().out
