@@ -77,6 +77,7 @@ def load(
         sources; this takes about a second longer. False: this process.
     options
         Further options of the model's format. ONNX: ``values``, arrays by name for inputs that get a fixed value.
+        Keras: ``backend``, "theano" or "tensorflow", for files of Keras 1, which do not say which of them trained it.
 
     Returns
     -------

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
-from sofie_jit.frontends.keras.dialects import MODELS, Spec, decode
+from sofie_jit.frontends.keras.config_values import decode
+from sofie_jit.frontends.keras.dialects import MODELS, Spec
 from sofie_jit.frontends.keras.functional import flatten_refs, functional, spec_name
 from sofie_jit.frontends.keras.graph import (
     Input,
@@ -78,6 +79,7 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str, shared_id: Any = N
                 own_name=inner_name,
                 shared_id=inner_id,
                 keras_major=inner.get("keras_major", 3),
+                backend=inner.get("backend", ""),
             )
     sequential = spec["class_name"] == "Sequential"
     inputs, wiring = _sequential(name, layers) if sequential else functional(spec, name, layers)

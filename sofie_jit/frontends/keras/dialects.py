@@ -2,26 +2,27 @@
 
 :func:`modernize` translates a whole model. The spec of each layer becomes a dict with ``class_name``, ``package`` (''
 for Keras's own classes), ``config`` (options with their names in Keras 3, absent ones filled in), ``saved_class`` (the
-class name in the file) and ``keras_major``, and keeps the other keys (``name``, ``inbound_nodes``, ``build_config``).
+class name in the file), ``keras_major`` and ``backend``, and keeps the other keys (``name``, ``inbound_nodes``,
+``build_config``).
 
-Four things get names of their own, because their old names mean something else in Keras 3: ``hard_sigmoid_keras2``
+Five things get names of their own, because their old names mean something else in Keras 3: ``hard_sigmoid_keras2``
 (the activation of Keras 1 and 2, clip(0.2 x + 0.5)), ``bilinear_tensorflow1`` (how UpSampling2D interpolated with
-TensorFlow 1), ``CuDNNLSTM``/``CuDNNGRU`` (another layout of weights), and ``ops.Add``, ... (operations of
-``keras.ops``, unlike the layers with these names).
+TensorFlow 1), ``same_theano`` (how Theano padded), ``CuDNNLSTM``/``CuDNNGRU`` (another layout of weights), and
+``ops.Add``, ... (operations of ``keras.ops``, unlike the layers with these names).
 
 Rules for a single layer, such as defaults of its options, are in the ``@layer`` line of its handler.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
-import numpy as np
-
 from sofie_jit.errors import ModelFileError
+from sofie_jit.frontends.keras.config_values import decode, short
 from sofie_jit.frontends.keras.layers.registry import entries, find_builtin
+from sofie_jit.frontends.keras.origin import Origin, origin_of
 
 Spec = dict[str, Any]
 
@@ -106,11 +107,6 @@ TENSORFLOW_ACTIVATIONS = {"softmax_v2": "softmax", "log_softmax_v2": "log_softma
 OLD_ACTIVATIONS = {"hard_sigmoid": "hard_sigmoid_keras2"}
 """Activations whose meaning changed with Keras 3 -> the name of the old meaning."""
 
-BILINEAR_OF_TENSORFLOW_1 = "bilinear_tensorflow1"
-"""The name of ``bilinear`` where Keras resized with TensorFlow 1, which aligned the first pixels of both images."""
-WITH_TENSORFLOW_1 = re.compile(r"2\.[23]\.\d+|2\.1\.6-tf")
-"""The Keras versions that used it. For 2.2.4-tf, which TensorFlow 1.13 to 2.1 wrote, the files do not tell."""
-
 MERGE_CLASSES = {
     "sum": "Add",
     "mul": "Multiply",
@@ -122,47 +118,13 @@ MERGE_CLASSES = {
 """Mode of Keras 1's Merge layer -> the class in Keras 3."""
 
 
-def modernize(model: Mapping[str, Any], keras_version: str = "") -> Spec:
+def modernize(model: Mapping[str, Any], keras_version: str = "", backend: str = "") -> Spec:
     """The spec of a saved model, ``{"class_name", "config", ...}``, in the dialect of Keras 3.
 
-    Raises ModelFileError if a layer's config is not one that any Keras writes.
+    ``backend`` is the one that the model was trained with, '' if it is unknown. Raises ModelFileError if a layer's
+    config is not one that any Keras writes.
     """
-    spec = _layer(model, keras_major(model, keras_version))
-    if WITH_TENSORFLOW_1.fullmatch(keras_version):
-        _resize_with_tensorflow_1(spec)
-    return spec
-
-
-def _resize_with_tensorflow_1(spec: Spec) -> None:
-    config = spec["config"]
-    if spec["class_name"] == "UpSampling2D" and not spec["package"] and config["interpolation"] == "bilinear":
-        config["interpolation"] = BILINEAR_OF_TENSORFLOW_1
-    for inner in config["layers"] if spec["class_name"] in MODELS and not spec["package"] else [config.get("layer")]:
-        if isinstance(inner, dict) and "saved_class" in inner:
-            _resize_with_tensorflow_1(inner)
-
-
-def keras_major(model: Mapping[str, Any], keras_version: str = "") -> int:
-    """The major version of the Keras that wrote a config: 1, 2 or 3; guessed from its keys if the version is unknown.
-
-    >>> keras_major({"class_name": "Sequential", "config": []}, "2.2.4-tf")
-    2
-    """
-    major = re.match(r"[123](?=\.|$)", keras_version)
-    if major:
-        return int(major[0])
-    todo: list[Any] = [model]
-    keys: set[str] = set()
-    while todo:
-        node = todo.pop()
-        if isinstance(node, Mapping):
-            keys.update(map(str, node))
-            todo.extend(node.values())
-        elif isinstance(node, (list, tuple)):
-            todo.extend(node)
-    if keys & {"registered_name", "batch_shape", "build_input_shape", "keras_history"}:
-        return 3
-    return 1 if keys & {"border_mode", "dim_ordering", "inner_activation", "W_regularizer", "nb_filter"} else 2
+    return _layer(model, origin_of(model, keras_version, backend))
 
 
 def is_stateful(config: Any) -> bool:
@@ -175,43 +137,57 @@ def is_stateful(config: Any) -> bool:
 # -- one layer -----------------------------------------------------------------------------------------------------
 
 
-def _layer(spec: Any, major: int) -> Spec:
-    """The spec of a layer or model, written by version ``major`` of Keras."""
+def _layer(spec: Any, origin: Origin) -> Spec:
+    """The spec of a layer or model, written by the Keras ``origin``."""
     if not isinstance(spec, Mapping) or not isinstance(spec.get("class_name"), str):
-        raise ModelFileError(f"a layer should be a dict with a class_name, found {_short(spec)}")
-    package, class_name = _package(spec, major)
+        raise ModelFileError(f"a layer should be a dict with a class_name, found {short(spec)}")
+    package, class_name = _package(spec, origin)
     if not package:
         class_name = CLASSES.get(class_name, class_name)
     config = spec.get("config")
     if isinstance(config, list) and not package and class_name in MODELS:  # Sequential up to Keras 2.1
         config = {"layers": config}
     if not isinstance(config, Mapping):
-        raise ModelFileError(f"layer of class {class_name}: its config should be a dict, found {_short(config)}")
+        raise ModelFileError(f"layer of class {class_name}: its config should be a dict, found {short(config)}")
     if not package and class_name in MODELS:
-        class_name, options = _model(class_name, config, major)
+        class_name, options = _model(class_name, config, origin)
     else:
         options = {key: decode(value) for key, value in config.items()}
         if not package:
-            class_name, options = _options(class_name, options, major)
+            class_name, options = _options(class_name, options, origin)
         elif "dtype" in options:
             options["dtype"] = _dtype(options["dtype"])
     return {**spec, "class_name": class_name, "package": package, "config": options, "saved_class": spec["class_name"],
-            "keras_major": major}  # fmt: skip
+            "keras_major": origin.major, "backend": origin.backend}  # fmt: skip
 
 
-def _model(class_name: str, config: Mapping[str, Any], major: int) -> tuple[str, dict[str, Any]]:
+def _model(class_name: str, config: Mapping[str, Any], origin: Origin) -> tuple[str, dict[str, Any]]:
     """Class and config of a model."""
     layers = config.get("layers")
     if not isinstance(layers, list):
-        raise ModelFileError(f"model '{config.get('name')}': its layers should be a list, found {_short(layers)}")
-    options = {**config, "layers": [_layer(layer, major) for layer in layers]}
+        raise ModelFileError(f"model '{config.get('name')}': its layers should be a list, found {short(layers)}")
+    options = {**config, "layers": _named([_layer(layer, origin) for layer in layers])}
     first = options["layers"][0] if options["layers"] else None
     if class_name == "Sequential" and first and not first["package"] and "branches" in first["config"]:
         return "Functional", _without_branches(options)
     return class_name, options
 
 
-def _package(spec: Mapping[str, Any], major: int) -> tuple[str, str]:
+def _named(layers: list[Spec]) -> list[Spec]:
+    """``layers`` with names for those Sequential models that have none, as inside others before Keras 2.2.3."""
+    taken = [layer["config"].get("name") for layer in layers]
+    free = (name for number in count(1) if (name := f"sequential_{number}") not in taken)
+
+    def named(layer: Spec) -> Spec:
+        nameless = layer["class_name"] == "Sequential" and not layer["package"] and not layer.get("name")
+        if not nameless or "name" in layer["config"]:
+            return layer
+        return {**layer, "config": {**layer["config"], "name": next(free)}}
+
+    return [named(layer) for layer in layers]
+
+
+def _package(spec: Mapping[str, Any], origin: Origin) -> tuple[str, str]:
     """Package, '' for Keras itself, and class name. A custom class is never mistaken for one of Keras."""
     class_name = spec["class_name"]
     registered = spec.get("registered_name")
@@ -224,7 +200,7 @@ def _package(spec: Mapping[str, Any], major: int) -> tuple[str, str]:
         return "__main__", class_name
     if module.split(".")[0] not in ("keras", "tf_keras", "keras_core", "tensorflow", "builtins"):
         return module, class_name
-    if ".ops." in module or ("module" not in spec and major >= 3 and _is_operation(spec)):
+    if ".ops." in module or ("module" not in spec and origin.major >= 3 and _is_operation(spec)):
         return "", f"ops.{class_name}"
     return "", class_name
 
@@ -241,10 +217,10 @@ def _is_operation(spec: Mapping[str, Any]) -> bool:
     return "dtype" not in config or (operation is not None and "dtype" in operation.arguments)
 
 
-def _options(class_name: str, config: dict[str, Any], major: int) -> tuple[str, dict[str, Any]]:
+def _options(class_name: str, config: dict[str, Any], origin: Origin) -> tuple[str, dict[str, Any]]:
     """Class and options of a layer of Keras."""
     if class_name == "Merge":
-        return _merge(config, major)
+        return _merge(config, origin)
     layer = find_builtin(class_name)
     renamed = {**OPTIONS, **layer.renamed}
     kept = "input_dim" if class_name in ("Embedding", "ReversibleEmbedding") else None
@@ -257,28 +233,34 @@ def _options(class_name: str, config: dict[str, Any], major: int) -> tuple[str, 
         value = options.get(option)
         if option in options and isinstance(value, (str, type(None))):
             options[option] = values.get(value, value)
-    options = {**layer.defaults, **(layer.keras_2_defaults if major < 3 else {}), **options}
+    defaults = {**layer.defaults, **(layer.keras_2_defaults if origin.major < 3 else {})}
+    if "data_format" in defaults:
+        defaults["data_format"] = origin.data_format(class_name, config.get("name"), defaults["data_format"])
+    options = {**defaults, **options}
+    for option, meaning in (("padding", origin.padding), ("interpolation", origin.interpolation)):
+        if option in options:
+            options[option] = meaning(class_name, options[option])
     if options.get("groups") == 1 and "groups" not in layer.defaults:
         del options["groups"]  # Keras 2 wrote it for all convolutions, depthwise and transposed ones too
     if "dtype" in options:
         options["dtype"] = _dtype(options["dtype"])
     for option in NESTED_OPTIONS:
         if option in options:
-            options[option] = _nested(option, options[option], major)
+            options[option] = _nested(option, options[option], origin)
     return class_name, layer.modernize(options) if layer.modernize else options
 
 
-def _nested(option: str, value: Any, major: int) -> Any:
+def _nested(option: str, value: Any, origin: Origin) -> Any:
     """The value of an option that may be a layer, several, or the name of an activation."""
     if isinstance(value, (list, tuple)):
-        return [_nested(option, item, major) for item in value]
+        return [_nested(option, item, origin) for item in value]
     if isinstance(value, Mapping) and option in ACTIVATION_OPTIONS:
         value = _function(value)
     if isinstance(value, Mapping):
-        return _layer(value, major)
+        return _layer(value, origin)
     if option in ACTIVATION_OPTIONS:
         value = "linear" if value is None else TENSORFLOW_ACTIVATIONS.get(value, value)
-        return OLD_ACTIVATIONS.get(value, value) if major < 3 else value
+        return OLD_ACTIVATIONS.get(value, value) if origin.major < 3 else value
     return value
 
 
@@ -309,14 +291,14 @@ def _dtype(value: Any) -> Any:
 # -- Merge of Keras 1 ----------------------------------------------------------------------------------------------
 
 
-def _merge(config: dict[str, Any], major: int) -> tuple[str, dict[str, Any]]:
+def _merge(config: dict[str, Any], origin: Origin) -> tuple[str, dict[str, Any]]:
     """Class and options of a Merge; one whose mode is a custom function stays a Merge, which is not supported."""
     mode = config.get("mode", "sum")
     if config.get("mode_type", "raw") != "raw" or not isinstance(mode, str) or mode not in MERGE_CLASSES:
         return "Merge", config
     options: dict[str, Any] = {"name": config.get("name")}
     if isinstance(config.get("layers"), list):
-        options["branches"] = [_layer(branch, major) for branch in config["layers"]]
+        options["branches"] = [_layer(branch, origin) for branch in config["layers"]]
     if mode == "concat":
         options["axis"] = config.get("concat_axis", -1)
     if mode == "dot":
@@ -354,7 +336,7 @@ def _chain(
     if not ends:
         name = f"{specs[0]['config']['name']}_input"
         given = {key: specs[0]["config"].get(key) for key in ("batch_shape", "dtype")}
-        layers = [_layer({"class_name": "InputLayer", "config": {"name": name, **given}}, 2)]
+        layers = [_layer({"class_name": "InputLayer", "config": {"name": name, **given}}, Origin(2))]
         inputs = ends = [[name, 0, 0]]
     chained = list(layers)
     for spec in specs:
@@ -362,49 +344,3 @@ def _chain(
         chained.append({**spec, "name": name, "inbound_nodes": [list(ends)]})
         ends = [[name, 0, 0]]
     return {"layers": chained, "input_layers": list(inputs), "output_layers": list(ends)}
-
-
-# -- values --------------------------------------------------------------------------------------------------------
-
-
-def decode(value: Any) -> Any:
-    """A value of a config without the wrappers that JSON needs: tuples, shapes, arrays, slices.
-
-    Arrays become numpy arrays. References to tensors and to functions stay as they are.
-
-    >>> decode({"class_name": "__tuple__", "items": [1, 2]})
-    (1, 2)
-    """
-    if isinstance(value, list):
-        return [decode(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    class_name, config = value.get("class_name"), value.get("config")
-    if class_name == "__tuple__" and isinstance(value.get("items"), list):
-        return tuple(decode(item) for item in value["items"])
-    if class_name == "TensorShape" and isinstance(value.get("items"), list):
-        return list(value["items"])
-    if class_name == "__ellipsis__":
-        return Ellipsis
-    if class_name == "__slice__" and isinstance(config, Mapping):
-        return slice(*(decode(config.get(key)) for key in ("start", "stop", "step")))
-    if class_name in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
-        return _array(config.get("value"), config.get("dtype"))
-    if set(value) == {"type", "value"} and value["type"] == "ndarray":  # Keras 1 and 2
-        return value["value"]
-    return {key: decode(item) for key, item in value.items()}
-
-
-def _array(value: Any, dtype: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value, "float32" if dtype == "bfloat16" else dtype)
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"a constant of type {dtype!r} in the config is not an array: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise ModelFileError(f"a constant in the config has the type {array.dtype}; expected numbers")
-    return array
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

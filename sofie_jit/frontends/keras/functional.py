@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
-from sofie_jit.frontends.keras.dialects import Spec, decode
+from sofie_jit.frontends.keras.config_values import decode
+from sofie_jit.frontends.keras.dialects import Spec
 from sofie_jit.frontends.keras.graph import (
     Layer,
     LayerModel,

@@ -42,6 +42,8 @@ class Layer:
     """The id by which Keras 3 marks a layer that appears in several models."""
     keras_major: int = 3
     """The major version of Keras that wrote it: 1, 2 or 3."""
+    backend: str = ""
+    """The backend that it was trained with, such as 'theano'; '' if it is unknown."""
 
     def __str__(self) -> str:
         package = f"{self.package}>" if self.package else ""
@@ -59,6 +61,7 @@ class Layer:
         return Layer(
             f"{self.name}/{spec['config'].get('name', path)}", spec["class_name"], spec["config"], spec["package"],
             weights, spec["saved_class"], keras_major=spec.get("keras_major", 3),
+            backend=spec.get("backend", ""),
         )  # fmt: skip
 
 

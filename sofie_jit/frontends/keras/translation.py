@@ -16,6 +16,7 @@ from sofie_jit.frontends.keras.graph import Input, Layer, LayerGraph, LayerNode,
 from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.masks import Masks
+from sofie_jit.frontends.keras.old_weights import check_backend
 from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.frontends.keras.saved_model import SavedModel
 from sofie_jit.ir.builder import Builder, Symbol
@@ -89,10 +90,11 @@ def connected(saved: SavedModel, outputs: str | Sequence[str] | None = None) -> 
     with errors_of_file(saved.source):
         try:
             model = dataclasses.replace(
-                build(dialects.modernize(saved.config, saved.keras_version)), source=saved.source
+                build(dialects.modernize(saved.config, saved.keras_version, saved.backend)), source=saved.source
             )
             if outputs is not None:
                 model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
+            check_backend(model.root, saved)
             weights.bind(model.root, saved, _weight_names)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             if isinstance(error, SofieError):

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from posixpath import dirname
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.errors import WeightsError
-from sofie_jit.frontends.keras.dialects import keras_major
+from sofie_jit.frontends.keras.build import nested
+from sofie_jit.frontends.keras.dialects import MODELS
 from sofie_jit.frontends.keras.graph import Layer, LayerModel
 from sofie_jit.frontends.keras.lora import LORA_OPTIONS, merged
 from sofie_jit.frontends.keras.old_weights import convert_weights, split_gates
+from sofie_jit.frontends.keras.origin import keras_major
 from sofie_jit.frontends.keras.saved_model import (
     AttributePaths,
     Group,
@@ -196,12 +198,30 @@ class _Binder:
         split = split_gates(layer.class_name, layer.config, self.keras_major)
         return (len(names), split) if split else (len(names),)
 
-    def set(self, layer: Layer, arrays: Sequence[np.ndarray]) -> None:
-        """Sets the weights of ``layer`` from the arrays of the file, in their order. Raises WeightsError."""
+    def set(self, layer: Layer, weights: Sequence[Weight]) -> None:
+        """Sets the weights of ``layer`` from those of the file, in their order. Raises WeightsError."""
+        if model := wrapped_model(layer):
+            _bind_nested(model, Group(layer.name, list(weights)), self)
+            layer.weights = {
+                f"{path}/{name}": array
+                for leaf, path in attribute_paths(model, "layer/")
+                for name, array in leaf.weights.items()
+            }
+            return
         names = self.names(layer)
         assert names is not None
-        arrays = convert_weights(layer.class_name, layer.config, arrays, self.keras_major, self.backend)
+        arrays = convert_weights(
+            layer.class_name, layer.config, [weight.array for weight in weights], self.keras_major, self.backend
+        )
         layer.weights = dict(zip(names, (np.asarray(array, order="C") for array in arrays), strict=True))
+
+
+def wrapped_model(layer: Layer) -> LayerModel | None:
+    """The model that a TimeDistributed applies to each step, without weights; None for other layers."""
+    if layer.package or layer.class_name != "TimeDistributed":
+        return None
+    spec = layer.config["layer"]
+    return nested(spec, layer.name) if spec["class_name"] in MODELS and not spec["package"] else None
 
 
 def _bind_groups(root: LayerModel, stored: LayerGroups, binder: _Binder, complete: bool) -> None:
@@ -209,7 +229,7 @@ def _bind_groups(root: LayerModel, stored: LayerGroups, binder: _Binder, complet
     by_name = {group.name: group for group in groups}
     if len(by_name) < len(groups):
         raise WeightsError("the file has two groups of weights with the name of one layer; it is damaged")
-    layers = [layer for layer in root.layers if _needs_weights(layer, binder)]
+    layers = [layer for layer in _stored_layers(root, by_name) if _needs_weights(layer, binder)]
     own_names = [layer.own_name for layer in layers]
     if not complete or set(own_names) == set(by_name):
         matched = [by_name.get(name) for name in own_names]
@@ -227,6 +247,16 @@ def _bind_groups(root: LayerModel, stored: LayerGroups, binder: _Binder, complet
     for layer, group in zip(layers, matched, strict=True):
         if group is not None:
             _bind_group(layer, group, binder, complete)
+
+
+def _stored_layers(model: LayerModel, groups: Collection[str]) -> list[Layer | LayerModel]:
+    """The layers that have a group each: Keras 1 stored those of a Sequential inside a Sequential by themselves."""
+    layers: list[Layer | LayerModel] = []
+    for layer in model.layers:
+        flattened = isinstance(layer, LayerModel) and layer.own_name not in groups
+        inner = _stored_layers(layer, groups) if isinstance(layer, LayerModel) and flattened else []
+        layers += inner if inner and any(leaf.own_name in groups for leaf in inner) else [layer]
+    return layers
 
 
 def _has_weights(group: Group) -> bool:
@@ -253,13 +283,16 @@ def _bind_group(layer: Layer | LayerModel, group: Group, binder: _Binder, comple
     counts = binder.counts(layer)
     if counts is None:
         return
+    if wrapped_model(layer) is not None:
+        binder.set(layer, group.weights)
+        return
     weights = merged(layer, group.weights, binder.names(layer) or ())
     if len(weights) not in counts:
         raise WeightsError(
             f"{layer}: the file has {_shapes(group.weights)} in its group '{group.name}', the layer needs {counts[0]} "
             f"weights: {', '.join(binder.names(layer) or ()) or 'none'}"
         )
-    binder.set(layer, [weight.array for weight in weights])
+    binder.set(layer, weights)
 
 
 def _needs_weights(layer: Layer | LayerModel, binder: _Binder) -> bool:
@@ -294,11 +327,11 @@ def _bind_nested(model: LayerModel, group: Group, binder: _Binder) -> None:
             f"layer, because some layers are frozen and the names in it ({_some([w.name for w in group.weights])}) do "
             "not say; save the model as .keras, or with all layers trainable"
         )
-    arrays: dict[int, dict[int, np.ndarray]] = {}
+    found: dict[int, dict[int, Weight]] = {}
     for (leaf, i, _), weight in zip(candidates[0], group.weights, strict=True):
-        arrays.setdefault(id(leaf), {})[i] = weight.array
+        found.setdefault(id(leaf), {})[i] = weight
     for leaf, _, names in leaves:
-        binder.set(leaf, [arrays[id(leaf)][i] for i in range(len(names))])
+        binder.set(leaf, [found[id(leaf)][i] for i in range(len(names))])
 
 
 def _named_leaves(model: LayerModel, group: Group, binder: _Binder) -> list[tuple[Layer, bool, list[str]]]:

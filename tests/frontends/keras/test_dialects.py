@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from sofie_jit.errors import ModelFileError
-from sofie_jit.frontends.keras.dialects import decode, keras_major, modernize
+from sofie_jit.frontends.keras.config_values import decode
+from sofie_jit.frontends.keras.dialects import modernize
 from sofie_jit.frontends.keras.layers.registry import entries
 from sofie_jit.frontends.keras.old_weights import convert_weights, split_gates
+from sofie_jit.frontends.keras.origin import keras_major
 
 
 def modern(class_name, config=None, version="2.2.4", **spec):
@@ -87,8 +89,10 @@ def test_major_version_by_keys(config, want):
         ("BatchNormalizationV1", {"axis": [3], "fused": True}, "BatchNormalization", {"axis": 3}),
         ("BatchNormalization", {"mode": 0, "axis": 1}, "BatchNormalization", {"axis": 1}),
         ("LayerNormalization", {"axis": [1, 2]}, "LayerNormalization", {"axis": [1, 2]}),
-        ("ZeroPadding2D", {"padding": [1, 2, 3, 4]}, "ZeroPadding2D", {"padding": ((1, 2), (3, 4))}),
-        ("ZeroPadding2D", {"padding": {"top_pad": 1, "right_pad": 2}}, "ZeroPadding2D", {"padding": ((1, 0), (0, 2))}),
+        ("ZeroPadding2D", {"padding": [1, 2, 3, 4], "dim_ordering": "tf"}, "ZeroPadding2D",
+         {"padding": ((1, 2), (3, 4))}),
+        ("ZeroPadding2D", {"padding": {"top_pad": 1, "right_pad": 2}, "dim_ordering": "tf"}, "ZeroPadding2D",
+         {"padding": ((1, 0), (0, 2))}),
         ("ZeroPadding1D", {"padding": {"left_pad": 1}}, "ZeroPadding1D", {"padding": (1, 0)}),
         ("InputLayer", {"batch_input_shape": [None, 3], "input_dtype": "int32"}, "InputLayer",
          {"batch_shape": [None, 3], "dtype": "int32"}),

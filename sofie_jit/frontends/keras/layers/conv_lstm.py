@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.frontends.keras.activation import elementwise_activation
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.convolution import CONVOLUTION, RENAMED
@@ -19,7 +21,7 @@ from sofie_jit.frontends.keras.layers.recurrent import (
     scan,
 )
 from sofie_jit.frontends.keras.layers.registry import layer
-from sofie_jit.frontends.keras.layers.spatial import channels, layout, one_of, per_axis, spatial_rank
+from sofie_jit.frontends.keras.layers.spatial import channels, layout, per_axis, spatial_rank, window_options
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import product
@@ -52,7 +54,7 @@ def conv_lstm(
             f"its mask has shape {mask.shape}; expected one of steps (batch, time), or one of output pixels, "
             f"(batch, time, {', '.join(map(str, space))}), with data_format='channels_last'"
         )
-    recurrent = call.weight("cell/recurrent_kernel", (*per_axis(call, "kernel_size", count), filters, 4 * filters))
+    recurrent = _recurrent_kernel(call, per_axis(call, "kernel_size", count))
     functions = tuple(elementwise_activation(call, config[name]) for name in ("recurrent_activation", "activation"))
 
     def run(states: Sequence[Symbol | None], options: ScanOptions) -> tuple[Symbol, list[Any]]:
@@ -71,6 +73,17 @@ def conv_lstm(
     return scan(call, run, [shape, shape], initial_state, mask, flip)
 
 
+def _recurrent_kernel(call: LayerCall, size: list[int]) -> np.ndarray:
+    """The kernel that is applied to the state, whose convolution always has ``padding="same"``."""
+    filters = call.config["filters"]
+    kernel = call.weight("cell/recurrent_kernel", (*size, filters, 4 * filters))
+    if call.layer.backend != "theano":
+        return kernel
+    # Theano pads more before than after the image; that is what a kernel of odd size does whose last element is 0
+    more = [(0, (k + 1) % 2) for k in size]
+    return np.pad(kernel, [*more, (0, 0), (0, 0)])
+
+
 def _input_gates(call: LayerCall, images: Symbol) -> Symbol:
     """The contribution of all images to the four gates, with the bias added."""
     count, columns = images.rank - 2, 4 * call.config["filters"]
@@ -78,12 +91,13 @@ def _input_gates(call: LayerCall, images: Symbol) -> Symbol:
     operands = [call.constant(call.weight("cell/kernel", shape), "kernel")]
     if call.config["use_bias"]:
         operands.append(call.constant(call.weight("cell/bias", (columns,)), "bias"))
+    dilations = per_axis(call, "dilation_rate", count)
     operator = Conv(
         strides=per_axis(call, "strides", count),
-        dilations=per_axis(call, "dilation_rate", count),
-        auto_pad=one_of(call, "padding", {"valid": "VALID", "same": "SAME_UPPER"}),
+        dilations=dilations,
         layout="NHWC",
         kernel_layout="HWIO",
+        **window_options(call, shape[:count], dilations),
     )
     return call.add(operator, images, *operands)
 

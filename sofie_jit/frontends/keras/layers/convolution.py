@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.spatial import (
     channels,
     dimensions,
+    half_of_theano,
     layout,
     per_axis,
     per_axis_default,
@@ -77,7 +78,9 @@ def separable_conv(call: LayerCall, x: Symbol) -> Symbol:
     size = per_axis(call, "kernel_size", count)
     depthwise = call.weight("depthwise_kernel", (*size, inputs, times)).reshape(*size, 1, inputs * times)
     pointwise = call.weight("pointwise_kernel", (*[1] * count, inputs * times, filters))
-    y = call.add(_operator(call, size, inputs, data_layout), x, call.constant(depthwise, "depthwise_kernel"))
+    # with Theano, Keras did not cut the output of even kernels
+    operator = _operator(call, size, inputs, data_layout, same_of_theano=lambda extent: (extent // 2,) * 2)
+    y = call.add(operator, x, call.constant(depthwise, "depthwise_kernel"))
     operands = [call.constant(pointwise, "pointwise_kernel")]
     if config["use_bias"]:
         operands.append(call.constant(call.weight("bias", (filters,)), "bias"))
@@ -93,7 +96,13 @@ def _convolve(call: LayerCall, x: Symbol, kernel: np.ndarray, group: int, filter
     return activation(call, y, call.config["activation"])
 
 
-def _operator(call: LayerCall, size: list[int], group: int, data_layout: str) -> Conv:
+def _operator(
+    call: LayerCall,
+    size: list[int],
+    group: int,
+    data_layout: str,
+    same_of_theano: Callable[[int], tuple[int, int]] = half_of_theano,
+) -> Conv:
     dilations = per_axis(call, "dilation_rate", len(size))
     return Conv(
         strides=per_axis(call, "strides", len(size)),
@@ -101,5 +110,5 @@ def _operator(call: LayerCall, size: list[int], group: int, data_layout: str) ->
         group=group,
         layout=data_layout,
         kernel_layout="HWIO",
-        **window_options(call, size, dilations),
+        **window_options(call, size, dilations, same_of_theano),
     )

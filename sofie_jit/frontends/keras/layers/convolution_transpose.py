@@ -21,6 +21,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
     spatial_axes,
 )
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.frontends.keras.origin import SAME_OF_THEANO
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.operators.conv import Conv
@@ -67,7 +68,8 @@ def _borders(
     """ONNX's ``pads`` and ``output_padding``, by the layer's padding, output padding or output shape."""
     config, count, axes = call.config, len(taps), spatial_axes(len(taps), layout(call))
     more = [None] * count if config["output_padding"] is None else per_axis(call, "output_padding", count)
-    valid = one_of(call, "padding", {"valid": True, "same": False})
+    valid = one_of(call, "padding", {"valid": True, "same": False, SAME_OF_THEANO: False})
+    theano = config["padding"] == SAME_OF_THEANO
     shape = config.get("output_shape")  # Keras 1 had it instead of output_padding
     given = [shape[axis] if shape else None for axis in axes]
 
@@ -79,8 +81,9 @@ def _borders(
         out = int(given[i] or output_size(size, extent, stride, more[i], valid))
         if not valid and math.ceil(out / stride) != size:
             call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' is not defined in Keras")
-        cut = max(reach - out, 0)
-        pads[i], pads[count + i], output_padding[i] = cut // 2, cut - cut // 2, max(out - reach, 0)
+        before = extent // 2 if theano else max(reach - out, 0) // 2
+        after = reach - out - before
+        pads[i], pads[count + i], output_padding[i] = before, max(after, 0), max(-after, 0)
     return pads, output_padding
 
 

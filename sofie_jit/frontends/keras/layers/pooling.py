@@ -15,6 +15,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
     window_options,
 )
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
@@ -70,11 +71,19 @@ def global_average_pooling(call: LayerCall, x: Symbol) -> Symbol:
     return _global_pooling(call, x, GlobalAveragePool)
 
 
+def _same_of_theano(size: int) -> tuple[int, int]:
+    """The padding of Theano's pooling with ``padding="same"``."""
+    before = size - 2 if size > 2 and size % 2 else size - 1
+    return before, size - 1 - before
+
+
 def _pooling(call: LayerCall, x: Symbol, operator: type[Pool]) -> Symbol:
     count = dimensions(call, x)
     size = per_axis(call, "pool_size", count)
     strides = size if call.config["strides"] is None else per_axis(call, "strides", count)
-    options = window_options(call, size, [1] * count)
+    options = window_options(call, size, [1] * count, _same_of_theano)
+    if operator is AveragePool and call.config["padding"] == COUNTED_BY_THEANO:
+        options["count_include_pad"] = True
     pooled: Symbol = call.add(operator(kernel_shape=size, strides=strides, layout=layout(call), **options), x)
     return pooled
 

@@ -21,6 +21,7 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, entries, find_builtin, layer
 from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.frontends.keras.old_weights import from_cudnn
 from sofie_jit.frontends.keras.weights import snake_case
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -315,8 +316,7 @@ def _cudnn_weights(call: LayerCall, x: Symbol, units: int, order: Sequence[int])
     inputs, gates = _features(call, x), len(order)
     kernel = call.weight("kernel", (inputs, gates * units))
     recurrent = call.weight("recurrent_kernel", (units, gates * units))
-    kernel = np.hstack([gate.reshape(units, inputs).T for gate in np.hsplit(kernel, gates)])
-    recurrent = np.hstack([gate.T for gate in np.hsplit(recurrent, gates)])
+    kernel, recurrent = from_cudnn(kernel, gates), from_cudnn(recurrent, gates)
     return _constants(call, kernel, recurrent, call.weight("bias", (2 * gates * units,)), order)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sofie_jit.frontends.keras.dialects import BILINEAR_OF_TENSORFLOW_1
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.resizing import INTERPOLATIONS, resize_from_corners, resize_images
@@ -18,6 +17,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
     spatial_axes,
 )
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.frontends.keras.origin import BILINEAR_OF_TENSORFLOW_1, BILINEAR_OF_THEANO
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.pad import Pad
@@ -88,6 +88,8 @@ def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
     count, data_layout = dimensions(call, x), _layout(call)
     scales, axes = per_axis(call, "size", count), spatial_axes(count, data_layout)
     methods = {**INTERPOLATIONS, BILINEAR_OF_TENSORFLOW_1: BILINEAR_OF_TENSORFLOW_1}
+    if count == 2 and call.config["interpolation"] == BILINEAR_OF_THEANO:
+        call.refuse("bilinear interpolation by Theano is not supported; pass a function with replace=")
     method = one_of(call, "interpolation", methods) if count == 2 else "nearest"
     if method == "bilinear":
         resized: Symbol = call.add(Resize(scales=scales, mode="linear", layout=data_layout), x)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO, SAME_OF_CNTK, SAME_OF_THEANO
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.geometry import causal_padding
 
@@ -96,9 +98,31 @@ def borders(call: LayerCall, option: str, count: int) -> list[tuple[int, int]]:
     return [(before, after) for before, after in pairs]
 
 
-def window_options(call: LayerCall, kernel: Sequence[int], dilations: Sequence[int]) -> dict[str, Any]:
-    """The ONNX attributes of the layer's ``padding``."""
-    padding = one_of(call, "padding", {"valid": "VALID", "same": "SAME_UPPER", "causal": "causal"})
+def half_of_theano(extent: int) -> tuple[int, int]:
+    """The padding of Theano's convolutions with ``padding="same"``; ``extent`` is that of the dilated kernel."""
+    return extent // 2, (extent - 1) // 2
+
+
+def window_options(
+    call: LayerCall,
+    kernel: Sequence[int],
+    dilations: Sequence[int],
+    same_of_theano: Callable[[int], tuple[int, int]] = half_of_theano,
+) -> dict[str, Any]:
+    """The ONNX attributes of the layer's ``padding``; ``same_of_theano`` gives the padding of one axis by Theano."""
+    words = {"valid": "VALID", "same": "SAME_UPPER", "causal": "causal", "full": "full", SAME_OF_CNTK: SAME_OF_CNTK,
+             SAME_OF_THEANO: SAME_OF_THEANO, COUNTED_BY_THEANO: SAME_OF_THEANO}  # fmt: skip
+    padding = one_of(call, "padding", words)
+    extents = [(k - 1) * dilation + 1 for k, dilation in zip(kernel, dilations, strict=True)]
+    if padding == "full":  # of Keras 1
+        return {"pads": [extent - 1 for extent in extents] * 2}
+    if padding == SAME_OF_THEANO:
+        pairs = [same_of_theano(extent) for extent in extents]
+        return {"pads": [before for before, _ in pairs] + [after for _, after in pairs]}
+    if padding == SAME_OF_CNTK:
+        if any(n != 1 for n in flatten(call.config["strides"])):
+            call.refuse("padding='same' with strides is not known for the backend CNTK; save the model with TensorFlow")
+        return {"auto_pad": "SAME_UPPER"}
     if padding != "causal":
         return {"auto_pad": padding}
     if len(kernel) != 1:
