@@ -84,6 +84,12 @@ class Translation(base.Translation):
         known = {"format": self.format, **saved, "ir version": str(self.model.ir_version), "opsets": opsets}
         return self.model.metadata | known
 
+    def original(self, source: Any, **options: Any) -> base.OriginalModel:
+        """The file in ONNX Runtime."""
+        from sofie_jit.frontends.onnx.original import original
+
+        return original(source, self.model.graph)
+
 
 # -- inputs ------------------------------------------------------------------------------------------------------------
 
