@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sofie_jit import dask, operators, ops
     from sofie_jit.extend import KernelOperator, register_layer, unregister_layer
     from sofie_jit.frontends.keras.support import supported_layers
+    from sofie_jit.frontends.onnx.nodes.registry import register_operator, unregister_operator
+    from sofie_jit.frontends.onnx.support import supported_operators
     from sofie_jit.ir.rmodel import RModel
     from sofie_jit.loading import check, load
     from sofie_jit.models.model import Model
@@ -63,8 +65,11 @@ __all__ = [
     "operators",
     "ops",
     "register_layer",
+    "register_operator",
     "supported_layers",
+    "supported_operators",
     "unregister_layer",
+    "unregister_operator",
 ]
 
 _MODULES = {
@@ -75,8 +80,11 @@ _MODULES = {
     "compare": "verification.comparison",
     "load": "loading",
     "register_layer": "extend",
+    "register_operator": "frontends.onnx.nodes.registry",
     "supported_layers": "frontends.keras.support",
+    "supported_operators": "frontends.onnx.support",
     "unregister_layer": "extend",
+    "unregister_operator": "frontends.onnx.nodes.registry",
 }
 """Public name -> the module that defines it."""
 

@@ -101,6 +101,8 @@ class OriginalModel(ABC):
     """The library's name and version, such as ``"Keras 3.9.0"``."""
     model: Any
     """The library's own object."""
+    most_work: ClassVar[float] = 20e9
+    """Maximum floating-point operations of a call if the number of rows is not given."""
 
     @property
     @abstractmethod

@@ -25,8 +25,8 @@ from sofie_jit.verification.random_inputs import random_inputs
 if TYPE_CHECKING:
     from sofie_jit.models.model import Model
 
-WORK, NUMBERS = 20e9, 10e6
-"""Maximum floating-point operations and input elements of a call if the number of rows is not given."""
+NUMBERS = 10e6
+"""Maximum input elements of a call if the number of rows is not given."""
 ROWS = 256
 """Maximum number of rows if it is not given."""
 LAYER_ROWS = 16
@@ -171,13 +171,14 @@ def compare(
     Parameters
     ----------
     source, config, replace, threads, options
-        As in :func:`sofie_jit.load`. The library that saved the model runs the original: Keras 3, or tf_keras for files
-        of Keras 2 if it is installed, because Keras 3 reads some of their options differently.
+        As in :func:`sofie_jit.load`. The library of the format runs the original: ONNX Runtime, Keras 3, or tf_keras
+        for files of Keras 2 if it is installed, because Keras 3 reads some of their options differently.
     x
         The inputs, as for ``infer``. By default ``rows`` rows of random numbers (``seed``) that fit the model: integers
         where they are indices of an Embedding, some size for open dimensions.
     layers
-        Also compare the output of every layer, those of nested models included, on some of the rows.
+        Also compare the output of every layer, those of nested models included, or of every node of an ONNX file, on
+        some of the rows.
     batches
         Numbers of rows for measuring the time of a call. By default some from 1 to 1024 that do not take long; none if
         it is empty. The original is run in every way that its library has, each with the library's default number of
@@ -203,7 +204,7 @@ def compare(
     translation = frontends.open(source, **options)
     original = translation.original(source, **options)
     model = compile_translation(translation, threads=threads)
-    affordable = _affordable(model)
+    affordable = _affordable(model, original.most_work)
     given = (
         _map(np.asarray, x)
         if x is not None
@@ -224,10 +225,10 @@ def compare(
     )
 
 
-def _affordable(model: Model) -> int:
+def _affordable(model: Model, most_work: float) -> int:
     """The number of rows for which a call does not take long."""
     numbers = sum(array.size for array in random_inputs(model, 1))
-    return max(1, int(min(WORK / max(1, sum(model.rmodel.operator_flops())), NUMBERS / max(numbers, 1))))
+    return max(1, int(min(most_work / max(1, sum(model.rmodel.operator_flops())), NUMBERS / max(numbers, 1))))
 
 
 # -- differences -----------------------------------------------------------------------------------------------------

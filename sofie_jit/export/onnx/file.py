@@ -13,9 +13,9 @@ import numpy as np
 from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.export.onnx.graph import Body, GraphWriter, Node
 from sofie_jit.export.onnx.nodes.registry import Rule, rule_of
-from sofie_jit.frontends.onnx.serialize import serialize
 from sofie_jit.frontends.onnx import proto
 from sofie_jit.frontends.onnx.protobuf import repeated
+from sofie_jit.frontends.onnx.serialize import serialize
 from sofie_jit.frontends.onnx.tensors import ELEMENT_TYPES, EXTERNAL
 from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.operators.operator import ROperator

@@ -29,6 +29,7 @@ class OnnxRuntimeModel(OriginalModel):
     outputs: tuple[str, ...] = ()
 
     library = "ONNX Runtime"
+    most_work = 1e9  # numpy evaluates in float64, one or two hundred times as slow as ONNX Runtime
 
     def __post_init__(self) -> None:
         """Raises MissingDependencyError without ONNX Runtime, and ModelFileError if it cannot load the file."""
@@ -36,7 +37,7 @@ class OnnxRuntimeModel(OriginalModel):
             import onnxruntime
         except ImportError as error:
             raise MissingDependencyError(
-                "running an ONNX file in ONNX Runtime needs ONNX Runtime, which is not installed: pip install onnxruntime"
+                "ONNX Runtime, which runs the original of an ONNX file, is not installed: pip install onnxruntime"
             ) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -107,10 +108,9 @@ class OnnxRuntimeModel(OriginalModel):
 
             model = _in_float64(self.path, self._names)
             feed = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in self._feed(inputs).items()}
-            results: list[np.ndarray] = ReferenceEvaluator(model).run(None, feed)
+            return list(ReferenceEvaluator(model).run(None, feed))
         except Exception:  # whatever it raises, there is no reference then
             return None
-        return results
 
     def layers(self) -> dict[str, int]:
         """The tensors that nodes compute from the inputs, in the order of computation."""
@@ -166,7 +166,8 @@ def _in_float64(path: Path, outputs: Sequence[str]) -> Any:
                 if attribute.name in ("to", "dtype", "stash_type") and attribute.i == single:
                     attribute.i = double
                 if attribute.name in ("value_float", "value_floats"):
-                    values = np.float64(attribute.f if attribute.name == "value_float" else list(attribute.floats))
+                    single_value = attribute.name == "value_float"
+                    values = np.asarray(attribute.f if single_value else attribute.floats, np.float64)
                     node.attribute.remove(attribute)
                     node.attribute.append(onnx.helper.make_attribute("value", numpy_helper.from_array(values)))
                     continue

@@ -56,6 +56,8 @@ READ: dict[str, tuple[str, Callable[[Any], Any]]] = {
 _handlers: dict[tuple[str, str], dict[int, Handler]] = {}
 """Domain and operator -> version -> handler."""
 _known: dict[str, Callable[..., Any]] = {}
+_users: set[tuple[str, str, int]] = set()
+"""Domain, operator and version of the handlers that users registered."""
 
 
 def node(*op_types: str, since: int = 1, domain: str = "") -> Callable[[Handler], Handler]:
@@ -88,6 +90,46 @@ def _direct(operator: type[ROperator], attributes: Sequence[str], since: int) ->
     @node(operator.__name__, since=since)
     def handler(call: OnnxCall, *inputs: Symbol | None) -> tuple[Symbol, ...]:
         return call.add_all(call.operator(operator, *attributes), *inputs)
+
+
+def register_operator(domain: str, name: str, function: Handler | None = None, *, since: int = 1) -> Any:
+    """Adds an operator of ONNX files, or a form of it, that this package does not support.
+
+    ``domain``, ``name``: those of the operator; ``""`` is ONNX's own domain.
+    ``function``: called with an :class:`OnnxCall`, from which it reads the attributes, and a Symbol per input. It
+    returns a Symbol, or a tuple of Symbols. If it is omitted, the result is a decorator.
+    ``since``: the version of the domain from which on the function is meant.
+
+    Parameters with a default are inputs that may be omitted. An input whose parameter is annotated with ``np.ndarray``
+    must be constant. A node with an attribute that the function does not read is refused.
+
+    Registering an operator again replaces the earlier function. Raises ValueError for an operator that this package
+    supports in this version; ``load(replace=)`` replaces single nodes.
+
+    >>> from sofie_jit import ops, register_operator, unregister_operator
+    >>> @register_operator("com.example", "ScaledTanh")
+    ... def scaled_tanh(call, x):
+    ...     return call.number("alpha", 1.0) * ops.tanh(x)
+    >>> unregister_operator("com.example", "ScaledTanh")
+    """
+    if function is None:
+        return lambda function: register_operator(domain, name, function, since=since)
+    versions = handlers().get((domain, name), {})
+    if since in versions and (domain, name, since) not in _users:
+        raise ValueError(f"{domain or 'ai.onnx'}.{name} is supported since version {since}: use load(replace=)")
+    versions = _handlers.setdefault((domain, name), {})
+    versions[since] = function
+    _users.add((domain, name, since))
+    return function
+
+
+def unregister_operator(domain: str, name: str, *, since: int = 1) -> None:
+    """Undoes :func:`register_operator`. Raises KeyError if the operator was not registered."""
+    _users.remove((domain, name, since))
+    versions = _handlers[domain, name]
+    del versions[since]
+    if not versions:
+        del _handlers[domain, name]
 
 
 def known(*op_types: str) -> Callable[[Handler], Handler]:
@@ -135,7 +177,10 @@ def find(node: Node) -> Handler:
             f"{node.label}: of opset {node.version}; this operator is supported from opset {min(versions)} on: convert "
             "the model with onnx.version_converter"
         )
-    raise UnsupportedLayerError(f"{node.label}: the operator is not supported; cut the model before it with outputs=")
+    raise UnsupportedLayerError(
+        f"{node.label}: the operator is not supported; register a function for it with sofie_jit.register_operator, "
+        "pass one to load(..., replace={node: function}), or cut the model before it with outputs="
+    )
 
 
 @cache
@@ -145,7 +190,7 @@ def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str
     listed: list[tuple[str, Any, bool]] = []
     more = None
     for parameter in list(inspect.signature(handler).parameters.values())[1:]:
-        hint = hints[parameter.name]
+        hint = hints.get(parameter.name, Symbol)  # functions of users need no annotations
         kinds = set(get_args(hint)) - {types.NoneType} if get_origin(hint) in (Union, types.UnionType) else {hint}
         kind = kinds.pop() if len(kinds) == 1 else Value
         if parameter.kind is parameter.VAR_POSITIONAL:

@@ -1,0 +1,74 @@
+"""The operators of ONNX files that are supported (:func:`supported_operators`), and the documentation page about them.
+
+``python -m sofie_jit.frontends.onnx.support`` in the repository updates docs/operators.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sofie_jit.records import dataclass
+
+
+@dataclass(frozen=True)
+class OperatorSupport:
+    """The support of one operator."""
+
+    domain: str
+    """Its domain; ``ai.onnx`` is ONNX's own."""
+    name: str
+    versions: tuple[int, ...]
+    """Versions of the domain in which its supported forms appeared; a form is valid until the next one."""
+    limits: tuple[str, ...] = ()
+    """Attributes, inputs and outputs that are not supported, and why."""
+
+
+def supported_operators() -> dict[str, OperatorSupport]:
+    """All operators of ONNX files that can be translated, by name; those of other domains as ``domain.name``.
+
+    The list is made from the handlers, so it cannot differ from the code. A node with an attribute, input or output
+    that is not supported raises UnsupportedLayerError when the file is loaded.
+
+    >>> supported_operators()["Clip"].versions
+    (6, 11)
+    """
+    from sofie_jit.frontends.onnx.nodes.registry import handlers
+    from sofie_jit.ir.operators.unsupported import UNSUPPORTED
+
+    found = {}
+    for (domain, name), versions in handlers().items():
+        missing = {} if domain else UNSUPPORTED.get(name, {})
+        limits = tuple(f"`{part}`: {entry.reason}" for part, entry in missing.items() if entry.harmless is not None)
+        key = f"{domain}.{name}" if domain else name
+        found[key] = OperatorSupport(domain or "ai.onnx", name, tuple(sorted(versions)), limits)
+    return dict(sorted(found.items()))
+
+
+EXPLANATION = """\
+*Since* lists the versions of the operator set in which the supported forms of an operator appeared. Everything that is
+not supported raises an error with the name of the node when a file is loaded; `sofie_jit.register_operator` adds
+operators, `load(replace=)` replaces nodes."""
+
+
+def markdown() -> str:
+    """The page docs/operators.md."""
+    parts = [
+        "# Operators of ONNX files",
+        "",
+        "Generated from the operators' handlers by `python -m sofie_jit.frontends.onnx.support`.",
+        "",
+        EXPLANATION,
+    ]
+    domains: dict[str, list[OperatorSupport]] = {}
+    for known in supported_operators().values():
+        domains.setdefault(known.domain, []).append(known)
+    for domain, members in sorted(domains.items()):
+        parts += ["", f"## {domain}", "", "| Operator | Since | Not supported |", "| --- | --- | --- |"]
+        parts += [f"| {m.name} | {', '.join(map(str, m.versions))} | {'; '.join(m.limits)} |" for m in members]
+    return "\n".join([*parts, ""])
+
+
+if __name__ == "__main__":
+    from sofie_jit.frontends.onnx import support  # the module under its name, which is not __main__
+
+    Path("docs/operators.md").write_text(support.markdown())

@@ -1,0 +1,126 @@
+"""ONNX files in compare, operators of users, and the list of supported operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from sofie_jit import ops
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.onnx.support import markdown, supported_operators
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+ROOT = Path(__file__).parents[3]
+
+
+def saved(path: Path, nodes: list[Any], weights: dict[str, np.ndarray] | None = None, opsets: Any = ()) -> Path:
+    """A model with an input x (batch, 4) and an output y."""
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(values, name) for name, values in (weights or {}).items()],
+    )
+    domains = [helper.make_opsetid("", 18), *(helper.make_opsetid(domain, 1) for domain in opsets)]
+    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=8), path)
+    return path
+
+
+def mlp(path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(4, 8)).astype("f4"), "b": rng.normal(size=8).astype("f4")}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], "first"),
+        helper.make_node("Tanh", ["h"], ["t"], "second"),
+        helper.make_node("Softmax", ["t"], ["y"], "third"),
+    ]
+    return saved(path, nodes, weights)
+
+
+def test_compare_with_onnx_runtime(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    found = sofie_jit.compare(mlp(tmp_path / "m.onnx"), layers=True, batches=[3])
+    assert found
+    assert found.library == "ONNX Runtime"
+    assert [layer.name for layer in found.layers] == ["h", "t", "y"]
+    assert [layer.shape for layer in found.layers] == [(16, 8)] * 3
+    assert {time.engine for time in found.times} == {"sofie_jit", "ONNX Runtime"}
+
+
+def test_a_difference_is_found(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    wrong = {"second": lambda x: ops.tanh(x) * 1.001}
+    found = sofie_jit.compare(mlp(tmp_path / "m.onnx"), layers=True, batches=[], replace=wrong)
+    assert not found
+    assert found.parting is not None
+    assert found.parting.name == "t"
+
+
+def test_the_float64_reference_judges_rounding(tmp_path: Path) -> None:
+    """A sum that cancels: float32 is far from float64 in both, which is no error."""
+    pytest.importorskip("onnxruntime")
+    nodes = [
+        helper.make_node("Add", ["x", "large"], ["a"]),
+        helper.make_node("Mul", ["a", "third"], ["b"]),
+        helper.make_node("Mul", ["b", "three"], ["c"]),
+        helper.make_node("Sub", ["c", "large"], ["y"]),
+    ]
+    weights = {"large": np.float32([1e5]), "third": np.float32([1 / 3]), "three": np.float32([3])}
+    path = saved(tmp_path / "m.onnx", nodes, weights)
+    original = sofie_jit.frontends.open(path).original(path)
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype("f4")
+    exact = original.evaluate_in_float64(x)
+    assert exact is not None
+    assert exact[0].dtype == np.float64
+    third, three = (np.float64(weights[name]) for name in ("third", "three"))
+    np.testing.assert_allclose(exact[0], (x.astype("f8") + 1e5) * third * three - 1e5, rtol=1e-9)
+    assert np.abs(original.evaluate(x)[0] - exact[0]).max() > 1e-3
+
+
+@pytest.fixture
+def scaled_tanh() -> Iterator[None]:
+    @sofie_jit.register_operator("com.example", "ScaledTanh")
+    def handler(call, x):  # type: ignore[no-untyped-def]
+        return call.number("alpha", 1.0) * ops.tanh(x)
+
+    yield
+    sofie_jit.unregister_operator("com.example", "ScaledTanh")
+
+
+def custom(path: Path, **attributes: Any) -> Path:
+    node = helper.make_node("ScaledTanh", ["x"], ["y"], "custom", domain="com.example", **attributes)
+    return saved(path, [node], opsets=["com.example"])
+
+
+def test_registered_operator(tmp_path: Path, scaled_tanh: None) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("f4")
+    model = sofie_jit.load(custom(tmp_path / "m.onnx", alpha=2.0))
+    np.testing.assert_allclose(model.infer(x), 2 * np.tanh(x), rtol=1e-6)
+    with pytest.raises(UnsupportedLayerError, match="the attribute 'beta' is not supported"):
+        sofie_jit.load(custom(tmp_path / "n.onnx", beta=1.0))
+    assert "com.example.ScaledTanh" in supported_operators()
+
+
+def test_unknown_operators_are_refused_with_the_ways_on(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedLayerError, match=r"register_operator.*replace=.*outputs="):
+        sofie_jit.load(custom(tmp_path / "m.onnx"))
+
+
+def test_registration() -> None:
+    with pytest.raises(ValueError, match="supported since version"):
+        sofie_jit.register_operator("", "Gemm", lambda call, a, b: a, since=supported_operators()["Gemm"].versions[0])
+    with pytest.raises(KeyError):
+        sofie_jit.unregister_operator("com.example", "Missing")
+
+
+def test_the_page_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text()
+    assert page == markdown(), "run python -m sofie_jit.frontends.onnx.support"
