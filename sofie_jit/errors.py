@@ -30,6 +30,15 @@ class SofieError(Exception):
         return self if str(self).startswith((source, f"'{source}")) else type(self)(f"{source}: {self}")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun in the singular or plural.
+
+    >>> counted(1, "input"), counted(2, "input"), counted(0, "input")
+    ('1 input', '2 inputs', '0 inputs')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _printable(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]} ... ({len(text) - LONGEST:,} characters more)"

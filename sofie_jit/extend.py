@@ -14,7 +14,8 @@ from sofie_jit.codegen import kernel_library
 from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, literal
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.errors import GraphError
+from sofie_jit.errors import GraphError, OptionError
+from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.ir.dims import BATCH, Shape, bind_shape
 from sofie_jit.ir.operators.operator import ROperator
@@ -48,7 +49,7 @@ def register_layer(
     ``register_layer("twice")(lambda call, x: 2 * x)``.
 
     Options that the function does not read must be None, False or empty; otherwise loading raises
-    UnsupportedLayerError. Registering a name again replaces the earlier function. Raises ValueError for a name of a
+    UnsupportedLayerError. Registering a name again replaces the earlier function. Raises OptionError for a name of a
     built-in layer.
 
     >>> unregister_layer("Scale")
@@ -68,8 +69,10 @@ def register_layer(
 
 
 def unregister_layer(name: str, *, package: str | None = None) -> None:
-    """Undoes :func:`register_layer`. Raises KeyError if the layer was not registered."""
+    """Undoes :func:`register_layer`. Raises OptionError if the layer was not registered."""
     key = f"{package}>{name}" if package else name
+    if key not in _registered:
+        raise OptionError(f"no function is registered for '{key}'; registered are: {some(_registered) or 'none'}")
     _registered.remove(key)
     registry.entries().pop(key)
 

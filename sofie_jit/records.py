@@ -46,6 +46,9 @@ class _Layout(NamedTuple):
     """What the methods need to know of a class."""
 
     names: frozenset[str]
+    """Fields that have a value before ``__post_init__``."""
+    computed: frozenset[str]
+    """Fields that are no arguments, ``field(init=False)``."""
     positional: tuple[str, ...]
     """Names of the fields that may be given by position."""
     defaults: dict[str, Any]
@@ -62,14 +65,19 @@ class _Layout(NamedTuple):
 def _layout(cls: Any) -> _Layout:
     fields = dataclasses.fields(cls)
     return _Layout(
-        frozenset(f.name for f in fields),
-        tuple(f.name for f in fields if not f.kw_only),
+        frozenset(f.name for f in fields if f.init or _has_default(f)),
+        frozenset(f.name for f in fields if not f.init),
+        tuple(f.name for f in fields if f.init and not f.kw_only),
         {f.name: f.default for f in fields if f.default is not dataclasses.MISSING},
         {f.name: f.default_factory for f in fields if f.default_factory is not dataclasses.MISSING},
         operator.attrgetter(*[f.name for f in fields if f.compare] or ["__class__"]),
         tuple(f.name for f in fields if f.repr),
         hasattr(cls, "__post_init__"),
     )
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return not field.default is field.default_factory is dataclasses.MISSING
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
@@ -79,7 +87,8 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
     for name, factory in layout.factories.items():
         if name not in given:
             state[name] = factory()
-    if state.keys() != layout.names or len(given) != len(values) + len(named):
+    unknown = state.keys() != layout.names or not layout.computed.isdisjoint(named)
+    if unknown or len(given) != len(values) + len(named):
         type(self).__signature__.bind(*values, **named)  # raises the TypeError that says what is wrong
     self.__dict__.update(state)
     if layout.finish:
@@ -114,9 +123,8 @@ class _Signature:
         from inspect import Parameter, Signature
 
         parameters = []
-        for f in sorted(dataclasses.fields(cls), key=lambda f: bool(f.kw_only)):
-            given = f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
-            default = (f.default if f.default is not dataclasses.MISSING else ...) if given else Parameter.empty
+        for f in sorted((f for f in dataclasses.fields(cls) if f.init), key=lambda f: bool(f.kw_only)):
+            default = f.default if f.default is not dataclasses.MISSING else ... if _has_default(f) else Parameter.empty
             kind = Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD
             parameters.append(Parameter(f.name, kind, default=default, annotation=f.type))
         return Signature(parameters)

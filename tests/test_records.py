@@ -45,6 +45,18 @@ class Options:
         self.double = 2 * self.size
 
 
+@dataclass
+class Counted:
+    """Some fields are no arguments."""
+
+    start: int
+    total: int = dataclasses.field(init=False)
+    seen: list[int] = dataclasses.field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.total = self.start
+
+
 @dataclasses.dataclass(kw_only=True)
 class Extended(Options):
     """The standard library's decorator on top of ours."""
@@ -70,6 +82,8 @@ def test_values() -> None:
     assert dataclasses.asdict(Extended(required=1)) == {"required": 1, "size": 1, "more": 3}
     assert copy.deepcopy(point) == pickle.loads(pickle.dumps(point)) == point
     assert point.dimensions == 2
+    assert repr(Counted(3)) == "Counted(start=3, total=3, seen=[])"
+    assert Counted(3) == Counted(start=3)
 
 
 def test_equality_and_hash() -> None:
@@ -93,6 +107,10 @@ def test_equality_and_hash() -> None:
         lambda: Options(1),
         lambda: Options(size=1),
         lambda: Extended(1, required=2),
+        lambda: Counted(1, 2),
+        lambda: Counted(1, total=2),
+        lambda: Counted(1, seen=[]),
+        lambda: Counted(),
     ],
 )
 def test_wrong_arguments(wrong) -> None:

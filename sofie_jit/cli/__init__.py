@@ -107,6 +107,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True)
         )
 
 
+THREADS = "(default: SOFIE_JIT_NUM_THREADS, OMP_NUM_THREADS or all cores)"
+"""Which number of threads is used if --threads is not given, for the help of that option."""
+
+
 def list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
     """The type of an argument that is a comma-separated list."""
 

@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, list_of, positive
+from sofie_jit.cli import THREADS, add_model_arguments, list_of, positive
 from sofie_jit.cli.arrays import array_file, read
 
 EXAMPLES = """\
@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
     times.add_argument("--no-times", action="store_true", help="do not measure the time")
-    parser.add_argument("--threads", metavar="N", type=positive, help="threads of sofie_jit (default: all cores)")
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=positive,
+        help=f"threads of sofie_jit {THREADS}",
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--plot", metavar="IMAGE", type=Path, help="also draw the results to a .svg, .png or .pdf file")
 

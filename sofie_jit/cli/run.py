@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.cli import add_model_arguments, positive
+from sofie_jit.cli import THREADS, add_model_arguments, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_file, array_output, sink, sources, whole
-from sofie_jit.errors import InputError
+from sofie_jit.errors import InputError, counted
 from sofie_jit.models.arguments import unpack
 from sofie_jit.report.progress import Progress
 
@@ -50,7 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--columns", metavar="NAME,...", type=lambda text: text.split(","), help="columns of a table, in this order"
     )
     parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default: about 64 MB)")
-    parser.add_argument("--threads", metavar="N", type=positive, help="threads (default: all cores)")
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=positive,
+        help=f"threads {THREADS}",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +91,8 @@ def _by_input(model: Any, found: dict[str, Source], *, by_name: bool) -> dict[st
             raise InputError(f"the model's inputs are named {names}; the file contains {list(found)}")
         return {name: found[name] for name in names}
     if len(found) != len(names):
-        raise InputError(f"the model has {len(names)} inputs ({', '.join(names)}); got {len(found)} arrays")
+        wanted, got = counted(len(names), "input"), counted(len(found), "array")
+        raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}")
     return dict(zip(names, found.values(), strict=True))
 
 

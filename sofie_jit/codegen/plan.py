@@ -13,6 +13,7 @@ from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
 from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
 from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
+from sofie_jit.errors import counted
 from sofie_jit.ir.dims import names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
@@ -75,7 +76,7 @@ class Plan:
         return ((step, call) for step in self.steps for call in step.calls)
 
     def __str__(self) -> str:
-        lines = [f"arena of {len(self.slots)} slots, {len(self.packed)} packed weights"]
+        lines = [f"arena of {counted(len(self.slots), 'slot')}, {counted(len(self.packed), 'packed weight')}"]
         lines += [f"{step.index:4} {step.op.op_type}: {call.function}" for step, call in self.calls()]
         return "\n".join(lines)
 

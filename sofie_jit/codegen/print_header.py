@@ -24,6 +24,7 @@ from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import BATCH, format_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
+from sofie_jit.report.output_file import in_folder
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
 """Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have
@@ -79,6 +80,10 @@ class Parts:
     tensor_parameters: str
 
 
+HEADERS = (".hxx", ".hpp", ".hh", ".h")
+"""Suffixes of C++ headers."""
+
+
 def write_header(
     rmodel: RModel,
     path: Path,
@@ -92,10 +97,13 @@ def write_header(
 
     With a ``reference`` the header has a ``self_test``.
 
-    Raises GraphError if ``path`` does not have the suffix of a C++ header, or for an invalid option.
+    Raises GraphError if ``path`` does not have the suffix of a C++ header, or for an invalid option, and
+    FileNotFoundError if there is no such folder.
     """
-    if path.suffix not in (".hxx", ".h", ".hpp", ".hh"):
-        raise GraphError(f"a C++ header such as 'dir/name.hxx' can be written, got '{path}'")
+    if path.suffix not in HEADERS:
+        *others, last = HEADERS
+        raise GraphError(f"a C++ header is written as 'name.hxx', with {', '.join(others)} or {last}; got '{path}'")
+    in_folder(path)
     text, tensors = export_header(
         rmodel, path.stem, weights=weights, namespace=namespace, dispatch=dispatch, reference=reference
     )
@@ -172,6 +180,7 @@ namespace {namespace} {{
 def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
     count = len(rmodel.updates)  # states are the last inputs and outputs
     states = list(zip(list(rmodel.inputs)[-count:], rmodel.outputs[-count:], strict=True)) if count else []
+    labels = [*rmodel.output_labels, *rmodel.outputs[len(rmodel.output_labels) :]]  # states have no labels
     how = (
         "compile with -O3, without -march: it carries code for AVX-512, AVX2 and any\n// processor, and picks when a "
         "Session is made"
@@ -184,7 +193,7 @@ def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
         "A Session is immutable after construction and its infer may be called from many threads. First come the",
         "kernels; the network itself, operator by operator, is `struct Session` towards the end.",
         *(f"input  {comment(n)}: {t}" for n, t in rmodel.inputs.items()),
-        *(f"output {comment(n)}: {rmodel.tensor_type(n)}" for n in rmodel.outputs),
+        *(f"output {comment(label)}: {rmodel.tensor_type(n)}" for label, n in zip(labels, rmodel.outputs, strict=True)),
         *(f"state  {comment(n)}: zeros at first, then {comment(v)} of the call before" for n, v in states),
     ]
     return "".join(f"// {line}\n" for line in lines)

@@ -22,14 +22,19 @@ VIRTUAL_LANES = 16
 """Partial sums of a reduction along a row, whatever the width of a register; also the longest row that softmax keeps
 in registers."""
 
-# -- gemm: MR x NR register tiles, NR being two registers --------------------------------------------------------------
+# -- gemm: the register block is MR rows times NR = NV vectors of outputs ----------------------------------------------
 
 MR = {64: 12, 32: 6, 16: 6}
 """Rows of a register tile, by bytes of a register: 2 MR accumulators, two vectors of weights and a broadcast input
 must fit 32 or 16 registers."""
 
-MAX_NR = 32
-"""The widest panel of packed weights: two AVX-512 registers of float32."""
+NV = 2
+"""Vectors of outputs of a register tile, which is the width of a panel of packed weights; ``nr`` in ``core/tile.hxx``
+is the same in elements. ``gemm.hxx`` also has tiles of one vector, for the last outputs, and of four, for pairs of
+panels; they must change together with it."""
+
+MAX_NR = NV * 16
+"""The widest panel of packed weights: AVX-512 registers of float32."""
 
 MC_STEP = 12
 """Rows are divided among caches and threads at multiples of this: whole register tiles, and a multiple of four, so
@@ -134,6 +139,7 @@ _CPP_TYPES = {
     "MAX_RANK": "int",
     "VIRTUAL_LANES": "int",
     "MR": "int",
+    "NV": "int",
     "MAX_NR": "std::size_t",
     "MC_STEP": "std::size_t",
     "KC": "std::size_t",

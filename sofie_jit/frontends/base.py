@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 import numpy as np
 
 from sofie_jit.errors import InputError, ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.frontends.wording import refusal
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
@@ -188,9 +189,12 @@ class NodeCall:
             operator.origin = self.label
         return self.builder.add(operator, *inputs)
 
-    def refuse(self, reason: str) -> NoReturn:
-        """Raises UnsupportedLayerError; ``reason`` names the option or attribute and says what to do instead."""
-        raise UnsupportedLayerError(f"{self.label}: {reason}")
+    def refuse(self, reason: str, *workarounds: str) -> NoReturn:
+        """Raises UnsupportedLayerError; ``reason`` names the option or attribute.
+
+        It says what to do instead, unless that is in ``workarounds`` (``CUT`` and ``replacing`` of ``wording.py``).
+        """
+        raise UnsupportedLayerError(refusal(self.label, reason, *workarounds))
 
 
 class ValuesNeededError(UnsupportedLayerError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -153,13 +154,15 @@ def byte_size(source: Any) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def some(names: Any, limit: int = 6) -> str:
-    """The first ``limit`` names in alphabetical order, and the number of further ones.
+def some(names: Iterable[object], limit: int = 8) -> str:
+    """The first ``limit`` names and the number of others, in their order; those of a set in alphabetical order.
 
-    >>> some("hello", limit=2)
-    'e, h and 3 more'
+    >>> some(["dense", "conv"]), some(set("hello"), limit=2)
+    ('dense, conv', 'e, h and 2 more')
     """
-    listed = sorted(map(str, names))
+    listed = [str(name) for name in names]
+    if isinstance(names, Set):
+        listed.sort()
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, GraphError, ShapeError
+from sofie_jit.errors import DtypeError, GraphError, ShapeError, counted
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, format_shape
 from sofie_jit.ir.facade import Facade
 from sofie_jit.ir.operators.operator import ROperator
@@ -330,7 +330,7 @@ class RModel(Facade):
 
     def __repr__(self) -> str:
         return (
-            f"<RModel '{self.name}': {len(self.operators)} operators, inputs {list(self.inputs)}, "
+            f"<RModel '{self.name}': {counted(len(self.operators), 'operator')}, inputs {list(self.inputs)}, "
             f"outputs {self.outputs}, {sum(w.size for w in self.initialized.values()):,} parameters>"
         )
 
@@ -400,12 +400,12 @@ def _inferred(op: ROperator, types: Sequence[TensorType | None], where: str) -> 
     except TypeError as error:
         if _accepts(op, len(types)):
             raise
-        raise GraphError(f"{where}: {len(types)} inputs {op.inputs} do not fit this operator") from error
+        raise GraphError(f"{where}: the inputs {op.inputs} do not fit this operator") from error
     except (ShapeError, DtypeError) as error:
         raise type(error)(f"{where}: {error}") from None
     results = results if isinstance(results, tuple) else (results,)
     if len(op.outputs) > len(results):
-        raise GraphError(f"{where} computes {len(results)} tensors, but outputs names {len(op.outputs)}")
+        raise GraphError(f"{where} computes {counted(len(results), 'tensor')}, but outputs names {len(op.outputs)}")
     return results
 
 

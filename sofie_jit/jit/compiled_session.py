@@ -8,6 +8,7 @@ from ctypes import PYFUNCTYPE, addressof, c_uint64, c_void_p
 import numpy as np
 
 from sofie_jit.codegen.print_jit import INCOMPLETE, JitText, jit_text
+from sofie_jit.errors import OptionError
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit import runtime_functions
 from sofie_jit.jit.compiler import compiler
@@ -49,10 +50,10 @@ class CompiledSession(Session):
     def take_op_timings(self) -> np.ndarray:
         """Seconds since the last call of this method: of reading the clock, then of each of ``code.op_timings``.
 
-        Raises ValueError if the session was made without ``profile``.
+        Raises OptionError if the session was made without ``profile``.
         """
         if not self._take_op_timings:
-            raise ValueError("this session does not read the clock: make it with profile=True")
+            raise OptionError("this session does not read the clock: make it with profile=True")
         seconds = np.empty(1 + len(self.code.op_timings))
         _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
         return seconds

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import os
+from collections.abc import Callable
+from typing import Any
 
 from sofie_jit.errors import OptionError
 from sofie_jit.jit.cgroups import cpu_quota
@@ -21,17 +24,22 @@ def thread_count(threads: int | None) -> int:
     >>> thread_count(3)
     3
     """
-    sources = [("threads", threads), *((name, os.environ.get(name, "").split(",")[0] or None) for name in VARIABLES)]
-    for name, value in sources:
-        if value is not None:
-            try:
-                count = int(value)
-            except (TypeError, ValueError):
-                count = 0
-            if count < 1:
-                raise OptionError(f"{name} must be a positive number of threads, got {value!r}")
-            return count
+    if threads is not None:
+        return _positive("threads", threads, operator.index)
+    for name in VARIABLES:
+        if text := os.environ.get(name, "").split(",")[0]:
+            return _positive(name, text, int)
     return available_cores()
+
+
+def _positive(name: str, value: Any, integer: Callable[[Any], int]) -> int:
+    try:
+        count = integer(value)
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise OptionError(f"{name} must be a positive number of threads, got {value!r}")
+    return count
 
 
 def available_cores() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, InputError, ShapeError
+from sofie_jit.errors import DtypeError, InputError, ShapeError, counted
 from sofie_jit.ir.dims import BATCH, Shape
 from sofie_jit.ir.types import TensorType
 
@@ -43,7 +43,8 @@ class Arguments:
         elif len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and _is_list_of_inputs(inputs[0], len(names)):
             values = inputs[0]
         if len(values) != len(names):
-            raise InputError(f"the model has {len(names)} inputs ({', '.join(names)}); got {len(values)} arrays")
+            wanted, got = counted(len(names), "input"), counted(len(values), "array")
+            raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}")
         return [
             _convert(value, name, kind, shape)
             for value, (name, kind), shape in zip(values, self.types.items(), self.shapes, strict=True)
@@ -84,7 +85,7 @@ def result_arrays(outputs: Sequence[tuple[str, TensorType]], out: Any, dims: Map
         return [np.empty(shape, kind.dtype) for shape, (_, kind) in zip(shapes, outputs, strict=True)]
     results = list(out) if isinstance(out, (list, tuple)) else [out]
     if len(results) != len(shapes):
-        raise InputError(f"the model has {len(shapes)} outputs; out holds {len(results)} arrays")
+        raise InputError(f"the model has {counted(len(shapes), 'output')}; out holds {counted(len(results), 'array')}")
     for (name, kind), result, shape in zip(outputs, results, shapes, strict=True):
         if not isinstance(result, np.ndarray) or result.dtype != np.dtype(kind.dtype):
             raise DtypeError(

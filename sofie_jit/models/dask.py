@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.codegen.memory import can_tile
-from sofie_jit.errors import InputError, MissingDependencyError, ShapeError
+from sofie_jit.errors import InputError, MissingDependencyError, ShapeError, counted
 from sofie_jit.models.arguments import pack, unpack
 from sofie_jit.models.model import Model
 
@@ -81,7 +81,7 @@ def _ordered(model: Model, inputs: tuple[Any, ...]) -> list[Any]:
             raise InputError(f"expected inputs {', '.join(names)}, got {', '.join(map(str, given)) or 'none'}")
         return [given[name] for name in names]
     if len(given) != len(names):
-        raise InputError(f"expected {len(names)} inputs ({', '.join(names)}), got {len(given)}")
+        raise InputError(f"expected {counted(len(names), 'input')} ({', '.join(names)}), got {len(given)}")
     return list(given)
 
 

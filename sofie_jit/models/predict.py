@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, ShapeError
+from sofie_jit.errors import InputError, OptionError, ShapeError
 from sofie_jit.report.progress import Progress
 
 Columns = Sequence[str] | Mapping[str, Sequence[str]]
@@ -27,9 +27,9 @@ def predict(
 ) -> Any:
     """:meth:`sofie_jit.Model.predict` of a model with this ``infer`` and these inputs."""
     if verbose not in SHOWN:
-        raise ValueError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
+        raise OptionError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
     if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be a positive number of rows, got {batch_size}")
+        raise OptionError(f"batch_size must be a positive number of rows, got {batch_size}")
     given = _as_inputs(x, input_names, columns)
     if batch_size is None and not SHOWN[verbose]:
         return infer(given)

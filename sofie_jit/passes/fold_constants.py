@@ -32,6 +32,8 @@ def fold_constants(rmodel: RModel) -> RModel:
 
     An operator that would raise OutOfRangeError stays too, because the error belongs to the call of the model.
     """
+    if not any(op.inputs and all(name in rmodel.initialized for name in op.inputs) for op in rmodel.operators):
+        return rmodel
     new = rmodel.copy()
     new.generate()
     kept = []

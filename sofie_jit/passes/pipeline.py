@@ -43,6 +43,7 @@ PASSES = [
     (OPTIONAL, fold_constants),
     (OPTIONAL, eliminate_common_subexpressions),
     (REQUIRED, lower_products),
+    (OPTIONAL, fold_constants),  # of Gemms, transposed weights and those that beta multiplies
     (REQUIRED, lower_convolutions),
     (OPTIONAL, absorb_padding),
     (OPTIONAL, fold_following_affine),
@@ -74,8 +75,10 @@ def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
     with np.errstate(all="ignore"):  # weights may have any value; the network gives NaN for them, too
         for required, run in PASSES:
             if required or run.__name__ in wanted:
-                model = run(model)
-                model.generate()
+                result = run(model)
+                if result is not model:
+                    result.generate()
+                model = result
     return model
 
 

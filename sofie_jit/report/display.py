@@ -10,19 +10,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sofie_jit.errors import MissingDependencyError
+from sofie_jit.errors import MissingDependencyError, counted
 from sofie_jit.ir.dims import format_shape
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.report import tables
 from sofie_jit.report.colors import hues
+from sofie_jit.report.output_file import IMAGES, with_suffix
 from sofie_jit.report.summary import HEADER, named_types, operator_rows, parameters
 
 SHOWN = 40
 """The table of operators starts collapsed in notebooks if there are more than this."""
 
-IMAGES, SOURCES = (".svg", ".png", ".pdf"), (".dot", ".gv")
-"""Suffixes of files that graphviz renders, and of files in its language."""
+SOURCES = (".dot", ".gv")
+"""Suffixes of files in graphviz's language; graphviz renders :data:`IMAGES`."""
 
 
 def describe(title: str, rmodel: RModel, *, facts: Sequence[str] = (), note: str = "") -> str:
@@ -41,7 +42,7 @@ def describe(title: str, rmodel: RModel, *, facts: Sequence[str] = (), note: str
         f"<div><b>{html.escape(title)}</b> <code>{html.escape(rmodel.name)}</code>: {html.escape(first)}"
         + (f"<br>{html.escape(note)}" if note else "")
         + tables.markup([("", "name", "type", "shape"), *tensors], left=4)
-        + f"<details{unfolded}><summary>{len(rmodel.operators)} operators</summary>"
+        + f"<details{unfolded}><summary>{counted(len(rmodel.operators), 'operator')}</summary>"
         + tables.markup(_operators(rmodel), left=3)
         + "</details></div>"
     )
@@ -88,16 +89,15 @@ class Graph:
         ``path``: the suffix .svg, .png or .pdf selects an image, which needs graphviz. .dot and .gv select graphviz's
         language.
 
-        Raises MissingDependencyError if an image is wanted and graphviz is not installed, ValueError for another
-        suffix.
+        Raises MissingDependencyError if an image is wanted and graphviz is not installed, OptionError for another
+        suffix, FileNotFoundError if there is no such folder.
         """
         path = Path(path)
+        with_suffix(path, (*IMAGES, *SOURCES), "a drawing")
         if path.suffix in SOURCES:
             path.write_text(self.dot)
-        elif path.suffix in IMAGES:
-            path.write_bytes(self._render(path.suffix[1:]))
         else:
-            raise ValueError(f"a drawing is written as .svg, .png, .pdf, .dot or .gv, not as '{path}'")
+            path.write_bytes(self._render(path.suffix[1:]))
         return path
 
     def _render(self, kind: str) -> bytes:

@@ -9,7 +9,7 @@ import colorsys
 from dataclasses import dataclass
 from typing import Any
 
-from sofie_jit.errors import MissingDependencyError
+from sofie_jit.errors import MissingDependencyError, counted
 from sofie_jit.report import tables
 from sofie_jit.report.colors import hues
 
@@ -49,7 +49,7 @@ class Profile:
     def rows(self) -> list[tuple[str, ...]]:
         """The table as text: one row per operator, then their sum."""
         total = {
-            "operator": f"{len(self.records)} operators", "layer": "", "output": "", "share": 1.0,
+            "operator": counted(len(self.records), "operator"), "layer": "", "output": "", "share": 1.0,
             "seconds": sum(record["seconds"] for record in self.records),
             "flops": self.flops, "bytes": sum(record["bytes"] for record in self.records),
         }  # fmt: skip
@@ -89,7 +89,7 @@ class Profile:
         slowest = sorted(range(len(self.records)), key=lambda i: -self.records[i]["seconds"])[:most]
         bars = [_bar(self.records[i]) for i in sorted(slowest)]
         if rest := [r["seconds"] for i, r in enumerate(self.records) if i not in slowest]:
-            bars.append((f"{len(rest)} others", sum(rest), "others", ""))
+            bars.append((counted(len(rest), "other"), sum(rest), "others", ""))
         labels, seconds, types, peaks = zip(*bars, strict=True) if bars else ((), (), (), ())
         colors = {name: colorsys.hsv_to_rgb(hue, 0.5, 0.8) for name, hue in hues(types).items()}
         scale, unit = _unit(max(seconds, default=0.0))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit import frontends
-from sofie_jit.errors import ModelFileError
+from sofie_jit.errors import ModelFileError, counted
 from sofie_jit.frontends.base import OriginalModel, leaves
 from sofie_jit.models.compile import compile_translation
 from sofie_jit.report import tables
@@ -242,7 +242,8 @@ def differences(
 ) -> list[Difference]:
     """The differences of pairs of arrays; ``exact`` evaluates in float64 and is called if it is needed to judge."""
     if len(computed) != len(expected):
-        raise ModelFileError(f"the original has {len(expected)} outputs, the translated model {len(computed)}")
+        original = counted(len(expected), "output")
+        raise ModelFileError(f"the original has {original}, the translated model {len(computed)}")
     relative = [distance(a, b) for a, b in zip(computed, expected, strict=True)]
     precise = exact() if max(relative, default=0.0) > TOLERANCE else None
     found = []

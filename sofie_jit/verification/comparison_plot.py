@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sofie_jit.errors import MissingDependencyError
+from sofie_jit.errors import MissingDependencyError, counted
 from sofie_jit.report import tables
 from sofie_jit.verification.difference import TOLERANCE, Difference, Time
 
@@ -111,7 +111,7 @@ def _layers(found: Compared, ax: Any) -> None:
     ax.set_yticks(places, [layer.name for layer in layers], fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel("largest difference of the layer's output, relative to its largest magnitude")
-    count = f"{len(found.layers)} layers" if len(layers) == len(found.layers) else f"the {len(layers)} worst layers"
+    count = counted(len(layers), "layer") if len(layers) == len(found.layers) else f"the {len(layers)} worst layers"
     ax.set_title(f"{count} in order of computation (red: differs by more than rounding)", fontsize=10)
 
 

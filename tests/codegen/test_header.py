@@ -15,11 +15,12 @@ from compilers import COMPILERS, STRICT, build, cpu_flags
 from networks import gemm_relu_transpose, mlp, two_inputs
 from sofie_jit import GraphError, RModel
 from sofie_jit.codegen.identifiers import comment, identifier
-from sofie_jit.codegen.print_header import Weights
+from sofie_jit.codegen.print_header import Weights, export_header
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
 from sofie_jit.models.model import Model
+from sofie_jit.passes.pipeline import lower
 
 MAIN = """
 {includes}
@@ -172,8 +173,19 @@ def test_identifiers() -> None:
 def test_save_header_wants_a_header_name(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"name\.hxx"):
         two_inputs().save_header(tmp_path / "model.cpp")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(GraphError, match=r"\.hxx.*\.hpp, \.hh or \.h; got"):
+        two_inputs().save_header(tmp_path / "model")
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing' to write 'model\.hxx' to"):
         two_inputs().save_header(tmp_path / "missing" / "model.hxx")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file' is not a folder"):
+        two_inputs().save_header(tmp_path / "file" / "model.hxx")
+
+
+def test_the_comment_names_outputs_as_the_model_does() -> None:
+    model = two_inputs().rmodel
+    model.output_labels = ["score"]
+    assert "// output score: " in export_header(lower(model), "m")[0]
 
 
 def test_transposed_output(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.ir import builder, promotion, symbol
 from sofie_jit.ir import ops as modules
 from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.promotion import STRICT, Promotion
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 
 
 def symbols(policy: Promotion, *dtypes: str) -> list[Symbol]:
@@ -131,3 +133,13 @@ def test_every_function_is_documented() -> None:
     assert [name for name in ops.__all__ if not getattr(ops, name).__doc__] == []
     assert len(ops.__all__) > 200
     assert {"numpy", "Symbol", "math"} & set(ops.__all__) == set()
+
+
+def test_functions_have_the_names_that_help_shows() -> None:
+    functions = {name: getattr(ops, name) for name in ops.__all__ if callable(getattr(ops, name))}
+    assert {name: function.__name__ for name, function in functions.items() if function.__name__ != name} == {}
+
+
+def test_aliases_cost_nothing() -> None:
+    kind = TensorType("float32", ("batch", 6))
+    assert Reshape(shape=[0, 2, 3]).flops([kind], [TensorType("float32", ("batch", 2, 3))]) == 0

@@ -200,6 +200,10 @@ def test_thread_count(monkeypatch: pytest.MonkeyPatch) -> None:
         thread_count(None)
     with pytest.raises(OptionError, match="threads must be"):
         thread_count(0)
+    for wrong in ("2", 2.9):
+        with pytest.raises(OptionError, match=f"threads must be a positive number of threads, got {wrong!r}"):
+            thread_count(wrong)
+    assert thread_count(np.int64(2)) == 2
 
 
 def _in_child(model: Model, x: np.ndarray, queue: multiprocessing.Queue[bytes]) -> None:

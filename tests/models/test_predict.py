@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.errors import DtypeError, InputError, ShapeError
+from sofie_jit.errors import DtypeError, InputError, OptionError, ShapeError
 from tolerance import randomize
 
 NAMES = ["pt", "eta", "phi"]
@@ -124,9 +124,9 @@ def test_options(model: sofie_jit.Model, x: np.ndarray, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
     model.predict(x, 2, 1)
     assert "7 of 7 rows" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="verbose must be 0, 1 or 'auto', got 3"):
+    with pytest.raises(OptionError, match="verbose must be 0, 1 or 'auto', got 3"):
         model.predict(x, verbose=3)
-    with pytest.raises(ValueError, match="batch_size must be a positive number"):
+    with pytest.raises(OptionError, match="batch_size must be a positive number"):
         model.predict(x, batch_size=0)
     with pytest.raises(DtypeError, match="real numbers"):
         model.predict(np.full((2, 3), "a"))

@@ -12,8 +12,10 @@ from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
 from sofie_jit.passes.choose_convolution import choose_convolution
 from sofie_jit.passes.lower_products import lower_products
+from sofie_jit.passes.pipeline import lower
 
 BIAS = np.arange(4.0)
+SQUARE = {"W": W, "square": W + 1}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,20 @@ def test_products_of_rows_with_weights_become_dense(gemm: Gemm, expected: list[s
     a, b, c = (*(values[name] for name in gemm.inputs), 0)[:3]
     want = gemm.alpha * (a.T if gemm.transA else a) @ (b.T if gemm.transB else b) + gemm.beta * c
     np.testing.assert_allclose(rmodel.compile(optimize=False).infer(values["x"]), want, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("gemm", "expected"),
+    [
+        (Gemm(inputs=["x", "W", "square"], beta=2.0), ["Dense"]),
+        (Gemm(inputs=["W", "x"], transA=True), ["MatMul"]),
+    ],
+)
+def test_products_leave_no_arithmetic_of_weights(gemm: Gemm, expected: list[str]) -> None:
+    gemm.outputs = ["y"]
+    rmodel = model_of((4, 4), gemm, **SQUARE)
+    assert types(lower(rmodel)) == expected
+    same_numbers(rmodel)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_plot(found: Profile, most: int, labels: int) -> None:
     axes = found.plot(most=most)
     assert len(axes.patches) == labels
     assert [label.get_text() for label in axes.get_yticklabels()][-1] == (
-        "Dense  two (<Dense>)" if most == 30 else f"{2 - most} others"
+        "Dense  two (<Dense>)" if most == 30 else ["2 others", "1 other"][most]
     )
 
 

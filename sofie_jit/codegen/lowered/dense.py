@@ -163,7 +163,7 @@ def gemm_microkernels(
         return Constant(f"k::sparse_gemm_microkernels<{cpp}, {str(pairs).lower()}, {outputs[0]}>")
     if lanes is None:
         return Constant(f"k::gemm_microkernels<{cpp}, {str(pairs).lower()}, {str(few).lower()}>")
-    panel = 2 * lanes
+    panel = tuning.NV * lanes
     by_pairs = 2 * panel if pairs and lanes * size_of == 64 else 0
     ends = [n and n - (n % panel if n % panel <= lanes else 0) for n in outputs]
     wide = any(end is None or end % (by_pairs or end + 1) for end in ends)
@@ -207,12 +207,12 @@ def _row_function(blocks: int | None, n: int | None, lanes: int) -> str:
         return "gemm_row_k_blocks"
     if blocks != 1:
         return "gemm_row_long"
-    return "gemm_row_short" if n < tuning.FMA_CHAINS * 2 * lanes else "gemm_row"
+    return "gemm_row_short" if n < tuning.FMA_CHAINS * tuning.NV * lanes else "gemm_row"
 
 
 def panel_widths(outputs: int, lanes: int) -> int:
     """Which panels of weights there are: 1 for one vector of outputs, 2 for two, 3 for both."""
-    return (1 if 0 < outputs % (2 * lanes) <= lanes else 0) + (2 if outputs > lanes else 0)
+    return (1 if 0 < outputs % (tuning.NV * lanes) <= lanes else 0) + (2 if outputs > lanes else 0)
 
 
 def gemm_function(

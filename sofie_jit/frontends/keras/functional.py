@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
+from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras.config_values import decode
 from sofie_jit.frontends.keras.dialects import Spec
 from sofie_jit.frontends.keras.graph import (
@@ -17,7 +18,6 @@ from sofie_jit.frontends.keras.graph import (
     Wiring,
     flatten,
     map_leaves,
-    some,
 )
 from sofie_jit.frontends.keras.layers.registry import find_builtin
 from sofie_jit.records import dataclass

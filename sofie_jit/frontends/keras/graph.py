@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sofie_jit.errors import ModelFileError
+from sofie_jit.errors import ModelFileError, counted
+from sofie_jit.frontends.content import some
 from sofie_jit.records import dataclass
 
 MAX_NODES = 100_000
@@ -188,7 +189,7 @@ class LayerGraph:
         for name in names:
             if name not in self.results:
                 raise ModelFileError(
-                    f"outputs= names '{name}', which is not a layer of this model; its layers are {some(self.results)}"
+                    f"outputs= names '{name}', which is not a layer of this model; its layers are: {some(self.results)}"
                 )
         outputs = unpack([self.results[name] for name in names])
         labels = [name for name in names for _ in flatten(self.results[name])]
@@ -255,7 +256,7 @@ def _model_inputs(model: LayerModel, args: tuple[Any, ...], kwargs: Mapping[str,
     extra = [key for key, value in kwargs.items() if value is not None and key not in ("training", "mask")]
     if extra or len(args) != 1:
         raise ModelFileError(
-            f"nested model '{model.name}' is called with {len(args)} arguments"
+            f"nested model '{model.name}' is called with {counted(len(args), 'argument')}"
             f"{' and ' + ', '.join(extra) if extra else ''}; expected its inputs alone"
         )
     given = args[0]
@@ -263,7 +264,8 @@ def _model_inputs(model: LayerModel, args: tuple[Any, ...], kwargs: Mapping[str,
     tensors = [given[key] for key in model.inputs] if by_name else flatten(given)
     if len(tensors) != len(model.inputs):
         raise ModelFileError(
-            f"model '{model.name}' has {len(model.inputs)} inputs and is called with {len(tensors)} tensors"
+            f"model '{model.name}' has {counted(len(model.inputs), 'input')} and is called with "
+            f"{counted(len(tensors), 'tensor')}"
         )
     masks = flatten(kwargs.get("mask"))
     for index, mask in enumerate(masks[: len(tensors)]):
@@ -288,9 +290,3 @@ def unique(names: Sequence[str]) -> list[str]:
         unique.append(f"{name}_{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return unique
-
-
-def some(names: Any, limit: int = 8) -> str:
-    """The first ``limit`` names, and the number of others."""
-    listed = list(names)
-    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

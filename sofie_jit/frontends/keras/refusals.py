@@ -1,10 +1,16 @@
 """Classes of Keras and operations of ``keras.ops`` that are not supported, with the reason and a workaround.
 
-Unsupported options of a layer that has a handler are listed in its ``@layer`` line (``refuses``).
+:func:`of_class` is the whole message. Unsupported options of a layer that has a handler are refused by the handler
+(``call.refuse``), and are listed in its ``@layer`` line (``refuses``). ``frontends/wording.py`` has the form of all
+refusals.
 """
 
 from __future__ import annotations
 
+from sofie_jit.frontends.keras.graph import Layer
+from sofie_jit.frontends.wording import CUT, refusal, replacing
+
+_UNKNOWN = "this class is not supported"
 _STRINGS = "it works on strings; convert them to numbers before the model"
 _OTHER_CODE = "it holds code of another framework, which the file does not describe; save that part with its framework"
 _ABSTRACT = "it is a base class that computes nothing by itself"
@@ -64,3 +70,21 @@ OPERATIONS = {
     "View": "it reinterprets the bits of numbers",
 }  # fmt: skip
 """Operation (its class, without ``ops.``) -> reason and workaround."""
+
+
+def of_class(layer: Layer) -> str:
+    """The message for a layer whose class has no handler.
+
+    >>> print(of_class(Layer("a", "Foo", {})))
+    a (Foo): this class is not supported; cut the model before it with outputs=
+    """
+    if layer.package:
+        register = "register a function for it with sofie_jit.register_layer"
+        reason = f"the custom class of '{layer.package}' is not supported"
+        return refusal(layer, reason, register, replacing(layer.name), CUT)
+    operation = layer.class_name.removeprefix("ops.")
+    if operation == layer.class_name:
+        return refusal(layer, CLASSES[operation]) if operation in CLASSES else refusal(layer, _UNKNOWN, CUT)
+    if operation in OPERATIONS:
+        return refusal(layer, OPERATIONS[operation], replacing(layer.name), CUT)
+    return refusal(layer, _UNKNOWN, CUT)

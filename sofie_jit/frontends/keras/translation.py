@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Node, Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras import dialects, weights
 from sofie_jit.frontends.keras.build import build
 from sofie_jit.frontends.keras.graph import Input, Layer, LayerGraph, LayerNode, TensorRef, flatten, map_leaves
@@ -19,6 +20,7 @@ from sofie_jit.frontends.keras.masks import Masks
 from sofie_jit.frontends.keras.old_weights import check_backend
 from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.frontends.keras.saved_model import SavedModel
+from sofie_jit.frontends.wording import refusal
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import BATCH, Shape, as_shape, bind_shape
 from sofie_jit.ir.rmodel import RModel
@@ -119,11 +121,10 @@ def translate(
     Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names an unknown layer.
     """
     replace = replace or {}
-    names = {layer.name for layer, _ in model.root.leaves()}
+    names = list(dict.fromkeys(layer.name for layer, _ in model.root.leaves()))
     if unknown := [name for name in replace if name not in names]:
         raise ModelFileError(
-            f"replace= names '{unknown[0]}', which is not a layer of this model; its layers are: "
-            f"{', '.join(sorted(names))}"
+            f"replace= names '{unknown[0]}', which is not a layer of this model; its layers are: {some(names)}"
         )
     rmodel = RModel(model.name)
     builder, masks = Builder(rmodel, KERAS), Masks()
@@ -143,10 +144,8 @@ def translate(
                 unchecked.append(call)
     problems.raise_all()
     if unchecked:
-        raise UnsupportedLayerError(
-            f"{unchecked[0].layer}: the file stores its weights in one list with those of a layer of an unknown class, "
-            "so they cannot be told apart; save the model as .keras"
-        )
+        mixed = "the file stores its weights in one list with those of a layer of an unknown class, so they cannot be"
+        raise UnsupportedLayerError(refusal(unchecked[0].layer, f"{mixed} told apart", "save the model as .keras"))
 
     symbols = [_symbol(value, results, "an output") for value in flatten(model.outputs)]
     rmodel.add_output_tensor_names(symbol.name for symbol in symbols)

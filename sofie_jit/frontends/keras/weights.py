@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import WeightsError
+from sofie_jit.errors import WeightsError, counted
+from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras.build import nested
 from sofie_jit.frontends.keras.dialects import MODELS
 from sofie_jit.frontends.keras.graph import Layer, LayerModel
@@ -97,7 +98,7 @@ def _bind_paths(root: LayerModel, stored: AttributePaths, names: NamesOf, comple
     left = [path for path in stored.paths if path not in used and not is_training_state(path)]
     if complete and left:
         raise WeightsError(
-            f"the file has weights that no layer uses, under {_some(left)}; do they belong to this architecture?"
+            f"the file has weights that no layer uses, under {some(left)}; do they belong to this architecture?"
         )
 
 
@@ -113,8 +114,8 @@ def _arrays_of(
             arrays = arrays[1:]
         if len(arrays) != len(own):
             raise WeightsError(
-                f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs {len(own)} weights: "
-                f"{', '.join(own)}"
+                f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs "
+                f"{counted(len(own), 'weight')}: {', '.join(own)}"
             )
         weights.update((name, weight.array) for name, weight in zip(own, arrays, strict=True))
     return {name: weights[name] for name in names}
@@ -239,9 +240,10 @@ def _bind_groups(root: LayerModel, stored: LayerGroups, binder: _Binder, complet
         missing = [str(layer) for layer, name in zip(layers, own_names, strict=True) if name not in by_name]
         left = [name for name in by_name if name not in own_names]
         raise WeightsError(
-            f"the file has weights for {len(groups)} layers, the model has {len(layers)} layers with weights"
-            + (f"; layers without weights in the file: {_some(missing)}" if missing else "")
-            + (f"; weights without a layer in the model: {_some(left)}" if left else "")
+            f"the file has weights for {counted(len(groups), 'layer')}, the model has "
+            f"{counted(len(layers), 'layer')} with weights"
+            + (f"; layers without weights in the file: {some(missing)}" if missing else "")
+            + (f"; weights without a layer in the model: {some(left)}" if left else "")
             + "; do the weights belong to this architecture?"
         )
     for layer, group in zip(layers, matched, strict=True):
@@ -316,15 +318,16 @@ def _bind_nested(model: LayerModel, group: Group, binder: _Binder) -> None:
     slots = [(leaf, i, name, trainable) for leaf, trainable, names in leaves for i, name in enumerate(names)]
     if len(slots) != len(group.weights):
         raise WeightsError(
-            f"nested model '{model.name}': the file has {len(group.weights)} weights in its group '{group.name}', its "
-            f"layers need {len(slots)}: {_some([f'{leaf.name} {len(names)}' for leaf, _, names in leaves if names])}"
+            f"nested model '{model.name}': the file has {counted(len(group.weights), 'weight')} in its group "
+            f"'{group.name}', its layers need {len(slots)}: "
+            f"{some([f'{leaf.name} {len(names)}' for leaf, _, names in leaves if names])}"
         )
     inner = {leaf.own_name for leaf, _, _ in leaves}
     candidates = _plausible(_possible_orders(slots), group.weights, inner)
     if len(candidates) > 1:
         raise WeightsError(
             f"nested model '{model.name}': the file does not tell which of its {len(slots)} weights belongs to which "
-            f"layer, because some layers are frozen and the names in it ({_some([w.name for w in group.weights])}) do "
+            f"layer, because some layers are frozen and the names in it ({some([w.name for w in group.weights])}) do "
             "not say; save the model as .keras, or with all layers trainable"
         )
     found: dict[int, dict[int, Weight]] = {}
@@ -400,8 +403,4 @@ _KNOWN = {"kernel", "bias", "recurrent_kernel", "embeddings", "gamma", "beta", "
 def _shapes(weights: Sequence[Weight]) -> str:
     if not weights:
         return "no weights"
-    return f"{len(weights)} weights ({_some([f'{w.name} {w.array.shape}' for w in weights])})"
-
-
-def _some(names: Sequence[str], limit: int = 6) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    return f"{counted(len(weights), 'weight')} ({some([f'{w.name} {w.array.shape}' for w in weights])})"

@@ -7,7 +7,7 @@ from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from sofie_jit.errors import ModelFileError
+from sofie_jit.errors import ModelFileError, counted
 from sofie_jit.frontends.onnx.model import Attribute, Function, Graph, Node, OnnxModel, ValueInfo
 
 MAX_NODES = 100_000
@@ -71,9 +71,8 @@ class _Inliner:
             ("inputs", call.inputs, function.inputs), ("outputs", call.outputs, function.outputs),
         ):  # fmt: skip
             if len(given) > len(declared):
-                raise ModelFileError(
-                    f"{call.label} has {len(given)} {what}, but the function has {len(declared)}: {declared}"
-                )
+                found = counted(len(given), what[:-1])
+                raise ModelFileError(f"{call.label} has {found}, but the function has {len(declared)}: {declared}")
         attributes = function.defaults | call.attributes
         names: dict[str, str] = dict.fromkeys(function.inputs, "") | dict(
             zip(function.inputs, call.inputs, strict=False)

@@ -70,8 +70,11 @@ class ROperator:
         return False
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
-        """Floating-point operations for one row of the batch, 2 per multiply-add; open dimensions count as 1."""
-        return sum(split_count(t.shape)[0] for t in outputs)
+        """Floating-point operations for one row of the batch, 2 per multiply-add; open dimensions count as 1.
+
+        By default one for each element of the outputs.
+        """
+        return 0 if self.is_alias else sum(split_count(t.shape)[0] for t in outputs)
 
     def attributes(self) -> dict[str, Any]:
         """The attributes by name."""

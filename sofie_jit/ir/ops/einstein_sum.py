@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sofie_jit.errors import ShapeError
+from sofie_jit.errors import ShapeError, counted
 from sofie_jit.ir.dims import Dim, format_shape
 from sofie_jit.ir.ops.core import TensorLike, promote
 from sofie_jit.ir.ops.elementwise import multiply
@@ -47,7 +47,7 @@ def parse(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
-        raise ShapeError(f"einsum '{subscripts}' has {len(terms)} terms for {len(ranks)} tensors")
+        raise ShapeError(f"einsum '{subscripts}' has {counted(len(terms), 'term')} for {counted(len(ranks), 'tensor')}")
     unnamed = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True)]
     if any(n < 0 or (n > 0 and "..." not in term) for n, term in zip(unnamed, terms, strict=True)):
         raise ShapeError(f"einsum '{subscripts}' does not fit tensors of {', '.join(map(str, ranks))} dimensions")

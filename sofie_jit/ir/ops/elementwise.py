@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError
 from sofie_jit.ir.operators import activations, elementwise
 from sofie_jit.ir.operators import math as functions
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.ops.core import (
     TensorLike,
     apply,
@@ -24,6 +25,8 @@ from sofie_jit.ir.ops.core import (
     result_type,
 )
 from sofie_jit.ir.symbol import Symbol
+
+Function = TypeVar("Function", bound=Callable[..., Symbol])
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -162,38 +165,44 @@ def heaviside(x1: TensorLike, x2: TensorLike) -> Symbol:
     return where(less(a, 0), 0, where(equal(a, 0), b, where(isnan(a), a, 1)))
 
 
-def _promoted(operator: type[elementwise.Broadcasting]) -> Callable[[TensorLike, TensorLike], Symbol]:
+def _named(function: Function, name: str, operator: type[ROperator]) -> Function:
+    """``function`` with the name and documentation that ``help`` shows."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = operator.__doc__
+    return function
+
+
+def _promoted(name: str, operator: type[elementwise.Broadcasting]) -> Callable[[TensorLike, TensorLike], Symbol]:
     """The function of an operator of two tensors of one type."""
 
     def function(x1: TensorLike, x2: TensorLike) -> Symbol:
         return apply(operator(), *promote(x1, x2))
 
-    function.__doc__ = operator.__doc__
-    return function
+    return _named(function, name, operator)
 
 
-gcd = _promoted(functions.Gcd)
-lcm = _promoted(functions.Lcm)
-nextafter = _promoted(functions.NextAfter)
-bitwise_and = _promoted(functions.BitwiseAnd)
-bitwise_or = _promoted(functions.BitwiseOr)
-bitwise_xor = _promoted(functions.BitwiseXor)
-bitwise_left_shift = _promoted(functions.BitShiftLeft)
-bitwise_right_shift = _promoted(functions.BitShiftRight)
+gcd = _promoted("gcd", functions.Gcd)
+lcm = _promoted("lcm", functions.Lcm)
+nextafter = _promoted("nextafter", functions.NextAfter)
+bitwise_and = _promoted("bitwise_and", functions.BitwiseAnd)
+bitwise_or = _promoted("bitwise_or", functions.BitwiseOr)
+bitwise_xor = _promoted("bitwise_xor", functions.BitwiseXor)
+bitwise_left_shift = _promoted("bitwise_left_shift", functions.BitShiftLeft)
+bitwise_right_shift = _promoted("bitwise_right_shift", functions.BitShiftRight)
 
 
 # -- comparison and logic --------------------------------------------------------------------------------------------
 
 
-equal = _promoted(elementwise.Equal)
-not_equal = _promoted(elementwise.NotEqual)
-less = _promoted(elementwise.Less)
-less_equal = _promoted(elementwise.LessOrEqual)
-greater = _promoted(elementwise.Greater)
-greater_equal = _promoted(elementwise.GreaterOrEqual)
-logical_and = _promoted(elementwise.And)
-logical_or = _promoted(elementwise.Or)
-logical_xor = _promoted(elementwise.Xor)
+equal = _promoted("equal", elementwise.Equal)
+not_equal = _promoted("not_equal", elementwise.NotEqual)
+less = _promoted("less", elementwise.Less)
+less_equal = _promoted("less_equal", elementwise.LessOrEqual)
+greater = _promoted("greater", elementwise.Greater)
+greater_equal = _promoted("greater_equal", elementwise.GreaterOrEqual)
+logical_and = _promoted("logical_and", elementwise.And)
+logical_or = _promoted("logical_or", elementwise.Or)
+logical_xor = _promoted("logical_xor", elementwise.Xor)
 
 
 def logical_not(x: Symbol) -> Symbol:
@@ -291,49 +300,48 @@ def nan_to_num(x: Symbol, nan: float = 0.0, posinf: float | None = None, neginf:
 # -- functions of one number -----------------------------------------------------------------------------------------
 
 
-def _unary(operator: type[functions.Unary] | type[activations.Activation]) -> Callable[[Symbol], Symbol]:
+def _unary(name: str, operator: type[functions.Unary] | type[activations.Activation]) -> Callable[[Symbol], Symbol]:
     def function(x: Symbol) -> Symbol:
         exact = x.dtype.startswith("int") and operator.integers
         return apply(operator(), x if exact else cast(x, floating(x)))
 
-    function.__doc__ = operator.__doc__
-    return function
+    return _named(function, name, operator)
 
 
-absolute = _unary(functions.Abs)
-negative = _unary(functions.Neg)
-sign = _unary(functions.Sign)
-square = _unary(functions.Square)
-reciprocal = _unary(functions.Reciprocal)
-sqrt = _unary(functions.Sqrt)
-rsqrt = _unary(functions.Rsqrt)
-cbrt = _unary(functions.Cbrt)
-exp = _unary(activations.Exp)
-exp2 = _unary(functions.Exp2)
-expm1 = _unary(functions.Expm1)
-log = _unary(functions.Log)
-log1p = _unary(functions.Log1p)
-log2 = _unary(functions.Log2)
-log10 = _unary(functions.Log10)
-erf = _unary(functions.Erf)
-erfc = _unary(functions.Erfc)
-erfinv = _unary(functions.Erfinv)
-i0 = _unary(functions.BesselI0)
-floor = _unary(functions.Floor)
-ceil = _unary(functions.Ceil)
-trunc = _unary(functions.Trunc)
-sin = _unary(functions.Sin)
-cos = _unary(functions.Cos)
-tan = _unary(functions.Tan)
-arcsin = _unary(functions.Asin)
-arccos = _unary(functions.Acos)
-arctan = _unary(functions.Atan)
-sinh = _unary(functions.Sinh)
-cosh = _unary(functions.Cosh)
-tanh = _unary(activations.Tanh)
-arcsinh = _unary(functions.Asinh)
-arccosh = _unary(functions.Acosh)
-arctanh = _unary(functions.Atanh)
+absolute = _unary("absolute", functions.Abs)
+negative = _unary("negative", functions.Neg)
+sign = _unary("sign", functions.Sign)
+square = _unary("square", functions.Square)
+reciprocal = _unary("reciprocal", functions.Reciprocal)
+sqrt = _unary("sqrt", functions.Sqrt)
+rsqrt = _unary("rsqrt", functions.Rsqrt)
+cbrt = _unary("cbrt", functions.Cbrt)
+exp = _unary("exp", activations.Exp)
+exp2 = _unary("exp2", functions.Exp2)
+expm1 = _unary("expm1", functions.Expm1)
+log = _unary("log", functions.Log)
+log1p = _unary("log1p", functions.Log1p)
+log2 = _unary("log2", functions.Log2)
+log10 = _unary("log10", functions.Log10)
+erf = _unary("erf", functions.Erf)
+erfc = _unary("erfc", functions.Erfc)
+erfinv = _unary("erfinv", functions.Erfinv)
+i0 = _unary("i0", functions.BesselI0)
+floor = _unary("floor", functions.Floor)
+ceil = _unary("ceil", functions.Ceil)
+trunc = _unary("trunc", functions.Trunc)
+sin = _unary("sin", functions.Sin)
+cos = _unary("cos", functions.Cos)
+tan = _unary("tan", functions.Tan)
+arcsin = _unary("arcsin", functions.Asin)
+arccos = _unary("arccos", functions.Acos)
+arctan = _unary("arctan", functions.Atan)
+sinh = _unary("sinh", functions.Sinh)
+cosh = _unary("cosh", functions.Cosh)
+tanh = _unary("tanh", activations.Tanh)
+arcsinh = _unary("arcsinh", functions.Asinh)
+arccosh = _unary("arccosh", functions.Acosh)
+arctanh = _unary("arctanh", functions.Atanh)
 
 
 def bitwise_not(x: Symbol) -> Symbol:

@@ -197,10 +197,11 @@ def norm(x: Symbol, ord: Any = None, axis: Axes = None, keepdims: bool = False) 
 # -- ignoring NaN ----------------------------------------------------------------------------------------------------
 
 
-def _without_nan(function: Callable[..., Symbol], neutral: float) -> Callable[..., Symbol]:
+def _without_nan(name: str, function: Callable[..., Symbol], neutral: float) -> Callable[..., Symbol]:
     def reduction(x: Symbol, *args: Any, **kwargs: Any) -> Symbol:
         return function(_filled(x, neutral), *args, **kwargs)
 
+    reduction.__name__ = reduction.__qualname__ = name
     reduction.__doc__ = f"As :func:`{function.__name__}`, ignoring NaN."
     return reduction
 
@@ -284,7 +285,7 @@ def cumprod(x: Symbol, axis: int | None = None, dtype: Any = None) -> Symbol:
     return apply(functions.CumProd(axis=axis), x) if axis is not None else cumprod(reshape(x, (-1,)), 0)
 
 
-nansum = _without_nan(sum, 0)
-nanprod = _without_nan(prod, 1)
-nancumsum = _without_nan(cumsum, 0)
-nancumprod = _without_nan(cumprod, 1)
+nansum = _without_nan("nansum", sum, 0)
+nanprod = _without_nan("nanprod", prod, 1)
+nancumsum = _without_nan("nancumsum", cumsum, 0)
+nancumprod = _without_nan("nancumprod", cumprod, 1)

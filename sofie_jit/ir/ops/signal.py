@@ -101,7 +101,7 @@ def stft(
     """The Fourier transforms of overlapping frames of ``x`` along the last axis: (..., frames, frequencies).
 
     ``window`` is "hann", "hamming", an array of ``sequence_length`` numbers, or None. With ``center`` the signal is
-    mirrored at both ends, so that frame n is centerd at index n * ``sequence_stride``. Raises ShapeError if the signal
+    mirrored at both ends, so that frame n is centered at index n * ``sequence_stride``. Raises ShapeError if the signal
     is shorter than ``fft_length``, or that is less than ``sequence_length``.
 
     >>> real, imaginary = ops.stft(ops.reshape(x, (-1, 6)), 4, 2, 4, center=False)

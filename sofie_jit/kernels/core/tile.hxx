@@ -1,4 +1,5 @@
 // The register tile of all dense kernels: MR rows of input times NR = NV vectors of outputs, accumulated in registers.
+// codegen/tuning.py defines and explains the sizes, tuning::mr and tuning::nv.
 //
 // Weights are packed into panels of NV vectors of adjacent outputs, [K][NV * lanes], so that a step over k reads them
 // in order and multiplies each with one broadcast element of every row. A tile may use two panels at once.
@@ -15,7 +16,7 @@ inline namespace SOFIE_JIT_ISA {
 
 // Outputs of a panel.
 template <class T>
-constexpr std::size_t nr = 2 * lanes<T>;
+constexpr std::size_t nr = tuning::nv * lanes<T>;
 static_assert(nr<float> <= tuning::max_nr, "scratch memory for panels is planned with max_nr");
 
 // Tiles of half as many rows times two panels have as many accumulators: a step over k then needs 10 loads instead of

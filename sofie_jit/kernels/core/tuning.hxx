@@ -13,6 +13,7 @@ constexpr std::size_t alignment = 64;
 constexpr int max_rank = 8;
 constexpr int virtual_lanes = 16;
 constexpr int mr = SOFIE_JIT_VECTOR_BYTES == 64 ? 12 : SOFIE_JIT_VECTOR_BYTES == 32 ? 6 : 6;
+constexpr int nv = 2;
 constexpr std::size_t max_nr = 32;
 constexpr std::size_t mc_step = 12;
 constexpr std::size_t kc = 64;

@@ -164,7 +164,7 @@ template <int MR, int NV, class T>
 SOFIE_JIT_INLINE void gemm_sum(Tile<T, MR, NV> &sum, const GemmProblem<T> &g, std::size_t o, const T *x,
                                const T *next_panel, std::size_t prefetch_distance)
 {
-   constexpr int wide = NV < 2 ? NV : 2; // vectors of a panel
+   constexpr int wide = NV < tuning::nv ? NV : tuning::nv; // vectors of a panel
    constexpr bool common = MR == tuning::mr && NV == 2;
    constexpr Prefetch prefetch = MR <= 4 && NV <= 2 ? Prefetch::ahead : Prefetch::next_panel;
    alignas(SOFIE_JIT_VECTOR_BYTES) T previous[MR * NV * lanes<T>];

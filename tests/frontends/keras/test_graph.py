@@ -360,7 +360,7 @@ X = given("x", 3)
         (functional([X], [["x", 0, 0], ["x", 0, 0]], [["x", 0, 0]]), "different"),
         (functional([X, given("y", 3)], [["x", 0, 0]], [["y", 0, 0]]), "'y', which is neither called"),
         (functional([X, node(layer("a"), [3])], [["x", 0, 0]], [["a", 0, 0]]), "expected .layer, node, tensor"),
-        (functional([X, node(INNER, refs("x", "x"))], [["x", 0, 0]], [["inner", 1, 0]]), "1 inputs .* 2 tensors"),
+        (functional([X, node(INNER, refs("x", "x"))], [["x", 0, 0]], [["inner", 1, 0]]), "1 input .* 2 tensors"),
         (functional([X, node(INNER, refs("x"))], [["x", 0, 0]], [["inner", 1, 4]]), "output 4 of a model that has 1"),
         ({"class_name": "Functional", "config": {"name": "m", "layers": []}}, "no 'input_layers'"),
         ({"class_name": "Functional", "config": {"name": "m"}}, "layers should be a list"),
@@ -457,7 +457,7 @@ def test_weights_by_order_where_names_changed():
     [
         ([group("a", "k", "b")], r"layers without weights in the file: b \(Dense\)"),
         ([group("a", "k", "b"), group("b", "k", "b"), group("c", "k")], "weights without a layer in the model: c"),
-        ([group("a", "k", "b"), group("b", "k")], r"b \(Dense\): the file has 1 weights \(k \(1,\)\).*kernel, bias"),
+        ([group("a", "k", "b"), group("b", "k")], r"b \(Dense\): the file has 1 weight \(k \(1,\)\).*kernel, bias"),
         ([group("a", "k", "b"), group("a", "k", "b")], "two groups"),
     ],
 )

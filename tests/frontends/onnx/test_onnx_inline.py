@@ -234,8 +234,8 @@ REFUSED = {
         function("F", "a", "b", [call("G", "a", "b")]), function("G", "a", "b", [call("F", "a", "b")]),
     ],
     "the function 'F' is defined twice": [function("F", "a", "b", [node("Neg", "a", "b")])] * 2,
-    r"y \(my.F\) has 1 inputs, but the function has 0": [function("F", "", "b", [node("Constant", "", "b")])],
-    r"y \(my.F\) has 1 outputs, but the function has 0": [function("F", "a", "", [])],
+    r"y \(my.F\) has 1 input, but the function has 0": [function("F", "", "b", [node("Constant", "", "b")])],
+    r"y \(my.F\) has 1 output, but the function has 0": [function("F", "a", "", [])],
     "function 'F': no node computes its output 'b'": [function("F", "a", "b", [])],
     r"function 'F'.*c \(Neg\) uses 'x', which the model does not define": [
         function("F", "a", "a", [node("Neg", "x", "c")])

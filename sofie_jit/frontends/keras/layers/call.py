@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, UnsupportedLayerError, WeightsError
+from sofie_jit.errors import DtypeError, UnsupportedLayerError, WeightsError, counted
 from sofie_jit.frontends.base import NodeCall
+from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.graph import Layer, LayerNode, TensorRef, flatten, map_leaves
-from sofie_jit.frontends.keras.layers.registry import IGNORED_OPTIONS, Entry, check_policy, find, unknown_class
+from sofie_jit.frontends.keras.layers.registry import IGNORED_OPTIONS, Entry, check_policy, find
 from sofie_jit.frontends.keras.masks import Masks, hand_on, pass_masks
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
@@ -104,7 +105,7 @@ class LayerCall(NodeCall):
         """Runs the layer's handler. Raises UnsupportedLayerError if there is none, or if it refuses the layer."""
         entry = find(self.layer)
         if entry is None:
-            raise UnsupportedLayerError(unknown_class(self.layer))
+            raise UnsupportedLayerError(refusals.of_class(self.layer))
         check_policy(self.layer)
         args, kwargs = self._arguments(entry, args, kwargs)
         mask = pass_masks(self, entry, args, kwargs)
@@ -182,5 +183,5 @@ def run_nodes(
 
 def _describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """``2 arguments, mask=``: the arguments of a call in words."""
-    words = [f"{len(args)} argument{'s' if len(args) != 1 else ''}", *(f"{key}=" for key in kwargs)]
+    words = [counted(len(args), "argument"), *(f"{key}=" for key in kwargs)]
     return ", ".join(words)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.errors import UnsupportedLayerError, counted
 from sofie_jit.frontends.keras.activation import elementwise_activation
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.call import LayerCall
@@ -23,6 +23,7 @@ from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.old_weights import from_cudnn
 from sofie_jit.frontends.keras.weights import snake_case
+from sofie_jit.frontends.wording import CUT, refusal, replacing
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim
@@ -164,7 +165,7 @@ def cell(call: LayerCall, x: Symbol, states: States, options: ScanOptions | None
     operator, weights = CELLS[call.layer.class_name](call, sequence, "")
     given = flatten(states)
     if len(given) != len(operator.states):
-        call.refuse(f"called with {len(given)} states; it has {len(operator.states)}")
+        call.refuse(f"called with {counted(len(given), 'state')}; it has {len(operator.states)}")
     y, last = _run(call, operator, sequence, weights, given, options or ScanOptions())
     return (y if options else last[0]), last
 
@@ -180,7 +181,7 @@ def stacked_cells(call: LayerCall, x: Symbol, states: States, options: ScanOptio
     """Cells that each take the output of the one before."""
     cells, given, new = list(_stacked(call.config)), flatten(states), []
     if len(given) != len(_units(cells)):
-        call.refuse(f"called with {len(given)} states; its cells have {len(_units(cells))}")
+        call.refuse(f"called with {counted(len(given), 'state')}; its cells have {len(_units(cells))}")
     for number, (path, spec) in enumerate(cells):
         count = len(_units([(path, spec)]))
         onward = replace(options, flipped=options.flipped and number == len(cells) - 1) if options else None
@@ -202,11 +203,9 @@ def _stacked(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def _known_cell_weights(config: Mapping[str, Any], path: str, spec: Mapping[str, Any]) -> WeightNames:
     if spec["package"] or spec["class_name"] not in (*CELLS, STACK):
         package = f"{spec['package']}>" if spec["package"] else ""
-        raise UnsupportedLayerError(
-            f"{config.get('name')}: its cell is of class {package}{spec['class_name']}; supported are "
-            f"{', '.join((*CELLS, STACK))}. Pass a function for the layer, load(..., replace={{name: function}}), or "
-            "cut the model before it with outputs="
-        )
+        name, supported = config.get("name", ""), ", ".join((*CELLS, STACK))
+        reason = f"its cell is of class {package}{spec['class_name']}, not of {supported}"
+        raise UnsupportedLayerError(refusal(f"{name} (RNN)", reason, replacing(name), CUT))
     return sublayer_weights(path, spec)
 
 

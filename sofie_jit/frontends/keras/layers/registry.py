@@ -28,9 +28,10 @@ from dataclasses import field
 from functools import cache, cached_property
 from typing import Any
 
-from sofie_jit.errors import ModelFileError, UnsupportedLayerError
+from sofie_jit.errors import ModelFileError, OptionError, UnsupportedLayerError
 from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.graph import Layer
+from sofie_jit.frontends.wording import refusal
 from sofie_jit.records import dataclass
 
 Handler = Callable[..., Any]
@@ -122,14 +123,14 @@ def layer(
     builtin
         Whether the class is Keras's own. Others are found under their bare name whatever their package is.
 
-    Raises ValueError if a class already has a handler.
+    Raises OptionError if a class already has a handler.
     """
 
     def register(handler: Handler) -> Handler:
         for name in class_names:
             if name in _entries:
                 taken = _entries[name].handler
-                raise ValueError(
+                raise OptionError(
                     f"'{name}' already has a handler, {taken.__module__}.{taken.__qualname__}; "
                     f"{handler.__module__}.{handler.__qualname__} cannot be registered for it too"
                 )
@@ -180,8 +181,11 @@ def check_policy(layer: Layer) -> None:
     """Raises UnsupportedLayerError for a layer with a dtype policy that is not supported."""
     if layer.config.get("dtype") not in DTYPES:
         raise UnsupportedLayerError(
-            f"{layer}: the dtype policy {layer.config['dtype']!r} is not supported; save the model with 'float32', "
-            "before it is quantized"
+            refusal(
+                layer,
+                f"the dtype policy {layer.config['dtype']!r} is not supported",
+                "save the model with 'float32', before it is quantized",
+            )
         )
 
 
@@ -193,7 +197,7 @@ def weight_names(layer: Layer) -> WeightNames:
     """
     entry = find(layer)
     if entry is None:
-        raise UnsupportedLayerError(unknown_class(layer))
+        raise UnsupportedLayerError(refusals.of_class(layer))
     check_policy(layer)  # a quantized layer has other weights
     try:
         return tuple(entry.weights(layer.config))
@@ -201,22 +205,3 @@ def weight_names(layer: Layer) -> WeightNames:
         raise ModelFileError(f"{layer}: its config lacks the option {error}") from error
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise ModelFileError(f"{layer}: its config is not one that Keras writes ({error})") from error
-
-
-def unknown_class(layer: Layer) -> str:
-    """The message for a layer without a handler."""
-    if layer.package:
-        return (
-            f"{layer}: the custom class of '{layer.package}' is not supported; register a function for it with "
-            f"sofie_jit.register_layer, pass one to load(..., replace={{name: function}}), or cut the model before it "
-            "with outputs="
-        )
-    operation = layer.class_name.removeprefix("ops.")
-    if operation == layer.class_name and (reason := refusals.CLASSES.get(operation)):
-        return f"{layer}: {reason}"
-    if operation != layer.class_name and (reason := refusals.OPERATIONS.get(operation)):
-        return (
-            f"{layer}: {reason}; or pass a function, load(..., replace={{'{layer.name}': function}}), or cut the model "
-            "before it with outputs="
-        )
-    return f"{layer}: this class is not supported; cut the model before it with outputs="

@@ -26,6 +26,7 @@ from sofie_jit.frontends.keras.layers.tf_ops import (
     true_divide,
 )
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.frontends.wording import CUT, replacing
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 
@@ -169,7 +170,7 @@ def _graph_resize(call: LayerCall, operation: str, attr: Mapping[str, Any], imag
 @layer(
     "TensorFlowOpLayer",
     mask=stops,
-    refuses="operations that are not in the table of layers/tf_graph_ops.py; computed axes and shapes",
+    refuses="rare operations of TensorFlow, which sofie_jit.check names; computed axes and shapes",
 )
 def tf_operation(call: LayerCall, inputs: Any) -> Any:
     """One operation of a TensorFlow graph; constant inputs are in the config."""
@@ -182,10 +183,7 @@ def tf_operation(call: LayerCall, inputs: Any) -> Any:
     if node["op"] in RESIZES:
         function = functools.partial(_graph_resize, call, node["op"])
     if function is None:
-        call.refuse(
-            f"TensorFlow's operation {node['op']} is not supported; pass a function, "
-            f"load(..., replace={{'{call.name}': function}}), or cut the model before it with outputs="
-        )
+        call.refuse(f"TensorFlow's operation {node['op']} is not supported", replacing(call.name), CUT)
     constants = {int(key): value for key, value in (call.config.get("constants") or {}).items()}
     tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     for index in sorted(constants):

@@ -19,6 +19,7 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.keras_ops import NO_BIAS, through_layer
 from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.masks import stays, stops
+from sofie_jit.frontends.wording import CUT, replacing
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import SymbolicDim, product, static_dim
@@ -581,7 +582,7 @@ def _mask(call: LayerCall, inputs: Any, mask: Any, outputs: Any) -> Any:
 @layer(
     "TFOpLambda",
     mask=_mask,
-    refuses="functions that are not in the tables of layers/tf_ops.py; einsum, whose inputs are not saved",
+    refuses="rare functions of TensorFlow, which sofie_jit.check names; einsum, whose inputs are not saved",
 )
 def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     """A function of TensorFlow, called with TensorFlow's arguments."""
@@ -599,10 +600,7 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
     if name not in LAYERS and (sizes := tf_shapes.compute(name, dict(enumerate(args)) | given)) is not None:
         return [sizes[i] for i in range(len(sizes.values))] if name == "unstack" else sizes
     if function is None:
-        call.refuse(
-            f"tf.{symbol} is not supported; pass a function, load(..., replace={{'{call.name}': function}}), or cut "
-            "the model before it with outputs="
-        )
+        call.refuse(f"tf.{symbol} is not supported", replacing(call.name), CUT)
     args, given = tf_shapes.plain(args), {key: tf_shapes.plain(value) for key, value in given.items()}
     try:
         inspect.signature(function).bind(*args, **given)

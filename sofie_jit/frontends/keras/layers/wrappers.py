@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sofie_jit.errors import counted
 from sofie_jit.frontends.keras import graph
 from sofie_jit.frontends.keras.build import nested
 from sofie_jit.frontends.keras.dialects import MODELS, is_stateful
@@ -59,7 +60,7 @@ def _apply(call: LayerCall, spec: Mapping[str, Any], rows: Symbol, mask: Symbol 
         used = entry is not None and entry.takes("mask")
         outputs = graph.flatten(inner(rows, mask=mask) if used else inner(rows))
     if len(outputs) != 1:
-        call.refuse(f"the {spec['class_name']} it wraps has {len(outputs)} outputs; expected one")
+        call.refuse(f"the {spec['class_name']} it wraps has {counted(len(outputs), 'output')}; expected one")
     output: Symbol = outputs[0]
     return output
 
@@ -67,7 +68,7 @@ def _apply(call: LayerCall, spec: Mapping[str, Any], rows: Symbol, mask: Symbol 
 def _apply_model(call: LayerCall, spec: Mapping[str, Any], rows: Symbol) -> list[Symbol]:
     model = nested(dict(spec), f"{call.name}/{spec['config'].get('name', 'layer')}")
     if len(model.inputs) != 1:
-        call.refuse(f"the model it wraps has {len(model.inputs)} inputs; expected one")
+        call.refuse(f"the model it wraps has {counted(len(model.inputs), 'input')}; expected one")
     for leaf, path in attribute_paths(model, "layer/"):
         prefix = f"{path}/"
         leaf.weights = {

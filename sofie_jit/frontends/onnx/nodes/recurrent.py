@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.errors import counted
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -130,7 +131,7 @@ def _activations(call: OnnxCall, count: int, directions: int) -> list[list[activ
     if names is None:
         return []
     if len(names) != count * directions:
-        call.refuse(f"it has {len(names)} activations; expected {count * directions}")
+        call.refuse(f"it has {counted(len(names), 'activation')}; expected {count * directions}")
     functions = []
     for name in names:
         key = str(name).lower()

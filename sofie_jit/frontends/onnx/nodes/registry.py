@@ -33,6 +33,7 @@ from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
 from sofie_jit.frontends.onnx.values import Value, inputs_of, is_parameter
+from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
@@ -173,14 +174,11 @@ def find(node: Node) -> Handler:
     if fitting:
         return versions[max(fitting)]
     if versions:
-        raise UnsupportedLayerError(
-            f"{node.label}: of opset {node.version}; this operator is supported from opset {min(versions)} on: convert "
-            "the model with onnx.version_converter"
-        )
-    raise UnsupportedLayerError(
-        f"{node.label}: the operator is not supported; register a function for it with sofie_jit.register_operator, "
-        "pass one to load(..., replace={node: function}), or cut the model before it with outputs="
-    )
+        reason = f"of opset {node.version}; this operator is supported from opset {min(versions)} on"
+        raise UnsupportedLayerError(refusal(node.label, reason, "convert the model with onnx.version_converter"))
+    register = "register a function for it with sofie_jit.register_operator"
+    replace = "pass one to load(..., replace={node: function})"
+    raise UnsupportedLayerError(refusal(node.label, "the operator is not supported", register, replace, CUT))
 
 
 @cache
