@@ -65,7 +65,8 @@ FORMATS: list[Format] = [
     Format("ONNX", "sofie_jit.frontends.onnx", _is_onnx, "an .onnx file"),
     Format(
         "PyTorch", "sofie_jit.frontends.pytorch", _is_pytorch,
-        "a .pt2 file of torch.export.save, or a live torch.nn.Module together with example_inputs=",
+        "a .pt2 file of torch.export.save, a TorchScript file of torch.jit.save together with input_shapes=, or a live "
+        "torch.nn.Module together with example_inputs=",
     ),
 ]  # fmt: skip
 """All formats; the first that matches is used."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.pytorch.exported import read_file
-from sofie_jit.frontends.pytorch.model import ExportedModel
+from sofie_jit.frontends.pytorch.model import ExportedModel, ScriptModel
+from sofie_jit.frontends.pytorch.script.reader import read_file as read_script
 
 
 def exported(
@@ -29,6 +30,23 @@ def exported(
         path = Path(folder) / "model.pt2"
         torch.export.save(program, path)
         return dataclasses.replace(read_file(path), source=type(source).__name__)
+
+
+def is_script(source: Any) -> bool:
+    """Whether an object is a module of TorchScript."""
+    import torch
+
+    return isinstance(source, torch.jit.ScriptModule)
+
+
+def saved(source: Any) -> ScriptModel:
+    """A module of TorchScript as the reader returns it."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        torch.jit.save(source, path)
+        return dataclasses.replace(read_script(path), source=type(source).__name__)
 
 
 def program_of(

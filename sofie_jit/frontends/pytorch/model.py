@@ -111,7 +111,8 @@ class ScriptModel:
     """A TorchScript archive."""
 
     source: str
-    torch_version: str
+    version: str
+    """The version of the format of TorchScript."""
     code: dict[str, str]
     """Name of a file of code, such as ``__torch__.torch.nn.modules.linear`` -> its text."""
     root: Any

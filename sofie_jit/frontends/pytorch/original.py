@@ -53,6 +53,19 @@ def of_exported(source: Any, translation: Translation, **options: Any) -> Origin
     return TorchModel(torch, program.module(), translation, outputs)
 
 
+def of_script(source: Any, translation: Any) -> OriginalModel:
+    """The module of a TorchScript file.
+
+    Raises MissingDependencyError without torch, and ModelFileError if torch cannot load the file.
+    """
+    torch = _torch()
+    try:
+        model = torch.jit.load(source, map_location="cpu") if isinstance(source, (str, os.PathLike)) else source
+    except Exception as error:  # a file may be wrong for this version in any way
+        raise ModelFileError(f"torch {torch.__version__} cannot load {source}: {str(error)[:300]}") from error
+    return TorchModel(torch, model.eval(), translation)
+
+
 @dataclass(frozen=True)
 class TorchModel(OriginalModel):
     """A module of PyTorch, or a view of it that returns the outputs of some of its submodules."""

@@ -88,7 +88,7 @@ class Pickle:
 
     def tensor(self, storage: _Storage, offset: int, sizes: Sequence[int], strides: Sequence[int], what: str) -> Any:
         """The number of a tensor."""
-        key = (storage.key, storage.dtype, offset, tuple(sizes), tuple(strides))
+        key = (self.folder, storage.key, storage.dtype, offset, tuple(sizes), tuple(strides))
         if key not in self._numbers:
             self._numbers[key] = len(self.tensors)
             member = f"{self.folder}{storage.key}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from sofie_jit.ir.builder import Symbol
 
-ORDER = ("bool", "int32", "int64", "float32", "float64")
-"""Element types; of two, the later one is the type of the result."""
-
 
 def _category(dtype: str) -> int:
-    return 0 if dtype == "bool" else 1 if dtype.startswith("int") else 2
+    return {"b": 0, "i": 1, "u": 1}.get(np.dtype(dtype).kind, 2)
+
+
+def _highest(dtypes: Iterable[str]) -> str:
+    """The type that holds the values of all types of one category or more; numpy has the same rule as PyTorch."""
+    listed = list(dtypes)
+    category = max(map(_category, listed))
+    return str(np.result_type(*(dtype for dtype in listed if _category(dtype) == category)).name)
 
 
 def _kind(number: Any) -> str:
@@ -37,7 +43,7 @@ def result_type(*operands: Any) -> str:
     found = ""
     for dtypes in levels:
         if dtypes:
-            highest = max(dtypes, key=ORDER.index)
+            highest = _highest(dtypes)
             if not found or _category(highest) > _category(found):
                 found = highest
     return found
@@ -50,8 +56,8 @@ class TorchPromotion:
 
     def result_type(self, dtypes: Collection[str], kinds: Collection[str]) -> str:
         numbers = {"f": "float32", "i": "int64", "b": "bool"}
-        found = max(dtypes, key=ORDER.index, default="")
-        number = max((numbers[kind] for kind in kinds), key=ORDER.index, default="")
+        found = _highest(dtypes) if dtypes else ""
+        number = _highest(numbers[kind] for kind in kinds) if kinds else ""
         return number if number and (not found or _category(number) > _category(found)) else found
 
     def floating(self, dtype: str) -> str:

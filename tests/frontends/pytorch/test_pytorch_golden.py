@@ -12,7 +12,14 @@ from sofie_jit.frontends.base import leaves
 from sofie_jit.verification.difference import TOLERANCE, distance
 
 FOLDER = Path(__file__).parents[2] / "golden" / "pytorch"
-FILES = sorted(FOLDER.glob("*.pt2"))
+FILES = sorted([*FOLDER.glob("*.pt2"), *FOLDER.glob("*.pt")])
+SHAPES = {"sequence": [(None, 5, 3)], "graph": [(None, 6, 2)], "scripted": [(None, 4)]}
+"""Shapes of inputs, which files of TorchScript do not contain."""
+
+
+def load(path: Path) -> sofie_jit.Model:
+    """A model of a file."""
+    return sofie_jit.load(path, **({} if path.suffix == ".pt2" else {"input_shapes": SHAPES[path.stem]}))
 
 
 def check(path: Path, model: sofie_jit.Model) -> None:
@@ -29,11 +36,12 @@ def check(path: Path, model: sofie_jit.Model) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_outputs_are_those_of_pytorch(path: Path) -> None:
-    check(path, sofie_jit.load(path))
+    check(path, load(path))
 
 
 def test_all_files_are_there() -> None:
-    assert {path.stem for path in FILES} >= {"mlp", "cnn", "sequence", "graph"}
+    assert {path.stem for path in FILES} >= {"mlp", "cnn", "sequence", "graph", "scripted"}
+    assert all(path.stat().st_size < 60_000 for path in FILES)
 
 
 def test_outputs_have_the_structure_of_the_module() -> None:
@@ -41,7 +49,39 @@ def test_outputs_have_the_structure_of_the_module() -> None:
     found = model.infer(np.zeros((2, 6, 2), np.float32))
     assert set(found) == {"nodes", "event"}
     assert isinstance(found["event"], tuple)
-    assert found["event"][1] == 2
+    assert found["event"][0].shape == (2, 3)
+    scripted = load(FOLDER / "scripted.pt")
+    assert set(scripted.infer(np.zeros((2, 4), np.float32))) == {"total", "last"}
+
+
+def test_optional_inputs_of_torchscript() -> None:
+    model = sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4), (None, 4)])
+    plain = load(FOLDER / "scripted.pt")
+    x, weight = np.ones((2, 4), np.float32), np.full((2, 4), 3, np.float32)
+    assert model.input_names == ["x", "weight"]
+    assert model.infer(x, weight)["last"].shape == (2, 16)
+    assert plain.infer(x)["last"].shape == (2, 12)
+
+
+def test_torchscript_needs_shapes() -> None:
+    with pytest.raises(sofie_jit.OptionError, match=r"the inputs are x: Tensor, weight: Optional\[Tensor\]"):
+        sofie_jit.load(FOLDER / "scripted.pt")
+    with pytest.raises(sofie_jit.OptionError, match="input_shapes= has 3 shapes"):
+        sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4)] * 3)
+    with pytest.raises(sofie_jit.OptionError, match="input_dtypes= has 2 types"):
+        sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4)], input_dtypes=["float32"] * 2)
+    with pytest.raises(sofie_jit.OptionError, match="contain the shapes"):
+        sofie_jit.load(FOLDER / "mlp.pt2", input_shapes=[(None, 5)])
+
+
+def test_modules_of_torchscript_can_be_outputs_and_can_be_replaced() -> None:
+    path = FOLDER / "scripted.pt"
+    options = {"input_shapes": [(None, 4)]}
+    x = np.ones((2, 4), np.float32)
+    plain = sofie_jit.load(path, outputs=["layers.0"], **options).infer(x)
+    assert plain.shape == (2, 4)
+    replaced = sofie_jit.load(path, replace={"layers.0": lambda x: x * 2}, outputs=["layers.0"], **options)
+    assert np.array_equal(replaced.infer(x), 2 * x)
 
 
 def test_rows_do_not_depend_on_the_batch() -> None:

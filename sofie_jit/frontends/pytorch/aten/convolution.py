@@ -82,6 +82,15 @@ def _pointwise(x: Symbol, weight: Symbol, bias: Symbol | None) -> Symbol:
     return ops.moveaxis(y if bias is None else ops.add(y, bias), -1, 1)
 
 
+@aten("_convolution_mode")
+def convolution_mode(
+    call: AtenCall, input: Symbol, weight: Symbol, bias: Symbol | None, stride: list[Any], padding: str,
+    dilation: list[Any], groups: int,
+) -> Symbol:  # fmt: skip
+    """A convolution with padding "same" or "valid"."""
+    return _conv(call, input, weight, bias, stride, padding, dilation, groups)
+
+
 @aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def conv_transpose(
     call: AtenCall, input: Symbol, weight: Symbol, bias: Symbol | None, stride: list[Any], padding: list[Any],

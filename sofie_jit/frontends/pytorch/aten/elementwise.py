@@ -467,9 +467,11 @@ def xlogy(call: AtenCall, x: Operand, other: Operand) -> Symbol:
 
 
 @aten("to", "_to_copy", "type_as")
-def to(call: AtenCall, x: Symbol, dtype: Any = None, other: Symbol | None = None) -> Symbol:
+def to(call: AtenCall, x: Operand, dtype: Any = None, other: Symbol | None = None) -> Symbol:
     """``x`` as another element type."""
     wanted = other.dtype if other is not None else dtype
+    if not isinstance(x, Symbol):
+        return call.cast(x, wanted or result_type(x))
     return x if wanted is None or wanted == x.dtype else call.cast(x, wanted)
 
 

@@ -1,0 +1,1 @@
+"""TorchScript: archives of ``torch.jit.save``, whose code is evaluated symbolically."""

@@ -1,0 +1,395 @@
+"""Evaluates the code of a TorchScript archive symbolically: its numbers are computed, its tensors are translated.
+
+TorchScript is a small part of Python: assignments, calls, ``if``, loops, lists, tuples and dicts. A branch or a loop
+must not depend on values of tensors, and the state of the module must not change.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sofie_jit.errors import ModelFileError, UnsupportedLayerError
+from sofie_jit.frontends.base import Node, Problems
+from sofie_jit.frontends.pytorch import scalars
+from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
+from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
+from sofie_jit.frontends.pytorch.script.functions import FUNCTIONS
+from sofie_jit.frontends.pytorch.values import Tensor, Undecided
+
+MAX_STEPS = 2_000_000
+"""Maximum number of expressions that are evaluated."""
+MAX_CALLS = 60
+"""Maximum depth of calls; each takes several frames of Python's stack."""
+
+
+class Refused(Undecided):
+    """The result of an operator that is not supported."""
+
+
+class ScriptObject:
+    """A module, or another object of a class of the archive."""
+
+    def __init__(self, kind: ScriptClass | None, name: str, path: str, attributes: dict[str, Any], *, is_module: bool):
+        self.kind = kind
+        self.name = name
+        self.path = path
+        """Its path from the root module."""
+        self.attributes = attributes
+        self.is_module = is_module
+        """Whether it belongs to the file; other objects are made by the code, and may change."""
+
+
+class Method:
+    """A method of an object."""
+
+    def __init__(self, owner: ScriptObject, definition: ast.FunctionDef):
+        self.owner = owner
+        self.definition = definition
+
+
+class Builtin:
+    """A function such as ``torch.add``, or a namespace such as ``torch``."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+class _Return(Exception):  # noqa: N818
+    def __init__(self, value: Any):
+        self.value = value
+
+
+class Interpreter:
+    """Evaluates functions of ``code`` with the constants of an archive."""
+
+    def __init__(self, code: Code, constants: Sequence[Any], evaluator: Evaluator):
+        self.code = code
+        self.constants = constants
+        self.evaluator = evaluator
+        self.problems = Problems()
+        self.nodes: list[Node] = []
+        """The calls of operators so far."""
+        self.results: dict[str, Any] = {}
+        """Path of a module -> the result of its last call."""
+        self.replace: Mapping[str, Any] = {}
+        """Path of a module -> function that takes its place."""
+        self.root = ScriptObject(None, "", "", {}, is_module=True)
+        self.steps = 0
+        self.depth = 0
+        self.path = ""
+        """That of the module whose code is evaluated."""
+        self._names: dict[str, int] = {}
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def call_method(self, owner: ScriptObject, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """The result of a method of an object."""
+        definition = owner.kind.methods.get(name) if owner.kind else None
+        if definition is None:
+            raise ModelFileError(f"the class {owner.name} has no method '{name}'")
+        if owner.is_module and name.startswith("forward") and owner.path in self.replace:
+            result = self.replace[owner.path](*arguments, *named.values())
+        else:
+            outer, self.path = self.path, owner.path if owner.is_module else self.path
+            try:
+                result = self.call_function(definition, (owner, *arguments), named)
+            finally:
+                self.path = outer
+        if owner.is_module and name.startswith("forward"):
+            self.results.pop(owner.path, None)
+            self.results[owner.path] = result
+        return result
+
+    def call_function(self, definition: ast.FunctionDef, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """The result of a function of the code."""
+        parameters = [parameter.arg for parameter in (*definition.args.args, *definition.args.kwonlyargs)]
+        if len(arguments) > len(parameters) or definition.args.vararg or definition.args.kwarg:
+            raise ModelFileError(f"the function '{definition.name}' gets {len(arguments)} arguments")
+        scope = dict(zip(parameters, arguments, strict=False)) | dict(named)
+        defaults = definition.args.defaults
+        for parameter, default in zip(
+            definition.args.args[len(definition.args.args) - len(defaults) :], defaults, strict=True
+        ):
+            if parameter.arg not in scope:
+                scope[parameter.arg] = self.evaluate(default, {})
+        if missing := [name for name in parameters if name not in scope]:
+            raise ModelFileError(f"the function '{definition.name}' lacks the argument '{missing[0]}'")
+        self.depth += 1
+        if self.depth > MAX_CALLS:
+            raise ModelFileError(f"the code calls functions more than {MAX_CALLS} levels deep")
+        try:
+            self.execute(definition.body, scope)
+        except _Return as returned:
+            return returned.value
+        finally:
+            self.depth -= 1
+        return None
+
+    def operator(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """The result of an operator of ATen."""
+        base = name.partition(".")[0]
+        label = self.label(base)
+        given = (*arguments, *named.values())
+        if base in scalars.FUNCTIONS and not any(isinstance(value, (Tensor, Refused)) for value in _flat(given)):
+            return scalars.compute(base, *arguments, **named)
+        self.nodes.append(Node(*label))
+        text = f"{label[0]} ({label[1]})"
+        if any(isinstance(value, Refused) for value in _flat(given)):
+            with self.problems.collected():
+                supported(name, text)
+            return Refused(text)
+        with self.problems.collected():
+            return self.evaluator.call(name, arguments, named, name=label[0], label=text)
+        return Refused(text)
+
+    def label(self, operator: str) -> tuple[str, str]:
+        """The name of a call of an operator, and its type."""
+        name = f"{self.path}/{operator}" if self.path else operator
+        count = self._names[name] = self._names.get(name, 0) + 1
+        return (name if count == 1 else f"{name}_{count - 1}"), f"aten.{operator}"
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def execute(self, body: Sequence[ast.stmt], scope: dict[str, Any]) -> None:
+        """Executes statements; raises _Return at the end of a function."""
+        for statement in body:
+            self.step()
+            if isinstance(statement, ast.Assign):
+                value = self.evaluate(statement.value, scope)
+                for target in statement.targets:
+                    self.assign(target, value, scope)
+            elif isinstance(statement, ast.Expr):
+                self.evaluate(statement.value, scope)
+            elif isinstance(statement, ast.Return):
+                raise _Return(None if statement.value is None else self.evaluate(statement.value, scope))
+            elif isinstance(statement, ast.If):
+                self.execute(self.branch(statement, scope), scope)
+            elif isinstance(statement, ast.For):
+                self.loop(statement, scope)
+            elif isinstance(statement, ast.While):
+                while self.decided(self.evaluate(statement.test, scope), "a loop"):
+                    self.execute(statement.body, scope)
+            elif not isinstance(statement, ast.Pass):
+                raise UnsupportedLayerError(
+                    f"{self.path or 'forward'}: a statement of the kind {type(statement).__name__} is not supported"
+                )
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise ModelFileError(f"the code takes more than {MAX_STEPS:,} steps")
+
+    def assign(self, target: ast.expr, value: Any, scope: dict[str, Any]) -> None:
+        if isinstance(target, ast.Name):
+            scope[target.id] = value
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            values = [value] * len(target.elts) if isinstance(value, Undecided) else value
+            if not isinstance(values, (tuple, list)) or len(values) != len(target.elts):
+                raise ModelFileError(
+                    f"{self.path or 'forward'}: {len(target.elts)} names are assigned another number of values"
+                )
+            for part, item in zip(target.elts, values, strict=True):
+                self.assign(part, item, scope)
+        elif isinstance(target, ast.Attribute):
+            owner = self.evaluate(target.value, scope)
+            if not isinstance(owner, ScriptObject) or owner.is_module:
+                if isinstance(owner, ScriptObject) and owner.attributes.get(target.attr) is value:
+                    return
+                raise UnsupportedLayerError(
+                    f"{self.path or 'forward'}: it changes the attribute '{target.attr}', which later calls would use; "
+                    "such state is not supported"
+                )
+            owner.attributes[target.attr] = value
+        elif isinstance(target, ast.Subscript):
+            self.evaluate(target.value, scope)[self.evaluate(target.slice, scope)] = value
+        else:
+            raise ModelFileError(f"{self.path or 'forward'}: an assignment to {type(target).__name__}")
+
+    def branch(self, statement: ast.If, scope: dict[str, Any]) -> Sequence[ast.stmt]:
+        """The branch that is executed; the other one if one would raise an exception and the condition is open."""
+        condition = self.evaluate(statement.test, scope)
+        if isinstance(condition, Undecided) and not isinstance(condition, Refused):
+            if _raises(statement.body):
+                return statement.orelse
+            if _raises(statement.orelse):
+                return statement.body
+        return statement.body if self.decided(condition, "a branch") else statement.orelse
+
+    def decided(self, condition: Any, what: str) -> bool:
+        """The value of a condition. Raises UnsupportedLayerError if it is known only when the model runs."""
+        if isinstance(condition, Refused):
+            raise UnsupportedLayerError([])  # the problem is known already
+        if isinstance(condition, (Undecided, Tensor)):
+            reason = f" on {condition.reason}" if isinstance(condition, Undecided) else " on a tensor"
+            raise UnsupportedLayerError(
+                f"{self.path or 'forward'} (if): {what} depends{reason}, which is known only when the model runs; "
+                "trace the model instead of scripting it, or use torch.where"
+            )
+        return bool(condition)
+
+    def loop(self, statement: ast.For, scope: dict[str, Any]) -> None:
+        items = self.evaluate(statement.iter, scope)
+        if isinstance(items, Undecided):
+            self.decided(items, "a loop")
+        for item in list(items):
+            self.assign(statement.target, item, scope)
+            self.execute(statement.body, scope)
+
+    # -- expressions ---------------------------------------------------------------------------------------------
+
+    def evaluate(self, node: ast.expr, scope: dict[str, Any]) -> Any:
+        """The value of an expression."""
+        self.step()
+        handler = EXPRESSIONS.get(type(node))
+        if handler is None:
+            raise UnsupportedLayerError(
+                f"{self.path or 'forward'}: an expression of the kind {type(node).__name__} is not supported"
+            )
+        return handler(self, node, scope)
+
+    def name(self, node: ast.Name, scope: dict[str, Any]) -> Any:
+        if node.id in scope:
+            return scope[node.id]
+        if node.id in ("inf", "nan"):
+            return float(node.id)
+        return Builtin(node.id)
+
+    def attribute(self, node: ast.Attribute, scope: dict[str, Any]) -> Any:
+        owner = self.evaluate(node.value, scope)
+        if isinstance(owner, Builtin):
+            name = f"{owner.name}.{node.attr}"
+            if owner.name == "CONSTANTS":
+                return self.constants[int(node.attr.removeprefix("c"))]
+            found = self.code.find(name) if name.startswith("__torch__") else None
+            return Builtin(name) if found is None else found if isinstance(found, ast.FunctionDef) else Builtin(name)
+        return self.attribute_of(owner, node.attr)
+
+    def attribute_of(self, owner: Any, name: str) -> Any:
+        """An attribute of an object."""
+        if isinstance(owner, Undecided):
+            return owner
+        if isinstance(owner, ScriptObject):
+            if name in owner.attributes:
+                return owner.attributes[name]
+            if owner.kind and name in owner.kind.methods:
+                return Method(owner, owner.kind.methods[name])
+            if owner.kind and name in owner.kind.finals:
+                return self.evaluate(owner.kind.finals[name], {})
+        raise ModelFileError(f"{self.path or 'forward'}: a value of {type(owner).__name__} has no attribute '{name}'")
+
+    def call(self, node: ast.Call, scope: dict[str, Any]) -> Any:
+        if isinstance(node.func, ast.Name) and node.func.id not in scope:
+            if node.func.id == "annotate" or node.func.id == "unchecked_cast":
+                return self.evaluate(node.args[1], scope)
+            if node.func.id == "uninitialized":
+                return None
+        function = self.evaluate(node.func, scope)
+        if isinstance(function, Builtin) and function.name == "torch.isinstance":
+            return self.is_instance(self.evaluate(node.args[0], scope), node.args[1])
+        arguments = [self.evaluate(argument, scope) for argument in node.args]
+        named = {keyword.arg: self.evaluate(keyword.value, scope) for keyword in node.keywords if keyword.arg}
+        if isinstance(function, Method):
+            return self.call_method(function.owner, function.definition.name, arguments, named)
+        if isinstance(function, ast.FunctionDef):
+            return self.call_function(function, arguments, named)
+        if isinstance(function, Builtin):
+            return self.builtin(function.name, arguments, named)
+        if isinstance(function, Undecided):
+            return function
+        raise ModelFileError(f"{self.path or 'forward'}: a value of {type(function).__name__} is called")
+
+    def builtin(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """A function that is not of the archive's code."""
+        if name == "getattr":
+            return self.attribute_of(*arguments)
+        if name.startswith("__torch__"):
+            return self.construct(name, arguments, named)
+        short = name.removeprefix("torch.").removeprefix("ops.prim.").removeprefix("ops.aten.").removeprefix("_C._nn.")
+        short = short.removeprefix("_C.").removeprefix("_VF.").removeprefix("nn.functional.")
+        if "." in short:
+            text = f"{self.label(short)[0]} ({name})"
+            self.nodes.append(Node(text.partition(" ")[0], name))
+            self.problems.found.append(f"{text}: the operator is not supported; replace its module with replace=")
+            return Refused(text)
+        function = FUNCTIONS.get(short)
+        if function is not None:
+            result = function(self, *arguments, **named)
+            if result is not NotImplemented:
+                return result
+        return self.operator(short, arguments, named)
+
+    def construct(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """An object of a class of the archive, or a call of a function of it."""
+        name = name.removesuffix(".__new__")
+        kind = self.code.find(name)
+        if not isinstance(kind, ScriptClass):
+            raise ModelFileError(f"the code '{name}' is not in the archive; save the model again")
+        if kind.is_tuple:
+            return tuple(arguments) + tuple(named.values())
+        return ScriptObject(kind, name, "", {}, is_module=False)
+
+    def is_instance(self, value: Any, kind: ast.expr) -> Any:
+        """Whether a value is of a type; only types that can be told apart are supported."""
+        names = {ast.unparse(part) for part in (kind.elts if isinstance(kind, (ast.Tuple, ast.List)) else [kind])}
+        known = {"int": int, "float": float, "bool": bool, "str": str, "Tensor": Tensor, "NoneType": type(None)}
+        if isinstance(value, Undecided) or not names <= known.keys():
+            return Undecided(f"whether a value is of type {', '.join(sorted(names))}")
+        return any(type(value) is known[name] for name in names)
+
+    def subscript(self, node: ast.Subscript, scope: dict[str, Any]) -> Any:
+        value = self.evaluate(node.value, scope)
+        index = self.evaluate(node.slice, scope)
+        if isinstance(value, Undecided):
+            return value
+        if not isinstance(value, (list, tuple, dict)):
+            raise ModelFileError(f"{self.path or 'forward'}: a value of {type(value).__name__} is indexed")
+        try:
+            return value[index]
+        except (LookupError, TypeError) as error:
+            raise ModelFileError(f"{self.path or 'forward'}: there is no element {index!r:.50}") from error
+
+    def dictionary(self, node: ast.Dict, scope: dict[str, Any]) -> Any:
+        pairs = zip(node.keys, node.values, strict=True)
+        return {self.evaluate(key, scope): self.evaluate(value, scope) for key, value in pairs if key is not None}
+
+    def unary(self, node: ast.UnaryOp, scope: dict[str, Any]) -> Any:
+        value = self.evaluate(node.operand, scope)
+        if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
+            return -value
+        if isinstance(node.op, ast.Not):
+            return not self.decided(value, "a condition")
+        raise UnsupportedLayerError(f"{self.path or 'forward'}: the operator {type(node.op).__name__} is not supported")
+
+
+EXPRESSIONS: dict[type[ast.expr], Any] = {
+    ast.Constant: lambda self, node, scope: node.value,
+    ast.Name: Interpreter.name,
+    ast.Attribute: Interpreter.attribute,
+    ast.Call: Interpreter.call,
+    ast.Subscript: Interpreter.subscript,
+    ast.List: lambda self, node, scope: [self.evaluate(item, scope) for item in node.elts],
+    ast.Tuple: lambda self, node, scope: tuple(self.evaluate(item, scope) for item in node.elts),
+    ast.Dict: Interpreter.dictionary,
+    ast.UnaryOp: Interpreter.unary,
+}
+"""Kind of an expression -> function of the interpreter, the expression and the local names."""
+
+
+def _raises(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements end in an exception."""
+    last = body[-1] if body else None
+    return (
+        isinstance(last, ast.Expr)
+        and isinstance(last.value, ast.Call)
+        and ast.unparse(last.value.func) == "ops.prim.RaiseException"
+    )
+
+
+def _flat(values: Any) -> list[Any]:
+    """The values in nested lists and tuples."""
+    found = []
+    for value in values:
+        found += _flat(value) if isinstance(value, (list, tuple)) else [value]
+    return found
