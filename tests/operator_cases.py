@@ -212,6 +212,8 @@ def _movement() -> Iterator[Case]:
     yield make("GatherElements", ROWS, integers(BATCH, 2, 6, low=-4, high=4), axis=1)
     yield make("Pad", ROWS, pads=[0, 1, 2, 0, 0, -3], constant_value=0.5)
     yield make("Pad: axes", ROWS, pads=[-1, 2], axes=[-1])
+    yield make("Sizes", values=(3, -4), fixed=True)
+    yield make("Iota", size=5, start=3, step=-2, fixed=True)
     yield make("Slice", ROWS, starts=[-1, 1], ends=[-9, 6], axes=[1, 2], steps=[-2, 2])
     yield make("Slice: rows", ROWS, starts=[3], ends=[0], steps=[-1], fixed=True)
     yield make("Reshape", ROWS, shape=("batch", 2, -1))

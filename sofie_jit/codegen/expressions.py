@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.errors import OutOfRangeError, SofieError
 from sofie_jit.ir.dims import Dim, Shape, product
 from sofie_jit.records import dataclass
 
@@ -157,13 +158,21 @@ class Call:
     """The statement ``function(arguments...)`` of a kernel.
 
     ``parallel``: where there is a team of threads, ``parallel_`` + function shares the work among them. ``failure``:
-    the error if the kernel returns false; "" for a kernel that cannot fail.
+    the message if the kernel returns false; "" for a kernel that cannot fail. ``error``: the class of the error.
     """
 
     function: str
     arguments: tuple[Argument, ...]
     parallel: bool = False
     failure: str = ""
+    error: type[SofieError] = OutOfRangeError
+
+
+def modulo(value: Dim) -> Constant | Size:
+    """A number that may be negative, as a ``std::size_t`` modulo 2^64."""
+    if isinstance(value, int) and value < 0:
+        return Constant(f"std::size_t(0) - std::size_t({-value})")
+    return Constant(f"std::size_t({value})") if isinstance(value, int) else Size(value)
 
 
 def size_of(shape: Shape) -> Size:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sofie_jit.codegen.lowered.emission import in_place
-from sofie_jit.ir.dims import BATCH, counts_rows
+from sofie_jit.ir.dims import BATCH, counts_rows, names_of
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.rmodel import RModel
 
 
@@ -53,13 +55,20 @@ def memory_taken_over(rmodel: RModel, roots: dict[str, str], last: dict[str, int
     return ""
 
 
+def needs(rmodel: RModel, op: ROperator) -> list[Requirement]:
+    """The requirements of an operator that the code must check."""
+    return undecided(op.requirements(*(rmodel.tensor_type(name) if name else None for name in op.inputs)))
+
+
 def can_tile(rmodel: RModel) -> bool:
     """Whether rows of the batch are independent, so that a batch may go through the network in tiles."""
     ends = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
     by_rows = all(t.shape[:1] == (BATCH,) for t in ends)
     between = [*ends, *rmodel.intermediate.values()]
+    depends = any(BATCH in names_of((need.left, need.right)) for op in rmodel.operators for need in needs(rmodel, op))
     return (
         by_rows
+        and not depends
         and not any(any(map(counts_rows, t.shape[1:])) for t in between)
         and not any(
             op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs))

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
-from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer
+from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer, size_of
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
 from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
-from sofie_jit.errors import counted
+from sofie_jit.errors import ShapeError, SofieError, counted
 from sofie_jit.ir.dims import names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
 
@@ -71,6 +72,11 @@ class Plan:
         )
         return {1 + i: f"{name}{origin}: {failure}" for i, (name, origin, failure) in enumerate(origins)}
 
+    @property
+    def errors(self) -> dict[int, type[SofieError]]:
+        """Status that a call of the network may return -> the class of the error."""
+        return {1 + i: error for i, error in enumerate(call.error for _, call in self.calls() if call.failure)}
+
     def calls(self) -> Iterator[tuple[Step, Call]]:
         """All calls in order, each with its step."""
         return ((step, call) for step in self.steps for call in step.calls)
@@ -102,10 +108,13 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
                 slot = slot_of.pop(taken_over) if taken_over else resources.arena.take(kind.dtype, kind.shape)
                 slot_of[name] = slot
                 resources.pointers.append((TensorPointer(kind.dtype, False, name), slot))
+        checks = [_check(need) for need in undecided(op.requirements(*inputs))]
+        if op.is_alias and checks:
+            steps.append(Step(index, op, tuple(checks)))
         if not op.is_alias:
             emitter = Emitter(rmodel, op, inputs, outputs, resources, target)
             calls = emission(type(op)).emit(op, emitter)
-            steps.append(Step(index, op, (calls,) if isinstance(calls, Call) else tuple(calls)))
+            steps.append(Step(index, op, (*checks, *((calls,) if isinstance(calls, Call) else calls))))
             flops += op.flops(inputs, outputs)
             for slot in emitter.scratch_slots:
                 resources.arena.free(slot)
@@ -114,7 +123,8 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
             if last.get(name) == index and name in slot_of:
                 resources.arena.free(slot_of[name])
     types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
-    computing = [step.op for step in steps]
+    computing = [step.op for step in steps if not step.op.is_alias]
+    checked = [CHECKS] if any(call.error is ShapeError for step in steps for call in step.calls) else []
     return Plan(
         rmodel=rmodel,
         target=target,
@@ -128,9 +138,19 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
         flops=flops,
         tiled=can_tile(rmodel),
         rows_together=_rows_together(rmodel, computing),
-        kernels=tuple(header for op in computing for header in kernels_of(op)),
+        kernels=(*(header for op in computing for header in kernels_of(op)), *checked),
         parallel_kernels=tuple(header for op in computing for header in parallel_kernels_of(op)),
     )
+
+
+CHECKS = "core/sizes.hxx"
+"""The kernels that compare sizes."""
+
+
+def _check(need: Requirement) -> Call:
+    """The call that checks a requirement."""
+    function = {"==": "equal_sizes", "<=": "at_most"}[need.relation]
+    return Call(function, (size_of((need.left,)), size_of((need.right,))), failure=str(need), error=ShapeError)
 
 
 def _rows_together(rmodel: RModel, operators: Sequence[ROperator]) -> int:

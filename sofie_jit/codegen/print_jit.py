@@ -24,6 +24,7 @@ from sofie_jit.codegen.expressions import (
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace
 from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, declared, parameter_names
+from sofie_jit.errors import SofieError
 from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
@@ -80,6 +81,11 @@ class JitText:
     def failures(self) -> dict[int, str]:
         """Status that ``infer`` may return -> the error; 0 is success."""
         return self.plan.failures
+
+    @property
+    def errors(self) -> dict[int, type[SofieError]]:
+        """Status that ``infer`` may return -> the class of the error."""
+        return self.plan.errors
 
     @property
     def tiled(self) -> bool:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.dims import names_of, static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import MAX_TABLE, TensorType, tensor_type
 
@@ -31,7 +31,7 @@ def computed(rmodel: RModel, name: str) -> np.ndarray | None:
         else:
             inputs = [values[given] if given else None for given in operator.inputs]
             types = operator.infer(*(None if array is None else tensor_type(array) for array in inputs))
-            results = operator.evaluate(*inputs) if _fits(types) else None
+            results = operator.evaluate(*inputs) if not operator.size_names and _fits(types) else None
             if results is None:
                 return None
             values.update(zip(operator.outputs, results if isinstance(types, tuple) else [results], strict=True))
@@ -40,4 +40,7 @@ def computed(rmodel: RModel, name: str) -> np.ndarray | None:
 
 def _fits(types: TensorType | tuple[TensorType, ...]) -> bool:
     listed = types if isinstance(types, tuple) else (types,)
-    return all(math.prod(static_dims("a constant", kind.shape)) <= MAX_TABLE for kind in listed)
+    shapes = [kind.shape for kind in listed]
+    if names_of(dim for shape in shapes for dim in shape):
+        return False
+    return all(math.prod(static_dims("a constant", shape)) <= MAX_TABLE for shape in shapes)

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Iterable, Mapping
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.symbolic import Dim, SymbolicDim, ceil_div, is_positive, maximum, minimum
+from sofie_jit.ir.symbolic import Dim, SymbolicDim, bounds, ceil_div, is_positive, maximum, minimum
 
 __all__ = [
     "BATCH",
@@ -18,6 +18,7 @@ __all__ = [
     "as_dim",
     "as_shape",
     "bind_shape",
+    "bounds",
     "ceil_div",
     "counts_rows",
     "format_shape",

@@ -143,7 +143,7 @@ class SymbolicDim:
         >>> (SymbolicDim("n") % 4 + 1).bounds()
         (1, 4)
         """
-        lower, upper = _lower(self), -_lower(-self)
+        lower, upper = bounds(self)
         return None if lower == -math.inf else int(lower), None if upper == math.inf else int(upper)
 
     def factors(self) -> tuple[int, tuple[SymbolicDim, ...]]:
@@ -200,6 +200,15 @@ def maximum(*dims: Dim) -> Dim:
 def ceil_div(dim: Dim, divisor: Dim) -> Dim:
     """``dim / divisor``, rounded up."""
     return _floor_divide(dim + divisor - 1, divisor)
+
+
+def bounds(dim: Dim) -> tuple[float, float]:
+    """A lower and an upper bound of a dimension; infinity where none is found.
+
+    >>> bounds(SymbolicDim("n") + 1)
+    (1, inf)
+    """
+    return _lower(dim), -_lower(-dim)
 
 
 def is_positive(dim: Dim) -> bool:
@@ -360,9 +369,10 @@ def _terms(dim: Dim) -> Mapping[_Monomial, int]:
 
 
 def _from_terms(terms: Mapping[_Monomial, int]) -> Dim:
-    kept = {monomial: terms[monomial] for monomial in sorted(terms, key=_order) if terms[monomial]}
+    kept = _merged({monomial: c for monomial, c in terms.items() if c})
     if kept.keys() <= {()}:
         return kept.get((), 0)
+    kept = {monomial: kept[monomial] for monomial in sorted(kept, key=_order)}
     dim = object.__new__(SymbolicDim)
     dim._terms = kept
     if _size(dim) > MAX_SIZE or max(map(abs, kept.values())) > MAX_COEFFICIENT:
@@ -372,6 +382,52 @@ def _from_terms(terms: Mapping[_Monomial, int]) -> Dim:
         )
     dim._text = _sum_text(kept, _term_text)
     return dim
+
+
+def _merged(terms: dict[_Monomial, int]) -> dict[_Monomial, int]:
+    """The same sum with fewer terms, where two atoms together are simpler.
+
+    These are ``max(a, b) + min(a, b) == a + b``, and ``a//2 + (a + 1)//2 == a``, by which ``a - a//2`` is one quotient,
+    too. Of two sums with as many terms, the one in which the quotient has a positive factor is chosen.
+    """
+    for monomial, c in terms.items() if len(terms) > 1 else ():
+        for atom in monomial:
+            if isinstance(atom, _Name) or (complement := _complement(atom)) is None:
+                continue
+            other, total = (_times(_without(monomial, (atom,)) or (), dim) for dim in complement)
+            partner = terms.get(next(iter(other)), 0)
+            together = c * partner > 0
+            number = c if not together or abs(c) < abs(partner) else partner
+            changed = _summed((terms, 1), ({monomial: 1}, -number), (other, -number), (total, number))
+            saved = sum(map(bool, terms)) - sum(map(bool, changed))  # constants do not count
+            if together or (isinstance(atom, _Quotient) and (saved > 0 or (saved == 0 and c < 0))):
+                return _merged(changed)
+    return terms
+
+
+def _times(monomial: _Monomial, dim: Dim) -> dict[_Monomial, int]:
+    """The terms of ``dim``, each times ``monomial``."""
+    return {tuple(sorted((*monomial, *other), key=_key)): c for other, c in _terms(dim).items()}
+
+
+def _summed(*sums: tuple[Mapping[_Monomial, int], int]) -> dict[_Monomial, int]:
+    """The terms of a sum of sums, each with its factor."""
+    total: dict[_Monomial, int] = {}
+    for terms, factor in sums:
+        for monomial, c in terms.items():
+            total[monomial] = total.get(monomial, 0) + factor * c
+    return {monomial: c for monomial, c in total.items() if c}
+
+
+@functools.lru_cache(maxsize=1024)
+def _complement(atom: _Atom) -> tuple[Dim, Dim] | None:
+    """Another expression, and the sum of both, where these are simple."""
+    if isinstance(atom, _Extremum) and len(atom.arguments) == 2:
+        other = "min" if atom.function == "max" else "max"
+        return _Extremum(other, atom.arguments).as_dim(), atom.arguments[0] + atom.arguments[1]
+    if isinstance(atom, _Quotient) and atom.arguments[1] == 2:
+        return _floor_divide(atom.arguments[0] + 1, 2), atom.arguments[0]
+    return None
 
 
 def _key(atom: _Atom) -> tuple[bool, str]:
@@ -388,10 +444,7 @@ def _size(dim: Dim) -> int:
 
 
 def _add(a: Dim, b: Dim) -> Dim:
-    total = dict(_terms(a))
-    for monomial, c in _terms(b).items():
-        total[monomial] = total.get(monomial, 0) + c
-    return _from_terms(total)
+    return _from_terms(_summed((_terms(a), 1), (_terms(b), 1)))
 
 
 def _subtract(a: Dim, b: Dim) -> Dim:
@@ -492,7 +545,7 @@ def _extremum(function: str, dims: Iterable[Dim]) -> Dim:
 def _flattened(function: str, dim: Dim) -> list[Dim]:
     """Dimensions with the same extremum as ``dim``: the arguments of an extremum that is added to the rest of it."""
     inner = [
-        (monomial[0], c)
+        monomial
         for monomial, c in _terms(dim).items()
         if len(monomial) == 1
         and isinstance(monomial[0], _Extremum)
@@ -500,8 +553,9 @@ def _flattened(function: str, dim: Dim) -> list[Dim]:
     ]
     if len(inner) != 1:
         return [dim]
-    ((atom, c),) = inner
-    return [dim + c * (argument - atom.as_dim()) for argument in atom.arguments]
+    rest = dict(_terms(dim))
+    c = rest.pop(inner[0])
+    return [_from_terms(rest) + c * argument for argument in inner[0][0].arguments]
 
 
 # -- bounds ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sofie_jit.errors import OutOfMemoryError
+from sofie_jit.errors import OutOfMemoryError, SofieError
 from sofie_jit.ir.dims import BATCH
 from sofie_jit.jit import runtime_functions
 
@@ -36,6 +36,10 @@ class Code(Protocol):
     @property
     def failures(self) -> Mapping[int, str]:
         """Status that a call may return -> the error; 0 is success."""
+
+    @property
+    def errors(self) -> Mapping[int, type[SofieError]]:
+        """Status that a call may return -> the class of the error."""
 
 
 class Session:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import OutOfMemoryError, OutOfRangeError
+from sofie_jit.errors import OutOfMemoryError
 from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
@@ -87,7 +87,8 @@ class Execution:
         ``results``: arrays to write to, as :func:`result_arrays` returns them.
         ``threads``: the largest number of threads that share the call.
 
-        Raises OutOfRangeError if an index in the data lies outside its table, and OutOfMemoryError.
+        Raises OutOfRangeError if an index in the data lies outside its table, ShapeError if sizes do not fit together,
+        and OutOfMemoryError.
         """
         tensors, code = [*arrays, *results], self.session.code
         sizes = [dims[name] for name in code.dims]
@@ -99,7 +100,7 @@ class Execution:
                 "there is too little memory for the intermediate results of this call; give fewer rows or threads"
             )
         if status:
-            raise OutOfRangeError(code.failures[status])
+            raise code.errors[status](code.failures[status])
 
     def fast_call(self, doc: str = "") -> Any:
         """The C fast path of this function, with docstring ``doc``; None if there is none.

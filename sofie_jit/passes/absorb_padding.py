@@ -43,4 +43,5 @@ def absorb_padding(rmodel: RModel) -> RModel:
 
 def _puts_zeros(pad: Pad) -> bool:
     """Whether ``pad`` adds zeros and removes no elements."""
-    return pad.mode == "constant" and pad.constant_value == 0 and pad.axes is None and min(pad.pads) >= 0
+    is_border = all(isinstance(size, int) and size >= 0 for size in pad.pads)
+    return pad.mode == "constant" and pad.constant_value == 0 and pad.axes is None and is_border

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError
+from sofie_jit.errors import GraphError, ShapeError
 from sofie_jit.ir.dims import bind_shape, static_dims
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.requirements import undecided
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.models.arguments import Arguments
@@ -101,6 +102,10 @@ def _results(
     op.bind(sizes)
     if isinstance(op, Reshape) and types[0]:  # 0 and -1 do not say how many elements each axis of an empty tensor has
         op.shape, op.allowzero = types[0].shape, True
+    try:
+        undecided(op.requirements(*(None if values is None else tensor_type(values) for values in inputs)))
+    except ShapeError as error:
+        raise ShapeError(f"{op.op_type}: {error}") from None
     with np.errstate(all="ignore"):
         try:
             results = op.evaluate(*inputs)

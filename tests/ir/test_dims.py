@@ -136,6 +136,22 @@ def test_identities(x, y, number, sizes):
         assert product(factor, *factors) == x.dim * y.dim
 
 
+SUMS = st.lists(st.sampled_from([a, b, n, 1, 2 * n, -b]), min_size=1, max_size=3).map(sum)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SUMS, SUMS, st.integers(1, 3))
+def test_sums_of_two_atoms(x, y, factor):
+    """Sizes of parts of an axis add up to that of the axis."""
+    assert maximum(x, y) + minimum(x, y) == x + y
+    assert factor * maximum(x, y) + factor * a * minimum(x, y) + factor * minimum(x, y) == factor * (
+        x + y + a * minimum(x, y)
+    )
+    assert x - x // 2 == (x + 1) // 2
+    assert x // 2 + (x + 1) // 2 + y == x + y
+    assert factor * a * (x - x // 2) == a * ((x + 1) // 2) * factor
+
+
 def test_normal_form():
     assert (4 * n) // 4 == n
     assert (n * 6) // 3 == 2 * n

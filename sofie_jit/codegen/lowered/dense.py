@@ -16,6 +16,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import BATCH, Dim, Shape, format_shape, split_count, static_dim
 from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, common_size
 from sofie_jit.ir.types import TensorType, common_dtype
 from sofie_jit.records import dataclass
 
@@ -42,7 +43,7 @@ class Dense(ROperator):
     ) -> TensorType:
         dtype = common_dtype("Dense", a, b, *(t for t in (c, r) if t))
         k, n = b.shape[::-1] if self.transB else b.shape
-        if b.rank != 2 or a.rank < 1 or a.shape[-1] != k:
+        if b.rank != 2 or a.rank < 1 or common_size(a.shape[-1], k) is None:
             raise ShapeError(
                 f"Dense needs A (..., K) and B (K, N), got {format_shape(a.shape)} and {format_shape(b.shape)}"
                 f"{' transposed' if self.transB else ''}"
@@ -53,6 +54,9 @@ class Dense(ROperator):
         if r is not None and r.shape != shape:
             raise ShapeError(f"Dense: R must be {format_shape(shape)}, as the result, got {format_shape(r.shape)}")
         return TensorType(dtype, shape)
+
+    def requirements(self, a: TensorType, b: TensorType, *others: TensorType | None) -> list[Requirement]:
+        return [Requirement(a.shape[-1], "==", b.shape[1 if self.transB else 0])]
 
     def evaluate(
         self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None, r: np.ndarray | None = None
@@ -92,7 +96,7 @@ def dense_kernels(op: ROperator) -> tuple[str, ...]:
 def dense(op: Dense, code: Emitter) -> Call:
     """``gemm``, or ``gemv`` for a single output."""
     y = code.outputs[0]
-    k, n = static_dim("Dense", code.type_of(0).shape, -1), static_dim("Dense", y.shape, -1)
+    k, n = static_dim("Dense", code.type_of(1).shape, 1 if op.transB else 0), static_dim("Dense", y.shape, -1)
     return emit_dense(
         code, y.shape[:-1], k, n, transposed=op.transB, alpha=op.alpha, beta=op.beta,
         activation=op.activation, deferred=y.shape[:-1] == (BATCH,), skip_zeros=op.skip_zeros,

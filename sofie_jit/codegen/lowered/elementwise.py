@@ -21,7 +21,7 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
     groups: list[tuple[list[Dim], tuple[bool, ...]]] = []
     padded = [(1,) * (len(shape) - len(given)) + given for given in inputs]
     for axis, dim in enumerate(shape):
-        has = tuple(given[axis] == dim for given in padded)
+        has = tuple(given[axis] != 1 for given in padded)
         if dim == 1:
             continue
         if groups and groups[-1][1] == has:

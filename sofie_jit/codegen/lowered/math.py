@@ -6,7 +6,7 @@ from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Size, functor
 from sofie_jit.codegen.lowered import elementwise
 from sofie_jit.codegen.lowered.emission import emits, require
-from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.math import (
     ArgMax,
@@ -78,9 +78,9 @@ def top_k(op: TopK, code: Emitter) -> Call:
     x = code.type_of(0)
     if normalize_axis("TopK", op.axis, x.rank) != x.rank - 1:
         require(op, axis=-1)
-    size = static_dim("TopK", x.shape, -1)
+    size = x.shape[-1]
     return code.call(
-        "top_k", code.count(x.shape[:-1]), size, op.K, op.largest, code.input(0), code.output(0),
+        "top_k", code.count(x.shape[:-1]), code.dim(size), code.dim(op.K), op.largest, code.input(0), code.output(0),
         code.output(1), code.scratch("int32", (2 * size,)),
     )  # fmt: skip
 

@@ -13,7 +13,8 @@ from sofie_jit.codegen.lowered.dense import gemm_microkernels
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape
-from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_shape
+from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_shape, product_sizes
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
 
@@ -36,6 +37,9 @@ class PermutedMatMul(MatMul):
             if perm is not None and perm[-1] != len(perm) - 1:
                 raise ShapeError(f"MatMul: perm_{name.lower()} {tuple(perm)} moves the last axis of {name}")
         return TensorType(float_dtype("MatMul", a, b), _permuted("Y", product, self.perm_y))
+
+    def requirements(self, a: TensorType, b: TensorType) -> list[Requirement]:
+        return product_sizes(_permuted("A", a.shape, self.perm_a), _permuted("B", b.shape, self.perm_b))
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         product = super().evaluate(

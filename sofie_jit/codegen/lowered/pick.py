@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sofie_jit.codegen.emitter import Emitter
-from sofie_jit.codegen.expressions import CPP_TYPES, Call, Constant, literal
+from sofie_jit.codegen.expressions import CPP_TYPES, Call, literal, modulo
 from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pick import Pick, PickOperator
@@ -19,7 +19,7 @@ def pick(op: PickOperator, code: Emitter) -> Call:
     changed = [axis for axis, pick in enumerate(picks) if pick != Pick(x.shape[axis])] or [x.rank - 1]
     first, last = changed[0], changed[-1] + 1
     rows = [
-        [code.dim(n), code.dim(pick.size), _modulo(pick.start), _modulo(pick.step), pick.repeat]
+        [code.dim(n), code.dim(pick.size), modulo(pick.start), modulo(pick.step), pick.repeat]
         for n, pick in zip(x.shape[first:last], picks[first:last], strict=True)
     ]
     axes = code.struct(f"PickAxes<{len(rows)}>", rows, code.count(x.shape[last:]))
@@ -27,8 +27,3 @@ def pick(op: PickOperator, code: Emitter) -> Call:
     return code.call(
         f"pick<{CPP_TYPES[x.dtype]}>", code.count(x.shape[:first]), axes, code.input(0), code.output(0), fill
     )
-
-
-def _modulo(value: int) -> Constant:
-    """A number that may be negative, as ``std::size_t``."""
-    return Constant(f"std::size_t({value})" if value >= 0 else f"std::size_t(0) - std::size_t({-value})")

@@ -16,9 +16,11 @@ from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
-from sofie_jit.frontends.onnx.values import Value, constant
+from sofie_jit.frontends.onnx.values import Value, constant, dims_of
+from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape
+from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import DTYPES, TensorType
 from sofie_jit.records import dataclass
@@ -279,6 +281,8 @@ class _Translator:
         """An output of the model as a tensor."""
         if isinstance(value, Symbol):
             return value
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            return ops.reshape(self.builder.add(Sizes(values=tuple(dims_of(value))), hint=name), value.shape)
         if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
             return self.builder.constant(value, name)
-        raise UnsupportedLayerError(f"the output '{name}' is the size of an open dimension, which is not supported")
+        raise UnsupportedLayerError(f"the output '{name}' is of an unsupported type")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, SymbolicDim, counts_rows, format_shape, normalize_axis
+from sofie_jit.ir.dims import counts_rows, format_shape, normalize_axis
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, common_size, equal_sizes
 from sofie_jit.ir.types import TensorType, common_dtype
 from sofie_jit.records import dataclass
 
@@ -27,18 +28,17 @@ class Concat(ROperator):
         dtype, first = common_dtype("Concat", *inputs), inputs[0]
         axis = normalize_axis("Concat", self.axis, first.rank)
         shapes = ", ".join(format_shape(t.shape) for t in inputs)
-        rests = {(*t.shape[:axis], *t.shape[axis + 1 :]) for t in inputs}
-        if len(rests) > 1 or any(t.rank != first.rank for t in inputs):
+        rests = [(*t.shape[:axis], *t.shape[axis + 1 :]) for t in inputs]
+        rest = [common_size(*dims) for dims in zip(*rests, strict=False)]
+        if any(t.rank != first.rank for t in inputs) or None in rest:
             raise ShapeError(f"Concat: shapes must agree in all axes but {axis}, got {shapes}")
-        joined: Dim = first.shape[axis]
-        if len(inputs) > 1:
-            joined = 0
-            for t in inputs:
-                size = t.shape[axis]
-                if isinstance(size, SymbolicDim):
-                    raise ShapeError(f"Concat: axis {axis} must have known sizes to be joined, got {shapes}")
-                joined += size
-        return TensorType(dtype, (*first.shape[:axis], joined, *first.shape[axis + 1 :]))
+        joined = sum(t.shape[axis] for t in inputs)
+        shape = [size for size in rest if size is not None]
+        return TensorType(dtype, (*shape[:axis], joined, *shape[axis:]))
+
+    def requirements(self, *inputs: TensorType) -> list[Requirement]:
+        axis = normalize_axis("Concat", self.axis, inputs[0].rank)
+        return equal_sizes(*((*t.shape[:axis], *t.shape[axis + 1 :]) for t in inputs))
 
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
         return np.concatenate(inputs, self.axis)

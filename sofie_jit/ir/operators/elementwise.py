@@ -9,35 +9,18 @@ from typing import ClassVar
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import Dim, Shape, counts_rows, format_shape
+from sofie_jit.ir.dims import counts_rows
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes
 from sofie_jit.ir.types import DTYPES, TensorType, common_dtype, float_dtype
 from sofie_jit.records import dataclass
 
 
-def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
-    """The shape that all ``shapes`` broadcast to, aligned at their last axes.
-
-    Raises ShapeError if two sizes of an axis differ and neither is 1.
-
-    >>> broadcast_shapes("Add", (2, 1, 4), (3, 1))
-    (2, 3, 4)
-    """
-    rank = max(map(len, shapes))
-    result: list[Dim] = []
-    for dims in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True):
-        sizes = {dim for dim in dims if dim != 1}
-        if len(sizes) > 1:
-            raise ShapeError(
-                f"{operator}: shapes {', '.join(map(format_shape, shapes))} do not broadcast: "
-                f"{' and '.join(map(str, dims))} in axis {len(result) - rank} must be equal or 1"
-            )
-        result.append(sizes.pop() if sizes else 1)
-    return tuple(result)
-
-
 class Broadcasting(ROperator):
     """Base of operators whose inputs broadcast to the shape of the output."""
+
+    def requirements(self, *inputs: TensorType) -> list[Requirement]:
+        return broadcast_sizes(*(t.shape for t in inputs))
 
     def mixes_rows(self, *inputs: TensorType) -> bool:
         rank = max(t.rank for t in inputs)

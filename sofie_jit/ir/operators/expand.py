@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Shape, as_shape, bind_shape, format_shape
+from sofie_jit.ir.dims import Shape, as_shape, bind_shape
 from sofie_jit.ir.operators.operator import ROperator, evaluated_shape
+from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -32,11 +32,10 @@ class Expand(ROperator):
 
     def infer(self, x: TensorType) -> TensorType:
         shape = as_shape(self.shape)
-        rank = max(x.rank, len(shape))
-        pairs = list(zip(aligned(x.shape, rank), aligned(shape, rank), strict=True))
-        if any(a != b and 1 not in (a, b) for a, b in pairs):
-            raise ShapeError(f"Expand: {format_shape(x.shape)} does not broadcast to {format_shape(shape)}")
-        return TensorType(x.dtype, tuple(b if a == 1 else a for a, b in pairs))
+        return TensorType(x.dtype, broadcast_shapes("Expand", x.shape, shape))
+
+    def requirements(self, x: TensorType) -> list[Requirement]:
+        return broadcast_sizes(x.shape, as_shape(self.shape))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return np.broadcast_to(x, evaluated_shape(self, x))

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import format_shape, split_count
+from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, broadcast_sizes, common_size
 from sofie_jit.ir.types import TensorType, common_dtype
 from sofie_jit.records import dataclass
 
@@ -35,9 +36,8 @@ class Gemm(ROperator):
                 f"Gemm multiplies matrices, got A {format_shape(a.shape)} and B {format_shape(b.shape)}; "
                 "MatMul multiplies tensors of more dimensions"
             )
-        m, k = a.shape[::-1] if self.transA else a.shape
-        rows, n = b.shape[::-1] if self.transB else b.shape
-        if k != rows:
+        (m, k), (rows, n) = self._matrices(a, b)
+        if common_size(k, rows) is None:
             raise ShapeError(
                 f"Gemm: A {format_shape(a.shape)}{' transposed' if self.transA else ''} has {k} columns, "
                 f"B {format_shape(b.shape)}{' transposed' if self.transB else ''} has {rows} rows; they must be equal"
@@ -45,9 +45,20 @@ class Gemm(ROperator):
         shape = (m, n)
         if c is not None:
             padded = (1,) * (2 - c.rank) + c.shape
-            if len(padded) != 2 or any(x not in (1, y) for x, y in zip(padded, shape, strict=True)):
+            if len(padded) != 2 or any(
+                x != 1 and common_size(x, y) is None for x, y in zip(padded, shape, strict=True)
+            ):
                 raise ShapeError(f"Gemm: C {format_shape(c.shape)} does not broadcast to {format_shape(shape)}")
         return TensorType(dtype, shape)
+
+    def _matrices(self, a: TensorType, b: TensorType) -> tuple[Shape, Shape]:
+        """The shapes of A' and B'."""
+        return a.shape[::-1] if self.transA else a.shape, b.shape[::-1] if self.transB else b.shape
+
+    def requirements(self, a: TensorType, b: TensorType, c: TensorType | None = None) -> list[Requirement]:
+        left, right = self._matrices(a, b)
+        added = [] if c is None else broadcast_sizes((left[0], right[1]), c.shape)
+        return [Requirement(left[1], "==", right[0]), *added]
 
     def evaluate(self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
         product = self.alpha * ((a.T if self.transA else a) @ (b.T if self.transB else b))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import BATCH, format_shape, normalize_axis, static_dim
+from sofie_jit.ir.dims import BATCH, Dim, bind_shape, bounds, format_shape, normalize_axis, static_dims
 from sofie_jit.ir.operators import _special
 from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, common_size, equal_sizes
 from sofie_jit.ir.types import TensorType, common_dtype, float_dtype
 from sofie_jit.records import dataclass
 
@@ -451,7 +452,7 @@ class GatherElements(ROperator):
     def infer(self, data: TensorType, indices: TensorType) -> TensorType:
         axis = normalize_axis("GatherElements", self.axis, data.rank)
         rest = [t.shape[:axis] + t.shape[axis + 1 :] for t in (data, indices)]
-        if data.rank != indices.rank or rest[0] != rest[1]:
+        if data.rank != indices.rank or None in map(common_size, *rest):
             raise ShapeError(
                 f"GatherElements: data {format_shape(data.shape)} and indices {format_shape(indices.shape)} must agree "
                 f"in all axes but {axis}"
@@ -459,6 +460,10 @@ class GatherElements(ROperator):
         if not indices.dtype.startswith("int"):
             raise DtypeError(f"GatherElements needs integer indices, got {indices}")
         return replace(data, shape=indices.shape)
+
+    def requirements(self, data: TensorType, indices: TensorType) -> list[Requirement]:
+        axis = normalize_axis("GatherElements", self.axis, data.rank)
+        return equal_sizes(*(t.shape[:axis] + t.shape[axis + 1 :] for t in (data, indices)))
 
     def evaluate(self, data: np.ndarray, indices: np.ndarray) -> np.ndarray:
         places = checked_indices("GatherElements", indices, data.shape[self.axis])
@@ -480,23 +485,29 @@ class TopK(ROperator):
     [3. 2.] [1 2]
     """
 
-    K: int
+    K: Dim
     axis: int = -1
     largest: bool = True
     sorted: bool = True
 
     def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
         axis = normalize_axis("TopK", self.axis, x.rank) if x.rank else 0
-        size = static_dim("TopK", x.shape, axis) if x.rank else 0
-        if not 0 <= self.K <= size or x.dtype == "bool":
+        size = x.shape[axis] if x.rank else 0
+        if bounds(self.K)[0] < 0 or Requirement(self.K, "<=", size).holds is False or x.dtype == "bool":
             raise ShapeError(f"TopK: there are no {self.K} numbers to choose along axis {self.axis} of {x}")
         shape = (*x.shape[:axis], self.K, *x.shape[axis + 1 :])
         return TensorType(x.dtype, shape), TensorType("int32", shape)
 
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        (self.K,) = bind_shape((self.K,), sizes)
+
+    def requirements(self, x: TensorType) -> list[Requirement]:
+        return [Requirement(self.K, "<=", x.shape[self.axis])]
+
     def evaluate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # -x would leave the smallest integer where it is
         keys = x if not self.largest else -x if x.dtype.kind == "f" else ~x
-        order = np.argsort(keys, self.axis, kind="stable").take(np.arange(self.K), self.axis)
+        order = np.argsort(keys, self.axis, kind="stable").take(range(*static_dims("TopK", (self.K,), "K")), self.axis)
         return np.take_along_axis(x, order, self.axis), order.astype(np.int32)
 
     def mixes_rows(self, x: TensorType) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, Shape, format_shape, split_count
+from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes, common_size
 from sofie_jit.ir.types import TensorType, float_dtype
 
 
@@ -22,6 +23,9 @@ class MatMul(ROperator):
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return TensorType(float_dtype("MatMul", a, b), product_shape(a.shape, b.shape))
 
+    def requirements(self, a: TensorType, b: TensorType) -> list[Requirement]:
+        return product_sizes(a.shape, b.shape)
+
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.matmul(a, b)
 
@@ -33,17 +37,16 @@ class MatMul(ROperator):
 
 def product_shape(a: Shape, b: Shape) -> Shape:
     """The shape of ``A B``. Raises ShapeError if the product is not defined."""
-    if len(a) < 2 or len(b) < 2 or a[-1] != b[-2]:
+    if len(a) < 2 or len(b) < 2 or common_size(a[-1], b[-2]) is None:
         raise ShapeError(f"MatMul needs A (..., M, K) and B (..., K, N), got {format_shape(a)} and {format_shape(b)}")
     return (*broadcast_stack(a[:-2], b[:-2]), a[-2], b[-1])
 
 
+def product_sizes(a: Shape, b: Shape) -> list[Requirement]:
+    """What must hold so that there is a product ``A B``."""
+    return [Requirement(a[-1], "==", b[-2]), *(broadcast_sizes(a[:-2], b[:-2]) if len(a) > 2 or len(b) > 2 else [])]
+
+
 def broadcast_stack(a: Shape, b: Shape) -> Shape:
     """The shape that the leading axes ``a`` and ``b`` of two stacks of matrices broadcast to. Raises ShapeError."""
-    rank = max(len(a), len(b))
-    result: list[Dim] = []
-    for x, y in zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True):
-        if x != y and 1 not in (x, y):
-            raise ShapeError(f"MatMul: the leading axes {format_shape(a)} and {format_shape(b)} do not broadcast")
-        result.append(y if x == 1 else x)
-    return tuple(result)
+    return broadcast_shapes("MatMul", a, b)

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sofie_jit.ir.dims import split_count, static_dims
+from sofie_jit.ir.dims import SymbolicDim, names_of, split_count, static_dims
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.records import dataclass
 
@@ -59,11 +60,25 @@ class ROperator:
         """
         raise NotImplementedError(f"{self.op_type} has no definition in numpy")
 
+    @property
+    def size_names(self) -> tuple[str, ...]:
+        """The names of run-time dimensions in the attributes."""
+        values = self.attributes().values()
+        listed = [dim for value in values for dim in (value if isinstance(value, (tuple, list)) else (value,))]
+        return names_of(dim for dim in listed if isinstance(dim, SymbolicDim))
+
     def bind(self, sizes: Mapping[str, int]) -> None:
         """Replaces names of run-time dimensions in the attributes by the numbers that ``sizes`` gives for them."""
 
     def retype(self, dtypes: Mapping[str, str]) -> None:
         """Replaces element types in the attributes by those that ``dtypes`` gives for them."""
+
+    def requirements(self, *inputs: Any) -> list[Requirement]:
+        """What must hold for run-time sizes, given the types of the inputs, for which :meth:`infer` raises no error.
+
+        The code of the model checks it before the operator runs.
+        """
+        return []
 
     def mixes_rows(self, *inputs: Any) -> bool:
         """Whether an output row depends on other rows of the batch; if so, the batch is not computed in tiles."""

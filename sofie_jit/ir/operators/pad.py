@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Shape, format_shape, normalize_axis, static_dim
+from sofie_jit.ir.dims import (
+    Dim,
+    Shape,
+    bind_shape,
+    bounds,
+    format_shape,
+    maximum,
+    minimum,
+    normalize_axis,
+    static_dims,
+)
 from sofie_jit.ir.operators.pick import Pick, PickOperator
+from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
 MODES = ("constant", "reflect", "edge", "wrap")
@@ -19,18 +31,22 @@ class Pad(PickOperator):
     """A border around a tensor of any type: ``pads`` lists the sizes before each axis, then those after each axis.
 
     ``axes`` are the axes that ``pads`` lists, by default all of them. A negative size removes elements. The border has
-    the value ``constant_value`` or, with another ``mode``, repeats the tensor as ``numpy.pad`` does.
+    the value ``constant_value`` or, with another ``mode``, repeats the tensor as ``numpy.pad`` does. ``pads`` may be
+    expressions over run-time dimensions.
 
     >>> Pad(pads=[2, -1], constant_value=7).evaluate(np.array([1, 2, 3]))
     array([7, 7, 1, 2])
     """
 
-    pads: Sequence[int]
+    pads: Sequence[Dim]
     constant_value: float = 0.0
     axes: Sequence[int] | None = None
     mode: str = "constant"
 
-    def borders(self, shape: Shape) -> list[tuple[int, int]]:
+    def bind(self, sizes: Mapping[str, int]) -> None:
+        self.pads = bind_shape(self.pads, sizes)
+
+    def borders(self, shape: Shape) -> list[tuple[Dim, Dim]]:
         """The size of the border before and after each axis of a tensor of ``shape``. Raises ShapeError."""
         rank = len(shape)
         axes = range(rank) if self.axes is None else [normalize_axis("Pad", axis, rank) for axis in self.axes]
@@ -54,22 +70,33 @@ class Pad(PickOperator):
             raise ShapeError(f"Pad: mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         picks = []
         for axis, (before, after) in enumerate(self.borders(shape)):
-            if not before and not after:
-                picks.append(Pick(shape[axis]))
+            size = shape[axis]
+            if before == after == 0:
+                picks.append(Pick(size))
                 continue
-            size = static_dim("Pad", shape, axis)
-            if min(size + before, size + after, size + before + after) < 0:
+            if any(Requirement(0, "<=", left).holds is False for left in _left(size, before, after)):
                 raise ShapeError(f"Pad: axis {axis} of {format_shape(shape)} cannot be cut by {-before} and {-after}")
-            if self.mode != "constant" and max(before, after) > 0 and size + min(before, 0) + min(after, 0) < 1:
+            kept = size + minimum(before, 0) + minimum(after, 0)
+            is_larger = bounds(maximum(before, after))[1] > 0
+            if self.mode != "constant" and is_larger and Requirement(1, "<=", kept).holds is False:
                 raise ShapeError(f"Pad: axis {axis} of {format_shape(shape)} has no elements for mode={self.mode!r}")
             picks.append(Pick(size + before + after, start=-before))
         return picks
 
+    def requirements(self, x: TensorType) -> list[Requirement]:
+        borders = zip(x.shape, self.borders(x.shape), strict=True)
+        return [Requirement(0, "<=", left) for size, pair in borders if pair != (0, 0) for left in _left(size, *pair)]
+
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        borders = self.borders(x.shape)
+        borders = [static_dims("Pad", pair, "pads") for pair in self.borders(x.shape)]
         larger = [(max(before, 0), max(after, 0)) for before, after in borders]
         if self.mode == "constant" and borders:  # first, as more may be removed than the tensor has without the border
             x = np.pad(x, larger, constant_values=self.constant_value)
         kept = [slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape, borders, strict=True)]
         x = x[tuple(kept)]
         return x if self.mode == "constant" else np.pad(x, larger, mode=self.mode)  # type: ignore[call-overload]
+
+
+def _left(size: Dim, before: Dim, after: Dim) -> tuple[Dim, Dim, Dim]:
+    """What a border that removes elements leaves of an axis; not negative."""
+    return size + before, size + after, size + before + after

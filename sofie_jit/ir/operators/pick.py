@@ -15,7 +15,7 @@ class Pick:
     """Element ``o`` of an output axis of ``size`` is element ``start + o // repeat * step`` of the input's axis."""
 
     size: Dim
-    start: int = 0
+    start: Dim = 0
     step: int = 1
     repeat: int = 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import Dim, SymbolicDim, format_shape, normalize_axis, product
+from sofie_jit.ir.dims import Dim, SymbolicDim, as_dim, format_shape, maximum, minimum, normalize_axis, product
 from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.concat import Concat
@@ -18,6 +19,7 @@ from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.operators.slice import Slice
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.ops.core import (
@@ -34,9 +36,10 @@ from sofie_jit.ir.ops.core import (
     result_type,
     weight_of,
 )
-from sofie_jit.ir.ops.elementwise import add, equal, multiply, subtract, where
+from sofie_jit.ir.ops.elementwise import add, equal, greater_equal, less_equal, multiply, subtract, where
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.symbol import Symbol
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.types import MAX_ELEMENTS, TensorType, check_table
 
 
 def reshape(x: Symbol, newshape: Any) -> Symbol:
@@ -167,10 +170,10 @@ def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
     return apply(Expand(shape=tuple(sizes)), x)
 
 
-def tile(x: Symbol, repeats: int | Sequence[int]) -> Symbol:
+def tile(x: Symbol, repeats: Dim | Sequence[Dim]) -> Symbol:
     """``x`` repeated as a whole, ``repeats`` times along each axis, as ``numpy.tile``."""
-    counts = [repeats] if isinstance(repeats, int) else list(repeats)
-    counts = [1] * (x.rank - len(counts)) + counts
+    given = list(repeats) if isinstance(repeats, Sequence) else [repeats]
+    counts: list[Dim] = [*[1] * (x.rank - len(given)), *given]
     x = reshape(x, (1,) * (len(counts) - x.rank) + x.shape)
     for axis, count in enumerate(counts):
         if count != 1:
@@ -190,10 +193,9 @@ def repeat(x: Symbol, repeats: int | Sequence[int], axis: int | None = None) -> 
     return take(x, np.repeat(np.arange(size), counts), axis)
 
 
-def _repeated(x: Symbol, axis: int, count: int, together: bool) -> Symbol:
+def _repeated(x: Symbol, axis: int, count: Dim, together: bool) -> Symbol:
     """``x`` repeated along ``axis``: each element (``together``), or the whole."""
-    size = static("repeat", x.shape, axis)
-    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    size, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1 :]
     pair = (size, count) if together else (count, size)
     expanded = reshape(x, (*before, *((size, 1) if together else (1, size)), *after))
     return reshape(apply(Expand(shape=(*before, *pair, *after)), expanded), (*before, size * count, *after))
@@ -202,8 +204,8 @@ def _repeated(x: Symbol, axis: int, count: int, together: bool) -> Symbol:
 def flip(x: Symbol, axis: Axes = None) -> Symbol:
     """``x`` in reverse order along ``axis``: one axis, several, or None for all."""
     axes = normalize_axes(x, axis)
-    ends = [-static("flip", x.shape, a) - 1 for a in axes]
-    return apply(Slice(starts=[-1] * len(axes), ends=ends, axes=axes, steps=[-1] * len(axes)), x)
+    starts, ends = [-1] * len(axes), [-x.shape[a] - 1 for a in axes]
+    return apply(Slice(starts=starts, ends=ends, axes=axes, steps=starts), x)
 
 
 def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
@@ -213,9 +215,9 @@ def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
     axes = [axis] if isinstance(axis, int) else list(axis)
     shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
     for a, by in zip(axes, shifts, strict=True):
-        size = static("roll", x.shape, a)
-        if by % size:
-            cut = size - by % size
+        size = x.shape[a]
+        if (moved := by % maximum(size, 1)) != 0:
+            cut = size - moved
             x = concatenate([slice_along(x, a, cut, size), slice_along(x, a, 0, cut)], a)
     return x
 
@@ -242,13 +244,18 @@ def stack(x: Sequence[TensorLike], axis: int = 0) -> Symbol:
     return concatenate([expand_dims(tensor, axis) for tensor in tensors], axis)
 
 
-def slice_along(x: Symbol, axis: int, start: int, end: int, step: int = 1) -> Symbol:
+def slice_along(x: Symbol, axis: int, start: Dim, end: Dim, step: int = 1) -> Symbol:
     """The elements of ``x`` from ``start`` (included) to ``end`` (excluded) along ``axis``."""
     return apply(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
 MAX_PARTS = 1024
 """Maximum number of tensors that one function creates: each is a statement of the generated code."""
+
+
+def resized(x: Symbol, axis: int, size: Dim) -> Symbol:
+    """``x``, of which it is checked at run time that ``axis`` has this ``size``."""
+    return x if size == x.shape[axis] else apply(Reshape(shape=(*x.shape[:axis], size, *x.shape[axis + 1 :])), x)
 
 
 def check_parts(function: str, parts: int) -> None:
@@ -260,22 +267,25 @@ def check_parts(function: str, parts: int) -> None:
 def split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Symbol, ...]:
     """Parts of ``x`` along ``axis``: a number of equal parts, or the parts between a list of indices.
 
-    Raises ShapeError if the axis is open, is not divisible into equal parts, or if there are more than 1024 parts.
+    Raises ShapeError if the axis is not divisible into equal parts, or if there are more than 1024 parts.
 
     >>> [part.shape for part in ops.split(x, [1], axis=2)]
     [(batch, 2, 1), (batch, 2, 2)]
     """
-    size = static("split", x.shape, normalize_axis("split", axis, x.rank))
+    axis = normalize_axis("split", axis, x.rank)
+    size = x.shape[axis]
     if isinstance(indices_or_sections, int):
-        if indices_or_sections < 1 or size % indices_or_sections:
+        if indices_or_sections < 1 or Requirement(size % indices_or_sections, "==", 0).holds is False:
             raise ShapeError(
                 f"split: axis {axis} of {format_shape(x.shape)} cannot be split into {indices_or_sections} equal parts"
             )
         check_parts("split", indices_or_sections)
-        bounds = [size // indices_or_sections * part for part in range(1, indices_or_sections)]
+        part = size // indices_or_sections
+        x = resized(x, axis, part * indices_or_sections)
+        bounds = [part * index for index in range(1, indices_or_sections)]
     else:
         check_parts("split", len(indices_or_sections) + 1)
-        bounds = [int(index) for index in indices_or_sections]
+        bounds = list(map(as_dim, indices_or_sections))
     return tuple(slice_along(x, axis, a, b) for a, b in zip([0, *bounds], [*bounds, size], strict=True))
 
 
@@ -283,12 +293,12 @@ def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Sym
     """As :func:`split`, but the size need not be divisible: the first parts may be larger by one."""
     if not isinstance(indices_or_sections, int):
         return split(x, indices_or_sections, axis)
-    size = static("array_split", x.shape, normalize_axis("array_split", axis, x.rank))
+    size = x.shape[normalize_axis("array_split", axis, x.rank)]
     if indices_or_sections < 1:
         raise ShapeError(f"array_split: a tensor cannot be split into {indices_or_sections} parts")
     check_parts("array_split", indices_or_sections)
-    part, larger = divmod(size, indices_or_sections)
-    return split(x, [part * i + min(i, larger) for i in range(1, indices_or_sections)], axis)
+    part, larger = size // indices_or_sections, size % indices_or_sections
+    return split(x, [part * i + minimum(i, larger) for i in range(1, indices_or_sections)], axis)
 
 
 def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
@@ -301,13 +311,14 @@ def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, .
 def getitem(x: Symbol, key: Any) -> Symbol:
     """``x[key]``: integers, slices, Ellipsis, None, and at most one array or Symbol of integers.
 
-    Axes that are not sliced as a whole must have known sizes. Raises ShapeError for keys that do not fit.
+    Raises ShapeError for keys that do not fit.
 
     >>> x[:, None, -1, ::2].shape
     (batch, 1, 2)
     """
     shape: list[Dim] = []
-    slices: list[tuple[int, int, int, int]] = []
+    slices: list[tuple[int, Dim, Dim, int]] = []
+    picked: list[tuple[int, int]] = []
     gathered: tuple[int, Any] | None = None
     axis = 0
     for part in _full_key(x, key):
@@ -317,15 +328,16 @@ def getitem(x: Symbol, key: Any) -> Symbol:
         if isinstance(part, slice) and _is_whole(part):
             shape.append(x.shape[axis])
         elif isinstance(part, slice):
-            size = static("a slice", x.shape, axis)
-            indices = range(size)[part]
-            slices.append((axis, indices.start, indices.stop if indices.stop >= 0 else -size - 1, indices.step))
-            shape.append(len(indices))
+            slices.append((axis, *_full_slice(part)))
+            shape.append(_sliced(x, slices[-1]).shape[axis])
         elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
-            size = static("an index", x.shape, axis)
-            if not -size <= part < size:
+            size = x.shape[axis]
+            if not isinstance(size, int):
+                picked.append((axis, int(part)))
+            elif not -size <= part < size:
                 raise ShapeError(f"index {part} is out of range for axis {axis} of {format_shape(x.shape)}")
-            slices.append((axis, int(part) % size, int(part) % size + 1, 1))
+            else:
+                slices.append((axis, int(part) % size, int(part) % size + 1, 1))
         elif isinstance(part, (Symbol, np.ndarray)) and gathered is None and str(part.dtype).startswith("int"):
             gathered = (len(shape), part)
             shape.append(x.shape[axis])
@@ -335,8 +347,23 @@ def getitem(x: Symbol, key: Any) -> Symbol:
     if slices:
         axes, starts, ends, steps = (list(values) for values in zip(*slices, strict=True))
         x = apply(Slice(starts=starts, ends=ends, axes=axes, steps=steps), x)
+    for axis, part in picked:
+        x = take(x, [part], axis)
     x = reshape(x, shape)
     return take(x, gathered[1], gathered[0]) if gathered else x
+
+
+def _full_slice(part: slice) -> tuple[Dim, Dim, int]:
+    """Start, end and step of a slice; an end that is left out is beyond the end of any axis."""
+    step = 1 if part.step is None else operator.index(part.step)
+    start, end = (0, MAX_ELEMENTS) if step > 0 else (-1, -MAX_ELEMENTS)
+    return start if part.start is None else as_dim(part.start), end if part.stop is None else as_dim(part.stop), step
+
+
+def _sliced(x: Symbol, part: tuple[int, Dim, Dim, int]) -> TensorType:
+    """The type of a part of ``x``: axis, start, end and step."""
+    axis, start, end, step = part
+    return Slice(starts=[start], ends=[end], axes=[axis], steps=[step]).infer(x.type)
 
 
 def _full_key(x: Symbol, key: Any) -> list[Any]:
@@ -491,7 +518,11 @@ def ones_like(x: Symbol, dtype: Any = None) -> Symbol:
 
 def triangle(x: Symbol, k: int, lower: bool) -> Symbol:
     """The lower (or upper) triangle of the last two axes of ``x``, with 0 above (below) the k-th diagonal."""
-    rows, columns = (static("tril and triu", x.shape, axis) for axis in (-2, -1))
+    rows, columns = x.shape[-2:]
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        row, column = (x.builder.add(Iota(size=size, start=start)) for size, start in ((rows, k), (columns, 0)))
+        row = expand_dims(row, 1)
+        return where(greater_equal(row, column) if lower else less_equal(row, column), x, 0)
     check_table("tril and triu", rows, columns)
     kept = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
     return where(x.builder.constant(kept if lower else ~kept), x, 0)
@@ -512,6 +543,6 @@ def diff(a: Symbol, n: int = 1, axis: int = -1) -> Symbol:
     """The ``n``-th differences of neighboring elements along ``axis``."""
     check_parts("diff", n)
     for _ in range(n):
-        size = static("diff", a.shape, axis)
+        size = a.shape[axis]
         a = subtract(slice_along(a, axis, 1, size), slice_along(a, axis, 0, size - 1))
     return a

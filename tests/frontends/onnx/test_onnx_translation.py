@@ -240,10 +240,60 @@ def test_arithmetic_of_open_sizes(tmp_path):
     assert str(rmodel.tensor_type(rmodel.outputs[0])) == "float32 (3*batch*n, 1)"
 
 
-def test_what_depends_on_an_open_size_is_refused(tmp_path):
-    nodes = [node("Shape", "x", "s"), node("Greater", "s ten", "c"), node("Where", "c x x", "y")]
-    with pytest.raises(UnsupportedLayerError, match=r"c \(Greater\): it computes with the sizes \[batch, 3\] of open"):
-        frontends.open(saved(tmp_path, nodes, {"x": ("N", 3)}, ten=np.int64([10])))()
+def test_sizes_as_tensors(tmp_path):
+    """Sizes that are compared, that are data, and that are outputs."""
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Greater", "s two", "c"),
+        node("Gather", "c zero", "c0", axis=0),
+        node("Where", "c0 x nine", "y"),
+        node("Cast", "s", "f", to=1),
+        node("Mul", "f half", "z"),
+        node("Size", "x", "n"),
+    ]
+    path = saved(
+        tmp_path, nodes, {"x": ("N", 2)}, "y z n",
+        two=np.int64([2]), zero=np.int64(0), nine=np.float32(9), half=np.float32(0.5),
+    )  # fmt: skip
+    for rows in (0, 1, 2, 3):
+        x = RNG.normal(size=(rows, 2)).astype(np.float32)
+        y, z, n = computed(path, x=x)
+        np.testing.assert_array_equal(y, x if rows > 2 else np.full_like(x, 9))
+        np.testing.assert_array_equal(z, [rows / 2, 1])
+        assert n == 2 * rows
+
+
+def test_ranges_and_parts_of_open_sizes(tmp_path):
+    """Positions that are added to a part of the tensor, whose end is computed from its size."""
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s one", "n", axis=0),
+        node("Range", "zero n one_", "r"),
+        node("Div", "n two", "half"),
+        node("Unsqueeze", "half axis0", "end"),
+        node("Slice", "x begin end axis1", "part"),
+        node("Slice", "r begin end axis0", "positions"),
+        node("Cast", "positions", "p", to=1),
+        node("Add", "part p", "y"),
+        node("Concat", "x y", "z", axis=1),
+        node("Split", "x", "a b", axis=1, num_outputs=2),
+        node("Unsqueeze", "x axis2", "column"),
+        node("Unsqueeze", "x axis1", "row"),
+        node("Mul", "column row", "outer"),
+        node("Trilu", "outer", "t", upper=0),
+    ]
+    path = saved(
+        tmp_path, nodes, {"x": ("N", "n")}, "z a b t",
+        one=np.int64(1), zero=np.int64(0), one_=np.int64(1), two=np.int64(2), axis0=np.int64([0]),
+        axis1=np.int64([1]), axis2=np.int64([2]), begin=np.int64([0]),
+    )  # fmt: skip
+    for n in (1, 4, 5):
+        x = RNG.normal(size=(2, n)).astype(np.float32)
+        z, a, b, t = computed(path, x=x)
+        np.testing.assert_array_equal(z, np.concatenate([x, x[:, : n // 2] + np.arange(n // 2, dtype="f4")], 1))
+        np.testing.assert_array_equal(np.concatenate([a, b], 1), x)
+        assert a.shape[1] == (n + 1) // 2
+        np.testing.assert_array_equal(t, np.tril(x[:, :, None] * x[:, None]))
 
 
 def test_weights_that_are_computed_from_constants(tmp_path):

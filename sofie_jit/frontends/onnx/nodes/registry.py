@@ -32,11 +32,13 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
-from sofie_jit.frontends.onnx.values import Value, inputs_of, is_parameter
+from sofie_jit.frontends.onnx.values import Value, dims_of, inputs_of, is_parameter
 from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.sizes import Sizes
+from sofie_jit.ir.ops import reshape
 from sofie_jit.ir.types import DTYPES
 
 Handler = Callable[..., Any]
@@ -343,7 +345,7 @@ class OnnxCall(NodeCall):
         if isinstance(value, Symbol):
             return value
         if value.dtype == object:
-            self.refuse(f"it computes with the sizes {value.tolist()} of open dimensions, which is not supported")
+            return reshape(self.add(Sizes(values=tuple(dims_of(value)))), value.shape)
         if isinstance(value, Tensor) or value.dtype.name not in DTYPES:
             self.refuse(f"its input '{name}' is of type {value.dtype}; supported are {', '.join(DTYPES)}")
         return self.builder.constant(value, name or f"{self.name}/constant")

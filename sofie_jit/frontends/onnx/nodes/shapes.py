@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -13,12 +14,23 @@ from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product, static_dim
+from sofie_jit.ir.dims import (
+    Dim,
+    SymbolicDim,
+    ceil_div,
+    maximum,
+    minimum,
+    normalize_axis,
+    product,
+    static_dim,
+)
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import check_table
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
@@ -129,9 +141,9 @@ def _slice(
     needed = [part for part in parts if not (part[1] == 0 and part[3] == 1 and _is_end(part[2], x.shape[part[0]]))]
     if not needed:
         return x
-    if any(not isinstance(number, int) for part in needed for number in part):
-        call.refuse(f"a slice from {starts} to {ends} depends on an open dimension, which is not supported")
-    axes_, starts_, ends_, steps_ = (list(column) for column in zip(*needed, strict=True))
+    if any(not isinstance(step, int) for _, _, _, step in needed):
+        call.refuse(f"the steps {steps} depend on an open dimension, which is not supported")
+    axes_, starts_, ends_, steps_ = (tuple(column) for column in zip(*needed, strict=True))
     return call.add(Slice(starts=starts_, ends=ends_, axes=axes_, steps=steps_), x)
 
 
@@ -156,16 +168,16 @@ def split(call: OnnxCall, x: Symbol, split: np.ndarray | None = None) -> tuple[S
 def _split(call: OnnxCall, x: Symbol, sizes: Sequence[Dim] | None) -> tuple[Symbol, ...]:
     axis, count = normalize_axis("Split", call.integer("axis", 0), x.rank), len(call.node.outputs)
     total = x.shape[axis]
-    if not isinstance(total, int) or any(not isinstance(size, int) for size in sizes or ()):
-        call.refuse(f"axis {axis} has the open size {total}, which is not supported")
-    parts = [size for size in sizes or () if isinstance(size, int)]
+    parts = list(sizes or ())
     if sizes is None:
-        part = -(-total // count)
-        parts = [min(part, max(0, total - part * index)) for index in range(count)]
-    if sum(parts) != total or len(parts) < count:
+        part = ceil_div(total, count)
+        parts = [minimum(part, maximum(0, total - part * index)) for index in range(count)]
+    whole: Dim = sum(parts)
+    if Requirement(whole, "==", total).holds is False or len(parts) < count:
         raise ShapeError(f"{count} parts of the sizes {parts} do not make axis {axis} of size {total}")
     ops.check_parts("Split", count)
-    ends = np.cumsum(parts).tolist()
+    x = ops.resized(x, axis, whole)
+    ends = list(itertools.accumulate(parts))
     return tuple(ops.slice_along(x, axis, end - n, end) for n, end in zip(parts, ends, strict=True))
 
 
@@ -183,10 +195,7 @@ def expand(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
 @node("Tile", since=6)
 def tile(call: OnnxCall, x: Symbol, repeats: np.ndarray) -> Symbol:
     """The tensor repeated as a whole."""
-    counts = dims_of(repeats)
-    if any(not isinstance(count, int) for count in counts):
-        call.refuse(f"repeats {counts} depend on an open dimension, which is not supported")
-    return ops.tile(x, counts)  # type: ignore[arg-type]
+    return ops.tile(x, dims_of(repeats))
 
 
 @node("Pad", since=2)
@@ -205,13 +214,13 @@ def pad(
 
 
 def _pad(call: OnnxCall, x: Symbol, pads: Sequence[Dim], value: float, axes: list[int] | None) -> Symbol:
-    if any(not isinstance(pad, int) for pad in pads):
-        call.refuse(f"pads {pads} depend on an open dimension, which is not supported")
-    operator = call.operator(Pad, "mode", pads=pads, constant_value=value, axes=axes)
+    operator = call.operator(Pad, "mode", pads=tuple(pads), constant_value=value, axes=axes)
     if operator.mode == "constant":
         return call.add(operator, x)
     operator.infer(x.type)
     for axis, (before, after) in enumerate(operator.borders(x.shape)):
+        if not isinstance(before, int) or not isinstance(after, int):
+            call.refuse(f"mode {operator.mode!r} with the pads {list(pads)}, which depend on an open dimension")
         if before or after:
             size = static_dim("Pad", x.shape, axis)
             check_table("Pad", max(before, 0) + size + max(after, 0))
@@ -262,7 +271,11 @@ def range_(call: OnnxCall, start: np.ndarray, limit: np.ndarray, delta: np.ndarr
     """Numbers from ``start`` to ``limit``, in steps of ``delta``."""
     given = [value.item() for value in (start, limit, delta)]
     if any(isinstance(number, SymbolicDim) for number in given):
-        call.refuse(f"a range from {given[0]} to {given[1]} depends on an open dimension, which is not supported")
+        first, last, step = given
+        if not isinstance(step, int) or step == 0:
+            call.refuse(f"a range in steps of {step} is not supported")
+        size = ceil_div(last - first, step) if step > 0 else ceil_div(first - last, -step)
+        return call.add(Iota(size=maximum(size, 0), start=first, step=step))
     count = math.ceil((given[1] - given[0]) / given[2])
     check_table("Range", count)
     numbers = given[0] + given[2] * np.arange(max(count, 0))

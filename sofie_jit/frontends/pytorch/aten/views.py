@@ -262,7 +262,7 @@ def sliced(call: AtenCall, x: Symbol, axis: int, start: Dim, end: Dim, step: int
     for index in (start, end):
         if not isinstance(index, int):
             call.refuse(f"a slice from {start} to {end} depends on an open dimension, which is not supported")
-    return call.add(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)  # type: ignore[list-item]
+    return call.add(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
 @aten("slice.Tensor", "slice_copy.Tensor")
