@@ -197,31 +197,31 @@ def _threads(count: int) -> str:
 
 
 SECTION = re.compile(r"(<!-- benchmarks:.*?-->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
-"""The section of the README that contains the table and the figures."""
+"""The section of the README that contains the table and the figure."""
+
+
+def short_table(rows: Sequence[Row]) -> str:
+    """Return the medians of sofie_jit, of the header inside C++, and of the best peer, in microseconds."""
+
+    def line(row: Row) -> list[str]:
+        times = [microseconds(row.median[name]) if name in row.median else "-" for name in (SOFIE_JIT, INSIDE)]
+        peer = f"{microseconds(row.median[row.best_peer])} {row.best_peer}"
+        ratio = f"{row.ratios[SOFIE_JIT][1]:.2f}" if SOFIE_JIT in row.ratios else "-"
+        return [f"{row.model}, {row.batch}", *times, peer, ratio]
+
+    return markdown(["model, batch", "sofie_jit", "header, in C++", "best peer", "ratio"], map(line, rows))
 
 
 def write_readme(readme: Path, results: dict[str, Any]) -> None:
-    """Write the table for one thread and the figures into ``readme``."""
+    """Write the short table for one thread and a figure into ``readme``."""
     rows = [row for row in summarize(results) if row.threads == 1]
     parts = [
-        about(results),
-        "Median time per call in microseconds on one thread, from numpy input to numpy output; the best is in bold. "
-        "Last column: time of sofie_jit relative to the best peer (the fastest other engine), ratio of medians / ratio "
-        "of minima; below 1, sofie_jit is faster.",
-        times_table(rows),
-        "![time against batch](benchmarks/results/times.svg)",
+        f"Median time per call in microseconds on one thread, from numpy input to numpy output "
+        f"({results['machine']['processor']}, {results['date']}). The best peer is the fastest of LiteRT, ONNX "
+        "Runtime, OpenVINO, XLA and Keras's own ways to run a model; the ratio is the time relative to it.",
+        short_table(rows),
         "![time relative to the best peer](benchmarks/results/ratios.svg)",
-        "For more threads, start-up time and memory, see [benchmarks/results](benchmarks/results/README.md).",
     ]
-    if compared := sofie_table(rows):
-        parts += [
-            "Times of the saved header and of SOFIE's header, both compiled by g++, in microseconds inside C++. Those "
-            "of SOFIE are medians of another run, on another machine of the same kind "
-            "([how they were measured](benchmarks/results/README.md#sofie)). *header / SkylakeX*: median / minimum of "
-            "the header relative to SOFIE with OpenBLAS's SkylakeX kernels. *normalized by LiteRT*: the ratio of the "
-            "medians, each relative to LiteRT's on the same machine.",
-            compared,
-        ]
     text = readme.read_text()
     if not SECTION.search(text):
         raise SystemExit(f"{readme} has no section between '<!-- benchmarks: -->' and '<!-- end of benchmarks -->'")

@@ -89,10 +89,14 @@ _MODULES = {
 """Public name -> the module that defines it."""
 
 
+_OPTIONAL = ("sklearn",)
+"""Public modules that need another package when they are imported; therefore ``import *`` leaves them out."""
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         found = getattr(importlib.import_module(f"sofie_jit.{_MODULES[name]}"), name)
-    elif name in __all__:  # a public module
+    elif name in __all__ or name in _OPTIONAL:  # a public module
         found = importlib.import_module(f"sofie_jit.{name}")
     else:
         raise AttributeError(f"module 'sofie_jit' has no attribute '{name}'")
@@ -101,4 +105,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__, *_OPTIONAL})

@@ -20,6 +20,7 @@ from sofie_jit.report.progress import Steps
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.report import Report
+    from sofie_jit.models.columns import Columns
     from sofie_jit.models.model import Model
     from sofie_jit.passes.pipeline import Optimize
 
@@ -35,6 +36,7 @@ def load(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
+    columns: Columns | None = None,
     threads: int | None = None,
     optimize: Optimize = True,
     verify: bool = False,
@@ -47,8 +49,9 @@ def load(
     ----------
     source
         A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
-        alone together with ``config``. An ONNX file, with its files of external data. Or a live ``keras.Model``. The
-        format is determined by the content, not by the file name.
+        alone together with ``config``. An ONNX file, with its files of external data. The content of one of these
+        files as bytes, or open for reading. Or a live ``keras.Model``. The format is determined by the content, not by
+        the file name.
     config
         The architecture, if the file has none: the path of a ``.json`` file, JSON text, or a dict as
         ``model.to_json()`` and ``get_config()`` return them.
@@ -59,6 +62,9 @@ def load(
         Functions that take the place of layers, by the layers' names: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They
         are called with symbolic tensors, which support arithmetic and the functions of ``sofie_jit.ops``. Code in the
         file is never executed.
+    columns
+        Names of the columns of tables that make up a row, in order, for ``Model.predict``; for several inputs a dict by
+        input name. Data frames are then matched by name.
     threads
         The maximum number of threads that share a large batch. By default the value of ``SOFIE_JIT_NUM_THREADS`` or
         ``OMP_NUM_THREADS``, else the number of cores that this process may use by its affinity and its CPU quota.
@@ -124,6 +130,7 @@ def load(
         )  # fmt: skip
         step("compiling")
         model = compile_translation(translation, threads=threads, optimize=optimize)
+        model.columns = columns
         if verify:
             from sofie_jit.verification.verify import verify as verify_network
 

@@ -18,13 +18,29 @@ def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
         import tensorflow as tf
         import tf2onnx
 
-        graph = tf.function(lambda inputs: model(inputs, training=False))
-        signature = [tf.TensorSpec((None, *x.shape[1:]), tf.as_dtype(x.dtype), name="x")]
-        exported, _ = tf2onnx.convert.from_function(graph, input_signature=signature, opset=18)
+        function = tf.function(lambda inputs: model(inputs, training=False))
+        frozen = frozen_function(function, tf.TensorSpec((None, *x.shape[1:]), tf.as_dtype(x.dtype), name="x"))
+        exported, _ = tf2onnx.convert.from_graph_def(
+            frozen.graph.as_graph_def(add_shapes=True),
+            input_names=[frozen.inputs[0].name],
+            output_names=[frozen.outputs[0].name],
+            opset=18,
+        )
         replace_erfc(exported.graph)
         exported.graph.input[0].type.tensor_type.shape.dim[0].dim_param = BATCH
         path.write_bytes(exported.SerializeToString())
     return path
+
+
+def frozen_function(function: Any, signature: Any) -> Any:
+    """A TensorFlow function of one argument with all variables and captured arrays as constants of its graph.
+
+    tf2onnx would turn arrays, such as the mean of an adapted Normalization, into further inputs.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    concrete = function.get_concrete_function(signature)
+    return convert_variables_to_constants_v2(concrete, lower_control_flow=False, aggressive_inlining=True)
 
 
 def replace_erfc(graph: Any) -> None:

@@ -111,6 +111,11 @@ THREADS = "(default: SOFIE_JIT_NUM_THREADS, OMP_NUM_THREADS or all cores)"
 """Which number of threads is used if --threads is not given, for the help of that option."""
 
 
+def say_written(path: Path, json: bool) -> None:
+    """Says that a file was written; on standard error if standard output has ``json``."""
+    print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
 def list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
     """The type of an argument that is a comma-separated list."""
 

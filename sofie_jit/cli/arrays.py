@@ -15,7 +15,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -40,13 +40,6 @@ def array_output(text: str) -> Path:
     return STANDARD_OUTPUT if text == "-" else array_file(text)
 
 
-def read(path: Path) -> Any:
-    """Reads a whole file: an array, or a dict of arrays from .npz. Raises the errors of :func:`sources`."""
-    found = sources([path])
-    arrays = {name: whole(source) for name, source in found.items()}
-    return arrays if path.suffix == ".npz" else next(iter(arrays.values()))
-
-
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -60,26 +53,20 @@ class Source(Protocol):
         """Yields pieces of ``rows`` rows; the last one may be shorter. An empty array is one piece."""
 
 
-def sources(paths: Sequence[Path], columns: Sequence[str] | None = None) -> dict[str, Source]:
-    """The arrays of files by name, which is the member's name in an .npz file, otherwise the path.
+def source_of(path: Path, columns: Sequence[str] | None = None) -> dict[str, Source]:
+    """The arrays of a file by name, which is the member's name in an .npz file, otherwise the path.
 
-    ``columns``: the columns of tables to read, in this order. Raises FileNotFoundError; InputError, also while reading,
-    if the content of a file does not fit its suffix; MissingDependencyError for .parquet without pyarrow.
+    ``columns``: the columns of a table to read, in this order. Raises FileNotFoundError; InputError, also while
+    reading, if the content of the file does not fit its suffix; MissingDependencyError for .parquet without pyarrow.
     """
-    found: dict[str, Source] = {}
-    for path in paths:
-        if columns is not None and path.suffix not in _TABLES:
-            raise InputError(f"{path} has no named columns: --columns is for .csv and .parquet")
-        with _as_input_errors(path):
-            if path.suffix == ".npz":
-                with zipfile.ZipFile(path) as archive:
-                    members = [name for name in archive.namelist() if name.endswith(".npy")]
-                found |= {name.removesuffix(".npy"): _Member(path, name) for name in members}
-            elif path.suffix == ".npy":
-                found[str(path)] = _Npy(path)
-            else:
-                found[str(path)] = _TABLES[path.suffix](path, columns)
-    return found
+    if columns is not None and path.suffix not in _TABLES:
+        raise InputError(f"{path} has no named columns: --columns is for .csv and .parquet")
+    with _as_input_errors(path):
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                members = [name for name in archive.namelist() if name.endswith(".npy")]
+            return {name.removesuffix(".npy"): _Member(path, name) for name in members}
+        return {str(path): _Npy(path) if path.suffix == ".npy" else _TABLES[path.suffix](path, columns)}
 
 
 def whole(source: Source) -> np.ndarray:
@@ -152,11 +139,15 @@ class _Csv:
         with path.open(newline="") as file:
             first = [cell.strip().strip('"') for cell in file.readline().rstrip("\r\n").split(",")]
         self.names = None if all(map(_is_number, first)) else first
+        self.width = len(first) if any(first) else 0
         if columns is not None and self.names is None:
             raise InputError(f"--columns: the first line of {path} does not name the columns")
         self.indices = None if columns is None else _indices(path, self.names or [], columns)
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
+        if (arrow := _arrow_csv()) is not None:
+            yield from self._by_arrow(arrow, rows)
+            return
         width, given = len(self.names or ()), False
         with _as_input_errors(self.path), self.path.open() as file:
             if self.names is not None:
@@ -171,6 +162,51 @@ class _Csv:
                     return
                 given = True
                 yield piece
+
+    def _by_arrow(self, arrow: Any, rows: int) -> Iterator[np.ndarray]:
+        """The same by pyarrow, which takes a fifth of the time."""
+        names = [str(i) for i in range(self.width)]
+        chosen = names if self.indices is None else [names[i] for i in self.indices]
+        types = dict.fromkeys(names, "float64")
+        options = {
+            "read_options": arrow.ReadOptions(column_names=names, skip_rows=0 if self.names is None else 1),
+            "convert_options": arrow.ConvertOptions(
+                column_types=types, include_columns=list(dict.fromkeys(chosen)), null_values=[]
+            ),
+        }
+        with _as_input_errors(self.path):
+            try:
+                batches = arrow.open_csv(self.path, **options)
+            except ValueError as error:
+                if "Empty CSV" not in str(error):
+                    raise
+                batches = ()
+            matrices = (np.stack([batch.column(name).to_numpy() for name in chosen], axis=1) for batch in batches)
+            yield from _pieces_of(matrices, rows, len(chosen))
+
+
+def _pieces_of(matrices: Iterable[np.ndarray], rows: int, width: int) -> Iterator[np.ndarray]:
+    """Matrices of any numbers of rows as pieces of ``rows`` rows; one empty piece if there are no rows."""
+    kept: list[np.ndarray] = []
+    count, given = 0, False
+    for matrix in matrices:
+        kept.append(matrix)
+        count += len(matrix)
+        if count >= rows:
+            joined, full = np.concatenate(kept), count - count % rows
+            yield from (joined[start : start + rows] for start in range(0, full, rows))
+            kept, count, given = [joined[full:]], count - full, True
+    if count or not given:
+        yield np.concatenate([np.empty((0, width)), *kept])
+
+
+def _arrow_csv() -> Any:
+    """The reader of pyarrow; None if it is not installed."""
+    try:
+        import pyarrow.csv
+    except ImportError:
+        return None
+    return pyarrow.csv
 
 
 def _is_number(cell: str) -> bool:

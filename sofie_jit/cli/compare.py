@@ -11,8 +11,9 @@ import json
 import os
 from pathlib import Path
 
-from sofie_jit.cli import THREADS, add_model_arguments, list_of, positive
-from sofie_jit.cli.arrays import array_file, read
+from sofie_jit.cli import THREADS, add_model_arguments, list_of, positive, say_written
+from sofie_jit.cli.inputs import HELP, input_file, read
+from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
 sofie-jit compare m.h5
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, untrusted=False)  # the library reads the file, too, without limits
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
-    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="input arrays")
+    data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
     parser.add_argument("--layers", action="store_true", help="also compare the output of every layer")
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
@@ -44,12 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints differences and times; returns 1 if the outputs differ by more than rounding."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise TensorFlow prints information about the machine
+    from sofie_jit import frontends
     from sofie_jit.verification.comparison import compare
 
-    x = None if args.input is None else [read(path) for path in args.input]
+    if args.plot:
+        figure_file(args.plot)
+    x = None
+    if args.input:
+        x = read(list(frontends.open(args.file, config=args.config).inputs), args.input)
     found = compare(
         args.file,
-        x[0] if x and len(x) == 1 else x,
+        x,
         config=args.config,
         rows=args.rows,
         layers=args.layers,
@@ -59,4 +65,5 @@ def run(args: argparse.Namespace) -> int:
     print(json.dumps(found.as_dict(), indent=1) if args.json else found)
     if args.plot:
         found.plot().savefig(args.plot)
+        say_written(args.plot, args.json)
     return 0 if found else 1

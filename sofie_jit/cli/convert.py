@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sofie_jit.cli import add_model_arguments
 from sofie_jit.cli.emit import add_shape_argument
+from sofie_jit.report.output_file import with_suffix
 
 EXAMPLES = """\
 sofie-jit convert m.h5 m.onnx
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import frontends
     from sofie_jit.frontends.open_dimensions import examine, fixed
 
+    with_suffix(args.output, (".onnx",), "an ONNX file")
     translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)

@@ -77,9 +77,12 @@ def _shape(text: str) -> list[int | None]:
 def run(args: argparse.Namespace) -> int:
     """Writes the header and its weights; returns 0."""
     from sofie_jit import frontends
+    from sofie_jit.codegen.print_header import header_file
     from sofie_jit.codegen.weights import SUFFIXES
     from sofie_jit.frontends.open_dimensions import examine, fixed
 
+    if args.output != STANDARD_OUTPUT:
+        header_file(args.output)
     translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)

@@ -10,8 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, positive
-from sofie_jit.cli.arrays import array_file, read
+from sofie_jit.cli import add_model_arguments, positive, say_written
+from sofie_jit.cli.inputs import HELP, input_file, read
+from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
 sofie-jit profile m.h5
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default: 1)")
-    data.add_argument("--input", metavar="INPUT", nargs="+", type=array_file, help="input arrays")
+    data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--plot",
@@ -39,12 +40,16 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import loading
     from sofie_jit.verification.random_inputs import random_inputs
 
+    if args.plot:
+        figure_file(args.plot)
     model = loading.load(args.file, config=args.config, untrusted=args.untrusted)
-    found = model.profile(*([read(path) for path in args.input] if args.input else random_inputs(model, args.batch)))
+    inputs = read(model.input_names, args.input).values() if args.input else random_inputs(model, args.batch)
+    found = model.profile(*inputs)
     if args.json:
         print(json.dumps({"seconds": found.seconds, "peak": found.peak, "operators": found.records}, indent=1))
     else:
         print(found)
     if args.plot:
         found.plot().figure.savefig(args.plot)
+        say_written(args.plot, args.json)
     return 0

@@ -1,8 +1,8 @@
 """Evaluate a model on arrays from files.
 
-Give one file per input, in the order that `info` lists them, or one .npz file with the inputs by name. The first axis
-is the batch. Tables (.csv, .parquet) have one row of numbers per row of the batch. Files larger than memory are read,
-evaluated and written in pieces.
+Give one file per input, in the order that `info` lists them or as NAME=FILE, or one .npz file with the inputs by name.
+The first axis is the batch. Tables (.csv, .parquet) have one row of numbers per row of the batch. Files larger than
+memory are read, evaluated and written in pieces.
 
 OUTPUT is .npy, .npz, .csv or .parquet, independent of the input's format; - prints .csv. Several outputs of a model are
 written by name to .npz, or as columns of one table.
@@ -11,6 +11,7 @@ written by name to .npz, or as columns of one table.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -18,14 +19,17 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.cli import THREADS, add_model_arguments, positive
-from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_file, array_output, sink, sources, whole
-from sofie_jit.errors import InputError, counted
+from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
+from sofie_jit.cli.inputs import HELP, input_file, matched, opened
+from sofie_jit.errors import InputError
 from sofie_jit.models.arguments import unpack
+from sofie_jit.report.output_file import in_folder
 from sofie_jit.report.progress import Progress
 
 EXAMPLES = """\
 sofie-jit run m.h5 x.npy -o y.npy
 sofie-jit run two_inputs.h5 jets.npy tracks.npy -o y.npy
+sofie-jit run two_inputs.h5 tracks=t.npy jets=j.npy -o y.npy
 sofie-jit run two_inputs.keras inputs.npz -o outputs.npz
 sofie-jit run m.h5 events.parquet --columns pt,eta,phi,mass -o scores.parquet
 sofie-jit run m.h5 x.csv -o - | head"""
@@ -37,7 +41,7 @@ PIECE_BYTES = 64 << 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=array_file, help="input arrays")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=input_file, help=HELP)
     parser.add_argument(
         "-o",
         "--output",
@@ -49,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", metavar="NAME,...", type=lambda text: text.split(","), help="columns of a table, in this order"
     )
+    parser.add_argument("--json", action="store_true", help="print names, types and shapes of the outputs as JSON")
     parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default: about 64 MB)")
     parser.add_argument(
         "--threads",
@@ -62,11 +67,15 @@ def run(args: argparse.Namespace) -> int:
     """Writes the results; returns 0."""
     from sofie_jit import loading
 
-    found = sources(args.inputs, args.columns)
+    files = opened(args.inputs, args.columns)
+    if args.output != STANDARD_OUTPUT:
+        in_folder(args.output)
+    elif args.json:
+        raise InputError("-o - prints the results as .csv: omit --json")
     model = loading.load(args.file, config=args.config, threads=args.threads, untrusted=args.untrusted)
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
-    inputs = _by_input(model, found, by_name=args.inputs[0].suffix == ".npz" and len(args.inputs) == 1)
+    inputs = matched(model.input_names, files)
     lengths = {source.length for source in inputs.values() if source.length is not None}
     if len(lengths) > 1:
         counts = ", ".join(f"'{name}' has {source.length}" for name, source in inputs.items())
@@ -78,22 +87,19 @@ def run(args: argparse.Namespace) -> int:
             last = by_name(model, model.infer(_shaped(model, pieces)))
             target.write(last)
             bar.advance(len(next(iter(last.values()))))
-    messages = sys.stderr if args.output == STANDARD_OUTPUT else sys.stdout
-    for name, result in last.items():
-        print(f"{args.output}: {name} {result.dtype} {(bar.done, *result.shape[1:])}", file=messages)
+    written = [
+        {"name": name, "dtype": result.dtype.name, "shape": [bar.done, *result.shape[1:]]}
+        for name, result in last.items()
+    ]
+    if args.json:
+        print(json.dumps({"file": str(args.output), "rows": bar.done, "outputs": written}, indent=1))
+        return 0
+    listed = "; ".join(f"{output['name']} {output['dtype']} {tuple(output['shape'])}" for output in written)
+    if args.output == STANDARD_OUTPUT:
+        print(f"{args.output}: {listed}", file=sys.stderr)
+    else:
+        print(f"wrote {args.output}: {listed}")
     return 0
-
-
-def _by_input(model: Any, found: dict[str, Source], *, by_name: bool) -> dict[str, Source]:
-    names = model.input_names
-    if by_name and (len(names) > 1 or set(found) == set(names)):
-        if set(found) != set(names):
-            raise InputError(f"the model's inputs are named {names}; the file contains {list(found)}")
-        return {name: found[name] for name in names}
-    if len(found) != len(names):
-        wanted, got = counted(len(names), "input"), counted(len(found), "array")
-        raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}")
-    return dict(zip(names, found.values(), strict=True))
 
 
 def _rows_at_once(model: Any, chunk: int | None) -> int | None:

@@ -84,6 +84,17 @@ HEADERS = (".hxx", ".hpp", ".hh", ".h")
 """Suffixes of C++ headers."""
 
 
+def header_file(path: Path) -> Path:
+    """``path``, if a header can be written to it.
+
+    Raises GraphError for another suffix, FileNotFoundError if there is no such folder.
+    """
+    if path.suffix not in HEADERS:
+        *others, last = HEADERS
+        raise GraphError(f"a C++ header is written as 'name.hxx', with {', '.join(others)} or {last}; got '{path}'")
+    return in_folder(path)
+
+
 def write_header(
     rmodel: RModel,
     path: Path,
@@ -100,10 +111,7 @@ def write_header(
     Raises GraphError if ``path`` does not have the suffix of a C++ header, or for an invalid option, and
     FileNotFoundError if there is no such folder.
     """
-    if path.suffix not in HEADERS:
-        *others, last = HEADERS
-        raise GraphError(f"a C++ header is written as 'name.hxx', with {', '.join(others)} or {last}; got '{path}'")
-    in_folder(path)
+    header_file(path)
     text, tensors = export_header(
         rmodel, path.stem, weights=weights, namespace=namespace, dispatch=dispatch, reference=reference
     )

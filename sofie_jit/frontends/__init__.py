@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sofie_jit.errors import ModelFileError, OptionError
-from sofie_jit.frontends.content import Content, examine
+from sofie_jit.frontends.content import Content, examine, on_disk
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.base import Translation
@@ -80,7 +80,8 @@ def open(
 ) -> Translation:
     """Reads a model of any format.
 
-    ``source``: the path of a file or directory, or a live model. Its content determines the format, not its name.
+    ``source``: the path of a file or directory, bytes, a file that is open for reading, or a live model. The content
+    determines the format, not the name.
     ``untrusted``: which process reads a file, see :func:`sofie_jit.load`.
     ``meanwhile``: called in this process while another one reads the file.
     ``options``: those of the format's ``open``; None is the same as an option that is not given.
@@ -96,6 +97,13 @@ def open(
     >>> translation().output_labels
     ['digit']
     """
+    with on_disk(source) as source:
+        return _open(source, untrusted=untrusted, meanwhile=meanwhile, options=options)
+
+
+def _open(
+    source: Any, *, untrusted: bool | None, meanwhile: Callable[[], object] | None, options: dict[str, Any]
+) -> Translation:
     content = examine(source)
     found = next((format for format in FORMATS if format.matches(content)), None)
     if found is None:

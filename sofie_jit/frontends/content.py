@@ -6,13 +6,16 @@ so this is safe for any file and takes about 0.1 ms.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import struct
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sofie_jit.errors import ModelFileError
 from sofie_jit.records import dataclass
 
 HEAD_BYTES = 4096
@@ -141,8 +144,36 @@ def existing(source: str | os.PathLike[str]) -> Path:
     """The path of a file or directory; raises FileNotFoundError, with the path in its message, if there is none."""
     path = Path(source)
     if not path.exists():
+        if "://" in str(source):
+            raise FileNotFoundError(f"'{source}' is a URL; download the file and give its path, or the bytes")
         raise FileNotFoundError(f"there is no file '{path}'")
     return path
+
+
+@contextmanager
+def on_disk(source: Any) -> Iterator[Any]:
+    """The path of a temporary file with the content of ``source``, if that is bytes or a file that is open for reading.
+
+    Any other source is returned as it is. Raises ModelFileError for a file that is open as text.
+    """
+    is_bytes = isinstance(source, (bytes, bytearray, memoryview))
+    if isinstance(source, (str, os.PathLike)) or not (is_bytes or hasattr(source, "read")):
+        yield source
+        return
+    import shutil
+    import tempfile
+
+    given = getattr(source, "name", None)
+    with tempfile.TemporaryDirectory(prefix="sofie_jit-") as folder:
+        path = Path(folder) / (Path(given).name if isinstance(given, str) else "bytes")
+        with path.open("wb") as file:
+            if is_bytes:
+                file.write(source)
+            elif isinstance(source, io.TextIOBase):
+                raise ModelFileError(f"'{path.name}' is open as text; open it with open(path, 'rb')")
+            else:
+                shutil.copyfileobj(source, file)
+        yield path
 
 
 def byte_size(source: Any) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, InputError, ShapeError, counted
 from sofie_jit.ir.dims import BATCH, Shape
 from sofie_jit.ir.types import TensorType
+from sofie_jit.models.columns import matched
 
 OpenShape = tuple[int | None, ...]
 """A shape in which None stands for a size that is known only when the model runs."""
@@ -24,6 +25,8 @@ class Arguments:
 
     def __init__(self, types: Mapping[str, TensorType]):
         self.types = dict(types)
+        self.columns: dict[str, list[str]] | None = None
+        """For each input the names of the columns of tables that make up a row; None if they are not known."""
         self.shapes = [open_shape(kind.shape) for kind in types.values()]
 
     def standardize(self, inputs: Sequence[Any]) -> list[np.ndarray]:
@@ -35,6 +38,8 @@ class Arguments:
         """
         names = list(self.types)
         values: Sequence[Any] = inputs
+        if self.columns is not None:
+            inputs = values = [matched(inputs[0] if len(inputs) == 1 else list(inputs), self.columns)]
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
             given = inputs[0]
             if set(given) != set(names):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,7 @@ class CompiledModel(Model):
     ):
         super().__init__(description, threads=threads, optimize=optimize)
         self._execution = execution
+        self._arguments = execution.arguments
         self._pickled = pickled
         self._calls = 0
         if fast_call.is_ready():
@@ -66,4 +66,4 @@ class CompiledModel(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         function, arguments = self._pickled()
-        return functools.partial(function, **self._options), arguments
+        return self._remake(function), arguments

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from sofie_jit.models.description import Description
 
 if TYPE_CHECKING:
     from sofie_jit.codegen.weights import Weights
-    from sofie_jit.models.predict import Columns
+    from sofie_jit.models.arguments import Arguments
+    from sofie_jit.models.columns import Columns
     from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.display import Graph
     from sofie_jit.report.profile import Profile
@@ -23,9 +25,9 @@ class Model(ABC):
     """A compiled network, which takes and returns numpy arrays.
 
     :func:`sofie_jit.load` makes a Model from a file, and :meth:`RModel.compile` from a network built by hand. Models
-    are immutable, and threads may share them. They can be copied and pickled; a pickle holds the network, which is
-    compiled again when it is loaded. The exception is a network with ``stateful=True`` layers, which remembers earlier
-    calls; see :class:`~sofie_jit.models.stateful_model.StatefulModel`.
+    are immutable, except for :attr:`columns`, and threads may share them. They can be copied and pickled; a pickle
+    holds the network, which is compiled again when it is loaded. The exception is a network with ``stateful=True``
+    layers, which remembers earlier calls; see :class:`~sofie_jit.models.stateful_model.StatefulModel`.
 
     A model is composed of a :class:`~sofie_jit.models.description.Description`, which answers everything about names,
     shapes and listings, and of the objects that the implementation needs to run the network.
@@ -39,6 +41,9 @@ class Model(ABC):
     >>> model.infer(images).argmax(axis=1)[:5]
     array([8, 5, 4, 6, 8])
     """
+
+    _arguments: Arguments
+    """Checks and converts the arguments of :meth:`infer`."""
 
     def __init__(self, description: Description, *, threads: int | None, optimize: Optimize):
         self._description = description
@@ -125,22 +130,51 @@ class Model(ABC):
         """Alias of :meth:`infer`."""
         return self.infer(*inputs, out=out, threads=threads)
 
+    @property
+    def columns(self) -> Columns | None:
+        """Names of the columns of tables that make up a row, in order; for several inputs a dict by input name.
+
+        None if they are not known. They are those given to :func:`sofie_jit.load`, or to the last call of
+        :meth:`predict`, and are part of a pickle.
+        """
+        known = self._arguments.columns
+        return None if known is None else next(iter(known.values())) if len(known) == 1 else known
+
+    @columns.setter
+    def columns(self, columns: Columns | None) -> None:
+        from sofie_jit.models.columns import by_input
+
+        shapes = dict(zip(self.input_names, self.input_shapes, strict=True))
+        self._arguments.columns = None if columns is None else by_input(columns, shapes)
+
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, columns: Columns | None = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        *,
+        columns: Columns | None = None,
+        output: str = "numpy",
     ) -> Any:
         """Evaluates the network on arrays or tables; the counterpart of Keras's and scikit-learn's ``predict``.
 
-        ``x``: an array, list or dict as for :meth:`infer`, or a ``pandas.DataFrame``. With ``columns``, a table with
-        named columns of one number per row: a dict of arrays (as uproot returns them), an awkward array of records, a
-        structured numpy array, or a data frame.
+        ``x``: an array, list or dict as for :meth:`infer`, or a table with named columns of one number per row: a data
+        frame, a dict of arrays (as uproot returns them), an awkward array of records, a structured numpy array, or
+        ROOT's RDataFrame, whose columns ``AsNumpy`` reads.
         ``batch_size``: number of rows to evaluate at a time. By default all rows are evaluated at once, which is as
         fast and needs no more memory.
         ``verbose``: 1 shows a progress bar on standard error, "auto" does so on a terminal, 0 shows none.
-        ``columns``: names of the columns that make up a row, in order; for several inputs a dict by input name.
+        ``columns``: names of the columns that make up a row, in order; for several inputs a dict by input name. The
+        model remembers them (:attr:`columns`): in later calls without ``columns``, a table must have exactly these
+        columns, in any order. While no names are known, the columns of a data frame are taken in their order, and other
+        tables are refused.
+        ``output``: "numpy", or "pandas" for a ``pandas.DataFrame`` with the index of ``x``.
 
-        Returns arrays in the structure of :meth:`infer`.
+        Returns arrays in the structure of :meth:`infer`, or a data frame with a column for each number in a row of the
+        outputs.
 
-        Raises what :meth:`infer` raises, ValueError for a wrong option, and InputError for unknown columns.
+        Raises what :meth:`infer` raises, OptionError for a wrong option, InputError for missing or unknown columns,
+        and MissingDependencyError if a data frame is wanted and pandas is not installed.
 
         >>> import numpy as np
         >>> from sofie_jit import RModel
@@ -155,7 +189,7 @@ class Model(ABC):
         """
         from sofie_jit.models.predict import predict
 
-        return predict(self.infer, self.input_names, x, batch_size, verbose, columns)
+        return predict(self, x, batch_size, verbose, columns, output)
 
     def reset_states(self) -> None:  # noqa: B027 (models without states have nothing to do)
         """Sets the states of ``stateful=True`` layers to zero. Does nothing if the model has none."""
@@ -264,7 +298,13 @@ class Model(ABC):
         >>> sofie_jit.load(MODEL_FILE).specialize((1, 8, 8, 1)).output_shapes
         [(1, 10)]
         """
-        return self._description.for_shapes(input_shapes).compile(**self._options)
+        model = self._description.for_shapes(input_shapes).compile(**self._options)
+        model.columns = self.columns
+        return model
+
+    def _remake(self, function: Callable[..., Model]) -> Callable[..., Model]:
+        """A function that makes an equal model in another process, from the arguments of ``function``."""
+        return functools.partial(_remade, function, self.columns, **self._options)
 
     # -- showing -------------------------------------------------------------------------------------------------
 
@@ -311,3 +351,9 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         return f"<{self._description}>"
+
+
+def _remade(function: Callable[..., Model], columns: Columns | None, *arguments: Any, **options: Any) -> Model:
+    model = function(*arguments, **options)
+    model.columns = columns
+    return model

@@ -109,7 +109,7 @@ class OpenModel(Model):
             return self._models[sizes]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(_reopened, **self._options), (self._translation,)
+        return self._remake(_reopened), (self._translation,)
 
 
 def _reopened(translation: Translation, **options: Any) -> OpenModel:

@@ -1,95 +1,94 @@
-"""``Model.predict``: tables with named columns, and evaluation in batches."""
+"""``Model.predict``: tables, evaluation in batches, and results as data frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, OptionError, ShapeError
+from sofie_jit.errors import InputError, MissingDependencyError, OptionError
+from sofie_jit.models.arguments import unpack
+from sofie_jit.models.columns import Columns, by_input, chosen, column_names, is_frame, is_table, matched
 from sofie_jit.report.progress import Progress
 
-Columns = Sequence[str] | Mapping[str, Sequence[str]]
-"""Names of columns, in the order of the input's last axis; for several inputs a dict by input name."""
+if TYPE_CHECKING:
+    from sofie_jit.models.model import Model
 
 SHOWN = {0: False, 1: True, "auto": None}
 """The values of ``verbose``, and whether the progress bar is shown; None: on a terminal."""
 
+OUTPUTS = ("numpy", "pandas")
+"""The values of ``output``."""
+
 
 def predict(
-    infer: Callable[[Any], Any],
-    input_names: Sequence[str],
+    model: Model,
     x: Any,
     batch_size: int | None = None,
     verbose: int | str = 0,
     columns: Columns | None = None,
+    output: str = "numpy",
 ) -> Any:
-    """:meth:`sofie_jit.Model.predict` of a model with this ``infer`` and these inputs."""
+    """:meth:`sofie_jit.Model.predict` of ``model``."""
     if verbose not in SHOWN:
         raise OptionError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
     if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size must be a positive number of rows, got {batch_size}")
-    given = _as_inputs(x, input_names, columns)
-    if batch_size is None and not SHOWN[verbose]:
-        return infer(given)
+    if output not in OUTPUTS:
+        raise OptionError(f"output must be {' or '.join(map(repr, OUTPUTS))}, got {output!r}")
+    results = _in_batches(model, _as_inputs(model, x, columns), batch_size, SHOWN[verbose])
+    return results if output == "numpy" else frame(model, results, getattr(x, "index", None) if is_frame(x) else None)
+
+
+def _in_batches(model: Model, given: Any, batch_size: int | None, shown: bool | None) -> Any:
+    if batch_size is None and not shown:
+        return model.infer(given)
     rows = len(_arrays(given)[0])
     size = batch_size or max(rows, 1)
     batches = []
-    with Progress(rows, shown=SHOWN[verbose]) as bar:
+    with Progress(rows, shown=shown) as bar:
         for start in range(0, max(rows, 1), size):
             batch = slice(start, min(start + size, rows))
-            batches.append(infer(_rows(given, batch)))
+            batches.append(model.infer(_rows(given, batch)))
             bar.advance(batch.stop - batch.start)
     return batches[0] if len(batches) == 1 else _concatenated(batches)
 
 
-def _as_inputs(x: Any, names: Sequence[str], columns: Columns | None) -> Any:
-    """The argument of ``infer``: ``x`` itself, or its ``columns`` as one array per input."""
-    if columns is None:
-        if len(names) == 1 and _is_table(x, names[0]):
-            raise InputError(
-                f"the model has one input, '{names[0]}', and got named columns ({', '.join(map(str, _keys(x)))}): name "
-                "those that make up a row with columns=[...], in order"
-            )
-        return x
-    by_input = columns if isinstance(columns, Mapping) else dict.fromkeys(names[:1], columns)
-    if set(by_input) != set(names):
-        raise InputError(f"the model's inputs are named {list(names)}; columns= names columns of {list(by_input)}")
-    return {name: _stacked(x, chosen) for name, chosen in by_input.items()}
+def _as_inputs(model: Model, x: Any, columns: Columns | None) -> Any:
+    """The argument of ``infer``: ``x`` itself, or columns of it as one array per input."""
+    names = model.input_names
+    if columns is not None:
+        named = by_input(columns, dict(zip(names, model.input_shapes, strict=True)))
+        given = chosen(x, named)
+        model.columns = named
+        return given
+    if model.columns is not None:
+        return matched(x, by_input(model.columns, dict(zip(names, model.input_shapes, strict=True))))
+    if len(names) == 1 and is_table(x) and not is_frame(x) and not (isinstance(x, Mapping) and set(x) == {*names}):
+        raise InputError(
+            f"the model has one input, '{names[0]}', and got named columns ({', '.join(map(str, column_names(x)))}): "
+            "name those that make up a row with columns=[...], in order"
+        )
+    return x
 
 
-def _is_table(x: Any, name: str) -> bool:
-    """Whether ``x`` has named columns, other than a data frame, whose columns are ordered, or a dict of inputs."""
-    if isinstance(x, Mapping):
-        return set(x) != {name}
-    return bool(getattr(getattr(x, "dtype", None), "names", None) or getattr(x, "fields", None))
+def frame(model: Model, results: Any, index: Any = None) -> Any:
+    """The results of ``infer`` as one ``pandas.DataFrame``.
 
-
-def _keys(x: Any) -> list[Any]:
-    """The names of the columns of a table."""
-    names = getattr(getattr(x, "dtype", None), "names", None) or getattr(x, "fields", None)
-    return list(x.columns if names is None and hasattr(x, "columns") else names or x)
-
-
-def _stacked(x: Any, columns: Sequence[str]) -> np.ndarray:
-    """An array (rows, columns) of the named columns of a table."""
-    known = _keys(x)
-    if missing := [name for name in columns if name not in known]:
-        raise InputError(f"there is no column {', '.join(missing)}; there are: {', '.join(map(str, known))}")
-    arrays = []
-    for name in columns:
-        try:
-            array = np.asarray(x[name])
-        except ValueError as error:
-            raise ShapeError(f"column '{name}' does not have one number per row: {error}") from None
-        if array.ndim != 1:
-            raise ShapeError(f"column '{name}' has shape {array.shape}; one number per row is needed")
-        arrays.append(array)
-    if len({len(array) for array in arrays}) > 1:
-        lengths = ", ".join(f"'{name}' has {len(array)}" for name, array in zip(columns, arrays, strict=True))
-        raise ShapeError(f"the columns have different lengths: {lengths}")
-    return np.stack(arrays, axis=1)
+    A column has the name of its output, with its number in the row if the output has several: ``digit_0``. ``index``
+    is that of the frame. Raises MissingDependencyError if pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingDependencyError(f"output='pandas' needs pandas: pip install pandas ({error})") from error
+    found: dict[str, np.ndarray] = {}
+    for name, array in zip(model.output_names, unpack(model.rmodel.output_structure, results), strict=True):
+        flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
+        one = flat.shape[1] == 1
+        found |= {name if one else f"{name}_{i}": flat[:, i] for i in range(flat.shape[1])}
+    return pandas.DataFrame(found, index=index)
 
 
 def _arrays(given: Any) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,7 @@ class StatefulModel(Model):
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies start from the current states and are independent afterwards."""
         function, arguments = self._pickled()
-        return functools.partial(function, **self._options), arguments, self._states
+        return self._remake(function), arguments, self._states
 
     def __setstate__(self, states: list[np.ndarray]) -> None:
         self._states = states

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import warnings
 from collections import OrderedDict
@@ -150,4 +149,4 @@ class ValueModel(Model):
         return self._models[key]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(ValueModel, **self._options), (self._translation, self._names)
+        return self._remake(ValueModel), (self._translation, self._names)

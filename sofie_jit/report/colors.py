@@ -1,18 +1,34 @@
-"""Colors that tell categories apart, in drawings of networks and of profiles."""
+"""Colors that tell operators apart: in all drawings, an operator has the same color."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 GOLDEN_RATIO = 0.618034
 
+COMMON = (
+    "Conv", "Relu", "Gemm", "MatMul", "Add", "MaxPool", "BatchNormalization", "Softmax", "LSTM", "Sigmoid", "Mul",
+    "Reshape", "Tanh", "GRU", "Concat", "Transpose", "AveragePool", "ReduceMean", "Dense", "DenseConv", "DirectConv",
+    "DepthwiseConv", "WinogradConv", "DepthwiseChain", "LayerNormalization", "Gather", "Pad", "Slice", "Sub", "Div",
+)  # fmt: skip
+"""Frequent operators, whose hues are far apart: neighbors in this list differ by the golden ratio."""
+
+
+def hue(name: str) -> float:
+    """The hue (0 to 1) of an operator.
+
+    >>> hue("Conv"), hue("Relu")
+    (0.6, 0.218)
+    """
+    step = COMMON.index(name) * GOLDEN_RATIO if name in COMMON else zlib.crc32(name.encode()) / 2**32
+    return round((0.6 + step) % 1, 4)
+
 
 def hues(names: Iterable[str]) -> dict[str, float]:
-    """A hue (0 to 1) for each name; equal names have equal hues and different names different ones.
+    """The :func:`hue` of each operator.
 
-    Steps of the golden ratio keep the hues far apart however many there are.
-
-    >>> hues(["Conv", "Relu", "Conv", "Gemm"])
-    {'Conv': 0.6, 'Relu': 0.218, 'Gemm': 0.8361}
+    >>> hues(["Relu", "Conv", "Relu"])
+    {'Relu': 0.218, 'Conv': 0.6}
     """
-    return {name: round((0.6 + i * GOLDEN_RATIO) % 1, 4) for i, name in enumerate(dict.fromkeys(names))}
+    return {name: hue(name) for name in names}

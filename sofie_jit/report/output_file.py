@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from sofie_jit.errors import OptionError
+from sofie_jit.errors import MissingDependencyError, OptionError
 
 IMAGES = (".svg", ".png", ".pdf")
 """Suffixes of files of figures."""
@@ -40,5 +41,18 @@ def with_suffix(path: Path, suffixes: Sequence[str], what: str) -> Path:
     sofie_jit.errors.OptionError: a figure is written as .svg, .png or .pdf, not as 'm.jpg'
     """
     if path.suffix not in suffixes:
-        raise OptionError(f"{what} is written as {', '.join(suffixes[:-1])} or {suffixes[-1]}, not as '{path}'")
+        *others, last = suffixes
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        raise OptionError(f"{what} is written as {allowed}, not as '{path}'")
     return in_folder(path)
+
+
+def figure_file(path: Path) -> Path:
+    """``path``, if a figure can be drawn to it.
+
+    Raises OptionError for another suffix than those of :data:`IMAGES`, FileNotFoundError if there is no such folder,
+    and MissingDependencyError if matplotlib, which draws it, is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependencyError(f"matplotlib, which draws '{path}', is not installed: pip install matplotlib")
+    return with_suffix(path, IMAGES, "a figure")

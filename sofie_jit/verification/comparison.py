@@ -16,6 +16,7 @@ import numpy as np
 from sofie_jit import frontends
 from sofie_jit.errors import ModelFileError, counted
 from sofie_jit.frontends.base import OriginalModel, leaves
+from sofie_jit.frontends.content import on_disk
 from sofie_jit.models.compile import compile_translation
 from sofie_jit.report import tables
 from sofie_jit.report.timing import round_robin, sample_of
@@ -200,16 +201,36 @@ def compare(
     >>> found.ok, found.outputs[0].shape                               # doctest: +SKIP
     (True, (100, 10))
     """
-    options = {"config": config, "replace": replace, **options}
+    with on_disk(source) as file:
+        found = _compare(
+            file, x, rows=rows, seed=seed, layers=layers, batches=batches, threads=threads,
+            options={"config": config, "replace": replace, **options},
+        )  # fmt: skip
+    return found
+
+
+def _compare(
+    source: Any,
+    x: Any,
+    *,
+    rows: int | None,
+    seed: int,
+    layers: bool,
+    batches: Sequence[int] | None,
+    threads: int | None,
+    options: dict[str, Any],
+) -> Comparison:
     translation = frontends.open(source, **options)
     original = translation.original(source, **options)
     model = compile_translation(translation, threads=threads)
     affordable = _affordable(model, original.most_work)
-    given = (
-        _map(np.asarray, x)
-        if x is not None
-        else original.arranged(model.input_names, random_inputs(model, rows or min(ROWS, affordable), seed))
-    )
+    names = model.input_names
+    if isinstance(x, Mapping) and set(x) == set(names):
+        given = original.arranged(names, [np.asarray(x[name]) for name in names])
+    elif x is not None:
+        given = _map(np.asarray, x)
+    else:
+        given = original.arranged(names, random_inputs(model, rows or min(ROWS, affordable), seed))
     computed, expected = leaves(model.infer(given)), original.evaluate(given)
     outputs = differences(
         _names(model.output_names, len(expected)), computed, expected, lambda: original.evaluate_in_float64(given)

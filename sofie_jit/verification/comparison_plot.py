@@ -16,6 +16,9 @@ LEAST = 1e-9
 MOST_LAYERS = 40
 """Maximum number of layers in the figure."""
 
+AGREES, DIFFERS, LINE = "C0", "C3", "#555555"
+"""Colors of what agrees, of what differs by more than rounding, and of the line at the tolerance."""
+
 COLORS = {"sofie_jit": "C0", "model(x)": "C1", "predict": "C7", "tf.function": "C2"}
 
 
@@ -64,30 +67,48 @@ def plot(found: Compared, figure: Any = None) -> Any:
 
 
 def _histogram(found: Compared, ax: Any) -> None:
-    parts = [
-        _worst_of_rows(np.abs(computed.astype(np.float64) - expected) / (output.scale or 1.0))
-        for output, computed, expected in zip(found.outputs, found.computed, found.expected, strict=True)
-        if computed.shape == expected.shape
-    ]
-    values = np.concatenate(parts) if parts else np.zeros(0)
-    values = values[np.isfinite(values)]
+    agreeing, differing = (_rows(found, ok) for ok in (True, False))
+    values = np.concatenate([agreeing, differing])
     top = max(1e-5, float(values.max(initial=0.0)) * 1.3)
     shown = values[values > 0]
     edges = np.geomspace(LEAST, top, 41)
-    ax.hist(np.clip(shown, LEAST, None), edges, color="C0", edgecolor="white", linewidth=0.4)
+    bars = [np.clip(part[part > 0], LEAST, None) for part in (agreeing, differing)]
+    ax.hist(bars, edges, color=[AGREES, DIFFERS], edgecolor="white", linewidth=0.4, stacked=True)
     ax.set_xscale("log")
     ax.set_xlim(LEAST, top)
-    ax.axvline(TOLERANCE, color="C3", linestyle="--", linewidth=1)
-    place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9}
-    ax.annotate(f" {TOLERANCE:.0e}: tolerance", (TOLERANCE, 1), color="C3", **place)
+    _rule(found, ax)
     less = f"\n(differences below {LEAST:.0e} are in the first bar)" if (shown < LEAST).any() else ""
     ax.set_xlabel(f"largest difference of a row, relative to the output's largest magnitude{less}")
     ax.set_ylabel("rows")
     worst = max((output.relative for output in found.outputs), default=0.0)
+    verdict = "agrees with" if all(output.ok for output in found.outputs) else "differs from"
     equal = f"; {values.size - shown.size:,} further rows are equal to the last bit" if values.size > shown.size else ""
     ax.set_title(
-        f"{found.source}: maximum difference {worst:.1e} from {found.version}\n{shown.size:,} rows{equal}", fontsize=10
+        f"{found.source} {verdict} {found.version}: maximum difference {worst:.1e}\n"
+        f"{counted(shown.size, 'row')}{equal}",
+        fontsize=10,
     )
+
+
+def _rows(found: Compared, ok: bool) -> np.ndarray:
+    """The largest relative difference of each row, of the outputs that agree or of those that do not."""
+    parts = [
+        _worst_of_rows(np.abs(computed.astype(np.float64) - expected) / (output.scale or 1.0))
+        for output, computed, expected in zip(found.outputs, found.computed, found.expected, strict=True)
+        if computed.shape == expected.shape and output.ok == ok
+    ]
+    values = np.concatenate(parts) if parts else np.zeros(0)
+    return values[np.isfinite(values)]
+
+
+def _rule(found: Compared, ax: Any) -> None:
+    """Marks the tolerance, and says what decides on both sides of it: only the color tells which outputs differ."""
+    ax.axvline(TOLERANCE, color=LINE, linestyle="--", linewidth=1)
+    ax.axvspan(TOLERANCE, ax.get_xlim()[1], color=LINE, alpha=0.08, linewidth=0)
+    place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 8, "color": LINE}
+    ax.annotate(f"up to {TOLERANCE:.0e}: agrees ", (TOLERANCE, 0.99), ha="right", **place)
+    beyond = f" beyond: agrees (blue)\n if at most twice as far\n from float64 as\n {found.library}; else red"
+    ax.annotate(beyond, (TOLERANCE, 0.99), ha="left", **place)
 
 
 def _worst_of_rows(part: np.ndarray) -> np.ndarray:
@@ -104,8 +125,8 @@ def _layers(found: Compared, ax: Any) -> None:
     finite = [layer.relative if np.isfinite(layer.relative) else 1.0 for layer in layers]
     shown = np.clip(finite, LEAST, None)
     ax.hlines(places, LEAST, shown, color="#cccccc", linewidth=1, zorder=1)
-    ax.scatter(shown, places, c=["C0" if layer.ok else "C3" for layer in layers], s=22, zorder=2)
-    ax.axvline(TOLERANCE, color="C3", linestyle="--", linewidth=1)
+    ax.scatter(shown, places, c=[AGREES if layer.ok else DIFFERS for layer in layers], s=22, zorder=2)
+    ax.axvline(TOLERANCE, color=LINE, linestyle="--", linewidth=1)
     ax.set_xscale("log")
     ax.set_xlim(LEAST * 0.8, max(1e-5, float(shown.max()) * 2))
     ax.set_yticks(places, [layer.name for layer in layers], fontsize=8)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from sofie_jit import InputError, MissingDependencyError, ModelFileError
-from sofie_jit.bench import ENGINES, Engine, difference, environment, find_engines, prepare, report
+from sofie_jit.bench import ENGINES, Engine, difference, environment, find_engines, onnx_runtime, prepare, report
 from sofie_jit.bench.measure import Cell, Start, _cells, _example, measure
 from sofie_jit.cli import main
 from sofie_jit.frontends.keras.original import KerasModel, library_of
@@ -102,6 +102,17 @@ def test_engines_agree_with_keras(engine: str, model: Any, converted: Path) -> N
     other = call(-X)
     assert difference(answer, np.asarray(model(X))) < 1e-6  # the first output is not a view of the engine's memory
     assert difference(other, np.asarray(model(-X))) < 1e-6
+
+
+def test_arrays_that_a_model_captures_become_constants_of_the_exported_graph(tmp_path: Path) -> None:
+    keras, _ = pytest.importorskip("keras"), pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    x = np.random.default_rng(0).normal(3.0, 5.0, size=(20, 4)).astype(np.float32)
+    normalization = keras.layers.Normalization()
+    normalization.adapt(x)
+    model = keras.Sequential([keras.Input((4,)), normalization])
+    call = onnx_runtime.load(onnx_runtime.convert(model, x, tmp_path), x, 1)
+    np.testing.assert_allclose(call(x), np.asarray(model(x)), rtol=0, atol=1e-6)
 
 
 def test_every_adapter_is_named_and_says_what_it_is() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit.cli import COMMANDS, main
+from sofie_jit.cli.arrays import source_of
 from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.frontends.sandbox import isolated
 from sofie_jit.report.progress import Progress, Steps
@@ -174,7 +175,7 @@ def test_run_reads_and_writes_tables_and_archives_in_pieces(
     cases = [("x.csv", chosen), ("x.parquet", chosen), ("unnamed.csv", []), ("x.npz", []), ("fortran.npz", [])]
     for (source, options), output in zip(cases, ["y.npy", "y.npz", "y.csv", "y.parquet", "y.npy"], strict=True):
         assert main(["run", str(MODEL_FILE), source, *options, "--chunk", "33", "-o", output]) == 0
-        assert capsys.readouterr().out == f"{output}: digit float32 (100, 10)\n"
+        assert capsys.readouterr().out == f"wrote {output}: digit float32 (100, 10)\n"
         answers = read[output](output)
         assert answers.shape == (100, 10)
         assert np.abs(answers - digits.keras).max() < 1e-6
@@ -307,3 +308,116 @@ def test_untrusted_files(images: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "damaged" in error_of(capsys, "info", str(wrong), "--untrusted")
     with pytest.raises(SystemExit):
         main(["compare", str(MODEL_FILE), "--untrusted"])
+
+
+# -- inputs by position and by name ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def difference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two inputs, the first minus twice the second."""
+    import keras
+
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    path = tmp_path_factory.mktemp("two") / "difference.keras"
+    keras.Model([a, b], a - 2.0 * b).save(path)
+    return path
+
+
+def test_inputs_are_matched_and_counted(
+    difference: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", [[3.0, 4.0]])
+    np.save("y.npy", [[1.0, 1.0]])
+    np.savez("both.npz", b=[[1.0, 1.0]], a=[[3.0, 4.0]])
+    for inputs, expected in (
+        (["x.npy", "x.npy"], [[-3, -4]]),
+        (["x.npy", "y.npy"], [[1, 2]]),
+        (["b=y.npy", "a=x.npy"], [[1, 2]]),
+        (["b=both.npz", "a=both.npz"], [[1, 2]]),
+        (["both.npz"], [[1, 2]]),
+    ):
+        assert main(["run", str(difference), *inputs, "-o", "z.npy"]) == 0
+        assert capsys.readouterr().out.startswith("wrote z.npy: ")
+        np.testing.assert_array_equal(np.load("z.npy"), expected)
+    for inputs, said in (
+        (["x.npy"], "the model has 2 inputs (a, b); got 1 array"),
+        (["x.npy", "x.npy", "y.npy"], "the model has 2 inputs (a, b); got 3 arrays"),
+        (["a=x.npy"], "inputs are named a, b; got a"),
+        (["a=x.npy", "y.npy"], "got a, a file without a name"),
+        (["a=x.npy", "a=y.npy"], "got a, a"),
+        (["a=x.npy", "c=y.npy"], "got a, c"),
+    ):
+        assert said in error_of(capsys, "run", str(difference), *inputs, "-o", "w.npy")
+        assert said in error_of(capsys, "compare", str(difference), "--no-times", "--input", *inputs)
+        assert said in error_of(capsys, "profile", str(difference), "--input", *inputs)
+    assert not Path("w.npy").exists()
+    assert main(["compare", str(difference), "--no-times", "--input", "b=y.npy", "a=x.npy"]) == 0
+    assert "1 rows" in capsys.readouterr().out
+    one = ["run", str(MODEL_FILE), str(images), str(images), "-o", "w.npy"]
+    assert "the model has 1 input (image); got 2 arrays" in error_of(capsys, *one)
+    one = ["compare", str(MODEL_FILE), "--no-times", "--input", str(images), str(images)]
+    assert "the model has 1 input (image); got 2 arrays" in error_of(capsys, *one)
+
+
+def test_files_to_write_are_checked_before_any_work(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sofie_jit.frontends.open", None)  # a model would be read by it
+    model, missing = str(MODEL_FILE), str(tmp_path / "missing")
+    for argv, said in (
+        (["compare", model, "--plot", "p.xyz"], "a figure is written as .svg, .png or .pdf, not as 'p.xyz'"),
+        (["compare", model, "--plot", f"{missing}/p.svg"], "there is no folder"),
+        (["profile", model, "--plot", "p.xyz"], "a figure is written as"),
+        (["run", model, str(images), "-o", f"{missing}/y.npy"], "there is no folder"),
+        (["emit", model, "-o", "m.txt"], "a C++ header is written as"),
+        (["emit", model, "-o", f"{missing}/m.hxx"], "there is no folder"),
+        (["convert", model, "m.txt"], "an ONNX file is written as .onnx, not as 'm.txt'"),
+    ):
+        assert said in error_of(capsys, *argv)
+
+
+def test_files_that_were_written_are_named(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output, figure = tmp_path / "y.npz", tmp_path / "p.svg"
+    assert main(["run", str(MODEL_FILE), str(images), "-o", str(output), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "file": str(output), "rows": 100, "outputs": [{"name": "digit", "dtype": "float32", "shape": [100, 10]}],
+    }  # fmt: skip
+    assert main(["profile", str(MODEL_FILE), "--plot", str(figure)]) == 0
+    assert f"wrote {figure}" in capsys.readouterr().out
+    assert main(["profile", str(MODEL_FILE), "--plot", str(figure), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["operators"]
+    assert f"wrote {figure}" in err
+
+
+@pytest.mark.parametrize("columns", [None, ["c", "a", "c"]])
+@pytest.mark.parametrize("rows", [1, 7, 1000, 5000])
+def test_pyarrow_reads_tables_as_numpy_does(
+    columns: list[str] | None, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.csv"
+    table = np.random.default_rng(0).normal(size=(3000, 3)) * 10.0 ** np.arange(-300, 301, 300)
+    table[0] = np.nan, np.inf, -np.inf
+    np.savetxt(path, table, "%.17g", delimiter=",", header="a,b,c", comments="")
+    found = [*source_of(path, columns)[str(path)].pieces(rows)]
+    monkeypatch.setattr("sofie_jit.cli.arrays._arrow_csv", lambda: None)
+    for piece, expected in zip(found, source_of(path, columns)[str(path)].pieces(rows), strict=True):
+        np.testing.assert_array_equal(piece, expected)
+
+
+@pytest.mark.parametrize("text", ["a,b\n", "a,b\n1,2\n3\n", "a,b\n1,\n", "a,b\n1,x\n"])
+def test_pyarrow_refuses_what_numpy_refuses(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    for arrow in (True, False):
+        if not arrow:
+            monkeypatch.setattr("sofie_jit.cli.arrays._arrow_csv", lambda: None)
+        if text.count("\n") == 1:
+            assert [piece.shape for piece in source_of(path)[str(path)].pieces(5)] == [(0, 2)]
+        else:
+            with pytest.raises(sofie_jit.InputError, match="does not contain arrays of numbers"):
+                list(source_of(path)[str(path)].pieces(5))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -118,3 +120,39 @@ except ValueError:
 print([name for name in sys.modules if name.startswith("sofie_jit.frontends.") and name.count(".") == 2])"""
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == "['sofie_jit.frontends.content']\n", run.stderr
+
+
+# -- bytes, open files and URLs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_bytes_and_open_files(suffix: str) -> None:
+    path = GOLDEN / "keras3" / f"mlp{suffix}"
+    expected = sofie_jit.load(path)
+    x = np.ones((2, *expected.input_shapes[0][1:]), np.float32)
+    content = path.read_bytes()
+    with path.open("rb") as file:
+        for source in (content, bytearray(content), memoryview(content), io.BytesIO(content), file):
+            np.testing.assert_array_equal(sofie_jit.load(source).infer(x), expected.infer(x))
+    assert sofie_jit.check(content).ok
+    assert sofie_jit.load(content, untrusted=True).name == expected.name
+
+
+def test_bytes_of_onnx() -> None:
+    demo = sofie_jit.load(MODEL_FILE)
+    with tempfile.TemporaryDirectory() as folder:
+        content = demo.save_onnx(Path(folder) / "m.onnx").read_bytes()
+    x = np.ones((2, 8, 8, 1), np.float32)
+    np.testing.assert_allclose(sofie_jit.load(content).infer(x), demo.infer(x), rtol=0, atol=1e-6)
+
+
+def test_sources_that_are_no_models(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"'https://example\.org/m\.h5' is a URL; download"):
+        sofie_jit.load("https://example.org/m.h5")
+    with pytest.raises(sofie_jit.ModelFileError, match=r"begins with b'm\.h5'"):
+        sofie_jit.load(b"m.h5")
+    with pytest.raises(sofie_jit.ModelFileError, match="is empty"):
+        sofie_jit.load(io.BytesIO())
+    (tmp_path / "m.json").write_text("{}")
+    with (tmp_path / "m.json").open() as file, pytest.raises(sofie_jit.ModelFileError, match=r"m\.json' is open as"):
+        sofie_jit.load(file)

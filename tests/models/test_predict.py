@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,18 @@ from tolerance import randomize
 NAMES = ["pt", "eta", "phi"]
 
 
-@pytest.fixture(scope="module")
-def model() -> sofie_jit.Model:
+def affine() -> Any:
     import keras
 
-    return sofie_jit.load(randomize(keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])))
+    return randomize(keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)]))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def model() -> sofie_jit.Model:
+    return sofie_jit.load(affine())
+
+
+@pytest.fixture
 def two() -> sofie_jit.Model:
     """Two inputs, a dict of outputs."""
     import keras
@@ -106,6 +112,91 @@ def test_columns_of_several_inputs(two: sofie_jit.Model) -> None:
     np.testing.assert_array_equal(answers["sum"], np.stack([table["q"] + 1, table["p"] + 1], 1))
     with pytest.raises(InputError, match=r"inputs are named \['a', 'b'\]; columns= names columns of \['a'\]"):
         two.predict(table, columns=["q", "p"])
+
+
+def test_names_are_remembered(x: np.ndarray) -> None:
+    pandas = pytest.importorskip("pandas")
+    model = sofie_jit.load(affine(), columns=NAMES)
+    expected = model.infer(x)
+    frame = pandas.DataFrame(x, columns=NAMES)
+    reordered = frame[["phi", "pt", "eta"]]
+    for call in (model.predict, model.infer, pickle.loads(pickle.dumps(model)).predict, copy.copy(model).infer):
+        np.testing.assert_array_equal(call(reordered), expected)
+        np.testing.assert_array_equal(call(reordered.to_records(index=False)), expected)
+        with pytest.raises(InputError, match="there is no column eta; there are: phi, pt"):
+            call(reordered[["phi", "pt"]])
+        with pytest.raises(InputError, match="does not know the column mass; its columns are: pt, eta, phi"):
+            call(frame.assign(mass=1.0))
+        with pytest.raises(InputError, match="does not know the column transverse"):
+            call(frame.rename(columns={"pt": "transverse"}))
+    np.testing.assert_array_equal(model.predict(x), expected)
+    np.testing.assert_array_equal(model.predict(reordered, batch_size=2), expected)
+    np.testing.assert_array_equal(model.predict({name: x[:, i] for i, name in enumerate(NAMES)}), expected)
+    others = frame.rename(columns={"pt": "a"}).assign(more=0)
+    np.testing.assert_array_equal(model.predict(others, columns=["a", "eta", "phi"]), expected)
+    assert model.columns == ["a", "eta", "phi"]
+    np.testing.assert_array_equal(model.predict(others[["phi", "eta", "a"]]), expected)
+    model.columns = None
+    np.testing.assert_array_equal(model.predict(reordered), model.infer(x[:, [2, 0, 1]]))  # in order, as documented
+    with pytest.raises(ShapeError, match="a row of input 'x' has 3 columns; columns= names pt, eta"):
+        model.columns = ["pt", "eta"]
+    with pytest.raises(InputError, match="columns= is a list of names, got 'pt'"):
+        model.predict(frame, columns="pt")
+    assert model.columns is None
+
+
+def test_names_of_several_inputs_are_remembered(two: sofie_jit.Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    model = pickle.loads(pickle.dumps(two))
+    model.columns = {"a": ["p", "q"], "b": ["r"]}
+    table = pandas.DataFrame({"r": np.ones(4), "q": np.arange(4.0), "p": np.arange(4.0) + 1})
+    expected = two.infer(table[["p", "q"]].to_numpy(), table[["r"]].to_numpy())["sum"]
+    for given in (table, {"a": table[["q", "p"]], "b": table[["r"]]}, [table[["q", "p"]], table[["r"]].to_numpy()]):
+        np.testing.assert_array_equal(model.predict(given)["sum"], expected)
+    np.testing.assert_array_equal(model.infer(table[["q", "p"]], table[["r"]])["sum"], expected)
+    with pytest.raises(InputError, match="does not know the column r"):
+        model.predict([table, table[["r"]]])
+
+
+def test_results_as_frames(model: sofie_jit.Model, two: sofie_jit.Model, x: np.ndarray) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x, index=list("abcdefg"))
+    found = model.predict(frame, output="pandas", batch_size=3)
+    (name,) = model.output_names
+    assert list(found) == [f"{name}_0", f"{name}_1"]
+    assert list(found.index) == list("abcdefg")
+    np.testing.assert_array_equal(found.to_numpy(), model.infer(x))
+    found = two.predict([x[:, :2], x[:, 2:]], output="pandas")
+    assert list(found) == [f"{name}_{i}" for name in two.output_names for i in range(2)]
+    with pytest.raises(OptionError, match="output must be 'numpy' or 'pandas', got 'polars'"):
+        model.predict(x, output="polars")
+
+
+class RDataFrameLike:
+    """The methods of ROOT's RDataFrame that are used."""
+
+    def __init__(self, columns: dict[str, np.ndarray]):
+        self.data = columns
+
+    def GetColumnNames(self) -> list[str]:  # noqa: N802
+        return list(self.data)
+
+    def AsNumpy(self, columns: list[str]) -> dict[str, np.ndarray]:  # noqa: N802
+        return {name: self.data[name] for name in columns}
+
+
+def test_rdataframe(model: sofie_jit.Model, x: np.ndarray) -> None:
+    model = copy.copy(model)
+    data = RDataFrameLike({"other": x[:, 0], **{name: x[:, i] for i, name in enumerate(NAMES)}})
+    with pytest.raises(InputError, match=r"named columns \(other, pt, eta, phi\)"):
+        model.predict(data)
+    np.testing.assert_array_equal(model.predict(data, columns=NAMES), model.infer(x))
+    with pytest.raises(InputError, match="does not know the column other"):
+        model.predict(data)
+    del data.data["other"]
+    np.testing.assert_array_equal(model.predict(data), model.infer(x))
+    with pytest.raises(InputError, match="there is no column mass"):
+        model.predict(data, columns=["pt", "eta", "mass"])
 
 
 @pytest.mark.parametrize("rows", [0, 1, 6, 7])

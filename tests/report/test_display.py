@@ -12,10 +12,25 @@ import pytest
 import sofie_jit
 from sofie_jit import RModel
 from sofie_jit.demo import MODEL_FILE
-from sofie_jit.ir.operators import Abs, Ceil, Cos, Exp, Floor, Gemm, Neg, Relu, Sigmoid, Sin, Softplus, Sqrt, Tanh
+from sofie_jit.ir.operators import (
+    Abs,
+    Ceil,
+    Cos,
+    Exp,
+    Floor,
+    Gemm,
+    Neg,
+    Relu,
+    Sigmoid,
+    Sin,
+    Softplus,
+    Sqrt,
+    Tanh,
+)
 from sofie_jit.models.memory_use import memory_use
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.report import tables
+from sofie_jit.report.colors import COMMON, hue, hues
 
 
 @pytest.fixture
@@ -100,6 +115,17 @@ def test_every_operator_type_has_its_own_color() -> None:
     assert len(colors) == len(types)
     assert len(set(colors)) == len(set(types)) == 12
     assert colors[-2:] == colors[:2]
+
+
+def test_an_operator_has_one_color_in_all_drawings() -> None:
+    alone = RModel("one type")
+    alone.add_input_tensor_info("x", "float32", (None, 4))
+    alone.add_operator(Relu(inputs=["x"], outputs=["y"]))
+    alone.add_output_tensor_names("y")
+    (color,) = re.findall(r'op\d+ \[.*fillcolor="(.*?)"', alone.draw().dot)
+    assert color.startswith(f"{hue('Relu'):.4f} ")
+    assert hues(["Tanh", "Relu"])["Relu"] == hues(["Relu"])["Relu"]
+    assert len({hue(name) for name in COMMON}) == len(COMMON)
 
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="needs graphviz")
