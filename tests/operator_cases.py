@@ -196,6 +196,8 @@ def _rows() -> Iterator[Case]:
     yield make("CumSum", ROWS, axis=1)
     yield make("CumSum: integers", COUNT, axis=-1)
     yield make("CumProd", ROWS, axis=2)
+    yield make("CumSum: others", ROWS, axis=1, exclusive=True)
+    yield make("CumProd: reverse", ROWS, axis=2, reverse=True, exclusive=True)
     yield make("TopK", COUNT, K=3)
     yield make("TopK: smallest", X, K=7, largest=False)
     for right in (False, True):
@@ -257,7 +259,28 @@ def _elementwise() -> Iterator[Case]:
     yield make("MatMul: stack", ROWS, Weight(numbers(6, 3)))
 
 
-CASES = [*_elementwise(), *_rows(), *_images(), *_recurrent(), *_movement()]
+def _quantized() -> Iterator[Case]:
+    def bytes_(*shape: int, dtype: str = "uint8") -> np.ndarray:
+        return integers(*shape, low=np.iinfo(dtype).min, high=np.iinfo(dtype).max, dtype=dtype)
+
+    scale, scales, zeros = Weight(np.array(0.05)), Weight(np.exp(numbers(4))), Weight(bytes_(4))
+    image, sums = bytes_(BATCH, 4, 8, 7), integers(BATCH, 4, 6, low=-9999, high=9999)
+    yield make("QuantizeLinear", ROWS, scale, Weight(bytes_(1)[0]))
+    yield make("QuantizeLinear: axis", ROWS, scales, zeros)
+    yield make("QuantizeLinear: 16 bits", ROWS, scale, output_dtype="int16")
+    yield make("Requantize", sums, Weight(np.array(0.01)), Weight(np.int8(3)))
+    yield make("Requantize: axis", sums, scales, zeros)
+    yield make("DequantizeLinear", image, scale)
+    yield make("DequantizeLinear: axis", image, scales, zeros)
+    blocks = Weight(np.exp(numbers(BATCH, 4, 8, 2)))
+    yield make("DequantizeLinear: blocks", image, blocks, axis=3, block_size=4, fixed=True)
+    kernel = Weight(bytes_(6, 4, 3, 3, dtype="int8"))
+    yield make("ConvInteger", image, kernel, Weight(bytes_(1)[0]), pads=[1, 0, 2, 1], strides=[2, 1])
+    yield make("MatMulInteger", bytes_(BATCH, 7), Weight(bytes_(7, 4, dtype="int8")), Weight(bytes_(1)[0]))
+    yield make("MatMulInteger: stack", bytes_(BATCH, 2, 7), bytes_(BATCH, 7, 4, dtype="int8"))
+
+
+CASES = [*_elementwise(), *_rows(), *_images(), *_recurrent(), *_movement(), *_quantized()]
 
 
 def model_of(cases: Sequence[Case], dtype: str) -> RModel:

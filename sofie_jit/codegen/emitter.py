@@ -115,10 +115,13 @@ class Emitter:
         """Whether input ``index`` is given."""
         return index < len(self.op.inputs) and bool(self.op.inputs[index])
 
-    def input(self, index: int) -> Pointer:
-        """The address of input ``index``: a tensor, a weight used as it is, or null if it is omitted."""
+    def input(self, index: int, dtype: str | None = None) -> Pointer:
+        """The address of input ``index``: a tensor, a weight used as it is, or null if it is omitted.
+
+        ``dtype`` is the type of null, by default that of the first input.
+        """
         if not self.has_input(index):
-            return NullPointer(self._dtype(), True)
+            return NullPointer(dtype or self._dtype(), True)
         name = self._resources.roots[self.op.inputs[index]]
         if name in self._rmodel.initialized:
             values = self._rmodel.initialized[name]
@@ -147,9 +150,13 @@ class Emitter:
 
     # -- weights and memory --------------------------------------------------------------------------------------
 
-    def raw(self, index: int) -> Pointer:
-        """The values of initialized input ``index``, valid as an argument of :meth:`packed` only; null if omitted."""
-        return self._weight(self.op.inputs[index]) if self.has_input(index) else NullPointer(self._dtype(), True)
+    def raw(self, index: int, dtype: str | None = None) -> Pointer:
+        """The values of initialized input ``index``, valid as an argument of :meth:`packed` only; null if omitted.
+
+        ``dtype`` is the type of null, by default that of the first input.
+        """
+        given = self.has_input(index)
+        return self._weight(self.op.inputs[index]) if given else NullPointer(dtype or self._dtype(), True)
 
     def packed(self, function: str, *arguments: Argument, dtype: str | None = None) -> PackedPointer:
         """A weight packed once, when the Session is made: ``function<T>(arguments...)`` returns ``Buffer<T>``.

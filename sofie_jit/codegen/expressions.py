@@ -12,15 +12,10 @@ import numpy as np
 
 from sofie_jit.errors import OutOfRangeError, SofieError
 from sofie_jit.ir.dims import Dim, Shape, product
+from sofie_jit.ir.types import ELEMENT_TYPES, is_floating
 from sofie_jit.records import dataclass
 
-CPP_TYPES = {
-    "float32": "float",
-    "float64": "double",
-    "int32": "std::int32_t",
-    "int64": "std::int64_t",
-    "bool": "bool",
-}
+CPP_TYPES = {name: element.cpp for name, element in ELEMENT_TYPES.items()}
 """Element types of tensors, numpy's name -> C++'s."""
 
 
@@ -185,8 +180,8 @@ def literal(value: float | int | bool, dtype: str) -> Constant:
     cpp = CPP_TYPES[dtype]
     if dtype == "bool":
         return Constant("true" if value else "false")
-    if not dtype.startswith("float"):
-        return Constant(f"{cpp}({int(value)})")
+    if not is_floating(dtype):
+        return Constant(f"{cpp}({integer_text(int(value), dtype)})")
     with np.errstate(over="ignore"):  # beyond the type's largest number is infinity, as for Keras
         number = np.dtype(dtype).type(value)
     if np.isnan(number):
@@ -195,6 +190,17 @@ def literal(value: float | int | bool, dtype: str) -> Constant:
         return Constant(f"{'-' if number < 0 else ''}std::numeric_limits<{cpp}>::infinity()")
     text = np.format_float_scientific(number, unique=True, trim="0")
     return Constant(text + ("f" if dtype == "float32" else ""))
+
+
+def integer_text(value: int, dtype: str) -> str:
+    """A C++ expression of the integer ``value``, which must be within ``dtype``.
+
+    >>> integer_text(-(2**63), "int64"), integer_text(2**64 - 1, "uint64")
+    ('-9223372036854775807 - 1', '18446744073709551615u')
+    """
+    if dtype == "uint64":
+        return f"{value}u"
+    return f"{value + 1} - 1" if value == np.iinfo(dtype).min < 0 else str(value)  # -2^63 is a minus and 2^63
 
 
 def functor(name: str, *parameters: Constant) -> Constant:

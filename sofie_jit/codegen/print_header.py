@@ -19,7 +19,7 @@ from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_t
 from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, count_text
 from sofie_jit.codegen.self_test import Reference, self_test
-from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, write_binary, write_text
+from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, stored, write_binary, write_text
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import BATCH, format_shape
 from sofie_jit.ir.rmodel import RModel
@@ -154,7 +154,7 @@ def export_header(
     weight_kernels = [] if weights == "embedded" else ["core/weight_file.hxx"]
     test_kernels = ["core/self_test.hxx"] if reference else []
     kernels = closure(["core/memory.hxx", *plan.kernels, *weight_kernels, *test_kernels])
-    tensors = {printer.name_of(weight): rmodel.initialized[weight] for weight in plan.weights}
+    tensors = {printer.name_of(weight): stored(rmodel.initialized[weight]) for weight in plan.weights}
     parts = _dispatching if dispatch else _single
     before, opening, session = parts(rmodel, r, kernels, namespace)
     text = f"""{_introduction(rmodel, name, dispatch)}\

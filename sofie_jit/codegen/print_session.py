@@ -31,12 +31,11 @@ from sofie_jit.codegen.plan import Plan, Step
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
 
-BUFFERS = {
+BUFFERS = {name: f"f{name.capitalize()}s" for name in CPP_TYPES} | {
     "float32": "fFloats",
     "float64": "fDoubles",
     "int32": "fInts",
     "int64": "fLongs",
-    "bool": "fBools",
 }
 """Arrays of packed weights by element type: members of their own would each cost code to construct and destroy."""
 

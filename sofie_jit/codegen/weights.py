@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sofie_jit.codegen.expressions import CPP_TYPES
+from sofie_jit.codegen.expressions import CPP_TYPES, integer_text
 
 Weights = Literal["text", "binary", "embedded"]
 """Where a saved header's weights are: in a text file as SOFIE's, in a binary file, or in the header itself."""
@@ -19,6 +19,11 @@ SUFFIXES: dict[Weights, str] = {"text": ".dat", "binary": ".bin"}
 
 DIGITS = {"float32": ".9g", "float64": ".17g"}
 """Formats with enough digits to read back the same number."""
+
+
+def stored(values: np.ndarray) -> np.ndarray:
+    """The array as it is saved: float16 as its bits."""
+    return values.view(np.uint16) if values.dtype == np.float16 else values
 
 
 def entries(tensors: Mapping[str, np.ndarray]) -> str:
@@ -51,8 +56,7 @@ def numbers(values: np.ndarray) -> list[str]:
     if kind == "bool":
         return ["true" if value else "false" for value in values.ravel().tolist()]
     if kind not in DIGITS:
-        least = np.iinfo(kind).min  # -9223372036854775808 is a minus and a number too large
-        return [f"{v + 1} - 1" if v == least else str(v) for v in values.ravel().tolist()]
+        return [integer_text(value, kind) for value in values.ravel().tolist()]
     suffix, limits = ("f" if kind == "float32" else ""), f"std::numeric_limits<{CPP_TYPES[kind]}>"
     special = {"inf": f"{limits}::infinity()", "-inf": f"-{limits}::infinity()", "nan": f"{limits}::quiet_NaN()"}
     texts = [format(value, DIGITS[kind]) for value in values.ravel().tolist()]

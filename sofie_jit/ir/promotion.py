@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from sofie_jit.errors import DtypeError
+from sofie_jit.ir.types import is_floating
 
 
 class Promotion(Protocol):
@@ -49,13 +50,13 @@ class Strict:
         if len(set(dtypes)) > 1:
             raise DtypeError(f"the operands have different element types, {', '.join(sorted(set(dtypes)))}: add a cast")
         dtype = next(iter(dtypes), "float32" if "f" in kinds else self.integer if "i" in kinds else "bool")
-        if ("f" in kinds and not dtype.startswith("float")) or ("i" in kinds and dtype == "bool"):
+        if ("f" in kinds and not is_floating(dtype)) or ("i" in kinds and dtype == "bool"):
             number = "a float" if "f" in kinds else "an int"
             raise DtypeError(f"{number} cannot be an operand beside a tensor of type {dtype}: cast the tensor first")
         return dtype
 
     def floating(self, dtype: str) -> str:
-        if not dtype.startswith("float"):
+        if not is_floating(dtype):
             raise DtypeError(f"the operation needs floating-point operands, got {dtype}: cast them first")
         return dtype
 

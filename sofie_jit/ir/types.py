@@ -11,8 +11,63 @@ from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, as_shape, format_shape
 from sofie_jit.records import dataclass
 
-DTYPES = ("float32", "float64", "int32", "int64", "bool")
-"""Element types of tensors, by numpy's names."""
+
+@dataclass(frozen=True)
+class ElementType:
+    """An element type of tensors."""
+
+    cpp: str
+    """Its type in C++."""
+    kind: str
+    """As in numpy: "f" floating point, "i" signed and "u" unsigned integers, "b" truth values. "h" are numbers that are
+    only stored, as bits: Cast converts them, and no operator computes with them."""
+
+
+ELEMENT_TYPES = {
+    "float32": ElementType("float", "f"),
+    "float64": ElementType("double", "f"),
+    "int8": ElementType("std::int8_t", "i"),
+    "int16": ElementType("std::int16_t", "i"),
+    "int32": ElementType("std::int32_t", "i"),
+    "int64": ElementType("std::int64_t", "i"),
+    "uint8": ElementType("std::uint8_t", "u"),
+    "uint16": ElementType("std::uint16_t", "u"),
+    "uint32": ElementType("std::uint32_t", "u"),
+    "uint64": ElementType("std::uint64_t", "u"),
+    "bool": ElementType("bool", "b"),
+    "float16": ElementType("std::uint16_t", "h"),
+}
+"""The element types of tensors by numpy's names. Integers wrap around on overflow, as in numpy."""
+
+DTYPES = tuple(ELEMENT_TYPES)
+"""Their names."""
+
+COMPUTED = tuple(name for name, element in ELEMENT_TYPES.items() if element.kind != "h")
+"""The names of those that operators compute with."""
+
+
+def is_floating(dtype: str) -> bool:
+    """Whether operators compute with ``dtype`` as floating-point numbers."""
+    return dtype in ELEMENT_TYPES and ELEMENT_TYPES[dtype].kind == "f"
+
+
+def lowest(dtype: str) -> float | int:
+    """The lowest finite number of a type.
+
+    >>> lowest("int8"), lowest("float32")
+    (-128, -3.4028234663852886e+38)
+    """
+    return float(np.finfo(dtype).min) if is_floating(dtype) else int(np.iinfo(dtype).min)
+
+
+def is_integer(dtype: str) -> bool:
+    """Whether ``dtype`` is a type of integers, with or without a sign.
+
+    >>> is_integer("uint8"), is_integer("bool")
+    (True, False)
+    """
+    return dtype in ELEMENT_TYPES and ELEMENT_TYPES[dtype].kind in "iu"
+
 
 MAX_ELEMENTS = 1 << 32
 """Maximum elements of a tensor per row; more than 16 GB per row are a mistake, or a hostile file."""
@@ -79,7 +134,7 @@ def float_dtype(operator: str, *types: TensorType | None, integers: bool = False
     ``integers``: that of integers will do, too.
     """
     dtype = common_dtype(operator, *(t for t in types if t is not None))
-    if not dtype.startswith(("float", "int") if integers else "float"):
+    if not (is_floating(dtype) or (integers and is_integer(dtype))):
         raise DtypeError(f"{operator} is not defined for {dtype}: add a Cast to float32")
     return dtype
 

@@ -11,6 +11,7 @@ from sofie_jit.ir.operators.elementwise import Add, Div, Mul, Sub
 from sofie_jit.ir.operators.normalization import BatchNormalization
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import is_floating
 from sofie_jit.records import dataclass
 
 Linear = Dense | FusedConv | FusedConvTranspose
@@ -36,7 +37,7 @@ def affine(model: RModel, op: ROperator, axis: int) -> Affine | None:
     if found is None or not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
         return None
     kind = model.tensor_type(op.outputs[0])
-    return found if kind.dtype.startswith("float") and kind == model.tensor_type(found.source) else None
+    return found if is_floating(kind.dtype) and kind == model.tensor_type(found.source) else None
 
 
 def _of_statistics(model: RModel, norm: BatchNormalization, axis: int) -> Affine | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.codegen.lowered.dense import Dense
+from sofie_jit.codegen.lowered.integer_matmul import IntegerMatMul
 from sofie_jit.ir.dims import Dim
 from sofie_jit.ir.operators.elementwise import Add, Mul
 from sofie_jit.ir.operators.gemm import Gemm
@@ -12,13 +13,14 @@ from sofie_jit.ir.operators.matmul import MatMul
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.passes.uses import add_weight, uses
+from sofie_jit.ir.types import is_floating, is_integer
+from sofie_jit.passes.uses import add_weight, converted, uses
 
 
 def lower_products(rmodel: RModel) -> RModel:
     """Rewrites every Gemm, and every MatMul with a matrix of weights together with the Add of a bias after it.
 
-    The result contains Dense, whose bias has one number per output, and MatMul, Transpose, Mul and Add.
+    The result contains Dense, whose bias has one number per output, and MatMul, IntegerMatMul, Transpose, Mul and Add.
     """
     new = rmodel.copy()
     new.generate()
@@ -27,6 +29,8 @@ def lower_products(rmodel: RModel) -> RModel:
     for op in new.operators:
         if isinstance(op, Gemm):
             operators += _lowered(new, op)
+        elif isinstance(op, MatMul) and is_integer(new.tensor_type(op.inputs[0]).dtype):
+            operators.append(converted(op, IntegerMatMul))
         elif isinstance(op, MatMul) and op.outputs[0] in biases:
             add, bias = biases[op.outputs[0]]
             operators.append(Dense(inputs=[*op.inputs, bias], outputs=list(add.outputs), origin=op.origin))
@@ -39,9 +43,14 @@ def lower_products(rmodel: RModel) -> RModel:
 
 
 def _has_weights(model: RModel, matmul: MatMul) -> bool:
-    """Whether B is a matrix of weights, and A computed by the model."""
+    """Whether B is a matrix of weights, and A computed by the model, in floating point."""
     a, b = matmul.inputs
-    return b in model.initialized and model.initialized[b].ndim == 2 and a not in model.initialized
+    return (
+        is_floating(model.tensor_type(a).dtype)
+        and b in model.initialized
+        and model.initialized[b].ndim == 2
+        and a not in model.initialized
+    )
 
 
 def _biases(model: RModel) -> dict[str, tuple[Add, str]]:
@@ -65,7 +74,7 @@ def _lowered(model: RModel, gemm: Gemm) -> list[ROperator]:
     a, b, c = (*gemm.inputs, "")[:3]
     (y,) = gemm.outputs
     kind = model.tensor_type(y)
-    constant_b = b in model.initialized
+    constant_b = b in model.initialized and is_floating(kind.dtype)
     if c in model.initialized and constant_b:
         c = _one_per_output(model, c, kind.shape[-1])
     if not gemm.transA and constant_b and (not c or (c in model.initialized and model.initialized[c].ndim == 1)):
@@ -88,7 +97,7 @@ def _lowered(model: RModel, gemm: Gemm) -> list[ROperator]:
     else:
         if gemm.transB:
             b = step(Transpose(perm=[1, 0]), b)
-        product = step(MatMul(), a, b)
+        product = step(MatMul() if is_floating(kind.dtype) else IntegerMatMul(), a, b)
         if gemm.alpha != 1:
             product = step(Mul(), product, add_weight(model, f"{y}:factor", gemm.alpha, kind.dtype))
     if c:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sofie_jit.ir.dims import BATCH, normalize_axis
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.ir.types import TensorType
+from sofie_jit.ir.types import TensorType, is_floating
 
 if TYPE_CHECKING:
     from sofie_jit.models.model import Model
@@ -49,7 +49,7 @@ def draw_inputs(rmodel: RModel, rows: int, seed: int = 0) -> list[np.ndarray]:
 
 def _numbers(rng: np.random.Generator, kind: TensorType, rows: int, limit: int | None) -> np.ndarray:
     shape = [d if isinstance(d, int) else rows if d == BATCH else OPEN_SIZE for d in kind.shape]
-    if limit is not None or not kind.dtype.startswith("float"):
+    if limit is not None or not is_floating(kind.dtype):
         return rng.integers(0, limit or UNLIMITED, shape).astype(kind.dtype)
     return rng.normal(size=shape).astype(kind.dtype)
 

@@ -84,7 +84,7 @@ def test_every_operator_is_tried() -> None:
 
 BASES = {
     "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "GlobalPool", "OfIntegers", "PickOperator",
-    "Pool", "Recurrent", "Reduce", "RowNormalization", "Unary", "Variadic",
+    "Pool", "Recurrent", "Reduce", "RowNormalization", "Scaled", "Unary", "Variadic",
 }  # fmt: skip
 
 

@@ -393,7 +393,10 @@ REFUSED: dict[str, tuple[Operation, str]] = {
         "left open|computed by the model",
     ),
     "a slice at computed places": (lambda x, y, n: _ops().slice(x, n[0, :3], (2, 2, 2)), "'batch' is left open"),
-    "a cast that wraps": (lambda x, y, n: _ops().cast(x, "uint8"), "element type uint8 is not supported"),
+    "a cast to complex numbers": (
+        lambda x, y, n: _ops().cast(x, "complex64"),
+        "policy 'complex64' is not supported",
+    ),
     "a reshape across rows": (lambda x, y, n: _ops().reshape(x, (-1, 5)), "do not divide"),
     "max with initial": (lambda x, y, n: _ops().max(x, axis=1, initial=3.0), "initial=3.0"),
     "a matrix norm": (lambda x, y, n: _ops().norm(x, ord=2, axis=(1, 2)), "ord=2 over axes"),

@@ -96,5 +96,7 @@ def where(op: Where, code: Emitter) -> Call:
 
 @emits(Cast, kernels=KERNELS)
 def cast(op: Cast, code: Emitter) -> Call:
-    """``cast`` over all elements."""
-    return code.call("cast", code.count(code.outputs[0].shape), code.input(0), code.output(0))
+    """``cast`` over all elements; float16 are bits in C++."""
+    given = code.type_of(0).dtype
+    function = "cast" if given == op.to else {given: "from_float16", op.to: "to_float16"}.get("float16", "cast")
+    return code.call(function, code.count(code.outputs[0].shape), code.input(0), code.output(0))

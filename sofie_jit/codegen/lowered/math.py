@@ -56,9 +56,12 @@ def arg_max(op: ArgMax, code: Emitter) -> Call:
 
 @emits(CumSum, kernels=KERNELS)
 def cum_sum(op: CumSum, code: Emitter) -> Call:
-    """``cum_sum`` or ``cum_prod`` of each row along the axis."""
-    require(op, exclusive=False, reverse=False)
-    return code.call(op.function, *_around(code, op.op_type, op.axis), code.input(0), code.output(0))
+    """``cum_sum``, ``cum_prod`` or ``cumulate`` of each row along the axis."""
+    sizes = _around(code, op.op_type, op.axis)
+    if op.exclusive or op.reverse:
+        product = op.function == "cum_prod"
+        return code.call("cumulate", *sizes, product, op.exclusive, op.reverse, code.input(0), code.output(0))
+    return code.call(op.function, *sizes, code.input(0), code.output(0))
 
 
 @emits(GatherElements, kernels=KERNELS)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
-from sofie_jit.codegen.expressions import Call, Size
+from sofie_jit.codegen.expressions import Call, Size, Struct
 from sofie_jit.codegen.lowered.dense import gemm_microkernels
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
@@ -55,21 +55,33 @@ def matmul(op: MatMul, code: Emitter) -> Call:
     a, b, y = code.type_of(0), code.type_of(1), code.outputs[0]
     perm_a, perm_b, perm_y = (op.perm_a, op.perm_b, op.perm_y) if isinstance(op, PermutedMatMul) else (None, None, None)
     left, right = _permuted("A", a.shape, perm_a), _permuted("B", b.shape, perm_b)
-    stack = broadcast_stack(left[:-2], right[:-2])
-    rank = len(stack) + 2
-    order = range(rank) if perm_y is None else perm_y
-    inverse = sorted(range(rank), key=order.__getitem__)
     m, k, n = left[-2], left[-1], right[-1]
     few = not isinstance(m, int) or m < 4 or m % 4 in (1, 2)
     parts = gemm_microkernels(code, 0, (k, n), few=few, cuts=False)
     panel = code.scratch(y.dtype, (k, tuning.MAX_NR))
     return code.call(
-        "matmul",
-        code.struct(
-            "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, rank, a.shape, perm_a),
-            _strides(code, rank, b.shape, perm_b), _strides(code, rank, y.shape, inverse),
-        ),
+        "matmul", stack_of(code, a.shape, b.shape, y.shape, perm_a, perm_b, perm_y),
         code.dim(m), code.dim(k), code.dim(n), code.input(0), code.input(1), panel, code.output(0), parts,
+    )  # fmt: skip
+
+
+def stack_of(
+    code: Emitter,
+    a: Shape,
+    b: Shape,
+    y: Shape,
+    perm_a: Sequence[int] | None = None,
+    perm_b: Sequence[int] | None = None,
+    perm_y: Sequence[int] | None = None,
+) -> Struct:
+    """The C++ ``MatmulStack`` of the tensors A, B and Y with these shapes, whose axes are permuted."""
+    stack = broadcast_stack(_permuted("A", a, perm_a)[:-2], _permuted("B", b, perm_b)[:-2])
+    rank = len(stack) + 2
+    order = range(rank) if perm_y is None else perm_y
+    inverse = sorted(range(rank), key=order.__getitem__)
+    return code.struct(
+        "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, rank, a, perm_a),
+        _strides(code, rank, b, perm_b), _strides(code, rank, y, inverse),
     )  # fmt: skip
 
 

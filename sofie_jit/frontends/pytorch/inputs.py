@@ -10,7 +10,7 @@ from sofie_jit.frontends.base import Problems
 from sofie_jit.frontends.pytorch.expressions import size
 from sofie_jit.frontends.pytorch.model import Input
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim
-from sofie_jit.ir.types import DTYPES, TensorType
+from sofie_jit.ir.types import COMPUTED, TensorType
 
 
 def input_types(inputs: Sequence[Input]) -> dict[str, TensorType]:
@@ -34,8 +34,8 @@ def input_types(inputs: Sequence[Input]) -> dict[str, TensorType]:
 
 def _type(given: Input, shape: Sequence[Dim], names: dict[str, Dim]) -> TensorType:
     label = f"input '{given.name}' ({given.dtype})"
-    if given.dtype not in DTYPES:
-        raise UnsupportedLayerError(f"{label}: inputs must be of type {', '.join(DTYPES)}")
+    if given.dtype not in COMPUTED:
+        raise UnsupportedLayerError(f"{label}: inputs must be of type {', '.join(COMPUTED)}")
     for dim in shape:
         if isinstance(dim, SymbolicDim) and str(dim) not in names:
             raise UnsupportedLayerError(

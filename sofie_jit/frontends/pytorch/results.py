@@ -10,7 +10,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.pytorch.values import Number, known_number
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.ir.types import DTYPES
+from sofie_jit.ir.types import COMPUTED
 
 
 class Results:
@@ -47,7 +47,7 @@ class Results:
         if isinstance(value, Symbol):
             return value
         array = value if isinstance(value, np.ndarray) else known_number(value)
-        if array.dtype.name not in DTYPES:
+        if array.dtype.name not in COMPUTED:
             raise UnsupportedLayerError(f"the output '{name}' is of type {array.dtype}, which is not supported")
         return self.builder.constant(array, name)
 

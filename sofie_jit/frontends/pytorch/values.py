@@ -14,7 +14,7 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
-from sofie_jit.ir.types import DTYPES
+from sofie_jit.ir.types import COMPUTED
 from sofie_jit.records import dataclass
 
 Number = bool | int | float | SymbolicDim
@@ -159,7 +159,7 @@ class Tensor:
 
 def check_dtype(dtype: str, what: str) -> None:
     """Raises UnsupportedLayerError for an element type that is not supported; ``what`` begins the message."""
-    if dtype not in DTYPES:
+    if dtype not in COMPUTED:
         raise UnsupportedLayerError(
-            f"{what} is of type {dtype}, which is not supported; supported are {', '.join(DTYPES)}"
+            f"{what} is of type {dtype}, which is not supported; supported are {', '.join(COMPUTED)}"
         )

@@ -12,7 +12,7 @@ from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import counts_rows
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes
-from sofie_jit.ir.types import DTYPES, TensorType, common_dtype, float_dtype
+from sofie_jit.ir.types import DTYPES, TensorType, common_dtype, float_dtype, is_integer
 from sofie_jit.records import dataclass
 
 
@@ -69,21 +69,34 @@ class Mul(Binary):
 
 
 class Div(Binary):
-    """``A / B``."""
+    """``A / B``; of integers rounded towards 0, and 0 if ``B`` is 0.
 
-    integers = False
+    >>> Div().evaluate(np.array([7, -7, 7]), np.array([2, 2, 0]))
+    array([ 3, -3,  0])
+    """
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.divide(a, b)
+        if a.dtype.kind == "f":
+            return np.divide(a, b)
+        divisor = np.where(b == 0, b.dtype.type(1), b)
+        below = np.floor_divide(a, divisor)
+        inexact = (below * divisor != a) & ((a < 0) != (b < 0))
+        return np.where(b == 0, b.dtype.type(0), below + inexact.astype(a.dtype))
 
 
 class Pow(Binary):
-    """``A`` to the power of ``B``."""
+    """``A`` to the power of ``B``; of integers the integer part.
 
-    integers = False
+    >>> Pow().evaluate(np.array([3, 2, -1, 0]), np.array([4, -1, -3, -1]))
+    array([81,  0, -1,  0])
+    """
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.power(a, b)
+        if a.dtype.kind == "f":
+            return np.power(a, b)
+        powers = np.power(a, np.where(b < 0, b.dtype.type(0), b))
+        inverse = np.where(abs(a) == 1, np.where(b % 2 == 0, powers, a), a.dtype.type(0))
+        return np.where(b < 0, inverse, powers)
 
 
 class PRelu(Binary):
@@ -250,10 +263,11 @@ class Where(Broadcasting):
 
 @dataclass(kw_only=True)
 class Cast(ROperator):
-    """``X`` as element type ``to``, the name of a numpy dtype.
+    """``X`` as element type ``to``, one of :data:`~sofie_jit.ir.types.DTYPES`.
 
-    From float to integer the fraction is cut off; a number that does not fit, NaN included, becomes the smallest
-    integer. Every number except 0 is true.
+    Integers wrap around. From float to integer the fraction is cut off; a number that does not fit into 32 bits (for
+    int64, uint32 and uint64 64 bits), NaN included, becomes the smallest such integer, and is then wrapped around. This
+    is the conversion of x86 processors; ONNX leaves it open. Every number except 0 is true.
 
     >>> Cast(to="int32").evaluate(np.array([-1.5, 2.9, np.nan]))
     array([         -1,           2, -2147483648], dtype=int32)
@@ -270,8 +284,16 @@ class Cast(ROperator):
         return TensorType(self.to, x.shape)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        if x.dtype.kind != "f" or not self.to.startswith("int"):
-            return x.astype(self.to)
-        smallest = np.iinfo(self.to).min
-        fits = (x >= float(smallest)) & (x < -float(smallest))
-        return np.where(fits, np.where(fits, x, 0).astype(self.to), np.asarray(smallest, self.to))
+        return _whole(x, self.to) if x.dtype.kind == "f" and is_integer(self.to) else x.astype(self.to)
+
+
+def _whole(x: np.ndarray, to: str) -> np.ndarray:
+    """The integer parts of floating-point numbers as the integer type ``to``."""
+    x = x.astype(np.float32) if x.dtype == np.float16 else x
+    wide = np.dtype("int64" if to in ("int64", "uint32", "uint64") else "int32")
+    high = (x >= 2.0**63) & (to == "uint64")  # one bit more than int64
+    x = np.where(high, x - x.dtype.type(2.0**63), x)
+    limit = -float(np.iinfo(wide).min)
+    fits = (x >= -limit) & (x < limit)
+    whole = np.where(fits, np.where(fits, x, 0).astype(wide), np.iinfo(wide).min).astype(to)
+    return np.where(high, whole ^ np.asarray(1 << 63, to), whole) if to == "uint64" else whole

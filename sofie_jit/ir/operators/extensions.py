@@ -43,6 +43,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
     },
     "GRU": _RECURRENT_DEFAULTS,
     "LSTM": _RECURRENT_DEFAULTS,
+    "QuantizeLinear": {"output_dtype": "None, or the name of a type instead of its number"},
     "RNN": _RECURRENT_DEFAULTS,
     "Resize": {"scales": "required, because sizes are not supported"},
     "Transpose": {"perm": "required; the default of ONNX depends on the rank of the input"},

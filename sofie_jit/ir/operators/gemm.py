@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sofie_jit.errors import ShapeError
+from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, broadcast_sizes, common_size
-from sofie_jit.ir.types import TensorType, common_dtype
+from sofie_jit.ir.types import TensorType, float_dtype, is_integer
 from sofie_jit.records import dataclass
 
 
@@ -30,7 +30,9 @@ class Gemm(ROperator):
     transB: bool = False
 
     def infer(self, a: TensorType, b: TensorType, c: TensorType | None = None) -> TensorType:
-        dtype = common_dtype("Gemm", a, b, *(t for t in (c,) if t))
+        dtype = float_dtype("Gemm", a, b, c, integers=True)
+        if is_integer(dtype) and not (float(self.alpha).is_integer() and float(self.beta).is_integer()):
+            raise DtypeError(f"Gemm of {dtype} needs whole numbers alpha and beta, got {self.alpha} and {self.beta}")
         if b.rank != 2 or a.rank != 2:
             raise ShapeError(
                 f"Gemm multiplies matrices, got A {format_shape(a.shape)} and B {format_shape(b.shape)}; "
@@ -61,8 +63,9 @@ class Gemm(ROperator):
         return [Requirement(left[1], "==", right[0]), *added]
 
     def evaluate(self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
-        product = self.alpha * ((a.T if self.transA else a) @ (b.T if self.transB else b))
-        return (product if c is None else product + self.beta * c).astype(a.dtype)
+        alpha, beta = (np.asarray(factor).astype(a.dtype) for factor in (self.alpha, self.beta))
+        product = alpha * ((a.T if self.transA else a) @ (b.T if self.transB else b))
+        return np.asarray(product if c is None else product + beta * c, a.dtype)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         b = inputs[1]

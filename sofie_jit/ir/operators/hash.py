@@ -8,7 +8,7 @@ import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.ir.types import TensorType
+from sofie_jit.ir.types import TensorType, is_integer
 from sofie_jit.records import dataclass
 
 _WORD = 2**64 - 1
@@ -28,7 +28,7 @@ class HashBucket(ROperator):
     key: tuple[int, int] | None = None
 
     def infer(self, x: TensorType) -> TensorType:
-        if not x.dtype.startswith("int"):
+        if not is_integer(x.dtype):
             raise DtypeError(f"HashBucket hashes integers, got {x}: add a Cast")
         if self.num_buckets < 1:
             raise ShapeError(f"HashBucket needs at least one bucket, got num_buckets={self.num_buckets}")

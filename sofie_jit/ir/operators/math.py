@@ -15,7 +15,7 @@ from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, common_size, equal_sizes
-from sofie_jit.ir.types import TensorType, common_dtype, float_dtype
+from sofie_jit.ir.types import TensorType, common_dtype, float_dtype, is_integer
 from sofie_jit.records import dataclass
 
 Function = Callable[..., Any]
@@ -252,7 +252,7 @@ class OfIntegers(Binary):
     """Its definition in numpy."""
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
-        if not (a.dtype.startswith("int") and b.dtype.startswith("int")):
+        if not (is_integer(a.dtype) and is_integer(b.dtype)):
             raise DtypeError(f"{self.op_type} is defined for integers, got {a} and {b}: add a Cast")
         return super().infer(a, b)
 
@@ -283,15 +283,21 @@ class BitShiftLeft(OfIntegers):
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         valid = (b >= 0) & (b < 8 * b.itemsize)
-        return np.where(valid, a << np.where(valid, b, 0), 0).astype(a.dtype)
+        return np.where(valid, a << np.where(valid, b, b.dtype.type(0)), a.dtype.type(0))
 
 
 class BitShiftRight(OfIntegers):
-    """``A >> B`` with the sign kept; if B is out of range, only the sign (ONNX's BitShift, direction RIGHT)."""
+    """``A >> B`` with the sign kept; if B is out of range, only the sign (ONNX's BitShift, direction RIGHT).
+
+    >>> BitShiftRight().evaluate(np.array([-8, 8]), np.array([1, 64]))
+    array([-4,  0])
+    """
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        most = 8 * b.itemsize - 1
-        return a >> np.where((b >= 0) & (b < most), b, most)
+        bits = 8 * b.itemsize
+        valid = (b >= 0) & (b < bits)
+        beyond = a >> b.dtype.type(bits - 1) if a.dtype.kind == "i" else np.zeros_like(a)
+        return np.where(valid, a >> np.where(valid, b, b.dtype.type(0)), beyond)
 
 
 class Gcd(OfIntegers):
@@ -313,7 +319,7 @@ class BitwiseNot(Unary):
     function = np.invert
 
     def infer(self, x: TensorType) -> TensorType:
-        if not x.dtype.startswith("int"):
+        if not is_integer(x.dtype):
             raise DtypeError(f"BitwiseNot is defined for integers, got {x}: add a Cast")
         return x
 
@@ -457,7 +463,7 @@ class GatherElements(ROperator):
                 f"GatherElements: data {format_shape(data.shape)} and indices {format_shape(indices.shape)} must agree "
                 f"in all axes but {axis}"
             )
-        if not indices.dtype.startswith("int"):
+        if not is_integer(indices.dtype):
             raise DtypeError(f"GatherElements needs integer indices, got {indices}")
         return replace(data, shape=indices.shape)
 

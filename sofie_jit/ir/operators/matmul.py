@@ -21,7 +21,7 @@ class MatMul(ROperator):
     """
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
-        return TensorType(float_dtype("MatMul", a, b), product_shape(a.shape, b.shape))
+        return TensorType(float_dtype("MatMul", a, b, integers=True), product_shape(a.shape, b.shape))
 
     def requirements(self, a: TensorType, b: TensorType) -> list[Requirement]:
         return product_sizes(a.shape, b.shape)

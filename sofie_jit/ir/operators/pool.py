@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from sofie_jit.ir.operators.geometry import (
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout, spatial_axes
 from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.ir.types import TensorType, float_dtype, tensor_type
+from sofie_jit.ir.types import TensorType, float_dtype, lowest, tensor_type
 from sofie_jit.records import dataclass
 
 
@@ -25,7 +26,7 @@ from sofie_jit.records import dataclass
 class Pool(ROperator):
     """A window that slides over images (N, C, spatial axes), or (N, spatial axes, C) with ``layout="NHWC"``.
 
-    One to three spatial axes; float32 or float64. Elements outside the image are ignored. With ``ceil_mode`` the last
+    One to three spatial axes; floating point. Elements outside the image are ignored. With ``ceil_mode`` the last
     window along an axis may reach beyond the padding. ``layout`` is an extension of ONNX.
 
     >>> MaxPool(kernel_shape=[2], strides=[2]).evaluate(np.array([[[1.0, 3.0, 2.0, 0.0]]]))
@@ -40,6 +41,9 @@ class Pool(ROperator):
     ceil_mode: bool = False
     layout: str = "NCHW"
 
+    integers: ClassVar[bool] = False
+    """Whether it is defined for integers too."""
+
     def window(self, x: TensorType) -> tuple[tuple[Axis, ...], int]:
         """The window along each spatial axis of images ``x``, and the number of channels."""
         sizes, channels = image_axes(self.op_type, x.shape, self.layout)
@@ -52,7 +56,7 @@ class Pool(ROperator):
     def infer(self, x: TensorType) -> TensorType:
         axes, channels = self.window(x)
         shape = image_shape(x.shape[:1], outputs_of(axes), channels, self.layout)
-        return TensorType(float_dtype(self.op_type, x), shape)
+        return TensorType(float_dtype(self.op_type, x, integers=self.integers), shape)
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return math.prod(self.kernel_shape) * super().flops(inputs, outputs)
@@ -62,12 +66,15 @@ class MaxPool(Pool):
     """The maximum of the window.
 
     As in TensorFlow, NaN and minus infinity count as the smallest finite number, which an empty window gives too.
+    Defined for integers too.
     """
+
+    integers = True
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         axes, channels = self.window(tensor_type(x))
         images = channels_last(x, self.layout)
-        y = np.full((len(x), *outputs_of(axes), channels), np.finfo(x.dtype).min, x.dtype)
+        y = np.full((len(x), *outputs_of(axes), channels), lowest(x.dtype.name), x.dtype)
         for _, out, under in taps(axes):
             part = y[out]
             np.fmax(part, images[under], out=part)  # the number, if the other is NaN

@@ -9,7 +9,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import format_shape, normalize_axis, split_count, static_dims
 from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.ir.types import TensorType, common_dtype
+from sofie_jit.ir.types import TensorType, common_dtype, is_floating
 from sofie_jit.records import dataclass
 
 
@@ -37,7 +37,7 @@ class Resample(ROperator):
 
     def infer(self, x: TensorType, weights: TensorType, spans: TensorType) -> TensorType:
         dtype, axis = common_dtype("Resample", x, weights), self.resampled_axis(x)
-        if not dtype.startswith("float") or spans.dtype != "int64":
+        if not is_floating(dtype) or spans.dtype != "int64":
             raise DtypeError(f"Resample needs floating-point numbers and spans in int64, got {dtype} and {spans.dtype}")
         static_dims("Resample", x.shape[axis:])
         if weights.rank != 2 or spans.shape != (weights.shape[0], 2):

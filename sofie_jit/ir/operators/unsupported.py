@@ -36,11 +36,18 @@ UNSUPPORTED: dict[str, dict[str, Unsupported]] = {
         "saturate": Unsupported("it is used only for float8 types, which are not supported", None),
         "round_mode": Unsupported("it is used only for float8 types, which are not supported", None),
     },
+    "DequantizeLinear": {
+        "output_dtype": Unsupported("the result has the type of the scale", (0,)),
+    },
     "GroupNormalization": _NORMALIZATION,
     "LayerNormalization": {
         **_NORMALIZATION,
         "Mean": Unsupported("only the normalized tensor is computed"),
         "InvStdDev": Unsupported("only the normalized tensor is computed"),
+    },
+    "QuantizeLinear": {
+        "precision": Unsupported("the quotient is computed in the type of the scale", (0,)),
+        "saturate": Unsupported("it is used only for float8 types, which are not supported", None),
     },
     "RMSNormalization": _NORMALIZATION,
     "MaxPool": {

@@ -25,6 +25,7 @@ from sofie_jit.ir.ops.core import (
     result_type,
 )
 from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.types import is_floating, is_integer
 
 Function = TypeVar("Function", bound=Callable[..., Symbol])
 
@@ -72,7 +73,7 @@ def mod(x1: TensorLike, x2: TensorLike) -> Symbol:
 def floor_divide(x1: TensorLike, x2: TensorLike) -> Symbol:
     """``x1 / x2`` rounded down. Raises DtypeError for int64, which is not supported."""
     a, b = promote(x1, x2)
-    if a.dtype.startswith("float"):
+    if is_floating(a.dtype):
         return floor(divide(a, b))
     if a.dtype == "int64":
         raise DtypeError("floor_divide is not supported for int64: cast to int32 or a floating-point type first")
@@ -86,14 +87,14 @@ def power(x1: TensorLike, x2: TensorLike) -> Symbol:
     """
     if isinstance(x1, Symbol) and np.ndim(x2) == 0 and not isinstance(x2, Symbol):
         x = cast(x1, result_type(x1, x2))
-        if float(x2) == 0.5 and x.dtype.startswith("float"):
+        if float(x2) == 0.5 and is_floating(x.dtype):
             return sqrt(x)
         if float(x2) == 2:
             return square(x)
         if float(x2) == 3:
             return multiply(square(x), x)
     dtype = result_type(x1, x2)
-    if not dtype.startswith("float"):
+    if not is_floating(dtype):
         raise DtypeError(f"power of {dtype} is supported for the exponents 2 and 3 only: cast to float32 first")
     return apply(elementwise.Pow(), *promote(x1, x2))
 
@@ -135,7 +136,7 @@ def hypot(x1: TensorLike, x2: TensorLike) -> Symbol:
 def clip(x: Symbol, x_min: TensorLike, x_max: TensorLike) -> Symbol:
     """``x`` limited to the interval [``x_min``, ``x_max``]."""
     numbers = all(isinstance(limit, (int, float)) for limit in (x_min, x_max))
-    if numbers and x.dtype.startswith("float"):
+    if numbers and is_floating(x.dtype):
         return apply(activations.Clip(min=float(x_min), max=float(x_max)), x)
     return minimum(maximum(x, x_min), x_max)
 
@@ -237,7 +238,7 @@ def isneginf(x: Symbol) -> Symbol:
 
 def signbit(x: Symbol) -> Symbol:
     """Whether each element is negative, including -0.0, as bool."""
-    if not x.dtype.startswith("float"):
+    if not is_floating(x.dtype):
         return less(countable(x), 0)
     return logical_or(less(x, 0), logical_and(equal(x, 0), less(reciprocal(x), 0)))
 
@@ -302,7 +303,7 @@ def nan_to_num(x: Symbol, nan: float = 0.0, posinf: float | None = None, neginf:
 
 def _unary(name: str, operator: type[functions.Unary] | type[activations.Activation]) -> Callable[[Symbol], Symbol]:
     def function(x: Symbol) -> Symbol:
-        exact = x.dtype.startswith("int") and operator.integers
+        exact = is_integer(x.dtype) and operator.integers
         return apply(operator(), x if exact else cast(x, floating(x)))
 
     return _named(function, name, operator)
@@ -364,16 +365,20 @@ def angle(x: Symbol) -> Symbol:
 def saturate_cast(x: Symbol, dtype: Any) -> Symbol:
     """``x`` converted to ``dtype``; numbers outside its range become its smallest or largest number."""
     to = element_type(dtype)
-    if not (to.startswith("int") and (x.dtype.startswith("float") or (x.dtype, to) == ("int64", "int32"))):
+    if not is_integer(to) or x.dtype == "bool":
         return cast(x, to)
     limits = np.iinfo(to)
-    inside = cast(where(less(absolute(x), float(limits.max)), x, 0), to) if x.dtype.startswith("float") else cast(x, to)
+    if is_integer(x.dtype):
+        own = np.iinfo(x.dtype)
+        x = x if limits.min <= own.min else maximum(x, limits.min)
+        return cast(x if limits.max >= own.max else minimum(x, limits.max), to)
+    inside = cast(where(less(absolute(x), float(limits.max)), x, 0), to)
     return where(greater_equal(x, limits.max), limits.max, where(less_equal(x, limits.min), limits.min, inside))
 
 
 def round(x: Symbol, decimals: int = 0) -> Symbol:
     """Each element rounded to ``decimals`` decimals, halves to the even neighbor, as ``numpy.round``."""
-    if x.dtype.startswith("int") and decimals >= 0:
+    if is_integer(x.dtype) and decimals >= 0:
         return x
     rounded = functions.Round()
     return apply(rounded, x) if decimals == 0 else divide(apply(rounded, multiply(x, 10.0**decimals)), 10.0**decimals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
-from sofie_jit.ir.ops.core import TensorLike, apply, cast, promote
+from sofie_jit.ir.ops.core import TensorLike, apply, countable, promote
 from sofie_jit.ir.ops.shapes import expand_dims, squeeze
 from sofie_jit.ir.symbol import Symbol
 
@@ -27,10 +27,7 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Symbol:
 
 
 def _matmul(a: Symbol, b: Symbol) -> Symbol:
-    if not a.dtype.startswith("float"):  # float64 is exact up to 2^53
-        result = a.builder.promotion.integer if a.dtype == "bool" else a.dtype
-        return cast(_matmul(cast(a, "float64"), cast(b, "float64")), result)
-    return apply(MatMul(), a, b)
+    return apply(MatMul(), countable(a), countable(b))
 
 
 def linear(x: Symbol, weight: Symbol, bias: Symbol | None = None) -> Symbol:

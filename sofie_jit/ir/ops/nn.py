@@ -46,12 +46,12 @@ from sofie_jit.ir.ops.shapes import (
     transpose,
 )
 from sofie_jit.ir.symbol import Symbol
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.types import check_table, is_integer
 
 
 def activation(operator: activations.Activation | AlongAxis, x: Symbol) -> Symbol:
     """``operator`` applied to ``x``; integers become floating point unless the operator is defined for them."""
-    exact = x.dtype.startswith("int") and getattr(operator, "integers", False)
+    exact = is_integer(x.dtype) and getattr(operator, "integers", False)
     return apply(operator, x if exact else cast(x, floating(x)))
 
 

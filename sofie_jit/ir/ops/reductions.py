@@ -48,6 +48,7 @@ from sofie_jit.ir.ops.elementwise import (
 )
 from sofie_jit.ir.ops.shapes import diagonal, diff, expand_dims, moveaxis, reshape, slice_along, squeeze
 from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.types import is_floating
 
 
 def _reduce(operator: type[reduce.Reduce], x: Symbol, axis: Axes, keepdims: bool) -> Symbol:
@@ -207,7 +208,7 @@ def _without_nan(name: str, function: Callable[..., Symbol], neutral: float) -> 
 
 
 def _filled(x: Symbol, value: float) -> Symbol:
-    return where(isnan(x), value, x) if x.dtype.startswith("float") else x
+    return where(isnan(x), value, x) if is_floating(x.dtype) else x
 
 
 def nanmean(x: Symbol, axis: Axes = None, keepdims: bool = False) -> Symbol:
@@ -249,7 +250,7 @@ def nanargmin(x: Symbol, axis: int | None = None, keepdims: bool = False) -> Sym
 
 
 def _unless_all_nan(x: Symbol, result: Symbol, otherwise: float, axis: Axes, keepdims: bool) -> Symbol:
-    return where(all(isnan(x), axis, keepdims), otherwise, result) if x.dtype.startswith("float") else result
+    return where(all(isnan(x), axis, keepdims), otherwise, result) if is_floating(x.dtype) else result
 
 
 # -- indices and cumulative sums -------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from sofie_jit.ir.ops.core import (
 from sofie_jit.ir.ops.elementwise import add, equal, greater_equal, less_equal, multiply, subtract, where
 from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.symbol import Symbol
-from sofie_jit.ir.types import MAX_ELEMENTS, TensorType, check_table
+from sofie_jit.ir.types import MAX_ELEMENTS, TensorType, check_table, is_integer
 
 
 def reshape(x: Symbol, newshape: Any) -> Symbol:
@@ -338,7 +338,7 @@ def getitem(x: Symbol, key: Any) -> Symbol:
                 raise ShapeError(f"index {part} is out of range for axis {axis} of {format_shape(x.shape)}")
             else:
                 slices.append((axis, int(part) % size, int(part) % size + 1, 1))
-        elif isinstance(part, (Symbol, np.ndarray)) and gathered is None and str(part.dtype).startswith("int"):
+        elif isinstance(part, (Symbol, np.ndarray)) and gathered is None and is_integer(str(part.dtype)):
             gathered = (len(shape), part)
             shape.append(x.shape[axis])
         else:
@@ -485,7 +485,7 @@ def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, spar
     along = normalize_axis("one_hot", axis, x.rank + 1)
     check_table("one_hot", num_classes)
     classes = np.arange(num_classes).reshape([-1 if a == along else 1 for a in range(x.rank + 1)])
-    whole = x if x.dtype.startswith("int") else cast(x, "int32")
+    whole = x if is_integer(x.dtype) else cast(x, "int32")
     hot = equal(expand_dims(whole, along), classes.astype(whole.dtype))
     return cast(hot, dtype or "float32")
 

@@ -82,7 +82,9 @@ constexpr int lanes = SOFIE_JIT_VECTOR_BYTES / int(sizeof(T));
 
 // The signed integer of T's size: the element type of comparisons of vec<T>, whose lanes are 0 or -1.
 template <class T>
-using int_of = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+using int_of = std::conditional_t<
+   sizeof(T) == 8, std::int64_t,
+   std::conditional_t<sizeof(T) == 4, std::int32_t, std::conditional_t<sizeof(T) == 2, std::int16_t, std::int8_t>>>;
 
 template <class T>
 SOFIE_JIT_INLINE vec<T> broadcast(T x)

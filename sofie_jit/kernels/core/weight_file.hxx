@@ -18,14 +18,20 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-enum class Element { f32, f64, i32, i64, boolean };
+enum class Element { f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, boolean };
 
 template <class T>
-constexpr Element element = std::is_same_v<T, float>          ? Element::f32
-                            : std::is_same_v<T, double>       ? Element::f64
-                            : std::is_same_v<T, std::int32_t> ? Element::i32
-                            : std::is_same_v<T, std::int64_t> ? Element::i64
-                                                              : Element::boolean;
+constexpr Element element = std::is_same_v<T, float>           ? Element::f32
+                            : std::is_same_v<T, double>        ? Element::f64
+                            : std::is_same_v<T, std::int8_t>   ? Element::i8
+                            : std::is_same_v<T, std::int16_t>  ? Element::i16
+                            : std::is_same_v<T, std::int32_t>  ? Element::i32
+                            : std::is_same_v<T, std::int64_t>  ? Element::i64
+                            : std::is_same_v<T, std::uint8_t>  ? Element::u8
+                            : std::is_same_v<T, std::uint16_t> ? Element::u16
+                            : std::is_same_v<T, std::uint32_t> ? Element::u32
+                            : std::is_same_v<T, std::uint64_t> ? Element::u64
+                                                               : Element::boolean;
 
 struct WeightEntry {
    const char *name;
@@ -116,8 +122,14 @@ private:
       switch (entry.type) {
       case Element::f32: return values<float>(at, end, entry.size, where);
       case Element::f64: return values<double>(at, end, entry.size, where);
+      case Element::i8: return values<std::int8_t>(at, end, entry.size, where);
+      case Element::i16: return values<std::int16_t>(at, end, entry.size, where);
       case Element::i32: return values<std::int32_t>(at, end, entry.size, where);
       case Element::i64: return values<std::int64_t>(at, end, entry.size, where);
+      case Element::u8: return values<std::uint8_t>(at, end, entry.size, where);
+      case Element::u16: return values<std::uint16_t>(at, end, entry.size, where);
+      case Element::u32: return values<std::uint32_t>(at, end, entry.size, where);
+      case Element::u64: return values<std::uint64_t>(at, end, entry.size, where);
       case Element::boolean: break;
       }
       return values<bool>(at, end, entry.size, where);
@@ -130,7 +142,8 @@ private:
       static const struct {
          const char *name;
          std::size_t size;
-      } types[] = {{"float32", 4}, {"float64", 8}, {"int32", 4}, {"int64", 8}, {"bool", 1}}; // in the order of Element
+      } types[] = {{"float32", 4}, {"float64", 8}, {"int8", 1},   {"int16", 2},  {"int32", 4}, {"int64", 8},
+                   {"uint8", 1},   {"uint16", 2},  {"uint32", 4}, {"uint64", 8}, {"bool", 1}}; // as in Element
       const auto &type = types[static_cast<std::size_t>(entry.type)];
       const std::string found = token(at, end);
       if (found != type.name)

@@ -91,6 +91,13 @@ SOFIE_JIT_OF_NUMBER(BitwiseNot, ~v)
 #undef SOFIE_JIT_OF_NUMBER
 #undef SOFIE_JIT_OF_VECTOR
 
+// Whether q is a number of bits by which a T can be shifted.
+template <class T>
+SOFIE_JIT_INLINE bool is_shift(T q)
+{
+   return std::make_unsigned_t<T>(q) < 8 * sizeof(T);
+}
+
 // Defines a function object for binary() by an expression of two elements `p` and `q`.
 #define SOFIE_JIT_OF_NUMBERS(name, expression)            \
    struct name {                                          \
@@ -111,8 +118,8 @@ SOFIE_JIT_OF_NUMBERS(Lcm, T(std::lcm(p, q)))
 SOFIE_JIT_OF_NUMBERS(BitwiseAnd, T(p & q))
 SOFIE_JIT_OF_NUMBERS(BitwiseOr, T(p | q))
 SOFIE_JIT_OF_NUMBERS(BitwiseXor, T(p ^ q))
-SOFIE_JIT_OF_NUMBERS(BitShiftLeft, q >= 0 && q < T(8 * sizeof(T)) ? T(std::uint64_t(p) << q) : T(0))
-SOFIE_JIT_OF_NUMBERS(BitShiftRight, T(p >> (q >= 0 && q < T(8 * sizeof(T)) ? q : T(8 * sizeof(T) - 1))))
+SOFIE_JIT_OF_NUMBERS(BitShiftLeft, is_shift(q) ? T(std::uint64_t(p) << q) : T(0))
+SOFIE_JIT_OF_NUMBERS(BitShiftRight, is_shift(q) ? T(p >> q) : p < T(0) ? T(-1) : T(0))
 #undef SOFIE_JIT_OF_NUMBERS
 
 // The remainder of p / q with the sign of q. A float remainder by 0 is NaN; an integer one, which is undefined, is 0.
@@ -123,10 +130,10 @@ SOFIE_JIT_INLINE T modulo(T p, T q)
       const T rest = std::fmod(p, q);
       return rest != 0 && (rest < 0) != (q < 0) ? rest + q : rest;
    } else {
-      if (q == 0 || q == -1)
+      if (q == 0 || (std::is_signed_v<T> && q == T(-1)))
          return 0;
       const T rest = p % q;
-      return rest != 0 && (rest < 0) != (q < 0) ? rest + q : rest;
+      return rest != 0 && (rest < 0) != (q < 0) ? T(rest + q) : rest;
    }
 }
 
@@ -182,6 +189,23 @@ void cum_prod(std::size_t outer, std::size_t size, std::size_t inner, const T *x
       for (std::size_t i = inner; i < size * inner; ++i)
          y[i] = y[i - inner] * x[i];
    }
+}
+
+// Cumulative sums or products from the end of the axis (`reverse`), or without the element itself (`exclusive`).
+template <class T>
+void cumulate(std::size_t outer, std::size_t size, std::size_t inner, bool product, bool exclusive, bool reverse,
+              const T *x, T *y)
+{
+   for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += size * inner)
+      for (std::size_t i = 0; i < inner; ++i) {
+         T so_far = T(product);
+         for (std::size_t k = 0; k < size; ++k) {
+            const std::size_t at = (reverse ? size - 1 - k : k) * inner + i;
+            const T next = product ? T(so_far * x[at]) : T(so_far + x[at]);
+            y[at] = exclusive ? so_far : next;
+            so_far = next;
+         }
+      }
 }
 
 // y[outer][count][inner] = x[outer][index[outer][count][inner]][inner]; negative indices count from the end. Returns

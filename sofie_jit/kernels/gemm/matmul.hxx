@@ -8,19 +8,11 @@
 
 #include "elementwise/activations.hxx"
 #include "gemm/gemm.hxx"
+#include "gemm/matmul_stack.hxx"
 #include "movement/transpose.hxx"
 
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
-
-// The leading axes: their number and sizes, and the stride of each axis in each tensor (0 for axes that are broadcast),
-// followed by the strides of the axes of the matrices.
-struct MatmulStack {
-   static constexpr int max_axes = 8;
-   std::size_t rank;
-   std::size_t shape[max_axes];
-   std::size_t a_stride[max_axes + 2], b_stride[max_axes + 2], y_stride[max_axes + 2];
-};
 
 // Packs the first `used` columns of b into a panel, [K][row].
 template <class T>
@@ -51,26 +43,15 @@ void matmul(const MatmulStack &stack, std::size_t M, std::size_t K, std::size_t 
    const T zeros[width] = {};
    const std::size_t *const in_a = stack.a_stride + stack.rank, *const in_b = stack.b_stride + stack.rank;
    const std::size_t y_row = stack.y_stride[stack.rank];
-   std::size_t count = 1;
-   for (std::size_t axis = 0; axis < stack.rank; ++axis)
-      count *= stack.shape[axis];
-   for (std::size_t matrix = 0; matrix < count; ++matrix) {
-      const T *left = a, *right = b;
-      T *to = y;
-      for (std::size_t axis = stack.rank, rest = matrix; axis-- > 0; rest /= stack.shape[axis]) {
-         const std::size_t index = rest % stack.shape[axis];
-         left += index * stack.a_stride[axis];
-         right += index * stack.b_stride[axis];
-         to += index * stack.y_stride[axis];
-      }
+   stack.each([&](std::size_t left, std::size_t right, std::size_t to) {
       for (std::size_t n = 0; n < N; n += width) {
          const std::size_t used = N - n < width ? N - n : width, row = panel_end<T>(n, N) - n;
-         matmul_panel(K, used, row, right + n * in_b[1], in_b[0], in_b[1], panel);
+         matmul_panel(K, used, row, b + right + n * in_b[1], in_b[0], in_b[1], panel);
          const GemmProblem<T> g{K,     used,   in_a[0], y_row, panel, zeros, no_epilogue<T>, split_into_blocks(K),
                                 false, kernels};
-         gemm_rows(g, M, left, static_cast<const T *>(nullptr), to + n);
+         gemm_rows(g, M, a + left, static_cast<const T *>(nullptr), y + to + n);
       }
-   }
+   });
 }
 
 } // namespace SOFIE_JIT_ISA

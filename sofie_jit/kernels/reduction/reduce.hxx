@@ -84,6 +84,22 @@ struct ReduceMin { // NaN if any element is NaN
    }
 };
 
+// The same for elements of 8 and 16 bits, of which a register has more than the virtual lanes. These are integers, for
+// which the order does not matter.
+template <class Op, class T>
+T reduce_narrow_row(std::size_t n, const T *x)
+{
+   constexpr T empty = Op::template empty<T>;
+   alignas(SOFIE_JIT_VECTOR_BYTES) T lane[lanes<T>];
+   vec<T> total = broadcast(empty);
+   for (std::size_t i = 0; i < n; i += lanes<T>)
+      total = Op::template term<T>(n - i < lanes<T> ? load_n(x + i, n - i, empty) : load(x + i), total);
+   store(lane, total);
+   for (int i = 1; i < lanes<T>; ++i)
+      total = Op::template combine<T>(total, broadcast(lane[i]));
+   return total[0];
+}
+
 // n elements of a row; `fill` is an element that does not change the result.
 template <class Op, class T>
 T reduce_row(std::size_t n, const T *x, const Op &op = {}, T fill = Op::template empty<T>)
@@ -140,7 +156,10 @@ void reduce(std::size_t outer, std::size_t size, std::size_t inner, const T *x, 
    constexpr std::size_t wide = 4 * lanes<T>;
    for (std::size_t o = 0; o < outer; ++o, x += size * inner, y += inner) {
       if (inner == 1) {
-         *y = reduce_row<Op>(size, x);
+         if constexpr (sizeof(T) < sizeof(float))
+            *y = reduce_narrow_row<Op>(size, x);
+         else
+            *y = reduce_row<Op>(size, x);
          continue;
       }
       std::size_t i = 0;

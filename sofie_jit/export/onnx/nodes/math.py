@@ -12,6 +12,7 @@ from sofie_jit.export.onnx.nodes.registry import rule
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.math import Mod
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import is_integer
 
 
 @rule("Cast", elementwise=True)
@@ -130,7 +131,7 @@ def mod(g: GraphWriter, op: Mod, a: str, b: str) -> str:
     """ONNX defines integers modulo 0 not at all, and numbers with ``fmod`` only."""
     dtype = g.dtype(a)
     zero, one = g.number(0, dtype), g.number(1, dtype)
-    if dtype.startswith("int"):
+    if is_integer(dtype):
         return g("Mod", a, g("Where", g("Equal", b, zero), one, b), fmod=int(op.fmod))
     rest = g("Mod", a, b, fmod=1)
     if op.fmod:

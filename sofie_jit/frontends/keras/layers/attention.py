@@ -14,6 +14,7 @@ from sofie_jit.frontends.keras.masks import all_of, passes
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, Shape, product
+from sofie_jit.ir.types import is_floating
 
 LARGE = 1e9
 """The number that Keras subtracts from masked scores, or the negative of the score that replaces them."""
@@ -259,7 +260,7 @@ def group_query_attention(
             else ops.reshape(allowed, (allowed.shape[0], groups, heads // groups, *allowed.shape[2:]))
         )
     fused = not config["dropout"] and not return_attention_scores
-    if not fused and attention_mask is not None and attention_mask.dtype.startswith("float"):
+    if not fused and attention_mask is not None and is_floating(attention_mask.dtype):
         call.refuse("its attention_mask is floating point, which Keras rounds in part; cast it to bool")
     scores = _masked_softmax(call, ops.matmul(rows, columns), allowed, fused)
     mixed = ops.reshape(ops.matmul(scores, values), (batch, heads, targets, size))

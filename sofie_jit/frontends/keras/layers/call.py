@@ -17,6 +17,7 @@ from sofie_jit.frontends.keras.layers.registry import IGNORED_OPTIONS, Entry, ch
 from sofie_jit.frontends.keras.masks import Masks, hand_on, pass_masks
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
+from sofie_jit.ir.types import is_integer
 
 _IGNORED = re.compile("|".join(map(fnmatch.translate, IGNORED_OPTIONS)))
 
@@ -161,7 +162,7 @@ class LayerCall(NodeCall):
         """``value`` with integer tensors converted to the layer's dtype."""
         if isinstance(value, (list, tuple)):
             return type(value)(self._to_floating(item) for item in value)
-        return self._converted(value) if isinstance(value, Symbol) and value.dtype.startswith("int") else value
+        return self._converted(value) if isinstance(value, Symbol) and is_integer(value.dtype) else value
 
     def _converted(self, x: Symbol) -> Symbol:
         return self.masks.attach(self.add(Cast(to=self.dtype), x), self.masks.of(x))

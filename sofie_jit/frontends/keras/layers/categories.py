@@ -13,6 +13,7 @@ from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.hash import CrossHashed, HashBucket
+from sofie_jit.ir.types import is_floating, is_integer
 
 
 def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol | None = None) -> Symbol:
@@ -21,7 +22,7 @@ def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol
     if call.config.get("sparse"):
         call.refuse("sparse=True: sparse tensors are not supported; save the model with sparse=False")
     if mode == "int":
-        return ops.cast(x, dtype) if dtype.startswith("int") else x
+        return ops.cast(x, dtype) if is_integer(dtype) else x
     if mode == "one_hot":
         return ops.one_hot(ops.squeeze(x, -1) if x.rank > 1 and x.shape[-1] == 1 else x, depth, dtype=dtype)
     if mode not in ("multi_hot", "binary", "count", "tf_idf", "tf-idf"):
@@ -157,7 +158,7 @@ def hashing(call: LayerCall, x: Symbol) -> Symbol:
     mask = config["mask_value"]
     if x.dtype == "bool":
         call.refuse("it hashes booleans as words; cast them to integers before")
-    whole = ops.cast(x, "int64") if x.dtype.startswith("float") else x
+    whole = ops.cast(x, "int64") if is_floating(x.dtype) else x
     masked = mask is not None and bins > 1
     index = _bucket(whole, bins - masked, config["salt"])
     if masked:
@@ -168,7 +169,7 @@ def hashing(call: LayerCall, x: Symbol) -> Symbol:
 @layer("HashedCrossing", mask=stops, refuses="strings, more than two inputs, sparse=True")
 def hashed_crossing(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     """One of ``num_bins`` categories by the combined hash of two integers."""
-    if len(inputs) != 2 or not all(x.dtype.startswith("int") for x in inputs):
+    if len(inputs) != 2 or not all(is_integer(x.dtype) for x in inputs):
         call.refuse(f"it crosses {', '.join(str(x.type) for x in inputs)}; expected two tensors of integers")
     bins = int(call.config["num_bins"])
     crossed = ops.apply(CrossHashed(num_buckets=bins), *(ops.cast(x, "int64") for x in inputs))
@@ -178,4 +179,4 @@ def hashed_crossing(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
 def _own_dtype(call: LayerCall, default: str) -> str:
     """The element type of a layer that may compute in integers."""
     policy = str(call.config.get("dtype") or default)
-    return policy if policy.startswith("int") else call.dtype
+    return policy if is_integer(policy) else call.dtype

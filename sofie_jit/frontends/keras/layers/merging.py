@@ -20,6 +20,7 @@ from sofie_jit.ir.operators.elementwise import Add, Cast, Max, Mean, Min, Mul, S
 from sofie_jit.ir.operators.normalization import LpNormalization
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.transpose import Transpose
+from sofie_jit.ir.types import is_floating
 
 _TRUE = np.array([True])  # one array, so that all layers share the constant
 
@@ -78,7 +79,7 @@ def multiply(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
 @layer("Average", mask=merged_mask)
 def average(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     """The element-wise mean of all inputs; of integers in float64, in which TensorFlow divides them."""
-    tensors = [x if x.dtype.startswith("float") else call.add(Cast(to="float64"), x) for x in _tensors(call, inputs)]
+    tensors = [x if is_floating(x.dtype) else call.add(Cast(to="float64"), x) for x in _tensors(call, inputs)]
     return call.add(Mean(), *tensors)
 
 

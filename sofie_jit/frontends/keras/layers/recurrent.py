@@ -35,6 +35,7 @@ from sofie_jit.ir.operators.lstm import LSTM
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.rnn import RNN, Recurrent
+from sofie_jit.ir.types import is_floating
 from sofie_jit.records import dataclass
 
 LSTM_GATES = (0, 3, 1, 2)
@@ -365,7 +366,7 @@ def _run(
     options: ScanOptions,
 ) -> tuple[Symbol, list[Symbol]]:
     """Runs a built-in cell over a sequence: its outputs, and its states after the last step."""
-    if not x.dtype.startswith("float"):
+    if not is_floating(x.dtype):
         x = ops.cast(x, call.dtype)
     units = operator.hidden_size
     operator.direction = "reverse" if options.backwards else "forward"

@@ -19,7 +19,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.resample import Resample
 from sofie_jit.ir.operators.slice import Slice
-from sofie_jit.ir.types import MAX_TABLE, check_table
+from sofie_jit.ir.types import MAX_TABLE, check_table, is_floating
 
 F = np.float32
 Weights = list[tuple[int, np.ndarray]]
@@ -37,7 +37,7 @@ def resize_images(
     before = [x.shape[axis] for axis in axes]
     if list(before) == list(sizes):
         return x
-    if method != "nearest" and not x.dtype.startswith("float"):
+    if method != "nearest" and not is_floating(x.dtype):
         call.refuse(f"its images are {x.dtype}, which {method} interpolation would round; pass float32 images")
     for axis, size in zip(axes, sizes, strict=True):
         old = x.shape[axis]
@@ -235,7 +235,7 @@ def center_crop(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
     ``training`` has no influence.
     """
     axes, size = _axes(call, x), _size(call)
-    if not x.dtype.startswith("float"):
+    if not is_floating(x.dtype):
         x = ops.cast(x, call.dtype)
     if all(known_size(call, x, axis) >= n for axis, n in zip(axes, size, strict=True)):
         return _crop(call, x, axes, size)

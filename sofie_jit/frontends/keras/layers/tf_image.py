@@ -14,6 +14,7 @@ from sofie_jit.frontends.keras.layers.resizing import METHODS, known_size, resiz
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim, static_dims
+from sofie_jit.ir.types import is_floating
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
@@ -61,7 +62,7 @@ def extract_patches(images: Symbol, sizes: Any, strides: Any, rates: Any, paddin
 
 def convert_image_dtype(image: Symbol, dtype: Any, saturate: bool = False) -> Symbol:
     """A cast between floating-point types. Raises UnsupportedLayerError for integers, which TensorFlow scales."""
-    if not (image.dtype.startswith("float") and ops.element_type(dtype).startswith("float")):
+    if not (is_floating(image.dtype) and is_floating(ops.element_type(dtype))):
         raise UnsupportedLayerError("convert_image_dtype from or to integers is not supported; scale by arithmetic")
     return ops.cast(image, dtype)
 

@@ -24,7 +24,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import SymbolicDim, product, static_dim
 from sofie_jit.ir.operators.activations import LogSigmoid, Selu, Softsign
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.types import check_table, is_floating
 
 # -- functions with TensorFlow's arguments ---------------------------------------------------------------------------
 
@@ -42,14 +42,14 @@ def _reduction(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
 
 def mean(input_tensor: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
     """``tf.reduce_mean``. Raises UnsupportedLayerError for integers, which it rounds."""
-    if not input_tensor.dtype.startswith("float"):
+    if not is_floating(input_tensor.dtype):
         raise UnsupportedLayerError("TensorFlow's mean of integers is not supported; cast to float before it")
     return ops.mean(input_tensor, axis, keepdims)
 
 
 def true_divide(x: Any, y: Any) -> Symbol:
     """``tf.math.truediv``, which divides integers in float64."""
-    if not ops.result_type(x, y).startswith("float"):
+    if not is_floating(ops.result_type(x, y)):
         x = ops.cast(x, "float64") if isinstance(x, Symbol) else np.float64(x)
     return ops.divide(x, y)
 

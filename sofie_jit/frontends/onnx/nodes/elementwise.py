@@ -11,13 +11,13 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import activations, elementwise, math
-from sofie_jit.ir.types import DTYPES
+from sofie_jit.ir.types import DTYPES, is_floating, is_integer
 
 # -- of two or more tensors --------------------------------------------------------------------------------------------
 
 direct(
-    elementwise.Add, elementwise.Sub, elementwise.Mul, elementwise.PRelu, elementwise.Equal, elementwise.Less,
-    elementwise.Greater, elementwise.And, elementwise.Or, elementwise.Xor, since=7,
+    elementwise.Add, elementwise.Sub, elementwise.Mul, elementwise.Div, elementwise.PRelu, elementwise.Equal,
+    elementwise.Less, elementwise.Greater, elementwise.And, elementwise.Or, elementwise.Xor, since=7,
 )  # fmt: skip
 direct(elementwise.LessOrEqual, elementwise.GreaterOrEqual, since=12)
 direct(elementwise.Max, elementwise.Min, elementwise.Sum, elementwise.Mean, since=6)
@@ -38,25 +38,14 @@ def aligned(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
     return result
 
 
-@node("Div", since=7)
-def divide(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
-    """The quotient; that of integers is rounded towards 0."""
-    if a.dtype.startswith("float"):
-        return call.add(elementwise.Div(), a, b)
-    if a.dtype != "int32":
-        call.refuse(f"division of {a.dtype} is not supported: insert a Cast to float")
-    exact = call.add(elementwise.Div(), ops.cast(a, "float64"), ops.cast(b, "float64"))  # of 32 bits
-    return ops.cast(exact, "int32")
-
-
 @node("Pow", since=7)
 def power(call: OnnxCall, x: Symbol, exponent: Symbol) -> Symbol:
     """``x`` to the power of ``exponent``, of the type of ``x``."""
     value = ops.weight_of(exponent)
     if value is not None and value.size == 1 and exponent.rank <= x.rank and value.item() in (0.5, 2, 3):
         return ops.power(x, value.item())
-    if not x.dtype.startswith("float"):
-        call.refuse(f"powers of {x.dtype} other than squares and cubes are not supported: insert a Cast to float")
+    if is_integer(x.dtype) and is_floating(exponent.dtype):
+        return ops.cast(call.add(elementwise.Pow(), *(ops.cast(v, "float64") for v in (x, exponent))), x.dtype)
     return call.add(elementwise.Pow(), x, ops.cast(exponent, x.dtype))
 
 
@@ -114,7 +103,7 @@ def clip_by_attributes(call: OnnxCall, x: Symbol) -> Symbol:
 @node("Clip", since=11)
 def clip(call: OnnxCall, x: Symbol, low: Value | None = None, high: Value | None = None) -> Symbol:
     """``x`` limited to [low, high]; ``high`` where ``low`` is larger."""
-    if x.dtype.startswith("float") and not isinstance(low, Symbol) and not isinstance(high, Symbol):
+    if is_floating(x.dtype) and not isinstance(low, Symbol) and not isinstance(high, Symbol):
         least = -np.inf if low is None else np.asarray(low).item()
         most = np.inf if high is None else np.asarray(high).item()
         return call.add(activations.Clip(min=min(least, most), max=most), x)
@@ -127,6 +116,7 @@ def clip(call: OnnxCall, x: Symbol, low: Value | None = None, high: Value | None
 @node("Cast", since=6)
 def cast(call: OnnxCall, x: Symbol) -> Symbol:
     """``x`` as another element type."""
+    call.ignore("saturate", "round_mode")  # of float8 types
     return _cast(call, x, element_type(call.integer("to"), "its output").name)
 
 

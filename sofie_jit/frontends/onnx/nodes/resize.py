@@ -19,7 +19,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, static_dim
 from sofie_jit.ir.operators import resize as operators
 from sofie_jit.ir.operators.resample import Resample
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.types import check_table, is_floating
 
 F = np.float32
 
@@ -165,7 +165,7 @@ def _enlarged(
     repeats = mode == "nearest" and (
         (half and nearest_mode.startswith("round")) or (transformation == "asymmetric" and nearest_mode == "floor")
     )
-    images = x.rank == 4 and set(factors) <= {2, 3} and x.dtype.startswith("float")
+    images = x.rank == 4 and set(factors) <= {2, 3} and is_floating(x.dtype)
     images = images and all(isinstance(size, int) for size in x.shape[1:])
     if images and mode == "linear" and half:
         return operators.Resize(scales=[factors.get(2, 1), factors.get(3, 1)], mode="linear")
@@ -271,7 +271,7 @@ def taps(
 
 
 def _interpolated(call: OnnxCall, x: Symbol, axis: int, weights: np.ndarray, spans: np.ndarray) -> Symbol:
-    if not x.dtype.startswith("float"):
+    if not is_floating(x.dtype):
         call.refuse(f"interpolation of {x.dtype} is not supported: insert a Cast to float")
     operands = call.constant(weights.astype(x.dtype), "weights"), call.constant(spans, "spans")
     if axis:

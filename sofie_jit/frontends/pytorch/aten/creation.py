@@ -15,7 +15,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.math import CumSum
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.types import check_table, is_floating
 
 
 def filled(call: AtenCall, shape: Sequence[Dim], value: Operand, dtype: str) -> Symbol:
@@ -74,7 +74,7 @@ def arange(call: AtenCall, end: Any, dtype: Any, start: Any = 0, step: Any = 1) 
         return _open_range(call, start, end, step, dtype)
     count = math.ceil((end - start) / step)
     check_table("arange", count)
-    numbers = start + step * np.arange(max(count, 0), dtype=np.float64 if dtype.startswith("float") else np.int64)
+    numbers = start + step * np.arange(max(count, 0), dtype=np.float64 if is_floating(dtype) else np.int64)
     return call.symbol(numbers.astype(dtype), "range")
 
 

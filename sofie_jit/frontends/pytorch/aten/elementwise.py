@@ -15,6 +15,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators import elementwise
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.types import is_floating, is_integer
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
 
@@ -55,7 +56,7 @@ def div(call: AtenCall, x: Operand, other: Operand, rounding_mode: Any = None) -
     """``x / other`` in floating point, or rounded towards 0 (``trunc``) or down (``floor``)."""
     dtype = result_type(x, other)
     if rounding_mode is None:
-        return ops.divide(*call.promoted(x, other, dtype=dtype if dtype.startswith("float") else "float32"))
+        return ops.divide(*call.promoted(x, other, dtype=dtype if is_floating(dtype) else "float32"))
     if rounding_mode == "floor":
         return floor_divide(call, x, other)
     if rounding_mode != "trunc":
@@ -67,7 +68,7 @@ def div(call: AtenCall, x: Operand, other: Operand, rounding_mode: Any = None) -
 def floor_divide(call: AtenCall, x: Operand, other: Operand) -> Symbol:
     """``x / other`` rounded down."""
     dtype = result_type(x, other)
-    if not dtype.startswith("float"):
+    if not is_floating(dtype):
         return _rounded_quotient(call, x, other, ops.floor)
     a, b = call.promoted(x, other)
     # as PyTorch: the remainder is exact, so that the quotient is not rounded up to the next integer
@@ -80,7 +81,7 @@ def floor_divide(call: AtenCall, x: Operand, other: Operand) -> Symbol:
 
 def _rounded_quotient(call: AtenCall, x: Operand, other: Operand, rounded: Callable[[Symbol], Symbol]) -> Symbol:
     a, b = call.promoted(x, other)
-    if a.dtype.startswith("float"):
+    if is_floating(a.dtype):
         return rounded(ops.divide(a, b))
     if a.dtype == "bool":
         call.refuse("division of bool is not supported")
@@ -106,19 +107,19 @@ def power(call: AtenCall, x: Operand, exponent: Operand) -> Symbol:
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
         base = call.cast(x, dtype)
         special = {0.5: ops.sqrt, -0.5: ops.rsqrt, 2: ops.square, -1: ops.reciprocal, 1: ops.identity}
-        if exponent in special and (base.dtype.startswith("float") or exponent in (1, 2)):
+        if exponent in special and (is_floating(base.dtype) or exponent in (1, 2)):
             return special[exponent](base)
         if exponent == 3:
             return ops.multiply(ops.square(base), base)
         if exponent == 0:
             return ops.ones_like(base)
-        if base.dtype.startswith("int") and 4 <= exponent <= 8:
+        if is_integer(base.dtype) and 4 <= exponent <= 8:
             square = ops.square(base)
             result = square
             for _ in range(int(exponent) // 2 - 1):
                 result = ops.multiply(result, square)
             return ops.multiply(result, base) if exponent % 2 else result
-    if not dtype.startswith("float"):
+    if not is_floating(dtype):
         call.refuse(f"powers of {dtype} with the exponent {exponent} are not supported: convert to float")
     return call.add(elementwise.Pow(), *call.promoted(x, exponent))
 
@@ -157,7 +158,7 @@ def fmin(call: AtenCall, x: Operand, other: Operand) -> Symbol:
 def atan2(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
     """The angle of the point (other, x)."""
     dtype = result_type(x, other)
-    return ops.arctan2(*call.promoted(x, other, dtype=dtype if dtype.startswith("float") else "float32"))
+    return ops.arctan2(*call.promoted(x, other, dtype=dtype if is_floating(dtype) else "float32"))
 
 
 @aten("hypot")
@@ -299,7 +300,7 @@ def clamp(call: AtenCall, x: Symbol, min: Operand | None, max: Operand | None) -
     """``x`` limited to [min, max]; ``max`` where ``min`` is larger."""
     limits = [limit for limit in (min, max) if limit is not None]
     if all(isinstance(limit, (int, float)) for limit in limits):
-        if x.dtype.startswith("float"):
+        if is_floating(x.dtype):
             low, high = (fill if limit is None else limit for limit, fill in ((min, -math.inf), (max, math.inf)))
             return ops.clip(x, float(low if low < high else high), float(high))  # type: ignore[arg-type, operator]
         if any(isinstance(limit, float) for limit in limits):
@@ -324,7 +325,7 @@ def clamp_max(call: AtenCall, x: Symbol, max: Operand) -> Symbol:
 @aten("nan_to_num")
 def nan_to_num(call: AtenCall, x: Symbol, nan: float | None, posinf: float | None, neginf: float | None) -> Symbol:
     """NaN and infinities replaced."""
-    return ops.nan_to_num(x, 0.0 if nan is None else nan, posinf, neginf) if x.dtype.startswith("float") else x
+    return ops.nan_to_num(x, 0.0 if nan is None else nan, posinf, neginf) if is_floating(x.dtype) else x
 
 
 # -- functions of one number -------------------------------------------------------------------------------------------
@@ -390,7 +391,7 @@ PREDICATES: dict[tuple[str, ...], tuple[Callable[[Symbol], Symbol], bool]] = {
 def _function(names: tuple[str, ...], function: Callable[[Symbol], Symbol], integers: str) -> None:
     @aten(*names)
     def compute(call: AtenCall, x: Symbol) -> Symbol:
-        if x.dtype.startswith("float") or integers == "exact":
+        if is_floating(x.dtype) or integers == "exact":
             return function(x)
         return x if integers == "same" else function(ops.cast(x, "float32"))
 
@@ -406,7 +407,7 @@ for _names, _unary in ROUNDING.items():
 def _predicate(names: tuple[str, ...], function: Callable[[Symbol], Symbol], of_integers: bool) -> None:
     @aten(*names)
     def compute(call: AtenCall, x: Symbol) -> Symbol:
-        return function(x) if x.dtype.startswith("float") else ops.full_like(x, of_integers, "bool")
+        return function(x) if is_floating(x.dtype) else ops.full_like(x, of_integers, "bool")
 
 
 for _names, (_unary, _value) in PREDICATES.items():

@@ -9,6 +9,7 @@ from sofie_jit.frontends.pytorch.promotion import result_type
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.types import is_floating
 
 
 @aten("linear")
@@ -40,13 +41,13 @@ def matmul(
 
 
 def _scaled(x: Symbol, factor: Any) -> Symbol:
-    return x if factor == 1 else ops.multiply(x, float(factor) if x.dtype.startswith("float") else int(factor))
+    return x if factor == 1 else ops.multiply(x, float(factor) if is_floating(x.dtype) else int(factor))
 
 
 @aten("addmm")
 def addmm(call: AtenCall, x: Symbol, mat1: Symbol, mat2: Symbol, beta: Any, alpha: Any) -> Symbol:
     """``beta * x + alpha * mat1 mat2``."""
-    if x.dtype.startswith("float") and x.rank <= 2:
+    if is_floating(x.dtype) and x.rank <= 2:
         return call.add(Gemm(alpha=float(alpha), beta=float(beta)), mat1, mat2, x)
     return ops.add(_scaled(x, beta), _scaled(ops.matmul(mat1, mat2), alpha))
 

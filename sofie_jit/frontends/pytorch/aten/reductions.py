@@ -11,6 +11,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, normalize_axis, product
 from sofie_jit.ir.operators import math as functions
+from sofie_jit.ir.types import is_floating
 
 
 def axes_of(x: Symbol, dim: Any) -> list[int]:
@@ -29,14 +30,14 @@ def _reduced(function: Callable[..., Symbol], x: Symbol, dim: Any, keepdim: bool
 @aten("sum")
 def sum_(call: AtenCall, x: Symbol, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Symbol:
     """The sum; of integers and bool, as int64."""
-    x = call.cast(x, dtype or (x.dtype if x.dtype.startswith("float") else "int64"))
+    x = call.cast(x, dtype or (x.dtype if is_floating(x.dtype) else "int64"))
     return _reduced(ops.sum, x, dim, keepdim)
 
 
 @aten("nansum")
 def nansum(call: AtenCall, x: Symbol, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Symbol:
     """The sum without NaN."""
-    zero = ops.where(ops.isnan(x), 0.0, x) if x.dtype.startswith("float") else x
+    zero = ops.where(ops.isnan(x), 0.0, x) if is_floating(x.dtype) else x
     return sum_(call, zero, dim, keepdim, dtype)
 
 
@@ -49,7 +50,7 @@ def mean(call: AtenCall, x: Symbol, dim: Any = None, keepdim: bool = False, dtyp
 @aten("prod")
 def prod(call: AtenCall, x: Symbol, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Symbol:
     """The product; of integers and bool, as int64."""
-    x = call.cast(x, dtype or (x.dtype if x.dtype.startswith("float") else "int64"))
+    x = call.cast(x, dtype or (x.dtype if is_floating(x.dtype) else "int64"))
     return _reduced(ops.prod, x, dim, keepdim)
 
 
@@ -259,7 +260,7 @@ def trace(call: AtenCall, x: Symbol) -> Symbol:
 
 
 def _cumulative(call: AtenCall, operator: type[functions.CumSum], x: Symbol, dim: int, dtype: Any) -> Symbol:
-    x = call.cast(x, dtype or (x.dtype if x.dtype.startswith("float") else "int64"))
+    x = call.cast(x, dtype or (x.dtype if is_floating(x.dtype) else "int64"))
     return x if x.rank == 0 else call.add(operator(axis=normalize_axis("cumsum", dim, x.rank)), x)
 
 

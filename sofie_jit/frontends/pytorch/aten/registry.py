@@ -44,6 +44,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.types import is_floating
 
 Handler = Callable[..., Any]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
@@ -192,7 +193,7 @@ class AtenCall(NodeCall):
 
     def floating(self, x: Symbol) -> Symbol:
         """``x``; integers and bool as float32."""
-        return x if x.dtype.startswith("float") else ops.cast(x, "float32")
+        return x if is_floating(x.dtype) else ops.cast(x, "float32")
 
 
 def _element(kind: Any) -> Any:

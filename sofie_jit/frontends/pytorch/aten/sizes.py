@@ -7,6 +7,7 @@ from typing import Any
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, normalize_axis, product
+from sofie_jit.ir.types import is_floating
 
 
 @aten("size.int", "sym_size.int")
@@ -36,7 +37,7 @@ def dim(call: AtenCall, x: Symbol) -> int:
 @aten("is_floating_point")
 def is_floating_point(call: AtenCall, x: Symbol) -> bool:
     """Whether the elements are floating-point numbers."""
-    return x.dtype.startswith("float")
+    return is_floating(x.dtype)
 
 
 @aten("len")

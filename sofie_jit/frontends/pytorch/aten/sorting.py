@@ -12,6 +12,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, static_dim
 from sofie_jit.ir.operators import math as functions
+from sofie_jit.ir.types import is_floating
 
 
 def _top(call: AtenCall, x: Symbol, k: int, dim: int, largest: bool) -> tuple[Symbol, Symbol]:
@@ -68,12 +69,12 @@ def median(call: AtenCall, x: Symbol) -> Symbol:
 @aten("median.dim")
 def median_dim(call: AtenCall, x: Symbol, dim: int, keepdim: bool) -> tuple[Symbol, Symbol]:
     """The lower of the two elements in the middle along an axis, and its index."""
-    if x.dtype.startswith("float"):
+    if is_floating(x.dtype):
         found = ops.any(ops.isnan(x), dim, keepdim)
     axis = normalize_axis("median", dim, x.rank)
     size = static_dim("median", x.shape, axis)
     values, indices = kthvalue(call, x, (size + 1) // 2, dim, keepdim)
-    if x.dtype.startswith("float"):
+    if is_floating(x.dtype):
         first = ops.cast(ops.argmax(ops.cast(ops.isnan(x), "int32"), axis, keepdim), "int64")
         return ops.where(found, math.nan, values), ops.where(found, first, indices)
     return values, indices
