@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.types import is_floating
 
 
 def _category(dtype: str) -> int:
@@ -61,7 +62,7 @@ class TorchPromotion:
         return number if number and (not found or _category(number) > _category(found)) else found
 
     def floating(self, dtype: str) -> str:
-        return dtype if dtype.startswith("float") else "float32"
+        return dtype if is_floating(dtype) else "float32"
 
 
 TORCH = TorchPromotion()

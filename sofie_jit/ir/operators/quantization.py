@@ -10,8 +10,9 @@ from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Dim, Shape, format_shape, normalize_axis
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import image_shape, outputs_of
-from sofie_jit.ir.operators.matmul import MatMul, product_shape
+from sofie_jit.ir.operators.matmul import MatMul, product_shape, product_sizes
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
 
@@ -160,6 +161,9 @@ class MatMulInteger(ROperator):
         check_zero_point("MatMulInteger", a, a_zero, a.shape[-2])
         check_zero_point("MatMulInteger", b, b_zero, b.shape[-1])
         return TensorType("int32", shape)
+
+    def requirements(self, a: TensorType, b: TensorType, *zeros: TensorType | None) -> list[Requirement]:
+        return product_sizes(a.shape, b.shape)
 
     def evaluate(
         self, a: np.ndarray, b: np.ndarray, a_zero: np.ndarray | None = None, b_zero: np.ndarray | None = None

@@ -19,6 +19,7 @@ from sofie_jit.frontends.pytorch.values import (
     shape_of,
 )
 from sofie_jit.ir.dims import SymbolicDim
+from sofie_jit.ir.types import is_floating
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.pytorch.script.interpreter import Interpreter
@@ -183,7 +184,7 @@ def no(self: Interpreter, *values: Any) -> bool:
 @function("is_floating_point")
 def is_floating_point(self: Interpreter, value: Any) -> Any:
     """Whether the elements are floating-point numbers."""
-    return dtype_of(value.value).startswith("float") if isinstance(value, Tensor) else NotImplemented
+    return is_floating(dtype_of(value.value)) if isinstance(value, Tensor) else NotImplemented
 
 
 # -- identity and logic ------------------------------------------------------------------------------------------------
