@@ -48,7 +48,7 @@ class Archive:
         self._check_directory()
         try:
             with zipfile.ZipFile(_Reader(self.data)) as archive:
-                entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+                entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
         except (
             zipfile.BadZipFile,
             zipfile.LargeZipFile,

@@ -123,6 +123,9 @@ class _Graph:
             else:
                 self.values[constant.name] = Tensor(constant.tensor.array, owner=constant.target)
         outputs = self.outputs()
+        wanted = {} if self.wanted is None else dict(outputs)
+        early: dict[str, Any] = {}
+        """Results of modules, which later calls may change in place."""
         replaced = {
             id(node): self.calls[path] for path in self.replace if path in self.calls for node in self.calls[path].nodes
         }
@@ -133,12 +136,14 @@ class _Graph:
                 if call.path not in done:
                     done.add(call.path)
                     self.replaced(call)
-                continue
-            with self.problems.collected():
-                self.node(node)
+            else:
+                with self.problems.collected():
+                    self.node(node)
+            for name in wanted.keys() & self.values.keys() - early.keys():
+                early[name] = self.result(wanted[name], name)
         results = Results(self.builder)
         for name, value in outputs:
-            results.add(name, self.result(value, name))
+            results.add(name, early[name] if name in early else self.result(value, name))
         results.structure = self.model.structure if self.wanted is None else None
         return results
 

@@ -30,7 +30,7 @@ def _basis(rows: int, columns: int, size: int, first: int = 0) -> tuple[np.ndarr
     check_table("a Fourier transform", rows, columns - 1)
     steps = np.outer(np.arange(first, first + rows), np.arange(columns)) % size  # exact, unlike a large angle
     angles = 2 * math.pi / size * steps
-    return np.cos(angles), -np.sin(angles)
+    return np.cos(angles), np.where(2 * steps % size == 0, 0.0, -np.sin(angles))  # exactly real where it should be
 
 
 def _resized(x: Symbol, size: int) -> Symbol:

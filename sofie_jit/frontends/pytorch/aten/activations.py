@@ -149,8 +149,8 @@ def log_softmax(call: AtenCall, x: Symbol, dim: int, dtype: Any) -> Symbol:
 
 
 @aten("_softmax")
-def softmax_of_core(call: AtenCall, x: Symbol, dim: int) -> Symbol:
-    """Softmax of the core operators."""
+def softmax_of_core(call: AtenCall, x: Symbol, dim: int, half_to_float: bool) -> Symbol:
+    """Softmax of the core operators; ``half_to_float`` is for 16-bit numbers."""
     return _along(call, Softmax, x, dim, None)
 
 
@@ -162,8 +162,8 @@ def safe_softmax(call: AtenCall, x: Symbol, dim: int, dtype: Any) -> Symbol:
 
 
 @aten("_log_softmax")
-def log_softmax_of_core(call: AtenCall, x: Symbol, dim: int) -> Symbol:
-    """The logarithm of softmax, of the core operators."""
+def log_softmax_of_core(call: AtenCall, x: Symbol, dim: int, half_to_float: bool) -> Symbol:
+    """The logarithm of softmax, of the core operators; ``half_to_float`` is for 16-bit numbers."""
     return _along(call, LogSoftmax, x, dim, None)
 
 

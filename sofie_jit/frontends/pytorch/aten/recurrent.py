@@ -10,6 +10,7 @@ import numpy as np
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.activations import Relu, Tanh
 from sofie_jit.ir.operators.gru import GRU
 from sofie_jit.ir.operators.lstm import LSTM
@@ -30,13 +31,10 @@ def lstm(
     """Long short-term memories, one after the other: the output, and the last states of all layers."""
     _at_inference(call, dropout, train)
     size = hx[1].shape[-1]
-    if hx[0].shape[-1] != size:
-        call.refuse("proj_size is not supported")
-    made = _stack(
+    return _stack(
         call, lambda direction: LSTM(hidden_size=size, direction=direction), input, hx, params, has_biases,  # type: ignore[arg-type]
         num_layers, bidirectional, batch_first,
     )  # fmt: skip
-    return made
 
 
 @aten("gru.input")
@@ -84,7 +82,8 @@ def _stack(
         x, states = ops.expand_dims(x, 0), [ops.expand_dims(state, 1) for state in states]
     elif not batch_first:
         x = ops.swapaxes(x, 0, 1)
-    per_cell = 4 if has_biases else 2
+    projected = len(states) == 2 and states[0].shape[-1] != states[1].shape[-1]
+    per_cell = (4 if has_biases else 2) + projected
     if len(params) != per_cell * len(directions) * num_layers:
         call.refuse(f"it has {len(params)} weights; expected {per_cell * len(directions) * num_layers}")
     last: list[list[Symbol]] = [[] for _ in states]
@@ -94,7 +93,15 @@ def _stack(
             index = layer * len(directions) + number
             weights = params[index * per_cell : (index + 1) * per_cell]
             initial = [_state(state, index) for state in states]
-            y, *after = _cell(call, cell(direction), x, weights, initial, f"layer{index}")
+            y, *after = _cell(
+                call,
+                cell(direction),
+                x,
+                weights[: per_cell - projected],
+                initial,
+                f"layer{index}",
+                *weights[per_cell - projected :],
+            )
             outputs.append(ops.reshape(y, (*y.shape[:2], y.shape[3])))
             for collected, state in zip(last, after, strict=True):
                 collected.append(state)
@@ -118,11 +125,17 @@ def _state(state: Symbol, index: int) -> Symbol | None:
 
 def _cell(
     call: AtenCall, operator: Recurrent, x: Symbol, weights: Sequence[Symbol], initial: Sequence[Symbol | None],
-    hint: str,
+    hint: str, projection: Symbol | None = None,
 ) -> tuple[Symbol, ...]:  # fmt: skip
-    """One direction of a layer."""
+    """One direction of a layer. With a projection, states and outputs are projected after each step."""
     order = ORDERS[type(operator)]
     arrays = [call.known(weight, "params") for weight in weights]
+    if projection is not None:
+        if initial[0] is not None:
+            call.refuse("proj_size with a given state is not supported")
+        # the recurrent product of a projected state is that of the whole state with the product of both matrices
+        matrix = call.known(projection, "params")
+        arrays[1] = (arrays[1].astype(np.float64) @ matrix.astype(np.float64)).astype(matrix.dtype)
     w, r = (
         call.constant(_arranged(array, order)[np.newaxis], f"{hint}_{name}")
         for array, name in zip(arrays, "WR", strict=False)
@@ -134,10 +147,62 @@ def _cell(
     if any(state is not None for state in initial):
         inputs += [None] * (5 - len(inputs))
         inputs += initial
-    return call.add_all(operator, *inputs)
+    results = call.add_all(operator, *inputs)
+    if projection is None:
+        return results
+    y, h, *others = results
+    columns = call.constant(np.ascontiguousarray(matrix.T), f"{hint}_P")
+    return ops.matmul(y, columns), ops.matmul(h, columns), *others
 
 
 def _arranged(array: np.ndarray, order: Sequence[int]) -> np.ndarray:
     """A weight with its gates in ONNX's order."""
     gates: Any = np.split(array, len(order))
     return np.ascontiguousarray(np.concatenate([gates[gate] for gate in order]))
+
+
+# -- single steps ------------------------------------------------------------------------------------------------------
+
+
+def _step(
+    call: AtenCall, operator: Recurrent, input: Symbol, states: Sequence[Symbol], weights: Sequence[Symbol | None]
+) -> list[Symbol]:
+    """The states after one step, as a sequence of one step."""
+    x = ops.expand_dims(ops.reshape(input, (-1, input.shape[-1])), 1)
+    initial = [ops.expand_dims(ops.reshape(state, (-1, state.shape[-1])), 1) for state in states]
+    given = [weight for weight in weights if weight is not None]
+    _, *after = _cell(call, operator, x, given, initial, "cell")
+    return [ops.reshape(state, (*input.shape[:-1], state.shape[-1])) for state in after]
+
+
+@aten("lstm_cell")
+def lstm_cell(
+    call: AtenCall, input: Symbol, hx: list[Symbol], w_ih: Symbol, w_hh: Symbol, b_ih: Symbol | None,
+    b_hh: Symbol | None,
+) -> tuple[Symbol, ...]:  # fmt: skip
+    """One step of a long short-term memory."""
+    operator = LSTM(hidden_size=_known_size(call, hx[0]))
+    return tuple(_step(call, operator, input, hx, (w_ih, w_hh, b_ih, b_hh)))
+
+
+@aten("gru_cell")
+def gru_cell(
+    call: AtenCall, input: Symbol, hx: Symbol, w_ih: Symbol, w_hh: Symbol, b_ih: Symbol | None, b_hh: Symbol | None
+) -> Symbol:
+    """One step of a gated recurrent unit."""
+    operator = GRU(hidden_size=_known_size(call, hx), linear_before_reset=True)
+    return _step(call, operator, input, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
+
+
+@aten("rnn_tanh_cell", "rnn_relu_cell")
+def rnn_cell(
+    call: AtenCall, input: Symbol, hx: Symbol, w_ih: Symbol, w_hh: Symbol, b_ih: Symbol | None, b_hh: Symbol | None
+) -> Symbol:
+    """One step of a simple recurrent network."""
+    function = Tanh() if call.schema.name == "rnn_tanh_cell" else Relu()
+    operator = RNN(hidden_size=_known_size(call, hx), activations=[function])
+    return _step(call, operator, input, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
+
+
+def _known_size(call: AtenCall, state: Symbol) -> int:
+    return static_dim(call.schema.name, state.shape, -1)

@@ -20,7 +20,7 @@ import importlib
 import inspect
 import pkgutil
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -68,6 +68,8 @@ WITHOUT_EFFECT = frozenset(
 """Arguments that do not change results."""
 
 _handlers: dict[str, Handler] = {}
+_of_complex: dict[str, Handler] = {}
+_by_parts: set[str] = set()
 
 
 def aten(*names: str) -> Callable[[AnyHandler], AnyHandler]:
@@ -84,6 +86,21 @@ def aten(*names: str) -> Callable[[AnyHandler], AnyHandler]:
         return handler
 
     return register
+
+
+def of_complex(*names: str) -> Callable[[AnyHandler], AnyHandler]:
+    """Registers a function as the handler of operators that have a complex argument; it gets arguments as they are."""
+
+    def register(handler: AnyHandler) -> AnyHandler:
+        _of_complex.update(dict.fromkeys(names, handler))
+        return handler
+
+    return register
+
+
+def by_parts(*names: str) -> None:
+    """Registers operators that treat the real and the imaginary part of complex tensors in the same way."""
+    _by_parts.update(names)
 
 
 @cache
@@ -125,6 +142,11 @@ class AtenCall(NodeCall):
 
     def run(self, handler: Handler, given: Mapping[str, Any]) -> Any:
         """Calls a handler with the arguments ``given`` by their names in the schema."""
+        if any(isinstance(value, Complex) for value in _items(given.values())):
+            if self.schema.name in _by_parts:
+                parts = [self.run(handler, {key: _part(value, part) for key, value in given.items()}) for part in PARTS]
+                return _joined(*parts)
+            handler = _of_complex.get(self.schema.name, handler)
         taken = parameters(handler)
         arguments = {}
         for parameter in self.schema.parameters:
@@ -194,6 +216,26 @@ class AtenCall(NodeCall):
     def floating(self, x: Symbol) -> Symbol:
         """``x``; integers and bool as float32."""
         return x if is_floating(x.dtype) else ops.cast(x, "float32")
+
+
+PARTS = ("real", "imag")
+
+
+def _items(values: Iterable[Any]) -> list[Any]:
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]
+
+
+def _part(value: Any, part: str) -> Any:
+    """The real or imaginary part of complex tensors; other arguments as they are."""
+    if isinstance(value, list):
+        return [_part(item, part) for item in value]
+    return getattr(value, part) if isinstance(value, Complex) else value
+
+
+def _joined(real: Any, imag: Any) -> Any:
+    if isinstance(real, (list, tuple)):
+        return [Complex(a, b) for a, b in zip(real, imag, strict=True)]
+    return Complex(real, imag)
 
 
 def _element(kind: Any) -> Any:

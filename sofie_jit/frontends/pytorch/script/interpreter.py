@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
-from sofie_jit.frontends.base import Node, Problems
+from sofie_jit.frontends.base import Node, Problems, errors_of_node
 from sofie_jit.frontends.pytorch import scalars
 from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
@@ -99,7 +99,7 @@ class Interpreter:
                 self.path = outer
         if owner.is_module and name.startswith("forward"):
             self.results.pop(owner.path, None)
-            self.results[owner.path] = result
+            self.results[owner.path] = _snapshot(result)
         return result
 
     def call_function(self, definition: ast.FunctionDef, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -133,7 +133,8 @@ class Interpreter:
         label = self.label(base)
         given = (*arguments, *named.values())
         if base in scalars.FUNCTIONS and not any(isinstance(value, (Tensor, Refused)) for value in _flat(given)):
-            return scalars.compute(base, *arguments, **named)
+            with errors_of_node(f"{label[0]} ({label[1]})", {}, "TorchScript"):
+                return scalars.compute(base, *arguments, **named)
         self.nodes.append(Node(*label))
         text = f"{label[0]} ({label[1]})"
         if any(isinstance(value, Refused) for value in _flat(given)):
@@ -315,7 +316,8 @@ class Interpreter:
             return Refused(text)
         function = FUNCTIONS.get(short)
         if function is not None:
-            result = function(self, *arguments, **named)
+            with errors_of_node(f"{self.path or 'forward'} ({name})", {}, "TorchScript"):
+                result = function(self, *arguments, **named)
             if result is not NotImplemented:
                 return result
         return self.operator(short, arguments, named)
@@ -375,6 +377,15 @@ EXPRESSIONS: dict[type[ast.expr], Any] = {
     ast.UnaryOp: Interpreter.unary,
 }
 """Kind of an expression -> function of the interpreter, the expression and the local names."""
+
+
+def _snapshot(value: Any) -> Any:
+    """A value as it is now; later calls may change tensors in place."""
+    if isinstance(value, Tensor):
+        return Tensor(value.value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_snapshot, value))
+    return value
 
 
 def _raises(body: Sequence[ast.stmt]) -> bool:

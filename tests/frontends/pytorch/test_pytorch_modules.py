@@ -1,0 +1,183 @@
+"""Modules of PyTorch, live, as .pt2 and as TorchScript files, against torch. Skipped where torch is not installed."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch, which has an environment of its own in .ci/run")
+
+from modules import CASES, Case  # noqa: E402
+
+import sofie_jit  # noqa: E402
+from sofie_jit import frontends  # noqa: E402
+from sofie_jit.frontends.base import Translation  # noqa: E402
+from sofie_jit.frontends.open_dimensions import examine  # noqa: E402
+from sofie_jit.verification.difference import TOLERANCE, distance  # noqa: E402
+from sofie_jit.verification.evaluate import evaluate  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+BATCHES = (1, 3, 4)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Any:
+    logging.disable(logging.CRITICAL)
+    torch.manual_seed(0)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def made(case: Case) -> Any:
+    """The module of a case, with statistics that are not the default ones."""
+    module = case.module().eval()
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            buffer.uniform_(0.5, 1.5)
+    return module
+
+
+def flat(value: Any) -> list[np.ndarray]:
+    """The tensors and numbers in nested results, in order, without None."""
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [array for part in value for array in flat(part)]
+    return [value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)]
+
+
+def in_float64(module: Any, inputs: Any) -> list[np.ndarray] | None:
+    """The outputs in float64; None for modules that mix types."""
+    try:
+        return flat(copy.deepcopy(module).double()(*(x.double() if x.is_floating_point() else x for x in inputs)))
+    except RuntimeError:
+        return None
+
+
+def check(found: list[np.ndarray], module: Any, inputs: Any) -> None:
+    """Asserts that ``found`` are the outputs of a module, by the rule of tests/tolerance.py."""
+    expected = flat(module(*inputs))
+    assert [(y.shape, y.dtype) for y in found] == [(y.shape, y.dtype) for y in expected]
+    exact = in_float64(module, inputs)
+    for index, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        if not np.issubdtype(theirs.dtype, np.floating):
+            assert np.array_equal(ours, theirs), index
+        elif distance(ours, theirs) > TOLERANCE:
+            assert exact is not None, index
+            assert distance(ours, exact[index]) <= max(2 * distance(theirs, exact[index]), TOLERANCE), index
+
+
+def check_translation(translation: Translation, case: Case, module: Any) -> None:
+    """Asserts that a translation, evaluated in numpy, gives the outputs of a module for several batches."""
+    (rmodel, *_), needed = examine(translation)
+    for batch in BATCHES if case.open_batch else (4,):
+        inputs = case.inputs(batch)
+        network = translation(dict.fromkeys(needed, batch)) if needed else rmodel
+        check(evaluate(network, [x.numpy() for x in inputs]), module, inputs)
+
+
+def shapes_of(module: Any, inputs: Any) -> Any:
+    """``dynamic_shapes=`` with an open batch."""
+    batch = torch.export.Dim("batch")
+    dims = tuple({0: batch} for _ in inputs)
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    return (dims,) if inspect.Parameter.VAR_POSITIONAL in kinds else dims
+
+
+def script_options(inputs: Any) -> dict[str, Any]:
+    """The options of a TorchScript file."""
+    return {
+        "input_shapes": [(None, *x.shape[1:]) for x in inputs],
+        "input_dtypes": [str(x.dtype).removeprefix("torch.") for x in inputs],
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_exported(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    module, inputs = made(case), case.inputs(4)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(module, inputs) if case.open_batch else None)
+    torch.export.save(program, tmp_path / "m.pt2")
+    check_translation(frontends.open(tmp_path / "m.pt2"), case, module)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.traceable])
+def test_traced(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    module, inputs = made(case), case.inputs(4)
+    torch.jit.save(torch.jit.trace(module, inputs, check_trace=False, strict=False), tmp_path / "m.pt")
+    check_translation(frontends.open(tmp_path / "m.pt", **script_options(inputs)), case, module)
+
+
+COMPILED = ("mlp", "cnn", "lstm", "transformer_encoder", "edge_conv", "scattering", "mixed_types", "resizing")
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_live_modules_compiled(name: str) -> None:
+    case = CASES[name]
+    module = made(case)
+    inputs = case.inputs(4)
+    model = sofie_jit.load(module, example_inputs=inputs, dynamic_shapes=shapes_of(module, inputs))
+    for batch in (1, 5):
+        inputs = case.inputs(batch)
+        check(flat(model.infer(*(x.numpy() for x in inputs))), module, inputs)
+
+
+@pytest.mark.parametrize("name", ["cnn", "lstm", "attention", "transformer_norm_first", "reductions", "embedding"])
+def test_core_operators(name: str) -> None:
+    """Programs after run_decompositions, which consist of the core ATen opset."""
+    case = CASES[name]
+    module, inputs = made(case), case.inputs(4)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(module, inputs)).run_decompositions()
+    check_translation(frontends.open(program), case, module)
+
+
+def test_dynamic_dimensions_have_names() -> None:
+    rows, steps = torch.export.Dim("rows"), torch.export.Dim("steps", min=3, max=100)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softmax(1)).eval()
+    model = sofie_jit.load(module, example_inputs=torch.randn(2, 7, 3), dynamic_shapes=({0: rows, 1: steps},))
+    assert model.input_shapes == [(None, None, 3)]
+    for shape in ((1, 5, 3), (4, 9, 3)):
+        x = torch.randn(shape)
+        check(flat(model.infer(x.numpy())), module, (x,))
+
+
+def test_compare_with_torch(tmp_path: Path) -> None:
+    case = CASES["resnet"]
+    module, inputs = made(case), case.inputs(2)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(module, inputs))
+    torch.export.save(program, tmp_path / "m.pt2")
+    found = sofie_jit.compare(tmp_path / "m.pt2", layers=True, batches=[2])
+    assert found.ok
+    assert {"1", "1.conv1", "2.relu"} <= {layer.name.partition(" ")[0] for layer in found.layers} or found.layers
+    assert all(layer.ok for layer in found.layers)
+    assert found.library == "PyTorch"
+
+
+def test_modules_that_need_examples() -> None:
+    with pytest.raises(sofie_jit.OptionError, match=r"example_inputs=\(torch\.zeros"):
+        sofie_jit.load(torch.nn.Linear(2, 3))
+
+
+def test_training_mode_is_left_as_it_was() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout())
+    frontends.open(module, example_inputs=torch.zeros(3, 2))
+    assert module.training
+
+
+def test_nested_outputs() -> None:
+    module = made(CASES["nested_outputs"])
+    model = sofie_jit.load(module, example_inputs=torch.zeros(2, 3, 4))
+    found = model.infer(np.ones((2, 3, 4), np.float32))
+    assert set(found) == {"a", "b", "c"}
+    assert isinstance(found["b"], list)
+    assert isinstance(found["b"][1], tuple)
+    assert found["c"]["d"].shape == ()
