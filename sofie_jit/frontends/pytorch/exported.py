@@ -7,11 +7,11 @@ other names. The schema is ``torch/_export/serde/schema.yaml`` in PyTorch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sofie_jit.errors import ModelFileError, UnsupportedLayerError
+from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.limits import JSON_BYTES, JSON_RATIO, parse_json
 from sofie_jit.frontends.pytorch.archive import Archive, Storages, integers, mapping
@@ -35,22 +35,33 @@ UNUSED = 1 << 30
 def read_file(path: Path) -> ExportedModel:
     """Reads a file. Raises ModelFileError for one that is damaged, or holds no graph."""
     with errors_of_file(f"'{path}'"):
-        archive = Archive(path)
-        if "serialized_exported_program.json" in archive:
-            return _Reader(path, archive).model(
-                "serialized_exported_program.json",
-                [("serialized_state_dict.pt", False), ("serialized_constants.pt", True)],
-            )
-        models = [name for name in archive.names if re.fullmatch(r"models/[^/]+\.json", name)]
-        if not models:
+        try:
+            return _read(path)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+            if isinstance(error, SofieError):
+                raise
             raise ModelFileError(
-                f"'{path}' holds no graph, as packages of AOTInductor do: save the exported program with "
-                "torch.export.save"
-            )
-        name = "models/model.json" if "models/model.json" in models else models[0]
-        stem = name.removeprefix("models/").removesuffix(".json")
-        parts = [(f"data/weights/{stem}", False), (f"data/constants/{stem}", True)]
-        return _Reader(path, archive).model(name, parts)
+                f"the file does not have the form that torch.export.save writes ({type(error).__name__}: {error}); "
+                "save the model again"
+            ) from error
+
+
+def _read(path: Path) -> ExportedModel:
+    archive = Archive(path)
+    if "serialized_exported_program.json" in archive:
+        return _Reader(path, archive).model(
+            "serialized_exported_program.json",
+            [("serialized_state_dict.pt", False), ("serialized_constants.pt", True)],
+        )
+    models = [name for name in archive.names if re.fullmatch(r"models/[^/]+\.json", name)]
+    if not models:
+        raise ModelFileError(
+            f"'{path}' holds no graph, as packages of AOTInductor do: save the exported program with torch.export.save"
+        )
+    name = "models/model.json" if "models/model.json" in models else models[0]
+    stem = name.removeprefix("models/").removesuffix(".json")
+    parts = [(f"data/weights/{stem}", False), (f"data/constants/{stem}", True)]
+    return _Reader(path, archive).model(name, parts)
 
 
 class _Reader:
@@ -79,14 +90,7 @@ class _Reader:
             tensors.update(self.tensors(prefix))
         module = mapping(program["graph_module"], "graph_module")
         graph = mapping(module["graph"], "graph")
-        try:
-            return self.graph(program, module, graph, tensors)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            if isinstance(error, ModelFileError):
-                raise
-            raise ModelFileError(
-                f"its graph does not have the form that torch.export.save writes ({type(error).__name__}: {error})"
-            ) from error
+        return self.graph(program, module, graph, tensors)
 
     # -- tensors -------------------------------------------------------------------------------------------------
 
@@ -161,7 +165,7 @@ class _Reader:
         for spec in signature["output_specs"]:
             ((kind, value),) = spec.items()
             if kind == "user_output":
-                outputs.append(value["arg"])
+                outputs.append(checked(value["arg"]))
             elif kind == "buffer_mutation":
                 raise UnsupportedLayerError(
                     f"buffer '{value['buffer_name']}': the model changes it in each call, which is not supported"
@@ -213,10 +217,63 @@ def _node(node: Mapping[str, Any], index: int) -> Node:
         if len(parts) == 3 and not parts[0].startswith("_empty"):
             module = parts[1]
             break
-    outputs = list(node["outputs"])
+    outputs = [checked(output) for output in node["outputs"]]
     name = node.get("name") or _first_name(outputs) or f"node_{index}"
-    arguments = [[str(given["name"]), given["arg"]] for given in node["inputs"]]
+    arguments = [[str(given["name"]), checked(given["arg"])] for given in node["inputs"]]
     return Node(str(name), str(node["target"]), arguments, outputs, module)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str)
+
+
+def _is_symbol(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) == 1
+        and (
+            isinstance(value.get("as_name"), str) or all(isinstance(number, (int, float)) for number in value.values())
+        )
+    )
+
+
+def _list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_item, value))
+
+
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _is_optional_tensor(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and ("as_none" in value or _is_name(value.get("as_tensor")))
+
+
+ARGUMENTS: dict[str, Callable[[Any], bool]] = {
+    "as_tensor": _is_name,
+    "as_tensors": _list_of(_is_name),
+    "as_nested_tensors": _list_of(_list_of(_is_name)),
+    "as_optional_tensor": _is_optional_tensor,
+    "as_optional_tensors": _list_of(_is_optional_tensor),
+    "as_sym_int": _is_symbol, "as_sym_bool": _is_symbol, "as_sym_float": _is_symbol,
+    "as_sym_ints": _list_of(_is_symbol), "as_sym_bools": _list_of(_is_symbol), "as_sym_floats": _list_of(_is_symbol),
+    "as_int": _is(int), "as_ints": _list_of(_is(int)),
+    "as_float": _is(int, float, str), "as_floats": _list_of(_is(int, float, str)),
+    "as_string": _is(str), "as_strings": _list_of(_is(str)),
+    "as_bool": _is(bool), "as_bools": _list_of(_is(bool)),
+    "as_scalar_type": _is(int),
+}  # fmt: skip
+"""Kind of an argument -> whether a value has its form; the values of others are not looked at."""
+
+
+def checked(argument: Any) -> Any:
+    """An argument or result of a node. Raises ModelFileError for one that does not have the form of its kind."""
+    if not isinstance(argument, dict) or len(argument) != 1:
+        raise ModelFileError(f"the graph has the argument {argument!r:.100}")
+    ((kind, value),) = argument.items()
+    if not ARGUMENTS.get(kind, lambda value: True)(value):
+        raise ModelFileError(f"the graph has the argument {kind} with the value {value!r:.100}")
+    return argument
 
 
 def _first_name(outputs: Sequence[Any]) -> str:

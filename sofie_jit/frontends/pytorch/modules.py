@@ -30,6 +30,8 @@ def tensor_names(value: Any) -> Iterator[str]:
                 yield item["name"]
             elif key in ("as_tensors", "as_nested_tensors"):
                 yield from _listed(item)
+            elif key == "as_optional_tensor":
+                yield from tensor_names(item)
             elif key == "as_optional_tensors":
                 for part in item:
                     yield from tensor_names(part)

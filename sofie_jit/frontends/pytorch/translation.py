@@ -223,6 +223,8 @@ class _Graph:
             return self.tensor(given["name"], label)
         if kind == "as_tensors":
             return [self.tensor(item["name"], label) for item in given]
+        if kind == "as_optional_tensor":
+            return self.value(given, label)
         if kind == "as_optional_tensors":
             return [self.value(item, label) for item in given]
         if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
@@ -233,7 +235,9 @@ class _Graph:
         if kind == "as_scalar_type":
             return SERIALIZED_TYPES.get(given, f"number {given}")
         if kind in ("as_int", "as_float", "as_string", "as_bool", "as_ints", "as_floats", "as_strings", "as_bools"):
-            return _float(given) if kind == "as_float" else given
+            if kind == "as_float":
+                return float(given)  # text for infinity and NaN
+            return [float(item) for item in given] if kind == "as_floats" else given
         if kind in ("as_memory_format", "as_layout", "as_device"):
             return kind
         raise UnsupportedLayerError(f"{label}: an argument of the kind {kind.removeprefix('as_')} is not supported")
@@ -288,11 +292,6 @@ def _nested(structure: Any, values: list[Any]) -> Any:
     if kind == "tuple":
         return tuple(_nested(part, values) for part in parts)
     return {key: _nested(part, values) for key, part in parts}
-
-
-def _float(value: Any) -> Any:
-    """A number; JSON has text for infinity and NaN."""
-    return float(value)
 
 
 def _all_names(value: Any) -> list[str]:
