@@ -135,6 +135,14 @@ def test_every_function_is_documented() -> None:
     assert {"numpy", "Symbol", "math"} & set(ops.__all__) == set()
 
 
+def test_no_function_is_hidden_by_a_name_that_another_module_imports() -> None:
+    for found in pkgutil.iter_modules(modules.__path__):
+        module = importlib.import_module(f"{modules.__name__}.{found.name}")
+        for name, value in vars(module).items():
+            if callable(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+                assert getattr(ops, name, None) is value, name
+
+
 def test_functions_have_the_names_that_help_shows() -> None:
     functions = {name: getattr(ops, name) for name in ops.__all__ if callable(getattr(ops, name))}
     assert {name: function.__name__ for name, function in functions.items() if function.__name__ != name} == {}

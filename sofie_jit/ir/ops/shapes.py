@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import Dim, SymbolicDim, as_dim, format_shape, maximum, minimum, normalize_axis, product
+from sofie_jit.ir import dims
+from sofie_jit.ir.dims import Dim, SymbolicDim, as_dim, format_shape, normalize_axis, product
 from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.concat import Concat
@@ -74,8 +75,8 @@ def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
     new = [axis] if isinstance(axis, int) else list(axis)
     rank = x.rank + len(new)
     new_axes = {normalize_axis("expand_dims", a, rank) for a in new}
-    dims = iter(x.shape)
-    return reshape(x, [1 if a in new_axes else next(dims) for a in range(rank)])
+    sizes = iter(x.shape)
+    return reshape(x, [1 if a in new_axes else next(sizes) for a in range(rank)])
 
 
 def squeeze(x: Symbol, axis: Axes = None) -> Symbol:
@@ -216,7 +217,7 @@ def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
     shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
     for a, by in zip(axes, shifts, strict=True):
         size = x.shape[a]
-        if (moved := by % maximum(size, 1)) != 0:
+        if (moved := by % dims.maximum(size, 1)) != 0:
             cut = size - moved
             x = concatenate([slice_along(x, a, cut, size), slice_along(x, a, 0, cut)], a)
     return x
@@ -298,7 +299,7 @@ def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Sym
         raise ShapeError(f"array_split: a tensor cannot be split into {indices_or_sections} parts")
     check_parts("array_split", indices_or_sections)
     part, larger = size // indices_or_sections, size % indices_or_sections
-    return split(x, [part * i + minimum(i, larger) for i in range(1, indices_or_sections)], axis)
+    return split(x, [part * i + dims.minimum(i, larger) for i in range(1, indices_or_sections)], axis)
 
 
 def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
