@@ -1,6 +1,6 @@
 """Models on dask arrays: chunk by chunk and lazily, on one machine or on many.
 
-Needs dask: ``pip install "sofie_jit[dask]"``.
+Needs dask: ``pip install "dask[array]" distributed``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def infer(model: Model, *inputs: Any) -> Any:
         import dask
         import dask.array as da
     except ImportError as error:
-        raise MissingDependencyError(f'dask cannot be imported ({error}): pip install "sofie_jit[dask]"') from error
+        how = 'pip install "dask[array]" distributed'
+        raise MissingDependencyError(f"dask cannot be imported ({error}): {how}") from error
     if model.rmodel.states or not can_tile(model.rmodel):
         raise InputError(
             f"the results of model '{model.name}' for the rows of a batch depend on each other, or its batch size is "

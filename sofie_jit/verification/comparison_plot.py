@@ -76,6 +76,7 @@ def _histogram(found: Compared, ax: Any) -> None:
     ax.hist(bars, edges, color=[AGREES, DIFFERS], edgecolor="white", linewidth=0.4, stacked=True)
     ax.set_xscale("log")
     ax.set_xlim(LEAST, top)
+    ax.set_ylim(top=ax.get_ylim()[1] * 1.4)  # space for the text above the bars
     _rule(found, ax)
     less = f"\n(differences below {LEAST:.0e} are in the first bar)" if (shown < LEAST).any() else ""
     ax.set_xlabel(f"largest difference of a row, relative to the output's largest magnitude{less}")

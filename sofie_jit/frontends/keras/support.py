@@ -1,12 +1,11 @@
 """The classes of Keras that are supported (:func:`supported_layers`), and the documentation pages about them.
 
-``python -m sofie_jit.frontends.keras.support`` in the repository updates docs/layers.md and the README's table.
+``python -m sofie_jit.frontends.keras.support`` in the repository updates docs/layers.md.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,7 +130,7 @@ def _refused_operations() -> list[str]:
 
 
 def refused_markdown() -> str:
-    """The README's table of classes and options that are not supported."""
+    """The table of classes and options that are not supported."""
     reasons: dict[str, list[str]] = {}
     for known in supported_layers().values():
         if known.refused:
@@ -151,14 +150,8 @@ def _grouped(names: list[str]) -> Iterator[str]:
         yield "/".join([members[0], *(name[-2:] for name in members[1:])])
 
 
-REFUSED = re.compile(r"(<!-- refused:.*?-->\n).*?(\n<!-- end of refused -->)", re.DOTALL)
-"""The place of the table in the README."""
-
-
 def write_markdown(root: Path) -> None:
-    """Updates README.md and docs/layers.md of the repository at ``root``."""
-    readme = (root / "README.md").read_text()
-    (root / "README.md").write_text(REFUSED.sub(lambda m: f"{m[1]}{refused_markdown()}{m[2]}", readme))
+    """Updates docs/layers.md of the repository at ``root``."""
     (root / "docs" / "layers.md").write_text(markdown())
 
 
