@@ -19,6 +19,7 @@ from sofie_jit.codegen.expressions import (
     Pointer,
     ScratchPointer,
     Size,
+    SizeTarget,
     Struct,
     Table,
     TensorPointer,
@@ -27,7 +28,7 @@ from sofie_jit.codegen.expressions import (
 )
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.dims import Dim, Shape, split_count
+from sofie_jit.ir.dims import Dim, Shape, bind_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
@@ -67,8 +68,14 @@ class Resources:
     """Tensors and scratch memory in the arena, with the number of their slot."""
     packed: dict[tuple[str, str, tuple[Argument, ...]], PackedWeight] = field(default_factory=dict)
     """By element type, function and arguments."""
+    found: dict[str, Dim] = field(default_factory=dict)
+    """Run-time dimensions that operators set, with upper bounds in terms of the others."""
     weights: list[str] = field(default_factory=list)
     """Initialized tensors in the order in which a Session's constructor takes their addresses."""
+
+    def take(self, kind: TensorType) -> int:
+        """The slot of a tensor, for the largest size that it can have."""
+        return self.arena.take(kind.dtype, bind_shape(kind.shape, self.found))
 
     def pack(self, dtype: str, function: str, arguments: tuple[Argument, ...]) -> PackedPointer:
         key = (dtype, function, arguments)
@@ -173,7 +180,7 @@ class Emitter:
         if per_thread and self.target.threads:
             count, dims = split_count(shape)
             shape = (*dims, -(-count // ALIGNMENT) * ALIGNMENT, THREADS)
-        slot = self._resources.arena.take(dtype, shape)
+        slot = self._resources.arena.take(dtype, bind_shape(shape, self._resources.found))
         self.scratch_slots.append(slot)
         index = sum(isinstance(pointer, ScratchPointer) for pointer, _ in self._resources.pointers)
         pointer = ScratchPointer(dtype, False, index)
@@ -189,6 +196,10 @@ class Emitter:
     def dim(self, dim: Dim) -> Size:
         """One dimension."""
         return size_of((dim,))
+
+    def size_target(self, name: str) -> SizeTarget:
+        """The address of a run-time dimension that the operator sets (:meth:`ROperator.sets_sizes`)."""
+        return SizeTarget(name)
 
     def count(self, shape: Shape) -> Size:
         """The number of elements of ``shape``."""

@@ -60,6 +60,17 @@ class Size(Expression):
 
 
 @dataclass(frozen=True)
+class SizeTarget(Expression):
+    """The address of the run-time dimension ``name``, which a kernel sets."""
+
+    name: str
+
+    @property
+    def cpp_type(self) -> str:
+        return "std::size_t *"
+
+
+@dataclass(frozen=True)
 class Pointer(Expression):
     """The address of elements of type ``dtype`` (numpy's name), ``const`` if they are only read."""
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.arena import Slot
@@ -13,11 +13,12 @@ from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
 from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer, size_of
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
 from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
-from sofie_jit.errors import ShapeError, SofieError, counted
-from sofie_jit.ir.dims import names_of, split_count
+from sofie_jit.errors import GraphError, ShapeError, SofieError, counted
+from sofie_jit.ir.dims import Dim, bind_shape, names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
 
@@ -39,6 +40,10 @@ class Plan:
     target: Target
     dims: tuple[str, ...]
     """Run-time dimensions, in the order of the entry point's arguments."""
+    found: dict[str, Dim]
+    """Run-time dimensions that operators set, with upper bounds in terms of the others."""
+    reported: tuple[str, ...]
+    """Those of them that the shapes of outputs depend on, in the order in which a call returns them."""
     roots: dict[str, str]
     """For every tensor the tensor whose memory it is."""
     steps: tuple[Step, ...]
@@ -102,10 +107,11 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
         inputs = [rmodel.tensor_type(name) if name else None for name in op.inputs]
         results = op.infer(*inputs)
         outputs = list(results) if isinstance(results, tuple) else [results]
+        resources.found |= _found_sizes(rmodel, op, inputs, resources.found)
         for name, kind in zip(op.outputs, outputs, strict=False):
             if name in last and roots[name] == name:
                 taken_over = memory_taken_over(rmodel, roots, last, index)
-                slot = slot_of.pop(taken_over) if taken_over else resources.arena.take(kind.dtype, kind.shape)
+                slot = slot_of.pop(taken_over) if taken_over else resources.take(kind)
                 slot_of[name] = slot
                 resources.pointers.append((TensorPointer(kind.dtype, False, name), slot))
         checks = [_check(need) for need in undecided(op.requirements(*inputs))]
@@ -123,12 +129,16 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
             if last.get(name) == index and name in slot_of:
                 resources.arena.free(slot_of[name])
     types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
+    dims = names_of(dim for kind in types for dim in kind.shape)
+    outputs_found = names_of(dim for name in rmodel.outputs for dim in rmodel.tensor_type(name).shape)
     computing = [step.op for step in steps if not step.op.is_alias]
     checked = [CHECKS] if any(call.error is ShapeError for step in steps for call in step.calls) else []
     return Plan(
         rmodel=rmodel,
         target=target,
-        dims=names_of(dim for kind in types for dim in kind.shape),
+        dims=tuple(name for name in dims if name not in resources.found),
+        found=resources.found,
+        reported=tuple(name for name in outputs_found if name in resources.found),
         roots=roots,
         steps=tuple(steps),
         packed=tuple(resources.packed.values()),
@@ -141,6 +151,17 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
         kernels=(*(header for op in computing for header in kernels_of(op)), *checked),
         parallel_kernels=tuple(header for op in computing for header in parallel_kernels_of(op)),
     )
+
+
+def _found_sizes(
+    rmodel: RModel, op: ROperator, inputs: Sequence[TensorType | None], known: Mapping[str, Dim]
+) -> dict[str, Dim]:
+    """The dimensions that ``op`` sets, with upper bounds. Raises GraphError for a name that is taken."""
+    sizes = op.sets_sizes(*inputs)
+    taken = {*names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape), *known}
+    if clash := sorted(taken & sizes.keys()):
+        raise GraphError(f"{op.op_type} sets the size '{clash[0]}', which an input or another operator has")
+    return {name: bind_shape((bound,), known)[0] for name, bound in sizes.items()}
 
 
 CHECKS = "core/sizes.hxx"

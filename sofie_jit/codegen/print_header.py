@@ -21,7 +21,7 @@ from sofie_jit.codegen.print_session import SessionPrinter, count_text
 from sofie_jit.codegen.self_test import Reference, self_test
 from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, stored, write_binary, write_text
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.dims import BATCH, format_shape
+from sofie_jit.ir.dims import BATCH, Dim, bind_shape, format_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
 from sofie_jit.report.output_file import in_folder
@@ -74,6 +74,8 @@ class Parts:
     """Run-time dimensions -> their C++ names, in the order of ``infer``'s arguments."""
     names: dict[str, str]
     """Inputs and outputs -> their C++ names."""
+    found: dict[str, Dim]
+    """Run-time dimensions of outputs that operators set -> their upper bounds, in the order of the array ``found``."""
     failures: dict[int, str]
     """Status that ``run`` may return -> the error; 0 is success."""
     dim_parameters: str
@@ -147,6 +149,7 @@ def export_header(
         session=printer.session(),
         dims=printer.dim_names,
         names={tensor: printer.name(tensor) for tensor in (*rmodel.inputs, *rmodel.outputs)},
+        found={name: plan.found[name] for name in plan.reported},
         failures=plan.failures,
         dim_parameters=", ".join(printer.dim_parameters),
         tensor_parameters=", ".join(printer.tensor_parameters),
@@ -177,7 +180,7 @@ namespace {namespace} {{
 }};
 
 {_do_infer(rmodel, r)}
-{self_test(rmodel, r.names, tuple(r.dims), reference) if reference else ""}\
+{self_test(rmodel, r.names, tuple(r.dims), len(r.found), reference) if reference else ""}\
 {"" if dispatch else "} // instruction set" + chr(10)}\
 }} // namespace {namespace}
 #endif
@@ -264,10 +267,14 @@ namespace {name} {{
 def _choosing_session(rmodel: RModel, r: Parts) -> str:
     """A Session without its last members, which holds the Session for the processor that it runs on."""
     kinds = [("const ", t) for t in rmodel.inputs.values()] + [("", rmodel.tensor_type(n)) for n in rmodel.outputs]
-    types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds]
+    types = [f"{const}{CPP_TYPES[kind.dtype]} *" for const, kind in kinds] + ["std::size_t *"] * bool(r.found)
     parameters = ", ".join(["const void *", *["std::size_t"] * len(r.dims), *types])
     arguments = ", ".join(filter(None, (r.dim_parameters, r.tensor_parameters)))
-    given = [*r.dims.values(), *(r.names[name] for name in (*rmodel.inputs, *rmodel.outputs))]
+    given = [
+        *r.dims.values(),
+        *(r.names[name] for name in (*rmodel.inputs, *rmodel.outputs)),
+        *["found"] * bool(r.found),
+    ]
     cases = "".join(
         f"      case k::Processor::{name}: use<{name}::Session>({literal(name)}, weights); return;\n"
         for name in reversed(TARGETS)
@@ -338,13 +345,25 @@ def _infer(rmodel: RModel, r: Parts) -> str:
         result, packed = f"std::tuple<{', '.join(vectors)}>", f"std::make_tuple({', '.join(names)})"
     sizes = list(r.dims.values())
     open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
-    declared = [f"      {v} {n}({count_text(t.shape, r.dims)});" for v, n, t in zip(vectors, names, kinds, strict=True)]
+    bounds = [bind_shape(t.shape, r.found) for t in kinds]
+    declared = [f"      {v} {n}({count_text(s, r.dims)});" for v, n, s in zip(vectors, names, bounds, strict=True)]
+    trimmed = []
+    if r.found:
+        declared.append(f"      std::size_t found[{len(r.found)}] = {{}};")
+        sizes_found = r.dims | {name: f"found[{index}]" for index, name in enumerate(r.found)}
+        trimmed = [
+            f"      {name}.resize({count_text(kind.shape, sizes_found)});"
+            for name, kind, bound in zip(names, kinds, bounds, strict=True)
+            if kind.shape != bound
+        ]
+        pointers.append("found")
     lines = [
         "",
         f"   {result} infer({', '.join([*_sizes(sizes), *inputs])}) const",
         "   {",
         *declared,
         f"      check(run({', '.join([*sizes, *given, *pointers])}));",
+        *trimmed,
         f"      return {packed};",
         "   }",
     ]
@@ -382,6 +401,9 @@ def _do_infer(rmodel: RModel, r: Parts) -> str:
     arguments = [
         f"{CPP_TYPES[rmodel.tensor_type(n).dtype]} {'const ' if n in rmodel.inputs else ''}*{r.names[n]}" for n in names
     ]
+    if r.found:
+        given.append("found")
+        arguments.append("std::size_t *found")
     sizes = list(r.dims.values())
     open_sizes = [cpp_name for name, cpp_name in r.dims.items() if name != BATCH]
 

@@ -25,7 +25,7 @@ from sofie_jit.codegen.kernel_library import closure, kernel_namespace
 from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, declared, parameter_names
 from sofie_jit.errors import SofieError
-from sofie_jit.ir.dims import BATCH
+from sofie_jit.ir.dims import BATCH, Dim
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
 
@@ -86,6 +86,14 @@ class JitText:
     def errors(self) -> dict[int, type[SofieError]]:
         """Status that ``infer`` may return -> the class of the error."""
         return self.plan.errors
+
+    @property
+    def found(self) -> dict[str, Dim]:
+        """Run-time dimensions of outputs that operators set, in the order in which they are returned, with bounds.
+
+        A call has the address of an array for them after those of the tensors.
+        """
+        return {name: self.plan.found[name] for name in self.plan.reported}
 
     @property
     def tiled(self) -> bool:
@@ -250,6 +258,7 @@ def jit_text(rmodel: RModel, *, profile: bool = False, vector_bytes: int | None 
     types = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
     given = [f"dims[{i}]" for i in range(len(plan.dims))]
     given += [f"static_cast<{CPP_TYPES[t.dtype]} *>(tensors[{i}])" for i, t in enumerate(types)]
+    given += [f"static_cast<std::size_t *>(tensors[{len(types)}])"] if plan.reported else []
     given.append("static_cast<const k::Team *>(team)")
     declared = check = ""
     for status, when in INCOMPLETE.items():

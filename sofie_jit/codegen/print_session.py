@@ -21,6 +21,7 @@ from sofie_jit.codegen.expressions import (
     PackedPointer,
     ScratchPointer,
     Size,
+    SizeTarget,
     Struct,
     Table,
     TensorPointer,
@@ -54,6 +55,8 @@ class SessionPrinter:
         self.plan = plan
         self.name_of = name_of
         self.dim_names = dict(dim_names)
+        self.found_names = {name: f"found{index}" for index, name in enumerate(plan.found)}
+        """Variables for the run-time dimensions that operators set."""
         self._locals: dict[str, str] = {}
         """Variables of the function that is being printed, by the expressions that they hold."""
         self._definitions: list[str] = []
@@ -92,6 +95,8 @@ class SessionPrinter:
         """A typed expression as C++."""
         if isinstance(value, Size):
             return self.size(value)
+        if isinstance(value, SizeTarget):
+            return f"&{self.found_names[value.name]}"
         if isinstance(value, TensorPointer):
             return self.name_of(value.name)
         if isinstance(value, ScratchPointer):
@@ -120,7 +125,7 @@ class SessionPrinter:
         if not isinstance(dim, SymbolicDim):
             return str(dim)
         for part in dim.computed_parts:
-            if str(part) not in self._locals:
+            if str(part) not in self._locals and self.plan.found.keys().isdisjoint(part.names):
                 name = f"size{len(self._locals)}"
                 self._definitions.append(f"const std::size_t {name} = {part.cpp(self._names)};")
                 self._locals[str(part)] = name
@@ -128,7 +133,7 @@ class SessionPrinter:
 
     @property
     def _names(self) -> dict[str, str]:
-        return {**self.dim_names, str(THREADS): "k::team_size(team)", **self._locals}
+        return {**self.dim_names, **self.found_names, str(THREADS): "k::team_size(team)", **self._locals}
 
     def _with_sizes(self, body: Callable[[], Iterable[str]]) -> list[str]:
         """The lines of a function with this body, after those that compute the sizes that it uses."""
@@ -200,7 +205,10 @@ class SessionPrinter:
         """Inputs and outputs as parameters."""
         rmodel = self.plan.rmodel
         tensors = [("const ", name) for name in rmodel.inputs] + [("", name) for name in rmodel.outputs]
-        return [f"{const}{CPP_TYPES[rmodel.tensor_type(name).dtype]} *{self.name(name)}" for const, name in tensors]
+        parameters = [
+            f"{const}{CPP_TYPES[rmodel.tensor_type(name).dtype]} *{self.name(name)}" for const, name in tensors
+        ]
+        return [*parameters, *(["std::size_t *found"] if self.plan.reported else [])]
 
     def session(self) -> str:
         """Members, constructor and ``run`` of ``struct Session``, without the closing brace."""
@@ -241,7 +249,8 @@ class SessionPrinter:
         """The body of ``run_tile``: the addresses of tensors, and the calls."""
         calls = list(self._calls())
         self._call_lines = len(calls)
-        return [*self._declarations(), *self.clock(), *calls, "return 0;"]
+        reports = [f"found[{index}] = {self.found_names[name]};" for index, name in enumerate(self.plan.reported)]
+        return [*self._declarations(), *self.clock(), *calls, *reports, "return 0;"]
 
     def members(self) -> list[str]:
         """Further members."""
@@ -255,6 +264,7 @@ class SessionPrinter:
         """Addresses of tensors and scratch memory in the arena; mentions of parameters that may be unused."""
         plan = self.plan
         offsets, lines = self._offsets()
+        lines += [f"std::size_t {name} = 0;" for name in self.found_names.values()]
         for pointer, slot in plan.pointers:
             cpp = CPP_TYPES[pointer.dtype]
             address = f"reinterpret_cast<{cpp} *>(arena + {offsets[slot]})"
@@ -270,7 +280,7 @@ class SessionPrinter:
         """The body of ``run``: memory, and the calls of ``run_tile``."""
         plan, rmodel = self.plan, self.plan.rmodel
         tensors = (*rmodel.inputs, *rmodel.outputs)
-        last = ["arena.data()", *(["team"] if self.team_parameters else [])]
+        last = [*(["found"] if plan.reported else []), "arena.data()", *(["team"] if self.team_parameters else [])]
         if not plan.tiled:
             given = [*(self.dim_names[d] for d in plan.dims), *map(self.name, tensors), *last]
             return [f"k::Lease arena(fArenas, {self._total()});", f"return run_tile({', '.join(given)});"]

@@ -26,10 +26,11 @@ class Reference:
     """Per output the largest allowed difference, relative to the largest magnitude."""
 
 
-def self_test(rmodel: RModel, names: Mapping[str, str], dims: Sequence[str], reference: Reference) -> str:
+def self_test(rmodel: RModel, names: Mapping[str, str], dims: Sequence[str], found: int, reference: Reference) -> str:
     """A C++ function that evaluates the reference. Its arrays are local: a program that does not call it lacks them.
 
-    ``names``: C++ names of inputs; ``dims``: run-time dimensions in the order of ``infer``'s arguments.
+    ``names``: C++ names of inputs; ``dims``: run-time dimensions in the order of ``infer``'s arguments; ``found``: the
+    number of sizes that a call returns.
     """
     lines, checks = [], []
     for (name, kind), values in zip(rmodel.inputs.items(), reference.inputs, strict=True):
@@ -45,6 +46,9 @@ def self_test(rmodel: RModel, names: Mapping[str, str], dims: Sequence[str], ref
         )
     sizes = [str(reference.dims[name]) for name in dims]
     results = [f"got{number}.get()" for number in range(len(reference.outputs))]
+    if found:
+        lines.append(f"std::size_t found[{found}];")
+        results.append("found")
     arguments = ", ".join([*sizes, *(names[name] for name in rmodel.inputs), *results])
     body = "\n".join(f"   {line}" for line in [*lines, f"Session::check(session.run({arguments}));"])
     return f"""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.ir import ops as _ops  # noqa: F401  (fills the table of Symbol's arithmetic)
-from sofie_jit.ir.dims import Dim
+from sofie_jit.ir.dims import Dim, names_of
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.promotion import STRICT, Promotion
 from sofie_jit.ir.rmodel import RModel
@@ -44,6 +44,7 @@ class Builder:
         self._last_numbers: dict[str, int] = {}
         """The last number that was appended to each hint to make a name."""
         self._states: dict[str, Symbol] = {}
+        self._sizes: list[str] = []
         self._constants: dict[tuple[Any, ...], tuple[np.ndarray, Symbol]] = {}
 
     def input(self, name: str, dtype: str, shape: Sequence[Dim | str | None]) -> Symbol:
@@ -91,6 +92,15 @@ class Builder:
         self.rmodel.add_operator(operator)
         symbols = tuple(Symbol(name, type_, self) for name, type_ in zip(operator.outputs, types, strict=True))
         return symbols if isinstance(results, tuple) else symbols[0]
+
+    def new_size(self, hint: str) -> str:
+        """A name for a run-time dimension that an operator sets; no input and no other operator has it."""
+        inputs = names_of(dim for kind in self.rmodel.inputs.values() for dim in kind.shape)
+        number = len(self._sizes) + 1
+        while (name := f"{hint}_{number}") in inputs:
+            number += 1
+        self._sizes.append(name)
+        return name
 
     def _unique(self, hint: str) -> str:
         name = hint

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from sofie_jit.errors import OutOfMemoryError, SofieError
-from sofie_jit.ir.dims import BATCH
+from sofie_jit.ir.dims import BATCH, Dim
 from sofie_jit.jit import runtime_functions
 
 NO_MEMORY = -1
@@ -36,6 +36,10 @@ class Code(Protocol):
     @property
     def failures(self) -> Mapping[int, str]:
         """Status that a call may return -> the error; 0 is success."""
+
+    @property
+    def found(self) -> Mapping[str, Dim]:
+        """Run-time dimensions of outputs that a call sets, with upper bounds."""
 
     @property
     def errors(self) -> Mapping[int, type[SofieError]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import OutOfMemoryError
-from sofie_jit.ir.dims import BATCH
+from sofie_jit.errors import InputError, OutOfMemoryError
+from sofie_jit.ir.dims import BATCH, Shape, bind_shape, static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
 from sofie_jit.jit.session import NO_MEMORY, Session
@@ -50,8 +51,15 @@ class Execution:
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         arrays = self._equal_batches(self.arguments.standardize(inputs))
         dims = self.arguments.bind(arrays)
-        results = result_arrays(self.signature.outputs, out, dims)
-        self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
+        found = self.session.code.found
+        if found and out is not None:
+            raise InputError(f"out= needs outputs of known sizes; {', '.join(found)} depend on the data of the inputs")
+        bounds = dict(zip(found, static_dims("infer", bind_shape(found.values(), dims)), strict=True))
+        results = result_arrays(self.signature.outputs, out, dims | bounds)
+        sizes = self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
+        if found:
+            shapes = [bind_shape(kind.shape, dims | sizes) for _, kind in self.signature.outputs]
+            results = list(map(_trimmed, results, shapes))
         return pack(self.signature.structure, results)
 
     infer = __call__  # a fast call is pickled as this attribute of its fallback
@@ -79,8 +87,10 @@ class Execution:
             for name, array in zip(self.arguments.types, arrays, strict=True)
         ]
 
-    def run(self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int) -> None:
-        """Computes the outputs.
+    def run(
+        self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int
+    ) -> dict[str, int]:
+        """Computes the outputs. Returns the sizes that operators set, by name; results begin with so many elements.
 
         ``dims``: sizes of the run-time dimensions by name.
         ``arrays``: inputs as :meth:`Arguments.standardize` returns them.
@@ -90,7 +100,9 @@ class Execution:
         Raises OutOfRangeError if an index in the data lies outside its table, ShapeError if sizes do not fit together,
         and OutOfMemoryError.
         """
-        tensors, code = [*arrays, *results], self.session.code
+        code = self.session.code
+        found = np.zeros(len(code.found), np.uint64)
+        tensors = [*arrays, *results, found] if code.found else [*arrays, *results]
         sizes = [dims[name] for name in code.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
         threads = useful_threads(threads, self.signature.flops * dims.get(str(BATCH), 1))
@@ -101,6 +113,7 @@ class Execution:
             )
         if status:
             raise code.errors[status](code.failures[status])
+        return dict(zip(code.found, found.tolist(), strict=True))
 
     def fast_call(self, doc: str = "") -> Any:
         """The C fast path of this function, with docstring ``doc``; None if there is none.
@@ -120,6 +133,12 @@ class Execution:
             flops_per_row=signature.flops,
             doc=doc,
         )
+
+
+def _trimmed(result: np.ndarray, shape: Shape) -> np.ndarray:
+    """The first elements of an array, in a smaller ``shape``."""
+    sizes = static_dims("infer", shape, "output")
+    return result if result.shape == sizes else result.ravel()[: math.prod(sizes)].reshape(sizes).copy()
 
 
 def compiled(lowered: RModel, labels: Sequence[str], threads: int) -> Execution:

@@ -32,6 +32,8 @@ def profile(lowered: RModel, *inputs: Any) -> Profile:
     dims = execution.arguments.bind(arrays)
     if not all(array.size for array in arrays):
         raise InputError("an empty batch takes no time: profile needs at least one row")
+    if found := list(execution.session.code.found):
+        raise InputError(f"the sizes {', '.join(found)} of outputs depend on the data; profile needs fixed ones")
     results = result_arrays(execution.signature.outputs, None, dims)
     execution.run(dims, arrays, results, threads=1)  # raises if an index in the arrays is out of range
     session = CompiledSession(lowered, profile=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import GraphError, ShapeError
-from sofie_jit.ir.dims import bind_shape, static_dims
+from sofie_jit.ir.dims import SymbolicDim, bind_shape, static_dims
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.requirements import undecided
@@ -60,6 +60,8 @@ def evaluate(
             if kind is None:
                 continue
             values[name] = np.asarray(result)
+            sizes |= _found(kind, values[name])
+            kind = _bound(kind, sizes)
             if tensor_type(values[name]) != kind:
                 raise GraphError(f"{op.op_type} gives {tensor_type(values[name])} for '{name}', which is {kind}")
         uses.subtract(op.inputs)
@@ -85,6 +87,12 @@ def with_dtype(rmodel: RModel, dtype: str) -> RModel:
     for op in new.operators:
         op.retype(dtypes)
     return new
+
+
+def _found(kind: TensorType, values: np.ndarray) -> dict[str, int]:
+    """The sizes that an operator has set, from the shape of its result."""
+    pairs = zip(kind.shape, values.shape, strict=False)
+    return {str(dim): size for dim, size in pairs if isinstance(dim, SymbolicDim) and dim.names == (str(dim),)}
 
 
 def _bound(kind: TensorType, sizes: Mapping[str, int]) -> TensorType:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sofie_jit.ir.dims import SymbolicDim, names_of, split_count, static_dims
+from sofie_jit.ir.dims import Dim, SymbolicDim, names_of, split_count, static_dims
 from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.records import dataclass
@@ -79,6 +79,10 @@ class ROperator:
         The code of the model checks it before the operator runs.
         """
         return []
+
+    def sets_sizes(self, *inputs: Any) -> dict[str, Dim]:
+        """Names of run-time dimensions that the operator sets when it runs -> an upper bound of each."""
+        return {}
 
     def mixes_rows(self, *inputs: Any) -> bool:
         """Whether an output row depends on other rows of the batch; if so, the batch is not computed in tiles."""

@@ -25,6 +25,7 @@ from sofie_jit.ir.dims import (
     static_dim,
 )
 from sofie_jit.ir.operators.concat import Concat
+from sofie_jit.ir.operators.data_dependent import Range
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
@@ -267,8 +268,11 @@ def trilu(call: OnnxCall, x: Symbol, k: np.ndarray | None = None) -> Symbol:
 
 
 @node("Range", since=11)
-def range_(call: OnnxCall, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Symbol:
+def range_(call: OnnxCall, start: Value, limit: Value, delta: Value) -> Symbol:
     """Numbers from ``start`` to ``limit``, in steps of ``delta``."""
+    if not (isinstance(start, np.ndarray) and isinstance(limit, np.ndarray) and isinstance(delta, np.ndarray)):
+        limits = [call.symbol(value, name) for value, name in zip((start, limit, delta), call.node.inputs, strict=True)]
+        return call.add(Range(count=call.builder.new_size("range")), *limits)
     given = [value.item() for value in (start, limit, delta)]
     if any(isinstance(number, SymbolicDim) for number in given):
         first, last, step = given
