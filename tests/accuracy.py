@@ -199,8 +199,8 @@ GROUPS = {
 }  # fmt: skip
 """Abstract base classes of operators."""
 
-QUANTIZED = {"ConvInteger", "DequantizeLinear", "MatMulInteger", "QuantizeLinear", "Requantize"}
-"""Operators of ONNX on quantized tensors, which Keras lacks; tests/ir/operators/test_quantization.py finds no error."""
+QUANTIZED = {"ConvInteger", "DequantizeLinear", "MatMulInteger", "QuantizeLinear", "Requantize", "RoundTo"}
+"""Operators of ONNX on other types, which Keras lacks; tests/ir/operators/test_quantization.py finds no error."""
 
 WITHOUT_LAYER = {"Compress", "Iota", "NonZero", "Range", "Sizes"}
 """Operators that copy or count, so that they are exact, and that no layer of Keras has."""

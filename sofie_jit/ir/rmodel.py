@@ -69,7 +69,7 @@ class RModel(Facade):
         """Declares an input.
 
         ``name``: name of the tensor.
-        ``dtype``: element type, as a numpy dtype or its name: float32, float64, int32, int64 or bool.
+        ``dtype``: element type, as a numpy dtype or its name: one of :data:`sofie_jit.ir.types.DTYPES`.
         ``shape``: sizes of the axes. None in the first place stands for the batch, whose size is known when the model
         runs. A string names another dimension whose size is known when the model runs, such as ``"time"``.
 
@@ -142,7 +142,7 @@ class RModel(Facade):
         """Adds a weight.
 
         ``name``: name of the tensor.
-        ``array``: its values, a float32, float64, int32, int64 or bool array of any shape. It is not copied.
+        ``array``: its values, an array of any shape, of one of :data:`sofie_jit.ir.types.DTYPES`. It is not copied.
 
         Raises DtypeError for an unsupported element type, GraphError if the name is taken.
 

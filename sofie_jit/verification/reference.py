@@ -10,7 +10,7 @@ from sofie_jit.models.arguments import Arguments
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.passes.pipeline import Optimize
 from sofie_jit.verification.random_inputs import draw_inputs
-from sofie_jit.verification.verify import ROWS, TOLERANCE, compare, evaluate_exactly, plain_outputs
+from sofie_jit.verification.verify import ROWS, compare, evaluate_exactly, plain_outputs
 
 LARGE = 4096
 """Elements of a row from which on the reference has a single row."""
@@ -35,5 +35,5 @@ def reference(rmodel: RModel, *, optimize: Optimize = True) -> Reference:
         dims=Arguments(network.inputs).bind(inputs),
         inputs=inputs,
         outputs=outputs,
-        tolerances=[max(TOLERANCE, 2 * output.error, 2 * output.plain_error) for output in errors],
+        tolerances=[max(output.tolerance, 2 * output.error, 2 * output.plain_error) for output in errors],
     )

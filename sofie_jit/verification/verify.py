@@ -11,6 +11,8 @@ import numpy as np
 
 from sofie_jit.errors import VerificationError
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.quantization import QuantizeLinear
+from sofie_jit.ir.operators.rounding import RoundTo
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.compile import compile_stateless
 from sofie_jit.passes.explicit_states import explicit_states
@@ -37,11 +39,13 @@ class Verified:
     """That of the compiled network."""
     plain_error: float
     """That of an evaluation in numpy in the network's own precision: the error that rounding makes."""
+    tolerance: float = TOLERANCE
+    """An error that is always allowed."""
 
     @property
     def ok(self) -> bool:
-        """Whether the error is at most 1e-6, or at most four times that of numpy in the same precision."""
-        return self.error <= max(TOLERANCE, ROUNDING * self.plain_error)
+        """Whether the error is within the tolerance, or at most four times that of numpy in the same precision."""
+        return self.error <= max(self.tolerance, ROUNDING * self.plain_error)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.error:.2e} from float64, {self.plain_error:.2e} with numpy in the same precision"
@@ -54,7 +58,8 @@ def verify(rmodel: RModel, *, optimize: Optimize = True, inputs: Sequence[Any] |
     :class:`Verified` per output.
 
     Raises VerificationError if the error of an output is larger than 1e-6 of its largest magnitude and than four times
-    the error of an evaluation in numpy in the network's own precision, or if NaN or infinity are in other places.
+    the error of an evaluation in numpy in the network's own precision, or if NaN or infinity are in other places. A
+    network of quantized tensors, or of float16 and bfloat16, may have errors of :func:`steps_of`.
 
     >>> import sofie_jit
     >>> from sofie_jit.demo import MODEL_FILE
@@ -65,6 +70,15 @@ def verify(rmodel: RModel, *, optimize: Optimize = True, inputs: Sequence[Any] |
     network = plain_outputs(explicit_states(rmodel))
     given = draw_inputs(network, ROWS) if inputs is None else list(inputs)
     return compare(network, given, evaluate_exactly(network, given), optimize=optimize)
+
+
+def steps_of(network: RModel) -> float:
+    """The error that is always allowed: 1e-6, or four steps of the coarsest type that tensors are rounded to.
+
+    A number in the middle of a step is rounded up or down, depending on the last bits of the sums before.
+    """
+    steps = [op.step for op in network.operators if isinstance(op, (QuantizeLinear, RoundTo))]
+    return max([TOLERANCE, *(4 * step for step in steps)])
 
 
 def plain_outputs(rmodel: RModel) -> RModel:
@@ -86,8 +100,10 @@ def compare(
     got = _listed(compile_stateless(network, threads=1, optimize=optimize).infer(list(inputs)))
     plain = evaluate(network, list(inputs), fallback=evaluate_by_kernel)
     names = network.output_labels if len(network.output_labels) == len(network.outputs) else network.outputs
+    tolerance = steps_of(network)
     found = [
-        Verified(name, distance(a, c), distance(b, c)) for name, a, b, c in zip(names, got, plain, exact, strict=True)
+        Verified(name, distance(a, c), distance(b, c), tolerance)
+        for name, a, b, c in zip(names, got, plain, exact, strict=True)
     ]
     if wrong := [output for output in found if not output.ok]:
         raise VerificationError(

@@ -37,7 +37,7 @@ class Tensor:
                 f"the tensor '{self.name}' has elements of type {self.dtype}, which is not supported"
             )
         if self.dtype == "bfloat16":
-            return (self.stored.astype(np.uint32) << 16).view(np.float32)
+            return np.asarray(np.left_shift(self.stored, 16, dtype=np.uint32)).view(np.float32)
         return self.stored
 
 

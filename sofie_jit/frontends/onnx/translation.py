@@ -14,12 +14,14 @@ from sofie_jit.errors import GraphError, InputError, ModelFileError, Unsupported
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
+from sofie_jit.frontends.onnx import narrow
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
-from sofie_jit.frontends.onnx.values import Value, constant, dims_of
+from sofie_jit.frontends.onnx.values import Narrow, Value, constant, dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape
+from sofie_jit.ir.operators.rounding import NARROW
 from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import DTYPES, TensorType
@@ -123,11 +125,12 @@ def input_types(graph: Graph) -> dict[str, TensorType]:
 
 def _dtype(value: ValueInfo) -> str:
     label = f"input '{value.name}' ({value.dtype or 'unknown type'})"
-    if value.dtype not in DTYPES:
-        raise UnsupportedLayerError(f"{label}: inputs must be tensors of type {', '.join(DTYPES)}")
+    if value.dtype not in DTYPES and value.dtype not in NARROW:
+        listed = ", ".join(dict.fromkeys((*DTYPES, *NARROW)))
+        raise UnsupportedLayerError(f"{label}: inputs must be tensors of type {listed}")
     if value.shape is None:
         raise UnsupportedLayerError(f"{label}: the file does not tell its shape")
-    return value.dtype
+    return value.dtype if value.dtype in DTYPES else "float32"
 
 
 def _dims(value: ValueInfo, names: dict[str, Dim]) -> list[Dim]:
@@ -190,12 +193,14 @@ def translate(
         raise ModelFileError(f"replace= names '{unknown[0]}', which is not a node of this model")
     rmodel = RModel(graph.name or "model")
     builder = Builder(rmodel)
+    stored = {value.name: value.dtype for value in graph.inputs}
     inputs: dict[str, Value] = {
         name: builder.input(name, kind.dtype, bind_shape(kind.shape, sizes or {}))
         for name, kind in input_types(graph).items()
         if name not in (values or {})
     }
     inputs.update(values or {})
+    inputs = {name: narrow.input_of(builder, value, stored[name]) for name, value in inputs.items()}
     translator = _Translator(builder, replace or {})
     outputs = translator.graph(graph, inputs)
     translator.problems.raise_all()
@@ -249,7 +254,8 @@ class _Translator:
             if results is None:
                 handler = registry.find(node)
                 self.builder.origin = node.label
-                results = handler(call, *call.arguments(handler, inputs))
+                results = handler(call, *call.arguments(handler, narrow.prepare(call, inputs)))
+                results = narrow.conclude(call, results)
                 self.builder.origin = ""
             call.check_attributes()
             return call.outputs(results)
@@ -266,7 +272,8 @@ class _Translator:
         """What a user's function returns in place of a node; its exceptions reach the user as they are."""
         function = self.replace[call.node.name]
         self.builder.origin = f"{call.label}, replaced"
-        given = [None if v is None else call.symbol(v, n) for v, n in zip(inputs, call.node.inputs, strict=True)]
+        wide = zip(map(narrow.widened, inputs), call.node.inputs, strict=True)
+        given = [None if value is None else call.symbol(value, name) for value, name in wide]
         result = function(*given)
         self.builder.origin = ""
         results = result if isinstance(result, (tuple, list)) else (result,)
@@ -281,6 +288,8 @@ class _Translator:
         """An output of the model as a tensor."""
         if isinstance(value, Symbol):
             return value
+        if isinstance(value, Narrow):
+            return narrow.output_of(self.builder, value, name)
         if isinstance(value, np.ndarray) and value.dtype == object:
             return ops.reshape(self.builder.add(Sizes(values=tuple(dims_of(value))), hint=name), value.shape)
         if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:

@@ -2,8 +2,9 @@
 
 A value is a :class:`Symbol`, or an array that is known before the model runs: an initializer, a constant, or what is
 computed from these and from shapes. An array of shapes has the dtype ``object`` if some of its elements are sizes that
-are known only at run time (:class:`Dim`); its ONNX type is int64. A constant with elements of a type that is not
-supported is a :class:`Tensor`, which is refused where it is used.
+are known only at run time (:class:`Dim`); its ONNX type is int64. A tensor of float16 or bfloat16 is a
+:class:`Narrow`, small constants of float16 excepted. A constant with elements of a type that is not supported is a
+:class:`Tensor`, which is refused where it is used.
 """
 
 from __future__ import annotations
@@ -17,13 +18,44 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
+from sofie_jit.records import dataclass
 
-Value = Symbol | np.ndarray | Tensor
+
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """A tensor of a floating-point type of 16 bits, as a tensor of float32 whose elements are numbers of that type."""
+
+    value: Symbol | np.ndarray
+    dtype: str
+    """float16 or bfloat16."""
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """Its shape."""
+        return tuple(self.value.shape)
+
+
+Value = Symbol | np.ndarray | Tensor | Narrow
+
+SMALL = 1 << 12
+"""Elements of arrays that are computed while a model is translated; larger ones are weights, which operators and passes
+are for."""
 
 
 def constant(tensor: Tensor) -> Value:
     """A constant of the file as a value."""
-    return tensor if tensor.stored is None or tensor.dtype == "bfloat16" else tensor.stored
+    if tensor.stored is None:
+        return tensor
+    if tensor.dtype == "bfloat16" or (tensor.dtype == "float16" and tensor.stored.size > SMALL):
+        return Narrow(tensor.array.astype(np.float32), tensor.dtype)
+    return tensor.stored
+
+
+def dtype_of(value: Value) -> str:
+    """The element type of a value in ONNX."""
+    if isinstance(value, np.ndarray):
+        return "int64" if value.dtype == object else str(value.dtype.name)
+    return value.dtype
 
 
 def inputs_of(rmodel: RModel, name: str) -> frozenset[str]:

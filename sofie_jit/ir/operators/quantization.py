@@ -74,6 +74,11 @@ class QuantizeLinear(Scaled):
 
     output_dtype: str | None = None
 
+    @property
+    def step(self) -> float:
+        """The distance of two numbers, relative to the range of all: that of 8 bits, unless the type is known."""
+        return 1 / (2**16 - 1) if self.output_dtype in ("int16", "uint16") else 1 / (2**8 - 1)
+
     def infer(self, x: TensorType, scale: TensorType, zero: TensorType | None = None) -> TensorType:
         float_dtype(self.op_type, scale)
         if x.dtype not in (scale.dtype, "int32"):

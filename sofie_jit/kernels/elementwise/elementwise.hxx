@@ -268,6 +268,7 @@ struct NarrowType {
    double overflow; // the smallest number that is rounded to infinity
 };
 constexpr NarrowType float16{0x1p-14, 0x1.8p42, 65520};
+constexpr NarrowType bfloat16{0x1p-126, 0x1.8p45, 0x1.ffp127};
 
 // x rounded to the nearest number of the type, halves to even.
 SOFIE_JIT_INLINE double round_to(const NarrowType &type, double x)

@@ -12,12 +12,19 @@ from sofie_jit.export.onnx.nodes.registry import rule
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.math import Mod
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.rounding import RoundTo
 from sofie_jit.ir.types import is_integer
 
 
 @rule("Cast", elementwise=True)
 def cast(g: GraphWriter, op: Cast, x: str) -> str:
     return g("Cast", x, to=np.dtype(op.to))
+
+
+@rule("RoundTo", elementwise=True)
+def round_to(g: GraphWriter, op: RoundTo, x: str) -> str:
+    number = {"float16": 10, "bfloat16": 16}[op.to]  # in TensorProto.DataType; numpy lacks bfloat16
+    return g("Cast", g("Cast", x, to=number), to=np.dtype(g.dtype(x)))
 
 
 @rule("And", "Or", "Xor", elementwise=True)

@@ -6,11 +6,12 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, handlers, node
 from sofie_jit.frontends.onnx.tensors import element_type
-from sofie_jit.frontends.onnx.values import Value
+from sofie_jit.frontends.onnx.values import Narrow, Value
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import activations, elementwise, math
+from sofie_jit.ir.operators.rounding import NARROW, RoundTo
 from sofie_jit.ir.types import DTYPES, is_floating, is_integer
 
 # -- of two or more tensors --------------------------------------------------------------------------------------------
@@ -114,22 +115,26 @@ def clip(call: OnnxCall, x: Symbol, low: Value | None = None, high: Value | None
 
 
 @node("Cast", since=6)
-def cast(call: OnnxCall, x: Symbol) -> Symbol:
+def cast(call: OnnxCall, x: Symbol) -> Value:
     """``x`` as another element type."""
     call.ignore("saturate", "round_mode")  # of float8 types
     return _cast(call, x, element_type(call.integer("to"), "its output").name)
 
 
 @node("CastLike", since=15)
-def cast_like(call: OnnxCall, x: Symbol, like: Symbol) -> Symbol:
+def cast_like(call: OnnxCall, x: Symbol, like: Symbol) -> Value:
     """``x`` as the element type of another tensor."""
     call.ignore("saturate", "round_mode")  # of float8 types
-    return _cast(call, x, like.dtype)
+    return _cast(call, x, call.dtypes[1] or like.dtype)
 
 
-def _cast(call: OnnxCall, x: Symbol, dtype: str) -> Symbol:
+def _cast(call: OnnxCall, x: Symbol, dtype: str) -> Value:
+    call.narrow = None
+    if dtype in NARROW:
+        exact = x if is_floating(x.dtype) else ops.cast(x, "float64")
+        return Narrow(ops.cast(call.add(RoundTo(to=dtype), exact), "float32"), dtype)
     if dtype not in DTYPES:
-        call.refuse(f"it casts to {dtype}; supported are {', '.join(DTYPES)}")
+        call.refuse(f"it casts to {dtype}; supported are {', '.join(dict.fromkeys((*DTYPES, *NARROW)))}")
     return x if x.dtype == dtype else call.add(elementwise.Cast(to=dtype), x)
 
 

@@ -16,18 +16,15 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known
 from sofie_jit.frontends.onnx.tensors import element_type
-from sofie_jit.frontends.onnx.values import dims_of, known_dims, normalized
+from sofie_jit.frontends.onnx.values import SMALL, Narrow, dims_of, known_dims, normalized
 from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, minimum, normalize_axis, product
 from sofie_jit.ir.types import MAX_TABLE
-
-MAX_ELEMENTS = 1 << 12
-"""Elements of arrays that are computed here; larger ones are weights, which operators and passes are for."""
 
 Array = np.ndarray
 
 
 def _is_small(*arrays: Array | None) -> bool:
-    return all(array is None or array.size <= MAX_ELEMENTS for array in arrays)
+    return all(array is None or array.size <= SMALL for array in arrays)
 
 
 def _is_open(*arrays: Array | None) -> bool:
@@ -169,7 +166,8 @@ def where(call: OnnxCall, condition: Array, x: Array, y: Array) -> Array | None:
 @known("Cast")
 def cast(call: OnnxCall, x: Array) -> Array | None:
     """Numbers as another type; sizes remain what they are as int64."""
-    dtype = element_type(call.integer("to"), "its output").dtype
+    element = element_type(call.integer("to"), "its output")
+    dtype = None if element.name == "bfloat16" else element.dtype
     if _is_open(x):
         return x if dtype == "i8" else None
     call.ignore("saturate", "round_mode")
@@ -260,17 +258,18 @@ def range_(call: OnnxCall, start: Array, limit: Array, delta: Array) -> Array | 
     if _is_open(start, limit, delta) or delta == 0:
         return None
     count = math.ceil((limit.item() - start.item()) / delta.item())
-    return start + delta * np.arange(max(count, 0), dtype=start.dtype) if count <= MAX_ELEMENTS else None
+    return start + delta * np.arange(max(count, 0), dtype=start.dtype) if count <= SMALL else None
 
 
 @known("ConstantOfShape")
-def constant_of_shape(call: OnnxCall, shape: Array) -> Array | None:
+def constant_of_shape(call: OnnxCall, shape: Array) -> Array | Narrow | None:
     """One value in a shape. It is stored once; test models have such weights."""
     if _is_open(shape) or math.prod(shape.tolist()) > MAX_TABLE:
         return None
     tensor = call.tensor("value")
     value = np.zeros(1, np.float32) if tensor is None else tensor.array
-    return np.broadcast_to(value.reshape(()), shape.tolist())
+    full = np.broadcast_to(value.reshape(()), shape.tolist())
+    return Narrow(full, tensor.dtype) if tensor is not None and tensor.dtype == "bfloat16" else full
 
 
 @known("Expand")
@@ -279,4 +278,4 @@ def expand(call: OnnxCall, x: Array, shape: Array) -> Array | None:
     if _is_open(shape) or not _is_small(x):
         return None
     target = np.broadcast_shapes(x.shape, tuple(shape.tolist()))
-    return np.broadcast_to(x, target).copy() if math.prod(target) <= MAX_ELEMENTS else None
+    return np.broadcast_to(x, target).copy() if math.prod(target) <= SMALL else None

@@ -15,6 +15,7 @@ from sofie_jit.ir.operators.quantization import (
     QuantizeLinear,
     Requantize,
 )
+from sofie_jit.ir.operators.rounding import NARROW
 
 CONVOLUTION = ("kernel_shape", "strides", "pads", "dilations", "auto_pad", "group")
 
@@ -36,7 +37,11 @@ def dequantize(call: OnnxCall, x: Symbol, scale: Symbol, zero: Symbol | None = N
     """``(x - zero) * scale``."""
     number = call.integer("output_dtype", 0)
     result: Symbol = call.add(call.operator(DequantizeLinear, "axis", "block_size"), x, scale, zero)
-    return ops.cast(result, element_type(number, "its output").name) if number else result
+    if number:
+        dtype = element_type(number, "its output").name
+        call.narrow = dtype if dtype in NARROW else None
+        return ops.cast(result, "float32" if call.narrow else dtype)
+    return result
 
 
 @node("DynamicQuantizeLinear", since=11)

@@ -210,6 +210,10 @@ class OnnxCall(NodeCall):
         """Names of the tensors that the graph uses."""
         self.translate = translate
         """Translates a subgraph without inputs; returns its outputs."""
+        self.dtypes: list[str | None] = []
+        """Element types of the inputs in ONNX, None for an omitted one; tensors of 16 bits are given in float32."""
+        self.narrow: str | None = None
+        """The type of 16 bits, float16 or bfloat16, that results of float32 are rounded to."""
         self._read: set[str] = set()
 
     # -- attributes ----------------------------------------------------------------------------------------------
@@ -346,7 +350,7 @@ class OnnxCall(NodeCall):
             return value
         if value.dtype == object:
             return reshape(self.add(Sizes(values=tuple(dims_of(value)))), value.shape)
-        if isinstance(value, Tensor) or value.dtype.name not in DTYPES:
+        if not isinstance(value, np.ndarray) or value.dtype.name not in DTYPES:
             self.refuse(f"its input '{name}' is of type {value.dtype}; supported are {', '.join(DTYPES)}")
         return self.builder.constant(value, name or f"{self.name}/constant")
 

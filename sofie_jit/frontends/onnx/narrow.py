@@ -1,0 +1,84 @@
+"""Operators on tensors of float16 and bfloat16: computed in float32, and rounded where the model rounds.
+
+A handler gets tensors of float32 (:class:`~sofie_jit.frontends.onnx.values.Narrow` says of which type their elements
+are). Its results of float32 are rounded to the type of the node's first floating-point input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
+from sofie_jit.frontends.onnx.values import Narrow, Value, dtype_of
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.operators.elementwise import Cast
+from sofie_jit.ir.operators.rounding import NARROW, RoundTo, rounded
+from sofie_jit.ir.types import COMPUTED, DTYPES, is_floating
+
+EXACT = frozenset({
+    "Abs", "Ceil", "Clip", "Compress", "Concat", "DepthToSpace", "Dropout", "Expand", "Flatten", "Floor", "Gather",
+    "GatherElements", "GatherND", "GlobalMaxPool", "Hardmax", "Identity", "Max", "MaxPool", "Min", "Neg", "OneHot",
+    "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "ReverseSequence", "Round", "ScatterElements", "ScatterND",
+    "Sign", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where",
+})  # fmt: skip
+"""Operators whose results are elements of their inputs, or other numbers of their type."""
+FIRST_ONLY = frozenset({"LayerNormalization", "SkipLayerNormalization"})
+"""Operators of which only the first result has the type of the inputs; statistics are float32."""
+LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
+"""Operators whose bodies get tensors as arguments."""
+
+
+def input_of(builder: Builder, value: Value, dtype: str) -> Value:
+    """An input of the model, whose element type in the file is ``dtype``. Numbers for bfloat16 are rounded."""
+    if dtype not in NARROW:
+        return value
+    if not isinstance(value, Symbol):
+        return Narrow(rounded(np.asarray(widened(value)), dtype), dtype)
+    wide = Cast(to="float32") if value.dtype == dtype else RoundTo(to=dtype)
+    return Narrow(builder.add(wide, value), dtype)
+
+
+def output_of(builder: Builder, value: Narrow, name: str) -> Symbol:
+    """An output of the model: of float16, or for bfloat16, which numpy lacks, of float32."""
+    stored = value.dtype if value.dtype in DTYPES else "float32"
+    if isinstance(value.value, np.ndarray):
+        return builder.constant(value.value.astype(stored), name)
+    return value.value if stored == "float32" else builder.add(Cast(to=stored), value.value)
+
+
+def prepare(call: OnnxCall, inputs: Sequence[Value | None]) -> list[Value | None]:
+    """The inputs of a node with tensors of float32 in place of those of 16 bits; notes their types in ``call``."""
+    call.dtypes = [None if value is None else dtype_of(value) for value in inputs]
+    floats = [dtype for dtype in call.dtypes if dtype in NARROW or (dtype in COMPUTED and is_floating(dtype))]
+    call.narrow = floats[0] if floats and floats[0] in NARROW else None
+    if call.node.op_type in LOOPS and not NARROW.keys().isdisjoint(floats):
+        call.refuse(f"a loop over tensors of {call.narrow} is not supported: convert the model to float32")
+    return [widened(value) for value in inputs]
+
+
+def widened(value: Value | None) -> Value | None:
+    """A value of 16 bits as one of float32; others as they are."""
+    if isinstance(value, Narrow):
+        return value.value
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float16 else value
+
+
+def conclude(call: OnnxCall, results: Any) -> Any:
+    """The results of a handler, those of float32 rounded to the type ``call.narrow``."""
+    if call.narrow is None:
+        return results
+    listed = results if isinstance(results, tuple) else (results,)
+    count = 1 if call.node.op_type in FIRST_ONLY else len(listed)
+    return (*(_rounded(call, value, call.narrow) for value in listed[:count]), *listed[count:])
+
+
+def _rounded(call: OnnxCall, value: Value, dtype: str) -> Value:
+    if isinstance(value, np.ndarray) and value.dtype == np.float32:
+        return Narrow(rounded(value, dtype), dtype)
+    if not isinstance(value, Symbol) or value.dtype != "float32":
+        return value
+    is_exact = not call.node.domain and call.node.op_type in EXACT
+    return Narrow(value if is_exact else call.add(RoundTo(to=dtype), value), dtype)
