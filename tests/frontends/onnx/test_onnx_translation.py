@@ -145,7 +145,8 @@ def test_all_problems_are_listed_at_once(tmp_path):
         frontends.open(path)()
     assert error.value.problems == [
         "first (Relu): the attribute 'alpha' is not supported",
-        "second (Unheard): the operator is not supported; cut the model before it with outputs=",
+        "second (Unheard): the operator is not supported; register a function for it with sofie_jit.register_operator, "
+        "pass one to load(..., replace={node: function}), or cut the model before it with outputs=",
         "fourth (Concat): the attribute 'axis' is missing",
         "fifth (LeakyRelu): the attribute 'alpha' is of type STRING; expected FLOAT",
         "sixth (my.Special): the operator is not supported; cut the model before it with outputs=",
