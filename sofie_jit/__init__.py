@@ -26,6 +26,7 @@ from sofie_jit.errors import (
     VerificationError,
     WeightsError,
 )
+from sofie_jit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sofie_jit import dask, operators, ops
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from sofie_jit.models.model import Model
     from sofie_jit.verification.comparison import compare
 
-__version__ = "0.1.0"
 
 __all__ = [
     "CompileError",

@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit import frontends
-from sofie_jit.errors import SofieError, UnsupportedLayerError
+from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.base import ValuesNeededError
 from sofie_jit.frontends.content import byte_size
-from sofie_jit.frontends.open_dimensions import examine
-from sofie_jit.jit.compiler import compiler
-from sofie_jit.models.compile import compile_translation
+from sofie_jit.models.opening import model_of
 from sofie_jit.report.progress import Steps
 
 if TYPE_CHECKING:
@@ -49,7 +47,8 @@ def load(
     ----------
     source
         A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
-        alone together with ``config``. An ONNX file, with its files of external data. The content of one of these
+        alone together with ``config``. An ONNX file, with its files of external data. A compiled library, which
+        :meth:`Model.save_library` wrote; it is code, so load only those that you trust. The content of one of these
         files as bytes, or open for reading. Or a live ``keras.Model``. The format is determined by the content, not by
         the file name.
     config
@@ -80,7 +79,7 @@ def load(
         The process that reads a file. None: a forked copy of this one, because a damaged file can crash HDF5's library;
         this takes some milliseconds, or a tenth of a second if this process is large; but this process itself for ONNX
         files, whose reader cannot crash. True: a new process with limits of memory and time, for files from unknown
-        sources; this takes about a second longer. False: this process.
+        sources; this takes about a second longer, and compiled libraries are refused. False: this process.
     options
         Further options of the model's format. ONNX: ``values``, arrays by name for inputs that get a fixed value.
         Keras: ``backend``, "theano" or "tensorflow", for files of Keras 1, which do not say which of them trained it.
@@ -125,20 +124,28 @@ def load(
     with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=shown) as step:
         step("reading")
         translation = frontends.open(
-            source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, meanwhile=compiler().start,
+            source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, meanwhile=_start_compiler,
             **options,
         )  # fmt: skip
+        if verify and translation.library is not None:
+            raise OptionError(f"{translation.source} is compiled already: verify the model that it was made from")
         step("compiling")
-        model = compile_translation(translation, threads=threads, optimize=optimize)
+        model = model_of(translation, threads=threads, optimize=optimize)
         model.columns = columns
         if verify:
             from sofie_jit.verification.verify import verify as verify_network
 
             step("verifying")
             verify_network(model.rmodel, optimize=optimize)
-    seconds = time.perf_counter() - start
-    log.info("%s, loaded in %.2f s", model.describe(), seconds)
+    if log.isEnabledFor(logging.INFO):  # a compiled library would read its network for this
+        log.info("%s, loaded in %.2f s", model.describe(), time.perf_counter() - start)
     return model
+
+
+def _start_compiler() -> None:
+    from sofie_jit.jit.compiler import compiler  # not at the top: a compiled library does not need it
+
+    compiler().start()
 
 
 def check(
@@ -166,10 +173,13 @@ def check(
         translation = frontends.open(
             source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, **options
         )
+        found = translation.nodes()
     except SofieError as error:
         return Report(label, str(error).splitlines())
     problems: list[str] = []
     try:
+        from sofie_jit.frontends.open_dimensions import examine
+
         examine(translation)
     except ValuesNeededError:  # it is compiled for the values that it is called with
         pass
@@ -181,5 +191,5 @@ def check(
     def problem_of(label: str) -> str:
         return next((problem for problem in problems if problem.startswith(f"{label}:")), "")
 
-    nodes = [NodeReport(node.name, node.type, problem_of(str(node))) for node in translation.nodes()]
+    nodes = [NodeReport(node.name, node.type, problem_of(str(node))) for node in found]
     return Report(label, problems, nodes, translation.node_word)

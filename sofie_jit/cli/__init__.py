@@ -20,7 +20,7 @@ from pathlib import Path
 import sofie_jit
 from sofie_jit.errors import SofieError
 
-COMMANDS = ("demo", "info", "check", "run", "emit", "convert", "compare", "profile", "bench", "doctor")
+COMMANDS = ("demo", "info", "check", "run", "emit", "build", "convert", "compare", "profile", "bench", "doctor")
 
 EXAMPLES = """\
 sofie-jit demo                                run the network that comes with the package
@@ -29,6 +29,7 @@ sofie-jit check m.h5                          report whether it can be loaded, a
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
 sofie-jit emit m.h5 -o model.hxx              write its C++ header and weights
 sofie-jit convert m.h5 m.onnx                 write it as an ONNX file
+sofie-jit build m.h5 -o m.so                  compile it to a library that loads at once
 sofie-jit compare m.h5                        compare its outputs and speed with Keras
 sofie-jit profile m.h5                        measure the time of each operator
 sofie-jit bench m.h5 --batch 1,32             compare its speed with other engines
@@ -71,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         action="version",
         version=str(Path(sofie_jit.__file__).parent / "cmake"),
         help="print the directory for CMake's variable sofie_jit_DIR, and exit",
+    )
+    parser.add_argument(
+        "--include-dir",
+        action="version",
+        version=str(Path(sofie_jit.__file__).parent / "include"),
+        help="print the directory of sofie_jit.h, the C interface of compiled libraries, and exit",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:

@@ -65,12 +65,13 @@ def add_shape_argument(parser: argparse.ArgumentParser) -> None:
         "--input-shape",
         metavar="SIZES",
         action="append",
-        type=_shape,
+        type=shape,
         help="sizes of an input with open dimensions, without the batch: 224,224,3; ? stays open; once per input",
     )
 
 
-def _shape(text: str) -> list[int | None]:
+def shape(text: str) -> list[int | None]:
+    """The sizes of an input as an argument gives them; None for an open one."""
     return [None, *(None if size == "?" else int(size) for size in text.split(","))]
 
 

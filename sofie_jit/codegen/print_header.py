@@ -231,13 +231,13 @@ def _dispatching(rmodel: RModel, r: Parts, kernels: list[str], namespace: str) -
         f"// -- for any processor {'-' * 95}\n{source}",
         f"namespace {namespace} {{\nnamespace plain {{\n{opening}{body}}}\n}} // namespace plain\n}}\n",
         "#if defined(__x86_64__)\n#if !defined(__clang__)\n#include <immintrin.h>\n#endif\n",
-        *(_for_target(name, source, body, namespace) for name in TARGETS),
+        *(for_target(name, source, body, namespace) for name in TARGETS),
         f"#endif // x86-64\n// -- the choice {'-' * 103}\n{choice}",
     ]
     return "\n".join(before), f"namespace k = {kernel_namespace()};\n", _choosing_session(rmodel, r)
 
 
-def _for_target(name: str, source: str, body: str, namespace: str) -> str:
+def for_target(name: str, source: str, body: str, namespace: str) -> str:
     """The kernels ``source`` and the Session ``body`` for one of TARGETS."""
     size, features = TARGETS[name]
     macros = renamed(

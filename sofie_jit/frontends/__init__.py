@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sofie_jit.errors import ModelFileError, OptionError
+from sofie_jit.errors import MissingDependencyError, ModelFileError, OptionError
 from sofie_jit.frontends.content import Content, examine, on_disk
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ FORMATS: list[Format] = [
         "a .pt2 file of torch.export.save, a TorchScript file of torch.jit.save together with input_shapes=, or a live "
         "torch.nn.Module together with example_inputs=",
     ),
+    Format(
+        "compiled library", "sofie_jit.frontends.library", lambda content: content.is_shared_library,
+        "a file that Model.save_library or 'sofie-jit build' wrote",
+    ),
 ]  # fmt: skip
 """All formats; the first that matches is used."""
 
@@ -108,7 +113,7 @@ def _open(
     found = next((format for format in FORMATS if format.matches(content)), None)
     if found is None:
         raise ModelFileError(_unknown(content))
-    frontend = importlib.import_module(found.module)
+    frontend = _imported(found)
     given = {name: value for name, value in options.items() if value is not None}
     parameters = inspect.signature(frontend.open).parameters.values()
     known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in COMMON]
@@ -119,6 +124,19 @@ def _open(
         )
     translation: Translation = frontend.open(source, untrusted=untrusted, meanwhile=meanwhile, **given)
     return translation
+
+
+def _imported(format: Format) -> ModuleType:
+    """The frontend of a format. Raises MissingDependencyError if it needs a package that is not installed."""
+    try:
+        return importlib.import_module(format.module)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("sofie_jit"):
+            raise
+        raise MissingDependencyError(
+            f"{format.name} models are read by the package {error.name}, which is not installed: pip install "
+            f"{error.name} (a compiled library, which Model.save_library writes, does not need it)"
+        ) from error
 
 
 def _unknown(content: Content) -> str:

@@ -11,16 +11,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
 from sofie_jit.errors import InputError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.wording import refusal
-from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.ir.rmodel import RModel
-from sofie_jit.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from sofie_jit.ir.builder import Builder, Symbol
+    from sofie_jit.ir.operators.operator import ROperator
+    from sofie_jit.ir.rmodel import RModel
+    from sofie_jit.ir.types import TensorType
+    from sofie_jit.jit.library_file import LibraryFile
 
 # -- models ------------------------------------------------------------------------------------------------------------
 
@@ -47,6 +50,8 @@ class Translation(ABC):
     """The name of the format, such as ``"Keras"``."""
     node_word: ClassVar[str] = "node"
     """The format's word for a node."""
+    library: LibraryFile | None = None
+    """The compiled library that the source is; None for a model that must be compiled."""
 
     @property
     @abstractmethod

@@ -22,6 +22,8 @@ HEAD_BYTES = 4096
 TAIL_BYTES = 1 << 20
 """The directory of a zip archive is looked for in the last TAIL_BYTES; a saved model's takes some kilobytes."""
 
+SHARED_LIBRARY = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""The first bytes of images of machine code: ELF, and Mach-O of 64 and 32 bits and of several processors."""
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_ENTRY = b"PK\x01\x02"
 """Begins an entry of a zip archive's directory, of 46 bytes and the name."""
@@ -58,6 +60,11 @@ class Content:
     def is_json(self) -> bool:
         """Whether a file begins like a JSON object or list."""
         return self.head.lstrip()[:1] in (b"{", b"[")
+
+    @property
+    def is_shared_library(self) -> bool:
+        """Whether a file begins like machine code: an image in the format ELF or Mach-O."""
+        return self.head.startswith(SHARED_LIBRARY)
 
     @property
     def protobuf_fields(self) -> frozenset[tuple[int, int]]:

@@ -135,6 +135,48 @@ class Facade:
 
         return write_onnx(_rmodel(self), Path(path))
 
+    def save_library(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dispatch: bool = False,
+        march: str | None = None,
+        optimize: Optimize = True,
+    ) -> Path:
+        """Writes the network as a compiled library: machine code and weights in one file.
+
+        :func:`sofie_jit.load` makes a Model of it without compiling, and needs neither cppyy nor a compiler. Programs
+        in C and other languages use it through ``sofie_jit/include/sofie_jit.h``. The system's C++ compiler makes it.
+
+        ``path``: the file, such as ``m.so``.
+        ``dispatch``: whether it contains code for AVX-512, AVX2 and any other x86-64 processor, and selects one when it
+        is loaded. By default it has code for the processor of this machine, and others may be refused.
+        ``march``: the processor to compile for instead, as the compiler's option ``-march`` names it, such as
+        ``"x86-64-v3"``.
+        ``optimize``: as in :meth:`compile`.
+
+        Returns the path. Run-time dimensions stay open; :meth:`bind` fixes them.
+
+        Raises MissingDependencyError without a C++ compiler, CompileError if it fails, OptionError for options that
+        exclude each other, and GraphError for the suffix of a model file or sizes of outputs that depend on the data.
+
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import sofie_jit
+        >>> from sofie_jit.operators import Relu
+        >>> network = sofie_jit.RModel("positive")
+        >>> network.add_input_tensor_info("x", "float32", (None, 3))
+        >>> network.add_operator(Relu(inputs=["x"], outputs=["y"]))
+        >>> network.add_output_tensor_names("y")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model = sofie_jit.load(network.save_library(folder + "/positive.so"))
+        >>> model.infer(np.array([[-1, 0, 2]]))
+        array([[0., 0., 2.]], dtype=float32)
+        """
+        from sofie_jit.models.library import save_library
+
+        return save_library(_rmodel(self), path, dispatch=dispatch, march=march, optimize=optimize)
+
     # -- showing -------------------------------------------------------------------------------------------------
 
     def summary(self) -> str:

@@ -137,7 +137,7 @@ class Compiler:
                 waiting = {function.when for function in deferred if function.name not in self._declared}
                 complete = sorted({function.when for function in deferred} - waiting)
                 # another network may have compiled all deferred functions of this one
-                text = code.text + "".join(_in_calls(completing(code, when)) for when in complete)
+                text = code.text + "".join(in_calls(completing(code, when)) for when in complete)
                 addresses = self.define(text, "the model", *(f"{namespace}::{name}" for name in functions))
                 self._completed.update((namespace, when) for when in complete)
                 self._networks[namespace] = addresses
@@ -152,9 +152,9 @@ class Compiler:
         calls = {name: text for name, text in code.outlined.items() if name not in self._declared}
         for name in [name for name, text in calls.items() if "user_" in text]:
             # compiled separately so that an error in a user kernel cannot break built-in ones
-            self.define(_in_calls(calls.pop(name)), "the model")
+            self.define(in_calls(calls.pop(name)), "the model")
             self._declared.add(name)
-        self.define(_in_calls("\n".join(calls.values())), "the model")
+        self.define(in_calls("\n".join(calls.values())), "the model")
         self._declared.update(calls)
 
     def complete(self, code: JitText, when: str) -> None:
@@ -174,7 +174,7 @@ class Compiler:
             missing = {
                 function.name: function.definition for function in deferred if function.name not in self._declared
             }
-            text = _in_calls("\n".join([*missing.values(), completing(code, when)]))
+            text = in_calls("\n".join([*missing.values(), completing(code, when)]))
             self.define(text, "the model", f"&{namespace}::complete_{when}")
             self._declared.update(missing)
             self._completed.add((namespace, when))
@@ -192,6 +192,6 @@ def compiler() -> Compiler:
     return _COMPILER
 
 
-def _in_calls(code: str) -> str:
+def in_calls(code: str) -> str:
     """``code`` in the namespace of the functions that enter kernels."""
     return f"namespace {CALLS} {{\nnamespace k = {kernel_namespace()};\n{code}\n}}\n"

@@ -7,9 +7,9 @@ been loaded earlier. One set serves all networks of a process, so that they shar
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_int, c_int64, c_uint64, c_void_p, py_object
 from pathlib import Path
@@ -52,8 +52,8 @@ def text(name: str) -> str:
 
 @functools.cache
 def interface() -> str:
-    """Ten hex digits that name the text of the runtime: compiled code runs with the runtime of the same text only."""
-    return hashlib.sha256("\0".join(map(text, IN_LIBRARIES)).encode()).hexdigest()[:10]
+    """A checksum of the text of the runtime: the machine code of libraries fits to the same text only."""
+    return f"{zlib.crc32(''.join(map(text, IN_LIBRARIES)).encode()):08x}"  # hashlib takes longer to import than this
 
 
 def is_known(name: str) -> bool:

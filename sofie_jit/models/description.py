@@ -62,7 +62,7 @@ class Description:
             "output_shapes": [open_shape(kind.shape) for kind in outputs],
             "optimize": optimize,
             "network": lambda: rmodel,
-            "for_shapes": functools.partial(_bound, rmodel),
+            "for_shapes": functools.partial(bound, rmodel),
         }
         return cls(**facts | others)
 
@@ -117,5 +117,6 @@ def html(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str = "
     return describe(title, rmodel, facts=facts, note=note)
 
 
-def _bound(rmodel: RModel, shapes: InputShapes | None) -> RModel:
+def bound(rmodel: RModel, shapes: InputShapes | None) -> RModel:
+    """The network for inputs of these shapes; None leaves all open dimensions open. Raises ShapeError."""
     return rmodel if shapes is None else rmodel.bind(sizes_of(rmodel.inputs, shapes))

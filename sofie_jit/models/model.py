@@ -286,6 +286,39 @@ class Model(ABC):
         """
         return self._description.for_shapes(input_shapes).save_onnx(path)
 
+    def save_library(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        input_shapes: Sequence[Sequence[int | None]] | None = None,
+        dispatch: bool = False,
+        march: str | None = None,
+    ) -> Path:
+        """Writes the model as a compiled library: machine code and weights in one file, which loads at once.
+
+        ``path``: the file, such as ``m.so``. :func:`sofie_jit.load` makes a model of it without a compiler.
+        ``input_shapes``: one shape per input, to fix open dimensions; None leaves a dimension open.
+        ``dispatch``, ``march``: the processors that it runs on; see :meth:`RModel.save_library`.
+
+        Returns the path. The results of the library are bit-identical to those of this model on processors with fused
+        multiply-add. Its ``rmodel`` is the network after optimization.
+
+        Raises ShapeError if the inputs cannot have these shapes or a dimension must be fixed and is not, and what
+        :meth:`RModel.save_library` raises.
+
+        >>> import tempfile
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE, load_digits
+        >>> images = load_digits().images
+        >>> model = sofie_jit.load(MODEL_FILE)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     library = sofie_jit.load(model.save_library(folder + "/digits.so"))
+        >>> bool((library.infer(images) == model.infer(images)).all())
+        True
+        """
+        network = self._description.for_shapes(input_shapes)
+        return network.save_library(path, dispatch=dispatch, march=march, optimize=self._description.optimize)
+
     def specialize(self, *input_shapes: Sequence[int | None]) -> Model:
         """The same model for inputs of fixed shapes.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 Row = Sequence[str]
@@ -40,6 +39,7 @@ def text(rows: Rows, left: int = 1, total: Row | None = None) -> str:
 
 def markup(rows: Rows, left: int = 1, caption: str = "", total: Row | None = None) -> str:
     """The same table as HTML, with an optional ``caption``. All text is escaped."""
+    import html  # notebooks only, and slow to import
 
     def tr(cells: Row, tag: str) -> str:
         sides = ("left" if i < left else "right" for i in range(len(cells)))

@@ -17,7 +17,7 @@ from sofie_jit import frontends
 from sofie_jit.errors import ModelFileError, counted
 from sofie_jit.frontends.base import OriginalModel, leaves
 from sofie_jit.frontends.content import on_disk
-from sofie_jit.models.compile import compile_translation
+from sofie_jit.models.opening import model_of
 from sofie_jit.report import tables
 from sofie_jit.report.timing import round_robin, sample_of
 from sofie_jit.verification.difference import TOLERANCE, Difference, Time, distance
@@ -222,7 +222,7 @@ def _compare(
 ) -> Comparison:
     translation = frontends.open(source, **options)
     original = translation.original(source, **options)
-    model = compile_translation(translation, threads=threads)
+    model = model_of(translation, threads=threads)
     affordable = _affordable(model, original.most_work)
     names = model.input_names
     if isinstance(x, Mapping) and set(x) == set(names):
@@ -279,7 +279,7 @@ def differences(
 def _layers(original: OriginalModel, source: Any, options: Mapping[str, Any], inputs: Any) -> list[Difference]:
     """The differences of the outputs of every layer and operation, in its first call."""
     counts = original.layers()
-    model = compile_translation(frontends.open(source, outputs=list(counts), **options))
+    model = model_of(frontends.open(source, outputs=list(counts), **options))
     view = original.ending_in(counts)
     names = [name for name, count in counts.items() for _ in range(count)]
     return differences(

@@ -125,6 +125,36 @@ def test_the_exception(tmp_path: Path) -> None:
     assert model.infer(rows)[:1].tobytes() != model.infer(rows[:1]).tobytes()
 
 
+# -- compiled libraries ------------------------------------------------------------------------------------------------
+
+
+def library_differences(model: Model, directory: Path, **options: object) -> list[int]:
+    """The numbers of rows for which a compiled library of the model gives other bits than the model."""
+    library = sofie_jit.load(model.save_library(directory / "net.so", **options))
+    rows = random_inputs(model, 30)
+    calls = [(n, threads) for n in (1, 7, 30) for threads in (1, 2)]
+    results = {
+        (n, threads, each): [y.tobytes() for y in listed(each.infer([x[:n] for x in rows], threads=threads))]
+        for n, threads in calls
+        for each in (model, library)
+    }
+    return [n for n, threads in calls if results[n, threads, model] != results[n, threads, library]]
+
+
+@pytest.mark.skipif(len(TARGETS) < 2, reason="this processor has no fused multiply-add")
+@pytest.mark.parametrize("name", ["SeparableConv2D", "GRU"])
+def test_library(name: str, tmp_path: Path) -> None:
+    assert library_differences(spare(NUMBERS[name], tmp_path), tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(TARGETS) < 2, reason="this processor has no fused multiply-add")
+@pytest.mark.parametrize("dispatch", [False, True])
+@pytest.mark.parametrize("number", TRANSLATED, ids=lambda number: f"{number}-{LAYERS[number][1]}")
+def test_every_library(number: int, dispatch: bool, tmp_path: Path) -> None:
+    assert library_differences(spare(number, tmp_path), tmp_path, dispatch=dispatch) == []
+
+
 # -- other compilers ---------------------------------------------------------------------------------------------------
 
 PROGRAM = """

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit import check, frontends, load
+from sofie_jit import RModel, check, frontends, load
 from sofie_jit.frontends import base, sandbox
+from sofie_jit.ir.builder import Builder
 from sofie_jit.operators import Gemm, Relu
 
 
@@ -25,7 +26,7 @@ class Toy(base.Translation):
         return [base.Node(f"node{i}", node["op"]) for i, node in enumerate(self.read)]
 
     def __call__(self, sizes=None):
-        builder, problems = base.Builder(base.RModel("toy")), base.Problems()
+        builder, problems = Builder(RModel("toy")), base.Problems()
         x = builder.input("x", "float32", (None, 2))
         for node, options in zip(self.nodes(), self.read, strict=True):
             call = base.NodeCall(node.name, str(node), builder)

@@ -1,0 +1,155 @@
+"""A network as JSON, without the values of its weights. Reading it executes nothing.
+
+Compiled libraries carry the network that they compute in this form.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sofie_jit.errors import ModelFileError
+from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, minimum
+from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
+
+PACKAGES = ("sofie_jit.ir.operators.", "sofie_jit.codegen.lowered.", "sofie_jit.extend")
+"""Where the classes are that a network may contain."""
+
+
+def encode_network(rmodel: RModel) -> dict[str, Any]:
+    """The network as values of JSON.
+
+    Functions, such as the definition of a :class:`~sofie_jit.KernelOperator`, are left out.
+    """
+    return {
+        "name": rmodel.name,
+        "inputs": {name: encode_type(kind) for name, kind in rmodel.inputs.items()},
+        "operators": [_encode(op) for op in rmodel.operators],
+        "outputs": rmodel.outputs,
+        "updates": rmodel.updates,
+        "output_labels": rmodel.output_labels,
+        "output_structure": _encode(rmodel.output_structure),
+    }
+
+
+def decode_network(data: Any, weights: Mapping[str, np.ndarray]) -> RModel:
+    """The inverse of :func:`encode_network`; ``weights`` are the initialized tensors by name.
+
+    Raises ModelFileError if ``data`` has another form.
+    """
+    try:
+        rmodel = RModel(data["name"])
+        rmodel.inputs = {name: decode_type(kind) for name, kind in data["inputs"].items()}
+        rmodel.initialized = dict(weights)
+        rmodel.operators = [_decode(op) for op in data["operators"]]
+        rmodel.outputs, rmodel.output_labels = list(data["outputs"]), list(data["output_labels"])
+        rmodel.updates, rmodel.output_structure = dict(data["updates"]), _decode(data["output_structure"])
+        if not all(isinstance(op, ROperator) for op in rmodel.operators):
+            raise TypeError("a member of its operators is not an operator")
+        return rmodel
+    except (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError) as error:
+        raise ModelFileError(f"the description of the network is damaged: {error}") from error
+
+
+def encode_type(kind: TensorType) -> list[Any]:
+    """A type as JSON: its element type and its sizes, numbers or texts."""
+    return [kind.dtype, [dim if isinstance(dim, int) else str(dim) for dim in kind.shape]]
+
+
+def decode_type(data: Any) -> TensorType:
+    """The inverse of :func:`encode_type`."""
+    dtype, shape = data
+    return TensorType(dtype, tuple(decode_dim(dim) if isinstance(dim, str) else int(dim) for dim in shape))
+
+
+def decode_dim(text: str) -> Dim:
+    """The dimension that is printed as ``text``.
+
+    >>> decode_dim("2*((n + 1)//2)"), decode_dim("min(n, 7) - 1")
+    (2*((n + 1)//2), min(n, 7) - 1)
+    """
+    return SymbolicDim(text) if text.isidentifier() else _evaluate(ast.parse(text, mode="eval").body)
+
+
+_OPERATORS: dict[type, Callable[..., Dim]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+
+
+def _evaluate(node: Any) -> Dim:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, ast.Name):
+        return SymbolicDim(node.id)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_evaluate(node.operand)
+    if isinstance(node, ast.BinOp):
+        return _OPERATORS[type(node.op)](_evaluate(node.left), _evaluate(node.right))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return {"min": minimum, "max": maximum}[node.func.id](*map(_evaluate, node.args))
+    raise ValueError(f"'{ast.unparse(node)}' is not a dimension")
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def _encode(value: Any) -> Any:
+    """A value of an attribute: JSON's own values and lists as they are, all others as a dict of one key."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.generic, np.dtype)):
+        return value.item() if isinstance(value, np.generic) else value.name
+    if isinstance(value, SymbolicDim):
+        return {"dim": str(value)}
+    if isinstance(value, TensorType):
+        return {"type": encode_type(value)}
+    if isinstance(value, list):
+        return [_encode(item) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_encode(key), _encode(item)] for key, item in value.items()]}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
+        values = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        kept = {name: _encode(item) for name, item in values.items() if not callable(item)}
+        return {"class": [kind.__module__, kind.__qualname__, kept]}
+    raise TypeError(f"a network with a value of type {type(value).__name__} cannot be stored")
+
+
+def _decode(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_decode(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    ((form, value),) = data.items()
+    if form == "dim":
+        return decode_dim(value)
+    if form == "type":
+        return decode_type(value)
+    if form == "tuple":
+        return tuple(_decode(item) for item in value)
+    if form == "dict":
+        return {_decode(key): _decode(item) for key, item in value}
+    if form != "class":
+        raise ValueError(f"an unknown form '{form}'")
+    module, name, fields = value
+    if not f"{module}.".startswith(PACKAGES):
+        raise ValueError(f"{module}.{name} is not a part of networks")
+    kind = getattr(importlib.import_module(module), name)
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise ValueError(f"{module}.{name} is not a part of networks")
+    return kind(**{key: _decode(item) for key, item in fields.items()})
