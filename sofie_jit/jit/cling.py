@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sofie_jit.errors import MissingDependencyError
-from sofie_jit.jit import precompiled_header
+from sofie_jit.jit import precompiled_header, probe
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ def cppyy() -> ModuleType:
             "times slower. Compile a model of sofie_jit first, or set EXTRA_CLING_ARGS='%s' before importing ROOT.",
             FORK_FLAGS,
         )
+    probe.check()
     with _environment():
         return importlib.import_module("cppyy")
 
@@ -64,8 +65,9 @@ def start() -> CompileText:
 
     Cling is not re-entrant, so calls of the function must not overlap.
 
-    Raises MissingDependencyError if cppyy is not installed or does not start.
+    Raises MissingDependencyError if cppyy is not installed or Cling cannot start, for lack of C++ headers for example.
     """
+    probe.check()
     return _backend() or _module()
 
 
