@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from sofie_jit import frontends
 from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.base import ValuesNeededError
 from sofie_jit.frontends.content import byte_size
+from sofie_jit.jit import cache_hints
 from sofie_jit.models.opening import model_of
 from sofie_jit.report.progress import Steps
 
@@ -124,13 +126,14 @@ def load(
     with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=shown) as step:
         step("reading")
         translation = frontends.open(
-            source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, meanwhile=_start_compiler,
-            **options,
+            source, config=config, outputs=outputs, replace=replace, untrusted=untrusted,
+            meanwhile=functools.partial(_start_compiler, source), **options,
         )  # fmt: skip
         if verify and translation.library is not None:
             raise OptionError(f"{translation.source} is compiled already: verify the model that it was made from")
         step("compiling")
-        model = model_of(translation, threads=threads, optimize=optimize)
+        with cache_hints.noted(source):
+            model = model_of(translation, threads=threads, optimize=optimize)
         model.columns = columns
         if verify:
             from sofie_jit.verification.verify import verify as verify_network
@@ -142,7 +145,10 @@ def load(
     return model
 
 
-def _start_compiler() -> None:
+def _start_compiler(source: Any) -> None:
+    """Starts Cling while another process reads a file, unless the machine code is probably in the cache."""
+    if cache_hints.expects(source):
+        return
     from sofie_jit.jit.compiler import compiler  # not at the top: a compiled library does not need it
 
     compiler().start()

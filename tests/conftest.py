@@ -8,6 +8,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ["SOFIE_JIT_CACHE"] = "off"  # results must come from code that was compiled for them
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 READ_IN_COPIES = {

@@ -20,7 +20,20 @@ from pathlib import Path
 import sofie_jit
 from sofie_jit.errors import SofieError
 
-COMMANDS = ("demo", "info", "check", "run", "emit", "build", "convert", "compare", "profile", "bench", "doctor")
+COMMANDS = (
+    "demo",
+    "info",
+    "check",
+    "run",
+    "emit",
+    "build",
+    "convert",
+    "compare",
+    "profile",
+    "bench",
+    "cache",
+    "doctor",
+)
 
 EXAMPLES = """\
 sofie-jit demo                                run the network that comes with the package
@@ -33,6 +46,7 @@ sofie-jit build m.h5 -o m.so                  compile it to a library that loads
 sofie-jit compare m.h5                        compare its outputs and speed with Keras
 sofie-jit profile m.h5                        measure the time of each operator
 sofie-jit bench m.h5 --batch 1,32             compare its speed with other engines
+sofie-jit cache                               show the cache of compiled models
 sofie-jit doctor                              check the installation"""
 
 

@@ -138,6 +138,18 @@ def _cppyy() -> Iterator[Finding]:
         yield _precompiled_header()
 
 
+def _cache() -> Iterator[Finding]:
+    from sofie_jit.jit import cache_folder
+
+    chosen = cache_folder.chosen()
+    if chosen is None:
+        yield Finding("cache of models", "off")
+    elif (folder := cache_folder.usable()) is not None:
+        yield Finding("cache of models", str(folder))
+    else:
+        yield Finding("cache of models", str(chosen), f"it is not used: {cache_folder.problem(chosen)}")
+
+
 def _precompiled_header() -> Finding:
     """The headers of the standard library in the compiled form that Cling reads when it starts."""
     found = find()
@@ -181,5 +193,5 @@ def _demo() -> Iterator[Finding]:
 
 
 EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    _packages, _machine, _cppyy, _demo, _compilers, _optional,
+    _packages, _machine, _cppyy, _cache, _demo, _compilers, _optional,
 )  # fmt: skip

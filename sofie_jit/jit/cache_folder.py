@@ -28,9 +28,12 @@ def problem(folder: Path) -> str:
         return f"it cannot be read ({error.strerror})"
     if not folder.is_dir():
         return "it is not a directory"
-    if hasattr(os, "getuid") and found.st_uid != os.getuid():
-        return "it belongs to another user"
-    return "others can write to it" if found.st_mode & 0o022 else ""
+    return "" if is_own(found) else "it belongs to another user, or others can write to it"
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Whether a file or directory belongs to this user, and nobody else can write to it."""
+    return (not hasattr(os, "getuid") or found.st_uid == os.getuid()) and not found.st_mode & 0o022
 
 
 def usable() -> Path | None:

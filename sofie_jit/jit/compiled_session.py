@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.codegen.print_jit import INCOMPLETE, JitText, jit_text
 from sofie_jit.errors import OptionError
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.jit import runtime_functions
+from sofie_jit.jit import cache, cache_folder, runtime_functions
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.jit.session import Session, words
 
@@ -30,12 +30,11 @@ class CompiledSession(Session):
     code: JitText
 
     def __init__(self, lowered: RModel, *, profile: bool = False):
-        vector_bytes = runtime_functions.functions("registers").vector_bytes()
-        code = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
-        create, destroy, infer, *self._take_op_timings = compiler().compile(code)
+        code, functions = _compiled(lowered, profile=True) if profile else _cached(lowered) or _compiled(lowered)
+        self._take_op_timings = functions[3:]
         arrays = [_native(lowered.initialized[name]) for name in code.weights]
         addresses = words([array.ctypes.data for array in arrays])
-        super().__init__(code, (create, destroy, infer), addressof(addresses))
+        super().__init__(code, functions[:3], addressof(addresses))
 
     def run(
         self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
@@ -57,6 +56,26 @@ class CompiledSession(Session):
         seconds = np.empty(1 + len(self.code.op_timings))
         _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
         return seconds
+
+
+def _cached(lowered: RModel) -> tuple[JitText, Sequence[int]] | None:
+    """The text of a network, and the addresses of its functions if the cache has them."""
+    width = cache.vector_bytes() if cache_folder.chosen() else None
+    if width is None:
+        return None
+    code = jit_text(lowered, vector_bytes=width)
+    library = cache.find(code)
+    return None if library is None else (code, library.functions)
+
+
+def _compiled(lowered: RModel, *, profile: bool = False) -> tuple[JitText, Sequence[int]]:
+    """The text of a network, and the addresses of its functions as Cling compiled them."""
+    vector_bytes = runtime_functions.functions("registers").vector_bytes()
+    code = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)
+    functions = compiler().compile(code)
+    if not profile and cache_folder.chosen() and vector_bytes == cache.vector_bytes():
+        cache.saw(code)
+    return code, functions
 
 
 def _native(array: np.ndarray) -> np.ndarray:

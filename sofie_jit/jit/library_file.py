@@ -54,6 +54,8 @@ class Facts:
     compiler: str
     identity: str
     """A digest of its code and weights, which the code exports too."""
+    digest: str
+    """That of the image, or '' if the image is too large to be read before each use."""
     weights: dict[str, list[Any]]
     """Name -> element type, shape, and place in the file, of each weight."""
     model: dict[str, Any]
@@ -63,6 +65,13 @@ class Facts:
 def system() -> tuple[str, str]:
     """The operating system and the kind of processor of this machine."""
     return sys.platform, {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+
+
+def digest(image: bytes) -> str:
+    """A digest of the content of an image."""
+    import hashlib
+
+    return hashlib.sha256(image).hexdigest()
 
 
 def joined(image: bytes, facts: Facts, network: dict[str, Any]) -> list[bytes]:
@@ -113,8 +122,9 @@ class LibraryFile:
                 "write it again with Model.save_library or sofie-jit build"
             )
         self._network = (size - _END.size - lengths[1], lengths[1])
+        self._image = self._network[0] - lengths[0]
         try:
-            self.facts = Facts(**json.loads(self._read(self._network[0] - lengths[0], lengths[0])))
+            self.facts = Facts(**json.loads(self._read(self._image, lengths[0])))
         except (ValueError, TypeError) as error:
             raise ModelFileError(f"'{path}': its description is damaged or of another version: {error}") from error
 
@@ -150,6 +160,10 @@ class LibraryFile:
     def _read(self, place: int, size: int) -> bytes:
         self._file.seek(place)
         return self._file.read(size)
+
+    def is_intact(self) -> bool:
+        """Whether the image has not changed since the file was written; compares the digests."""
+        return digest(self._read(0, self._image)) == self.facts.digest
 
     def check(self) -> None:
         """Raises ModelFileError if the library does not run on this machine or with this version of sofie_jit."""

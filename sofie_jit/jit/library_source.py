@@ -46,34 +46,42 @@ def library_source(
     codes: Mapping[str, JitText],
     outputs: Sequence[tuple[str, TensorType]],
     flops: int,
-    weight_offsets: Sequence[int] | None,
+    weight_offsets: Sequence[int],
 ) -> str:
     """The C++ text of a library.
 
     ``codes``: as :func:`texts` returns them.
     ``outputs``: name and type of each output.
     ``flops``: floating-point operations per row of the batch.
-    ``weight_offsets``: where each weight begins in the file :data:`WEIGHTS_FILE`; None for code without weights.
+    ``weight_offsets``: where each weight begins in the file :data:`WEIGHTS_FILE`.
     """
     code = next(iter(codes.values()))
-    runtime = "".join(map(runtime_functions.text, runtime_functions.IN_LIBRARIES))
-    networks = _only(code) if "" in codes else _dispatching(codes)
     tensors = [*code.plan.rmodel.inputs.items(), *outputs]
     return "\n".join(
         [
             C_HEADER.read_text(),
-            "#include <algorithm>",
-            runtime,
-            networks,
-            _weights(weight_offsets),
+            _runtime_and(_only(code) if "" in codes else _dispatching(codes)),
+            _WEIGHTS,
             f"namespace {NAMESPACE} {{",
-            _constants(code, len(outputs), flops, weight_offsets or []),
+            _constants(code, len(outputs), flops, weight_offsets),
             _descriptions(code, tensors),
             _shape(code, tensors),
             f"}} // namespace {NAMESPACE}",
+            _weights(len(weight_offsets)),
+            runtime_functions.text("table"),
             runtime_functions.text("library"),
         ]
     )
+
+
+def code_source(code: JitText) -> str:
+    """The C++ text of a library with the code of a network for Python, without weights and without names."""
+    return "\n".join([_runtime_and(_only(code)), _weights(0), runtime_functions.text("table")])
+
+
+def _runtime_and(networks: str) -> str:
+    runtime = "".join(map(runtime_functions.text, runtime_functions.IN_LIBRARIES))
+    return f"#include <algorithm>\n{runtime}{networks}"
 
 
 # -- the networks ------------------------------------------------------------------------------------------------------
@@ -148,12 +156,24 @@ def _functions(code: JitText) -> str:
 # -- its description ---------------------------------------------------------------------------------------------------
 
 
-def _weights(offsets: Sequence[int] | None) -> str:
-    if offsets is None:
-        return "static const char sofie_jit_weights[1] = {};"
-    return f"""asm(".section .rodata\\n.balign 64\\n.hidden sofie_jit_weights\\n.globl sofie_jit_weights\\n"
+_WEIGHTS = f"""asm(".section .rodata\\n.balign 64\\n.hidden sofie_jit_weights\\n.globl sofie_jit_weights\\n"
     "sofie_jit_weights:\\n.incbin \\"{WEIGHTS_FILE}\\"\\n.previous\\n");
-extern "C" __attribute__((visibility("hidden"))) const char sofie_jit_weights[];"""
+extern "C" __attribute__((visibility("hidden"))) const char sofie_jit_weights[];
+"""
+
+
+def _weights(count: int) -> str:
+    """The function that returns the addresses of the weights, which the constructor of a Session takes."""
+    body = f"""   static const void *addresses[{count + 1}];
+   for (int i = 0; i < {count}; ++i)
+      addresses[i] = sofie_jit_weights + weight_offsets[i];
+   return addresses;"""
+    return f"""namespace {NAMESPACE} {{
+inline const void *const *weights()
+{{
+{body if count else "   return nullptr;"}
+}}
+}}"""
 
 
 def _constants(code: JitText, output_count: int, flops: int, weight_offsets: Sequence[int]) -> str:

@@ -35,9 +35,7 @@ class Toolchain:
         run = self._run([*flags, "-x", "c++", "-dM", "-E", os.devnull])
         return [words[1] for line in run.splitlines() if len(words := line.split(maxsplit=2)) > 1]
 
-    def build(
-        self, source: str, files: Mapping[str, Sequence[memoryview]], *flags: str, low_priority: bool = False
-    ) -> bytes:
+    def build(self, source: str, files: Mapping[str, Sequence[bytes]], *flags: str) -> bytes:
         """Compiles a text to a shared library and returns the content of the library.
 
         ``files``: further files, by name, in the directory in which the compiler runs.
@@ -49,15 +47,14 @@ class Toolchain:
             for name, parts in files.items():
                 with (Path(folder) / name).open("wb") as file:
                     file.writelines(parts)
-            self._run([*FLAGS, *flags, "library.cc", "-o", "library.so"], folder, low_priority)
+            self._run([*FLAGS, *flags, "library.cc", "-o", "library.so"], folder)
             return (Path(folder) / "library.so").read_bytes()
 
-    def _run(self, arguments: Sequence[str], folder: str | None = None, low_priority: bool = False) -> str:
-        nice = ["nice", "-n", "19"] if low_priority and shutil.which("nice") else []
+    def _run(self, arguments: Sequence[str], folder: str | None = None) -> str:
         environment = {**os.environ, "LC_ALL": "C"}
         try:
             run = subprocess.run(
-                [*nice, *self.command, *arguments],
+                [*self.command, *arguments],
                 cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             )  # fmt: skip
         except OSError as error:
@@ -82,6 +79,11 @@ def find() -> Toolchain:
         f"a C++ compiler is needed to make a compiled library; none of {', '.join(given[:1] or NAMES)} was found. "
         "Install one (Debian, Ubuntu: apt-get install g++), or name it in the environment variable CXX"
     )
+
+
+def path(command: str) -> str:
+    """The path of a command; itself if it is not found."""
+    return shutil.which(command) or command
 
 
 def native_flags() -> tuple[str, ...]:

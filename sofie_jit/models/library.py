@@ -89,6 +89,7 @@ def save_library(
         features=processor.needed(macros),
         compiler=" ".join([*compiler.command, *flags]),
         identity=identity,
+        digest="",
         weights={n: [a.dtype.name, list(a.shape), start + places[n]] for n, a in arrays.items()},
         model=_encoded(signature, code, rmodel),
     )

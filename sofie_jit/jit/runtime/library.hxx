@@ -1,4 +1,4 @@
-// The functions that a compiled library exports: those of include/sofie_jit.h, and a table for Python.
+// The functions of include/sofie_jit.h, which a compiled library exports.
 //
 // The text before this one, which jit/library_source.py generates, describes the network in the namespace
 // sofie_jit_library.
@@ -8,23 +8,12 @@
 #include <cstdint>
 #include <pthread.h>
 
-#define SOFIE_JIT_EXPORTED extern "C" __attribute__((visibility("default")))
-
 namespace sofie_jit_library {
 
 namespace runtime = sofie_jit_runtime;
 
 constexpr int bad_size = -4;
 constexpr int tensor_count = input_count + output_count;
-
-// The addresses of the weights, which the constructor of a Session takes.
-inline const void *const *weights()
-{
-   static const void *addresses[weight_count + 1];
-   for (int i = 0; i < weight_count; ++i)
-      addresses[i] = sofie_jit_weights + weight_offsets[i];
-   return addresses;
-}
 
 inline std::size_t item_size(const sofie_jit_tensor &tensor)
 {
@@ -151,26 +140,5 @@ SOFIE_JIT_EXPORTED const char *sofie_jit_message(int status)
    case sofie_jit_library::bad_size: return "a size is negative";
    }
    return "this status is not one of sofie_jit_run";
-}
-
-// What Python needs: create, destroy and infer of the network, the addresses of the weights, and the functions of
-// runtime/*.hxx in the order of jit/runtime_functions.py.
-SOFIE_JIT_EXPORTED const std::uint64_t *sofie_jit_table(void)
-{
-   namespace runtime = sofie_jit_runtime;
-   const auto address = [](auto *function) { return reinterpret_cast<std::uint64_t>(function); };
-   const sofie_jit_library::Functions network = sofie_jit_library::functions();
-   static std::uint64_t table[12];
-   const std::uint64_t found[] = {
-      address(network.create),      address(network.destroy),        address(network.infer),
-      address(sofie_jit_library::weights()),
-      address(runtime::create),     address(runtime::destroy),       address(runtime::run),
-      address(runtime::run_released),
-      address(runtime::start_pool), address(runtime::run_parallel),
-      address(runtime::start),      address(runtime::new_call),
-   };
-   for (std::size_t i = 0; i < sizeof(found) / sizeof(*found); ++i)
-      table[i] = found[i];
-   return table;
 }
 #endif

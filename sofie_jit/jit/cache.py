@@ -1,0 +1,159 @@
+"""The cache of compiled models: machine code of networks that this user has compiled before.
+
+A network that is seen for the second time is compiled in the background by the system's compiler; later processes load
+its machine code and do not start Cling. The text is the one that Cling compiles, so results have the same bits. An
+entry is a compiled library without weights. Files of the folder (:mod:`sofie_jit.jit.cache_folder`):
+
+========================  =======================================================
+``<key>.so``              an entry; its time of modification is that of its last use
+``<key>.seen``            the network has been compiled by Cling once
+``<key>.cc``              the text of a network that waits for the compiler
+``<key>.failed``          the compiler refuses this text
+``<key>.hint``            a file whose network was in the cache
+``lock``                  held by the process that compiles
+``limit``                 the largest size of all entries in bytes, if the user has set one
+========================  =======================================================
+
+Nothing here raises: what cannot be read, written or trusted is not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sofie_jit.codegen.kernel_library import kernel_hash
+from sofie_jit.codegen.print_jit import JitText
+from sofie_jit.errors import SofieError
+from sofie_jit.jit import cache_folder, cache_hints, processor, runtime_functions, toolchain
+from sofie_jit.jit import library as machine_code
+from sofie_jit.jit.library import Library
+from sofie_jit.jit.library_file import LibraryFile
+from sofie_jit.version import __version__
+
+log = logging.getLogger("sofie_jit")
+
+PATIENCE = 600.0
+"""Seconds after which a text that still waits is given to the compiler again, since the last one may have died."""
+RETRY = 24 * 3600.0
+"""Seconds after which the compiler gets a text that it refused, since a full disk or too little memory may be why."""
+
+
+def vector_bytes() -> int | None:
+    """Bytes of a register for which entries are made; None if the cache cannot be used on this processor.
+
+    Without fused multiply-add, compilers may round differently.
+    """
+    known = processor.features()
+    if known is None or not known & {"fma", "asimd"}:
+        return None
+    return 64 if "avx512f" in known else 32 if {"avx", "fma"} <= known else 16
+
+
+def find(code: JitText) -> Library | None:
+    """The machine code of a network from the cache; None if it is not there."""
+    folder = cache_folder.usable()
+    if folder is None:
+        return None
+    key = _key(code)
+    path = folder / f"{key}.so"
+    try:
+        file = LibraryFile(path)
+        if not (cache_folder.is_own(os.fstat(file.descriptor)) and file.facts.identity == key and file.is_intact()):
+            raise SofieError(f"'{path}' is damaged")
+        library = machine_code.load(file)
+    except FileNotFoundError:
+        return None
+    except (SofieError, OSError) as error:
+        log.info("an entry of the cache is not used and removed: %s", error)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    cache_hints.used.add(key)
+    return library
+
+
+def saw(code: JitText) -> None:
+    """Notes that Cling has compiled a network. The second time, the compiler gets it."""
+    folder = cache_folder.usable()
+    if folder is None:
+        return
+    key = _key(code)
+    names = {suffix: folder / f"{key}.{suffix}" for suffix in ("seen", "cc", "failed", "so")}
+    with contextlib.suppress(OSError, SofieError):
+        if not names["seen"].exists():
+            names["seen"].touch(mode=0o600)
+        elif not names["so"].exists() and not (_is_recent(names["failed"], RETRY) or _is_recent(names["cc"], PATIENCE)):
+            toolchain.find()
+            from sofie_jit.jit.library_source import code_source
+
+            write(names["cc"], [code_source(code).encode()])
+            _start_compiling(folder)
+
+
+def _key(code: JitText) -> str:
+    """A digest of all that the machine code of a network depends on."""
+    import hashlib
+
+    deferred = [function.definition for function in code.deferred.values()]
+    facts = [code.text, *code.outlined.values(), *deferred, *code.kernels, *code.parallel_kernels, kernel_hash()]
+    facts += [__version__, runtime_functions.interface(), *sorted(processor.features() or ()), *_compiler()]
+    digest = hashlib.sha256()
+    for fact in facts:
+        digest.update(fact.encode() + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _compiler() -> list[str]:
+    """The compiler and what distinguishes it from other versions; empty if there is none."""
+    try:
+        command = toolchain.find().command
+        found = os.stat(toolchain.path(command[0]))
+    except (SofieError, OSError):
+        return []
+    return [*command, str(found.st_size), str(found.st_mtime_ns)]
+
+
+def _is_recent(path: Path, seconds: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < seconds
+    except OSError:
+        return False
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _start_compiling(folder: Path) -> None:
+    """Starts a process that compiles all texts that wait. It outlives this process."""
+    command = [sys.executable, "-c", _PROGRAM.format(path=sys.path, folder=str(folder))]
+    nothing = subprocess.DEVNULL
+    _children.append(  # kept, because Popen warns about children that it forgets
+        subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True, cwd="/")
+    )
+
+
+_PROGRAM = """import sys
+sys.path[:] = {path!r}
+from sofie_jit.jit.cache_compile import compile_all
+compile_all({folder!r})
+"""
+
+
+def write(path: Path, parts: list[bytes]) -> None:
+    """Writes a file that other processes see complete or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(parts)
+        os.replace(part, path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
