@@ -202,7 +202,7 @@ GROUPS = {
 QUANTIZED = {"ConvInteger", "DequantizeLinear", "MatMulInteger", "QuantizeLinear", "Requantize", "RoundTo"}
 """Operators of ONNX on other types, which Keras lacks; tests/ir/operators/test_quantization.py finds no error."""
 
-WITHOUT_LAYER = {"Compress", "Iota", "NonZero", "Range", "Sizes"}
+WITHOUT_LAYER = {"Compress", "Iota", "NonMaxSuppression", "NonZero", "Range", "Sizes", "Unique"}
 """Operators that copy or count, so that they are exact, and that no layer of Keras has."""
 
 

@@ -218,6 +218,15 @@ def _movement() -> Iterator[Case]:
     yield make("Compress", ROWS, np.array([True, False, True, True]), count="kept", axis=1, fixed=True)
     yield make("Compress: all", ROWS, np.array([True, False, True, True]), count="chosen", fixed=True)
     yield make("Range", np.array(2.5), np.array(-3.0), np.array(-0.75), count="numbers", fixed=True)
+    yield make("Unique", COUNT, count="distinct", fixed=True)
+    yield make("Unique: unsorted", COUNT, count="distinct_unsorted", sorted=False, fixed=True)
+    repeated = ROWS[:, [0, 1, 0, 1]]
+    yield make("Unique: axis", repeated, count="distinct_axis", axis=1, fixed=True)
+    yield make("Unique: axis, unsorted", -repeated, count="distinct_slices", axis=1, sorted=False, fixed=True)
+    boxes, scores = abs(numbers(2, 12, 4)) + 1, numbers(2, 3, 12)
+    limits = [np.array([4]), np.array([0.3]), np.array([-0.5])]
+    yield make("NonMaxSuppression", boxes, scores, *limits, count="boxes", fixed=True)
+    yield make("NonMaxSuppression: centers", boxes, scores, *limits[:2], count="ctr", center_point_box=True, fixed=True)
     yield make("Sizes", values=(3, -4), fixed=True)
     yield make("Iota", size=5, start=3, step=-2, fixed=True)
     yield make("Slice", ROWS, starts=[-1, 1], ends=[-9, 6], axes=[1, 2], steps=[-2, 2])

@@ -7,7 +7,7 @@ import numpy as np
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.operators.data_dependent import Compress, NonZero
+from sofie_jit.ir.operators.data_dependent import Compress, NonMaxSuppression, NonZero, Unique
 from sofie_jit.ir.types import MAX_TABLE
 
 
@@ -31,3 +31,23 @@ def compress(call: OnnxCall, x: Symbol, condition: Symbol) -> Symbol:
     """The slices that a vector of bools chooses."""
     operator = call.operator(Compress, "axis", count=call.builder.new_size("compress"))
     return call.add(operator, x, condition)
+
+
+@node("Unique", since=11)
+def unique(call: OnnxCall, x: Symbol) -> tuple[Symbol, ...]:
+    """The distinct elements or slices, where they appear first, the index of each element, and their numbers."""
+    return call.add_all(call.operator(Unique, "axis", "sorted", count=call.builder.new_size("unique")), x)
+
+
+@node("NonMaxSuppression", since=10)
+def non_max_suppression(
+    call: OnnxCall,
+    boxes: Symbol,
+    scores: Symbol,
+    most: Symbol | None = None,
+    overlap: Symbol | None = None,
+    least: Symbol | None = None,
+) -> Symbol:
+    """The boxes with the highest scores that do not overlap much."""
+    operator = call.operator(NonMaxSuppression, "center_point_box", count=call.builder.new_size("boxes"))
+    return call.add(operator, boxes, scores, most, overlap, least)
