@@ -36,7 +36,7 @@ def _is_keras(content: Content) -> bool:
     return (
         content.is_hdf5
         or bool(content.names & names)
-        or (content.is_json and b'"class_name"' in content.head)
+        or (content.is_json and (b'"class_name"' in content.head or b'"weight_map"' in content.head))
         or bool(content.packages & {"keras", "tf_keras"})
         or content.has("get_config", "layers", "weights")
     )

@@ -63,6 +63,11 @@ class Translation(ABC):
     def inputs(self) -> Mapping[str, TensorType]:
         """Name -> type of the inputs; open dimensions have names."""
 
+    @property
+    def input_keys(self) -> Mapping[str, str]:
+        """Other names by which users may pass inputs -> names of the inputs."""
+        return {}
+
     @abstractmethod
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """Translates the model into an RModel whose types have been checked.

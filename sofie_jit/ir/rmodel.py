@@ -34,6 +34,7 @@ class RModel(Facade):
     ``intermediate``: types of the intermediate tensors by name.
     ``states``: types of the states by name. States are zero in the first call.
     ``updates``: for each state the tensor that becomes its value in the next call.
+    ``input_keys``: other names by which users may pass inputs -> names of the inputs.
     ``output_labels``: names of the outputs for users; empty if they are the names of the tensors.
     ``output_structure``: nested lists, tuples and dicts of indices into ``outputs``, in which ``infer`` returns its
     results; None for one array or a plain list.
@@ -58,6 +59,7 @@ class RModel(Facade):
         self.states: dict[str, TensorType] = {}
         self.updates: dict[str, str] = {}
         self.outputs: list[str] = []
+        self.input_keys: dict[str, str] = {}
         self.output_labels: list[str] = []
         self.output_structure: Any = None
         self.intermediate: dict[str, TensorType] = {}

@@ -21,10 +21,12 @@ class Arguments:
     """The inputs of a network.
 
     ``types``: their types by name, in the order of the arguments.
+    ``keys``: other names -> names of inputs.
     """
 
-    def __init__(self, types: Mapping[str, TensorType]):
+    def __init__(self, types: Mapping[str, TensorType], keys: Mapping[str, str] | None = None):
         self.types = dict(types)
+        self.keys = dict(keys or {})
         self.columns: dict[str, list[str]] | None = None
         """For each input the names of the columns of tables that make up a row; None if they are not known."""
         self.shapes = [open_shape(kind.shape) for kind in types.values()]
@@ -42,8 +44,11 @@ class Arguments:
             inputs = values = [matched(inputs[0] if len(inputs) == 1 else list(inputs), self.columns)]
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
             given = inputs[0]
+            if self.keys and set(given) == set(self.keys):
+                given = {self.keys[key]: value for key, value in given.items()}
             if set(given) != set(names):
-                raise InputError(f"the model's inputs are named {names}; got {list(given)}")
+                others = f", or {list(self.keys)}" if self.keys else ""
+                raise InputError(f"the model's inputs are named {names}{others}; got {list(given)}")
             values = [given[name] for name in names]
         elif len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and _is_list_of_inputs(inputs[0], len(names)):
             values = inputs[0]
@@ -152,6 +157,8 @@ def _hint(found: tuple[int, ...], expected: OpenShape) -> str:
     """The likely remedy for a wrong shape."""
     if len(found) == len(expected) - 1 and all(e in (None, f) for f, e in zip(found, expected[1:], strict=True)):
         return ": the batch axis is missing; pass x[None] for a single row"
+    if len(found) == len(expected) and expected and expected[0] is not None and found[1:] == expected[1:]:
+        return f": the batch size is fixed at {expected[0]}, as in a model with stateful=True; pass {expected[0]} rows"
     if len(found) == len(expected) and sorted(found[1:]) == sorted(e or 0 for e in expected[1:]):
         return ": the axes are in another order; see numpy.transpose"
     if found and None not in expected[1:] and math.prod(found[1:]) == math.prod(e or 0 for e in expected[1:]):

@@ -38,7 +38,7 @@ class Execution:
     ):
         self.session = session
         self.signature = signature
-        self.arguments = Arguments(signature.inputs)
+        self.arguments = Arguments(signature.inputs, signature.keys)
         self.threads = threads
         self._network = network
         self._pickled = pickled

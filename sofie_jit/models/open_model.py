@@ -54,7 +54,7 @@ class OpenModel(Model):
         rmodel, other = examples
         output_types = [(rmodel.tensor_type(a), other.tensor_type(b))
                         for a, b in zip(rmodel.outputs, other.outputs, strict=True)]  # fmt: skip
-        self._arguments = Arguments(translation.inputs)
+        self._arguments = Arguments(translation.inputs, translation.input_keys)
         description = Description.of(
             rmodel,
             optimize,

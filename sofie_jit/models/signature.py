@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field
 from typing import Any
 
 from sofie_jit.ir.rmodel import RModel
@@ -24,6 +25,8 @@ class Signature:
     """Floating-point operations per row of the batch, at least 1."""
     sources: list[list[str]]
     """For each output the names of the inputs that it depends on."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Other names of inputs; see :attr:`RModel.input_keys`."""
 
     @classmethod
     def of(cls, lowered: RModel, labels: Sequence[str]) -> Signature:
@@ -38,4 +41,5 @@ class Signature:
             lowered.output_structure,
             max(1, sum(lowered.operator_flops())),
             [sorted(sources.get(name, ())) for name in lowered.outputs],
+            dict(lowered.input_keys),
         )

@@ -51,7 +51,16 @@ def build(spec: Spec) -> LayerGraph:
     if any(not isinstance(leaf, TensorRef) for leaf in leaves):
         raise ModelFileError(f"model '{name}': an output is not a tensor")
     names = unique(_output_names(spec))
-    return LayerGraph(name, inputs, trace.nodes, outputs, names, root, trace.results)
+    keys = _input_keys(config.get("input_layers"))
+    return LayerGraph(name, inputs, trace.nodes, outputs, names, root, trace.results, input_keys=keys)
+
+
+def _input_keys(input_layers: Any) -> dict[str, str]:
+    """The keys of the inputs of a Functional model that takes a dict -> names of its InputLayers."""
+    if not isinstance(input_layers, Mapping):
+        return {}
+    found = {str(key): flatten_refs([value]) for key, value in input_layers.items()}
+    return {key: refs[0].layer for key, refs in found.items() if len(refs) == 1}
 
 
 def nested(spec: Spec, name: str) -> LayerModel:
@@ -84,7 +93,10 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str, shared_id: Any = N
     sequential = spec["class_name"] == "Sequential"
     inputs, wiring = _sequential(name, layers) if sequential else functional(spec, name, layers)
     trainable = spec["config"].get("trainable", True) is not False
-    return LayerModel(name, own_name, spec["class_name"], trainable, list(layers.values()), inputs, wiring)
+    return LayerModel(
+        name, own_name, spec["class_name"], trainable, list(layers.values()), inputs, wiring,
+        spec.get("custom_class", ""),
+    )  # fmt: skip
 
 
 # -- inputs and outputs --------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ Rules for a single layer, such as defaults of its options, are in the ``@layer``
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from sofie_jit.errors import ModelFileError
 from sofie_jit.frontends.keras.config_values import decode, short
-from sofie_jit.frontends.keras.layers.registry import entries, find_builtin
+from sofie_jit.frontends.keras.layers.registry import NO_ENTRY, Entry, entries, find_described
 from sofie_jit.frontends.keras.origin import Origin, origin_of
 
 Spec = dict[str, Any]
@@ -147,18 +148,42 @@ def _layer(spec: Any, origin: Origin) -> Spec:
     config = spec.get("config")
     if isinstance(config, list) and not package and class_name in MODELS:  # Sequential up to Keras 2.1
         config = {"layers": config}
+    if (custom := _custom_model(package, class_name, config)) and isinstance(config, Mapping):
+        warnings.warn(
+            f"model {config.get('name')!r} of the custom class {class_name} is read as the {custom} model in its "
+            f"config; if {class_name} overrides call(), results differ",
+            stacklevel=2,
+        )
+        spec = {**spec, "custom_class": class_name}
+        package, class_name = "", custom
     if not isinstance(config, Mapping):
         raise ModelFileError(f"layer of class {class_name}: its config should be a dict, found {short(config)}")
     if not package and class_name in MODELS:
         class_name, options = _model(class_name, config, origin)
     else:
         options = {key: decode(value) for key, value in config.items()}
-        if not package:
-            class_name, options = _options(class_name, options, origin)
-        elif "dtype" in options:
-            options["dtype"] = _dtype(options["dtype"])
+        entry = find_described(package, class_name)
+        if not package or entry:
+            class_name, options = _options(class_name, options, origin, entry or NO_ENTRY)
+        else:
+            options = _options_of_custom_class(options, origin)
     return {**spec, "class_name": class_name, "package": package, "config": options, "saved_class": spec["class_name"],
             "keras_major": origin.major, "backend": origin.backend}  # fmt: skip
+
+
+def _custom_model(package: str, class_name: str, config: Any) -> str:
+    """The class of model that the config of a custom class describes, as if it had no methods of its own; '' if none.
+
+    Classes that only override ``train_step`` have the config of a Functional or Sequential model.
+    """
+    known = class_name in MODELS if not package else find_described(package, class_name)
+    if known or not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
+        return ""
+    if not all(isinstance(layer, Mapping) and "class_name" in layer for layer in config["layers"]):
+        return ""
+    if {"input_layers", "output_layers"} <= set(config):
+        return "Functional"
+    return "Sequential" if set(config) <= {"name", "trainable", "dtype", "layers", "build_input_shape"} else ""
 
 
 def _model(class_name: str, config: Mapping[str, Any], origin: Origin) -> tuple[str, dict[str, Any]]:
@@ -217,11 +242,22 @@ def _is_operation(spec: Mapping[str, Any]) -> bool:
     return "dtype" not in config or (operation is not None and "dtype" in operation.arguments)
 
 
-def _options(class_name: str, config: dict[str, Any], origin: Origin) -> tuple[str, dict[str, Any]]:
-    """Class and options of a layer of Keras."""
+def _options_of_custom_class(config: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    """Options of a class whose meaning is not known: only layers among them are modernized."""
+    options = dict(config)
+    if "dtype" in options:
+        options["dtype"] = _dtype(options["dtype"])
+    for option in NESTED_OPTIONS:
+        value = options.get(option)
+        if isinstance(value, Mapping) and isinstance(value.get("config"), (Mapping, list)):
+            options[option] = _nested(option, value, origin)
+    return options
+
+
+def _options(class_name: str, config: dict[str, Any], origin: Origin, layer: Entry) -> tuple[str, dict[str, Any]]:
+    """Class and options of a layer with the entry ``layer``."""
     if class_name == "Merge":
         return _merge(config, origin)
-    layer = find_builtin(class_name)
     renamed = {**OPTIONS, **layer.renamed}
     kept = "input_dim" if class_name in ("Embedding", "ReversibleEmbedding") else None
     options = {renamed.get(key, key): value for key, value in config.items() if key == kept or key not in DROPPED}

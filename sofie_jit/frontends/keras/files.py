@@ -7,6 +7,7 @@ may trigger bugs of the HDF5 library; therefore :func:`read` reads files in the 
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import io
 import json
@@ -74,6 +75,11 @@ def read_file(path: Path, given: dict[str, Any] | None = None) -> SavedModel:
     if zipfile.is_zipfile(path):
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
             return _archive(path, archive, given)
+    if content.is_json and b'"weight_map"' in content.head:
+        raise ModelFileError(
+            f"'{path}' is the index of weights that Keras saved in several files; load them in Keras, "
+            "model.load_weights(), and save the model in one file"
+        )
     if content.is_json:
         raise ModelFileError(
             f"'{path}' is JSON: an architecture contains no weights; pass it as config= with the file of the weights, "
@@ -106,7 +112,7 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
 # -- JSON ----------------------------------------------------------------------------------------------------------
 
 
-def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
+def given_config(config: str | bytes | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
     """The architecture that a user passes as ``config=``.
 
     >>> given_config('{"class_name": "Sequential", "config": {"layers": []}}')
@@ -119,12 +125,29 @@ def given_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"config= contains a value that JSON cannot represent: {error}") from error
         return architecture(dict(config), "config=")
-    if isinstance(config, str) and config.lstrip()[:1] in ("{", "["):
-        return architecture(parse_json(config, "config="), "config=")
+    if isinstance(config, (bytes, bytearray)):
+        config = config.decode("utf-8", "replace")
+    if isinstance(config, str) and config.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        return architecture(parse_json(config.lstrip("\ufeff"), "config="), "config=")
+    if isinstance(config, str) and _is_yaml(config):
+        raise ModelFileError(f"config= is YAML, {_NO_YAML}")
+    if not isinstance(config, (str, os.PathLike)):
+        raise ModelFileError(f"config= should be a path, JSON text or a dict, got {type(config).__name__}")
     path = Path(config)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}' to take config= from; JSON text begins with '{{'")
-    return architecture(parse_json(path.read_bytes(), f"'{path}'"), f"'{path}'")
+    content = path.read_bytes()
+    if _is_yaml(content.decode("utf-8", "replace")):
+        raise ModelFileError(f"'{path}' is YAML, {_NO_YAML}")
+    return architecture(parse_json(content.removeprefix(codecs.BOM_UTF8), f"'{path}'"), f"'{path}'")
+
+
+_NO_YAML = "which model.to_yaml() of old versions wrote and which is not read; pass the output of model.to_json()"
+
+
+def _is_yaml(text: str) -> bool:
+    """Whether a text is an architecture in YAML, whose keys are the same as in JSON."""
+    return re.search(r"^\s*(class_name|backend|keras_version|config): ?", text, re.MULTILINE) is not None
 
 
 # -- .keras archives -----------------------------------------------------------------------------------------------

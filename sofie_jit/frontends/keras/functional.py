@@ -206,7 +206,7 @@ def _nodes(spec: Spec, layers: Mapping[str, Any], model: str) -> list[ConfigNode
 
 
 def _node(node: Any, layers: Mapping[str, Any], where: str) -> ConfigNode:
-    if isinstance(node, Mapping) and isinstance(node.get("args"), (list, Mapping)):
+    if isinstance(node, Mapping) and isinstance(node.get("args"), (list, tuple, Mapping)):
         return _node_of_keras_3(node, where)
     return _node_of_keras_2(node, layers, where)
 

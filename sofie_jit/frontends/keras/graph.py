@@ -86,6 +86,8 @@ class LayerModel:
     inputs: list[str]
     """The names of its InputLayers in order; one name for a Sequential."""
     wiring: Wiring = field(repr=False)
+    custom_class: str = ""
+    """The name of the custom class that it was saved as; '' for Keras's classes."""
 
     def leaves(self) -> Iterator[tuple[Layer, bool]]:
         """All layers in order, each with whether it is trainable, which the models around it must be too."""
@@ -180,6 +182,8 @@ class LayerGraph:
     """Name of a layer or nested model -> the result of its first call."""
     source: str = ""
     """The name of the file in messages."""
+    input_keys: Mapping[str, str] = field(default_factory=dict)
+    """The keys of a model that takes a dict of inputs -> names of the inputs."""
 
     def cut(self, names: Sequence[str]) -> LayerGraph:
         """The model that ends in the layers or nested models ``names``, in their first calls.

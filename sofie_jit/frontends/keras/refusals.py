@@ -33,6 +33,9 @@ CLASSES = {
 }
 """Class -> reason and workaround."""
 
+WITHOUT_WEIGHTS = ("Lambda", "Merge", "StringLookup", "TextVectorization")
+"""Those among them that never have weights."""
+
 _FUNCTION = "it takes a Python function, which the file does not describe"
 _COMPLEX = "there are no complex numbers; compute with real and imaginary part"
 _DYNAMIC = "the shape of its result depends on the data"
@@ -75,8 +78,8 @@ OPERATIONS = {
 def of_class(layer: Layer) -> str:
     """The message for a layer whose class has no handler.
 
-    >>> print(of_class(Layer("a", "Foo", {})))
-    a (Foo): this class is not supported; cut the model before it with outputs=
+    >>> print(of_class(Layer("a", "ops.Foo", {})))
+    a (ops.Foo): this class is not supported; cut the model before it with outputs=
     """
     if layer.package:
         register = "register a function for it with sofie_jit.register_layer"
@@ -84,7 +87,10 @@ def of_class(layer: Layer) -> str:
         return refusal(layer, reason, register, replacing(layer.name), CUT)
     operation = layer.class_name.removeprefix("ops.")
     if operation == layer.class_name:
-        return refusal(layer, CLASSES[operation]) if operation in CLASSES else refusal(layer, _UNKNOWN, CUT)
+        if operation in CLASSES:
+            return refusal(layer, CLASSES[operation])
+        register = f"register a function for it with sofie_jit.register_layer({layer.class_name!r})"
+        return refusal(layer, "this class is not one of Keras's", register, replacing(layer.name), CUT)
     if operation in OPERATIONS:
         return refusal(layer, OPERATIONS[operation], replacing(layer.name), CUT)
     return refusal(layer, _UNKNOWN, CUT)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Node, Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras import dialects, weights
-from sofie_jit.frontends.keras.build import build
+from sofie_jit.frontends.keras.build import build, nested
 from sofie_jit.frontends.keras.graph import Input, Layer, LayerGraph, LayerNode, TensorRef, flatten, map_leaves
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.call import LayerCall, ReplacementError
 from sofie_jit.frontends.keras.masks import Masks
 from sofie_jit.frontends.keras.old_weights import check_backend
 from sofie_jit.frontends.keras.promotion import KERAS
@@ -56,6 +56,11 @@ class Translation(base.Translation):
             for given in self.graph.inputs:
                 builder.input(given.name, given.dtype, _dims(given, self.graph))
         return builder.rmodel.inputs
+
+    @property
+    def input_keys(self) -> Mapping[str, str]:
+        """The keys of a model that takes a dict of inputs."""
+        return self.graph.input_keys
 
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """The RModel with ``sizes`` for open dimensions by name; raises the errors of :func:`translate`."""
@@ -98,6 +103,7 @@ def connected(saved: SavedModel, outputs: str | Sequence[str] | None = None) -> 
                 model = model.cut([outputs] if isinstance(outputs, str) else list(outputs))
             check_backend(model.root, saved)
             weights.bind(model.root, saved, _weight_names)
+            model = dataclasses.replace(model, inputs=_with_features(model))
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             if isinstance(error, SofieError):
                 raise
@@ -106,6 +112,25 @@ def connected(saved: SavedModel, outputs: str | Sequence[str] | None = None) -> 
                 "is not valid Keras, or this is a bug of sofie_jit"
             ) from error
     return model
+
+
+def _with_features(model: LayerGraph) -> list[Input]:
+    """The inputs, with the sizes of those open axes for which a Normalization that gets them has statistics.
+
+    In TensorFlow's Keras 2, an adapted Normalization at the beginning of a Sequential leaves its input's shape open.
+    """
+    shapes = [given.shape for given in model.inputs]
+    for node in model.nodes:
+        mean = node.layer.weights.get("mean")
+        if node.layer.package or node.layer.class_name != "Normalization" or mean is None or not node.args:
+            continue
+        source, option = node.args[0], node.layer.config["axis"]
+        shape = shapes[source.index] if isinstance(source, TensorRef) and source.node < 0 else None
+        axes = sorted(a % len(shape) for a in flatten([option])) if shape and option is not None else []
+        if shape and len(axes) == mean.ndim:
+            known = dict(zip(axes, mean.shape, strict=True))
+            shapes[source.index] = tuple(known.get(a, n) if n is None else n for a, n in enumerate(shape))
+    return [dataclasses.replace(given, shape=shape) for given, shape in zip(model.inputs, shapes, strict=True)]
 
 
 def translate(
@@ -121,7 +146,7 @@ def translate(
     Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names an unknown layer.
     """
     replace = replace or {}
-    names = list(dict.fromkeys(layer.name for layer, _ in model.root.leaves()))
+    names = list(dict.fromkeys(name for layer, _ in model.root.leaves() for name in _names(layer)))
     if unknown := [name for name in replace if name not in names]:
         raise ModelFileError(
             f"replace= names '{unknown[0]}', which is not a layer of this model; its layers are: {some(names)}"
@@ -137,7 +162,7 @@ def translate(
     for number in model.needed():
         call = model.nodes[number]
         with problems.collected():
-            result = _run(call, results, builder, masks, replace.get(call.layer.name))
+            result = _run(call, results, builder, masks, replace)
             if result is not None:
                 results[number] = result
             else:
@@ -149,9 +174,22 @@ def translate(
 
     symbols = [_symbol(value, results, "an output") for value in flatten(model.outputs)]
     rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
+    rmodel.input_keys = dict(model.input_keys)
     rmodel.output_labels = list(model.output_names)
     rmodel.output_structure = _numbered(model.outputs, count())
     return rmodel
+
+
+def _names(layer: Layer) -> Iterator[str]:
+    """The names of a layer and of those that it wraps."""
+    yield layer.name
+    for path, value in layer.config.items():
+        if isinstance(value, Mapping) and "saved_class" in value:
+            if value["class_name"] in dialects.MODELS and not value["package"]:
+                for leaf, _ in nested(dict(value), f"{layer.name}/{value['config'].get('name', path)}").leaves():
+                    yield from _names(leaf)
+            else:
+                yield from _names(layer.sublayer(path, value))
 
 
 def _run(
@@ -159,10 +197,10 @@ def _run(
     results: Mapping[int, list[Any]],
     builder: Builder,
     masks: Masks,
-    replacement: Callable[..., Any] | None,
+    replace: Mapping[str, Callable[..., Any]],
 ) -> list[Any] | None:
     """The tensors that a call returns; None if it cannot be translated because another layer was refused."""
-    names = () if replacement else registry.weight_names(call.layer)
+    names = () if call.layer.name in replace else registry.weight_names(call.layer)
     if any(tensor.node not in results for tensor in call.tensors()):
         return None
     if names and not call.layer.weights:  # they cannot be told apart from those of an unknown layer
@@ -171,27 +209,12 @@ def _run(
     def symbol(leaf: Any) -> Any:
         return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, TensorRef) else leaf
 
-    if replacement:
-        return _replaced(call, replacement, map_leaves(symbol, call.args), map_leaves(symbol, call.kwargs), builder)
-    with errors_of_node(str(call.layer), call.layer.config, "Keras"):
-        layer_call = LayerCall(call.layer, builder, masks)
-        return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
-
-
-def _replaced(
-    call: LayerNode, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], builder: Builder
-) -> list[Any]:
-    """The Symbols that a user's function returns in place of a layer; its exceptions reach the user as they are."""
-    given = {key: value for key, value in kwargs.items() if key not in ("training", "mask") and value is not None}
-    builder.origin = f"{call.layer}, replaced"
-    result = flatten(function(*args, **given))
-    builder.origin = ""
-    if not all(isinstance(symbol, Symbol) for symbol in result):
-        raise GraphError(
-            f"{call.layer}: the function in replace= should return tensors that it computes from its arguments by "
-            f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
-        )
-    return result
+    try:
+        with errors_of_node(str(call.layer), call.layer.config, "Keras"):
+            layer_call = LayerCall(call.layer, builder, masks, replace)
+            return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
+    except ReplacementError as error:
+        raise error.error from None
 
 
 def _weight_names(layer: Layer) -> tuple[str, ...] | None:

@@ -157,7 +157,10 @@ def attribute_paths(model: LayerModel, prefix: str = "") -> Iterator[tuple[Layer
     """Every layer with its attribute path, ``layers/dense_1``, numbered by class in the order of creation."""
     count: Counter[str] = Counter()
     for layer in model.layers:
-        name = layer.class_name if isinstance(layer, LayerModel) else layer.saved_class.rpartition(">")[2]
+        if isinstance(layer, LayerModel):
+            name = layer.custom_class or layer.class_name
+        else:
+            name = layer.saved_class.rpartition(">")[2]
         name = snake_case(PYTHON_NAMES.get(name, name))
         path = f"{prefix}layers/{name}_{count[name]}" if count[name] else f"{prefix}layers/{name}"
         if isinstance(layer, Layer) and layer.class_name.startswith("ops."):

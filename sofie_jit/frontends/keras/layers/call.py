@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, UnsupportedLayerError, WeightsError, counted
+from sofie_jit.errors import DtypeError, GraphError, UnsupportedLayerError, WeightsError, counted
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.graph import Layer, LayerNode, TensorRef, flatten, map_leaves
@@ -57,12 +57,20 @@ class Config(Mapping[str, Any]):
 class LayerCall(NodeCall):
     """One call of a layer: its options and weights, and the network that it is translated to.
 
-    ``layer`` is the layer, ``builder`` the builder of the network, ``masks`` has the masks of its tensors.
+    ``layer`` is the layer, ``builder`` the builder of the network, ``masks`` has the masks of its tensors, ``replace``
+    the functions that take the place of layers by name.
     """
 
-    def __init__(self, layer: Layer, builder: Builder, masks: Masks | None = None):
+    def __init__(
+        self,
+        layer: Layer,
+        builder: Builder,
+        masks: Masks | None = None,
+        replace: Mapping[str, Callable[..., Any]] | None = None,
+    ):
         super().__init__(layer.name, str(layer), builder)
         self.layer = layer
+        self.replace = replace or {}
         self.masks = Masks() if masks is None else masks
         self.config = Config(layer.config)
 
@@ -100,10 +108,12 @@ class LayerCall(NodeCall):
 
     def sublayer(self, path: str, spec: Mapping[str, Any]) -> LayerCall:
         """A call of the layer that this layer wraps as attribute ``path``; ``spec`` describes it in the config."""
-        return LayerCall(self.layer.sublayer(path, spec), self.builder, self.masks)
+        return LayerCall(self.layer.sublayer(path, spec), self.builder, self.masks, self.replace)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the layer's handler. Raises UnsupportedLayerError if there is none, or if it refuses the layer."""
+        if self.layer.name in self.replace:
+            return self._replaced(self.replace[self.layer.name], args, kwargs)
         entry = find(self.layer)
         if entry is None:
             raise UnsupportedLayerError(refusals.of_class(self.layer))
@@ -121,6 +131,22 @@ class LayerCall(NodeCall):
         if unread := self.config.unread():
             options = ", ".join(f"{key}={value!r}" for key, value in unread.items())
             self.refuse(f"the option {options} is not supported")
+        return result
+
+    def _replaced(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The Symbols that a user's function returns in place of the layer; its exceptions reach the user."""
+        given = {key: value for key, value in kwargs.items() if key not in ("training", "mask") and value is not None}
+        outer, self.builder.origin = self.builder.origin, f"{self.layer}, replaced"
+        try:
+            result = function(*args, **given)
+        except Exception as error:
+            raise ReplacementError(error) from error
+        self.builder.origin = outer
+        if not all(isinstance(symbol, Symbol) for symbol in flatten(result)):
+            raise GraphError(
+                f"{self.layer}: the function in replace= should return tensors that it computes from its arguments by "
+                f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
+            )
         return result
 
     def _arguments(
@@ -162,23 +188,32 @@ class LayerCall(NodeCall):
         """``value`` with integer tensors converted to the layer's dtype."""
         if isinstance(value, (list, tuple)):
             return type(value)(self._to_floating(item) for item in value)
-        return self._converted(value) if isinstance(value, Symbol) and is_integer(value.dtype) else value
+        return self._converted(value) if isinstance(value, Symbol) and not value.dtype.startswith("float") else value
 
     def _converted(self, x: Symbol) -> Symbol:
         return self.masks.attach(self.add(Cast(to=self.dtype), x), self.masks.of(x))
 
 
-def run_nodes(
-    nodes: Sequence[LayerNode], results: dict[int, list[Any]], builder: Builder, masks: Masks
-) -> dict[int, list[Any]]:
-    """The tensors of all ``nodes`` by their index, computed in order; ``results`` has those of the inputs at -1."""
+class ReplacementError(Exception):
+    """Carries the exception that a function in ``replace=`` has raised, ``error``, to the user as it is."""
+
+    def __init__(self, error: Exception):
+        super().__init__(str(error))
+        self.error = error
+
+
+def run_nodes(nodes: Sequence[LayerNode], results: dict[int, list[Any]], call: LayerCall) -> dict[int, list[Any]]:
+    """The tensors of all ``nodes`` by their index, computed in order; ``results`` has those of the inputs at -1.
+
+    ``call`` is that of the layer that wraps them.
+    """
     for index, node in enumerate(nodes):
 
         def symbol(leaf: Any) -> Any:
             return results[leaf.node][leaf.index] if isinstance(leaf, TensorRef) else leaf
 
         args, kwargs = map_leaves(symbol, node.args), map_leaves(symbol, node.kwargs)
-        results[index] = flatten(LayerCall(node.layer, builder, masks)(*args, **kwargs))
+        results[index] = flatten(LayerCall(node.layer, call.builder, call.masks, call.replace)(*args, **kwargs))
     return results
 
 

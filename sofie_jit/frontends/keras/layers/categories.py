@@ -37,14 +37,15 @@ def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol
     return ops.sum(hot if weights is None else ops.multiply(hot, ops.expand_dims(weights, -1)), axis=1)
 
 
-@layer("CategoryEncoding", mask=stops, refuses="sparse=True")
+@layer("CategoryEncoding", mask=stops, renamed={"max_tokens": "num_tokens"}, refuses="sparse=True")
 def category_encoding(call: LayerCall, x: Symbol, count_weights: Symbol | None = None) -> Symbol:
     """Integers below ``num_tokens`` encoded as "one_hot", "multi_hot" or "count"."""
     return _encoded(call, x, int(call.config["num_tokens"]), call.dtype, count_weights)
 
 
 @layer(
-    "Discretization", mask=stops, defaults={"output_mode": "int", "bin_boundaries": None}, refuses="sparse=True"
+    "Discretization", mask=stops, defaults={"output_mode": "int", "bin_boundaries": None},
+    renamed={"bins": "bin_boundaries"}, refuses="sparse=True",
 )  # fmt: skip
 def discretization(call: LayerCall, x: Symbol) -> Symbol:
     """The index of the interval between ``bin_boundaries`` that each element lies in."""
@@ -65,6 +66,7 @@ def discretization(call: LayerCall, x: Symbol) -> Symbol:
     defaults={"vocabulary": None, "invert": False, "mask_token": None, "num_oov_indices": 1, "oov_method": "floormod",
               "output_mode": "int", "pad_to_max_tokens": False, "max_tokens": None, "oov_token": -1,
               "idf_weights": None},
+    renamed={"mask_value": "mask_token", "oov_value": "oov_token"},
     refuses="in .h5 files, a vocabulary from adapt(), which is not saved; sparse=True",
 )  # fmt: skip
 def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:

@@ -204,9 +204,8 @@ def _stacked(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def _known_cell_weights(config: Mapping[str, Any], path: str, spec: Mapping[str, Any]) -> WeightNames:
     if spec["package"] or spec["class_name"] not in (*CELLS, STACK):
         package = f"{spec['package']}>" if spec["package"] else ""
-        name, supported = config.get("name", ""), ", ".join((*CELLS, STACK))
-        reason = f"its cell is of class {package}{spec['class_name']}, not of {supported}"
-        raise UnsupportedLayerError(refusal(f"{name} (RNN)", reason, replacing(name), CUT))
+        reason = f"its cell is of class {package}{spec['class_name']}, not of {', '.join((*CELLS, STACK))}"
+        raise UnsupportedLayerError(refusal(f"{config.get('name', '')} (RNN)", reason, replacing("name"), CUT))
     return sublayer_weights(path, spec)
 
 

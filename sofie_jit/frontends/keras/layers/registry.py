@@ -23,6 +23,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cache, cached_property
@@ -79,6 +80,8 @@ class Entry:
 
 
 _entries: dict[str, Entry] = {}
+NO_ENTRY = Entry(lambda call: None)
+"""Stands for the entry of a class that has none."""
 
 
 def layer(
@@ -174,7 +177,19 @@ def find(layer: Layer) -> Entry | None:
 def find_builtin(class_name: str) -> Entry:
     """The entry of a class of Keras; an empty one if there is none."""
     entry = entries().get(class_name)
-    return entry if entry and entry.builtin else Entry(lambda call: None)
+    return entry if entry and entry.builtin else NO_ENTRY
+
+
+def find_described(package: str, class_name: str) -> Entry | None:
+    """The entry of a class of Keras, or of another package that :mod:`layers` has; None for all other classes.
+
+    Their options are modernized; those of classes that users have registered stay as they are.
+    """
+    table = entries()
+    entry = table.get(f"{package}>{class_name}" if package else class_name)
+    if package and entry is None and (bare := table.get(class_name)) and not bare.builtin:
+        entry = bare
+    return entry if entry and entry.handler.__module__.startswith(f"{__package__}.") else None
 
 
 def check_policy(layer: Layer) -> None:
@@ -197,11 +212,24 @@ def weight_names(layer: Layer) -> WeightNames:
     """
     entry = find(layer)
     if entry is None:
+        if not layer.package and (layer.class_name in refusals.WITHOUT_WEIGHTS or layer.class_name.startswith("ops.")):
+            return ()
         raise UnsupportedLayerError(refusals.of_class(layer))
     check_policy(layer)  # a quantized layer has other weights
     try:
-        return tuple(entry.weights(layer.config))
+        return (*entry.weights(layer.config), *_activation_weights(layer))
+    except UnsupportedLayerError as error:  # a layer that it wraps, which replace= cannot reach by itself
+        text = re.sub(r"replace=\{[^:{}]*: function\}", f"replace={{{layer.name!r}: function}}", error.problems[0])
+        raise UnsupportedLayerError(f"{layer}: {text}") from None
     except KeyError as error:
         raise ModelFileError(f"{layer}: its config lacks the option {error}") from error
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise ModelFileError(f"{layer}: its config is not one that Keras writes ({error})") from error
+
+
+def _activation_weights(layer: Layer) -> WeightNames:
+    """The weights of a layer, such as PReLU, that another has as its activation; they come after its own."""
+    spec = layer.config.get("activation")
+    if not isinstance(spec, Mapping) or "saved_class" not in spec:
+        return ()
+    return tuple(f"activation/{name}" for name in weight_names(layer.sublayer("activation", spec)))

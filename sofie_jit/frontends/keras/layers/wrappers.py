@@ -76,7 +76,7 @@ def _apply_model(call: LayerCall, spec: Mapping[str, Any], rows: Symbol) -> list
         }
     trace = graph.Trace()
     outputs = model.wiring([graph.TensorRef(-1, 0)], trace)
-    results = run_nodes(trace.nodes, {-1: [rows]}, call.builder, call.masks)
+    results = run_nodes(trace.nodes, {-1: [rows]}, call)
     return [results[tensor.node][tensor.index] for tensor in graph.flatten(outputs)]
 
 
