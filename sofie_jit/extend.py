@@ -59,7 +59,7 @@ def register_layer(
 
     def register(handler: registry.Handler) -> registry.Handler:
         if key in _registered:
-            registry.entries().pop(key)
+            registry.remove(key)
         registry.layer(key, weights=names, builtin=False)(handler)  # type: ignore[arg-type]
         _registered.add(key)
         return handler
@@ -74,7 +74,7 @@ def unregister_layer(name: str, *, package: str | None = None) -> None:
     if key not in _registered:
         raise OptionError(f"no function is registered for '{key}'; registered are: {some(_registered) or 'none'}")
     _registered.remove(key)
-    registry.entries().pop(key)
+    registry.remove(key)
 
 
 @dataclass(kw_only=True)

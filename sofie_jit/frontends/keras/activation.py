@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import find
 from sofie_jit.ir.builder import Symbol
@@ -85,6 +86,8 @@ def _custom(call: LayerCall, name: str) -> Mapping[str, Any]:
     package, _, function = name.rpartition(">")
     spec = {"class_name": function, "package": package, "config": {"name": function}, "saved_class": function}
     entry = find(call.layer.sublayer("activation", spec))
+    if function.partition("(")[0] in refusals.QUANTIZERS:
+        call.refuse(f"its activation {name!r} is a quantizer: {refusals.ADDED_CLASSES['QActivation']}")
     if entry is None or entry.builtin:
         known = ", ".join(sorted([*ELEMENTWISE, *ALONG_LAST_AXIS]))
         call.refuse(

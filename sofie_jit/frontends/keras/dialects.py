@@ -98,8 +98,10 @@ VALUES: dict[str, dict[Any, Any]] = {
 }
 """Option (by its name in Keras 3) -> old value -> value in Keras 3."""
 
-ACTIVATION_OPTIONS = ("activation", "recurrent_activation")
-NESTED_OPTIONS = ("layer", "forward_layer", "backward_layer", "cell", "cells", *ACTIVATION_OPTIONS)
+ACTIVATION_OPTIONS = ("activation", "recurrent_activation", "intermediate_activation", "attention_activation")
+NESTED_OPTIONS = (
+    "layer", "forward_layer", "backward_layer", "cell", "cells", "token_embedding", *ACTIVATION_OPTIONS
+)  # fmt: skip
 """Options that may have layers as values."""
 
 TENSORFLOW_ACTIVATIONS = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}
@@ -143,6 +145,8 @@ def _layer(spec: Any, origin: Origin) -> Spec:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("class_name"), str):
         raise ModelFileError(f"a layer should be a dict with a class_name, found {short(spec)}")
     package, class_name = _package(spec, origin)
+    if not package and class_name == "GroupNormalization" and origin.is_before_group_normalization:
+        package = "keras_contrib"
     if not package:
         class_name = CLASSES.get(class_name, class_name)
     config = spec.get("config")

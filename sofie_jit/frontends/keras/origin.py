@@ -47,6 +47,11 @@ class Origin:
     orderings: frozenset[str] = frozenset()
     """The orderings, 'tf' and 'th', that layers of Keras 1 have."""
 
+    @property
+    def is_before_group_normalization(self) -> bool:
+        """Whether Keras had no GroupNormalization yet, so that one without a package is that of keras_contrib."""
+        return re.match(r"1\.|2\.(\d|10)\.", self.version) is not None
+
     def data_format(self, class_name: str, name: Any, default: str) -> str:
         """The ``data_format`` of a layer that was saved without one.
 

@@ -33,6 +33,30 @@ CLASSES = {
 }
 """Class -> reason and workaround."""
 
+_ROUNDS = (
+    "QKeras rounds its numbers to few bits; train the model with Keras's layers, or pass a function that rounds in the "
+    "same way, load(..., replace={name: function})"
+)
+_QUANTIZED = "it imitates quantized weights; save the model before quantize_model() is applied to it"
+
+ADDED_CLASSES = {
+    "CRF": "it decodes the best path of each sequence; end the model in the layer before it, load(..., outputs=[name])",
+    **dict.fromkeys(("QuantizeWrapper", "QuantizeWrapperV2", "QuantizeLayer", "QuantizeAnnotate"), _QUANTIZED),
+    **dict.fromkeys(
+        ("QActivation", "QAdaptiveActivation", "QAveragePooling2D", "QBatchNormalization", "QBidirectional", "QConv1D",
+         "QConv2D", "QConv2DBatchnorm", "QConv2DTranspose", "QDense", "QDenseBatchnorm", "QDepthwiseConv2D",
+         "QDepthwiseConv2DBatchnorm", "QGRU", "QGlobalAveragePooling2D", "QLSTM", "QMobileNetSeparableConv2D",
+         "QOctaveConv2D", "QSeparableConv1D", "QSeparableConv2D", "QSimpleRNN"),
+        _ROUNDS,
+    ),
+}  # fmt: skip
+"""Class of an add-on package, whatever the package -> reason and workaround."""
+
+QUANTIZERS = ("quantized_bits", "quantized_linear", "quantized_relu", "quantized_po2", "quantized_relu_po2",
+              "quantized_sigmoid", "quantized_tanh", "quantized_ulaw", "quantized_hswish", "bernoulli", "binary",
+              "ternary", "stochastic_binary", "stochastic_ternary")  # fmt: skip
+"""QKeras's functions, whose names in files may have arguments: ``quantized_relu(6)``."""
+
 WITHOUT_WEIGHTS = ("Lambda", "Merge", "StringLookup", "TextVectorization")
 """Those among them that never have weights."""
 
@@ -81,6 +105,8 @@ def of_class(layer: Layer) -> str:
     >>> print(of_class(Layer("a", "ops.Foo", {})))
     a (ops.Foo): this class is not supported; cut the model before it with outputs=
     """
+    if layer.class_name in ADDED_CLASSES:
+        return refusal(layer, ADDED_CLASSES[layer.class_name])
     if layer.package:
         register = "register a function for it with sofie_jit.register_layer"
         reason = f"the custom class of '{layer.package}' is not supported"

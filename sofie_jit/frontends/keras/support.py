@@ -67,7 +67,7 @@ def supported_layers() -> dict[str, Support]:
             name, family, description, entry.refuses,
             tuple(sorted(found.read)), (*registry.IGNORED_OPTIONS, *sorted(found.ignored)), found.refusals,
         )  # fmt: skip
-    for name, reason in refusals.CLASSES.items():
+    for name, reason in {**refusals.CLASSES, **refusals.ADDED_CLASSES}.items():
         known.setdefault(name, Support(name, "", "", reason))
     return dict(sorted(known.items()))
 

@@ -7,6 +7,7 @@ are checked by the handlers, which know them.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras.build import nested
 from sofie_jit.frontends.keras.dialects import MODELS
 from sofie_jit.frontends.keras.graph import Layer, LayerModel
+from sofie_jit.frontends.keras.layers.registry import OPTIONAL
 from sofie_jit.frontends.keras.lora import LORA_OPTIONS, merged
 from sofie_jit.frontends.keras.old_weights import convert_weights, split_gates
 from sofie_jit.frontends.keras.origin import keras_major
@@ -81,7 +83,7 @@ def _bind_paths(root: LayerModel, stored: AttributePaths, names: NamesOf, comple
         layer_names = names(layer)
         if not layer_names:
             continue
-        parts = {part: _stored_path(f"{path}/{part}" if part else path, stored) for part in map(dirname, layer_names)}
+        parts = {part: _stored_path(path, part, stored) for part in map(dirname, layer_names)}
         if layer.shared_id is not None and not set(parts.values()) & set(stored.paths):
             elsewhere.append((layer, path, layer_names))
             continue
@@ -110,6 +112,9 @@ def _arrays_of(
     for part, where in parts.items():
         own = [name for name in names if dirname(name) == part]
         arrays = stored.paths.get(where, [])
+        own = own if arrays else _required(own)
+        if not own:
+            continue
         if own[0].endswith(AFTER_A_COPY):
             arrays = arrays[1:]
         if len(arrays) != len(own):
@@ -118,7 +123,7 @@ def _arrays_of(
                 f"{counted(len(own), 'weight')}: {', '.join(own)}"
             )
         weights.update((name, weight.array) for name, weight in zip(own, arrays, strict=True))
-    return {name: weights[name] for name in names}
+    return {name.removesuffix(OPTIONAL): weights[name] for name in names if name in weights}
 
 
 def _first_place_of(layer: Layer, bound: Sequence[Layer]) -> Layer | None:
@@ -146,11 +151,13 @@ PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Classes whose name in Python differs from their name in files."""
 
 
-def _stored_path(path: str, stored: AttributePaths) -> str:
-    """``path``, or the path with the attribute's private name (``_gate_dense``) if the file has that."""
-    parent, _, attribute = path.rpartition("/")
-    private = f"{parent}/_{attribute}"
-    return private if path not in stored.paths and private in stored.paths else path
+def _stored_path(path: str, part: str, stored: AttributePaths) -> str:
+    """The path of sublayer ``part`` of the layer at ``path``, with private names (``_gate_dense``) as in the file."""
+    if not part:
+        return path
+    choices = itertools.product(*((name, f"_{name}") for name in part.split("/")))
+    paths = [f"{path}/{'/'.join(names)}" for names in choices]
+    return next((found for found in paths if found in stored.paths), paths[0])
 
 
 def attribute_paths(model: LayerModel, prefix: str = "") -> Iterator[tuple[Layer, str]]:
@@ -200,7 +207,8 @@ class _Binder:
         if names is None:
             return None
         split = split_gates(layer.class_name, layer.config, self.keras_major)
-        return (len(names), split) if split else (len(names),)
+        least = len(_required(names))
+        return (len(names), *([split] if split else []), *([least] if least < len(names) else []))
 
     def set(self, layer: Layer, weights: Sequence[Weight]) -> None:
         """Sets the weights of ``layer`` from those of the file, in their order. Raises WeightsError."""
@@ -217,7 +225,15 @@ class _Binder:
         arrays = convert_weights(
             layer.class_name, layer.config, [weight.array for weight in weights], self.keras_major, self.backend
         )
-        layer.weights = dict(zip(names, (np.asarray(array, order="C") for array in arrays), strict=True))
+        present = names if len(names) == len(arrays) else _required(names)
+        layer.weights = {
+            name.removesuffix(OPTIONAL): np.asarray(array, order="C")
+            for name, array in zip(present, arrays, strict=True)
+        }
+
+
+def _required(names: Sequence[str]) -> list[str]:
+    return [name for name in names if not name.endswith(OPTIONAL)]
 
 
 def wrapped_model(layer: Layer) -> LayerModel | None:
@@ -318,6 +334,8 @@ def _bind_nested(model: LayerModel, group: Group, binder: _Binder) -> None:
     between building and saving. The names of the weights in the file tell which of the possible orders it is.
     """
     leaves = _named_leaves(model, group, binder)
+    if sum(len(names) for _, _, names in leaves) != len(group.weights):
+        leaves = [(leaf, trainable, _required(names)) for leaf, trainable, names in leaves]
     slots = [(leaf, i, name, trainable) for leaf, trainable, names in leaves for i, name in enumerate(names)]
     if len(slots) != len(group.weights):
         raise WeightsError(

@@ -159,7 +159,8 @@ def _softmax_less(scores: Symbol, allowed: Symbol | None) -> Symbol:
 # -- MultiHeadAttention and GroupQueryAttention --------------------------------------------------------------------
 
 
-def _projections(config: Mapping[str, Any]) -> WeightNames:
+def projections(config: Mapping[str, Any]) -> WeightNames:
+    """The weights of the projections of query, key, value and output."""
     gate = ("gate_dense",) if config.get("use_gate") else ()
     parts = ("query_dense", "key_dense", *gate, "value_dense", "output_dense")
     return tuple(f"{part}/{name}" for part in parts for name in ("kernel", *(("bias",) if config["use_bias"] else ())))
@@ -167,7 +168,7 @@ def _projections(config: Mapping[str, Any]) -> WeightNames:
 
 @layer(
     "MultiHeadAttention",
-    weights=_projections,
+    weights=projections,
     mask=passes,
     promotes=True,
     defaults={"value_dim": None, "use_bias": True, "output_shape": None, "attention_axes": None},
@@ -223,7 +224,7 @@ def multi_head_attention(
     return (output, ops.reshape(scores, (*lead, *queries, *keys))) if return_attention_scores else output
 
 
-@layer("GroupQueryAttention", weights=_projections, mask=passes, promotes=True)
+@layer("GroupQueryAttention", weights=projections, mask=passes, promotes=True)
 def group_query_attention(
     call: LayerCall,
     query: Symbol,

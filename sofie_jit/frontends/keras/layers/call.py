@@ -145,7 +145,7 @@ class LayerCall(NodeCall):
         if not all(isinstance(symbol, Symbol) for symbol in flatten(result)):
             raise GraphError(
                 f"{self.layer}: the function in replace= should return tensors that it computes from its arguments by "
-                f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
+                f"arithmetic and the functions of sofie_jit.ops; it returned {flatten(result)!r:.100}"
             )
         return result
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sofie_jit.frontends.keras.layers.call import LayerCall
-from sofie_jit.frontends.keras.layers.registry import layer
+from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -25,11 +28,12 @@ def embedding(call: LayerCall, x: Symbol) -> Symbol:
     return call.masks.attach(rows, ops.not_equal(x, 0)) if call.config["mask_zero"] else rows
 
 
-@layer(
-    "ReversibleEmbedding",
-    weights=lambda c: ("embeddings",) if c["tie_weights"] else ("embeddings", "reverse_embeddings"),
-    mask=stops,
-)
+def reversible_embedding_weights(config: Mapping[str, Any]) -> WeightNames:
+    """The table, and that of the way back unless they are the same."""
+    return ("embeddings",) if config["tie_weights"] else ("embeddings", "reverse_embeddings")
+
+
+@layer("ReversibleEmbedding", weights=reversible_embedding_weights, mask=stops)
 def reversible_embedding(call: LayerCall, x: Symbol, reverse: bool = False) -> Symbol:
     """As Embedding; if it is called with ``reverse=True``, the product of ``x`` and the transposed table."""
     inputs, outputs = call.config["input_dim"], call.config["output_dim"]

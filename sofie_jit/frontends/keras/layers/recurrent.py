@@ -18,7 +18,7 @@ from sofie_jit.errors import UnsupportedLayerError, counted
 from sofie_jit.frontends.keras.activation import elementwise_activation
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.call import LayerCall
-from sofie_jit.frontends.keras.layers.registry import WeightNames, entries, find_builtin, layer
+from sofie_jit.frontends.keras.layers.registry import WeightNames, entries, find_builtin, find_described, layer
 from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.old_weights import from_cudnn
@@ -202,7 +202,8 @@ def _stacked(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def _known_cell_weights(config: Mapping[str, Any], path: str, spec: Mapping[str, Any]) -> WeightNames:
-    if spec["package"] or spec["class_name"] not in (*CELLS, STACK):
+    entry = find_described(spec["package"], spec["class_name"])
+    if entry is None or not entry.takes("options"):
         package = f"{spec['package']}>" if spec["package"] else ""
         reason = f"its cell is of class {package}{spec['class_name']}, not of {', '.join((*CELLS, STACK))}"
         raise UnsupportedLayerError(refusal(f"{config.get('name', '')} (RNN)", reason, replacing("name"), CUT))
@@ -213,7 +214,7 @@ def _units(cells: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
     """The sizes of the states of some cells."""
     sizes: list[int] = []
     for _, spec in cells:
-        config, count = spec["config"], 2 if spec["class_name"] == "LSTMCell" else 1
+        config, count = spec["config"], 2 if spec["class_name"].endswith("LSTMCell") else 1
         sizes += _units(list(_stacked(config))) if spec["class_name"] == STACK else [config["units"]] * count
     return sizes
 

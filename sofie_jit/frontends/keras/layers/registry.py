@@ -35,6 +35,9 @@ from sofie_jit.frontends.keras.graph import Layer
 from sofie_jit.frontends.wording import refusal
 from sofie_jit.records import dataclass
 
+OPTIONAL = "?"
+"""The end of a name of a weight that a layer may lack, depending on the shape of its input."""
+
 Handler = Callable[..., Any]
 Options = Mapping[str, Any]
 WeightNames = tuple[str, ...]
@@ -80,6 +83,8 @@ class Entry:
 
 
 _entries: dict[str, Entry] = {}
+_set_aside: dict[str, Entry] = {}
+"""Entries of add-on packages whose place a user's has taken."""
 NO_ENTRY = Entry(lambda call: None)
 """Stands for the entry of a class that has none."""
 
@@ -131,12 +136,7 @@ def layer(
 
     def register(handler: Handler) -> Handler:
         for name in class_names:
-            if name in _entries:
-                taken = _entries[name].handler
-                raise OptionError(
-                    f"'{name}' already has a handler, {taken.__module__}.{taken.__qualname__}; "
-                    f"{handler.__module__}.{handler.__qualname__} cannot be registered for it too"
-                )
+            _make_way(name, handler)
         names = weights if callable(weights) else lambda config: weights
         for name in class_names:
             found = defaults(name) if callable(defaults) else defaults or {}
@@ -147,6 +147,30 @@ def layer(
         return handler
 
     return register
+
+
+def _make_way(name: str, handler: Handler) -> None:
+    """Sets an earlier handler of an add-on package aside for a user's; raises OptionError for other earlier ones."""
+    entry = _entries.get(name)
+    if entry is None:
+        return
+    if entry.builtin or not _is_ours(entry.handler) or _is_ours(handler):
+        raise OptionError(
+            f"'{name}' already has a handler, {entry.handler.__module__}.{entry.handler.__qualname__}; "
+            f"{handler.__module__}.{handler.__qualname__} cannot be registered for it too"
+        )
+    _set_aside[name] = entry
+
+
+def remove(name: str) -> None:
+    """Removes the handler that a user has registered; one that it replaced is used again. Raises KeyError."""
+    del _entries[name]
+    if name in _set_aside:
+        _entries[name] = _set_aside.pop(name)
+
+
+def _is_ours(handler: Handler) -> bool:
+    return handler.__module__.startswith(f"{__package__}.")
 
 
 def entries() -> dict[str, Entry]:
@@ -189,7 +213,7 @@ def find_described(package: str, class_name: str) -> Entry | None:
     entry = table.get(f"{package}>{class_name}" if package else class_name)
     if package and entry is None and (bare := table.get(class_name)) and not bare.builtin:
         entry = bare
-    return entry if entry and entry.handler.__module__.startswith(f"{__package__}.") else None
+    return entry if entry and _is_ours(entry.handler) else None
 
 
 def check_policy(layer: Layer) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from sofie_jit.frontends.keras.build import nested
 from sofie_jit.frontends.keras.dialects import MODELS
 from sofie_jit.frontends.keras.graph import Layer
-from sofie_jit.frontends.keras.layers.registry import WeightNames, weight_names
+from sofie_jit.frontends.keras.layers.call import LayerCall
+from sofie_jit.frontends.keras.layers.registry import WeightNames, find_builtin, weight_names
 from sofie_jit.frontends.keras.weights import NON_TRAINABLE, attribute_paths
 
 
@@ -31,3 +32,23 @@ def _model_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
         for name in weight_names(leaf)
     ]
     return tuple(name for _, name in sorted(names, key=lambda pair: pair[0]))
+
+
+def part(call: LayerCall, path: str, class_name: str, **options: Any) -> LayerCall:
+    """A call of a layer of Keras that the layer of ``call`` has as attribute ``path``, with these options."""
+    return call.sublayer(path, part_spec(class_name, path, call.layer.keras_major, **options))
+
+
+def part_weights(path: str, class_name: str, **options: Any) -> WeightNames:
+    """The names of the weights of :func:`part`."""
+    return sublayer_weights(path, part_spec(class_name, path, 3, **options))
+
+
+def part_spec(class_name: str, name: str, keras_major: int, **options: Any) -> dict[str, Any]:
+    """The spec of a layer of Keras with these options and the defaults of its version."""
+    entry = find_builtin(class_name)
+    config = {**entry.defaults, **(entry.keras_2_defaults if keras_major < 3 else {}), **options, "name": name}
+    return {
+        "class_name": class_name, "package": "", "config": config, "saved_class": class_name,
+        "keras_major": keras_major,
+    }  # fmt: skip
