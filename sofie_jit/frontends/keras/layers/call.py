@@ -17,7 +17,6 @@ from sofie_jit.frontends.keras.layers.registry import IGNORED_OPTIONS, Entry, ch
 from sofie_jit.frontends.keras.masks import Masks, hand_on, pass_masks
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
-from sofie_jit.ir.types import is_integer
 
 _IGNORED = re.compile("|".join(map(fnmatch.translate, IGNORED_OPTIONS)))
 

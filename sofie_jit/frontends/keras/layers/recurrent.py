@@ -23,7 +23,7 @@ from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.old_weights import from_cudnn
 from sofie_jit.frontends.keras.weights import snake_case
-from sofie_jit.frontends.wording import CUT, refusal, replacing
+from sofie_jit.frontends.wording import CUT, replacing
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim
@@ -206,7 +206,7 @@ def _known_cell_weights(config: Mapping[str, Any], path: str, spec: Mapping[str,
     if entry is None or not entry.takes("options"):
         package = f"{spec['package']}>" if spec["package"] else ""
         reason = f"its cell is of class {package}{spec['class_name']}, not of {', '.join((*CELLS, STACK))}"
-        raise UnsupportedLayerError(refusal(f"{config.get('name', '')} (RNN)", reason, replacing("name"), CUT))
+        raise UnsupportedLayerError(f"{reason}; {replacing('name')}, or {CUT}")
     return sublayer_weights(path, spec)
 
 
