@@ -100,7 +100,7 @@ VALUES: dict[str, dict[Any, Any]] = {
 
 ACTIVATION_OPTIONS = ("activation", "recurrent_activation", "intermediate_activation", "attention_activation")
 NESTED_OPTIONS = (
-    "layer", "forward_layer", "backward_layer", "cell", "cells", "token_embedding", *ACTIVATION_OPTIONS
+    "layer", "forward_layer", "backward_layer", "cell", "cells", "layers", "token_embedding", *ACTIVATION_OPTIONS
 )  # fmt: skip
 """Options that may have layers as values."""
 
@@ -180,7 +180,7 @@ def _custom_model(package: str, class_name: str, config: Any) -> str:
 
     Classes that only override ``train_step`` have the config of a Functional or Sequential model.
     """
-    known = class_name in MODELS if not package else find_described(package, class_name)
+    known = (class_name in MODELS and not package) or find_described(package, class_name)
     if known or not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
         return ""
     if not all(isinstance(layer, Mapping) and "class_name" in layer for layer in config["layers"]):

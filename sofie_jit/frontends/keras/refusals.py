@@ -27,7 +27,6 @@ CLASSES = {
     "Wrapper": _ABSTRACT,
     "InputSpec": "it is not a layer",
     "ContrastLimitedAdaptiveHistogramEqualization": "histograms of image tiles; equalize the images before the model",
-    "Pipeline": "put its layers into the model one by one",
     "Merge": "its mode is 'cos' or a function; use a merging layer such as Add, Concatenate or Dot(normalize=True)",
     "DenseFeatures": "feature columns are tables of strings and numbers; pass numbers instead",
 }

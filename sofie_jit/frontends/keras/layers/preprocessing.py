@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from sofie_jit.frontends.keras.axes import axes_of_option
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
+from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import passes_since_keras_3, stops
+from sofie_jit.frontends.keras.weights import snake_case
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 
@@ -55,6 +58,44 @@ def normalization(call: LayerCall, x: Symbol) -> Symbol:
     if call.config["invert"]:
         return ops.add(ops.multiply(x, deviation), mean)
     return ops.divide(ops.subtract(x, mean), deviation)
+
+
+def _pipeline_weights(config: Mapping[str, Any]) -> WeightNames:
+    return tuple(name for path, spec in _stages(config) for name in sublayer_weights(path, spec))
+
+
+def _stages(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The layers of a Pipeline with their attribute paths."""
+    count: Counter[str] = Counter()
+    stages = []
+    for spec in config["layers"]:
+        name = snake_case(spec["saved_class"].rpartition(">")[2])
+        stages.append((f"_pipeline_layers/{name}_{count[name]}" if count[name] else f"_pipeline_layers/{name}", spec))
+        count[name] += 1
+    return stages
+
+
+@layer("Pipeline", weights=_pipeline_weights, mask=stops)
+def pipeline(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
+    """Layers one after the other."""
+    for path, spec in _stages(call.config):
+        x = call.sublayer(path, spec)(x)
+    return x
+
+
+# -- FeatureSpace ----------------------------------------------------------------------------------------------------
+
+
+@layer("TFDConcat", mask=stops)
+def concatenated_features(call: LayerCall, inputs: list[Symbol]) -> Symbol:
+    """Features side by side, as FeatureSpace joins them."""
+    return ops.concatenate(inputs, axis=int(call.config["axis"]))
+
+
+@layer("TFDIdentity", mask=passes_since_keras_3)
+def feature(call: LayerCall, x: Symbol) -> Symbol:
+    """``x``: a feature that FeatureSpace leaves as it is."""
+    return x
 
 
 # -- images ----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
 )
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.origin import BILINEAR_OF_TENSORFLOW_1, BILINEAR_OF_THEANO
+from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.pad import Pad
@@ -91,6 +92,8 @@ def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
     if count == 2 and call.config["interpolation"] == BILINEAR_OF_THEANO:
         call.refuse("bilinear interpolation by Theano is not supported; pass a function with replace=")
     method = one_of(call, "interpolation", methods) if count == 2 else "nearest"
+    if method != "nearest" and not x.dtype.startswith("float"):  # interpolated, and truncated to integers
+        return ops.cast(up_sampling(call, ops.cast(x, call.dtype)), x.dtype)
     if method == "bilinear":
         resized: Symbol = call.add(Resize(scales=scales, mode="linear", layout=data_layout), x)
         return resized
