@@ -78,6 +78,14 @@ TITLES = {
     "reshaping_spatial": "Padding, cropping, upsampling",
     "tf_graph_ops": "Operations of TensorFlow's graphs (Keras 2)",
     "tf_ops": "TensorFlow functions (Keras 2)",
+    "addons": "TensorFlow Addons",
+    "addons_cells": "TensorFlow Addons: recurrent layers",
+    "efficientnet": "efficientnet and segmentation_models",
+    "keras_contrib": "keras_contrib",
+    "keras_hub": "keras_hub",
+    "keras_tcn": "keras-tcn",
+    "model_optimization": "model-optimization (TensorFlow)",
+    "self_attention": "keras-self-attention",
 }
 """Titles of families that differ from the names of their modules."""
 
