@@ -56,6 +56,7 @@ def made(layer_class: Any) -> Any:
         "Bidirectional": {"layer": layers.LSTM(3, return_sequences=True)},
         "CategoryEncoding": {"num_tokens": 4},
         "Discretization": {"bin_boundaries": [0.0]},
+        "Pipeline": {"layers": [layers.Rescaling(2)]},
         "RNN": {"cell": layers.LSTMCell(3)},
         "RandomPosterization": {"factor": 4},
         "SpectralNormalization": {"layer": layers.Dense(3)},
