@@ -138,7 +138,7 @@ def _body(code: JitText) -> str:
     whens = {function.when for function in code.deferred.values()}
     return "".join(
         [
-            in_calls("\n".join([*code.outlined.values(), *deferred.values()])),
+            in_calls("\n".join((code.outlined | deferred).values())),  # some functions are both: needed now and later
             code.text,
             *(in_calls(completing(code, when)) for when in INCOMPLETE.values() if when in whens),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,14 @@ import pytest
 import sofie_jit
 from sofie_jit import RModel
 from sofie_jit.cli import main
+from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.jit import library_file, processor
 from sofie_jit.jit.library_file import LibraryFile
+from sofie_jit.jit.library_source import code_source
 from sofie_jit.models.model import Model
 from sofie_jit.operators import Add, Concat, Gather, Gemm, NonZero, ReduceSum, Relu
+from sofie_jit.passes.pipeline import lower
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="needs a C++ compiler")
 
@@ -201,6 +205,7 @@ for name in ("cppyy", "cppyy_backend", "libcppyy", "h5py", "keras", "onnx"):
 import numpy as np
 import sofie_jit
 from sofie_jit.cli import main
+from sofie_jit.codegen.print_jit import jit_text
 folder = sys.argv[1]
 model = sofie_jit.load(folder + "/digits.so")
 x = np.load(folder + "/x.npy")
@@ -328,3 +333,12 @@ def test_sizes_that_depend_on_the_data(tmp_path: Path) -> None:
     network.add_output_tensor_names("places")
     with pytest.raises(sofie_jit.GraphError, match="depend on the data"):
         network.save_library(tmp_path / "m.so")
+
+
+def test_functions_that_are_needed_now_and_later() -> None:
+    """Some functions enter a kernel for one layer at once, and for another one when a batch has several rows."""
+    rmodel = sofie_jit.load(Path(__file__).parents[1] / "golden" / "old" / "keras_2.3.1.h5").rmodel
+    code = jit_text(lower(rmodel), vector_bytes=32)
+    assert {function.name for function in code.deferred.values()} & code.outlined.keys()
+    defined = re.findall(r"^\w+ (call_\w+)\(", code_source(code), re.MULTILINE)
+    assert len(defined) == len(set(defined)) > 3
