@@ -28,9 +28,10 @@ from sofie_jit.codegen.expressions import (
 )
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.dims import Dim, Shape, bind_shape, split_count
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, ceil_div, counts_rows, product
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.symbolic import reserved
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -70,6 +71,8 @@ class Resources:
     """By element type, function and arguments."""
     found: dict[str, Dim] = field(default_factory=dict)
     """Run-time dimensions that operators set, with upper bounds in terms of the others."""
+    sizes: dict[str, SymbolicDim] = field(default_factory=dict)
+    """Names of sizes that the code computes, with their expressions (:meth:`Emitter.named`)."""
     weights: list[str] = field(default_factory=list)
     """Initialized tensors in the order in which a Session's constructor takes their addresses."""
 
@@ -108,6 +111,25 @@ class Emitter:
         """The slots of the operator's scratch memory, which are free again when its calls have returned."""
         self._rmodel = rmodel
         self._resources = resources
+        self._ends: dict[str, Pointer] = {}
+        """Addresses of the first input and the first output that are not tensors of the model."""
+
+    def part(
+        self,
+        op: ROperator,
+        inputs: Sequence[TensorType | None],
+        outputs: Sequence[TensorType],
+        source: Pointer | None = None,
+        target: Pointer | None = None,
+    ) -> Emitter:
+        """An Emitter of ``op``, one of several operators that together compute this one.
+
+        ``source`` and ``target`` are the addresses of its first input and output, if they are not tensors of the model.
+        """
+        part = Emitter(self._rmodel, op, inputs, outputs, self._resources, self.target)
+        part.scratch_slots = self.scratch_slots
+        part._ends = {end: given for end, given in (("source", source), ("target", target)) if given is not None}
+        return part
 
     # -- tensors -------------------------------------------------------------------------------------------------
 
@@ -127,6 +149,8 @@ class Emitter:
 
         ``dtype`` is the type of null, by default that of the first input.
         """
+        if index == 0 and "source" in self._ends:
+            return self._ends["source"]
         if not self.has_input(index):
             return NullPointer(dtype or self._dtype(), True)
         name = self._resources.roots[self.op.inputs[index]]
@@ -137,6 +161,8 @@ class Emitter:
 
     def output(self, index: int) -> Pointer:
         """The address of output ``index``; null if it is omitted."""
+        if index == 0 and "target" in self._ends:
+            return self._ends["target"]
         dtype = self.outputs[index].dtype
         if index >= len(self.op.outputs) or not self.op.outputs[index]:
             return NullPointer(dtype, False)
@@ -178,8 +204,7 @@ class Emitter:
         ``per_thread``: one such piece for each thread of the team, each rounded up to a multiple of 64 elements.
         """
         if per_thread and self.target.threads:
-            count, dims = split_count(shape)
-            shape = (*dims, -(-count // ALIGNMENT) * ALIGNMENT, THREADS)
+            shape = (ceil_div(product(*shape), ALIGNMENT) * ALIGNMENT, THREADS)
         slot = self._resources.arena.take(dtype, bind_shape(shape, self._resources.found))
         self.scratch_slots.append(slot)
         index = sum(isinstance(pointer, ScratchPointer) for pointer, _ in self._resources.pointers)
@@ -200,6 +225,22 @@ class Emitter:
     def size_target(self, name: str) -> SizeTarget:
         """The address of a run-time dimension that the operator sets (:meth:`ROperator.sets_sizes`)."""
         return SizeTarget(name)
+
+    def named(self, dim: Dim) -> Dim:
+        """A name for a size that is computed once per call; a number, or a single name, stays as it is.
+
+        Expressions of such names stay short, where the size that they stand for would be copied into each of them.
+        """
+        if not isinstance(dim, SymbolicDim) or (str(dim),) == dim.names or counts_rows(dim) or self._is_found(dim):
+            return dim
+        sizes = self._resources.sizes
+        name = next((name for name, known in sizes.items() if known == dim), None) or str(reserved(f"{len(sizes)}"))
+        sizes[name] = dim
+        return reserved(name.strip("()"))
+
+    def _is_found(self, dim: SymbolicDim) -> bool:
+        """Whether a size depends on one that an operator sets."""
+        return not self._resources.found.keys().isdisjoint(dim.names)
 
     def count(self, shape: Shape) -> Size:
         """The number of elements of ``shape``."""

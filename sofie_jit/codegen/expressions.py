@@ -6,12 +6,14 @@ template arguments, functors and literals are. ``print_jit.py`` and ``print_head
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.errors import OutOfRangeError, SofieError
-from sofie_jit.ir.dims import Dim, Shape, product
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, product
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import ELEMENT_TYPES, is_floating
 from sofie_jit.records import dataclass
 
@@ -179,6 +181,52 @@ def modulo(value: Dim) -> Constant | Size:
     if isinstance(value, int) and value < 0:
         return Constant(f"std::size_t(0) - std::size_t({-value})")
     return Constant(f"std::size_t({value})") if isinstance(value, int) else Size(value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``then`` where all ``conditions`` hold at run time, else ``otherwise``: two algorithms for the same result.
+
+    With it, code for sizes that are known only at run time chooses as passes do for known sizes.
+    """
+
+    conditions: tuple[Requirement, ...]
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+
+Statement = Call | Choice
+
+
+def statements(emitted: Statement | Iterable[Statement]) -> tuple[Statement, ...]:
+    """One statement or several as a tuple."""
+    return (emitted,) if isinstance(emitted, (Call, Choice)) else tuple(emitted)
+
+
+def choice(
+    conditions: Iterable[Requirement],
+    then: Statement | Iterable[Statement],
+    otherwise: Statement | Iterable[Statement],
+) -> tuple[Statement, ...]:
+    """A :class:`Choice`, or one of its branches if it is known now."""
+    needed = tuple(condition for condition in conditions if not condition.holds)
+    if any(condition.holds is False for condition in needed):
+        return statements(otherwise)
+    return (Choice(needed, statements(then), statements(otherwise)),) if needed else statements(then)
+
+
+def calls_of(statements: Iterable[Statement]) -> Iterator[Call]:
+    """All calls in order, those of both branches of a choice."""
+    for statement in statements:
+        if isinstance(statement, Call):
+            yield statement
+        else:
+            yield from calls_of((*statement.then, *statement.otherwise))
+
+
+def as_size(dim: Dim) -> Size | int:
+    """A dimension as an argument or a member of a struct."""
+    return Size(dim) if isinstance(dim, SymbolicDim) else dim
 
 
 def size_of(shape: Shape) -> Size:

@@ -10,14 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
-from sofie_jit.codegen.expressions import Call, ScratchPointer, TensorPointer, size_of
+from sofie_jit.codegen.expressions import (
+    Call,
+    ScratchPointer,
+    Statement,
+    TensorPointer,
+    calls_of,
+    size_of,
+    statements,
+)
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
-from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
+from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, needs, storage
 from sofie_jit.errors import GraphError, ShapeError, SofieError, counted
-from sofie_jit.ir.dims import Dim, bind_shape, names_of, split_count
+from sofie_jit.ir.dims import Dim, SymbolicDim, bind_shape, names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.size_check import SizeCheck
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -29,7 +38,12 @@ class Step:
     index: int
     """Its place in the model."""
     op: ROperator
-    calls: tuple[Call, ...]
+    statements: tuple[Statement, ...]
+
+    @property
+    def calls(self) -> Iterator[Call]:
+        """Its calls in order, those of both branches of a choice."""
+        return calls_of(self.statements)
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,10 @@ class Plan:
     """Initialized tensors in the order in which a Session's constructor takes their addresses."""
     pointers: tuple[tuple[TensorPointer | ScratchPointer, int], ...]
     """Tensors and scratch memory in the arena, with the number of their slot."""
+    requirements: tuple[SizeCheck, ...]
+    """What the run-time dimensions must satisfy."""
+    sizes: dict[str, SymbolicDim]
+    """Names of further sizes, which the code computes, with their expressions."""
     slots: tuple[Slot, ...]
     """The scratch memory of a call."""
     flops: int
@@ -82,6 +100,11 @@ class Plan:
         """Status that a call of the network may return -> the class of the error."""
         return {1 + i: error for i, error in enumerate(call.error for _, call in self.calls() if call.failure)}
 
+    @property
+    def size_checks(self) -> dict[int, SizeCheck]:
+        """Status that a call of the network returns for sizes that do not fit -> the requirement."""
+        return dict(enumerate(self.requirements, 1 + len(self.failures)))
+
     def calls(self) -> Iterator[tuple[Step, Call]]:
         """All calls in order, each with its step."""
         return ((step, call) for step in self.steps for call in step.calls)
@@ -102,6 +125,7 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
     last = last_uses(rmodel, roots)
     resources = Resources(roots)
     slot_of: dict[str, int] = {}
+    given = set(names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape))
     steps, flops = [], 0
     for index, op in enumerate(rmodel.operators):
         inputs = [rmodel.tensor_type(name) if name else None for name in op.inputs]
@@ -114,13 +138,12 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
                 slot = slot_of.pop(taken_over) if taken_over else resources.take(kind)
                 slot_of[name] = slot
                 resources.pointers.append((TensorPointer(kind.dtype, False, name), slot))
-        checks = [_check(need) for need in undecided(op.requirements(*inputs))]
+        checks = [_check(need) for need in undecided(op.requirements(*inputs)) if not given.issuperset(_names(need))]
         if op.is_alias and checks:
             steps.append(Step(index, op, tuple(checks)))
         if not op.is_alias:
             emitter = Emitter(rmodel, op, inputs, outputs, resources, target)
-            calls = emission(type(op)).emit(op, emitter)
-            steps.append(Step(index, op, (*checks, *((calls,) if isinstance(calls, Call) else calls))))
+            steps.append(Step(index, op, (*checks, *statements(emission(type(op)).emit(op, emitter)))))
             flops += op.flops(inputs, outputs)
             for slot in emitter.scratch_slots:
                 resources.arena.free(slot)
@@ -144,6 +167,8 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
         packed=tuple(resources.packed.values()),
         weights=tuple(resources.weights),
         pointers=tuple(resources.pointers),
+        requirements=_size_checks(rmodel, given),
+        sizes=resources.sizes,
         slots=tuple(resources.arena.slots),
         flops=flops,
         tiled=can_tile(rmodel),
@@ -172,6 +197,36 @@ def _check(need: Requirement) -> Call:
     """The call that checks a requirement."""
     function = {"==": "equal_sizes", "<=": "at_most"}[need.relation]
     return Call(function, (size_of((need.left,)), size_of((need.right,))), failure=str(need), error=ShapeError)
+
+
+def _names(need: Requirement) -> tuple[str, ...]:
+    return names_of((need.left, need.right))
+
+
+def _size_checks(rmodel: RModel, given: set[str]) -> tuple[SizeCheck, ...]:
+    """The requirements of all operators on ``given`` sizes. Of those on the same size only the strongest is kept."""
+    found: dict[tuple[str, Dim], tuple[int, SizeCheck]] = {}
+    for op in rmodel.operators:
+        origin = f" ({op.origin})" if op.origin else ""
+        for need in needs(rmodel, op):
+            if not given.issuperset(_names(need)):
+                continue  # an operator computes the size: it is checked where it is known
+            variable, margin = _margin(need)
+            key = need.relation, variable
+            if key not in found or margin < found[key][0]:
+                found[key] = margin, SizeCheck(need, op.op_type + origin)
+    return tuple(check for _, check in found.values())
+
+
+def _margin(need: Requirement) -> tuple[Dim, int]:
+    """A requirement as a size and a number whose sum must be 0, or at least 0."""
+    difference = need.right - need.left
+    assert isinstance(difference, SymbolicDim)
+    variable = difference - difference.constant
+    if need.relation == "==" or not isinstance(variable, SymbolicDim):
+        return difference, 0
+    factor = variable.known_factor
+    return variable // factor, difference.constant // factor
 
 
 def _rows_together(rmodel: RModel, operators: Sequence[ROperator]) -> int:

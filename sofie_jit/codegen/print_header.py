@@ -78,6 +78,8 @@ class Parts:
     """Run-time dimensions of outputs that operators set -> their upper bounds, in the order of the array ``found``."""
     failures: dict[int, str]
     """Status that ``run`` may return -> the error; 0 is success."""
+    size_checks: dict[int, str]
+    """Status for sizes that do not fit -> the requirement."""
     dim_parameters: str
     tensor_parameters: str
 
@@ -151,6 +153,7 @@ def export_header(
         names={tensor: printer.name(tensor) for tensor in (*rmodel.inputs, *rmodel.outputs)},
         found={name: plan.found[name] for name in plan.reported},
         failures=plan.failures,
+        size_checks={n: f"{check.operator}: {check.requirement}" for n, check in plan.size_checks.items()},
         dim_parameters=", ".join(printer.dim_parameters),
         tensor_parameters=", ".join(printer.tensor_parameters),
     )
@@ -304,10 +307,22 @@ struct Session {{
       fInstructionSet = name;
    }}
 
-   int run({arguments}) const
+{_checking(r)}   int run({arguments}) const
    {{
       return fRun({", ".join(["fSession.get()", *given])});
    }}
+"""
+
+
+def _checking(r: Parts) -> str:
+    """The function ``wrong_size`` of a Session that holds another one."""
+    if not r.size_checks:
+        return ""
+    return f"""   static int wrong_size({r.dim_parameters})
+   {{
+      return plain::Session::wrong_size({", ".join(r.dims.values())});
+   }}
+
 """
 
 
@@ -361,6 +376,7 @@ def _infer(rmodel: RModel, r: Parts) -> str:
         "",
         f"   {result} infer({', '.join([*_sizes(sizes), *inputs])}) const",
         "   {",
+        *([f"      check(wrong_size({', '.join(sizes)}));"] if r.size_checks else []),
         *declared,
         f"      check(run({', '.join([*sizes, *given, *pointers])}));",
         *trimmed,
@@ -377,11 +393,14 @@ def _infer(rmodel: RModel, r: Parts) -> str:
             "   }",
         ]
     cases = [
-        f'      if (status == {s})\n         throw std::out_of_range("{comment(m)}");' for s, m in r.failures.items()
+        f'      if (status == {s})\n         throw std::{error}("{comment(m)}");'
+        for error, messages in (("out_of_range", r.failures), ("invalid_argument", r.size_checks))
+        for s, m in messages.items()
     ]
     lines += [
         "",
-        "   // Throws std::out_of_range for what run() reports.",
+        "   // Throws std::out_of_range for what run() reports"
+        f"{', std::invalid_argument for sizes that do not fit' if r.size_checks else ''}.",
         f"   static void check({'int status' if cases else 'int'})",
         "   {",
         *cases,

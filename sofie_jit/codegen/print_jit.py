@@ -27,6 +27,7 @@ from sofie_jit.codegen.print_session import SessionPrinter, declared, parameter_
 from sofie_jit.errors import SofieError
 from sofie_jit.ir.dims import BATCH, Dim
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.size_check import SizeCheck
 from sofie_jit.records import dataclass
 
 CALLS = "sofie_jit_calls"
@@ -94,6 +95,11 @@ class JitText:
         A call has the address of an array for them after those of the tensors.
         """
         return {name: self.plan.found[name] for name in self.plan.reported}
+
+    @property
+    def size_checks(self) -> dict[int, SizeCheck]:
+        """Status that ``infer`` returns for sizes that do not fit -> the requirement."""
+        return self.plan.size_checks
 
     @property
     def tiled(self) -> bool:

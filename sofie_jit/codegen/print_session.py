@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from sofie_jit.codegen.expressions import (
     ScratchPointer,
     Size,
     SizeTarget,
+    Statement,
     Struct,
     Table,
     TensorPointer,
@@ -31,6 +33,7 @@ from sofie_jit.codegen.kernel_library import renamed
 from sofie_jit.codegen.plan import Plan, Step
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
+from sofie_jit.ir.requirements import Requirement
 
 BUFFERS = {name: f"f{name.capitalize()}s" for name in CPP_TYPES} | {
     "float32": "fFloats",
@@ -124,12 +127,22 @@ class SessionPrinter:
         """
         if not isinstance(dim, SymbolicDim):
             return str(dim)
+        for name in dim.names:
+            if name in self.plan.sizes and name not in self._locals:
+                self._define(name, self.plan.sizes[name])
         for part in dim.computed_parts:
             if str(part) not in self._locals and self.plan.found.keys().isdisjoint(part.names):
-                name = f"size{len(self._locals)}"
-                self._definitions.append(f"const std::size_t {name} = {part.cpp(self._names)};")
-                self._locals[str(part)] = name
+                self._define(str(part), part)
         return dim.cpp(self._names, as_factor=as_factor)
+
+    def _define(self, key: str, dim: SymbolicDim) -> None:
+        """Makes a variable for a size, which is known as ``key``."""
+        text = self.dim_text(dim) if key in self.plan.sizes else dim.cpp(self._names)
+        if text in self._locals.values():
+            self._locals[key] = text
+            return
+        self._locals[key] = name = f"size{len(self._definitions)}"
+        self._definitions.append(f"const std::size_t {name} = {text};")
 
     @property
     def _names(self) -> dict[str, str]:
@@ -159,6 +172,18 @@ class SessionPrinter:
         text = self.invocation(call.function, call.arguments, "bool" if call.failure else "void")
         return f"if (!{text})\n   return {status};" if call.failure else f"{text};"
 
+    def _statements(self, statements: Iterable[Statement], status: Iterator[int]) -> Iterator[str]:
+        """The lines of statements; calls that can fail return the next ``status``."""
+        for statement in statements:
+            if isinstance(statement, Call):
+                yield from self.call(statement, next(status) if statement.failure else 0).splitlines()
+                continue
+            yield f"if ({' && '.join(map(self._condition, statement.conditions))}) {{"
+            yield from (f"   {line}" for line in self._statements(statement.then, status))
+            yield "} else {"
+            yield from (f"   {line}" for line in self._statements(statement.otherwise, status))
+            yield "}"
+
     def invocation(self, function: str, arguments: tuple[Argument, ...], result: str) -> str:
         """The expression ``k::function(arguments...)`` of type ``result``."""
         return f"k::{function}({', '.join(map(self.text, arguments))})"
@@ -176,12 +201,11 @@ class SessionPrinter:
         return []
 
     def _calls(self) -> Iterator[str]:
-        status = 0
+        status = 1
         for step in self.plan.steps:
             yield from self.introduction(step)
-            for call in step.calls:
-                status += bool(call.failure)
-                yield from self.call(call, status).splitlines()
+            yield from self._statements(step.statements, count(status))
+            status += sum(bool(call.failure) for call in step.calls)
             yield from self.conclusion(step)
 
     # -- the Session ---------------------------------------------------------------------------------------------
@@ -232,9 +256,10 @@ class SessionPrinter:
             *(f"      {statement}" for statement in packing),
             "   }",
             "",
+            *self._size_checks(),
             f"   int run({', '.join([*parameters, *self.team_parameters])}) const",
             "   {",
-            *(f"      {line}" for line in self._with_sizes(self._run)),
+            *(f"      {line}" for line in self._run()),
             "   }",
             "",
             f"   {self.tile_attribute(self._call_lines)}",
@@ -274,10 +299,42 @@ class SessionPrinter:
         lines += ["static_cast<void>(team);"] if self.team_parameters else []
         used = {name for step in plan.steps for name in step.op.inputs}
         lines += [f"static_cast<void>({self.name(name)});" for name in plan.rmodel.inputs if name not in used]
-        return [*lines, *(f"static_cast<void>({self.dim_names[d]});" for d in plan.dims)]
+        return [*lines, *self._mentions()]
+
+    def _size_checks(self) -> list[str]:
+        """The function ``wrong_size``, if something is required of sizes."""
+        if not self.plan.requirements:
+            return []
+        body = self._with_sizes(lambda: [
+            f"if (!({self._condition(check.requirement)}))\n         return {status};"
+            for status, check in self.plan.size_checks.items()
+        ])  # fmt: skip
+        return [
+            "   // The status of the first requirement that these sizes do not satisfy; 0 if they satisfy all.",
+            f"   static int wrong_size({', '.join(self.dim_parameters)})",
+            "   {",
+            *(f"      {line}" for line in [*self._mentions(), *body, "return 0;"]),
+            "   }",
+            "",
+        ]
+
+    def _condition(self, need: Requirement) -> str:
+        """A requirement as a condition."""
+        if need.relation == "==":
+            return f"{self.dim_text(need.left)} == {self.dim_text(need.right)}"
+        return f"static_cast<std::ptrdiff_t>({self.dim_text(need.right - need.left)}) >= 0"
+
+    def _mentions(self) -> list[str]:
+        """Mentions of run-time dimensions, which may be unused."""
+        return [f"static_cast<void>({self.dim_names[d]});" for d in self.plan.dims]
 
     def _run(self) -> list[str]:
-        """The body of ``run``: memory, and the calls of ``run_tile``."""
+        """The body of ``run``: checks, memory, and the calls of ``run_tile``."""
+        sizes = ", ".join(self.dim_names[d] for d in self.plan.dims)
+        check = [f"if (const int status = wrong_size({sizes}))", "   return status;"] if self.plan.requirements else []
+        return [*check, *self._with_sizes(self._run_checked)]
+
+    def _run_checked(self) -> list[str]:
         plan, rmodel = self.plan, self.plan.rmodel
         tensors = (*rmodel.inputs, *rmodel.outputs)
         last = [*(["found"] if plan.reported else []), "arena.data()", *(["team"] if self.team_parameters else [])]

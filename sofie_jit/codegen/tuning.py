@@ -112,6 +112,9 @@ CONV_TRANSPOSE_PRODUCTS = 256 * 1024
 """Most products of the images that a transposed convolution computes together, so that they stay in a second-level
 cache."""
 
+TYPICAL_SIZE = 16
+"""An axis of an image whose size is known only at run time, where the work of a layer decides what is compiled."""
+
 POOL_PIXELS = 4
 """Adjacent windows of a row that are pooled together."""
 

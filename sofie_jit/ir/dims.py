@@ -8,7 +8,7 @@ import operator
 from collections.abc import Iterable, Mapping
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.symbolic import Dim, SymbolicDim, bounds, ceil_div, is_positive, maximum, minimum
+from sofie_jit.ir.symbolic import Dim, SymbolicDim, bounds, ceil_div, is_at_least, is_positive, maximum, minimum
 
 __all__ = [
     "BATCH",
@@ -22,6 +22,7 @@ __all__ = [
     "ceil_div",
     "counts_rows",
     "format_shape",
+    "is_at_least",
     "is_positive",
     "maximum",
     "minimum",

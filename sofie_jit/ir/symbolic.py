@@ -106,6 +106,11 @@ class SymbolicDim:
         return tuple(sorted({name for monomial in self._terms for atom in monomial for name in atom.names}))
 
     @property
+    def constant(self) -> int:
+        """The number that is added to the other terms."""
+        return self._terms.get((), 0)
+
+    @property
     def known_factor(self) -> int:
         """The largest number that all coefficients are multiples of."""
         return math.gcd(*self._terms.values())
@@ -214,6 +219,11 @@ def bounds(dim: Dim) -> tuple[float, float]:
 def is_positive(dim: Dim) -> bool:
     """Whether a dimension can be shown to be at least 1."""
     return _lower(dim) >= 1
+
+
+def is_at_least(dim: Dim, least: Dim) -> bool:
+    """Whether a dimension can be shown to be at least ``least``, for all sizes."""
+    return _lower(dim - least) >= 0
 
 
 # -- atoms -------------------------------------------------------------------------------------------------------------
@@ -443,6 +453,7 @@ def _size(dim: Dim) -> int:
     return sum(1 + sum(atom.size for atom in monomial) for monomial in _terms(dim))
 
 
+@functools.lru_cache(maxsize=4096, typed=True)  # rules for shapes compute the same sizes in every pass
 def _add(a: Dim, b: Dim) -> Dim:
     return _from_terms(_summed((_terms(a), 1), (_terms(b), 1)))
 
@@ -451,6 +462,7 @@ def _subtract(a: Dim, b: Dim) -> Dim:
     return _add(a, _multiply(-1, b))
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
 def _multiply(a: Dim, b: Dim) -> Dim:
     total: dict[_Monomial, int] = {}
     for x, c in _terms(a).items():
@@ -464,6 +476,7 @@ def _remainder(a: Dim, b: Dim) -> Dim:
     return _subtract(a, _multiply(b, _floor_divide(a, b)))
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
 def _floor_divide(a: Dim, b: Dim) -> Dim:
     if isinstance(b, int) and b < 1:
         raise ShapeError(f"the size ({a})//({b}) cannot be computed: the divisor must be positive")

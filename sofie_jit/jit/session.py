@@ -12,6 +12,7 @@ import numpy as np
 
 from sofie_jit.errors import OutOfMemoryError, SofieError
 from sofie_jit.ir.dims import BATCH, Dim
+from sofie_jit.ir.size_check import SizeCheck
 from sofie_jit.jit import runtime_functions
 
 NO_MEMORY = -1
@@ -44,6 +45,10 @@ class Code(Protocol):
     @property
     def errors(self) -> Mapping[int, type[SofieError]]:
         """Status that a call may return -> the class of the error."""
+
+    @property
+    def size_checks(self) -> Mapping[int, SizeCheck]:
+        """Status that a call returns for sizes that do not fit -> the requirement."""
 
 
 class Session:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import InputError, OutOfMemoryError
-from sofie_jit.ir.dims import BATCH, Shape, bind_shape, static_dims
+from sofie_jit.ir.dims import BATCH, Shape, bind_shape, is_at_least, static_dims
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
 from sofie_jit.jit.session import NO_MEMORY, Session
@@ -51,14 +51,16 @@ class Execution:
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         arrays = self._equal_batches(self.arguments.standardize(inputs))
         dims = self.arguments.bind(arrays)
-        found = self.session.code.found
+        outputs, found = self.signature.outputs, self.session.code.found
         if found and out is not None:
             raise InputError(f"out= needs outputs of known sizes; {', '.join(found)} depend on the data of the inputs")
         bounds = dict(zip(found, static_dims("infer", bind_shape(found.values(), dims)), strict=True))
-        results = result_arrays(self.signature.outputs, out, dims | bounds)
+        if not all(is_at_least(size, 0) for _, kind in outputs for size in bind_shape(kind.shape, dims | bounds)):
+            self._check_sizes(dims)
+        results = result_arrays(outputs, out, dims | bounds)
         sizes = self.run(dims, arrays, results, self.threads if threads is None else thread_count(threads))
         if found:
-            shapes = [bind_shape(kind.shape, dims | sizes) for _, kind in self.signature.outputs]
+            shapes = [bind_shape(kind.shape, dims | sizes) for _, kind in outputs]
             results = list(map(_trimmed, results, shapes))
         return pack(self.signature.structure, results)
 
@@ -97,8 +99,8 @@ class Execution:
         ``results``: arrays to write to, as :func:`result_arrays` returns them.
         ``threads``: the largest number of threads that share the call.
 
-        Raises OutOfRangeError if an index in the data lies outside its table, ShapeError if sizes do not fit together,
-        and OutOfMemoryError.
+        Raises InputError if the sizes of the inputs do not fit the network, ShapeError if sizes that depend on the data
+        do not fit together, OutOfRangeError if an index in the data lies outside its table, and OutOfMemoryError.
         """
         code = self.session.code
         found = np.zeros(len(code.found), np.uint64)
@@ -111,9 +113,17 @@ class Execution:
             raise OutOfMemoryError(
                 "there is too little memory for the intermediate results of this call; give fewer rows or threads"
             )
+        if status in code.size_checks:
+            raise InputError(code.size_checks[status].explain(dims))
         if status:
             raise code.errors[status](code.failures[status])
         return dict(zip(code.found, found.tolist(), strict=True))
+
+    def _check_sizes(self, dims: dict[str, int]) -> None:
+        """Raises InputError for the first requirement that these sizes do not satisfy."""
+        for check in self.session.code.size_checks.values():
+            if not check.holds(dims):
+                raise InputError(check.explain(dims))
 
     def fast_call(self, doc: str = "") -> Any:
         """The C fast path of this function, with docstring ``doc``; None if there is none.

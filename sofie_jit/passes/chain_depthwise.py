@@ -7,9 +7,14 @@ import math
 import numpy as np
 
 from sofie_jit.codegen.lowered.conv import FusedConv
-from sofie_jit.codegen.lowered.depthwise_chain import DepthwiseChain, can_be_filtered, is_pointwise
+from sofie_jit.codegen.lowered.depthwise_chain import (
+    DepthwiseChain,
+    DepthwiseChainOrParts,
+    can_be_filtered,
+    is_pointwise,
+)
 from sofie_jit.codegen.tuning import CACHED_BYTES
-from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.dims import product
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
@@ -20,7 +25,8 @@ def chain_depthwise(rmodel: RModel) -> RModel:
     """Replaces a depthwise convolution and its 1 x 1 neighbors by a DepthwiseChain at the position of the last of them.
 
     The tensors between them must have no other use, and one of them must be larger than :data:`CACHED_BYTES`: smaller
-    ones stay in the cache anyway.
+    ones stay in the cache anyway. If that depends on sizes that are known only at run time, it becomes a
+    DepthwiseChainOrParts.
     """
     new = rmodel.copy()
     new.generate()
@@ -39,11 +45,13 @@ def chain_depthwise(rmodel: RModel) -> RModel:
         if project and project.inputs[0] != result:  # it adds it
             project = None
         between = [*([source] if expand else []), *([result] if project else [])]
-        if max(map(_bytes, map(new.tensor_type, between)), default=0) <= CACHED_BYTES:
+        largest = max(map(_bytes, map(new.tensor_type, between)), default=0)
+        if largest <= CACHED_BYTES:
             continue
         for name in between:
             operators[made_by[name]] = None
-        operators[made_by[(project or op).outputs[0]]] = _chain(expand, op, project)  # type: ignore[arg-type]
+        cls = DepthwiseChain if math.isfinite(largest) else DepthwiseChainOrParts
+        operators[made_by[(project or op).outputs[0]]] = _chain(cls, expand, op, project)  # type: ignore[arg-type]
     new.operators = [op for op in operators if op is not None]
     return new
 
@@ -66,17 +74,21 @@ def _has_weights(model: RModel, op: FusedConv) -> bool:
     return all(name in model.initialized for name in op.inputs[1:3] if name)
 
 
-def _bytes(image: TensorType) -> int:
-    return math.prod(static_dims("Conv", image.shape[1:])) * np.dtype(image.dtype).itemsize
+def _bytes(image: TensorType) -> float:
+    """Bytes of an image; infinity if its size is known only at run time."""
+    count = product(*image.shape[1:])
+    return count * np.dtype(image.dtype).itemsize if isinstance(count, int) else math.inf
 
 
-def _chain(expand: FusedConv | None, depthwise: FusedConv, project: FusedConv | None) -> DepthwiseChain:
+def _chain(
+    cls: type[DepthwiseChain], expand: FusedConv | None, depthwise: FusedConv, project: FusedConv | None
+) -> DepthwiseChain:
     def operands(conv: FusedConv | None, places: range) -> list[str]:
         return [conv.inputs[i] if conv and i < len(conv.inputs) else "" for i in places]
 
     convs = [conv for conv in (expand, depthwise, project) if conv]
     inputs = [*operands(expand, range(1, 3)), *operands(depthwise, range(1, 3)), *operands(project, range(1, 4))]
-    return DepthwiseChain(
+    return cls(
         expand=expand,
         depthwise=depthwise,
         project=project,

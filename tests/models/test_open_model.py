@@ -9,20 +9,11 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.cli import main
 from sofie_jit.models import open_model
 from tests import tolerance
 
 keras = pytest.importorskip("keras")
 layers = keras.layers
-
-
-def unet():
-    image = keras.Input((None, None, 3))
-    wide = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
-    x = layers.Conv2D(6, 3, padding="same")(layers.MaxPooling2D()(wide))
-    x = layers.Concatenate()([layers.UpSampling2D()(x), wide])
-    return keras.Model(image, [layers.Conv2D(2, 1)(x), layers.GlobalAveragePooling2D()(x)])
 
 
 def rows_for_columns():
@@ -31,17 +22,10 @@ def rows_for_columns():
     return keras.Model(x, layers.Dense(3)(keras.ops.reshape(x, (-1, 4))))
 
 
-def convolved_sequence():
-    x = keras.Input((None, 4))
-    return keras.Model(x, layers.LSTM(3)(layers.Conv1D(5, 3, strides=2)(x)))
-
-
 @pytest.mark.parametrize(
     ("make", "shapes", "open_output"),
     [
-        (unet, [(2, 8, 12, 3), (1, 6, 4, 3), (2, 8, 12, 3)], (None, None, None, 2)),
         (rows_for_columns, [(2, 6), (4, 6)], (None, 3)),
-        (convolved_sequence, [(3, 9, 4), (2, 5, 4)], (None, 3)),
     ],
 )
 def test_any_size_agrees_with_keras(make, shapes, open_output, tmp_path):
@@ -54,42 +38,6 @@ def test_any_size_agrees_with_keras(make, shapes, open_output, tmp_path):
         x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         tolerance.check(model.infer(x), reference, x)
     assert len(model._models) == 2
-
-
-def test_specialize_and_save_header(tmp_path):
-    model = sofie_jit.load(unet())
-    fixed = model.specialize((None, 8, 12, 3))
-    assert fixed.input_shapes == [(None, 8, 12, 3)]
-    x = np.random.default_rng(0).standard_normal((3, 8, 12, 3)).astype(np.float32)
-    for one, other in zip(fixed.infer(x), model.infer(x), strict=True):
-        np.testing.assert_array_equal(one, other)
-    with pytest.raises(sofie_jit.ShapeError, match=r"given sizes of .* only.*input_shapes=\["):
-        model.save_header(tmp_path / "m.hxx")
-    with pytest.raises(sofie_jit.ShapeError, match="given sizes"):
-        model.header  # noqa: B018
-    header = model.save_header(tmp_path / "m.hxx", input_shapes=[(None, 8, 12, 3)])
-    assert "(batch, 8, 12, 3)" in header.read_text()
-
-
-@pytest.mark.parametrize(
-    ("shapes", "message"),
-    [
-        ([(None, 8, 3)], "cannot have the shape"),
-        ([(None, 8, 12, 4)], "found 4 where 3 is needed"),
-        ([(None, 8, 0, 3)], "found 0"),
-        ([(None, 8, 12, 3)] * 2, "2 input shapes given"),
-        ([(None, None, 12, 3)], "given sizes of"),
-        ([(None, 9, 12, 3)], "cannot be computed with.*= 9"),
-    ],
-)
-def test_shapes_that_do_not_fit(shapes, message):
-    with pytest.raises(sofie_jit.ShapeError, match=message):
-        sofie_jit.load(unet()).specialize(*shapes)
-
-
-def test_infer_refuses_an_impossible_size():
-    with pytest.raises(sofie_jit.ShapeError, match=r"= 7.*Concat"):
-        sofie_jit.load(unet()).infer(np.zeros((1, 7, 8, 3)))
 
 
 def test_many_shapes_warn_and_the_oldest_are_dropped(monkeypatch):
@@ -138,13 +86,3 @@ def test_time_is_an_argument_of_the_header(tmp_path):
     fixed = model.save_header(tmp_path / "fixed.hxx", input_shapes=[(None, 7, 2)])
     assert "size_time" not in fixed.read_text()
     assert model.specialize((1, 7, 2)).input_shapes == [(1, 7, 2)]
-
-
-def test_command_line(tmp_path, capsys):
-    unet().save(tmp_path / "m.keras")
-    assert main(["emit", str(tmp_path / "m.keras"), "-o", str(tmp_path / "m.hxx"), "--input-shape", "8,12,3"]) == 0
-    assert "(batch, 8, 12, 3)" in (tmp_path / "m.hxx").read_text()
-    assert main(["info", str(tmp_path / "m.keras")]) == 0
-    assert "example sizes" in capsys.readouterr().out
-    assert main(["emit", str(tmp_path / "m.keras"), "-o", str(tmp_path / "m.hxx")]) != 0
-    assert "--input-shape" in capsys.readouterr().err

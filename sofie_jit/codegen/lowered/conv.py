@@ -7,13 +7,13 @@ never of the batch, so that the result for a row is bit-identical in any batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
-from sofie_jit.codegen.expressions import Call, PackedPointer, Pointer, literal
+from sofie_jit.codegen.expressions import Call, PackedPointer, Pointer, Statement, as_size, choice, literal
 from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.dense import (
     PARALLEL_KERNELS,
@@ -21,15 +21,25 @@ from sofie_jit.codegen.lowered.dense import (
     emit_dense,
     gemm_function,
     panel_widths,
+    splits_k,
     zeros_pay,
 )
 from sofie_jit.codegen.lowered.emission import emits
-from sofie_jit.codegen.lowered.window import by_register_width, tiles_the_image, volume, window_members
+from sofie_jit.codegen.lowered.window import (
+    by_register_width,
+    is_open,
+    kernel_only,
+    tiles_the_image,
+    tiling_conditions,
+    volume,
+    window_members,
+)
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import format_shape
+from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, format_shape, is_at_least, maximum, minimum
 from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
 
@@ -58,13 +68,15 @@ class FusedConv(Conv):
 
     def kernel(self, x: TensorType, w: TensorType) -> type[FusedConv]:
         """The class of the kernel that computes images ``x`` with a kernel ``w``; Winograd's is chosen by a pass."""
-        axes, channels, _ = self.window(x, w)
+        axes, channels, outputs = self.window(x, w)
         if is_dense(self, axes):
             return DenseConv
+        if may_be_dense(self, axes) and sums_may_be_split(axes, channels, outputs):
+            return DenseOrDirectConv
         return DepthwiseConv if 1 < self.group == channels else DirectConv
 
-    def winograd_pays(self, x: TensorType, w: TensorType) -> bool:
-        """Whether Winograd's minimal filtering is faster than the direct algorithm for images ``x`` and a kernel ``w``.
+    def winograd_can_pay(self, x: TensorType, w: TensorType) -> bool:
+        """Whether Winograd's minimal filtering is faster than the direct algorithm if images ``x`` are large enough.
 
         It needs 16 products instead of 36, but more memory: 16 transformed weights instead of nine, and transformed
         images. With few channels, or few pixels per weight, memory accesses dominate. Its rounding errors are about 1.5
@@ -79,8 +91,16 @@ class FusedConv(Conv):
             and all((axis.kernel, axis.stride, axis.dilation) == (3, 1, 1) for axis in axes)
             and channels % 16 == outputs % 16 == 0
             and channels >= tuning.WINOGRAD_MIN_CHANNELS
-            and winograd_tiles(axes) >= tuning.WINOGRAD_MIN_TILES
         )
+
+    def winograd_kernel(self, x: TensorType, w: TensorType) -> type[FusedConv] | None:
+        """The class that computes images ``x`` with Winograd's filtering where it pays, None if it never does."""
+        if not self.winograd_can_pay(x, w):
+            return None
+        tiles = winograd_tiles(self.axes(x, w))
+        if is_at_least(tiles, tuning.WINOGRAD_MIN_TILES):
+            return WinogradConv
+        return None if isinstance(tiles, int) else WinogradOrDirectConv
 
 
 class DirectConv(FusedConv):
@@ -108,10 +128,29 @@ class WinogradConv(FusedConv):
     """A 3 x 3 convolution by Winograd's minimal filtering F(2 x 2, 3 x 3), ``winograd.hxx``."""
 
 
+class WinogradOrDirectConv(FusedConv):
+    """A convolution by :class:`WinogradConv` if the image turns out to be large enough, else by :class:`DirectConv`."""
+
+
+class DenseOrDirectConv(FusedConv):
+    """A :class:`DenseConv` if the windows turn out to cut the image into equal pieces, else a :class:`DirectConv`."""
+
+
 def is_dense(op: Conv, axes: Sequence[Axis]) -> bool:
     """Whether windows lie in memory one after the other, so that they are the rows of a matrix."""
     hwio = op.kernel_layout == "HWIO"
     return op.group == 1 and tiles_the_image(axes) and (hwio or all(axis.kernel == 1 for axis in axes))
+
+
+def may_be_dense(op: Conv, axes: Sequence[Axis]) -> bool:
+    """Whether :func:`is_dense` depends on sizes that are known only at run time."""
+    hwio = op.kernel_layout == "HWIO"
+    return op.group == 1 and (hwio or all(a.kernel == 1 for a in axes)) and tiling_conditions(axes) is not None
+
+
+def sums_may_be_split(axes: Sequence[Axis], channels: int, outputs: int) -> bool:
+    """Whether ``gemm`` may add the terms of an output in another order than ``conv``, for single rows."""
+    return outputs == 1 or splits_k(math.prod(axis.kernel for axis in axes) * channels, outputs)
 
 
 def _parts(op: FusedConv, code: Emitter) -> tuple[tuple[Axis, ...], int, int, PackedPointer]:
@@ -123,12 +162,20 @@ def _parts(op: FusedConv, code: Emitter) -> tuple[tuple[Axis, ...], int, int, Pa
 
 
 @emits(DenseConv, kernels=dense_kernels, parallel_kernels=PARALLEL_KERNELS, in_place=(3,))
-def dense_conv(op: DenseConv, code: Emitter) -> Call:
+def dense_conv(op: FusedConv, code: Emitter) -> tuple[Statement, ...]:
     """The call of a dense layer, one row per window."""
     axes, channels, outputs = op.window(code.type_of(0), code.type_of(1))
     rows, k = (code.outputs[0].shape[0], *outputs_of(axes)), math.prod(axis.kernel for axis in axes) * channels
     transposed = op.kernel_layout == "OIHW"
-    return emit_dense(code, rows, k, outputs, transposed=transposed, activation=op.activation, skip_zeros=op.skip_zeros)
+    return emit_dense(
+        code,
+        rows,
+        k,
+        outputs,
+        transposed=transposed,
+        activation=op.activation,
+        skip_zeros=getattr(op, "skip_zeros", False),
+    )
 
 
 @emits(
@@ -136,20 +183,22 @@ def dense_conv(op: DenseConv, code: Emitter) -> Call:
     kernels=("conv/conv.hxx", "elementwise/activations.hxx"),
     parallel_kernels=("conv/parallel_conv.hxx",),
 )
-def direct_conv(op: DirectConv, code: Emitter) -> Call:
+def direct_conv(op: FusedConv, code: Emitter) -> Call:
     """``conv`` of each image."""
     axes, channels, outputs, bias = _parts(op, code)
     y = code.outputs[0]
-    strip = strip_rows(axes, channels)
-    shape = code.struct("ConvShape", window_members(axes), channels, outputs, op.group, strip)
+    strip = strip_rows(axes, channels, code.named)
+    shape = code.struct("ConvShape", window_members(axes), channels, outputs, op.group, as_size(strip))
     one = literal(1, y.dtype)
     if op.group == 1 and op.kernel_layout == "HWIO":  # packs as pack_conv would; most networks have compiled this one
         terms = math.prod(axis.kernel for axis in axes) * channels
         panels = code.packed("pack_gemm", code.raw(1), terms, outputs, False, one)
     else:
-        panels = code.packed("pack_conv", code.raw(1), shape, op.kernel_layout == "OIHW")
-    scratch = code.scratch(y.dtype, (scratch_size(axes, channels, op.group, strip, y.dtype),), per_thread=True)
-    pixels = by_register_width(lambda lanes: tile_pixels(strip * axes[-1].out, lanes, y.dtype), y.dtype)
+        packed = code.struct("ConvShape", window_members(kernel_only(axes)), channels, outputs, op.group, 1)
+        panels = code.packed("pack_conv", code.raw(1), packed if is_open(axes) else shape, op.kernel_layout == "OIHW")
+    size = code.named(scratch_size(axes, channels, op.group, strip, y.dtype))
+    scratch = code.scratch(y.dtype, (size,), per_thread=True)
+    pixels = tile_argument(strip, axes, y.dtype)
     widths = by_register_width(lambda lanes: panel_widths(outputs // op.group, lanes), y.dtype)
     return code.parallel_call(
         f"conv<{pixels}, {widths}>", code.count(y.shape[:1]), shape, code.input(0), panels, bias, code.input(3),
@@ -194,7 +243,7 @@ def depthwise_conv(op: DepthwiseConv, code: Emitter) -> list[Call]:
     kernels=("conv/winograd.hxx", "elementwise/activations.hxx"),
     parallel_kernels=("conv/parallel_winograd.hxx",),
 )
-def winograd_conv(op: WinogradConv, code: Emitter) -> Call:
+def winograd_conv(op: FusedConv, code: Emitter) -> Call:
     """``winograd`` over the tiles of all images."""
     axes, channels, outputs, bias = _parts(op, code)
     y = code.outputs[0]
@@ -202,13 +251,43 @@ def winograd_conv(op: WinogradConv, code: Emitter) -> Call:
     panels = code.packed("pack_winograd", code.raw(1), channels, outputs, op.kernel_layout == "OIHW")
     scratch = code.scratch(y.dtype, (winograd_scratch_size(channels, outputs),), per_thread=True)
     group = winograd_group(channels, outputs)
-    flops = op.flops(code.inputs, code.outputs)
-    gemm = gemm_function(code, flops, (channels, group), few=False, pay=tuning.WINOGRAD_PANEL_PAIRS_MIN_FLOPS)
+    pay = tuning.WINOGRAD_PANEL_PAIRS_MIN_FLOPS
+    gemm = gemm_function(code, image_flops(code), (channels, group), few=False, pay=pay)
     tiles = code.count((*y.shape[:1], winograd_tiles(axes)))
     return code.parallel_call(
         "winograd", 0, tiles, 0, outputs, shape, code.input(0), panels, bias,
         code.input(3), code.output(0), scratch, epilogue(code, op.activation, y.dtype), gemm,
     )  # fmt: skip
+
+
+@emits(
+    WinogradOrDirectConv,
+    kernels=("conv/winograd.hxx", "conv/conv.hxx", "elementwise/activations.hxx"),
+    parallel_kernels=("conv/parallel_winograd.hxx", "conv/parallel_conv.hxx"),
+)
+def winograd_or_direct_conv(op: WinogradOrDirectConv, code: Emitter) -> tuple[Statement, ...]:
+    """The one or the other, by the number of tiles, as :meth:`FusedConv.winograd_kernel` chooses for known sizes."""
+    tiles = winograd_tiles(op.axes(code.type_of(0), code.type_of(1)))
+    enough = Requirement(tuning.WINOGRAD_MIN_TILES, "<=", tiles)
+    return choice([enough], winograd_conv(op, code), direct_conv(op, code))
+
+
+@emits(
+    DenseOrDirectConv,
+    kernels=lambda op: ("conv/conv.hxx", *dense_kernels(op)),
+    parallel_kernels=("conv/parallel_conv.hxx", *PARALLEL_KERNELS),
+)
+def dense_or_direct_conv(op: DenseOrDirectConv, code: Emitter) -> tuple[Statement, ...]:
+    """The one or the other, as :meth:`FusedConv.kernel` chooses for known sizes."""
+    conditions = tiling_conditions(op.axes(code.type_of(0), code.type_of(1)))
+    assert conditions is not None
+    return choice(conditions, dense_conv(op, code), direct_conv(op, code))
+
+
+def image_flops(code: Emitter) -> int:
+    """Operations per row of the batch, where an open size of the image counts as :data:`tuning.TYPICAL_SIZE`."""
+    open_sizes = [dim for dim in code.outputs[0].shape[1:] if isinstance(dim, SymbolicDim)]
+    return code.op.flops(code.inputs, code.outputs) * int(tuning.TYPICAL_SIZE ** len(open_sizes))
 
 
 def is_depthwise_square(axes: Sequence[Axis]) -> bool:
@@ -217,9 +296,9 @@ def is_depthwise_square(axes: Sequence[Axis]) -> bool:
     return len(axes) == 2 and window <= {(3, 1, 1), (3, 2, 1), (5, 1, 1), (5, 2, 1)} and len(window) == 1
 
 
-def winograd_tiles(axes: Sequence[Axis]) -> int:
+def winograd_tiles(axes: Sequence[Axis]) -> Dim:
     """Tiles of 2 x 2 outputs that cover an image."""
-    return math.prod(math.ceil(axis.out / 2) for axis in axes)
+    return math.prod(ceil_div(axis.out, 2) for axis in axes)
 
 
 def winograd_group(channels: int, outputs: int) -> int:
@@ -238,12 +317,24 @@ def winograd_scratch_size(channels: int, outputs: int) -> int:
     return 16 * places + channels + group + 16
 
 
-def strip_rows(axes: Sequence[Axis], channels: int) -> int:
-    """Output rows of a strip: its input stays in the cache, it has the pixels of a tile, and strips are equal."""
+def strip_rows(axes: Sequence[Axis], channels: int, named: Callable[[Dim], Dim]) -> Dim:
+    """Output rows of a strip: its input stays in the cache, it has the pixels of a tile, and strips are equal.
+
+    ``named``: :meth:`Emitter.named`.
+    """
     d, h, w = volume(axes)
-    row = d.kernel * min(h.kernel, h.stride) * min(w.kernel, w.stride) * w.out * channels
-    rows = min(max(tuning.CONV_STRIP_INPUTS // row, math.ceil(max(tuning.MR.values()) / w.out)), h.out)
-    return math.ceil(h.out / math.ceil(h.out / rows))
+    height, width = named(h.out), named(w.out)
+    row = d.kernel * min(h.kernel, h.stride) * min(w.kernel, w.stride) * width * channels
+    rows = minimum(maximum(tuning.CONV_STRIP_INPUTS // row, ceil_div(max(tuning.MR.values()), width)), height)
+    return named(ceil_div(height, named(ceil_div(height, named(rows)))))
+
+
+def tile_argument(strip: Dim, axes: Sequence[Axis], dtype: str) -> str:
+    """The template argument of ``conv`` for the pixels of a register tile; 0 lets it choose at run time."""
+    pixels = strip * axes[-1].out
+    if isinstance(pixels, SymbolicDim):
+        return "0"
+    return by_register_width(lambda lanes: tile_pixels(pixels, lanes, dtype), dtype)
 
 
 def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
@@ -253,10 +344,11 @@ def tile_pixels(pixels: int, lanes: int, dtype: str) -> int:
     return largest if tiles * largest <= 1.05 * pixels else math.ceil(pixels / tiles)
 
 
-def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: int, dtype: str) -> int:
+def scratch_size(axes: Sequence[Axis], channels: int, group: int, strip: Dim, dtype: str) -> Dim:
     """Elements of scratch memory of ``conv``: the copy of a padded strip, and the list of runs."""
     d, h, w = volume(axes)
-    copy = d.kernel * h.under(strip) * w.under(w.out) * channels if any(axis.padded for axis in axes) else 0
+    padded = any(axis.padded for axis in axes)
+    copy: Dim = d.kernel * h.under(strip) * w.under(w.out) * channels if padded else 0
     taps = d.kernel * h.kernel * w.kernel
     runs = taps + taps * channels // group // tuning.KC + 1
-    return math.ceil(copy / 64) * 64 + runs * 16 // np.dtype(dtype).itemsize
+    return ceil_div(copy, 64) * 64 + runs * 16 // np.dtype(dtype).itemsize

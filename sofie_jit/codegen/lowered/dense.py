@@ -9,11 +9,21 @@ import numpy as np
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
-from sofie_jit.codegen.expressions import CPP_TYPES, NULL, Argument, Call, Constant, FunctionPointer, literal
+from sofie_jit.codegen.expressions import (
+    CPP_TYPES,
+    NULL,
+    Argument,
+    Call,
+    Constant,
+    FunctionPointer,
+    Statement,
+    choice,
+    literal,
+)
 from sofie_jit.codegen.lowered.activations import epilogue
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import BATCH, Dim, Shape, format_shape, split_count, static_dim
+from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, format_shape, product, split_count, static_dim
 from sofie_jit.ir.operators.activations import Activation, activated
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, common_size
@@ -93,7 +103,7 @@ def dense_kernels(op: ROperator) -> tuple[str, ...]:
 
 
 @emits(Dense, kernels=dense_kernels, parallel_kernels=PARALLEL_KERNELS, in_place=(3,))
-def dense(op: Dense, code: Emitter) -> Call:
+def dense(op: Dense, code: Emitter) -> tuple[Statement, ...]:
     """``gemm``, or ``gemv`` for a single output."""
     y = code.outputs[0]
     k, n = static_dim("Dense", code.type_of(1).shape, 1 if op.transB else 0), static_dim("Dense", y.shape, -1)
@@ -115,7 +125,7 @@ def emit_dense(
     beta: float = 1.0,
     deferred: bool = False,
     skip_zeros: bool = False,
-) -> Call:
+) -> tuple[Statement, ...]:
     """The call that computes rows of ``n`` outputs from ``k`` elements each: ``gemm``, or ``gemv`` for one output.
 
     ``rows``: sizes whose product is the number of rows. The operator's inputs are those of :class:`Dense`, its weights
@@ -128,10 +138,22 @@ def emit_dense(
     bias = code.packed("pack_bias", code.raw(2), n, literal(beta, dtype))
     x, r, y, ends = code.input(0), code.input(3), code.output(0), epilogue(code, activation, dtype)
     if n == 1:
-        return code.parallel_call("gemv", count, k, x, weights, bias, r, y, ends)
+        return (code.parallel_call("gemv", count, k, x, weights, bias, r, y, ends),)
     flops = code.op.flops(code.inputs, code.outputs)
-    parts = gemm_microkernels(code, flops, (k, n), few=may_be_few(rows), deferred=deferred, skip_zeros=skip_zeros)
-    return code.parallel_call("gemm", count, k, n, x, weights, bias, r, y, ends, parts)
+
+    def gemm(few: bool) -> Call:
+        parts = gemm_microkernels(code, flops, (k, n), few=few, deferred=deferred, skip_zeros=skip_zeros)
+        return code.parallel_call("gemm", count, k, n, x, weights, bias, r, y, ends, parts)
+
+    together = product(*bind_shape(rows, {str(BATCH): 1}))
+    if isinstance(together, SymbolicDim) and splits_k(k, n):
+        return choice([Requirement(together % 4, "==", 0)], gemm(few=False), gemm(few=True))
+    return (gemm(few=may_be_few(rows)),)
+
+
+def splits_k(k: int, n: int) -> bool:
+    """Whether sums over ``k`` terms of ``n`` outputs are split if fewer than four rows may come (``split_k``)."""
+    return k >= tuning.SPLIT_K_MIN_TERMS and n <= tuning.SPLIT_K_MAX_OUTPUTS
 
 
 def may_be_few(rows: Shape) -> bool:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from sofie_jit.codegen import tuning
 from sofie_jit.codegen.emitter import Emitter
-from sofie_jit.codegen.expressions import CPP_TYPES, NULL, Argument, Call, Struct, literal
+from sofie_jit.codegen.expressions import (
+    CPP_TYPES,
+    NULL,
+    Argument,
+    Call,
+    Statement,
+    Struct,
+    as_size,
+    choice,
+    literal,
+    statements,
+)
 from sofie_jit.codegen.lowered.activations import epilogue
-from sofie_jit.codegen.lowered.conv import FusedConv, is_depthwise_square
-from sofie_jit.codegen.lowered.dense import gemm_function
+from sofie_jit.codegen.lowered.conv import (
+    FusedConv,
+    dense_conv,
+    depthwise_conv,
+    image_flops,
+    is_depthwise_square,
+)
+from sofie_jit.codegen.lowered.dense import PARALLEL_KERNELS, dense_kernels, gemm_function
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.codegen.lowered.window import window_members
-from sofie_jit.ir.dims import static_dim
+from sofie_jit.ir.dims import Dim, ceil_div, maximum, minimum, product, static_dim
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -54,6 +72,11 @@ class DepthwiseChain(ROperator):
                 x = conv.evaluate(x, *operands)  # type: ignore[arg-type]
         return x
 
+    def requirements(self, *inputs: TensorType | None) -> list[Requirement]:
+        x, given = self.images(inputs)[1], [*inputs, None, None]
+        assert given[3] is not None
+        return self.depthwise.requirements(x, given[3])
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         types = self.images(inputs)
         convs = ((self.expand, 1), (self.depthwise, 3), (self.project, 5))
@@ -71,15 +94,60 @@ class DepthwiseChain(ROperator):
 )
 def depthwise_chain(op: DepthwiseChain, code: Emitter) -> Call:
     """``depthwise_chain`` of each image."""
+    return _chain(op, code)
+
+
+class DepthwiseChainOrParts(DepthwiseChain):
+    """A :class:`DepthwiseChain` if the images between its convolutions turn out to be large, else one by one."""
+
+
+@emits(
+    DepthwiseChainOrParts,
+    kernels=lambda op: ("conv/depthwise_chain.hxx", "conv/depthwise.hxx", *dense_kernels(op)),
+    parallel_kernels=("conv/parallel_depthwise_chain.hxx", "conv/parallel_depthwise.hxx", *PARALLEL_KERNELS),
+)
+def depthwise_chain_or_parts(op: DepthwiseChainOrParts, code: Emitter) -> tuple[Statement, ...]:
+    """The one or the other, as the pass ``chain_depthwise`` chooses for known sizes."""
+    types = op.images(code.inputs)
+    between = [*([types[1]] if op.expand else []), *([types[2]] if op.project else [])]
+    largest = maximum(*(code.named(product(*image.shape[1:])) * np.dtype(image.dtype).itemsize for image in between))
+    return choice([Requirement(tuning.CACHED_BYTES + 1, "<=", largest)], _chain(op, code), _parts(op, code))
+
+
+def _parts(op: DepthwiseChain, code: Emitter) -> Iterator[Statement]:
+    """The calls of the convolutions, one after the other."""
+    types = op.images(code.inputs)
+    operands = [*op.inputs, *[""] * (8 - len(op.inputs))]
+    kinds = [*code.inputs, *[None] * (8 - len(code.inputs))]
+    layers = [
+        (conv, emit, range(first, end), y)
+        for conv, emit, first, end, y in (
+            (op.expand, dense_conv, 1, 3, types[1]),
+            (op.depthwise, depthwise_conv, 3, 5, types[2]),
+            (op.project, dense_conv, 5, 8, types[3]),
+        )
+        if conv
+    ]
+    x, source = types[0], None
+    for conv, emit, places, y in layers:
+        target = None if conv is layers[-1][0] else code.scratch(y.dtype, y.shape)
+        last = list(op.outputs) if target is None else [""]
+        part = dataclasses.replace(conv, inputs=[op.inputs[0], *(operands[i] for i in places)], outputs=last)
+        yield from statements(emit(part, code.part(part, [x, *(kinds[i] for i in places)], [y], source, target)))
+        x, source = y, target and code.read_only(target)
+
+
+def _chain(op: DepthwiseChain, code: Emitter) -> Call:
+    """``depthwise_chain`` of each image."""
     code.require_constants(*range(1, 7))
     types = op.images(code.inputs)
     dtype = types[0].dtype
     axes = op.depthwise.axes(types[1], code.type_of(3))
     inputs, channels, _, outputs = (static_dim("DepthwiseChain", image.shape, -1) for image in types)
-    strip = strip_rows(axes, channels, np.dtype(dtype).itemsize, op.expand, op.project)
+    strip = strip_rows(axes, channels, np.dtype(dtype).itemsize, op.expand, op.project, code.named)
     shape = code.struct(
         "DepthwiseChain", window_members(axes), inputs if op.expand else 0, channels,
-        outputs if op.project else 0, strip,
+        outputs if op.project else 0, as_size(strip),
     )  # fmt: skip
     taps = axes[0].kernel * axes[1].kernel
     layers = [
@@ -87,11 +155,12 @@ def depthwise_chain(op: DepthwiseChain, code: Emitter) -> Call:
         _layer(code, op.depthwise, 3, "pack_depthwise_panels", taps, channels),
         _layer(code, op.project, 5, "pack_gemm", channels, outputs),
     ]
-    scratch = code.scratch(dtype, (scratch_size(axes, channels, strip, op.expand, op.project),), per_thread=True)
+    scratch_count = code.named(scratch_size(axes, channels, strip, op.expand, op.project))
+    scratch = code.scratch(dtype, (scratch_count,), per_thread=True)
     size, read, write = "std::size_t", f"const {CPP_TYPES[dtype]} *", f"{CPP_TYPES[dtype]} *"
     last = (write, f"const k::Epilogue<{CPP_TYPES[dtype]}> &")
     products = [*([(inputs, channels)] if op.expand else []), *([(channels, outputs)] if op.project else [])]
-    gemm = gemm_function(code, op.flops(code.inputs, code.outputs), *products)
+    gemm = gemm_function(code, image_flops(code), *products)
     filtering = f"depthwise_square<{axes[0].kernel}, {axes[0].stride}>"
     depthwise = code.function(filtering, (size, "const k::Window &", size, *[read] * 3, *last))
     return code.parallel_call(
@@ -129,21 +198,27 @@ def is_pointwise(conv: Conv, x: TensorType, w: TensorType) -> bool:
     return conv.layout == "NHWC" and conv.group == 1 and all(axis == Axis(axis.size, 1) for axis in conv.axes(x, w))
 
 
-def strip_rows(axes: Sequence[Axis], channels: int, itemsize: int, expand: object, project: object) -> int:
-    """Output rows of a strip: pairs of rows whose images stay in the cache; strips are about equal."""
+def strip_rows(
+    axes: Sequence[Axis], channels: int, itemsize: int, expand: object, project: object, named: Callable[[Dim], Dim]
+) -> Dim:
+    """Output rows of a strip: pairs of rows whose images stay in the cache; strips are about equal.
+
+    ``named``: :meth:`Emitter.named`.
+    """
     h, w = axes
+    height, width, columns = named(h.out), named(w.size), named(w.out)
 
-    def size(rows: int) -> int:
-        between = (h.under(rows) * w.size if expand else 0) + (rows * w.out if project else 0)
-        return between * channels * itemsize
+    # the expanded rows under n rows are h.stride * n + h.extent - h.stride
+    per_row = (h.stride * width if expand else 0) + (columns if project else 0)
+    more = (h.extent - h.stride) * width if expand else 0
+    most = (tuning.CHAIN_STRIP_BYTES // (channels * itemsize) - more) // per_row
+    rows = named(maximum(minimum(named(most), maximum(height, 2)), 2))
+    rows = named(ceil_div(height, named(ceil_div(height, rows))))
+    return named(rows + rows % 2)
 
-    rows = max(2, *(rows for rows in range(2, max(h.out, 2) + 1) if size(rows) <= tuning.CHAIN_STRIP_BYTES), 2)
-    rows = math.ceil(h.out / math.ceil(h.out / rows))
-    return rows + rows % 2
 
-
-def scratch_size(axes: Sequence[Axis], channels: int, strip: int, expand: object, project: object) -> int:
+def scratch_size(axes: Sequence[Axis], channels: int, strip: Dim, expand: object, project: object) -> Dim:
     """Elements of scratch memory: the expanded rows of a strip, and its rows before the projection."""
     h, w = axes
-    expanded = math.ceil(min(h.under(strip), h.size) * w.size * channels / 64) * 64 if expand else 0
+    expanded = ceil_div(minimum(h.under(strip), h.size) * w.size * channels, 64) * 64 if expand else 0
     return expanded + (strip * w.out * channels if project else 0)

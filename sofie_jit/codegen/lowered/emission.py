@@ -19,7 +19,7 @@ from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
     from sofie_jit.codegen.emitter import Emitter
-    from sofie_jit.codegen.expressions import Call
+    from sofie_jit.codegen.expressions import Statement
 
 Headers = tuple[str, ...]
 
@@ -28,7 +28,7 @@ Headers = tuple[str, ...]
 class Emission:
     """The C++ implementation of an operator."""
 
-    emit: Callable[[Any, Emitter], Call | Sequence[Call]]
+    emit: Callable[[Any, Emitter], Statement | Sequence[Statement]]
     """``(operator, emitter)`` -> the calls that compute the outputs, in order."""
     kernels: Headers | Callable[[Any], Headers]
     """Headers of ``sofie_jit/kernels`` that the calls need."""

@@ -13,6 +13,7 @@ from sofie_jit.codegen.emitter import Emitter
 from sofie_jit.codegen.expressions import Call, Constant, functor
 from sofie_jit.codegen.lowered.emission import emits, require
 from sofie_jit.codegen.lowered.window import by_register_width, window_members
+from sofie_jit.ir.dims import is_at_least
 from sofie_jit.ir.operators.geometry import Axis, image_axes
 from sofie_jit.ir.operators.layout import spatial_axes
 from sofie_jit.ir.operators.pad import Pad
@@ -34,8 +35,7 @@ def pool(op: Pool, code: Emitter) -> Call:
     """``pool`` of each image."""
     x = code.type_of(0)
     axes, channels = op.window(x)
-    beyond = any(axis.under(axis.out) > axis.size + axis.before + axis.after for axis in axes)
-    if isinstance(op, AveragePool) and beyond:
+    if isinstance(op, AveragePool) and not all(axis.ends_in_padding for axis in axes):
         require(op, count_include_pad=False)  # the kernel would count what lies beyond the padding
     few, singles = by_register_width(lambda lanes: channels < lanes, x.dtype), str(_has_singles(axes)).lower()
     return code.parallel_call(
@@ -58,7 +58,8 @@ def _has_singles(axes: Sequence[Axis]) -> bool:
     Among threads, rows of one-dimensional images are cut (``window_axis`` of ``parallel_window.hxx``).
     """
     *others, last = axes
-    return last.padded or last.out < tuning.POOL_PIXELS or all(axis.size == axis.out == 1 for axis in others)
+    few = not is_at_least(last.out, tuning.POOL_PIXELS)
+    return last.padded or few or all(axis.size == axis.out == 1 for axis in others)
 
 
 @emits(GlobalPool, kernels=("pool/pool.hxx",))
@@ -68,6 +69,6 @@ def global_pool(op: GlobalPool, code: Emitter) -> Call:
     sizes, channels = image_axes(op.op_type, x.shape, op.layout)
     few = by_register_width(lambda lanes: channels < lanes, x.dtype)
     return code.call(
-        f"global_pool<{few}>", code.count(x.shape[:1]), math.prod(sizes),
+        f"global_pool<{few}>", code.count(x.shape[:1]), code.count(sizes),
         channels, code.input(0), code.output(0), functor(op.op_type),
     )  # fmt: skip

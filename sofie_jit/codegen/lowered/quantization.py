@@ -10,7 +10,7 @@ from sofie_jit.codegen.expressions import CPP_TYPES, Call, Pointer, Struct, func
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.codegen.lowered.matmul import stack_of
 from sofie_jit.codegen.lowered.window import window_members
-from sofie_jit.ir.dims import Dim, normalize_axis
+from sofie_jit.ir.dims import Dim, normalize_axis, product
 from sofie_jit.ir.operators.geometry import Axis
 from sofie_jit.ir.operators.quantization import (
     ConvInteger,
@@ -121,6 +121,6 @@ def conv_integer(op: ConvInteger, code: Emitter) -> list[Call]:
     )]  # fmt: skip
 
 
-def _pixels_under(axes: Sequence[Axis]) -> int:
+def _pixels_under(axes: Sequence[Axis]) -> Dim:
     """Pixels of the padded image that the windows cover."""
-    return math.prod(axis.under(axis.out) for axis in axes)
+    return product(*(axis.under(axis.out) for axis in axes))

@@ -20,6 +20,6 @@ def resize(op: Resize, code: Emitter) -> Call:
     sizes, out, channels = op.sizes(x)
     few = by_register_width(lambda lanes: channels < lanes, x.dtype)
     return code.call(
-        f"resize_bilinear<{few}>", code.count(x.shape[:1]), *sizes,
-        channels, *out, code.input(0), code.output(0),
+        f"resize_bilinear<{few}>", code.count(x.shape[:1]), *map(code.dim, sizes),
+        channels, *map(code.dim, out), code.input(0), code.output(0),
     )  # fmt: skip

@@ -246,7 +246,9 @@ def _numbered(structure: Any, numbers: Iterator[int]) -> Any:
 
 
 def _dims(given: Input, model: LayerGraph) -> Shape:
-    """The input's shape with names for open dimensions: ``time`` if there is only one, else with the input's name.
+    """The input's shape with names for open dimensions: ``time``, ``height``, ``width`` and so on.
+
+    If several inputs have open dimensions, the name of the input is part of the name: ``time_of_x``.
 
     The batch is open even if the config has a number for it, which Keras 3 takes from the first data that it sees.
     """
@@ -257,9 +259,26 @@ def _dims(given: Input, model: LayerGraph) -> Shape:
         )
     stateful = dialects.is_stateful([leaf.config for leaf, _ in model.root.leaves()])
     fixed = given.shape[0] if given.shape and stateful else None
-    several = sum(None in (i.shape or ())[1:] for i in model.inputs) > 1 or list(given.shape[1:]).count(None) > 1
-    prefix = "".join(c if c.isalnum() else "_" for c in given.name)
+    several = sum(None in (i.shape or ())[1:] for i in model.inputs) > 1
+    suffix = f"_of_{''.join(c if c.isalnum() else '_' for c in given.name)}" if several else ""
     names = [
-        n if n is not None else f"dim{axis}_of_{prefix}" if several else "time" for axis, n in enumerate(given.shape)
+        name + suffix if size is None else size
+        for name, size in zip(_axis_names(given.shape), given.shape, strict=True)
     ]
     return as_shape((BATCH if fixed is None else fixed, *names[1:])) if names else ()
+
+
+def _axis_names(shape: Sequence[int | None]) -> list[str]:
+    """Names of the axes of an input, of which those of open dimensions are needed.
+
+    Inputs of three to five axes are sequences, images and volumes; their channels are the last axis, or the first after
+    the batch if the last one is open and that one is not.
+
+    >>> _axis_names((None, None, None, 3)), _axis_names((None, 16, None))
+    (['batch', 'height', 'width', 'channels'], ['batch', 'channels', 'time'])
+    """
+    spatial = {3: ["time"], 4: ["height", "width"], 5: ["depth", "height", "width"]}.get(len(shape))
+    if spatial is None:
+        return ["batch", "time", *(f"dim{axis}" for axis in range(2, len(shape)))][: len(shape)]
+    first = shape[-1] is None and shape[1] is not None
+    return ["batch", *(["channels", *spatial] if first else [*spatial, "channels"])]

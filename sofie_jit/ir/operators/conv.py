@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import format_shape, static_dims
+from sofie_jit.ir.dims import format_shape, split_count, static_dims
 from sofie_jit.ir.operators.geometry import (
     Axis,
     image_axes,
@@ -16,9 +15,11 @@ from sofie_jit.ir.operators.geometry import (
     outputs_of,
     taps,
     window_axes,
+    window_requirements,
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, check_bias, float_dtype, tensor_type
 from sofie_jit.records import dataclass
 
@@ -80,11 +81,14 @@ class Conv(ROperator):
         check_bias("Conv", b, outputs)
         return TensorType(dtype, image_shape(x.shape[:1], outputs_of(axes), outputs, self.layout))
 
+    def requirements(self, x: TensorType, w: TensorType, *others: TensorType | None) -> list[Requirement]:
+        return window_requirements(self.axes(x, w))
+
     def evaluate(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
         axes, _, outputs = self.window(tensor_type(x), tensor_type(w))
         kernel = w if self.kernel_layout == "HWIO" else np.moveaxis(w, (0, 1), (-1, -2))
         images = channels_last(x, self.layout)
-        y = np.zeros((len(x), *outputs_of(axes), outputs), x.dtype)
+        y = np.zeros((len(x), *static_dims("Conv", outputs_of(axes)), outputs), x.dtype)
         for tap, out, under in taps(axes):
             y[out] += grouped_product(images[under], kernel[tap], self.group)
         return in_layout(y if b is None else y + b, self.layout)
@@ -94,7 +98,7 @@ class Conv(ROperator):
         assert x is not None
         assert w is not None
         axes = self.axes(x, w)
-        return 2 * math.prod(static_dims("Conv", w.shape)) * math.prod(outputs_of(axes))
+        return 2 * split_count((*w.shape, *outputs_of(axes)))[0]
 
 
 def check_kernel_shape(operator: str, given: Sequence[int] | None, found: Sequence[int]) -> None:

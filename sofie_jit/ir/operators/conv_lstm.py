@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import format_shape, static_dims
+from sofie_jit.ir.dims import format_shape, split_count, static_dims
 from sofie_jit.ir.operators.activations import Activation, Sigmoid, Tanh, activated
 from sofie_jit.ir.operators.conv import Conv
-from sofie_jit.ir.operators.geometry import Axis, window_axes
+from sofie_jit.ir.operators.geometry import Axis, window_axes, window_requirements
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.rnn import scan
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
 
@@ -49,9 +49,8 @@ class ConvLSTM(ROperator):
 
     def window(self, x: TensorType, r: TensorType) -> tuple[Axis, ...]:
         """The window of the recurrent convolution."""
-        sizes = static_dims("ConvLSTM", x.shape[2:])
         kernel = static_dims("ConvLSTM", r.shape, "kernel")
-        return window_axes("ConvLSTM", sizes[:-1], kernel[:-2], None, None, None, "SAME_UPPER")
+        return window_axes("ConvLSTM", x.shape[2:-1], kernel[:-2], None, None, None, "SAME_UPPER")
 
     def infer(
         self,
@@ -85,6 +84,9 @@ class ConvLSTM(ROperator):
             raise ShapeError(f"ConvLSTM: the mask must be {masks[0]} or {masks[1]}, got {mask}")
         return TensorType(x.dtype, (*x.shape[:-1], units)), *[TensorType(x.dtype, state)] * 2
 
+    def requirements(self, x: TensorType, r: TensorType, *others: TensorType | None) -> list[Requirement]:
+        return window_requirements(self.window(x, r))
+
     def evaluate(
         self,
         x: np.ndarray,
@@ -112,5 +114,4 @@ class ConvLSTM(ROperator):
         x, r = inputs[0], inputs[1]
         assert x is not None
         assert r is not None
-        steps = x.shape[1] if isinstance(x.shape[1], int) else 1
-        return 2 * steps * math.prod(static_dims("ConvLSTM", (*r.shape, *x.shape[2:-1])))
+        return 2 * split_count((*r.shape, *x.shape[1:-1]))[0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import format_shape, static_dims
+from sofie_jit.ir.dims import Dim, format_shape, maximum, split_count, static_dims
 from sofie_jit.ir.operators.conv import check_kernel_shape, grouped_product
 from sofie_jit.ir.operators.geometry import (
     AUTO_PADS,
@@ -20,6 +19,7 @@ from sofie_jit.ir.operators.geometry import (
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, check_bias, float_dtype, tensor_type
 from sofie_jit.records import dataclass
 
@@ -70,14 +70,15 @@ class ConvTranspose(ROperator):
         check_kernel_shape("ConvTranspose", self.kernel_shape, spatial)
         return self._axes(sizes, spatial), channels, outputs * self.group
 
-    def _axes(self, sizes: Sequence[int], kernel: Sequence[int]) -> tuple[Axis, ...]:
+    def _axes(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[Axis, ...]:
         rank = len(sizes)
         strides, dilations = self.strides or [1] * rank, self.dilations or [1] * rank
         pads, more = self.pads or [0] * (2 * rank), self.output_padding or [0] * rank
-        wanted = self.output_shape
+        wanted: Sequence[Dim] | None = self.output_shape
+        given = self.output_shape or [0] * rank
         for name, values, count, least in (
             ("strides", strides, rank, 1), ("dilations", dilations, rank, 1),
-            ("pads", pads, 2 * rank, 0), ("output_padding", more, rank, 0), ("output_shape", wanted or sizes, rank, 0),
+            ("pads", pads, 2 * rank, 0), ("output_padding", more, rank, 0), ("output_shape", given, rank, 0),
         ):  # fmt: skip
             if len(values) != count or min(values) < least:
                 raise ShapeError(f"ConvTranspose: {name} needs {count} numbers >= {least}, got {list(values)}")
@@ -91,20 +92,22 @@ class ConvTranspose(ROperator):
             wanted = [size * stride for size, stride in zip(sizes, strides, strict=True)]
         axes = []
         for i, size in enumerate(sizes):
+            before: Dim
+            after: Dim
             before, after = pads[i], pads[rank + i]
             reach = Axis(1, kernel[i], strides[i], dilations[i]).under(size) + more[i]
             out = reach - before - after
             if wanted is not None:
-                total, out = max(reach - wanted[i], 0), wanted[i]
+                total, out = maximum(reach - wanted[i], 0), wanted[i]
                 smaller, larger = total // 2, total - total // 2
                 before, after = (smaller, larger) if self.auto_pad == "SAME_UPPER" else (larger, smaller)
             axis = Axis(out, kernel[i], strides[i], dilations[i], before, after)
-            if size < 1 or out < 1:
+            if any(Requirement(1, "<=", dim).holds is False for dim in (size, out)):
                 raise ShapeError(
-                    f"ConvTranspose: axis {i} of the image, of size {size}, would become {max(out, 0)} numbers; "
+                    f"ConvTranspose: axis {i} of the image, of size {size}, would become {maximum(out, 0)} numbers; "
                     f"the pads {before} and {after} are too large"
                 )
-            if axis.out != size:
+            if Requirement(axis.out, "==", size).holds is False:
                 raise ShapeError(f"ConvTranspose: axis {i} of the image, of size {size}, cannot become {out} numbers")
             axes.append(axis)
         return tuple(axes)
@@ -115,6 +118,12 @@ class ConvTranspose(ROperator):
         check_bias("ConvTranspose", b, outputs)
         return TensorType(dtype, image_shape(x.shape[:1], [axis.size for axis in axes], outputs, self.layout))
 
+    def requirements(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> list[Requirement]:
+        sizes, _ = image_axes("ConvTranspose", x.shape, self.layout)
+        axes, _, _ = self.window(x, w)
+        positive = [Requirement(1, "<=", dim) for dim in (*sizes, *(axis.size for axis in axes))]
+        return [*positive, *(Requirement(axis.out, "==", size) for axis, size in zip(axes, sizes, strict=True))]
+
     def evaluate(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
         axes, channels, outputs = self.window(tensor_type(x), tensor_type(w))
         kernel = np.swapaxes(w, -1, -2) if self.kernel_layout == "HWOI" else np.moveaxis(w, (0, 1), (-2, -1))
@@ -123,7 +132,8 @@ class ConvTranspose(ROperator):
         kernel = kernel.reshape(*spatial, self.group, channels // self.group, -1)
         kernel = np.swapaxes(kernel, -3, -2).reshape(*spatial, channels // self.group, outputs)
         images = channels_last(x, self.layout)
-        y = np.zeros((len(x), *(axis.size for axis in axes), outputs), x.dtype)
+        sizes = static_dims("ConvTranspose", tuple(axis.size for axis in axes))
+        y = np.zeros((len(x), *sizes, outputs), x.dtype)
         for tap, under, out in taps(axes):
             y[out] += grouped_product(images[under], kernel[tap], self.group)
         return in_layout(y if b is None else y + b, self.layout)
@@ -133,4 +143,4 @@ class ConvTranspose(ROperator):
         assert x is not None
         assert w is not None
         axes, _, _ = self.window(x, w)
-        return 2 * math.prod(static_dims("ConvTranspose", w.shape)) * math.prod(outputs_of(axes))
+        return 2 * split_count((*w.shape, *outputs_of(axes)))[0]

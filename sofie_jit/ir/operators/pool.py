@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.operators.geometry import (
     Axis,
     image_axes,
@@ -15,9 +16,11 @@ from sofie_jit.ir.operators.geometry import (
     outputs_of,
     taps,
     window_axes,
+    window_requirements,
 )
 from sofie_jit.ir.operators.layout import channels_last, in_layout, spatial_axes
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, float_dtype, lowest, tensor_type
 from sofie_jit.records import dataclass
 
@@ -58,6 +61,9 @@ class Pool(ROperator):
         shape = image_shape(x.shape[:1], outputs_of(axes), channels, self.layout)
         return TensorType(float_dtype(self.op_type, x, integers=self.integers), shape)
 
+    def requirements(self, x: TensorType) -> list[Requirement]:
+        return window_requirements(self.window(x)[0])
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return math.prod(self.kernel_shape) * super().flops(inputs, outputs)
 
@@ -74,7 +80,8 @@ class MaxPool(Pool):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         axes, channels = self.window(tensor_type(x))
         images = channels_last(x, self.layout)
-        y = np.full((len(x), *outputs_of(axes), channels), lowest(x.dtype.name), x.dtype)
+        shape = len(x), *static_dims(self.op_type, outputs_of(axes)), channels
+        y = np.full(shape, lowest(x.dtype.name), x.dtype)
         for _, out, under in taps(axes):
             part = y[out]
             np.fmax(part, images[under], out=part)  # the number, if the other is NaN
@@ -90,16 +97,17 @@ class AveragePool(Pool):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         axes, channels = self.window(tensor_type(x))
         images = channels_last(x, self.layout)
-        y = np.zeros((len(x), *outputs_of(axes), channels), x.dtype)
+        y = np.zeros((len(x), *static_dims(self.op_type, outputs_of(axes)), channels), x.dtype)
         for _, out, under in taps(axes):
             y[out] += images[under]
-        counts = np.ones(1, x.dtype)
+        counts = np.ones((), x.dtype)
         for axis in axes:
-            before, after = (axis.before, axis.after) if self.count_include_pad else (0, 0)
+            size, before, after = static_dims(self.op_type, (axis.size, axis.before, axis.after))
+            first, end = (-before, size + after) if self.count_include_pad else (0, size)
             positions = np.stack([axis.positions(tap) for tap in range(axis.kernel)])
-            inside = ((positions >= -before) & (positions < axis.size + after)).sum(0)
+            inside = ((positions >= first) & (positions < end)).sum(0)
             counts = counts[..., None] * inside.astype(x.dtype)
-        return in_layout(y / counts.reshape(*outputs_of(axes), 1), self.layout)
+        return in_layout(y / counts[..., None], self.layout)
 
 
 @dataclass(kw_only=True)
@@ -115,11 +123,17 @@ class GlobalPool(ROperator):
     layout: str = "NCHW"
 
     def infer(self, x: TensorType) -> TensorType:
-        sizes, channels = image_axes(self.op_type, x.shape, self.layout)
-        # raises ShapeError for an empty image, which has no mean and no maximum
-        window_axes(self.op_type, sizes, [1] * len(sizes), None, None, None, "NOTSET")
-        shape = image_shape(x.shape[:1], [1] * len(sizes), channels, self.layout)
+        _, channels = image_axes(self.op_type, x.shape, self.layout)
+        shape = image_shape(x.shape[:1], [1] * len(self._axes(x)), channels, self.layout)
         return TensorType(float_dtype(self.op_type, x), shape)
+
+    def requirements(self, x: TensorType) -> list[Requirement]:
+        return window_requirements(self._axes(x))
+
+    def _axes(self, x: TensorType) -> tuple[Axis, ...]:
+        """Windows of one pixel; raises ShapeError for an empty image, which has no mean and no maximum."""
+        sizes, _ = image_axes(self.op_type, x.shape, self.layout)
+        return window_axes(self.op_type, sizes, [1] * len(sizes), None, None, None, "NOTSET")
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return super().flops([], [t for t in inputs if t])

@@ -214,6 +214,9 @@ class ConvInteger(ROperator):
         check_zero_point("ConvInteger", w, w_zero, outputs)
         return TensorType("int32", image_shape(x.shape[:1], outputs_of(axes), outputs, "NCHW"))
 
+    def requirements(self, x: TensorType, w: TensorType, *zeros: TensorType | None) -> list[Requirement]:
+        return self.conv.requirements(x, w)
+
     def evaluate(
         self, x: np.ndarray, w: np.ndarray, x_zero: np.ndarray | None = None, w_zero: np.ndarray | None = None
     ) -> np.ndarray:

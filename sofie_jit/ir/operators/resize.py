@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, Shape, format_shape
+from sofie_jit.ir.dims import Shape, format_shape
 from sofie_jit.ir.operators.geometry import image_axes, image_shape
 from sofie_jit.ir.operators.layout import spatial_axes
 from sofie_jit.ir.operators.operator import ROperator
@@ -39,19 +39,10 @@ class Upsample(PickOperator):
 
     def picks(self, shape: Shape) -> list[Pick]:
         scales = _whole_scales("Upsample", self.scales, len(shape))
-        return [
-            Pick(dim * scale if isinstance(dim, int) else _open(dim, scale, shape), repeat=scale)
-            for dim, scale in zip(shape, scales, strict=True)
-        ]
+        return [Pick(dim * scale, repeat=scale) for dim, scale in zip(shape, scales, strict=True)]
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return _repeated(x, list(enumerate(self.scales)))
-
-
-def _open(dim: Dim, scale: int, shape: Shape) -> Dim:
-    if scale != 1:
-        raise ShapeError(f"Upsample cannot repeat the open dimension '{dim}' of {format_shape(shape)} {scale} times")
-    return dim
 
 
 @dataclass(kw_only=True)
@@ -68,7 +59,7 @@ class Resize(ROperator):
     mode: str = "nearest"
     layout: str = "NCHW"
 
-    def sizes(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    def sizes(self, x: TensorType) -> tuple[Shape, Shape, int]:
         """Sizes of the input and the output image, and the channels."""
         if self.mode not in ("nearest", "linear"):
             raise ShapeError(f"Resize: mode must be 'nearest' or 'linear', got {self.mode!r}")

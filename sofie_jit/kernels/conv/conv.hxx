@@ -230,32 +230,66 @@ SOFIE_JIT_INLINE void conv_strip(const ConvShape &s, const T *x, const ConvRun *
       epilogue.function(s.strip * s.window.OW * s.O, y, y);
 }
 
-// MR: pixels of a register tile, at most those of a strip. Panels: the widths of panels that a group has: 1 for one
+// Sizes of register tiles for strips whose size is known only at run time: with these, tiles overlap little for any
+// number of pixels.
+constexpr int conv_tiles[] = {tuning::mr, tuning::mr * 5 / 6, tuning::mr * 2 / 3, tuning::mr / 3, 1};
+
+// Pixels of a register tile for a strip of `pixels`: the one of conv_tiles with which it takes the least time. Loading
+// the weights of a tile takes about as long as two of its pixels.
+constexpr int conv_tile_pixels(std::size_t pixels)
+{
+   int best = 1;
+   std::size_t least = std::size_t(-1);
+   for (const int tile : conv_tiles) {
+      const std::size_t size = std::size_t(tile), time = div_up(pixels, size) * (size + 2);
+      if (size <= pixels && time < least) {
+         best = tile;
+         least = time;
+      }
+   }
+   return best;
+}
+
+// MR: pixels of a register tile, at most those of a strip; 0 chooses it at run time. Panels: the widths of panels that a group has: 1 for one
 // vector (the last panel may be so narrow), 2 for two vectors, 3 for both. panels from pack_conv, bias from pack_bias.
 // scratch: the copy of a strip (conv_copy_size), then the list of runs.
 template <int MR, int Panels, class T>
 SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                              const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
 {
-   const Window &w = s.window;
-   const std::size_t plane = w.OH * w.OW * s.O;
-   ConvRun *runs = reinterpret_cast<ConvRun *>(scratch + conv_copy_size(s));
-   const std::size_t count = list_runs(s, runs);
-   for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C)
-      for (std::size_t od = 0; od < w.OD; ++od, y += plane, residual = residual_at(residual, plane))
-         for (std::size_t oh = 0;; oh += s.strip) {
-            if (oh + s.strip > w.OH)
-               oh = w.OH - s.strip;
-            const T *source = x + (od * w.SD * w.H + oh * w.SH) * w.W * s.C;
-            if (w.padded()) {
-               conv_copy(s, x, od, oh, scratch);
-               source = scratch;
+   if constexpr (MR == 0) {
+      const int tile = conv_tile_pixels(s.strip * s.window.OW);
+      if (tile == conv_tiles[0])
+         conv<conv_tiles[0], Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+      else if (tile == conv_tiles[1])
+         conv<conv_tiles[1], Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+      else if (tile == conv_tiles[2])
+         conv<conv_tiles[2], Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+      else if (tile == conv_tiles[3])
+         conv<conv_tiles[3], Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+      else
+         conv<1, Panels>(batch, s, x, panels, bias, residual, y, scratch, epilogue);
+   } else {
+      const Window &w = s.window;
+      const std::size_t plane = w.OH * w.OW * s.O;
+      ConvRun *runs = reinterpret_cast<ConvRun *>(scratch + conv_copy_size(s));
+      const std::size_t count = list_runs(s, runs);
+      for (std::size_t b = 0; b < batch; ++b, x += w.inputs() * s.C)
+         for (std::size_t od = 0; od < w.OD; ++od, y += plane, residual = residual_at(residual, plane))
+            for (std::size_t oh = 0;; oh += s.strip) {
+               if (oh + s.strip > w.OH)
+                  oh = w.OH - s.strip;
+               const T *source = x + (od * w.SD * w.H + oh * w.SH) * w.W * s.C;
+               if (w.padded()) {
+                  conv_copy(s, x, od, oh, scratch);
+                  source = scratch;
+               }
+               const std::size_t to = oh * w.OW * s.O;
+               conv_strip<MR, Panels>(s, source, runs, count, panels, bias, residual_at(residual, to), y + to, epilogue);
+               if (oh + s.strip == w.OH)
+                  break;
             }
-            const std::size_t to = oh * w.OW * s.O;
-            conv_strip<MR, Panels>(s, source, runs, count, panels, bias, residual_at(residual, to), y + to, epilogue);
-            if (oh + s.strip == w.OH)
-               break;
-         }
+   }
 }
 
 } // namespace SOFIE_JIT_ISA

@@ -9,7 +9,7 @@ import numpy as np
 
 from sofie_jit.export.onnx.graph import GraphWriter, to_last
 from sofie_jit.export.onnx.nodes.registry import rule
-from sofie_jit.ir.dims import Dim, SymbolicDim
+from sofie_jit.ir.dims import Dim, SymbolicDim, static_dims
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, same_padding
@@ -49,8 +49,9 @@ def conv(g: GraphWriter, op: Conv, x: str, w: str, b: str = "") -> str:
 def conv_of_rows(g: GraphWriter, op: Conv, x: str, first: str, kernel: str, b: str) -> str:
     """A convolution along one axis as a product: ONNX Runtime has none in float64, in which spectrograms are."""
     (axis,) = op.axes(g.types[x], g.types[op.inputs[1]])
-    positions = np.stack([axis.positions(tap) for tap in range(axis.kernel)], 1) + axis.before
-    padded = g("Pad", first, g.integers([0, 0, axis.before, 0, 0, axis.after]))
+    before, after = static_dims("Conv", (axis.before, axis.after))
+    positions = np.stack([axis.positions(tap) for tap in range(axis.kernel)], 1) + before
+    padded = g("Pad", first, g.integers([0, 0, before, 0, 0, after]))
     windows = g("Gather", padded, g.constant(positions), axis=2)  # (N, C, outputs, kernel)
     batch, channels, _ = g.shape(first)
     rows = g.reshape(g.transpose(windows, [0, 2, 1, 3]), (batch, axis.out, channels * axis.kernel))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,10 @@ from sofie_jit.frontends.keras.layers.spatial import (
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.origin import SAME_OF_THEANO
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.dims import Dim, ceil_div
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.requirements import Requirement
 
 
 def _defaults(class_name: str) -> dict[str, Any]:
@@ -71,23 +71,26 @@ def _borders(
     valid = one_of(call, "padding", {"valid": True, "same": False, SAME_OF_THEANO: False})
     theano = config["padding"] == SAME_OF_THEANO
     shape = config.get("output_shape")  # Keras 1 had it instead of output_padding
-    given = [shape[axis] if shape else None for axis in axes]
+    given = [int(shape[axis] or 0) if shape else 0 for axis in axes]
 
-    sizes = static_dims(call.layer.class_name, tuple(x.shape[axis] for axis in axes))
     pads, output_padding = [0] * (2 * count), [0] * count
-    for i, (size, k, stride, dilation) in enumerate(zip(sizes, taps, strides, dilations, strict=True)):
+    for i, (axis, k, stride, dilation) in enumerate(zip(axes, taps, strides, dilations, strict=True)):
+        size = x.shape[axis]
         extent = (k - 1) * dilation + 1
         reach = (size - 1) * stride + extent
-        out = int(given[i] or output_size(size, extent, stride, more[i], valid))
-        if not valid and math.ceil(out / stride) != size:
+        out: Dim = given[i] or output_size(size, extent, stride, more[i], valid)
+        if not valid and Requirement(ceil_div(out, stride), "==", size).holds is False:
             call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' is not defined in Keras")
-        before = extent // 2 if theano else max(reach - out, 0) // 2
-        after = reach - out - before
+        beyond = reach - out
+        if not isinstance(beyond, int):
+            call.refuse(f"output_shape={shape!r} of an input of shape {x.shape} is not supported; fix its size")
+        before = extent // 2 if theano else max(beyond, 0) // 2
+        after = beyond - before
         pads[i], pads[count + i], output_padding[i] = before, max(after, 0), max(-after, 0)
     return pads, output_padding
 
 
-def output_size(size: int, extent: int, stride: int, output_padding: int | None, valid: bool) -> int:
+def output_size(size: Dim, extent: int, stride: int, output_padding: int | None, valid: bool) -> Dim:
     """The size of an output axis in Keras; ``extent`` is that of the dilated kernel."""
     if valid:
         more = max(stride - extent, 0) if output_padding is None else output_padding

@@ -39,7 +39,7 @@ def locally_connected(call: LayerCall, x: Symbol) -> Symbol:
     sizes = static_dims(call.layer.class_name, tuple(x.shape[axis] for axis in spatial_axes(count, data_layout)))
     taps, strides = per_axis(call, "kernel_size", count), per_axis(call, "strides", count)
     axes = window_axes(call.layer.class_name, sizes, taps, strides, None, None, "VALID")
-    out = outputs_of(axes)
+    out = static_dims(call.layer.class_name, outputs_of(axes))
     positions = int(np.prod(out))
     indices = _window_indices(axes, inputs, first)
 
@@ -81,11 +81,11 @@ def _kernels(
 
 def _window_indices(axes: tuple[Axis, ...], channels: int, channels_first: bool) -> np.ndarray:
     """The indices of the elements in the window of each position, (positions, terms), in the order of the kernel."""
-    sizes = [axis.size for axis in axes]
+    sizes = static_dims("a locally connected layer", tuple(axis.size for axis in axes))
     shape = (channels, *sizes) if channels_first else (*sizes, channels)
     image = np.arange(np.prod(shape)).reshape(shape)
     rows = []
-    for position in itertools.product(*map(range, outputs_of(axes))):
+    for position in itertools.product(*map(range, static_dims("a locally connected layer", outputs_of(axes)))):
         window = [slice(p * axis.stride, p * axis.stride + axis.kernel) for p, axis in zip(position, axes, strict=True)]
         rows.append(image[(slice(None), *window) if channels_first else (*window, slice(None))].ravel())
     return np.array(rows)

@@ -25,7 +25,7 @@ def average_pool(call: OnnxCall, x: Symbol) -> Symbol:
     """The mean of each window, by default of its part inside the image."""
     operator = call.operator(AveragePool, *POOLING, "count_include_pad")
     axes = operator.window(x.type)[0]
-    if operator.count_include_pad and any(axis.under(axis.out) > axis.before + axis.size + axis.after for axis in axes):
+    if operator.count_include_pad and not all(axis.ends_in_padding for axis in axes):
         call.refuse("count_include_pad=1 together with ceil_mode=1 is not supported, where windows exceed the padding")
     return call.add(operator, x)
 

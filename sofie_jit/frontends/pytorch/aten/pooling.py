@@ -72,9 +72,10 @@ def avg_pool(
     )
     images = batched(x, count)
     axes = operator.window(images.type)[0]
-    beyond = [max(axis.under(axis.out) - axis.size - axis.before - axis.after, 0) for axis in axes]
-    if divisor_override is None and not (any(beyond) and count_include_pad):
+    if divisor_override is None and not (count_include_pad and not all(axis.ends_in_padding for axis in axes)):
         return unbatched(call.add(operator, images), x)
+    ends = (axis.under(axis.out) - axis.size - axis.before - axis.after for axis in axes)
+    beyond = [max(end, 0) for end in static_dims("avg_pool", tuple(ends))]
     return unbatched(_sums_of_windows(call, images, operator, beyond, divisor_override), x)
 
 
