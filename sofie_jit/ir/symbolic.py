@@ -632,7 +632,7 @@ def _term_text(monomial: _Monomial, c: int) -> str:
 
 def _as_factor(dim: Dim) -> str:
     if not isinstance(dim, SymbolicDim):
-        return str(dim)
+        return str(dim) if dim >= 0 else f"({dim})"  # (-2)//n is not -(2//n), which is printed as -2//n
     return next(iter(dim._terms))[0].as_factor if _is_atom(dim) else f"({dim})"
 
 

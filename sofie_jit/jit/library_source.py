@@ -181,7 +181,8 @@ def _constants(code: JitText, output_count: int, flops: int, weight_offsets: Seq
     inputs = rmodel.inputs
     ranks = [kind.rank for kind in (*inputs.values(), *map(rmodel.tensor_type, rmodel.outputs))]
     batch = code.dims.index(str(BATCH)) if BATCH in code.dims else -1
-    failures = [code.failures.get(status, "") for status in range(1 + max(code.failures, default=0))]
+    texts = code.failures | {n: f"{check.operator}: {check.requirement}" for n, check in code.size_checks.items()}
+    failures = [texts.get(status, "") for status in range(1 + max(texts, default=0))]
     offsets = ", ".join(map(str, weight_offsets)) or "0"
     return f"""constexpr int size_count = {len(code.dims)}, input_count = {len(inputs)}, output_count = {output_count};
 constexpr int batch_index = {batch}, weight_count = {len(weight_offsets)}, max_rank = {max(*ranks, 1)};

@@ -14,7 +14,10 @@ from sofie_jit import errors
 from sofie_jit.codegen.stored_network import decode_network, decode_type, encode_network, encode_type
 from sofie_jit.errors import GraphError, OptionError, SofieError
 from sofie_jit.ir.dims import Dim
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.size_check import SizeCheck
+from sofie_jit.ir.types import TensorType
 from sofie_jit.jit import library as machine_code
 from sofie_jit.jit import library_file, processor, runtime_functions
 from sofie_jit.jit.library_file import ALIGNMENT, Facts, LibraryFile
@@ -141,6 +144,7 @@ class Code(NamedTuple):
     failures: dict[int, str]
     errors: dict[int, type[SofieError]]
     found: dict[str, Dim]
+    size_checks: dict[int, SizeCheck]
 
 
 def _encoded(signature: Signature, code: Any, rmodel: RModel) -> dict[str, Any]:
@@ -155,8 +159,19 @@ def _encoded(signature: Signature, code: Any, rmodel: RModel) -> dict[str, Any]:
         "dims": list(code.dims),
         "tiled": code.tiled,
         "rows_together": code.rows_together,
+        "size_checks": {str(status): _encoded_check(check) for status, check in code.size_checks.items()},
         "failures": {str(status): [code.errors[status].__name__, text] for status, text in code.failures.items()},
     }
+
+
+def _encoded_check(check: SizeCheck) -> list[Any]:
+    need = check.requirement
+    return [encode_type(TensorType("bool", (need.left, need.right)))[1], need.relation, check.operator]
+
+
+def _size_check(sizes: Any, relation: Any, operator: str) -> SizeCheck:
+    left, right = decode_type(["bool", sizes]).shape
+    return SizeCheck(Requirement(left, relation, right), operator)
 
 
 def _structure(value: Any) -> Any:
@@ -200,9 +215,10 @@ def open_library(file: LibraryFile, *, threads: int | None = None, optimize: Opt
         facts["flops"],
         facts["sources"],
     )
+    checks = {int(status): _size_check(*check) for status, check in facts.get("size_checks", {}).items()}
     failures = {int(status): text for status, (_, text) in facts["failures"].items()}
     kinds = {int(status): getattr(errors, name) for status, (name, _) in facts["failures"].items()}
-    code = Code(tuple(facts["dims"]), facts["tiled"], facts["rows_together"], failures, kinds, {})
+    code = Code(tuple(facts["dims"]), facts["tiled"], facts["rows_together"], failures, kinds, {}, checks)
     session = Session(code, library.functions, library.weights)
     network = functools.lru_cache(1)(functools.partial(stored_network, file))
 
