@@ -24,7 +24,8 @@ class Tensor:
     """Element type by numpy's name; those that numpy lacks have ONNX's name in lower case, such as ``bfloat16``."""
     shape: tuple[int, ...]
     stored: np.ndarray | None
-    """The elements; those of bfloat16 as uint16. None for an element type that is not supported. Use :attr:`array`."""
+    """The elements; those of bfloat16 as uint16, those of int4 and int2 as int8, of uint4 and uint2 as uint8.
+    None for an element type that is not supported. Use :attr:`array`."""
 
     @property
     def array(self) -> np.ndarray:

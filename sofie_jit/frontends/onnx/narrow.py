@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
-from sofie_jit.frontends.onnx.values import Narrow, Value, dtype_of
+from sofie_jit.frontends.onnx.values import PACKED, Narrow, Value, dtype_of
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.rounding import NARROW, RoundTo, rounded
@@ -27,6 +27,10 @@ EXACT = frozenset({
 """Operators whose results are elements of their inputs, or other numbers of their type."""
 FIRST_ONLY = frozenset({"LayerNormalization", "SkipLayerNormalization"})
 """Operators of which only the first result has the type of the inputs; statistics are float32."""
+OF_PACKED = frozenset({
+    "Cast", "Concat", "DequantizeLinear", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
+})  # fmt: skip
+"""Operators that take constants of int4 and the like."""
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 """Operators whose bodies get tensors as arguments."""
 
@@ -56,6 +60,9 @@ def prepare(call: OnnxCall, inputs: Sequence[Value | None]) -> list[Value | None
     call.narrow = floats[0] if floats and floats[0] in NARROW else None
     if call.node.op_type in LOOPS and not NARROW.keys().isdisjoint(floats):
         call.refuse(f"a loop over tensors of {call.narrow} is not supported: convert the model to float32")
+    packed = [dtype for dtype in call.dtypes if dtype in PACKED]
+    if packed and call.node.op_type not in OF_PACKED:
+        call.refuse(f"an input is of type {packed[0]}, which is supported for weights of DequantizeLinear")
     return [widened(value) for value in inputs]
 
 

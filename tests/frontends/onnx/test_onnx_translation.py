@@ -143,13 +143,16 @@ def test_all_problems_are_listed_at_once(tmp_path):
     path = saved(tmp_path, nodes, {"x": X}, "a c d e f g", w=np.float32([1, 2, 3]))
     with pytest.raises(UnsupportedLayerError) as error:
         frontends.open(path)()
+    remedies = (
+        "register a function for it with sofie_jit.register_operator, pass one to load(..., replace={node: function}), "
+        "or cut the model before it with outputs="
+    )
     assert error.value.problems == [
         "first (Relu): the attribute 'alpha' is not supported",
-        "second (Unheard): the operator is not supported; register a function for it with sofie_jit.register_operator, "
-        "pass one to load(..., replace={node: function}), or cut the model before it with outputs=",
+        f"second (Unheard): the operator is not supported; {remedies}",
         "fourth (Concat): the attribute 'axis' is missing",
         "fifth (LeakyRelu): the attribute 'alpha' is of type STRING; expected FLOAT",
-        "sixth (my.Special): the operator is not supported; cut the model before it with outputs=",
+        f"sixth (my.Special): the operator is not supported; {remedies}",
         "seventh (BatchNormalization): training_mode=1 is not supported: a compiled model does not learn",
     ]
     report = check(path)
