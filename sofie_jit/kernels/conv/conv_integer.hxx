@@ -33,9 +33,9 @@ void copy_padded(const Window &w, const PaddedImage &image, std::size_t C, const
       return size + pad < padded ? size : padded > pad ? padded - pad : 0; // windows may end within the image
    };
    const std::size_t columns = last(w.W, w.PW, image.W);
-   for (std::size_t c = 0; c < C; ++c)
-      for (std::size_t d = 0; d < last(w.D, w.PD, image.D); ++d)
-         for (std::size_t h = 0; h < last(w.H, w.PH, image.H); ++h) {
+   for (std::size_t d = 0; d < last(w.D, w.PD, image.D); ++d)
+      for (std::size_t h = 0; h < last(w.H, w.PH, image.H); ++h)
+         for (std::size_t c = 0; c < C; ++c) {
             const Q *const from = x + ((c * w.D + d) * w.H + h) * w.W;
             std::int16_t *const row = to + image.at(d + w.PD, h + w.PH, w.PW) + c;
             for (std::size_t i = 0; i < columns; ++i)
@@ -105,6 +105,13 @@ void conv_integer(std::size_t batch, const Window &w, std::size_t groups, std::s
 
 constexpr std::size_t integer_channels_block = 16; // channels
 
+typedef std::int16_t NarrowChannels __attribute__((vector_size(2 * integer_channels_block), aligned(2), may_alias));
+typedef std::int32_t IntegerChannels __attribute__((vector_size(4 * integer_channels_block)));
+
+// (A macro, because compilers warn about parameters and results that are wider than a register.)
+#define SOFIE_JIT_INTEGER_CHANNELS(p) \
+   __builtin_convertvector(*reinterpret_cast<const NarrowChannels *>(p), IntegerChannels)
+
 constexpr std::size_t integer_channels(std::size_t C)
 {
    return (C + integer_channels_block - 1) / integer_channels_block * integer_channels_block;
@@ -131,22 +138,24 @@ void depthwise_integer(std::size_t batch, const Window &w, std::size_t C, const 
    const PaddedImage image(w, integer_channels(C));
    for (std::size_t b = 0; b < batch; ++b, x += C * w.inputs(), y += C * w.pixels()) {
       copy_padded(w, image, C, x, zero, copied);
-      for (std::size_t pixel = 0; pixel < w.pixels(); ++pixel)
-         for (std::size_t first = 0; first < C; first += integer_channels_block) {
+      for (std::size_t first = 0; first < C; first += integer_channels_block) {
+         const std::size_t used = C - first < integer_channels_block ? C - first : integer_channels_block;
+         for (std::size_t pixel = 0; pixel < w.pixels(); ++pixel) {
             const std::int16_t *const from = copied + under(w, image, pixel) + first, *weight = packed + first;
-            std::int32_t sum[integer_channels_block] = {};
+            IntegerChannels sum = {};
             for (std::size_t d = 0; d < w.KD; ++d)
                for (std::size_t h = 0; h < w.KH; ++h)
-                  for (std::size_t column = 0; column < w.KW; ++column, weight += image.channels) {
-                     const std::int16_t *const at = from + image.at(d * w.DD, h * w.DH, column * w.DW);
-                     for (std::size_t c = 0; c < integer_channels_block; ++c)
-                        sum[c] += at[c] * weight[c];
-                  }
-            for (std::size_t c = 0; c < integer_channels_block && first + c < C; ++c)
+                  for (std::size_t column = 0; column < w.KW; ++column, weight += image.channels)
+                     sum += SOFIE_JIT_INTEGER_CHANNELS(from + image.at(d * w.DD, h * w.DH, column * w.DW)) *
+                            SOFIE_JIT_INTEGER_CHANNELS(weight);
+            for (std::size_t c = 0; c < used; ++c)
                y[(first + c) * w.pixels() + pixel] = sum[c];
          }
+      }
    }
 }
+
+#undef SOFIE_JIT_INTEGER_CHANNELS
 
 } // namespace SOFIE_JIT_ISA
 } // namespace sofie_jit

@@ -19,6 +19,10 @@ SOFIE_JIT_INLINE vec<std::int32_t> add_pairs(vec<std::int32_t> a, vec<std::int32
    return sum + (vec<std::int32_t>)__builtin_ia32_pmaddwd128((vec<short>)a, (vec<short>)b);
 #elif defined(__AVX2__) && SOFIE_JIT_VECTOR_BYTES == 32
    return sum + (vec<std::int32_t>)__builtin_ia32_pmaddwd256((vec<short>)a, (vec<short>)b);
+#elif defined(__AVX512VNNI__) && SOFIE_JIT_VECTOR_BYTES == 64 && !defined(__clang__)
+   return (vec<std::int32_t>)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(__AVX512VNNI__) && SOFIE_JIT_VECTOR_BYTES == 64 && __clang_major__ < 22
+   return (vec<std::int32_t>)__builtin_ia32_vpdpwssd512((vec<int>)sum, (vec<int>)a, (vec<int>)b);
 #elif defined(__AVX512BW__) && SOFIE_JIT_VECTOR_BYTES == 64 && defined(__clang__)
    return sum + (vec<std::int32_t>)__builtin_ia32_pmaddwd512((vec<short>)a, (vec<short>)b);
 #elif defined(__AVX512BW__) && SOFIE_JIT_VECTOR_BYTES == 64
