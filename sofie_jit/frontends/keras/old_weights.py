@@ -100,6 +100,10 @@ def _kernels(class_name: str, arrays: Sequence[np.ndarray]) -> range:
 
 
 def _weights_of_keras_1(class_name: str, config: Mapping[str, Any], arrays: list[np.ndarray]) -> list[np.ndarray]:
+    if (
+        class_name == "Highway" and len(arrays) == 4 and arrays[1].ndim == 1
+    ):  # up to Keras 1.1: each bias with its kernel
+        return [arrays[i] for i in (0, 2, 1, 3)]
     if not arrays or len(arrays) != split_gates(class_name, config, 1):
         kernels = _kernels(class_name, arrays)
         return [_kernel_of_keras_1(class_name, config, w) if i in kernels else w for i, w in enumerate(arrays)]

@@ -19,6 +19,8 @@ _WITH_TENSORFLOW_1 = re.compile(r"2\.[23]\.\d+|2\.1\.6-tf")
 
 SAME_OF_THEANO = "same_theano"
 """The name of ``same`` where Theano computed a layer: its padding does not depend on strides and sizes."""
+SAME_OF_THEANO_3D = "same_theano_3d"
+"""The name of ``same`` where Keras 1.0 computed a convolution of volumes with Theano."""
 SAME_OF_CNTK = "same_cntk"
 """The name of ``same`` where CNTK computed a layer."""
 COUNTED_BY_THEANO = "same_theano_counted"
@@ -75,6 +77,8 @@ class Origin:
             return padding
         if self.backend == "cntk":
             return SAME_OF_CNTK
+        if class_name == "Conv3D" and self.version.startswith("1.0."):
+            return SAME_OF_THEANO_3D
         counted = _COUNTED.fullmatch(self.version) and re.fullmatch("AveragePooling[12]D", class_name)
         return COUNTED_BY_THEANO if counted else SAME_OF_THEANO
 

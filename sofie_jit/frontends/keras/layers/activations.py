@@ -62,6 +62,11 @@ def prelu(call: LayerCall, x: Symbol) -> Symbol:
     shared = call.config["shared_axes"]
     axes = axes_of_option(call, x, shared) if shared else []
     shape = [1 if axis in axes else dim for axis, dim in enumerate(x.shape)][1:]
+    if call.layer.keras_major == 1:  # which did not save shared_axes; the slopes have size 1 there
+        found = call.weight("alpha").shape
+        shape = (
+            [1 if n == 1 else dim for n, dim in zip(found, shape, strict=True)] if len(found) == len(shape) else shape
+        )
     alpha = call.weight("alpha", [dim if isinstance(dim, int) else None for dim in shape])
     return call.add(PRelu(), x, call.constant(alpha, "alpha"))
 

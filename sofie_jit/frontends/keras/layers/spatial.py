@@ -8,7 +8,7 @@ from typing import Any
 
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.call import LayerCall
-from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO, SAME_OF_CNTK, SAME_OF_THEANO
+from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO, SAME_OF_CNTK, SAME_OF_THEANO, SAME_OF_THEANO_3D
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.geometry import causal_padding
 
@@ -111,11 +111,14 @@ def window_options(
 ) -> dict[str, Any]:
     """The ONNX attributes of the layer's ``padding``; ``same_of_theano`` gives the padding of one axis by Theano."""
     words = {"valid": "VALID", "same": "SAME_UPPER", "causal": "causal", "full": "full", SAME_OF_CNTK: SAME_OF_CNTK,
-             SAME_OF_THEANO: SAME_OF_THEANO, COUNTED_BY_THEANO: SAME_OF_THEANO}  # fmt: skip
+             SAME_OF_THEANO: SAME_OF_THEANO, COUNTED_BY_THEANO: SAME_OF_THEANO,
+             SAME_OF_THEANO_3D: SAME_OF_THEANO_3D}  # fmt: skip
     padding = one_of(call, "padding", words)
     extents = [(k - 1) * dilation + 1 for k, dilation in zip(kernel, dilations, strict=True)]
     if padding == "full":  # of Keras 1
         return {"pads": [extent - 1 for extent in extents] * 2}
+    if padding == SAME_OF_THEANO_3D:
+        return {"pads": [(extent - 1) // 2 for extent in extents] + [extent // 2 for extent in extents]}
     if padding == SAME_OF_THEANO:
         pairs = [same_of_theano(extent) for extent in extents]
         return {"pads": [before for before, _ in pairs] + [after for _, after in pairs]}
