@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 import sofie_jit
 from sofie_jit.errors import SofieError
@@ -115,7 +116,7 @@ def _epilog(examples: str) -> str:
 
 def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True) -> None:
     """Adds the arguments that name the model: FILE, ``--config``, and ``--untrusted`` unless it is false."""
-    parser.add_argument("file", metavar="FILE", help="a saved model: .h5, .hdf5 or .keras of Keras")
+    parser.add_argument("file", metavar="FILE", help="a saved model of Keras, ONNX or PyTorch")
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture from model.to_json(), if FILE contains only weights"
     )
@@ -126,6 +127,28 @@ def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True)
             const=True,
             help="read FILE in a new process with limits of memory and time",
         )
+
+
+def add_shape_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--input-shape``."""
+    parser.add_argument(
+        "--input-shape",
+        metavar="SIZES",
+        action="append",
+        type=shape,
+        help="sizes of an input with open dimensions, or of a TorchScript file, without the batch: 224,224,3; "
+        "? stays open; once per input",
+    )
+
+
+def shape(text: str) -> list[int | None]:
+    """The sizes of an input as an argument gives them; None for an open one."""
+    return [None, *(None if size == "?" else int(size) for size in text.split(","))]
+
+
+def shape_options(args: argparse.Namespace) -> dict[str, Any]:
+    """``--input-shape`` as an option of ``load``, for files that do not contain the shapes of their inputs."""
+    return {"input_shapes": args.input_shape} if args.input_shape else {}
 
 
 THREADS = "(default: SOFIE_JIT_NUM_THREADS, OMP_NUM_THREADS or all cores)"

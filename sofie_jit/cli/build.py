@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from sofie_jit.cli import add_model_arguments
-from sofie_jit.cli.emit import shape
+from sofie_jit.cli import shape
 
 EXAMPLES = """\
 sofie-jit build m.h5 -o m.so

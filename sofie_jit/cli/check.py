@@ -10,7 +10,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from sofie_jit.cli import add_model_arguments
+from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
 
 EXAMPLES = """\
 sofie-jit check m.h5
@@ -21,6 +21,7 @@ sofie-jit check from_the_internet.h5 --untrusted"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
+    add_shape_argument(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -28,6 +29,6 @@ def run(args: argparse.Namespace) -> int:
     """Prints the report; returns 1 if the model cannot be loaded."""
     from sofie_jit import loading
 
-    report = loading.check(args.file, config=args.config, untrusted=args.untrusted)
+    report = loading.check(args.file, config=args.config, untrusted=args.untrusted, **shape_options(args))
     print(json.dumps({"ok": report.ok} | asdict(report), indent=1) if args.json else report)
     return 0 if report.ok else 1

@@ -11,7 +11,14 @@ import json
 import os
 from pathlib import Path
 
-from sofie_jit.cli import THREADS, add_model_arguments, list_of, positive, say_written
+from sofie_jit.cli import (
+    THREADS,
+    add_model_arguments,
+    list_of,
+    positive,
+    say_written,
+    shape_options,
+)
 from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.report.output_file import figure_file
 
@@ -52,11 +59,12 @@ def run(args: argparse.Namespace) -> int:
         figure_file(args.plot)
     x = None
     if args.input:
-        x = read(list(frontends.open(args.file, config=args.config).inputs), args.input)
+        x = read(list(frontends.open(args.file, config=args.config, **shape_options(args)).inputs), args.input)
     found = compare(
         args.file,
         x,
         config=args.config,
+        **shape_options(args),
         rows=args.rows,
         layers=args.layers,
         batches=[] if args.no_times else args.batch,

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments
+from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
 from sofie_jit.cli.arrays import STANDARD_OUTPUT
 from sofie_jit.errors import InputError
 
@@ -59,22 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_shape_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--input-shape``."""
-    parser.add_argument(
-        "--input-shape",
-        metavar="SIZES",
-        action="append",
-        type=shape,
-        help="sizes of an input with open dimensions, without the batch: 224,224,3; ? stays open; once per input",
-    )
-
-
-def shape(text: str) -> list[int | None]:
-    """The sizes of an input as an argument gives them; None for an open one."""
-    return [None, *(None if size == "?" else int(size) for size in text.split(","))]
-
-
 def run(args: argparse.Namespace) -> int:
     """Writes the header and its weights; returns 0."""
     from sofie_jit import frontends
@@ -84,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output != STANDARD_OUTPUT:
         header_file(args.output)
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
+    shapes = shape_options(args) if frontends.lacks_shapes(args.file) else {}
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **shapes)
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
     options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sofie_jit.cli import add_model_arguments
+from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
 
 EXAMPLES = """\
 sofie-jit info m.h5
@@ -23,6 +23,7 @@ sofie-jit info m.keras --json"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
+    add_shape_argument(parser)
     parser.add_argument("--json", action="store_true", help="print the description as JSON")
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import frontends
     from sofie_jit.frontends.open_dimensions import examine
 
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted)
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **shape_options(args))
     (rmodel, *_), needed = examine(translation)
     nodes = f"{translation.node_word}s"
     about = {"metadata": dict(translation.metadata), **describe(rmodel, needed)}

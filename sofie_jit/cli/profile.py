@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, positive, say_written
+from sofie_jit.cli import add_model_arguments, add_shape_argument, positive, say_written, shape_options
 from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.report.output_file import figure_file
 
@@ -23,6 +23,7 @@ sofie-jit profile two_inputs.h5 --input jets.npy tracks.npy"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
+    add_shape_argument(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default: 1)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.plot:
         figure_file(args.plot)
-    model = loading.load(args.file, config=args.config, untrusted=args.untrusted)
+    model = loading.load(args.file, config=args.config, untrusted=args.untrusted, **shape_options(args))
     inputs = read(model.input_names, args.input).values() if args.input else random_inputs(model, args.batch)
     found = model.profile(*inputs)
     if args.json:

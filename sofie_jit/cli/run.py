@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.cli import THREADS, add_model_arguments, positive
+from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, positive, shape_options
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
 from sofie_jit.cli.inputs import HELP, input_file, matched, opened
 from sofie_jit.errors import InputError
@@ -41,6 +41,7 @@ PIECE_BYTES = 64 << 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
+    add_shape_argument(parser)
     parser.add_argument("inputs", metavar="INPUT", nargs="+", type=input_file, help=HELP)
     parser.add_argument(
         "-o",
@@ -72,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
         in_folder(args.output)
     elif args.json:
         raise InputError("-o - prints the results as .csv: omit --json")
-    model = loading.load(args.file, config=args.config, threads=args.threads, untrusted=args.untrusted)
+    model = loading.load(
+        args.file, config=args.config, threads=args.threads, untrusted=args.untrusted, **shape_options(args)
+    )
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
     inputs = matched(model.input_names, files)

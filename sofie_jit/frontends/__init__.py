@@ -76,6 +76,13 @@ FORMATS: list[Format] = [
 ]  # fmt: skip
 """All formats; the first that matches is used."""
 
+
+def lacks_shapes(source: Any) -> bool:
+    """Whether a source is a TorchScript file, which does not contain the shapes of its inputs."""
+    content = examine(source)
+    return _is_pytorch(content) and any(name.endswith("/constants.pkl") for name in content.names)
+
+
 COMMON = ("untrusted", "meanwhile")
 """Keyword arguments that ``open`` of every frontend takes."""
 
