@@ -11,8 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments
-from sofie_jit.cli import shape
+from sofie_jit.cli import add_model_arguments, shape
 
 EXAMPLES = """\
 sofie-jit build m.h5 -o m.so

@@ -63,8 +63,9 @@ ACCEPTS: dict[str, Callable[[Any], bool]] = {
 
 def _convert(parameter: Parameter, value: Any, numbers: bool) -> Any:
     """An argument as the type of the parameter; ``numbers`` may stand for tensors. Raises Mismatch."""
-    if isinstance(value, Undecided):
-        raise UnsupportedLayerError(f"its argument {parameter.name} is {value.reason}, which depends on the data")
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(item, Undecided):
+            raise UnsupportedLayerError(f"its argument {parameter.name} is {item.reason}, which depends on the data")
     if value is None and parameter.optional:
         return None
     if parameter.is_list:

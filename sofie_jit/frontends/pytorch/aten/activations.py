@@ -107,20 +107,20 @@ def softplus(call: AtenCall, x: Symbol, beta: Any, threshold: Any) -> Symbol:
 
 @aten("softshrink")
 def softshrink(call: AtenCall, x: Symbol, lambd: Any) -> Symbol:
-    """``x`` moved towards 0."""
-    return call.add(activations.Shrink(lambd=float(lambd), bias=float(lambd)), x)
+    """``x`` moved towards 0; NaN stays NaN."""
+    return ops.subtract(x, ops.clip(x, -float(lambd), float(lambd)))
 
 
 @aten("hardshrink")
 def hardshrink(call: AtenCall, x: Symbol, lambd: Any) -> Symbol:
-    """``x`` where it is outside of [-lambd, lambd], else 0."""
-    return call.add(activations.Shrink(lambd=float(lambd), bias=0.0), x)
+    """``x`` where it is outside of [-lambd, lambd], else 0; NaN stays NaN."""
+    return ops.where(ops.less_equal(ops.absolute(x), float(lambd)), 0.0, x)
 
 
 @aten("threshold")
 def threshold(call: AtenCall, x: Symbol, threshold: Any, value: Any) -> Symbol:
-    """``x`` where it is above the threshold, else ``value``."""
-    return call.add(activations.Threshold(threshold=float(threshold), value=float(value)), x)
+    """``value`` where ``x`` is at most the threshold, else ``x``; NaN stays NaN."""
+    return ops.where(ops.less_equal(*call.promoted(x, threshold)), call.cast(value, x.dtype), x)
 
 
 @aten("glu")

@@ -14,7 +14,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.operators.expand import Expand
-from sofie_jit.ir.operators.math import CumSum
+from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.types import check_table, is_floating
 
 
@@ -82,9 +82,7 @@ def _open_range(call: AtenCall, start: Any, end: Any, step: Any, dtype: str) -> 
     if not isinstance(step, int) or step < 1 or not isinstance(start, (int, SymbolicDim)):
         call.refuse(f"a range from {start} to {end} in steps of {step} is not supported")
     count = (end - start + step - 1) // step
-    steps = call.add(CumSum(axis=0), filled(call, [count], step, "int64"))
-    numbers = ops.add(steps, call.symbol(start - step))
-    return ops.cast(numbers, dtype)
+    return ops.cast(call.add(Iota(size=count, start=start, step=step)), dtype)
 
 
 @aten("linspace")

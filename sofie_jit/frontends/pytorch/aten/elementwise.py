@@ -333,7 +333,6 @@ def nan_to_num(call: AtenCall, x: Symbol, nan: float | None, posinf: float | Non
 EXACT: dict[tuple[str, ...], Callable[[Symbol], Symbol]] = {
     ("neg", "negative"): ops.negative,
     ("abs", "absolute"): ops.absolute,
-    ("sign", "sgn"): ops.sign,
 }
 """Functions that integers stay integers in."""
 
@@ -427,6 +426,14 @@ def round_(call: AtenCall, x: Symbol, decimals: int = 0) -> Symbol:
 def frac(call: AtenCall, x: Symbol) -> Symbol:
     """The part after the decimal point, of the sign of ``x``."""
     return ops.subtract(x, ops.trunc(x))
+
+
+@aten("sign", "sgn")
+def sign(call: AtenCall, x: Symbol) -> Symbol:
+    """-1, 0 or 1; 0 for NaN."""
+    if not x.dtype.startswith("float"):
+        return x if x.dtype == "bool" else ops.sign(x)
+    return ops.subtract(ops.cast(ops.greater(x, 0.0), x.dtype), ops.cast(ops.less(x, 0.0), x.dtype))
 
 
 @aten("signbit")

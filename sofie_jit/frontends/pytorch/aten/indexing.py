@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
-from sofie_jit.frontends.pytorch.aten.views import reshaped
+from sofie_jit.frontends.pytorch.aten.views import broadcast, reshaped
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, product, static_dim
+from sofie_jit.ir.operators.data_dependent import NonZero
 from sofie_jit.ir.operators.elementwise import Where
 from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.math import GatherElements
+from sofie_jit.ir.requirements import broadcast_shapes
 
 
 @aten("embedding")
@@ -59,10 +65,7 @@ def take(call: AtenCall, x: Symbol, index: Symbol) -> Symbol:
 @aten("index", "_unsafe_index")
 def index(call: AtenCall, x: Symbol, indices: list[Symbol | None]) -> Symbol:
     """``x[indices]``: tensors of integers along some axes, None for a whole axis."""
-    given = {axis: at for axis, at in enumerate(indices) if at is not None}
-    for at in given.values():
-        if at.dtype == "bool":
-            call.refuse("an index of type bool selects a number of elements that depends on the data; use torch.where")
+    given = places_of(call, indices)
     if not given:
         return x
     axes = list(given)
@@ -74,6 +77,31 @@ def index(call: AtenCall, x: Symbol, indices: list[Symbol | None]) -> Symbol:
         order = [*range(at.rank, at.rank + axes[0]), *range(at.rank), *range(at.rank + axes[0], picked.rank)]
         return ops.transpose(picked, order)
     return picked
+
+
+def true_places(call: AtenCall, x: Symbol) -> list[Symbol]:
+    """The indices of the elements that are not 0, one vector per axis; their number may depend on the data."""
+    known = computed(call.builder.rmodel, x.name)
+    if known is not None:
+        return [call.constant(np.ascontiguousarray(places), "places") for places in np.nonzero(known)]
+    found: Symbol = call.add(NonZero(count=call.builder.new_size("nonzero")), x)
+    return [ops.reshape(ops.slice_along(found, 0, axis, axis + 1), found.shape[1:]) for axis in range(x.rank)]
+
+
+def places_of(call: AtenCall, indices: Sequence[Symbol | None]) -> dict[int, Symbol]:
+    """Axis -> index of integers; an index of type bool becomes the places where it is true."""
+    given: dict[int, Symbol] = {}
+    axis = 0
+    for at in indices:
+        if at is not None and at.dtype == "bool":
+            for places in true_places(call, at):
+                given[axis] = places
+                axis += 1
+        else:
+            if at is not None:
+                given[axis] = at
+            axis += 1
+    return given
 
 
 def flat_index(call: AtenCall, x: Symbol, given: dict[int, Symbol]) -> tuple[Symbol, Symbol]:
@@ -94,9 +122,26 @@ def flat_index(call: AtenCall, x: Symbol, given: dict[int, Symbol]) -> tuple[Sym
     return flat, total
 
 
-@aten("masked_select", "nonzero", "where.default", "nonzero_numpy", "argwhere")
-def depends_on_data(
-    call: AtenCall, x: Symbol | None = None, mask: Symbol | None = None, condition: Symbol | None = None
-) -> Symbol:
-    """Refused: the number of results depends on the data."""
-    call.refuse("the number of its results depends on the data, which is not supported")
+@aten("nonzero", "argwhere")
+def nonzero(call: AtenCall, x: Symbol) -> Symbol:
+    """The indices of the elements that are not 0, as rows."""
+    return ops.stack(true_places(call, x), -1)
+
+
+@aten("nonzero_numpy")
+def nonzero_by_axis(call: AtenCall, x: Symbol) -> list[Symbol]:
+    """The indices of the elements that are not 0, one vector per axis."""
+    return true_places(call, x)
+
+
+@aten("where.default")
+def where(call: AtenCall, condition: Symbol) -> list[Symbol]:
+    """The indices where a condition is true, one vector per axis."""
+    return true_places(call, condition)
+
+
+@aten("masked_select")
+def masked_select(call: AtenCall, x: Symbol, mask: Symbol) -> Symbol:
+    """The elements where a mask is true."""
+    shape = broadcast_shapes("masked_select", x.shape, mask.shape)
+    return index(call, broadcast(call, x, shape), [broadcast(call, mask, shape)])

@@ -15,6 +15,7 @@ from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product, static_
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.requirements import broadcast_shapes
 from sofie_jit.ir.types import check_table
 
 
@@ -48,11 +49,8 @@ def vstack(call: AtenCall, tensors: list[Symbol]) -> Symbol:
 @aten("broadcast_tensors")
 def broadcast_tensors(call: AtenCall, tensors: list[Symbol]) -> list[Symbol]:
     """Tensors repeated to one shape."""
-    zero = [ops.zeros_like(x, "int32") for x in tensors]
-    total = zero[0]
-    for other in zero[1:]:
-        total = ops.add(total, other)
-    return [x if x.shape == total.shape else call.add(Expand(shape=total.shape), x) for x in tensors]
+    shape = broadcast_shapes("broadcast_tensors", *(x.shape for x in tensors))
+    return [x if x.shape == shape else call.add(Expand(shape=shape), x) for x in tensors]
 
 
 @aten("meshgrid")

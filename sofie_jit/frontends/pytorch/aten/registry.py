@@ -43,7 +43,7 @@ from sofie_jit.frontends.pytorch.values import (
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import SymbolicDim
-from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.types import is_floating
 
 Handler = Callable[..., Any]
@@ -190,7 +190,7 @@ class AtenCall(NodeCall):
 
     def size(self, dim: SymbolicDim) -> Symbol:
         """A size that is known when the model runs as a tensor of int64 without axes."""
-        return ops.sum(self.add(Expand(shape=(dim,)), self.constant(np.ones((), np.int64), "one")))
+        return ops.reshape(self.add(Sizes(values=(dim,))), ())
 
     def known(self, value: Array, name: str) -> np.ndarray:
         """The values of a tensor that depends on no input; refuses another one."""

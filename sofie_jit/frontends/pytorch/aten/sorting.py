@@ -10,12 +10,12 @@ import numpy as np
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.dims import Dim, normalize_axis, static_dim
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.types import is_floating
 
 
-def _top(call: AtenCall, x: Symbol, k: int, dim: int, largest: bool) -> tuple[Symbol, Symbol]:
+def _top(call: AtenCall, x: Symbol, k: Dim, dim: int, largest: bool) -> tuple[Symbol, Symbol]:
     if x.rank == 0:
         return x, ops.zeros_like(x, "int64")
     number = ops.cast(x, "int32") if x.dtype == "bool" else x
@@ -27,15 +27,13 @@ def _top(call: AtenCall, x: Symbol, k: int, dim: int, largest: bool) -> tuple[Sy
 @aten("topk")
 def topk(call: AtenCall, x: Symbol, k: Any, dim: int, largest: bool, sorted: bool) -> tuple[Symbol, Symbol]:
     """The largest or smallest elements along an axis, and their indices."""
-    if not isinstance(k, int):
-        call.refuse(f"k={k} depends on an open dimension, which is not supported")
     return _top(call, x, k, dim, largest)
 
 
 @aten("sort")
 def sort(call: AtenCall, x: Symbol, dim: int, descending: bool, stable: Any = None) -> tuple[Symbol, Symbol]:
     """The elements along an axis in order, and their indices."""
-    size = 1 if x.rank == 0 else static_dim("sort", x.shape, normalize_axis("sort", dim, x.rank))
+    size = 1 if x.rank == 0 else x.shape[normalize_axis("sort", dim, x.rank)]
     return _top(call, x, size, dim, descending)
 
 

@@ -259,9 +259,6 @@ def sliced(call: AtenCall, x: Symbol, axis: int, start: Dim, end: Dim, step: int
             return x
         return call.add(Slice(starts=[bounds.start], ends=[bounds.stop], axes=[axis], steps=[step]), x)
     end = END if end == size else end
-    for index in (start, end):
-        if not isinstance(index, int):
-            call.refuse(f"a slice from {start} to {end} depends on an open dimension, which is not supported")
     return call.add(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
@@ -290,9 +287,7 @@ def select(call: AtenCall, x: Symbol, dim: int, index: Any) -> Symbol:
     size = x.shape[axis]
     if isinstance(index, SymbolicDim) and isinstance(index - size, int):
         index = index - size
-    if isinstance(index, SymbolicDim):
-        call.refuse(f"the index {index} depends on an open dimension, which is not supported")
-    if isinstance(size, int):
+    if isinstance(size, int) and isinstance(index, int):
         if not -size <= index < size:
             raise ShapeError(f"select: index {index} is out of range for axis {axis} of {x.shape}")
         index %= size

@@ -96,9 +96,7 @@ def _conversion(name: str, of: str) -> None:
         if isinstance(value, str):
             return float(value) if of == "Float" else Undecided("text")
         number = _number(value)
-        if isinstance(number, Undecided):
-            return Undecided(number.reason)
-        return scalars.compute(of, number)
+        return number if isinstance(number, Undecided) else scalars.compute(of, number)
 
 
 for _name, _of in (
