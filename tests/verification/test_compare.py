@@ -17,6 +17,9 @@ from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.errors import MissingDependencyError, ModelFileError
 from sofie_jit.ir.operators import Cast, Gather, Reshape
 from sofie_jit.models.compiled_model import CompiledModel
+from sofie_jit.verification.comparison import Comparison
+from sofie_jit.verification.comparison_plot import AGREES, DIFFERS
+from sofie_jit.verification.difference import Difference
 from sofie_jit.verification.random_inputs import index_limits, random_inputs
 from tolerance import randomize
 
@@ -66,6 +69,21 @@ def test_layers_and_times(network: tuple[Any, Path]) -> None:
     assert "time of one call" in found._repr_html_()
     axes = found.plot().axes
     assert [bool(ax.get_title()) for ax in axes] == [True] * 3
+
+
+@pytest.mark.parametrize(("distance", "verdict"), [(3e-6, "agrees with"), (1e-3, "differs from")])
+def test_the_figure_shows_the_verdict_and_not_only_the_tolerance(distance: float, verdict: str) -> None:
+    to_hex = pytest.importorskip("matplotlib.colors").to_hex
+    difference = 4e-6
+    output = Difference("y", (3, 2), difference, difference, 1.0, distance, 2e-6)
+    assert output.ok == (verdict == "agrees with")
+    expected = np.ones((3, 2), np.float32)
+    found = Comparison("m.h5", "Keras", "Keras 3", [output], [], [], [], [expected + np.float32(4e-6)], [expected])
+    (ax,) = found.plot().axes
+    assert ax.get_title().startswith(f"m.h5 {verdict} Keras 3: maximum difference 4.0e-06\n3 rows")
+    color = {"agrees with": AGREES, "differs from": DIFFERS}[verdict]
+    assert {to_hex(bar.get_facecolor()) for bar in ax.patches if bar.get_height() == 3} == {to_hex(color)}
+    assert "at most twice as far" in " ".join(text.get_text() for text in ax.texts)
 
 
 def test_where_models_part() -> None:

@@ -12,6 +12,7 @@ from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
 from sofie_jit.frontends.pytorch import scalars
+from sofie_jit.frontends.pytorch.aten.registry import unsupported
 from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.exported import SERIALIZED_TYPES
 from sofie_jit.frontends.pytorch.inputs import input_types
@@ -200,7 +201,7 @@ class _Graph:
                 if name in scalars.FUNCTIONS:
                     return scalars.compute(name, *arguments.values())
                 return Undecided(node.label)
-        raise UnsupportedLayerError(f"{node.label}: the operator is not supported; replace its module with replace=")
+        raise unsupported(node.label)
 
     def assign(self, node: Node, result: Any) -> None:
         """Gives the results of a node the names that they have in the graph."""

@@ -40,6 +40,7 @@ from sofie_jit.frontends.pytorch.values import (
     dtype_of,
     known_number,
 )
+from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import SymbolicDim
@@ -254,13 +255,13 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == default)
 
 
+REPLACE_MODULE = "replace the module that contains it, load(..., replace={path: function})"
+
+
 def _shown(value: Any) -> str:
     return f"a tensor of {dtype_of(value)}" if isinstance(value, Array) else f"{value!r:.60}"
 
 
 def unsupported(label: str) -> UnsupportedLayerError:
     """The error for an operator without a handler."""
-    return UnsupportedLayerError(
-        f"{label}: the operator is not supported; end the model before it with outputs=, or replace the module that "
-        "contains it with replace="
-    )
+    return UnsupportedLayerError(refusal(label, "the operator is not supported", REPLACE_MODULE, CUT))
