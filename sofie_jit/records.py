@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import operator
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,6 +76,14 @@ def _layout(cls: Any) -> _Layout:
     )
 
 
+def _explain(cls: Any, values: Sequence[Any], named: Mapping[str, Any]) -> None:
+    """Raises the TypeError that says what is wrong with these arguments."""
+    try:
+        cls.__signature__.bind(*values, **named)
+    except TypeError as error:
+        raise TypeError(f"{cls.__qualname__}: {error}") from None
+
+
 def _has_default(field: dataclasses.Field[Any]) -> bool:
     return not field.default is field.default_factory is dataclasses.MISSING
 
@@ -89,7 +97,7 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
             state[name] = factory()
     unknown = state.keys() != layout.names or not layout.computed.isdisjoint(named)
     if unknown or len(given) != len(values) + len(named):
-        type(self).__signature__.bind(*values, **named)  # raises the TypeError that says what is wrong
+        _explain(type(self), values, named)
     self.__dict__.update(state)
     if layout.finish:
         self.__post_init__()
@@ -124,7 +132,9 @@ class _Signature:
 
         parameters = []
         for f in sorted((f for f in dataclasses.fields(cls) if f.init), key=lambda f: bool(f.kw_only)):
-            default = f.default if f.default is not dataclasses.MISSING else ... if _has_default(f) else Parameter.empty
+            default = f.default if f.default is not dataclasses.MISSING else Parameter.empty
+            if f.default_factory is not dataclasses.MISSING:
+                default = f.default_factory()
             kind = Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD
             parameters.append(Parameter(f.name, kind, default=default, annotation=f.type))
         return Signature(parameters)

@@ -114,7 +114,7 @@ def test_equality_and_hash() -> None:
     ],
 )
 def test_wrong_arguments(wrong) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^(Point|Options|Counted|Extended).*argument"):
         wrong()
 
 
@@ -130,4 +130,6 @@ def test_frozen() -> None:
 
 def test_signature() -> None:
     assert str(inspect.signature(Options)) == "(*, required: 'int', size: 'int' = 1)"
-    assert list(inspect.signature(Named).parameters) == ["x", "y", "labels", "name"]
+    assert str(inspect.signature(Named)) == (
+        "(x: 'float', y: 'float' = 0.0, labels: 'list[str]' = [], name: 'str' = '')"
+    )
