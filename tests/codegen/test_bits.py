@@ -245,3 +245,12 @@ def test_every_compiler(first: int, tmp_path: Path) -> None:
                     wrong.append((compiler, flags, LAYERS[int(want.stem.removeprefix("net"))][1]))
                 got.unlink()
     assert wrong == []
+
+
+@pytest.mark.parametrize("name", ["DepthwiseConv1D", "Conv2DTranspose", "LSTM"])
+def test_kernels_are_complete(name: str, tmp_path: Path) -> None:
+    """A network names every kernel header that it needs, also if no other network has been compiled before."""
+    (tmp_path / "spare.h5").write_bytes(spare_file(NUMBERS[name]))
+    program = f"import sofie_jit; sofie_jit.load({str(tmp_path / 'spare.h5')!r})"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]

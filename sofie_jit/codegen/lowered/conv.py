@@ -208,7 +208,7 @@ def direct_conv(op: FusedConv, code: Emitter) -> Call:
 
 @emits(
     DepthwiseConv,
-    kernels=("conv/depthwise.hxx", "elementwise/activations.hxx"),
+    kernels=("conv/depthwise.hxx", "gemm/gemm.hxx", "elementwise/activations.hxx"),
     parallel_kernels=("conv/parallel_depthwise.hxx",),
 )
 def depthwise_conv(op: DepthwiseConv, code: Emitter) -> list[Call]:
