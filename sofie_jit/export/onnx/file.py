@@ -32,9 +32,8 @@ SMALLEST_EXTERNAL = 1024
 """Bytes of a tensor from which on it goes to that file."""
 ALIGNMENT = 4096
 
-DATA_TYPES = {
-    element.dtype and np.dtype(element.dtype): number for number, element in ELEMENT_TYPES.items() if element.name
-}
+DATA_TYPES = {element.name: number for number, element in ELEMENT_TYPES.items()}
+"""Names of element types, numpy's where numpy has them -> ``TensorProto.DataType``."""
 FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 5, 6, 7, 8
 """``AttributeProto.AttributeType``."""
 
@@ -75,7 +74,7 @@ def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]
     writer = GraphWriter({name: network.tensor_type(name) for name in _tensors(network)})
     writer.constants.update(network.initialized)
     for name in network.inputs:
-        writer.add_input(name)
+        writer.add_sizes(name)
     rules, problems = [], []
     for op in network.operators:
         try:
@@ -90,6 +89,7 @@ def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]
         for output, result in zip(op.outputs, results, strict=False):
             if output:
                 names.bind(writer, output, result)
+                writer.add_sizes(output)
     outputs = _outputs(writer, network, labels, names)
     nodes = _needed([names.renamed(node) for node in writer.nodes], [name for name, _ in outputs])
     used = {name for node in nodes for name in _reads(node)}
@@ -218,7 +218,7 @@ def _attribute(name: str, value: Any) -> proto.AttributeProto:
     if isinstance(value, Body):
         return proto.AttributeProto(name=name, type=GRAPH, g=_body(value))
     if isinstance(value, np.dtype):
-        return proto.AttributeProto(name=name, type=INT, i=DATA_TYPES[value])
+        return proto.AttributeProto(name=name, type=INT, i=DATA_TYPES[value.name])
     if isinstance(value, (bool, int, np.integer)):
         return proto.AttributeProto(name=name, type=INT, i=int(value))
     if isinstance(value, float):
@@ -247,13 +247,13 @@ def _value(name: str, kind: TensorType) -> proto.ValueInfoProto:
         proto.Dimension(dim_param=str(dim)) if isinstance(dim, SymbolicDim) else proto.Dimension(dim_value=dim)
         for dim in kind.shape
     ]
-    tensor = proto.TensorTypeProto(elem_type=DATA_TYPES[np.dtype(kind.dtype)], shape=proto.TensorShapeProto(dim=dims))
+    tensor = proto.TensorTypeProto(elem_type=DATA_TYPES[kind.dtype], shape=proto.TensorShapeProto(dim=dims))
     return proto.ValueInfoProto(name=name, type=proto.TypeProto(tensor_type=tensor))
 
 
 def _tensor(values: np.ndarray, name: str) -> proto.TensorProto:
     return proto.TensorProto(
-        dims=values.shape, data_type=DATA_TYPES[values.dtype.newbyteorder("=")], name=name, raw_data=_bytes(values)
+        dims=values.shape, data_type=DATA_TYPES[values.dtype.name], name=name, raw_data=_bytes(values)
     )
 
 
@@ -261,7 +261,7 @@ def _external(name: str, values: np.ndarray, file: str, place: int) -> proto.Ten
     where: Mapping[str, Any] = {"location": file, "offset": place, "length": values.nbytes}
     return proto.TensorProto(
         dims=values.shape,
-        data_type=DATA_TYPES[values.dtype.newbyteorder("=")],
+        data_type=DATA_TYPES[values.dtype.name],
         name=name,
         external_data=[proto.StringStringEntryProto(key=key, value=str(value)) for key, value in where.items()],
         data_location=EXTERNAL,

@@ -118,10 +118,10 @@ class GraphWriter:
 
     # -- sizes ---------------------------------------------------------------------------------------------------
 
-    def add_input(self, name: str) -> None:
-        """Makes the sizes of an input of the graph known to :meth:`size`."""
+    def add_sizes(self, name: str) -> None:
+        """Makes the sizes of an input, or those that an operator sets, known to :meth:`size`."""
         for axis, dim in enumerate(self.shape(name)):
-            if isinstance(dim, SymbolicDim):
+            if isinstance(dim, SymbolicDim) and dim.names == (str(dim),):
                 self._sizes.setdefault(str(dim), (name, axis))
 
     def size(self, dim: Dim) -> str:

@@ -1,4 +1,4 @@
-"""Quantized tensors."""
+"""Quantized tensors, and numbers rounded to fewer bits."""
 
 from __future__ import annotations
 
@@ -8,41 +8,58 @@ import numpy as np
 
 from sofie_jit.export.onnx.graph import GraphWriter
 from sofie_jit.export.onnx.nodes.registry import rule
-from sofie_jit.ir.operators.quantization import BYTES, ConvInteger, DequantizeLinear, MatMulInteger, QuantizeLinear
+from sofie_jit.ir.operators import quantization as q
+from sofie_jit.ir.operators.rounding import RoundTo
 
-SINCE_BLOCKS = 21
-"""The opset from which on there are blocks, and quantized tensors of 16 bits."""
+DATA_TYPES = {"float16": 10, "bfloat16": 16}
+"""``TensorProto.DataType`` of types that numpy, or this package, has no tensors of."""
 
 
 @rule("QuantizeLinear")
-def quantize(g: GraphWriter, op: QuantizeLinear, x: str, scale: str, zero: str = "") -> str:
-    dtype = op.output_dtype or (g.dtype(zero) if zero else "uint8")
-    if not zero and dtype != "uint8":
-        zero = g.constant(np.zeros([n if isinstance(n, int) else 1 for n in g.shape(scale)], dtype))
-    return g("QuantizeLinear", x, scale, zero, **_attributes(g, op, dtype))
+def quantize(g: GraphWriter, op: q.QuantizeLinear, x: str, scale: str, zero: str = "") -> str:
+    return g("QuantizeLinear", x, *_parameters(g, op, scale, zero), **_attributes(g, op, g.dtype(op.outputs[0])))
 
 
 @rule("Requantize")
-def requantize(g: GraphWriter, op: QuantizeLinear, x: str, scale: str, zero: str = "") -> str:
-    """The product is quantized with a scale of 1."""
-    dtype, shape = g.dtype(scale), [n if isinstance(n, int) else 1 for n in g.shape(scale)]
-    per_axis = [1] * (len(g.shape(x)) - 1 - op.axis % len(g.shape(x)))
-    factor = g("Reshape", scale, g.integers([*shape, *per_axis])) if shape not in ([], [1]) else scale
-    product = g("Mul", g.cast(x, dtype, g.dtype(x)), factor)
-    return quantize(g, op, product, g.constant(np.ones(shape, dtype)), zero)
+def requantize(g: GraphWriter, op: q.Requantize, x: str, scale: str, zero: str = "") -> str:
+    """A product, quantized with the scale 1."""
+    dtype = g.dtype(scale)
+    kind = g.types[x]
+    factor = scale
+    if g.types[scale].shape not in ((), (1,)):
+        factor = g.reshape(scale, [-1 if axis == op.axis % kind.rank else 1 for axis in range(kind.rank)])
+    scaled = g("Mul", g.cast(x, dtype, kind.dtype), factor)
+    if not zero or g.types[zero].shape in ((), (1,)):
+        one = g.number(1, dtype)
+    else:
+        one = g.constant(np.ones([dim for dim in g.shape(zero) if isinstance(dim, int)], dtype))
+    return g("QuantizeLinear", scaled, *_parameters(g, op, one, zero), **_attributes(g, op, g.dtype(op.outputs[0])))
 
 
 @rule("DequantizeLinear")
-def dequantize(g: GraphWriter, op: DequantizeLinear, x: str, scale: str, zero: str = "") -> str:
-    return g("DequantizeLinear", x, scale, zero, **_attributes(g, op, g.dtype(x)))
+def dequantize(g: GraphWriter, op: q.DequantizeLinear, x: str, scale: str, zero: str = "") -> str:
+    if not zero:
+        return g("DequantizeLinear", x, _single(g, scale), **_attributes(g, op, g.dtype(x)))
+    return g("DequantizeLinear", x, *_parameters(g, op, scale, zero), **_attributes(g, op, g.dtype(x)))
 
 
-def _attributes(g: GraphWriter, op: QuantizeLinear | DequantizeLinear, dtype: str) -> dict[str, Any]:
-    if op.block_size or dtype not in (*BYTES, "int32"):
-        g.opset = max(g.opset, SINCE_BLOCKS)
-    return {"axis": op.axis, **({"block_size": op.block_size} if op.block_size else {})}
+def _parameters(g: GraphWriter, op: q.Scaled, scale: str, zero: str) -> tuple[str, str]:
+    """Scale and zero point, which also tells the element type."""
+    dtype = g.dtype(zero) if zero else g.dtype(op.outputs[0])
+    shape = [dim for dim in g.shape(scale) if isinstance(dim, int)]
+    return _single(g, scale), _single(g, zero or g.constant(np.zeros(shape, dtype)))
 
 
-@rule("ConvInteger", "MatMulInteger")
-def product(g: GraphWriter, op: ConvInteger | MatMulInteger, *inputs: str) -> str:
-    return g(op.op_type, *inputs, **op.attributes())
+def _single(g: GraphWriter, x: str) -> str:
+    return g.reshape(x, ()) if g.types[x].shape == (1,) else x
+
+
+def _attributes(g: GraphWriter, op: q.Scaled, dtype: str) -> dict[str, Any]:
+    if op.block_size or dtype in ("int16", "uint16"):
+        g.opset = max(g.opset, 21)
+    return {"axis": op.axis, "block_size": op.block_size or None}
+
+
+@rule("RoundTo", elementwise=True)
+def round_to(g: GraphWriter, op: RoundTo, x: str) -> str:
+    return g("Cast", g("Cast", x, to=DATA_TYPES[op.to]), to=np.dtype(g.dtype(x)))
