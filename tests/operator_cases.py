@@ -82,7 +82,7 @@ OF_TWO: dict[str, Sequence[str]] = {
             "NotEqual", "LessOrEqual", "Greater", "GreaterOrEqual", "Mod"),
     "POSITIVE UNIT": ("Pow",),
     "COUNT OTHER": ("BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShiftLeft", "BitShiftRight", "Gcd", "Lcm", "Add",
-                    "Equal", "Less", "Max", "Mod"),
+                    "Equal", "Less", "Max", "Mod", "Div", "Pow"),
     "FLAG FLAG": ("And", "Or", "Xor"),
 }  # fmt: skip
 
@@ -212,6 +212,15 @@ def _movement() -> Iterator[Case]:
     yield make("Gather", Weight(numbers(10, 3)), integers(BATCH, 4, low=-10))
     yield make("Gather: floats", Weight(numbers(3, 10)), np.array([[0.9, -0.9, -9.1, 9.9]]), axis=1, fixed=True)
     yield make("GatherElements", ROWS, integers(BATCH, 2, 6, low=-4, high=4), axis=1)
+    for reduction in ("none", "add", "mul", "max", "min"):
+        yield make(
+            f"ScatterElements: {reduction}", ROWS, integers(BATCH, 3, 5, low=-4, high=4), numbers(BATCH, 3, 5),
+            axis=1, reduction=reduction,
+        )  # fmt: skip
+        places = np.stack([integers(2, 3, low=-BATCH, high=BATCH), integers(2, 3, low=-4, high=4)], -1)
+        yield make(f"ScatterND: {reduction}", ROWS, places, numbers(2, 3, 6), reduction=reduction, fixed=True)
+    yield make("GatherND", ROWS, integers(2, 3, 1, low=-4, high=4), fixed=True)
+    yield make("GatherND: batch", ROWS, np.stack([integers(BATCH, 7, low=-4, high=4)] * 2, -1), batch_dims=1)
     yield make("Pad", ROWS, pads=[0, 1, 2, 0, 0, -3], constant_value=0.5)
     yield make("Pad: axes", ROWS, pads=[-1, 2], axes=[-1])
     yield make("NonZero", COUNT, count="nonzero", fixed=True)
