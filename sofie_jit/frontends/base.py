@@ -270,7 +270,7 @@ def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Itera
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             yield
     except SofieError as error:
-        if label in str(error):
+        if label in str(error) or not str(error):
             raise
         raise type(error)(f"{label}: {error}") from error
     except KeyError as error:

@@ -244,7 +244,9 @@ class _Translator:
 
     def node(self, node: Node, values: Mapping[str, Value], used: frozenset[str]) -> Sequence[Value]:
         """The outputs of a node in a graph that uses the tensors ``used``."""
-        call = registry.OnnxCall(node, self.builder, used, lambda graph: self.branch(graph, values))
+        call = registry.OnnxCall(
+            node, self.builder, used, lambda graph, inputs: self.branch(graph, {**values, **inputs})
+        )
         inputs = [values[name] if name else None for name in node.inputs]
         if node.name in self.replace:
             return self.replaced(call, inputs)
@@ -261,7 +263,7 @@ class _Translator:
             return call.outputs(results)
 
     def branch(self, graph: Graph, values: Mapping[str, Value]) -> list[Value]:
-        """The outputs of a subgraph that is executed in any case."""
+        """The outputs of a subgraph, which may use ``values``."""
         results = self.graph(graph, values)
         found = [value for value in results if value is not None]
         if len(found) < len(results):

@@ -10,6 +10,7 @@ is not supported is a :class:`Tensor`, which is refused where it is used.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,19 @@ PACKED = ("int4", "uint4", "int2", "uint2")
 SMALL = 1 << 12
 """Elements of arrays that are computed while a model is translated; larger ones are weights, which operators and passes
 are for."""
+
+
+@dataclass(frozen=True)
+class TensorSequence:
+    """A value of ONNX's type sequence."""
+
+    items: list[Any]
+    """The tensors, each a :data:`Value`."""
+
+
+def shape_of(value: Value) -> tuple[Dim, ...]:
+    """The shape of a tensor, which may have open sizes."""
+    return tuple(value.shape)
 
 
 def constant(tensor: Tensor) -> Value:

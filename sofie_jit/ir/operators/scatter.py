@@ -57,7 +57,7 @@ class ScatterElements(ROperator):
 
     def evaluate(self, data: np.ndarray, indices: np.ndarray, updates: np.ndarray) -> np.ndarray:
         places = checked_indices("ScatterElements", indices, data.shape[self.axis])
-        at = list(np.indices(indices.shape, sparse=True))
+        at: list[np.ndarray] = list(np.indices(indices.shape, sparse=True))
         at[self.axis] = places
         y = data.copy()
         if self.reduction == "none":

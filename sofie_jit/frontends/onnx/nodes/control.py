@@ -1,16 +1,138 @@
-"""Control flow that is decided while the model is translated."""
+"""Control flow: conditions and numbers of iterations that are known while the model is translated, and selection."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from sofie_jit.frontends.onnx.model import Graph
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
-from sofie_jit.frontends.onnx.values import Value
+from sofie_jit.frontends.onnx.values import Value, shape_of
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import normalize_axis
+
+MAX_UNROLLED = 20_000
+"""Nodes that a loop may become, all iterations together."""
 
 
 @node("If")
-def if_(call: OnnxCall, condition: np.ndarray) -> tuple[Value, ...]:
-    """The outputs of one of two graphs, which a known condition chooses."""
-    chosen, other = ("then_branch", "else_branch") if condition.item() else ("else_branch", "then_branch")
-    call.ignore(other)
-    return tuple(call.translate(call.graph(chosen)))
+def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
+    """The outputs of one of two graphs.
+
+    If the condition is computed from data, both are computed and one is selected, which needs outputs of equal types.
+    """
+    branches = call.graph("then_branch"), call.graph("else_branch")
+    if isinstance(condition, Symbol) and not call.is_parameter(condition):
+        return _selected(call, condition, *branches)
+    known = call.constant_value(condition, "cond") if isinstance(condition, Symbol) else np.asarray(condition)
+    return tuple(call.translate(branches[0 if known.item() else 1]))
+
+
+def _selected(call: OnnxCall, condition: Symbol, *branches: Graph) -> tuple[Value, ...]:
+    yes, no = (
+        [call.symbol(value, info.name) for value, info in zip(call.translate(graph), graph.outputs, strict=True)]
+        for graph in branches
+    )
+    if any(a.type != b.type for a, b in zip(yes, no, strict=True)):
+        call.refuse(
+            f"its branches return {[str(a.type) for a in yes]} and {[str(b.type) for b in no]}; a condition that is "
+            "computed by the model needs equal types"
+        )
+    flag = ops.reshape(condition, ())
+    return tuple(ops.where(flag, a, b) for a, b in zip(yes, no, strict=True))
+
+
+def _check_size(call: OnnxCall, iterations: int, body: Graph) -> None:
+    nodes = sum(1 for _ in body.walk())
+    if iterations * max(nodes, 1) > MAX_UNROLLED:
+        call.refuse(f"{iterations:,} iterations of {nodes} nodes are more than {MAX_UNROLLED:,} nodes")
+
+
+@node("Loop")
+def loop(
+    call: OnnxCall, trips: np.ndarray | None = None, condition: np.ndarray | None = None, *carried: Value
+) -> tuple[Value, ...]:
+    """A graph repeated; the number of iterations and the conditions must be known."""
+    body = call.graph("body")
+    most = None if trips is None else int(trips.item())
+    goes_on, states = condition is None or bool(condition.item()), list(carried)
+    collected: list[list[Value]] = [[] for _ in body.outputs[1 + len(states) :]]
+    count = 0
+    while goes_on and (most is None or count < most):
+        _check_size(call, count + 1, body)
+        given: list[Value] = [np.array(count), np.array(True), *states]
+        goes_on_value, *results = call.translate(
+            body, {info.name: value for info, value in zip(body.inputs, given, strict=True)}
+        )
+        states = results[: len(states)]
+        for rows, row in zip(collected, results[len(states) :], strict=True):
+            rows.append(row)
+        known = call.known(goes_on_value) if isinstance(goes_on_value, Symbol) else np.asarray(goes_on_value)
+        if known is None:
+            call.refuse("its condition is computed by the model; only known numbers of iterations are supported")
+        goes_on, count = bool(known.item()), count + 1
+    if not count and collected:
+        call.refuse("it collects the results of no iteration, whose shape is not known")
+    return (*states, *(_stacked(call, rows, 0) for rows in collected))
+
+
+@node("Scan", since=9)
+def scan(call: OnnxCall, *inputs: Value) -> tuple[Value, ...]:
+    """A graph repeated for each element along an axis of some inputs, whose size must be known."""
+    return _scan(call, inputs)
+
+
+@node("Scan", since=8)
+def scan_of_batch(call: OnnxCall, lengths: Symbol | None = None, *inputs: Value) -> tuple[Value, ...]:
+    """The form of opset 8: with a batch in front of all inputs and outputs, and lengths of sequences."""
+    if lengths is not None:
+        call.refuse("sequence_lens is not supported")
+    batch, count = shape_of(inputs[0])[0], call.integer("num_scan_inputs")
+    if not isinstance(batch, int):
+        call.refuse(f"an open batch {batch} is not supported")
+    directions = call.integers("directions") or [0] * count
+    call.ignore("body")
+    rows = []
+    for row in range(batch):
+        one = [ops.squeeze(ops.slice_along(call.symbol(x, f"{call.name}/input"), 0, row, row + 1), [0]) for x in inputs]
+        rows.append(_scan(call, one, directions))
+    return tuple(_stacked(call, list(column), 0) for column in zip(*rows, strict=True))
+
+
+def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | None = None) -> tuple[Value, ...]:
+    body, count = call.graph("body"), call.integer("num_scan_inputs")
+    states = list(inputs[: len(inputs) - count])
+    scanned = [call.symbol(x, f"{call.name}/scanned") for x in inputs[len(states) :]]
+    outputs = len(body.outputs) - len(states)
+    axes = call.integers("scan_input_axes") or [0] * count
+    forward = list(directions or call.integers("scan_input_directions") or [0] * count)
+    to_axes = call.integers("scan_output_axes") or [0] * outputs
+    order = call.integers("scan_output_directions") or [0] * outputs
+    axes = [normalize_axis("Scan", axis, x.rank) for axis, x in zip(axes, scanned, strict=True)]
+    steps = {x.shape[axis] for axis, x in zip(axes, scanned, strict=True)}
+    if len(steps) != 1 or not isinstance(length := steps.pop(), int) or not length:
+        call.refuse(f"its scanned inputs have {[str(x.type) for x in scanned]}; one known size of the axis is needed")
+    _check_size(call, length, body)
+    collected: list[list[Value]] = [[] for _ in range(outputs)]
+    for step in range(length):
+        rows = []
+        for x, axis, reverse in zip(scanned, axes, forward, strict=True):
+            at = length - 1 - step if reverse else step
+            rows.append(ops.squeeze(ops.slice_along(x, axis, at, at + 1), [axis]))
+        names = [info.name for info in body.inputs]
+        results = call.translate(body, dict(zip(names, [*states, *rows], strict=True)))
+        states = results[: len(states)]
+        for parts, part in zip(collected, results[len(states) :], strict=True):
+            parts.append(part)
+    stacked = [
+        _stacked(call, parts[::-1] if reverse else parts, axis)
+        for parts, axis, reverse in zip(collected, to_axes, order, strict=True)
+    ]
+    return (*states, *stacked)
+
+
+def _stacked(call: OnnxCall, parts: Sequence[Value], axis: int) -> Value:
+    """Tensors of iterations along a new axis."""
+    return ops.stack([call.symbol(part, f"{call.name}/part") for part in parts], axis)

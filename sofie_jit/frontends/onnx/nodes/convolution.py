@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from sofie_jit.frontends.onnx.nodes import computed_weights
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
+from sofie_jit.frontends.onnx.values import Value
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.conv import Conv
@@ -31,23 +31,32 @@ def average_pool(call: OnnxCall, x: Symbol) -> Symbol:
 
 
 @node("Conv")
-def conv(call: OnnxCall, x: Symbol, w: np.ndarray, b: np.ndarray | None = None) -> Symbol:
+def conv(call: OnnxCall, x: Symbol, w: Value, b: Value | None = None) -> Symbol:
     """A convolution with groups."""
-    return call.add(call.operator(Conv, *CONVOLUTION), x, *_weights(call, w, b))
+    return convolved(call, call.operator(Conv, *CONVOLUTION), x, w, b)
 
 
 @node("ConvTranspose")
-def conv_transpose(call: OnnxCall, x: Symbol, w: np.ndarray, b: np.ndarray | None = None) -> Symbol:
+def conv_transpose(call: OnnxCall, x: Symbol, w: Value, b: Value | None = None) -> Symbol:
     """A transposed convolution."""
     operator = call.operator(ConvTranspose, *CONVOLUTION, "output_padding", "output_shape")
     if operator.output_shape is not None:
         operator.output_shape = operator.output_shape[-(x.rank - 2) :]  # some exporters list all axes
-    return call.add(operator, x, *_weights(call, w, b))
+    return convolved(call, operator, x, w, b)
 
 
-def _weights(call: OnnxCall, w: np.ndarray, b: np.ndarray | None) -> list[Symbol]:
-    names = call.node.inputs[1:3]
-    return [call.symbol(value, name) for value, name in zip((w, b), names, strict=False) if value is not None]
+def convolved(call: OnnxCall, operator: Conv | ConvTranspose, x: Symbol, w: Value, b: Value | None) -> Symbol:
+    """``operator`` of images, a kernel and a bias, which are constants or computed by the model."""
+    kernel = call.weight(w, call.node.inputs[1])
+    bias = None if b is None else call.weight(b, call.node.inputs[2])
+    constant_bias = bias if bias is None or ops.weight_of(bias) is not None else None
+    if ops.weight_of(kernel) is not None:
+        y = call.add(operator, x, kernel, constant_bias)
+        added = None if constant_bias is bias else bias
+    else:
+        by_products = computed_weights.conv if isinstance(operator, Conv) else computed_weights.conv_transpose
+        y, added = by_products(operator, x, kernel), bias  # type: ignore[arg-type]
+    return y if added is None else ops.add(y, ops.reshape(added, (1, -1, *[1] * (y.rank - 2))))
 
 
 @node("LpPool", since=2)

@@ -32,7 +32,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
-from sofie_jit.frontends.onnx.values import Value, dims_of, inputs_of, is_parameter
+from sofie_jit.frontends.onnx.values import TensorSequence, Value, dims_of, inputs_of, is_parameter
 from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
@@ -203,18 +203,27 @@ def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str
 class OnnxCall(NodeCall):
     """One node, as its handler sees it."""
 
-    def __init__(self, node: Node, builder: Builder, used: frozenset[str], translate: Callable[[Graph], list[Value]]):
+    def __init__(
+        self,
+        node: Node,
+        builder: Builder,
+        used: frozenset[str],
+        translate: Callable[[Graph, Mapping[str, Value]], list[Value]],
+    ):
         super().__init__(node.name, node.label, builder)
         self.node = node
         self.used = used
         """Names of the tensors that the graph uses."""
-        self.translate = translate
-        """Translates a subgraph without inputs; returns its outputs."""
+        self._translate = translate
         self.dtypes: list[str | None] = []
         """Element types of the inputs in ONNX, None for an omitted one; tensors of 16 bits are given in float32."""
         self.narrow: str | None = None
         """The type of 16 bits, float16 or bfloat16, that results of float32 are rounded to."""
         self._read: set[str] = set()
+
+    def translate(self, graph: Graph, inputs: Mapping[str, Value] | None = None) -> list[Value]:
+        """The outputs of a subgraph, which is executed with these values of its inputs."""
+        return self._translate(graph, inputs or {})
 
     # -- attributes ----------------------------------------------------------------------------------------------
 
@@ -338,16 +347,32 @@ class OnnxCall(NodeCall):
         if value is not None:
             return value
         inputs = inputs_of(self.builder.rmodel, symbol.name)
-        if inputs and all(is_parameter(self.builder.rmodel.inputs[given]) for given in inputs):
+        if self.is_parameter(symbol):
             listed = ", ".join(repr(given) for given in sorted(inputs))
             problem = f"its input '{name}' must be known; give the value of the model's input {listed} with values="
             raise ValuesNeededError(f"{self.label}: {problem}", inputs=inputs)
         self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
 
+    def is_parameter(self, symbol: Symbol) -> bool:
+        """Whether a tensor depends on no inputs but numbers and vectors, for whose values a model can be compiled."""
+        inputs = self.builder.rmodel.inputs
+        return all(is_parameter(inputs[name]) for name in inputs_of(self.builder.rmodel, symbol.name))
+
+    def known(self, symbol: Symbol) -> np.ndarray | None:
+        """The values of a tensor that is computed from constants; None for another one."""
+        return computed(self.builder.rmodel, symbol.name)
+
+    def weight(self, value: Value, name: str) -> Symbol:
+        """A value as a tensor of the RModel: a constant if it depends on no input of the model, or else computed."""
+        known = self.known(value) if isinstance(value, Symbol) else None
+        return self.symbol(value if known is None else known, name)
+
     def symbol(self, value: Value, name: str) -> Symbol:
         """A value as a tensor of the RModel; ``name`` is that of the tensor in the file."""
         if isinstance(value, Symbol):
             return value
+        if isinstance(value, TensorSequence):
+            self.refuse(f"its input '{name}' is a sequence of tensors; expected a tensor")
         if value.dtype == object:
             return reshape(self.add(Sizes(values=tuple(dims_of(value)))), value.shape)
         if not isinstance(value, np.ndarray) or value.dtype.name not in DTYPES:

@@ -1,0 +1,77 @@
+"""Convolutions whose kernel is computed by the model, as products of matrices.
+
+Kernels of convolutions take weights that are packed once; these are rare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import product, static_dim
+from sofie_jit.ir.operators.conv import Conv
+from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.operators.geometry import Axis, outputs_of
+from sofie_jit.ir.types import check_table
+
+
+def conv(operator: Conv, x: Symbol, w: Symbol) -> Symbol:
+    """``operator`` without a bias: x (N, C, spatial axes), w (M, C / group, spatial axes)."""
+    axes, _, _ = operator.window(x.type, w.type)
+    return _correlated(x, w, axes, operator.group)
+
+
+def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
+    """``operator`` without a bias: x (N, C, spatial axes), w (C, M / group, spatial axes).
+
+    It is a convolution of the image, with zeros between its pixels, by the reversed kernel.
+    """
+    axes, channels, outputs = operator.window(x.type, w.type)
+    group = operator.group
+    for axis, part in enumerate(axes, 2):
+        x = _spread(x, axis, part.stride)
+    kernel = ops.flip(w, list(range(2, w.rank)))
+    apart = ops.reshape(kernel, (group, channels // group, outputs // group, *w.shape[2:]))
+    turned = ops.reshape(ops.swapaxes(apart, 1, 2), (outputs, channels // group, *w.shape[2:]))
+    windows = []
+    for axis, part in enumerate(axes, 2):
+        spread, before = (part.out - 1) * part.stride + 1, part.extent - 1 - part.before
+        after = part.size + part.extent - 1 - spread - before
+        windows.append(Axis(spread, part.kernel, 1, part.dilation, before, after))
+        assert x.shape[axis] == spread
+    return _correlated(x, turned, windows, group)
+
+
+def _spread(x: Symbol, axis: int, stride: int) -> Symbol:
+    """``x`` with ``stride - 1`` zeros between neighbors along an axis."""
+    if stride == 1:
+        return x
+    apart = ops.expand_dims(x, axis + 1)
+    padded = ops.pad(apart, [(0, stride - 1 if a == axis + 1 else 0) for a in range(apart.rank)])
+    merged = ops.reshape(padded, (*x.shape[:axis], product(x.shape[axis], stride), *x.shape[axis + 1 :]))
+    return ops.slice_along(merged, axis, 0, static_dim("ConvTranspose", merged.shape, axis) - stride + 1)
+
+
+def _correlated(x: Symbol, w: Symbol, axes: Sequence[Axis], group: int) -> Symbol:
+    """The windows of ``x`` times the kernel."""
+    count = len(axes)
+    pads = [(axis.before, axis.after) for axis in axes]
+    x = ops.pad(x, [(0, 0), (0, 0), *((max(a, 0), max(b, 0)) for a, b in pads)])
+    for number in reversed(range(count)):
+        axis, before = axes[number], pads[number][0]
+        check_table("a window", axis.out, axis.kernel)
+        taps = np.arange(axis.kernel)[:, np.newaxis] * axis.dilation + np.arange(axis.out) * axis.stride
+        x = ops.take(x, taps - min(before, 0), 2 + number)  # negative pads cut the image
+    batch, channels = x.shape[:2]
+    outputs = w.shape[0]
+    # (N, C, k, out, k, out, ...) -> (N, group, C / group * k * k, out * out)
+    order = [0, 1, *range(2, 2 + 2 * count, 2), *range(3, 3 + 2 * count, 2)]
+    sizes = outputs_of(axes)
+    terms = product(channels, *(axis.kernel for axis in axes)) // group
+    columns = ops.reshape(ops.transpose(x, order), (batch, group, terms, math.prod(sizes)))
+    rows = ops.reshape(w, (group, product(outputs) // group, terms))
+    return ops.reshape(ops.matmul(rows, columns), (batch, outputs, *sizes))
