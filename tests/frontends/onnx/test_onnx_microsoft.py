@@ -1,0 +1,99 @@
+"""Operators of the domain com.microsoft against ONNX Runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+
+from sofie_jit import frontends
+from sofie_jit.verification.evaluate import evaluate
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+RNG = np.random.default_rng(0)
+BATCH, TIME, HEADS, SIZE = 2, 5, 4, 6
+WIDTH = HEADS * SIZE
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+X, GAMMA, BETA = numbers(BATCH, TIME, WIDTH), numbers(WIDTH), numbers(WIDTH)
+LENGTHS = np.int32([3, 5])
+MASK = np.int32([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+IMAGE = numbers(2, 3, 6, 5)
+IDS = np.int32([[1, 4, 0], [2, 2, 3]])
+
+CASES = {
+    "Gelu": ([X], {}),
+    "BiasGelu": ([X, BETA], {}),
+    "FastGelu": ([X, BETA], {}),
+    "FastGelu: alone": ([X], {}),
+    "QuickGelu": ([X], {"alpha": 1.5}),
+    "FusedMatMul": ([X, numbers(BATCH, 3, WIDTH)], {"transB": 1, "alpha": 0.5}),
+    "FusedMatMul: A'": ([X, numbers(BATCH, TIME, 3)], {"transA": 1}),
+    "FusedGemm": ([numbers(3, 4), numbers(4, 5), numbers(5)], {"activation": "Relu"}),
+    "FusedConv": ([IMAGE, numbers(4, 3, 3, 3), numbers(4)], {"activation": "Relu", "pads": [1, 1, 1, 1]}),
+    "FusedConv: sum": (
+        [IMAGE, numbers(4, 3, 3, 3), numbers(4), numbers(2, 4, 4, 3)],
+        {"activation": "LeakyRelu", "activation_params": [0.1]},
+    ),
+    "SkipLayerNormalization": ([X, numbers(*X.shape), GAMMA, BETA, BETA], {"epsilon": 1e-5}),
+    "SkipSimplifiedLayerNormalization": ([X, numbers(*X.shape), GAMMA], {"epsilon": 1e-5}),
+    "EmbedLayerNormalization": (
+        [IDS, IDS % 2, numbers(5, 8), numbers(4, 8), numbers(2, 8), numbers(8), numbers(8), np.minimum(IDS, 1)],
+        {"epsilon": 1e-6},
+    ),
+    "MultiHeadAttention": ([X, X[:, :3], X[:, 1:4]], {"num_heads": HEADS}),
+    "MultiHeadAttention: bias": ([X, X, X, numbers(3 * WIDTH)], {"num_heads": HEADS}),
+    "MultiHeadAttention: mask": ([X, X, X, None, MASK], {"num_heads": HEADS, "scale": 0.3}),
+    "MultiHeadAttention: lengths": ([X, X, X, None, LENGTHS], {"num_heads": HEADS}),
+    "MultiHeadAttention: added": ([X, X, X, None, None, numbers(1, HEADS, TIME, TIME)], {"num_heads": HEADS}),
+    "MultiHeadAttention: causal": ([X, X, X], {"num_heads": HEADS, "unidirectional": 1}),
+    "MultiHeadAttention: past": (
+        [X, X, X, None, None, None, numbers(BATCH, HEADS, 2, SIZE), numbers(BATCH, HEADS, 2, SIZE)],
+        {"num_heads": HEADS},
+    ),
+    "Attention": ([X, numbers(WIDTH, 3 * WIDTH), numbers(3 * WIDTH)], {"num_heads": HEADS}),
+    "Attention: mask": ([X, numbers(WIDTH, 3 * WIDTH), numbers(3 * WIDTH), MASK], {"num_heads": HEADS}),
+    "Attention: causal": (
+        [X, numbers(WIDTH, 3 * WIDTH), numbers(3 * WIDTH)], {"num_heads": HEADS, "unidirectional": 1}
+    ),
+    "RotaryEmbedding": (
+        [X, np.int64([[3, 1, 0, 2, 4]] * BATCH), numbers(9, SIZE // 2), numbers(9, SIZE // 2)], {"num_heads": HEADS},
+    ),
+    "RotaryEmbedding: first": (
+        [X, np.int64([2]), numbers(9, SIZE // 2), numbers(9, SIZE // 2)], {"num_heads": HEADS, "interleaved": 1},
+    ),
+}  # fmt: skip
+OUTPUTS = {
+    "SkipLayerNormalization": [0, 3],
+    "SkipSimplifiedLayerNormalization": [0, 3],
+    "EmbedLayerNormalization": [0],
+    "MultiHeadAttention: past": [0, 1, 2],
+}
+"""Outputs that are compared, by default the first."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_agrees_with_onnx_runtime(name, tmp_path):
+    op_type, (given, attributes) = name.partition(":")[0], CASES[name]
+    wanted = OUTPUTS.get(name, OUTPUTS.get(op_type, [0]))
+    names = [f"x{i}" if array is not None else "" for i, array in enumerate(given)]
+    outputs = [f"y{i}" if i in wanted else "" for i in range(max(wanted) + 1)]
+    outputs += ["mask_index"] if op_type == "EmbedLayerNormalization" else []
+    node = helper.make_node(op_type, names, outputs, domain="com.microsoft", **attributes)
+    feed = {name: array for name, array in zip(names, given, strict=True) if name}
+    kinds = {n: numpy_helper.from_array(a).data_type for n, a in feed.items()}
+    infos = [helper.make_tensor_value_info(n, kinds[n], a.shape) for n, a in feed.items()]
+    results = [helper.make_tensor_value_info(f"y{i}", 1, None) for i in wanted]
+    graph = helper.make_graph([node], "g", infos, results)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    expected = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feed)
+    found = evaluate(frontends.open(path)(), list(feed.values()))
+    for y, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(y, other, rtol=1e-5, atol=1e-5 * abs(other).max())
