@@ -75,3 +75,9 @@ def hardmax_of_rows(call: OnnxCall, x: Symbol) -> Symbol:
 
 def _hardmax(x: Symbol, axis: int) -> Symbol:
     return ops.one_hot(ops.argmax(x, axis), static_dim("Hardmax", x.shape, axis), axis, x.dtype)
+
+
+@node("SwiGLU", since=28)
+def swiglu(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
+    """``a * sigmoid(alpha a) * b``."""
+    return ops.multiply(call.add(call.operator(activations.Swish, "alpha"), a), b)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from sofie_jit.frontends.onnx.nodes import computed_weights
+from sofie_jit.frontends.onnx.nodes.images import max_pool_with_indices
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
-from sofie_jit.frontends.onnx.values import Value
+from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
@@ -16,8 +19,17 @@ from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMa
 POOLING = ("kernel_shape", "strides", "pads", "dilations", "auto_pad", "ceil_mode")
 CONVOLUTION = ("kernel_shape", "strides", "pads", "dilations", "auto_pad", "group")
 
-direct(MaxPool, attributes=POOLING)
 direct(GlobalAveragePool, GlobalMaxPool)
+
+
+@node("MaxPool")
+def max_pool(call: OnnxCall, x: Symbol) -> Symbol | tuple[Symbol, Symbol]:
+    """The largest element of each window, and its index among all elements."""
+    operator = call.operator(MaxPool, *POOLING)
+    if call.wants(1):
+        return max_pool_with_indices(call, operator, x)
+    call.ignore("storage_order")
+    return call.add(operator, x)
 
 
 @node("AveragePool")
@@ -26,7 +38,9 @@ def average_pool(call: OnnxCall, x: Symbol) -> Symbol:
     operator = call.operator(AveragePool, *POOLING, "count_include_pad")
     axes = operator.window(x.type)[0]
     if operator.count_include_pad and not all(axis.ends_in_padding for axis in axes):
-        call.refuse("count_include_pad=1 together with ceil_mode=1 is not supported, where windows exceed the padding")
+        # a window counts the padding, but not what it has beyond it
+        x = ops.pad(x, [(0, 0), (0, 0), *((axis.before, axis.after) for axis in axes)])
+        operator = replace(operator, pads=None, auto_pad="NOTSET", count_include_pad=False)
     return call.add(operator, x)
 
 
@@ -75,3 +89,19 @@ def global_lp_pool(call: OnnxCall, x: Symbol) -> Symbol:
     """The p-norm of each channel."""
     power = float(call.integer("p", 2))
     return ops.power(ops.sum(ops.power(ops.absolute(x), power), list(range(2, x.rank)), keepdims=True), 1 / power)
+
+
+@node("CausalConvWithState", since=27)
+def causal_conv_with_state(
+    call: OnnxCall, x: Symbol, w: Value, b: Value | None = None, past: Symbol | None = None
+) -> tuple[Symbol, Symbol]:
+    """A convolution of each channel with its past (batch, channels, kernel - 1), and the past of the next call."""
+    channels, state = (static_dim("CausalConvWithState", shape_of(w), axis) for axis in (0, 2))
+    state -= 1
+    x = ops.pad(x, [(0, 0), (0, 0), (state, 0)]) if past is None else ops.concatenate([past, x], 2)
+    y = convolved(call, Conv(group=channels), x, w, b)
+    activation = call.text("activation", "none")
+    if activation not in ("none", "silu", "swish"):
+        call.refuse(f"activation is {activation!r}; expected silu, swish or none")
+    total = static_dim("CausalConvWithState", x.shape, 2)
+    return y if activation == "none" else ops.silu(y), ops.slice_along(x, 2, total - state, total)

@@ -158,5 +158,7 @@ def dropout(
     """``x``, at inference."""
     call.ignore("seed")
     if training is not None and training.item():
-        call.refuse("training_mode is true; export the model for inference")
+        known = call.known(ratio) if isinstance(ratio, Symbol) else ratio
+        if known is None or np.asarray(known).item() != 0:
+            call.refuse("training_mode is true, which draws random numbers; export the model for inference")
     return (x, ops.ones_like(x, "bool")) if call.wants(1) else x

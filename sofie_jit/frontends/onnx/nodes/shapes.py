@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.frontends.onnx.nodes.images import zeros
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known, node
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
@@ -54,8 +55,11 @@ def size(call: OnnxCall, x: Value) -> np.ndarray:
 def reshape(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
     """The elements in another shape; 0 stands for the size of the input, -1 for what remains."""
     target = dims_of(shape)
-    if call.flag("allowzero") and 0 in target:
-        call.refuse("allowzero with a size of 0 is not supported")
+    if call.flag("allowzero") and 0 in target:  # the result has no elements
+        known = [size for size in target if isinstance(size, int) and size >= 0]
+        if 0 not in x.shape or len(known) < len(target):
+            call.refuse(f"allowzero with the sizes {target} does not fit a tensor of shape {x.shape}")
+        return zeros(call, tuple(known), x.dtype)
     target = [x.shape[axis] if size == 0 and axis < x.rank else size for axis, size in enumerate(target)]
     return x if tuple(target) == x.shape else call.add(Reshape(shape=tuple(target)), x)
 
@@ -231,34 +235,7 @@ def _pad(call: OnnxCall, x: Symbol, pads: Sequence[Dim], value: float, axes: lis
     return x
 
 
-# -- blocks ------------------------------------------------------------------------------------------------------------
-
-
-@node("DepthToSpace")
-def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
-    """Channels spread over blocks of pixels."""
-    n, mode = call.integer("blocksize"), call.text("mode", "DCR")
-    batch, channels, height, width = x.shape
-    if mode not in ("DCR", "CRD") or not isinstance(channels, int) or n < 1 or channels % n**2:
-        call.refuse(f"mode {mode!r} with blocksize {n} does not fit {channels} channels")
-    depth = channels // n**2
-    if mode == "DCR":
-        apart = ops.transpose(ops.reshape(x, (batch, n, n, depth, height, width)), (0, 3, 4, 1, 5, 2))
-    else:
-        apart = ops.transpose(ops.reshape(x, (batch, depth, n, n, height, width)), (0, 1, 4, 2, 5, 3))
-    return ops.reshape(apart, (batch, depth, product(height, n), product(width, n)))
-
-
-@node("SpaceToDepth")
-def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
-    """Blocks of pixels as channels."""
-    n = call.integer("blocksize")
-    batch, channels, height, width = x.shape
-    if not isinstance(height, int) or not isinstance(width, int) or n < 1 or height % n or width % n:
-        call.refuse(f"blocksize {n} does not fit an image of {height} by {width}")
-    apart = ops.reshape(x, (batch, channels, height // n, n, width // n, n))
-    moved = ops.transpose(apart, (0, 3, 5, 1, 2, 4))
-    return ops.reshape(moved, (batch, product(channels, n, n), height // n, width // n))
+# -- ranges and triangles ----------------------------------------------------------------------------------------------
 
 
 @node("Trilu", since=14)
