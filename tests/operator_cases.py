@@ -158,6 +158,13 @@ def _images() -> Iterator[Case]:
     yield make("Resize", IMAGE, scales=[2, 3], mode="linear")
     yield make("Resize: last", LAST, scales=[3, 1], mode="linear", layout="NHWC")
     yield make("Upsample", IMAGE, scales=[1, 1, 2, 3])
+    regions = np.array([[0.5, 1, 6, 7.5], [-3, -2, 3, 4], [2, 2, 2, 2], [1, 0.2, 30, 5], [4, 3, 5, 1]])
+    images = np.array([0, 4, 2, 1, 3])
+    yield make("RoiAlign", IMAGE, regions, images, output_height=2, output_width=3, fixed=True)
+    yield make(
+        "RoiAlign: max", IMAGE, regions, images, output_height=2, output_width=3, mode="max", sampling_ratio=2,
+        spatial_scale=0.5, coordinate_transformation_mode="output_half_pixel", fixed=True,
+    )  # fmt: skip
     spans = Weight(np.array([[0, 3], [2, 2], [7, 9], [-1, 2], [3, 0]]))
     yield make("Resample", LAST, Weight(numbers(5, 3)), spans, axis=2)
 

@@ -52,6 +52,42 @@ std::vector<double> resample(std::size_t outer, std::size_t size, std::size_t ou
    return y;
 }
 
+// One sample of a channel of height x width pixels by bilinear interpolation; 0 off the image.
+inline double sampled(const double *x, std::size_t height, std::size_t width, double v, double h)
+{
+   if (!(v >= -1 && v <= double(height) && h >= -1 && h <= double(width)))
+      return 0;
+   const auto at = [&](double i, double j) {
+      const auto inside = [](double k, std::size_t n) {
+         return k < 0 ? std::size_t(0) : k > double(n - 1) ? n - 1 : std::size_t(k);
+      };
+      return x[inside(i, height) * width + inside(j, width)];
+   };
+   const double row = v < 0 ? 0 : v, column = h < 0 ? 0 : h, i = double(long(row)), j = double(long(column));
+   const double down = row - i, right = column - j;
+   return (1 - down) * ((1 - right) * at(i, j) + right * at(i, j + 1)) +
+          down * ((1 - right) * at(i + 1, j) + right * at(i + 1, j + 1));
+}
+
+// The mean of samples x samples samples in each of out x out bins of a region of a channel.
+inline std::vector<double> roi_align(const std::vector<double> &x, std::size_t height, std::size_t width,
+                                     const double (&roi)[4], std::size_t out, std::size_t samples)
+{
+   std::vector<double> y;
+   const double step_y = (roi[3] - roi[1]) / double(out), step_x = (roi[2] - roi[0]) / double(out);
+   for (std::size_t oh = 0; oh < out; ++oh)
+      for (std::size_t ow = 0; ow < out; ++ow) {
+         double total = 0;
+         for (std::size_t i = 0; i < samples; ++i)
+            for (std::size_t j = 0; j < samples; ++j)
+               total += sampled(x.data(), height, width,
+                                roi[1] - 0.5 + (double(oh) + (double(i) + 0.5) / double(samples)) * step_y,
+                                roi[0] - 0.5 + (double(ow) + (double(j) + 0.5) / double(samples)) * step_x);
+         y.push_back(total / double(samples * samples));
+      }
+   return y;
+}
+
 } // namespace reference
 } // namespace sofie_jit
 #endif

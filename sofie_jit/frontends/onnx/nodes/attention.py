@@ -153,6 +153,60 @@ def grouped(a: Symbol, b: Symbol) -> Symbol:
     return ops.reshape(product, (product.shape[0], many, *product.shape[3:]))
 
 
+# -- linear attention --------------------------------------------------------------------------------------------------
+
+RULES = {"linear": (False, False), "gated": (True, False), "delta": (False, True), "gated_delta": (True, True)}
+"""Values of ``update_rule`` -> whether the state decays, and whether it is corrected by what it predicts."""
+MAX_STEPS = 256
+"""Time steps of LinearAttention, which are translated one by one."""
+
+
+@node("LinearAttention", since=27)
+def linear_attention(
+    call: OnnxCall, query: Symbol, key: Symbol, value: Symbol, past_state: Symbol | None = None,
+    decay: Symbol | None = None, beta: Symbol | None = None,
+) -> tuple[Symbol, Symbol]:  # fmt: skip
+    """A state of each head, (keys, values), that every step updates and that the queries read; also the last state."""
+    call.ignore("chunk_size")
+    rule, heads, groups = (
+        call.text("update_rule", "gated_delta"),
+        call.integer("q_num_heads"),
+        call.integer("kv_num_heads"),
+    )
+    if rule not in RULES or (decay is None and RULES[rule][0]) or (beta is None and RULES[rule][1]):
+        call.refuse(f"update_rule is {rule!r}; expected {', '.join(RULES)}, with the inputs that it needs")
+    steps = query.shape[1]
+    if not isinstance(steps, int) or not 0 < steps <= MAX_STEPS:
+        call.refuse(f"its input has shape {query.shape}; a known number of steps up to {MAX_STEPS} is needed")
+    q, k, v = (split_heads(call, x, n) for x, n in ((query, heads), (key, groups), (value, groups)))
+    size = static_dim("LinearAttention", q.shape, 3)
+    q = ops.multiply(q, call.number("scale", 0.0) or 1 / math.sqrt(size))
+    decays, corrects = RULES[rule]
+    gates = _per_head(call, decay, groups, exponential=True) if decays and decay is not None else None
+    rates = _per_head(call, beta, groups, exponential=False) if corrects and beta is not None else None
+    state, outputs = past_state, []
+    for step in range(steps):
+        row_k, row_v, row_q = (ops.slice_along(x, 2, step, step + 1) for x in (k, v, q))
+        if state is not None and gates is not None:
+            state = ops.multiply(ops.swapaxes(ops.slice_along(gates, 2, step, step + 1), -1, -2), state)
+        if rates is not None:
+            row_v = row_v if state is None else ops.subtract(row_v, ops.matmul(row_k, state))
+            row_v = ops.multiply(row_v, ops.slice_along(rates, 2, step, step + 1))
+        update = ops.matmul(ops.swapaxes(row_k, -1, -2), row_v)
+        state = update if state is None else ops.add(state, update)
+        outputs.append(grouped(row_q, state))
+    assert state is not None
+    y = ops.transpose(ops.concatenate(outputs, 2), (0, 2, 1, 3))
+    return ops.reshape(y, (*y.shape[:2], y.shape[2] * y.shape[3])), state
+
+
+def _per_head(call: OnnxCall, x: Symbol, heads: int, exponential: bool) -> Symbol:
+    """(batch, time, heads * size or heads or 1) as (batch, heads or 1, time, size or 1)."""
+    width = static_dim("LinearAttention", x.shape, 2)
+    x = ops.exp(x) if exponential else x
+    return ops.expand_dims(ops.swapaxes(x, 1, 2), -1) if width == 1 else split_heads(call, x, heads)
+
+
 # -- rotary embeddings -------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Images sampled at computed coordinates: GridSample, AffineGrid, DeformConv."""
+"""Images sampled at computed coordinates: GridSample, AffineGrid, DeformConv, RoiAlign."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import product, static_dims
+from sofie_jit.ir.operators.roi_align import RoiAlign
 from sofie_jit.ir.operators.scatter import GatherND
 
 MODES = {"bilinear": "linear", "bicubic": "cubic", "linear": "linear", "cubic": "cubic", "nearest": "nearest"}
@@ -170,3 +171,20 @@ def deform_conv(
     rows_of_kernel = ops.reshape(w, (groups, outputs // groups, channels // groups * taps))
     y = ops.reshape(ops.matmul(rows_of_kernel, columns), (batch, outputs, *out))
     return y if b is None else ops.add(y, ops.reshape(b, (1, -1, 1, 1)))
+
+
+REGIONS = ("mode", "output_height", "output_width", "sampling_ratio", "spatial_scale")
+
+
+@node("RoiAlign", since=10)
+def roi_align_of_output(call: OnnxCall, x: Symbol, rois: Symbol, batch_indices: Symbol) -> Symbol:
+    """The form before opset 16, whose coordinates are not shifted."""
+    operator = call.operator(RoiAlign, *REGIONS, coordinate_transformation_mode="output_half_pixel")
+    return call.add(operator, x, rois, batch_indices)
+
+
+@node("RoiAlign", since=16)
+def roi_align(call: OnnxCall, x: Symbol, rois: Symbol, batch_indices: Symbol) -> Symbol:
+    """Regions of images, resampled to one size."""
+    operator = call.operator(RoiAlign, *REGIONS, "coordinate_transformation_mode")
+    return call.add(operator, x, rois, batch_indices)
