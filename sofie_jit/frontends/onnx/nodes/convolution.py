@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sofie_jit.frontends.onnx.nodes import computed_weights
+from sofie_jit.frontends.onnx.nodes import general_convolution
 from sofie_jit.frontends.onnx.nodes.images import max_pool_with_indices
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
@@ -64,11 +64,11 @@ def convolved(call: OnnxCall, operator: Conv | ConvTranspose, x: Symbol, w: Valu
     kernel = call.weight(w, call.node.inputs[1])
     bias = None if b is None else call.weight(b, call.node.inputs[2])
     constant_bias = bias if bias is None or ops.weight_of(bias) is not None else None
-    if ops.weight_of(kernel) is not None:
+    if ops.weight_of(kernel) is not None and (isinstance(operator, Conv) or operator.group == 1):
         y = call.add(operator, x, kernel, constant_bias)
         added = None if constant_bias is bias else bias
     else:
-        by_products = computed_weights.conv if isinstance(operator, Conv) else computed_weights.conv_transpose
+        by_products = general_convolution.conv if isinstance(operator, Conv) else general_convolution.conv_transpose
         y, added = by_products(operator, x, kernel), bias  # type: ignore[arg-type]
     return y if added is None else ops.add(y, ops.reshape(added, (1, -1, *[1] * (y.rank - 2))))
 

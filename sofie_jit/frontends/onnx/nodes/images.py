@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sofie_jit.frontends.onnx.nodes import general_convolution
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.nodes.sizes import positions
 from sofie_jit.frontends.onnx.values import dims_of
@@ -37,7 +38,10 @@ def col2im(call: OnnxCall, x: Symbol, image_shape: np.ndarray, block_shape: np.n
     more = [axis.size + axis.before + axis.after - axis.under(axis.out) for axis in axes]
     operator = ConvTranspose(strides=strides, dilations=dilations, pads=pads, output_padding=more, group=channels)
     columns = ops.reshape(x, (x.shape[0], rows, *outputs_of(axes)))
-    return call.add(operator, columns, call.constant(kernel.astype(x.dtype), "taps"))
+    taps_of_windows = call.constant(kernel.astype(x.dtype), "taps")
+    if channels == 1:
+        return call.add(operator, columns, taps_of_windows)
+    return general_convolution.conv_transpose(operator, columns, taps_of_windows)
 
 
 def max_pool_with_indices(call: OnnxCall, operator: MaxPool, x: Symbol) -> tuple[Symbol, Symbol]:

@@ -1,6 +1,7 @@
-"""Convolutions whose kernel is computed by the model, as products of matrices.
+"""Convolutions that no kernel computes, by other operators.
 
-Kernels of convolutions take weights that are packed once; these are rare.
+Kernels of convolutions take weights that are packed once, and those of transposed convolutions have no groups. Weights
+that are computed by the model make products of matrices.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sofie_jit.ir.dims import product, static_dim
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
+from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.types import check_table
 
 
@@ -31,19 +33,35 @@ def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
     It is a convolution of the image, with zeros between its pixels, by the reversed kernel.
     """
     axes, channels, outputs = operator.window(x.type, w.type)
-    group = operator.group
-    for axis, part in enumerate(axes, 2):
-        x = _spread(x, axis, part.stride)
-    kernel = ops.flip(w, list(range(2, w.rank)))
-    apart = ops.reshape(kernel, (group, channels // group, outputs // group, *w.shape[2:]))
-    turned = ops.reshape(ops.swapaxes(apart, 1, 2), (outputs, channels // group, *w.shape[2:]))
+    group, spatial = operator.group, w.shape[2:]
+    shapes = (group, channels // group, outputs // group, *spatial), (outputs, channels // group, *spatial)
+    x, windows = _stuffed(x, axes)
+    array = ops.weight_of(w)
+    if array is None:
+        kernel = ops.flip(w, list(range(2, w.rank)))
+        turned = ops.reshape(ops.swapaxes(ops.reshape(kernel, shapes[0]), 1, 2), shapes[1])
+        return _correlated(x, turned, windows, group)
+    reverse = np.flip(array, tuple(range(2, w.rank)))
+    constant = w.builder.constant(np.ascontiguousarray(reverse.reshape(shapes[0]).swapaxes(1, 2).reshape(shapes[1])))
+    cut = [(min(axis.before, 0), min(axis.after, 0)) for axis in windows]
+    if any(n for pair in cut for n in pair):
+        borders = [0, 0, *(before for before, _ in cut), 0, 0, *(after for _, after in cut)]
+        x = x.builder.add(Pad(pads=borders), x)
+    pads = [max(axis.before, 0) for axis in windows] + [max(axis.after, 0) for axis in windows]
+    dilations = [axis.dilation for axis in windows]
+    y: Symbol = x.builder.add(Conv(pads=pads, dilations=dilations, group=group), x, constant)
+    return y
+
+
+def _stuffed(x: Symbol, axes: Sequence[Axis]) -> tuple[Symbol, list[Axis]]:
+    """``x`` with zeros between its pixels, and the windows of the convolution that ``axes`` are the transpose of."""
     windows = []
     for axis, part in enumerate(axes, 2):
+        x = _spread(x, axis, part.stride)
         spread, before = (part.out - 1) * part.stride + 1, part.extent - 1 - part.before
         after = part.size + part.extent - 1 - spread - before
         windows.append(Axis(spread, part.kernel, 1, part.dilation, before, after))
-        assert x.shape[axis] == spread
-    return _correlated(x, turned, windows, group)
+    return x, windows
 
 
 def _spread(x: Symbol, axis: int, stride: int) -> Symbol:
