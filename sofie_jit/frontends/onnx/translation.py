@@ -27,6 +27,9 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import DTYPES, TensorType
 from sofie_jit.records import dataclass
 
+MAX_UNROLLED = 10_000
+"""Nodes that the subgraphs of a model may become, all iterations of loops together."""
+
 
 @dataclass
 class Translation(base.Translation):
@@ -225,6 +228,8 @@ class _Translator:
         self.builder = builder
         self.replace = replace
         self.problems = Problems()
+        self.unrolled = 0
+        """Nodes of subgraphs that were translated, once for each iteration."""
 
     def graph(self, graph: Graph, outer: Mapping[str, Value]) -> list[Value | None]:
         """The outputs of a graph whose nodes may use the values ``outer``.
@@ -263,7 +268,10 @@ class _Translator:
             return call.outputs(results)
 
     def branch(self, graph: Graph, values: Mapping[str, Value]) -> list[Value]:
-        """The outputs of a subgraph, which may use ``values``."""
+        """The outputs of a subgraph, which may use ``values``. Loops call it for each iteration."""
+        self.unrolled += len(graph.nodes) + 1
+        if self.unrolled > MAX_UNROLLED:
+            raise UnsupportedLayerError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
         results = self.graph(graph, values)
         found = [value for value in results if value is not None]
         if len(found) < len(results):

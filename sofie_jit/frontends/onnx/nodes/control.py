@@ -13,9 +13,6 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
 
-MAX_UNROLLED = 20_000
-"""Nodes that a loop may become, all iterations together."""
-
 
 @node("If")
 def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
@@ -44,12 +41,6 @@ def _selected(call: OnnxCall, condition: Symbol, *branches: Graph) -> tuple[Valu
     return tuple(ops.where(flag, a, b) for a, b in zip(yes, no, strict=True))
 
 
-def _check_size(call: OnnxCall, iterations: int, body: Graph) -> None:
-    nodes = sum(1 for _ in body.walk())
-    if iterations * max(nodes, 1) > MAX_UNROLLED:
-        call.refuse(f"{iterations:,} iterations of {nodes} nodes are more than {MAX_UNROLLED:,} nodes")
-
-
 @node("Loop")
 def loop(
     call: OnnxCall, trips: np.ndarray | None = None, condition: np.ndarray | None = None, *carried: Value
@@ -61,7 +52,6 @@ def loop(
     collected: list[list[Value]] = [[] for _ in body.outputs[1 + len(states) :]]
     count = 0
     while goes_on and (most is None or count < most):
-        _check_size(call, count + 1, body)
         given: list[Value] = [np.array(count), np.array(True), *states]
         goes_on_value, *results = call.translate(
             body, {info.name: value for info, value in zip(body.inputs, given, strict=True)}
@@ -114,7 +104,6 @@ def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | N
     steps = {x.shape[axis] for axis, x in zip(axes, scanned, strict=True)}
     if len(steps) != 1 or not isinstance(length := steps.pop(), int) or not length:
         call.refuse(f"its scanned inputs have {[str(x.type) for x in scanned]}; one known size of the axis is needed")
-    _check_size(call, length, body)
     collected: list[list[Value]] = [[] for _ in range(outputs)]
     for step in range(length):
         rows = []

@@ -1,0 +1,117 @@
+"""Control flow, sequences, and recurrent networks step by step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import sofie_jit
+from sofie_jit.errors import UnsupportedLayerError
+
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+RNG = np.random.default_rng(0)
+
+
+def info(name, shape, dtype=FLOAT):
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def saved(tmp_path, graph, opset=17):
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def conditional(other="Exp"):
+    """``Relu(x)`` if the sum of x is positive, else another function of x."""
+    yes = helper.make_graph([helper.make_node("Relu", ["x"], ["a"])], "yes", [], [info("a", None)])
+    no = helper.make_graph([helper.make_node(other, ["x"], ["b"])], "no", [], [info("b", None)])
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["y"], then_branch=yes, else_branch=no),
+    ]
+    zero = numpy_helper.from_array(np.float32(0), "zero")
+    return helper.make_graph(nodes, "g", [info("x", [3, 2])], [info("y", None)], [zero])
+
+
+def test_a_condition_that_depends_on_data(tmp_path):
+    model = sofie_jit.load(saved(tmp_path, conditional()))
+    x = RNG.normal(size=(3, 2)).astype(np.float32)
+    for given in (abs(x), -abs(x)):
+        expected = np.maximum(given, 0) if given.sum() > 0 else np.exp(given)
+        np.testing.assert_allclose(model.infer(given), expected, rtol=1e-6)
+
+
+def test_branches_of_different_types_are_refused(tmp_path):
+    with pytest.raises(UnsupportedLayerError, match=r"y \(If\): its branches return"):
+        sofie_jit.load(saved(tmp_path, conditional("Transpose")))
+
+
+def test_a_loop_of_known_length(tmp_path):
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["total", "x"], ["sum"]),
+            helper.make_node("Cast", ["i"], ["number"], to=FLOAT),
+            helper.make_node("Mul", ["sum", "number"], ["row"]),
+            helper.make_node("Identity", ["goes_on"], ["still"]),
+        ],
+        "body",
+        [info("i", [], INT64), info("goes_on", [], BOOL), info("total", [2])],
+        [info("still", [], BOOL), info("sum", [2]), info("row", [2])],
+    )
+    nodes = [helper.make_node("Loop", ["count", "", "start"], ["last", "rows"], body=body)]
+    start = numpy_helper.from_array(np.zeros(2, np.float32), "start")
+    graph = helper.make_graph(
+        nodes, "g", [info("x", [2]), info("count", [], INT64)], [info("last", None), info("rows", None)], [start]
+    )
+    model, x = sofie_jit.load(saved(tmp_path, graph)), np.float32([1, -2])
+    for count in (3, 1):
+        last, rows = model.infer(x, count)
+        np.testing.assert_allclose(last, count * x)
+        np.testing.assert_allclose(rows, [i * (i + 1) * x for i in range(count)])
+    with pytest.raises(UnsupportedLayerError, match="would become more than 10,000 nodes"):
+        model.infer(x, 10**9)
+
+
+FORMS = {
+    "LSTM": {},
+    "LSTM: peepholes": {"P": True},
+    "LSTM: coupled": {"input_forget": 1},
+    "LSTM: clipped": {"clip": 0.3},
+    "GRU": {},
+    "GRU: reset": {"linear_before_reset": 1},
+    "RNN": {"activations": ["Affine"], "activation_alpha": [0.5], "activation_beta": [0.1]},
+    "RNN: scaled": {"activations": ["ScaledTanh"], "activation_alpha": [1.5], "activation_beta": [0.7]},
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_recurrent_networks_step_by_step(name, tmp_path):
+    """Weights that are inputs, against ONNX Runtime."""
+    kind, options = name.partition(":")[0], dict(FORMS[name])
+    gates, time, batch, features, units = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], 4, 2, 3, 5
+    shapes = {
+        "x": (time, batch, features), "w": (1, gates * units, features), "r": (1, gates * units, units),
+        "b": (1, 2 * gates * units),
+    }  # fmt: skip
+    names = ["x", "w", "r", "b"]
+    if options.pop("P", False):
+        shapes["p"] = (1, 3 * units)
+        names += ["", "", "", "p"]
+    arrays = {key: RNG.normal(size=shape).astype(np.float32) / 2 for key, shape in shapes.items()}
+    node = helper.make_node(kind, names, ["y", "h"], hidden_size=units, **options)
+    graph = helper.make_graph(
+        [node], "g", [info(key, shape) for key, shape in shapes.items()], [info("y", None), info("h", None)]
+    )
+    path = saved(tmp_path, graph, 14)
+    expected = onnx_runtime(path, arrays)
+    for found, other in zip(sofie_jit.load(path).infer(arrays), expected, strict=True):
+        np.testing.assert_allclose(found, other, atol=1e-6)
+
+
+def onnx_runtime(path, arrays):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, arrays)
