@@ -255,6 +255,7 @@ def _movement() -> Iterator[Case]:
     yield make("Cast: flags", COUNT, to="bool")
     yield make("RoundTo", ROWS, to="float16")
     yield make("RoundTo: bfloat16", ROWS, to="bfloat16")
+    yield make("BitCast", COUNT, to="float32")
     yield make("HashBucket", integers(BATCH, 7, low=-(2**62), high=2**62, dtype="int64"), num_buckets=1000)
     yield make("HashBucket: keyed", COUNT, num_buckets=7, key=(3, 2**64 - 5))
     yield make("CrossHashed", COUNT.astype("int64"), OTHER.astype("int64"), num_buckets=100)

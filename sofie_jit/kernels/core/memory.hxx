@@ -89,6 +89,15 @@ void copy(std::size_t size, const T *x, T *y)
       std::memcpy(static_cast<void *>(y), x, size * sizeof(T));
 }
 
+// y has the bits of x as elements of another type of the same size.
+template <class From, class To>
+void copy_bits(std::size_t size, const From *x, To *y)
+{
+   static_assert(sizeof(From) == sizeof(To), "elements of one size");
+   if (size)
+      std::memcpy(static_cast<void *>(y), x, size * sizeof(To));
+}
+
 // Scratch memory for concurrent calls: a call leases an arena and returns it; a few are kept for later calls. (The
 // compiler's atomic builtins compile in a fraction of the time of std::atomic.)
 class ArenaPool {

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from node_cases import cases, problem, refused, version
+from onnx_files import WHEEL
+
+import sofie_jit
 
 PARTS = 20
 
@@ -39,6 +43,19 @@ def test_all_compiled(part):
     names = [name for name in sorted(cases()) if name not in refused()]
     for name in names[part::PARTS]:
         assert problem(cases()[name], compiled=True) == "", name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((WHEEL / "light").glob("*.onnx")), ids=lambda path: path.stem)
+def test_light_networks(path):
+    """Known networks with constant weights."""
+    graph = onnx.load(path).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    (given,) = (value for value in graph.input if value.name not in weights)
+    shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
+    x = (np.arange(np.prod(shape)).reshape(shape) / np.prod(shape)).astype(np.float32)
+    expected = onnx.numpy_helper.to_array(onnx.load_tensor(path.with_name(f"{path.stem}_output_0.pb")))
+    np.testing.assert_allclose(sofie_jit.load(path).infer(x), expected, rtol=1e-3, atol=1e-7)
 
 
 def test_exporters_of_pytorch_are_supported():

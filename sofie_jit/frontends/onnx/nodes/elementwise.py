@@ -12,6 +12,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import activations, elementwise, math
 from sofie_jit.ir.operators.rounding import NARROW, RoundTo
+from sofie_jit.ir.operators.bit_cast import BitCast
 from sofie_jit.ir.types import DTYPES, is_floating, is_integer
 
 # -- of two or more tensors --------------------------------------------------------------------------------------------
@@ -136,6 +137,12 @@ def _cast(call: OnnxCall, x: Symbol, dtype: str) -> Value:
     if dtype not in DTYPES:
         call.refuse(f"it casts to {dtype}; supported are {', '.join(dict.fromkeys((*DTYPES, *NARROW)))}")
     return x if x.dtype == dtype else call.add(elementwise.Cast(to=dtype), x)
+
+
+@node("BitCast", since=26)
+def bit_cast(call: OnnxCall, x: Symbol) -> Symbol:
+    """The bits of elements read as another type."""
+    return call.add(BitCast(to=element_type(call.integer("to"), "its output").name), x)
 
 
 @node("Identity")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
 from sofie_jit.frontends.onnx.values import Value
@@ -27,22 +27,45 @@ def group_normalization_by_group(call: OnnxCall, x: Symbol, scale: Symbol, b: Sy
 
 
 @node("BatchNormalization")
-def batch_normalization(call: OnnxCall, x: Symbol, scale: Value, b: Value, mean: Value, var: Value) -> Symbol:
-    """Normalization per channel by given statistics."""
+def batch_normalization(
+    call: OnnxCall, x: Symbol, scale: Value, b: Value, mean: Value, var: Value
+) -> Symbol | tuple[Symbol, ...]:
+    """Normalization per channel by given statistics, or by those of the batch, which update the given ones."""
     call.ignore("is_test", "consumed_inputs")
-    if call.integer("spatial", 1) != 1:
-        call.refuse("spatial=0 is not supported")
     operator = call.operator(normalization.BatchNormalization, "epsilon")
     given = (scale, b, mean, var)
-    parameters = [call.symbol(value, name) for value, name in zip(given, call.node.inputs[1:], strict=True)]
-    if all(isinstance(value, np.ndarray) for value in given):
-        return call.add(operator, x, *parameters)
-    scale, b, mean, var = (ops.reshape(p, (1, -1, *[1] * (x.rank - 2))) for p in parameters)
-    factor = ops.divide(scale, ops.sqrt(ops.add(var, operator.epsilon)))
+    parameters = [call.weight(value, name) for value, name in zip(given, call.node.inputs[1:], strict=True)]
+    training, spatial = call.flag("training_mode"), call.flag("spatial", True)
+    if not training:
+        call.ignore("momentum")
+        if spatial and all(ops.weight_of(parameter) is not None for parameter in parameters):
+            return call.add(operator, x, *parameters)
+        return _normalized(x, parameters, operator.epsilon, spatial)
+    axes, momentum = [0, *range(2, x.rank)], call.number("momentum", 0.9)
+    current = ops.mean(x, axes), ops.var(x, axes)
+    running = [
+        ops.add(ops.multiply(old, momentum), ops.multiply(new, 1 - momentum))
+        for old, new in zip(parameters[2:], current, strict=True)
+    ]
+    return _normalized(x, [*parameters[:2], *current], operator.epsilon, spatial), *running
+
+
+def _normalized(x: Symbol, parameters: Sequence[Symbol], epsilon: float, spatial: bool) -> Symbol:
+    """``(x - mean) / sqrt(var + epsilon) * scale + b``, with parameters of each channel or of each element."""
+    shape = (1, -1, *[1] * (x.rank - 2)) if spatial else (1, *x.shape[1:])
+    scale, b, mean, var = (ops.reshape(p, shape) for p in parameters)
+    factor = ops.divide(scale, ops.sqrt(ops.add(var, epsilon)))
     return ops.add(ops.multiply(ops.subtract(x, mean), factor), b)
 
 
-@node("LayerNormalization", since=17)
+@node("SimplifiedLayerNormalization")
+def simplified_layer_normalization(call: OnnxCall, x: Symbol, scale: Symbol) -> Symbol:
+    """The name of RMSNormalization in models that ONNX Runtime optimized."""
+    y: Symbol = rms_normalization(call, x, scale)
+    return y
+
+
+@node("LayerNormalization")  # ONNX Runtime writes it into models of older opsets
 def layer_normalization(
     call: OnnxCall, x: Symbol, scale: Symbol, b: Symbol | None = None
 ) -> Symbol | tuple[Symbol, Symbol, Symbol]:
