@@ -29,4 +29,4 @@ class BitCast(ROperator):
         size = np.dtype(self.to).itemsize
         if x.dtype.kind == "f" and x.dtype.itemsize != size:  # an evaluation in float64
             x = x.astype(f"float{8 * size}")
-        return np.ascontiguousarray(x).view(self.to)
+        return np.array(x).view(self.to)
