@@ -138,7 +138,7 @@ def test_all_problems_are_listed_at_once(tmp_path):
         node("Concat", "x x", "d", "fourth"),
         node("LeakyRelu", "x", "e", "fifth", alpha="text"),
         node("Special", "x", "f", "sixth", domain="my"),
-        node("BatchNormalization", "x w w w w", "g", "seventh", training_mode=1),
+        node("LayerNormalization", "x w", "g", "seventh", stash_type=11),
     ]
     path = saved(tmp_path, nodes, {"x": X}, "a c d e f g", w=np.float32([1, 2, 3]))
     with pytest.raises(UnsupportedLayerError) as error:
@@ -155,7 +155,8 @@ def test_all_problems_are_listed_at_once(tmp_path):
         "sixth (my.Special): the operator is not supported; register a function for it with "
         "sofie_jit.register_operator, pass one to load(..., replace={node: function}), or cut the model before it with "
         "outputs=",
-        "seventh (BatchNormalization): training_mode=1 is not supported: a compiled model does not learn",
+        "seventh (LayerNormalization): stash_type=11 is not supported: the statistics are computed in the type of the "
+        "input",
     ]
     report = check(path)
     assert [bool(report_node.problem) for report_node in report.nodes] == [True, True, False, True, True, True, True]
