@@ -23,6 +23,32 @@ class OperatorSupport:
     """Attributes, inputs and outputs that are not supported, and why."""
 
 
+_STEPS = (
+    "weights that are computed by the model, peepholes, `clip`, `input_forget` and the activations Affine and "
+    "ScaledTanh need a known number of steps, at most 256"
+)
+LIMITS: dict[str, tuple[str, ...]] = {
+    "BatchNormalization": (),
+    "Det": ("matrices of more than four rows",),
+    "DeformConv": ("images of one or three dimensions",),
+    "Dropout": ("`training_mode`, which draws random numbers",),
+    "GRU": (_STEPS,),
+    "If": ("a condition that is computed from data needs branches whose outputs have equal types",),
+    "LSTM": (_STEPS,),
+    "LayerNormalization": ("`stash_type`: the statistics are computed in the type of the input",),
+    "LinearAttention": ("the number of steps must be known, and at most 256",),
+    "Loop": (
+        "its number of iterations and its conditions must be known, or follow from inputs that are numbers or vectors",
+    ),
+    "MaxPool": (),
+    "RNN": (_STEPS,),
+    "Resize": (),
+    "Scan": ("its number of iterations must be known",),
+    "Upsample": (),
+}
+"""What handlers refuse that compose an operator of others; their operator in the RModel may lack more."""
+
+
 def supported_operators() -> dict[str, OperatorSupport]:
     """All operators of ONNX files that can be translated, by name; those of other domains as ``domain.name``.
 
@@ -38,7 +64,8 @@ def supported_operators() -> dict[str, OperatorSupport]:
     found = {}
     for (domain, name), versions in handlers().items():
         missing = {} if domain else UNSUPPORTED.get(name, {})
-        limits = tuple(f"`{part}`: {entry.reason}" for part, entry in missing.items() if entry.harmless is not None)
+        lacking = tuple(f"`{part}`: {entry.reason}" for part, entry in missing.items() if entry.harmless is not None)
+        limits = lacking if domain else LIMITS.get(name, lacking)
         key = f"{domain}.{name}" if domain else name
         found[key] = OperatorSupport(domain or "ai.onnx", name, tuple(sorted(versions)), limits)
     return dict(sorted(found.items()))
