@@ -11,8 +11,8 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators import activations, elementwise, math
-from sofie_jit.ir.operators.rounding import NARROW, RoundTo
 from sofie_jit.ir.operators.bit_cast import BitCast
+from sofie_jit.ir.operators.rounding import NARROW, RoundTo
 from sofie_jit.ir.types import DTYPES, is_floating, is_integer
 
 # -- of two or more tensors --------------------------------------------------------------------------------------------
