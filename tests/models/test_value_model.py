@@ -81,3 +81,23 @@ def test_few_values_stay_compiled(path, monkeypatch):
             assert model.infer(X, [0], shape).shape == tuple(shape)
     assert [str(w.message) for w in caught if "values of shape" in str(w.message)]
     assert len(model._models) <= 2  # of axes; each is a model that is compiled per value of shape
+
+
+def test_sizes_that_depend_on_no_input_are_no_values(tmp_path):
+    """A shape that is computed in floating point: the model is compiled per shape of its input."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["numbers"], ["sizes"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=1),
+        helper.make_node("Expand", ["sum", "sizes"], ["y"]),
+    ]
+    shapes = {"x": ["n", 3], "y": None}
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
+    file = tmp_path / "m.onnx"
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 18)])
+    file.write_bytes(model.SerializeToString())
+    loaded = sofie_jit.load(file)
+    for rows in (2, 5):
+        given = np.ones((rows, 3), np.float32)
+        np.testing.assert_array_equal(loaded.infer(given), np.full((rows, 3), 3 * rows))

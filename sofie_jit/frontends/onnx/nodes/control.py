@@ -21,9 +21,12 @@ def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
     If the condition is computed from data, both are computed and one is selected, which needs outputs of equal types.
     """
     branches = call.graph("then_branch"), call.graph("else_branch")
-    if isinstance(condition, Symbol) and not call.is_parameter(condition):
-        return _selected(call, condition, *branches)
-    known = call.constant_value(condition, "cond") if isinstance(condition, Symbol) else np.asarray(condition)
+    if isinstance(condition, Symbol):
+        known = call.known(condition)
+        if known is None and not call.is_parameter(condition):
+            return _selected(call, condition, *branches)
+        condition = call.constant_value(condition, "cond") if known is None else known
+    known = np.asarray(condition)
     return tuple(call.translate(branches[0 if known.item() else 1]))
 
 

@@ -354,9 +354,9 @@ class OnnxCall(NodeCall):
         self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
 
     def is_parameter(self, symbol: Symbol) -> bool:
-        """Whether a tensor depends on no inputs but numbers and vectors, for whose values a model can be compiled."""
-        inputs = self.builder.rmodel.inputs
-        return all(is_parameter(inputs[name]) for name in inputs_of(self.builder.rmodel, symbol.name))
+        """Whether a tensor depends on inputs, and on numbers and vectors only, whose values can be compiled in."""
+        types, inputs = self.builder.rmodel.inputs, inputs_of(self.builder.rmodel, symbol.name)
+        return bool(inputs) and all(is_parameter(types[name]) for name in inputs)
 
     def known(self, symbol: Symbol) -> np.ndarray | None:
         """The values of a tensor that is computed from constants; None for another one."""
