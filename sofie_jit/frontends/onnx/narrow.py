@@ -40,7 +40,7 @@ def input_of(builder: Builder, value: Value, dtype: str) -> Value:
     if dtype not in NARROW:
         return value
     if not isinstance(value, Symbol):
-        return Narrow(rounded(np.asarray(widened(value)), dtype), dtype)
+        return Narrow(np.asarray(rounded(np.asarray(widened(value)), dtype)), dtype)
     wide = Cast(to="float32") if value.dtype == dtype else RoundTo(to=dtype)
     return Narrow(builder.add(wide, value), dtype)
 
@@ -84,7 +84,7 @@ def conclude(call: OnnxCall, results: Any) -> Any:
 
 def _rounded(call: OnnxCall, value: Value, dtype: str) -> Value:
     if isinstance(value, np.ndarray) and value.dtype == np.float32:
-        return Narrow(rounded(value, dtype), dtype)
+        return Narrow(np.asarray(rounded(value, dtype)), dtype)
     if not isinstance(value, Symbol) or value.dtype != "float32":
         return value
     is_exact = not call.node.domain and call.node.op_type in EXACT

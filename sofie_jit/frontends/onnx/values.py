@@ -55,6 +55,7 @@ class TensorSequence:
 
     items: list[Any]
     """The tensors, each a :data:`Value`."""
+    dtype: str = "sequence"
 
 
 def shape_of(value: Value) -> tuple[Dim, ...]:
