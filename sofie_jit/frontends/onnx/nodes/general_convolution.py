@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import product, static_dim
+from sofie_jit.ir.dims import product, static_dim, static_dims
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
@@ -21,9 +22,16 @@ from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.types import check_table
 
 
+def fixed_axes(operator: str, axes: Sequence[Axis]) -> Sequence[Any]:
+    """``axes``, whose sizes must be known: Axis with ints. Raises ShapeError."""
+    for axis in axes:
+        static_dims(operator, (axis.size, axis.before, axis.after, axis.out))
+    return axes
+
+
 def conv(operator: Conv, x: Symbol, w: Symbol) -> Symbol:
     """``operator`` without a bias: x (N, C, spatial axes), w (M, C / group, spatial axes)."""
-    axes, _, _ = operator.window(x.type, w.type)
+    axes = fixed_axes("Conv", operator.window(x.type, w.type)[0])
     return _correlated(x, w, axes, operator.group)
 
 
@@ -32,7 +40,8 @@ def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
 
     It is a convolution of the image, with zeros between its pixels, by the reversed kernel.
     """
-    axes, channels, outputs = operator.window(x.type, w.type)
+    window, channels, outputs = operator.window(x.type, w.type)
+    axes = fixed_axes("ConvTranspose", window)
     group, spatial = operator.group, w.shape[2:]
     shapes = (group, channels // group, outputs // group, *spatial), (outputs, channels // group, *spatial)
     x, windows = _stuffed(x, axes)
@@ -53,7 +62,7 @@ def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
     return y
 
 
-def _stuffed(x: Symbol, axes: Sequence[Axis]) -> tuple[Symbol, list[Axis]]:
+def _stuffed(x: Symbol, axes: Sequence[Any]) -> tuple[Symbol, Sequence[Any]]:
     """``x`` with zeros between its pixels, and the windows of the convolution that ``axes`` are the transpose of."""
     windows = []
     for axis, part in enumerate(axes, 2):
@@ -74,7 +83,7 @@ def _spread(x: Symbol, axis: int, stride: int) -> Symbol:
     return ops.slice_along(merged, axis, 0, static_dim("ConvTranspose", merged.shape, axis) - stride + 1)
 
 
-def _correlated(x: Symbol, w: Symbol, axes: Sequence[Axis], group: int) -> Symbol:
+def _correlated(x: Symbol, w: Symbol, axes: Sequence[Any], group: int) -> Symbol:
     """The windows of ``x`` times the kernel."""
     count = len(axes)
     pads = [(axis.before, axis.after) for axis in axes]
@@ -88,7 +97,7 @@ def _correlated(x: Symbol, w: Symbol, axes: Sequence[Axis], group: int) -> Symbo
     outputs = w.shape[0]
     # (N, C, k, out, k, out, ...) -> (N, group, C / group * k * k, out * out)
     order = [0, 1, *range(2, 2 + 2 * count, 2), *range(3, 3 + 2 * count, 2)]
-    sizes = outputs_of(axes)
+    sizes = static_dims("Conv", outputs_of(axes))
     terms = product(channels, *(axis.kernel for axis in axes)) // group
     columns = ops.reshape(ops.transpose(x, order), (batch, group, terms, math.prod(sizes)))
     rows = ops.reshape(w, (group, product(outputs) // group, terms))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +30,11 @@ def col2im(call: OnnxCall, x: Symbol, image_shape: np.ndarray, block_shape: np.n
     rank, taps = len(image), math.prod(block)
     strides, dilations = (call.integers(name) or [1] * rank for name in ("strides", "dilations"))
     pads = call.integers("pads") or [0] * (2 * rank)
-    axes = [Axis(*part) for part in zip(image, block, strides, dilations, pads[:rank], pads[rank:], strict=True)]
+    axes: Sequence[Any] = [
+        Axis(*part) for part in zip(image, block, strides, dilations, pads[:rank], pads[rank:], strict=True)
+    ]
     rows, windows = static_dims("Col2Im", x.shape[1:])
-    if rows % taps or windows != math.prod(outputs_of(axes)):
+    if rows % taps or windows != math.prod(static_dims("Col2Im", outputs_of(axes))):
         call.refuse(f"{rows} rows and {windows} columns do not fit windows of {block} in images of {image}")
     channels = rows // taps
     check_table("Col2Im", channels, taps, taps)
@@ -46,9 +50,9 @@ def col2im(call: OnnxCall, x: Symbol, image_shape: np.ndarray, block_shape: np.n
 
 def max_pool_with_indices(call: OnnxCall, operator: MaxPool, x: Symbol) -> tuple[Symbol, Symbol]:
     """The maximum of each window, and its index among all elements of ``x``."""
-    axes = operator.window(x.type)[0]
+    axes = general_convolution.fixed_axes("MaxPool", operator.window(x.type)[0])
     sizes, batch, channels = [axis.size for axis in axes], x.shape[0], static_dim("MaxPool", x.shape, 1)
-    check_table("MaxPool", *outputs_of(axes), *(axis.kernel for axis in axes))
+    check_table("MaxPool", *static_dims("MaxPool", outputs_of(axes)), *(axis.kernel for axis in axes))
     values, places = x, np.zeros([1] * (2 * len(axes)), np.int64)
     order = range(len(sizes))
     strides = [math.prod(sizes[axis + 1 :]) for axis in order]
@@ -64,7 +68,7 @@ def max_pool_with_indices(call: OnnxCall, operator: MaxPool, x: Symbol) -> tuple
         shape = [1] * (2 * len(axes))
         shape[2 * number], shape[2 * number + 1] = at.shape
         places = places + at.reshape(shape) * strides[number]
-    taps, out = math.prod(axis.kernel for axis in axes), outputs_of(axes)
+    taps, out = math.prod(axis.kernel for axis in axes), static_dims("MaxPool", outputs_of(axes))
     windows = [*range(3, 3 + 2 * len(axes), 2), *range(2, 2 + 2 * len(axes), 2)]
     values = ops.reshape(ops.transpose(values, [0, 1, *windows]), (batch, channels, math.prod(out), taps))
     table = places.transpose([axis - 2 for axis in windows]).reshape(-1)
