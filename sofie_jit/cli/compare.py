@@ -14,6 +14,7 @@ from pathlib import Path
 from sofie_jit.cli import (
     THREADS,
     add_model_arguments,
+    add_shape_argument,
     list_of,
     positive,
     say_written,
@@ -32,6 +33,7 @@ sofie-jit compare m.h5 --no-times --json"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser, untrusted=False)  # the library reads the file, too, without limits
+    add_shape_argument(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
