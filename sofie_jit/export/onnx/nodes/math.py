@@ -133,6 +133,17 @@ def atan2(g: GraphWriter, op: ROperator, y: str, x: str) -> str:
     return g("Where", g("Equal", x, zero), vertical, left)
 
 
+@rule("Div", elementwise=True)
+def div(g: GraphWriter, op: ROperator, a: str, b: str) -> str:
+    """ONNX does not define an integer divided by 0, which ends the process of some runtimes."""
+    dtype = g.dtype(a)
+    if dtype.startswith("float"):
+        return g("Div", a, b)
+    zero, one = g.number(0, dtype), g.number(1, dtype)
+    none = g("Equal", b, zero)
+    return g("Where", none, zero, g("Div", a, g("Where", none, one, b)))
+
+
 @rule("Mod", elementwise=True)
 def mod(g: GraphWriter, op: Mod, a: str, b: str) -> str:
     """ONNX defines integers modulo 0 not at all, and numbers with ``fmod`` only."""
