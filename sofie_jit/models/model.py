@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.description import Description
 
@@ -86,6 +87,25 @@ class Model(ABC):
     def output_shapes(self) -> list[tuple[int | None, ...]]:
         """Shapes of the outputs. None stands for a size that is open; the first one is the batch."""
         return list(self._description.output_shapes)
+
+    @property
+    def dims(self) -> dict[str, list[tuple[str, int]]]:
+        """The open dimensions of the inputs by name: for each of them the inputs, and their axes, that have this size.
+
+        All arrays of a call must agree in it; otherwise :meth:`infer` raises ShapeError, which names two inputs. The
+        names are those of the arguments of a saved header, and the sizes of the outputs are expressions of them.
+
+        >>> import sofie_jit
+        >>> from sofie_jit.demo import MODEL_FILE
+        >>> sofie_jit.load(MODEL_FILE).dims
+        {'batch': [('image', 0)]}
+        """
+        found: dict[str, list[tuple[str, int]]] = {}
+        for name, kind in self._arguments.types.items():
+            for axis, dim in enumerate(kind.shape):
+                if isinstance(dim, SymbolicDim):
+                    found.setdefault(str(dim), []).append((name, axis))
+        return found
 
     @property
     def input_dtypes(self) -> list[str]:

@@ -38,7 +38,11 @@ onnxruntime.set_default_logger_severity(4)
 
 TOLERANCE = 3e-6
 """Of float32 by another library, relative to the largest magnitude of the output."""
-NOT_RUN = {"AveragePool: dilations": "Pad should be smaller than kernel", "MaxPool: dilations": "Pad should be smaller"}
+NOT_RUN = {
+    "AveragePool: dilations": "Pad should be smaller than kernel",
+    "MaxPool: dilations": "Pad should be smaller",
+    "RoiAlign": "Non-zero status code returned while running RoiAlign node",  # for regions that end before they begin
+}
 """Cases that ONNX Runtime refuses with these words, though the files are valid."""
 
 

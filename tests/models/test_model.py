@@ -11,6 +11,7 @@ import sofie_jit
 from networks import mlp, two_inputs
 from sofie_jit import DtypeError, InputError, RModel, ShapeError
 from sofie_jit.ir.operators.activations import Relu
+from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL, CompiledModel
@@ -199,3 +200,18 @@ def test_a_single_row_is_not_repeated_if_an_output_depends_on_it_alone() -> None
     rmodel.add_output_tensor_names("a_out", "b_out")
     with pytest.raises(ShapeError, match="batch sizes differ"):
         rmodel.compile().infer(np.ones((3, 4)), np.ones((1, 4)))
+
+
+def test_dims_and_the_inputs_that_share_them() -> None:
+    network = RModel("shared")
+    network.add_input_tensor_info("x", "float32", (None, "time", 3))
+    network.add_input_tensor_info("y", "float32", (None, "time", "width"))
+    network.add_operator(Concat(inputs=["x", "y"], outputs=["z"], axis=2))
+    network.add_output_tensor_names("z")
+    model = network.compile()
+    assert model.dims == {"batch": [("x", 0), ("y", 0)], "time": [("x", 1), ("y", 1)], "width": [("y", 2)]}
+    assert model.output_shapes == [(None, None, None)]
+    assert model.infer(np.zeros((2, 4, 3)), np.zeros((2, 4, 5))).shape == (2, 4, 8)
+    with pytest.raises(ShapeError, match="sizes of 'time' differ: input 'x' has 4, input 'y' has 7 in axis 1"):
+        model.infer(np.zeros((2, 4, 3)), np.zeros((2, 7, 5)))
+    assert model.specialize((2, 4, 3), (2, 4, 5)).dims == {}

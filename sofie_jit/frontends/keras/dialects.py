@@ -180,8 +180,10 @@ def _custom_model(package: str, class_name: str, config: Any) -> str:
 
     Classes that only override ``train_step`` have the config of a Functional or Sequential model.
     """
-    known = (class_name in MODELS and not package) or find_described(package, class_name)
-    if known or not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
+    known = not package and class_name in (*MODELS, "Merge")  # Keras 1's Merge has models as its layers
+    if known or find_described(package, class_name) or not isinstance(config, Mapping):
+        return ""
+    if not isinstance(config.get("layers"), list) or not config["layers"]:
         return ""
     if not all(isinstance(layer, Mapping) and "class_name" in layer for layer in config["layers"]):
         return ""

@@ -127,13 +127,18 @@ def test_slice_of_the_batch() -> None:
     np.testing.assert_array_equal(run(Slice(starts=[2, 1], ends=[0, 3], steps=[-1, 1]), X, batch=3), X[2:0:-1, 1:3])
 
 
+def test_an_open_batch_is_padded_and_cut() -> None:
+    border = Pad(pads=[1, 0, 0, 0, 2, 0, 0, 0], constant_value=7.0)
+    padded = run(border, X)
+    np.testing.assert_array_equal(padded, np.pad(X, [(1, 2), (0, 0), (0, 0), (0, 0)], constant_values=7.0))
+    np.testing.assert_array_equal(run(Slice(starts=[-2], ends=[99]), X), X[-2:])
+
+
 @pytest.mark.parametrize(
     ("operator", "message"),
     [
         (Pad(pads=[1, 1]), r"\(batch, 4, 5, 6\) needs 8 pads, got 2"),
         (Pad(pads=[0, -3, 0, 0, 0, -2, 0, 0]), "axis 1 of .* cannot be cut by 3 and 2"),
-        (Pad(pads=[1, 0, 0, 0, 0, 0, 0, 0]), "axis 0 .* 'batch' is left open"),
-        (Slice(starts=[0], ends=[1]), "axis 0 .* 'batch' is left open"),
         (Slice(starts=[0], ends=[1], axes=[4]), "axis 4 does not exist"),
         (Slice(starts=[0], ends=[1], axes=[1], steps=[0]), "no step 0"),
         (Slice(starts=[0, 0], ends=[1, 1], axes=[1, 1]), "no axis twice"),

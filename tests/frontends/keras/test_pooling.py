@@ -137,6 +137,10 @@ def test_errors(operator: ROperator, shape: tuple[int, ...], message: str) -> No
         run(operator, np.zeros(shape, np.float32))
 
 
-def test_integers_are_refused() -> None:
-    with pytest.raises(DtypeError, match="MaxPool is not defined for int64"):
-        run(MaxPool(kernel_shape=[2]), np.zeros((1, 2, 9), np.int64))
+def test_integers() -> None:
+    x = np.random.default_rng(0).integers(-9, 9, (2, 3, 9))
+    np.testing.assert_array_equal(
+        run(MaxPool(kernel_shape=[3]), x), np.lib.stride_tricks.sliding_window_view(x, 3, 2).max(-1)
+    )
+    with pytest.raises(DtypeError, match="AveragePool is not defined for int64"):
+        run(AveragePool(kernel_shape=[2]), x)

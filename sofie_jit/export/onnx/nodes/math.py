@@ -144,6 +144,22 @@ def div(g: GraphWriter, op: ROperator, a: str, b: str) -> str:
     return g("Where", none, zero, g("Div", a, g("Where", none, one, b)))
 
 
+@rule("Pow", elementwise=True)
+def power(g: GraphWriter, op: ROperator, a: str, b: str) -> str:
+    """ONNX does not define negative powers of integers."""
+    dtype = g.dtype(a)
+    if dtype.startswith("float"):
+        return g("Pow", a, b)
+    zero, one, two = (g.number(value, dtype) for value in (0, 1, 2))
+    powers = g("Pow", a, g("Max", b, zero))
+    if dtype.startswith("uint"):
+        return powers
+    even = g("Equal", g("Mod", b, two), zero)
+    unit = g("Equal", g("Abs", a), one)
+    inverse = g("Where", unit, g("Where", even, one, a), zero)
+    return g("Where", g("Less", b, zero), inverse, powers)
+
+
 @rule("Mod", elementwise=True)
 def mod(g: GraphWriter, op: Mod, a: str, b: str) -> str:
     """ONNX defines integers modulo 0 not at all, and numbers with ``fmod`` only."""

@@ -27,6 +27,7 @@ RULES: dict[str, Rule] = {}
 """Operator -> rule; :func:`rule` fills it."""
 
 REFUSED = {
+    "BitCast": "ONNX has it from opset 26 on, which runtimes do not support yet",
     "BesselI0": "ONNX has no Bessel functions",
     "CrossHashed": "ONNX does not hash integers",
     "Gcd": "ONNX has no greatest common divisor",
@@ -68,7 +69,7 @@ def rule_of(op: ROperator) -> Rule:
     "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atanh", "BitwiseAnd", "BitwiseNot", "BitwiseOr",
     "BitwiseXor", "Ceil", "Cos", "Cosh", "Elu", "Equal", "Erf", "Exp", "Floor", "Greater", "GreaterOrEqual",
     "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mish",
-    "Mul", "Neg", "Not", "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin",
+    "Mul", "Neg", "Not", "PRelu", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin",
     "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tan", "Tanh", "Where",
     elementwise=True,
 )  # fmt: skip
