@@ -392,12 +392,18 @@ REFUSED: dict[str, tuple[Operation, str]] = {
         lambda x, y, n: _ops().conv(x, x[0, :, :, None] * 1.0),
         "left open|computed by the model",
     ),
-    "a slice at computed places": (lambda x, y, n: _ops().slice(x, n[0, :3], (2, 2, 2)), "'batch' is left open"),
+    "a slice at computed places": (
+        lambda x, y, n: _ops().slice(x, n[0, :3], (2, 2, 2)),
+        r"slice \(ops.Slice\): a slice at computed indices is not supported; the indices must be constant",
+    ),
+    "an update at computed places": (
+        lambda x, y, n: _ops().slice_update(x, n[0, :3], y[:1, :, :2]),
+        r"\(ops.SliceUpdate\): slice_update at computed indices is not supported; start_indices must be constant",
+    ),
     "a cast to complex numbers": (
         lambda x, y, n: _ops().cast(x, "complex64"),
         "policy 'complex64' is not supported",
     ),
-    "a reshape across rows": (lambda x, y, n: _ops().reshape(x, (-1, 5)), "do not divide"),
     "max with initial": (lambda x, y, n: _ops().max(x, axis=1, initial=3.0), "initial=3.0"),
     "a matrix norm": (lambda x, y, n: _ops().norm(x, ord=2, axis=(1, 2)), "ord=2 over axes"),
 }
@@ -463,6 +469,21 @@ def test_refused(name: str, tmp_path: Path) -> None:
     keras.Model(inputs, case(*inputs)).save(tmp_path / "m.keras")
     with pytest.raises(sofie_jit.SofieError, match=f"(?s){message}"):
         sofie_jit.load(tmp_path / "m.keras")
+
+
+def test_reshape_across_rows(tmp_path: Path) -> None:
+    """Rows may be distributed anew; whether the sizes fit depends on the batch, and is checked when it is known."""
+    import keras
+
+    x = keras.Input((4, 6))
+    keras.Model(x, keras.ops.reshape(x, (-1, 5))).save(tmp_path / "m.keras")
+    model = sofie_jit.load(tmp_path / "m.keras")
+    for rows in (0, 5, 35):
+        given = np.random.default_rng(rows).normal(size=(rows, 4, 6)).astype(np.float32)
+        np.testing.assert_array_equal(model.infer(given), given.reshape(-1, 5), strict=True)
+    for rows in (1, 3, 36):
+        with pytest.raises(sofie_jit.InputError, match=rf"(?s)reshape.* batch = {rows}: .* equal to .* = {24 * rows}$"):
+            model.infer(np.zeros((rows, 4, 6), np.float32))
 
 
 def test_cross_entropies_that_depend_on_keras_backend(tmp_path: Path) -> None:

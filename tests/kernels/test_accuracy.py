@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 import accuracy
+import operator_cases
+import tolerance
 from compilers import cpu_flags
+from sofie_jit.verification.evaluate import evaluate
 
 pytest.importorskip("keras")
 
@@ -17,6 +20,21 @@ AGAIN = "run python -m tests.accuracy"
 
 def test_every_operator_has_a_row() -> None:
     assert accuracy.missing() == [], f"add rows to tests/accuracy.py and {AGAIN}"
+
+
+def test_operators_without_layer() -> None:
+    """Compiled for float32: exact if they copy or count, else within the tolerance of the evaluation in float64."""
+    without = accuracy.WITHOUT_LAYER | accuracy.INEXACT_WITHOUT_LAYER
+    cases = [case for case in operator_cases.CASES if case.operator.op_type in without]
+    assert {case.operator.op_type for case in cases} == without
+    model, given = operator_cases.model_of(cases, "float32"), operator_cases.feed(cases, "float32")
+    results = dict(zip(model.outputs, model.compile().infer(given), strict=True))
+    exact = dict(zip(model.outputs, evaluate(model, given, "float64"), strict=True))
+    for name, result in results.items():
+        case = cases[int(name[1:].partition("_")[0])]
+        allowed = 0.0 if case.operator.op_type in accuracy.WITHOUT_LAYER else tolerance.ABSOLUTE
+        assert result.shape == exact[name].shape, case.name
+        assert tolerance.distance(result, exact[name]) <= allowed, case.name
 
 
 def test_every_row_is_accepted() -> None:

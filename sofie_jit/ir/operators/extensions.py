@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _LAYOUT = {"layout": "NHWC instead of NCHW: the order of the axes of images"}
 _KERNEL_LAYOUT = {**_LAYOUT, "kernel_layout": "the order of the axes of the kernel"}
+_COUNT = {"count": "the name of the run-time dimension that the operator sets; ONNX leaves the size open"}
 _STDDEV = {"stddev_epsilon": "a number added to the standard deviation, of old extensions of Keras"}
 _RECURRENT = {
     "flip_output": "the output in reverse order",
@@ -13,6 +14,7 @@ _RECURRENT = {
 EXTENSIONS: dict[str, dict[str, str]] = {
     "AveragePool": _LAYOUT,
     "BatchNormalization": {"axis": "the axis of the channels; in ONNX it is 1"},
+    "Compress": _COUNT,
     "Conv": _KERNEL_LAYOUT,
     "ConvTranspose": _KERNEL_LAYOUT,
     "GRU": _RECURRENT,
@@ -24,10 +26,14 @@ EXTENSIONS: dict[str, dict[str, str]] = {
     "LayerNormalization": {**_STDDEV, "centered": "whether the mean is subtracted"},
     "LpNormalization": {"limit": "a maximum of the factor, of Keras"},
     "MaxPool": _LAYOUT,
+    "NonMaxSuppression": _COUNT,
+    "NonZero": _COUNT,
     "RNN": _RECURRENT,
+    "Range": _COUNT,
     "Resize": _LAYOUT,
+    "Unique": _COUNT,
 }
-"""Operator -> attribute -> meaning. Their defaults are ONNX's behavior."""
+"""Operator -> attribute -> meaning. Their defaults are ONNX's behavior; names of dimensions are required."""
 
 _HIDDEN = {"hidden_size": "required, because the shapes of the weights are checked with it"}
 _RECURRENT_DEFAULTS = {

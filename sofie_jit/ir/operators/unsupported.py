@@ -50,6 +50,7 @@ UNSUPPORTED: dict[str, dict[str, Unsupported]] = {
         "saturate": Unsupported("it is used only for float8 types, which are not supported", None),
     },
     "RMSNormalization": _NORMALIZATION,
+    "Range": {"stash_type": Unsupported("numbers of 16 bits are computed in float32", (1,))},
     "MaxPool": {
         "storage_order": Unsupported("it is used only for the output Indices, which is not supported", None),
         "Indices": Unsupported("only the maxima are computed"),

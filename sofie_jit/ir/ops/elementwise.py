@@ -167,9 +167,9 @@ def heaviside(x1: TensorLike, x2: TensorLike) -> Symbol:
 
 
 def _named(function: Function, name: str, operator: type[ROperator]) -> Function:
-    """``function`` with the name and documentation that ``help`` shows."""
+    """``function`` with the name and documentation that ``help`` shows: the operator's without its examples."""
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = operator.__doc__
+    function.__doc__ = (operator.__doc__ or "").partition(">>>")[0].rstrip()
     return function
 
 

@@ -455,9 +455,9 @@ def extract_sequences(x: Symbol, sequence_length: int, sequence_stride: int) -> 
     return take(x, starts[:, np.newaxis] + np.arange(sequence_length), -1)
 
 
-def slice_update(inputs: Symbol, start_indices: Sequence[int], updates: Symbol) -> Symbol:
+def slice_update(inputs: Symbol, start_indices: Symbol | Sequence[int], updates: Symbol) -> Symbol:
     """``inputs`` with the block that begins at ``start_indices``, which are constant, replaced by ``updates``."""
-    if not all(isinstance(start, int) for start in start_indices):
+    if isinstance(start_indices, Symbol) or not all(isinstance(start, int) for start in start_indices):
         raise ShapeError("slice_update at computed indices is not supported; start_indices must be constant")
     for axis in reversed(range(inputs.rank)):
         start, size, part = start_indices[axis], inputs.shape[axis], updates.shape[axis]

@@ -11,6 +11,7 @@ import pytest
 import accuracy
 from operator_cases import BATCH, CASES, Case, feed, model_of
 from sofie_jit import Model, RModel
+from sofie_jit.errors import OutOfRangeError
 from sofie_jit.ir.operators import all_operators
 from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
@@ -73,17 +74,21 @@ SPECIAL = {"NaN": [np.nan], "infinity": [np.inf, -np.inf], "denormal": [1e-310, 
 """Kinds of numbers -> the numbers that every seventh element of an input has in turn."""
 
 
+REGIONS = {f"x{number}_1" for number, case in enumerate(CASES) if case.operator.op_type == "RoiAlign"}
+"""Inputs that must be finite: the regions of RoiAlign."""
+
+
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_special_numbers(kind: str) -> None:
     """NaN and infinities come out in the same places; the last row of the batch has none."""
 
     def special(array: np.ndarray) -> np.ndarray:
         changed = array.copy()
-        flat = changed[:-1].reshape(-1) if array.dtype.kind == "f" else changed[:0]
+        flat = changed[:-1].reshape(-1) if array.dtype.kind == "f" and array.ndim else changed.reshape(-1)[:0]
         flat[::7] = np.resize(SPECIAL[kind], flat[::7].shape)
         return changed
 
-    given = {name: special(array) for name, array in feed(CASES, "float64").items()}
+    given = {name: array if name in REGIONS else special(array) for name, array in feed(CASES, "float64").items()}
     results, exact = compiled("float64", True).infer(given), evaluate(rmodel("float64"), given)
     wrong = {
         case.name: (found, expected)
@@ -91,3 +96,16 @@ def test_special_numbers(kind: str) -> None:
         if (distance(found, expected) > 1e-12 if found.dtype.kind == "f" else (found != expected).any())
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_regions_that_are_not_finite_are_refused(number: float) -> None:
+    for region in REGIONS:
+        given = feed(CASES, "float64")
+        given[region] = given[region].copy()
+        given[region][2, 3] = number
+        with pytest.raises(OutOfRangeError, match="the size of a region is not a number below a million pixels"):
+            compiled("float64", True).infer(given)
+        with pytest.raises(OutOfRangeError, match=f"a region has the size {number}"):
+            evaluate(rmodel("float64"), given)
+    assert len(REGIONS) == 2

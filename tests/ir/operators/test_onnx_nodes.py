@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from sofie_jit.errors import DtypeError, ShapeError
+from sofie_jit.ir.dims import bind_shape
 from sofie_jit.ir.operators import all_operators
+from sofie_jit.ir.operators.data_dependent import DataDependent
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.unsupported import problems
-from sofie_jit.ir.types import DTYPES, tensor_type
+from sofie_jit.ir.types import DTYPES, TensorType, tensor_type
 
 onnx = pytest.importorskip("onnx")
 loader = pytest.importorskip("onnx.backend.test.loader")
@@ -35,6 +38,9 @@ CONSTANT_INPUTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"), ("axes",)),
 }
 """Operator -> the attributes that ONNX passes as inputs, after the first input."""
+
+COUNT = "n"
+"""The name of the dimension that operators set whose output has a size that depends on the data."""
 
 NO_TENSORS = {"identity_opt", "identity_sequence"}
 """Tests of optional values and sequences."""
@@ -102,6 +108,8 @@ def operator_of(case: Case, inputs: list[np.ndarray | None]) -> ROperator:
         given["to"] = onnx.helper.tensor_dtype_to_np_dtype(given["to"]).name
     if name == "Resize" and "scales" in given:
         given["scales"] = given["scales"][2:]
+    if issubclass(all_operators()[name], DataDependent):
+        given["count"] = COUNT
     known = all_operators()[name].__dataclass_fields__
     return all_operators()[name](**{attribute: value for attribute, value in given.items() if attribute in known})
 
@@ -137,6 +145,17 @@ def prepared(case: Case) -> tuple[ROperator, list[np.ndarray | None], list[np.nd
     return operator, operands_here, outputs
 
 
+def sizes_set(operator: ROperator, inputs: Sequence[TensorType | None], expected: np.ndarray | None) -> dict[str, int]:
+    """The run-time dimension that an operator sets, as ONNX's first output has it; it must be within its bound."""
+    if not isinstance(operator, DataDependent):
+        return {}
+    first = operator.infer(*inputs)
+    shape = (first[0] if isinstance(first, tuple) else first).shape
+    count = expected.shape[shape.index(operator.dim)]
+    assert count <= operator.sets_sizes(*inputs)[COUNT]
+    return {COUNT: count}
+
+
 def in_float64(array: np.ndarray | None) -> np.ndarray | None:
     return array.astype(np.float64) if array is not None and array.dtype == np.float32 else array
 
@@ -154,7 +173,8 @@ def test_node_tests(name: str, dtype: str) -> None:
             inputs, outputs = list(map(in_float64, inputs)), list(map(in_float64, outputs))
             operator.retype({"float32": "float64"})
         try:
-            types = operator.infer(*(None if array is None else tensor_type(array) for array in inputs))
+            given = [None if array is None else tensor_type(array) for array in inputs]
+            types = operator.infer(*given)
         except DtypeError:
             continue
         except ShapeError:
@@ -162,11 +182,13 @@ def test_node_tests(name: str, dtype: str) -> None:
             continue
         with np.errstate(all="ignore"):
             results = operator.evaluate(*inputs)
+        sizes = sizes_set(operator, given, outputs[0])
         several = isinstance(types, tuple)
         for result, kind, expected in zip(
             results if several else [results], types if several else [types], outputs, strict=False
         ):
-            assert tensor_type(np.asarray(result)) == kind, case.name
+            known = TensorType(kind.dtype, bind_shape(kind.shape, sizes))
+            assert tensor_type(np.asarray(result)) == known, case.name
             if expected is not None:
                 np.testing.assert_allclose(result, expected, case.test.rtol, case.test.atol, err_msg=case.name)
     assert refused == REFUSED & {case.name for case in cases().get(name, [])}

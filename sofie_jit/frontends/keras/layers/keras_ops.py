@@ -42,8 +42,8 @@ def _dstack(xs: Sequence[Symbol]) -> Symbol:
     return ops.concatenate([ops.expand_dims(x, -1) if x.rank == 2 else x for x in xs], 2)
 
 
-def _slices(starts: Sequence[Any], shape: Sequence[int]) -> list[slice]:
-    if not all(isinstance(start, int) for start in starts):
+def _slices(starts: Symbol | Sequence[Any], shape: Sequence[int]) -> list[slice]:
+    if isinstance(starts, Symbol) or not all(isinstance(start, int) for start in starts):
         raise ShapeError("a slice at computed indices is not supported; the indices must be constant")
     return [slice(a, None if n in (-1, None) else a + n) for a, n in zip(starts, shape, strict=True)]
 
