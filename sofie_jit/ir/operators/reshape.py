@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -37,27 +37,25 @@ class Reshape(ROperator):
     def infer(self, x: TensorType) -> TensorType:
         shape = as_shape(self.shape)
         text = f"Reshape of {format_shape(x.shape)} to {format_shape(shape)}"
-        target: list[Dim] = []
-        for axis, size in enumerate(shape):
-            copied = size == 0 and not self.allowzero
-            if copied and axis >= x.rank:
-                raise ShapeError(f"{text}: there is no axis {axis} to copy")
-            target.append(x.shape[axis] if copied else size)
+        copied = [axis for axis, size in enumerate(shape) if size == 0 and not self.allowzero]
+        if copied and copied[-1] >= x.rank:
+            raise ShapeError(f"{text}: there is no axis {copied[-1]} to copy")
+        target = [x.shape[axis] if axis in copied else size for axis, size in enumerate(shape)]
         unknown = [axis for axis, size in enumerate(target) if size == -1]
         if len(unknown) > 1 or any(isinstance(size, int) and size < -1 for size in target):
             raise ShapeError(f"{text}: at most one size may be -1, none smaller")
         if unknown:
-            target[unknown[0]] = _remaining(text, x.shape, tuple(d for d in target if d != -1))
-        if Requirement(product(*target), "==", product(*x.shape)).holds is False:
+            total = [size for axis, size in enumerate(x.shape) if axis not in copied]
+            known = [size for axis, size in enumerate(target) if axis not in [*copied, *unknown]]
+            target[unknown[0]] = _remaining(text, tuple(total), tuple(known))
+        before, after = _counts(x.shape, tuple(target))
+        if Requirement(after, "==", before).holds is False:
             raise ShapeError(f"{text}: the numbers of elements differ, {product(*x.shape)} and {product(*target)}")
         return TensorType(x.dtype, tuple(target))
 
     def requirements(self, x: TensorType) -> list[Requirement]:
-        shapes = x.shape, self.infer(x).shape
-        before, after = (Counter(dim for dim in shape if isinstance(dim, SymbolicDim)) for shape in shapes)
-        both = before & after  # sizes that stay, such as that of the batch
-        left, right = (product(*shape) for shape in _without(both, *shapes))
-        return [Requirement(right, "==", left)]
+        before, after = _counts(x.shape, self.infer(x).shape)
+        return [Requirement(after, "==", before)]
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(evaluated_shape(self, x))
@@ -66,17 +64,25 @@ class Reshape(ROperator):
         return any(map(counts_rows, x.shape)) and not any(map(counts_rows, self.infer(x).shape[:1]))
 
 
-def _without(removed: Counter[SymbolicDim], *shapes: Shape) -> Iterator[Shape]:
-    """Each shape without some of its sizes."""
-    for shape in shapes:
-        left = Counter(shape)
-        left.subtract(removed)
-        yield tuple(left.elements())
+def _counts(*shapes: Shape) -> tuple[Dim, ...]:
+    """The numbers of elements of two shapes without the open sizes that both have, such as that of the batch.
+
+    These may be 0, for which every number of elements would be equal, and no quotient would exist.
+    """
+    first, second = (Counter(dim for dim in shape if isinstance(dim, SymbolicDim)) for shape in shapes)
+    return tuple(product(*_without(first & second, shape)) for shape in shapes)
+
+
+def _without(removed: Counter[SymbolicDim], shape: Shape) -> Shape:
+    """``shape`` without some of its sizes."""
+    left = Counter(shape)
+    left.subtract(removed)
+    return tuple(left.elements())
 
 
 def _remaining(text: str, shape: Shape, known: Shape) -> Dim:
     """The size with which ``known`` has as many elements as ``shape``. Raises ShapeError."""
-    total, part = product(*shape), product(*known)
+    total, part = _counts(shape, known)
     size = total // part if part != 0 else 0
     if part == 0 or Requirement(size * part, "==", total).holds is False:
         raise ShapeError(f"{text}: {part} elements do not divide {total} into one known size")

@@ -234,7 +234,11 @@ def test_open_dimensions_are_named(handlers, monkeypatch):
     rmodel = model(("Same", "a", None), monkeypatch=monkeypatch, shape=(None, None, 3))
     assert rmodel.inputs["a_input"].shape == ("batch", "time", 3)
     rmodel = model(("Same", "a", None), monkeypatch=monkeypatch, shape=(None, None, None, 3))
-    assert rmodel.inputs["a_input"].shape == ("batch", "dim1_of_a_input", "dim2_of_a_input", 3)
+    assert rmodel.inputs["a_input"].shape == ("batch", "height", "width", 3)
+    rmodel = model(("Same", "a", None), monkeypatch=monkeypatch, shape=(None, None, None, 4, 3))
+    assert rmodel.inputs["a_input"].shape == ("batch", "depth", "height", 4, 3)
+    rmodel = model(("Same", "a", None), monkeypatch=monkeypatch, shape=(None, 2, None, 4, 3, None))
+    assert rmodel.inputs["a_input"].shape == ("batch", 2, "dim2", 4, 3, "dim5")
 
 
 def test_the_batch_is_open_unless_states_are_kept(handlers, monkeypatch):
