@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field  # not those of records: files have a million nodes
 
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.records import dataclass
 
 
 @dataclass(frozen=True)
