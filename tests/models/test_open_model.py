@@ -22,19 +22,28 @@ def rows_for_columns():
     return keras.Model(x, layers.Dense(3)(keras.ops.reshape(x, (-1, 4))))
 
 
-@pytest.mark.parametrize(
-    ("make", "shapes", "open_output"),
-    [
-        (rows_for_columns, [(2, 6), (4, 6)], (None, 3)),
-    ],
-)
-def test_any_size_agrees_with_keras(make, shapes, open_output, tmp_path):
-    reference = make()
+def resized():
+    """A network whose weighted sums depend on the size of the image."""
+    x = keras.Input((None, None, 2))
+    return keras.Model(x, layers.Conv2D(3, 2)(layers.Resizing(4, 5)(x)))
+
+
+def test_the_batch_may_be_reshaped():
+    reference = rows_for_columns()
+    model = sofie_jit.load(reference)
+    assert not isinstance(model, open_model.OpenModel)
+    for rows in (2, 4, 0):
+        x = np.random.default_rng(0).standard_normal((rows, 6)).astype(np.float32)
+        tolerance.check(model.infer(x), reference, x)
+
+
+def test_any_size_agrees_with_keras(tmp_path):
+    reference = resized()
     reference.save(tmp_path / "m.keras")
     model = sofie_jit.load(tmp_path / "m.keras")
     assert model.input_shapes == [tuple(reference.inputs[0].shape)]
-    assert model.output_shapes[0] == open_output
-    for shape in shapes:
+    assert model.output_shapes[0] == (None, 3, 4, 3)
+    for shape in ((2, 6, 7, 2), (1, 9, 3, 2)):
         x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         tolerance.check(model.infer(x), reference, x)
     assert len(model._models) == 2
@@ -42,15 +51,15 @@ def test_any_size_agrees_with_keras(make, shapes, open_output, tmp_path):
 
 def test_many_shapes_warn_and_the_oldest_are_dropped(monkeypatch):
     monkeypatch.setattr(open_model, "KEPT", 3)
-    model = sofie_jit.load(rows_for_columns())
+    model = sofie_jit.load(resized())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.infer(np.zeros((2, 6)))
-        model.infer(np.zeros((4, 6)))
+        model.infer(np.zeros((1, 6, 6, 2)))
+        model.infer(np.zeros((1, 7, 6, 2)))
         with pytest.raises(UserWarning, match="compiled for 3 shapes"):
-            model.infer(np.zeros((6, 6)))
-    for batch in (8, 10):
-        assert model.infer(np.zeros((batch, 6))).shape == (batch * 6 // 4, 3)
+            model.infer(np.zeros((1, 8, 6, 2)))
+    for height in (9, 10):
+        assert model.infer(np.zeros((1, height, 6, 2))).shape == (1, 3, 4, 3)
     assert len(model._models) == 3
 
 

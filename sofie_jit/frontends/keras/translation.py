@@ -11,7 +11,7 @@ from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Node, Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
-from sofie_jit.frontends.keras import dialects, weights
+from sofie_jit.frontends.keras import dialects, refusals, weights
 from sofie_jit.frontends.keras.build import build, nested
 from sofie_jit.frontends.keras.graph import Input, Layer, LayerGraph, LayerNode, TensorRef, flatten, map_leaves
 from sofie_jit.frontends.keras.layers import registry
@@ -202,6 +202,8 @@ def _run(
     """The tensors that a call returns; None if it cannot be translated because another layer was refused."""
     names = () if call.layer.name in replace else registry.weight_names(call.layer)
     if any(tensor.node not in results for tensor in call.tensors()):
+        if call.layer.name not in replace and registry.find(call.layer) is None:
+            raise UnsupportedLayerError(refusals.of_class(call.layer))  # one error lists all unknown classes
         return None
     if names and not call.layer.weights:  # they cannot be told apart from those of an unknown layer
         return None
