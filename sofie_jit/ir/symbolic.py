@@ -132,7 +132,7 @@ class SymbolicDim:
 
         >>> n = SymbolicDim("n")
         >>> (3 * ((n + 1) // 2 // (n % 4 + 1)) + n).computed_parts
-        (n//4, (n + 1)//(-8*(n//4) + 2*n + 2))
+        (n//4, (n + 1)//(2*n + 2 - 8*(n//4)))
         """
         parts: dict[str, SymbolicDim] = {}
         for atom in (atom for monomial in self._terms for atom in monomial if not isinstance(atom, _Name)):

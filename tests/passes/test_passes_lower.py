@@ -51,7 +51,7 @@ def test_products_of_rows_with_weights_become_dense(gemm: Gemm, expected: list[s
     ("gemm", "expected"),
     [
         (Gemm(inputs=["x", "W", "square"], beta=2.0), ["Dense"]),
-        (Gemm(inputs=["W", "x"], transA=True), ["MatMul"]),
+        (Gemm(inputs=["W", "x"], transA=True), ["PermutedMatMul"]),
     ],
 )
 def test_products_leave_no_arithmetic_of_weights(gemm: Gemm, expected: list[str]) -> None:
