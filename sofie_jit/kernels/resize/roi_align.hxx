@@ -88,7 +88,8 @@ bool roi_align(std::size_t count, const RoiAlignShape &shape, const T *x, const 
                                          rounded(rounded(down * near) * below[h.low]),
                                          rounded(rounded(down * far) * below[h.high])};
                      for (const T term : terms) {
-                        total = !shape.max ? total + term : first || total < term ? term : total;
+                        const bool taken = first || total < term || term != term; // NaN stays
+                        total = !shape.max ? total + term : taken ? term : total;
                         first = false;
                      }
                   }
