@@ -27,7 +27,7 @@ def planned() -> dict[str, int]:
         [Axis(9, 3, 1, 1, 1, 1), Axis(70, 3, 1, 1, 1, 1), Axis(60, 5, 3, 1, 2, 2)],
     ):
         for channels, groups in ((4, 1), (256, 2)):
-            strip = conv.strip_rows(axes, channels)
+            strip = conv.strip_rows(axes, channels, lambda dim: dim)
             shape = f"ConvShape{{{window(axes)}, {channels}, 4, {groups}, {strip}}}"
             for dtype, cpp in (("float32", "float"), ("float64", "double")):
                 size = conv.scratch_size(axes, channels, groups, strip, dtype)

@@ -250,9 +250,9 @@ constexpr int conv_tile_pixels(std::size_t pixels)
    return best;
 }
 
-// MR: pixels of a register tile, at most those of a strip; 0 chooses it at run time. Panels: the widths of panels that a group has: 1 for one
-// vector (the last panel may be so narrow), 2 for two vectors, 3 for both. panels from pack_conv, bias from pack_bias.
-// scratch: the copy of a strip (conv_copy_size), then the list of runs.
+// MR: pixels of a register tile, at most those of a strip; 0 chooses it at run time. Panels: the widths of panels that
+// a group has: 1 for one vector (the last panel may be so narrow), 2 for two vectors, 3 for both. panels from
+// pack_conv, bias from pack_bias. scratch: the copy of a strip (conv_copy_size), then the list of runs.
 template <int MR, int Panels, class T>
 SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, const T *panels, const T *bias,
                              const T *residual, T *y, T *scratch, const Epilogue<T> &epilogue)
@@ -285,7 +285,8 @@ SOFIE_JIT_NOINLINE void conv(std::size_t batch, const ConvShape &s, const T *x, 
                   source = scratch;
                }
                const std::size_t to = oh * w.OW * s.O;
-               conv_strip<MR, Panels>(s, source, runs, count, panels, bias, residual_at(residual, to), y + to, epilogue);
+               conv_strip<MR, Panels>(s, source, runs, count, panels, bias, residual_at(residual, to), y + to,
+                                      epilogue);
                if (oh + s.strip == w.OH)
                   break;
             }
