@@ -108,7 +108,7 @@ def write_header(
     dispatch: bool = False,
     reference: Reference | None = None,
 ) -> Path:
-    """Writes a lowered model to ``path`` and, unless embedded, its weights beside it; returns ``path``.
+    """Writes a lowered model to ``path`` and, unless embedded, its weights next to it; returns ``path``.
 
     With a ``reference`` the header has a ``self_test``.
 

@@ -37,7 +37,7 @@ class Promotion(Protocol):
 class Strict:
     """The rule of ONNX: all tensors and arrays have one dtype, and Python numbers take it.
 
-    Nothing else is converted: operands of different types, a float beside integers, and real functions of integers
+    Nothing else is converted: operands of different types, a float with integers, and real functions of integers
     raise DtypeError.
 
     >>> STRICT.result_type(["float64"], ["i"])
@@ -52,7 +52,7 @@ class Strict:
         dtype = next(iter(dtypes), "float32" if "f" in kinds else self.integer if "i" in kinds else "bool")
         if ("f" in kinds and not is_floating(dtype)) or ("i" in kinds and dtype == "bool"):
             number = "a float" if "f" in kinds else "an int"
-            raise DtypeError(f"{number} cannot be an operand beside a tensor of type {dtype}: cast the tensor first")
+            raise DtypeError(f"{number} cannot be an operand together with a tensor of type {dtype}: cast the tensor first")
         return dtype
 
     def floating(self, dtype: str) -> str:

@@ -12,8 +12,8 @@ from sofie_jit.ir.types import is_floating, is_integer
 class KerasPromotion:
     """The policy of :mod:`sofie_jit.ir.promotion` by which models of Keras are translated.
 
-    Python numbers are weak: they take the type of the other operand, but a float beside integers gives float32, and an
-    int beside booleans int32. Functions of real numbers take integers in float32, which is also the type of operands
+    Python numbers are weak: they take the type of the other operand, but a float with integers gives float32, and an
+    int with booleans int32. Functions of real numbers take integers in float32, which is also the type of operands
     whose values no integer type holds, uint64 and int64.
 
     >>> KERAS.result_type(["uint8", "int8"], []), KERAS.result_type(["int64"], ["f"])

@@ -35,7 +35,7 @@ MAX_FIELDS = 1_500_000
 """Maximum number of fields of a message and the messages in it, elements of packed arrays not counted. Each takes about
 1 us and 100 bytes. A graph of 50,000 nodes has a million."""
 MESSAGE_FIELDS = 3
-"""A message takes as much time and memory as so many fields."""
+"""A message takes as much time and memory as this number of fields."""
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 WIRE_TYPES = {0: "an integer", 1: "8 bytes", 2: "bytes", 3: "a group", 4: "the end of a group", 5: "4 bytes"}
