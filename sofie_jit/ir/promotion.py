@@ -52,7 +52,7 @@ class Strict:
         dtype = next(iter(dtypes), "float32" if "f" in kinds else self.integer if "i" in kinds else "bool")
         if ("f" in kinds and not is_floating(dtype)) or ("i" in kinds and dtype == "bool"):
             number = "a float" if "f" in kinds else "an int"
-            raise DtypeError(f"{number} cannot be an operand together with a tensor of type {dtype}: cast the tensor first")
+            raise DtypeError(f"{number} and a tensor of type {dtype} have different types: cast the tensor first")
         return dtype
 
     def floating(self, dtype: str) -> str:
