@@ -257,4 +257,6 @@ def test_applications(name: str, tmp_path: Path) -> None:
     rmodel = examine(frontends.open(model))[0][0]
     x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
     path = saved(rmodel, tmp_path / "m.onnx")
-    check(run(path, {next(iter(rmodel.inputs)): x}), evaluate(rmodel, x, "float64"), name)
+    (result,), (exact,) = run(path, {next(iter(rmodel.inputs)): x}), evaluate(rmodel, x, "float64")
+    rounding = distance(evaluate(rmodel, x)[0], exact)  # of another evaluation in float32, which deep networks amplify
+    assert distance(result, exact) <= max(TOLERANCE, 4 * rounding)
