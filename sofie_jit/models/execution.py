@@ -92,7 +92,9 @@ class Execution:
     def run(
         self, dims: dict[str, int], arrays: list[np.ndarray], results: list[np.ndarray], threads: int
     ) -> dict[str, int]:
-        """Computes the outputs. Returns the sizes that operators set, by name; results begin with so many elements.
+        """Computes the outputs. Returns the sizes that operators set, by name.
+
+        A result whose size an operator sets has its elements at the beginning of its array.
 
         ``dims``: sizes of the run-time dimensions by name.
         ``arrays``: inputs as :meth:`Arguments.standardize` returns them.
