@@ -282,6 +282,8 @@ def _options(class_name: str, config: dict[str, Any], origin: Origin, layer: Ent
     for option, meaning in (("padding", origin.padding), ("interpolation", origin.interpolation)):
         if option in options:
             options[option] = meaning(class_name, options[option])
+    if class_name == "Conv2DTranspose" and "output_shape" in options:
+        options["output_shape"] = origin.output_shape(options["strides"], options["output_shape"])
     if options.get("groups") == 1 and "groups" not in layer.defaults:
         del options["groups"]  # Keras 2 wrote it for all convolutions, depthwise and transposed ones too
     if "dtype" in options:

@@ -30,6 +30,11 @@ _COUNTED = re.compile(r"2\.0\.[4-9]|2\.1\.[0-4]")
 BILINEAR_OF_THEANO = "bilinear_theano"
 """The name of ``bilinear`` where Theano resized images."""
 
+LOST_OUTPUT_SHAPE = "lost"
+"""The ``output_shape`` of a strided transposed convolution that was saved by a Keras which wrote a computed one."""
+_LOSES_OUTPUT_SHAPE = re.compile(r"1\.0\.\d+|1\.1\.[01]")
+"""The Keras versions that did."""
+
 _ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
 _DEFAULT_ORDERINGS = {"tensorflow": frozenset({"tf"}), "theano": frozenset({"th"})}
 _WITHOUT_ORDERING = re.compile(r"(ZeroPadding|Cropping|UpSampling)[23]D")
@@ -81,6 +86,11 @@ class Origin:
             return SAME_OF_THEANO_3D
         counted = _COUNTED.fullmatch(self.version) and re.fullmatch("AveragePooling[12]D", class_name)
         return COUNTED_BY_THEANO if counted else SAME_OF_THEANO
+
+    def output_shape(self, strides: Any, output_shape: Any) -> Any:
+        """The ``output_shape`` of a transposed convolution, ``LOST_OUTPUT_SHAPE`` if the saved one is not reliable."""
+        lost = _LOSES_OUTPUT_SHAPE.fullmatch(self.version) and strides not in (1, [1, 1], (1, 1))
+        return LOST_OUTPUT_SHAPE if lost else output_shape
 
     def interpolation(self, class_name: str, interpolation: Any) -> Any:
         """The value of ``interpolation``, with a name of its own where ``bilinear`` had another meaning."""

@@ -193,3 +193,25 @@ def test_keras_1_says_how_large_the_output_is(tmp_path: Path) -> None:
     config["config"]["layers"][1]["config"] |= {"output_padding": None, "output_shape": [None, 9, 7, 3]}
     values = np.random.default_rng(0).normal(size=(2, 5, 4, 6)).astype(np.float32)
     check(sofie_jit.load(tmp_path / "m.h5", config=config).infer(values), model, values)
+
+
+@pytest.mark.parametrize("version", ["1.0.8", "1.1.1"])
+def test_keras_that_did_not_save_the_output_shape(version: str, tmp_path: Path) -> None:
+    x = keras.Input((5, 4, 6))
+    model = randomize(keras.Model(x, layers.Conv2DTranspose(3, 3, strides=2, padding="same")(x)))
+    model.save(tmp_path / "m.h5")
+    options = {
+        "name": "deconvolution2d_1", "batch_input_shape": [None, 5, 4, 6], "nb_filter": 3, "nb_row": 3, "nb_col": 3,
+        "subsample": [2, 2], "border_mode": "same", "dim_ordering": "tf", "bias": True, "activation": "linear",
+    }  # fmt: skip
+
+    def config(output_shape: list[int | None], version: str) -> dict[str, Any]:
+        layer = {"class_name": "Deconvolution2D", "config": {**options, "output_shape": output_shape}}
+        return {"class_name": "Sequential", "config": [layer], "keras_version": version}
+
+    saved = config([None, 9, 7, 3], version)
+    with pytest.raises(UnsupportedLayerError, match="did not save the output_shape .*'keras_version': '1.1.2'"):
+        sofie_jit.load(tmp_path / "m.h5", config=saved, backend="tensorflow")
+    values = np.random.default_rng(0).normal(size=(2, 5, 4, 6)).astype(np.float32)
+    loaded = sofie_jit.load(tmp_path / "m.h5", config=config([None, 10, 8, 3], "1.1.2"))
+    check(loaded.infer(values), model, values)

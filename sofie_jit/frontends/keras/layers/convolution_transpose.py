@@ -20,7 +20,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
     spatial_axes,
 )
 from sofie_jit.frontends.keras.masks import stops
-from sofie_jit.frontends.keras.origin import SAME_OF_THEANO
+from sofie_jit.frontends.keras.origin import LOST_OUTPUT_SHAPE, SAME_OF_THEANO
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, ceil_div
 from sofie_jit.ir.operators.conv import Conv
@@ -71,6 +71,11 @@ def _borders(
     valid = one_of(call, "padding", {"valid": True, "same": False, SAME_OF_THEANO: False})
     theano = config["padding"] == SAME_OF_THEANO
     shape = config.get("output_shape")  # Keras 1 had it instead of output_padding
+    if shape == LOST_OUTPUT_SHAPE:
+        call.refuse(
+            "Keras before 1.1.2 did not save the output_shape of a transposed convolution with strides; pass config= "
+            "with its architecture, the right 'output_shape' in this layer, and 'keras_version': '1.1.2'"
+        )
     given = [int(shape[axis] or 0) if shape else 0 for axis in axes]
 
     pads, output_padding = [0] * (2 * count), [0] * count
