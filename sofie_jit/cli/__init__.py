@@ -115,10 +115,15 @@ def _epilog(examples: str) -> str:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True) -> None:
-    """Adds the arguments that name the model: FILE, ``--config``, and ``--untrusted`` unless it is false."""
+    """Adds the arguments that name the model: FILE, ``--config``, ``--backend``, and ``--untrusted`` if it is true."""
     parser.add_argument("file", metavar="FILE", help="a saved model of Keras, ONNX or PyTorch")
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture from model.to_json(), if FILE contains only weights"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("theano", "tensorflow"),
+        help="the backend that trained a model of Keras 1, whose files do not name it",
     )
     if untrusted:
         parser.add_argument(
@@ -146,9 +151,10 @@ def shape(text: str) -> list[int | None]:
     return [None, *(None if size == "?" else int(size) for size in text.split(","))]
 
 
-def shape_options(args: argparse.Namespace) -> dict[str, Any]:
-    """``--input-shape`` as an option of ``load``, for files that do not contain the shapes of their inputs."""
-    return {"input_shapes": args.input_shape} if args.input_shape else {}
+def format_options(args: argparse.Namespace, shapes: bool = True) -> dict[str, Any]:
+    """``--backend``, and ``--input-shape`` unless ``shapes`` is false, as options of ``load``, if they are given."""
+    options = {"backend": args.backend, "input_shapes": args.input_shape if shapes else None}
+    return {name: value for name, value in options.items() if value}
 
 
 THREADS = "(default: SOFIE_JIT_NUM_THREADS, OMP_NUM_THREADS or all cores)"

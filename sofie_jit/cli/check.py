@@ -10,7 +10,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
 
 EXAMPLES = """\
 sofie-jit check m.h5
@@ -29,6 +29,6 @@ def run(args: argparse.Namespace) -> int:
     """Prints the report; returns 1 if the model cannot be loaded."""
     from sofie_jit import loading
 
-    report = loading.check(args.file, config=args.config, untrusted=args.untrusted, **shape_options(args))
+    report = loading.check(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     print(json.dumps({"ok": report.ok} | asdict(report), indent=1) if args.json else report)
     return 0 if report.ok else 1

@@ -18,7 +18,7 @@ from sofie_jit.cli import (
     list_of,
     positive,
     say_written,
-    shape_options,
+    format_options,
 )
 from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.report.output_file import figure_file
@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
         figure_file(args.plot)
     x = None
     if args.input:
-        x = read(list(frontends.open(args.file, config=args.config, **shape_options(args)).inputs), args.input)
+        x = read(list(frontends.open(args.file, config=args.config, **format_options(args)).inputs), args.input)
     found = compare(
         args.file,
         x,
         config=args.config,
-        **shape_options(args),
+        **format_options(args),
         rows=args.rows,
         layers=args.layers,
         batches=[] if args.no_times else args.batch,

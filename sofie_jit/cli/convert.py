@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
 from sofie_jit.report.output_file import with_suffix
 
 EXAMPLES = """\
@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit.frontends.open_dimensions import examine, fixed
 
     with_suffix(args.output, (".onnx",), "an ONNX file")
-    shapes = shape_options(args) if frontends.lacks_shapes(args.file) else {}
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **shapes)
+    options = format_options(args, shapes=frontends.lacks_shapes(args.file))
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **options)
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
     print(f"wrote {rmodel.save_onnx(args.output)}")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
 from sofie_jit.cli.arrays import STANDARD_OUTPUT
 from sofie_jit.errors import InputError
 
@@ -68,20 +68,20 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output != STANDARD_OUTPUT:
         header_file(args.output)
-    shapes = shape_options(args) if frontends.lacks_shapes(args.file) else {}
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **shapes)
+    options = format_options(args, shapes=frontends.lacks_shapes(args.file))
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **options)
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
-    options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}
+    header_options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}
     if args.output == STANDARD_OUTPUT:
         if args.weights == "binary":
             raise InputError("-o - prints the header with its weights embedded: omit --binary")
         with tempfile.TemporaryDirectory() as directory:
             printed = Path(directory) / f"{Path(args.file).stem}.hxx"
-            rmodel.save_header(printed, weights="embedded", **options)
+            rmodel.save_header(printed, weights="embedded", **header_options)
             sys.stdout.write(printed.read_text())
         return 0
-    header = rmodel.save_header(args.output, weights=args.weights, **options)
+    header = rmodel.save_header(args.output, weights=args.weights, **header_options)
     suffix = SUFFIXES.get(args.weights)
     print(f"wrote {header}{f' and {header.with_suffix(suffix)}' if suffix else ', weights inside'}")
     return 0

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, shape_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
 
 EXAMPLES = """\
 sofie-jit info m.h5
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import frontends
     from sofie_jit.frontends.open_dimensions import examine
 
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **shape_options(args))
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     (rmodel, *_), needed = examine(translation)
     nodes = f"{translation.node_word}s"
     about = {"metadata": dict(translation.metadata), **describe(rmodel, needed)}

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, positive, say_written, shape_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, positive, say_written, format_options
 from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.report.output_file import figure_file
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.plot:
         figure_file(args.plot)
-    model = loading.load(args.file, config=args.config, untrusted=args.untrusted, **shape_options(args))
+    model = loading.load(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     inputs = read(model.input_names, args.input).values() if args.input else random_inputs(model, args.batch)
     found = model.profile(*inputs)
     if args.json:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, positive, shape_options
+from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, positive, format_options
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
 from sofie_jit.cli.inputs import HELP, input_file, matched, opened
 from sofie_jit.errors import InputError
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         raise InputError("-o - prints the results as .csv: omit --json")
     model = loading.load(
-        args.file, config=args.config, threads=args.threads, untrusted=args.untrusted, **shape_options(args)
+        args.file, config=args.config, threads=args.threads, untrusted=args.untrusted, **format_options(args)
     )
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")

@@ -1,13 +1,14 @@
 # find_package(sofie_jit CONFIG) with -Dsofie_jit_DIR=$(python -m sofie_jit --cmake-dir) defines
 #
 #   sofie_jit_add_model(<target> <file> [NAMESPACE <name>] [WEIGHTS embedded|binary|text] [DISPATCH]
-#                       [INPUT_SHAPES <sizes>...])
+#                       [INPUT_SHAPES <sizes>...] [BACKEND theano|tensorflow])
 #
 # <target>: an interface library; who links it can #include "<target>.hxx", made of the Keras model <file> when the
 # program is built, and made anew when <file> changes. NAMESPACE: that of its Session, by default TMVA_SOFIE_<target>.
 # WEIGHTS: where they are, by default in the header; for the others <target>_WEIGHTS is set to the file to give to the
 # Session. DISPATCH: code for AVX-512, AVX2 and any other processor, chosen when the program runs; without it, add
-# -march=native or the processor's name to the compiler's options. INPUT_SHAPES: as --input-shape of `sofie-jit emit`.
+# -march=native or the processor's name to the compiler's options. INPUT_SHAPES, BACKEND: as --input-shape and --backend
+# of `sofie-jit emit`.
 
 set(SOFIE_JIT_DEMO_MODEL "${CMAKE_CURRENT_LIST_DIR}/../demo/digits.h5")
 find_program(SOFIE_JIT_COMMAND sofie-jit
@@ -15,7 +16,7 @@ find_program(SOFIE_JIT_COMMAND sofie-jit
    DOC "sofie-jit, the command of the Python package sofie_jit")
 
 function(sofie_jit_add_model target file)
-   cmake_parse_arguments(PARSE_ARGV 2 model "DISPATCH" "NAMESPACE;WEIGHTS" "INPUT_SHAPES")
+   cmake_parse_arguments(PARSE_ARGV 2 model "DISPATCH" "NAMESPACE;WEIGHTS;BACKEND" "INPUT_SHAPES")
    if(model_UNPARSED_ARGUMENTS OR model_KEYWORDS_MISSING_VALUES)
       message(FATAL_ERROR "sofie_jit_add_model: cannot make sense of "
                           "'${model_UNPARSED_ARGUMENTS}${model_KEYWORDS_MISSING_VALUES}'")
@@ -44,6 +45,9 @@ function(sofie_jit_add_model target file)
    endif()
    if(model_NAMESPACE)
       list(APPEND options --namespace ${model_NAMESPACE})
+   endif()
+   if(model_BACKEND)
+      list(APPEND options --backend ${model_BACKEND})
    endif()
    foreach(shape IN LISTS model_INPUT_SHAPES)
       list(APPEND options --input-shape ${shape})

@@ -107,6 +107,22 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "missing.h5" in error_of(capsys, "check", str(tmp_path / "missing.h5"))
 
 
+def test_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "theano" / "conv3d.h5"
+    with np.load(golden.with_suffix(".npz")) as expected:
+        (x,), (y,) = ([expected[key] for key in expected.files if key[0] == kind] for kind in "io")
+    np.save(tmp_path / "x.npy", x)
+    run = ["run", str(golden), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]
+    assert "on the command line --backend" in error_of(capsys, *run)
+    assert main([*run, "--backend", "theano"]) == 0
+    assert abs(np.load(tmp_path / "y.npy") - y).max() < 1e-6
+    for command in (["info"], ["check"], ["profile"], ["emit", "-o", "-"], ["convert", str(tmp_path / "m.onnx")]):
+        name, *options = command
+        assert main([name, str(golden), *options, "--backend", "theano"]) == 0, command
+    capsys.readouterr()
+    assert "Keras cannot run it" in error_of(capsys, "compare", str(golden), "--backend", "theano", "--no-times")
+
+
 def test_compare(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figure = tmp_path / "figure.svg"
     assert main(["compare", str(MODEL_FILE), "--input", str(images), "--no-times", "--plot", str(figure)]) == 0

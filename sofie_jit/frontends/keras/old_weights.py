@@ -41,7 +41,7 @@ def check_backend(root: LayerModel, saved: SavedModel) -> None:
     """
     if saved.backend or origin.keras_major(saved.config, saved.keras_version) > 1:
         return
-    depends = [leaf for leaf, _ in root.leaves() if not leaf.package and _depends_on_backend(leaf)]
+    depends = depending_on_backend(root)
     if not depends:
         return
     reason = (
@@ -49,11 +49,18 @@ def check_backend(root: LayerModel, saved: SavedModel) -> None:
         "the kernels of convolutions or not, and pad in different ways"
     )
     if any(leaf.config.get("data_format") == "channels_first" for leaf in depends):
-        raise ModelFileError(f"{reason}; pass load(..., backend='theano') or backend='tensorflow'")
+        raise ModelFileError(
+            f"{reason}; pass load(..., backend='theano') or backend='tensorflow', on the command line --backend"
+        )
     warnings.warn(
         f"{saved.source}: {reason}; it is read as TensorFlow's, pass load(..., backend='theano') if it is not",
         stacklevel=2,
     )
+
+
+def depending_on_backend(root: LayerModel) -> list[Layer]:
+    """The layers that Theano and TensorFlow compute in different ways."""
+    return [leaf for leaf, _ in root.leaves() if not leaf.package and _depends_on_backend(leaf)]
 
 
 def _depends_on_backend(layer: Layer) -> bool:
@@ -62,7 +69,8 @@ def _depends_on_backend(layer: Layer) -> bool:
         if spec["class_name"] in MODELS:
             return any(_depends_on_backend(leaf) for leaf, _ in nested(dict(spec), layer.name).leaves())
         layer = layer.sublayer("layer", spec)
-    return layer.class_name in FLIPPED_BY_THEANO or layer.config.get("padding") == "same"
+    padding = str(layer.config.get("padding"))  # "same", "same_theano", ...
+    return layer.class_name in FLIPPED_BY_THEANO or padding.startswith("same")
 
 
 def split_gates(class_name: str, config: Mapping[str, Any], keras_major: int) -> int:

@@ -17,7 +17,7 @@ from sofie_jit.frontends.keras.graph import Input, Layer, LayerGraph, LayerNode,
 from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.frontends.keras.layers.call import LayerCall, ReplacementError
 from sofie_jit.frontends.keras.masks import Masks
-from sofie_jit.frontends.keras.old_weights import check_backend
+from sofie_jit.frontends.keras.old_weights import check_backend, depending_on_backend
 from sofie_jit.frontends.keras.promotion import KERAS
 from sofie_jit.frontends.keras.saved_model import SavedModel
 from sofie_jit.frontends.wording import refusal
@@ -82,9 +82,19 @@ class Translation(base.Translation):
         return {"format": self.format} | ({"saved by": f"Keras {self.keras_version}"} if self.keras_version else {})
 
     def original(self, source: Any, **options: Any) -> KerasModel:
-        """The model in Keras 3, or in tf_keras for files of Keras 2, because Keras 3 reads some options otherwise."""
+        """The model in Keras 3, or in tf_keras for files of Keras 2, because Keras 3 reads some options otherwise.
+
+        Raises ModelFileError if Theano or CNTK computed a layer in its own way.
+        """
         from sofie_jit.frontends.keras import original
 
+        foreign = [leaf for leaf in depending_on_backend(self.graph.root) if leaf.backend in ("theano", "cntk")]
+        if foreign:
+            raise ModelFileError(
+                f"{foreign[0]}: the model was trained with the backend {foreign[0].backend!r}, which pads or flips "
+                "kernels in another way than TensorFlow, so Keras cannot run it; load(verify=True) checks it without "
+                "Keras"
+            )
         counts = {name: len(flatten(result)) for name, result in self.graph.results.items()}
         return original.load(source, options.get("config"), self.keras_version, counts)
 
