@@ -42,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import frontends
     from sofie_jit.frontends.open_dimensions import examine, fixed
 
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args, shapes=False))
+    translation = frontends.open(
+        args.file, config=args.config, untrusted=args.untrusted, **format_options(args, shapes=False)
+    )
     needed = () if args.input_shape else examine(translation)[1]
     rmodel = fixed(translation, needed, args.input_shape)
     path = rmodel.save_library(args.output, dispatch=args.dispatch, march=args.march)

@@ -15,10 +15,10 @@ from sofie_jit.cli import (
     THREADS,
     add_model_arguments,
     add_shape_argument,
+    format_options,
     list_of,
     positive,
     say_written,
-    format_options,
 )
 from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.report.output_file import figure_file

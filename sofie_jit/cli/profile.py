@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, positive, say_written, format_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options, positive, say_written
 from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.report.output_file import figure_file
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, positive, format_options
+from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, format_options, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
 from sofie_jit.cli.inputs import HELP, input_file, matched, opened
 from sofie_jit.errors import InputError

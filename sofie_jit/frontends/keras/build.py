@@ -88,6 +88,7 @@ def _model(spec: Spec, name: str, own_name: str, prefix: str, shared_id: Any = N
                 own_name=inner_name,
                 shared_id=inner_id,
                 keras_major=inner.get("keras_major", 3),
+                keras_version=inner.get("keras_version", ""),
                 backend=inner.get("backend", ""),
             )
     sequential = spec["class_name"] == "Sequential"

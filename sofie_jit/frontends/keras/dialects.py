@@ -2,8 +2,8 @@
 
 :func:`modernize` translates a whole model. The spec of each layer becomes a dict with ``class_name``, ``package`` (''
 for Keras's own classes), ``config`` (options with their names in Keras 3, absent ones filled in), ``saved_class`` (the
-class name in the file), ``keras_major`` and ``backend``, and keeps the other keys (``name``, ``inbound_nodes``,
-``build_config``).
+class name in the file), ``keras_major``, ``keras_version`` and ``backend``, and keeps the other keys (``name``,
+``inbound_nodes``, ``build_config``).
 
 Five things get names of their own, because their old names mean something else in Keras 3: ``hard_sigmoid_keras2``
 (the activation of Keras 1 and 2, clip(0.2 x + 0.5)), ``bilinear_tensorflow1`` (how UpSampling2D interpolated with
@@ -172,7 +172,7 @@ def _layer(spec: Any, origin: Origin) -> Spec:
         else:
             options = _options_of_custom_class(options, origin)
     return {**spec, "class_name": class_name, "package": package, "config": options, "saved_class": spec["class_name"],
-            "keras_major": origin.major, "backend": origin.backend}  # fmt: skip
+            "keras_major": origin.major, "keras_version": origin.version, "backend": origin.backend}  # fmt: skip
 
 
 def _custom_model(package: str, class_name: str, config: Any) -> str:

@@ -43,6 +43,8 @@ class Layer:
     """The id by which Keras 3 marks a layer that appears in several models."""
     keras_major: int = 3
     """The major version of Keras that wrote it: 1, 2 or 3."""
+    keras_version: str = ""
+    """The version of Keras that wrote it, such as '3.6.0'; '' if it is unknown."""
     backend: str = ""
     """The backend that it was trained with, such as 'theano'; '' if it is unknown."""
 
@@ -62,7 +64,7 @@ class Layer:
         return Layer(
             f"{self.name}/{spec['config'].get('name', path)}", spec["class_name"], spec["config"], spec["package"],
             weights, spec["saved_class"], keras_major=spec.get("keras_major", 3),
-            backend=spec.get("backend", ""),
+            keras_version=spec.get("keras_version", ""), backend=spec.get("backend", ""),
         )  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def test_keras_that_did_not_save_the_output_shape(version: str, tmp_path: Path) 
         return {"class_name": "Sequential", "config": [layer], "keras_version": version}
 
     saved = config([None, 9, 7, 3], version)
-    with pytest.raises(UnsupportedLayerError, match="did not save the output_shape .*'keras_version': '1.1.2'"):
+    with pytest.raises(UnsupportedLayerError, match=r"did not save the output_shape .*'keras_version': '1.1.2'"):
         sofie_jit.load(tmp_path / "m.h5", config=saved, backend="tensorflow")
     values = np.random.default_rng(0).normal(size=(2, 5, 4, 6)).astype(np.float32)
     loaded = sofie_jit.load(tmp_path / "m.h5", config=config([None, 10, 8, 3], "1.1.2"))

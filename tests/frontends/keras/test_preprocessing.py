@@ -10,7 +10,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit.passes.pipeline import lower
-from tolerance import check, check_file
+from tolerance import ABSOLUTE, check, check_file, distance
 
 
 def _layers() -> Any:
@@ -192,6 +192,46 @@ def test_augmentations(tmp_path: Path) -> None:
     check_file(keras.Model(inputs, outputs), x, tmp_path, ".keras")
 
 
+def _random_crop_of_keras_3_6(x: np.ndarray, height: int, width: int) -> np.ndarray:
+    from keras import ops
+
+    largest = [
+        max(min(x.shape[1], x.shape[2] * height // width), 1),
+        max(min(x.shape[2], x.shape[1] * width // height), 1),
+    ]
+    top, left = ((old - new) // 2 for old, new in zip(x.shape[1:3], largest, strict=True))
+    return ops.image.resize(x[:, top : top + height, left : left + width], (height, width))
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 4), (12, 5), (5, 20), (8, 9), (11, 11)])
+def test_random_crop(height: int, width: int, tmp_path: Path) -> None:
+    """Each version of Keras 3 has its own rule for images of another size."""
+    import h5py
+    import keras
+
+    inputs = keras.Input((8, 9, 2))
+    model = keras.Model(inputs, keras.layers.RandomCrop(height, width)(inputs))
+    model.save(tmp_path / "m.h5")
+    x = np.random.default_rng(0).normal(size=(3, 8, 9, 2)).astype(np.float32)
+    resized = keras.preprocessing.image.smart_resize(x, (height, width))
+    expected = {
+        "3.3.3": resized,
+        "3.6.0": _random_crop_of_keras_3_6(x, height, width),
+        "3.8.0": model.predict(x, verbose=0),
+    }
+    for version, y in expected.items():
+        with h5py.File(tmp_path / "m.h5", "r+") as file:
+            file.attrs["keras_version"] = version
+        got = sofie_jit.load(tmp_path / "m.h5").infer(x)
+        assert got.shape == np.shape(y), version
+        assert distance(got, np.asarray(y)) <= ABSOLUTE, version
+    if (height, width) != (8, 9):
+        with h5py.File(tmp_path / "m.h5", "r+") as file:
+            del file.attrs["keras_version"], file["model_weights"].attrs["keras_version"]
+        with pytest.raises(sofie_jit.UnsupportedLayerError, match="does not say which one saved it"):
+            sofie_jit.load(tmp_path / "m.h5")
+
+
 def test_whole_image_model(tmp_path: Path) -> None:
     """EfficientNet begins with Rescaling and Normalization."""
     import keras
@@ -207,7 +247,6 @@ def test_whole_image_model(tmp_path: Path) -> None:
     ("kind", "options", "message"),
     [
         ("CategoryEncoding", {"num_tokens": 3, "output_mode": "count", "dtype": "float32"}, "list of categories"),
-        ("RandomCrop", {"height": 3, "width": 3}, "versions of Keras 3 differ"),
     ],
 )
 def test_refused(kind: str, options: dict[str, Any], message: str, tmp_path: Path) -> None:

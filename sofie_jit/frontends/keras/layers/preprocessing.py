@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from sofie_jit.frontends.keras.axes import axes_of_option
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
+from sofie_jit.frontends.keras.layers.resizing import known_size, resize_images
 from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import passes_since_keras_3, stops
 from sofie_jit.frontends.keras.weights import snake_case
@@ -131,36 +133,54 @@ def augmentation(call: LayerCall, images: Symbol, training: bool = False) -> Sym
 @layer(
     "RandomCrop",
     mask=stops,
-    keras_2_defaults={"crop_to_aspect_ratio": True},
-    refuses="in Keras 3, images of another size than its own",
+    refuses="images of another size than its own if the version of Keras 3 that saved it is unknown",
 )
 def random_crop(call: LayerCall, images: Symbol, training: bool = False) -> Symbol:
-    """Images of the layer's size as they are; in Keras 2 others are cropped to its aspect ratio and resized.
+    """Images of the layer's size as they are; others as the version of Keras treats them that saved the layer.
 
-    The versions of Keras 3 differ in how they treat other images, and some give another size than they document.
+    Keras 2, and 3 before 3.6, crop them to the aspect ratio and resize them. Keras 3.6 and 3.7 crop them, and resize
+    what is too small. Later ones return them as they are.
     """
-    config = call.config
+    config, version = call.config, call.layer.keras_version
     _check_training(call, training)
-    size = [int(config["height"]), int(config["width"])]
+    height, width = int(config["height"]), int(config["width"])
     data_format = config.get("data_format") or "channels_last"
     first = images.rank - 3 if data_format == "channels_last" else images.rank - 2
     images = ops.cast(images, call.dtype)
-    if list(images.shape[first : first + 2]) == size:
-        config.ignore("crop_to_aspect_ratio")
+    given = images.shape[first : first + 2]
+    release = re.match(r"3\.(\d+)\.", version)
+    if given == (height, width) or (release and int(release[1]) >= 8):
         return images
-    if not config.get("crop_to_aspect_ratio"):
+    if call.layer.keras_major >= 3 and not release:
         call.refuse(
-            f"versions of Keras 3 differ in how images {images.shape} become {size} at inference; replace it by a "
-            "Resizing or CenterCrop"
+            f"versions of Keras 3 differ in how images {images.shape} become {(height, width)} at inference, and the "
+            "file does not say which one saved it; replace it by a Resizing or CenterCrop"
         )
+    if release and int(release[1]) >= 6:
+        images = _crop_of_keras_3_6(call, images, first, (height, width))
+        return resize_images(call, images, (first, first + 1), (height, width), "bilinear")
     options = {
-        "height": size[0], "width": size[1], "interpolation": "bilinear", "crop_to_aspect_ratio": True,
+        "height": height, "width": width, "interpolation": "bilinear", "crop_to_aspect_ratio": True,
         "pad_to_aspect_ratio": False, "antialias": False, "fill_mode": "constant", "fill_value": 0.0,
         "data_format": data_format,
     }  # fmt: skip
     spec = {"class_name": "Resizing", "package": "", "config": options, "saved_class": "Resizing"}
     resized: Symbol = call.sublayer("resizing", spec)(images)
     return resized
+
+
+def _crop_of_keras_3_6(call: LayerCall, images: Symbol, first: int, size: tuple[int, int]) -> Symbol:
+    """A part of the ``size`` of the layer, or less where images end, that begins where the largest one of its aspect
+    ratio around the center does. ``first`` is the axis of the height.
+    """
+    given = [known_size(call, images, axis) for axis in (first, first + 1)]
+    for axis, (old, other), (new, others) in zip(
+        (first, first + 1), (given, given[::-1]), (size, size[::-1]), strict=True
+    ):
+        largest = max(min(old, int(other * new / others)), 1)
+        start = (old - largest) // 2
+        images = ops.slice_along(images, axis, start, min(start + new, old))
+    return images
 
 
 @layer("AutoContrast", mask=stops)

@@ -255,10 +255,10 @@ def _check_sizes(call: LayerCall, sizes: Sequence[int]) -> None:
 
 
 def _axes(call: LayerCall, x: Symbol) -> tuple[int, int]:
-    """The axes of height and width. Refuses inputs that are not a batch of images."""
-    if x.rank != 4:
-        call.refuse(f"its input has shape {x.shape}; expected 4 dimensions, the batch included")
-    height, width = spatial_axes(2, layout(call))
+    """The axes of height and width. Refuses inputs that are neither an image nor a batch of images."""
+    if x.rank not in (3, 4):
+        call.refuse(f"its input has shape {x.shape}; expected (batch, height, width, channels), or one image")
+    height, width = (axis + x.rank - 4 for axis in spatial_axes(2, layout(call)))
     return height, width
 
 
