@@ -6,13 +6,13 @@ are). Its results of float32 are rounded to the type of the node's first floatin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
-from sofie_jit.frontends.onnx.values import PACKED, Narrow, Value, dtype_of
+from sofie_jit.frontends.onnx.values import PACKED, Narrow, TensorSequence, Value, dtype_of
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.rounding import NARROW, RoundTo, rounded
@@ -21,8 +21,9 @@ from sofie_jit.ir.types import COMPUTED, DTYPES, is_floating
 EXACT = frozenset({
     "Abs", "Ceil", "Clip", "Compress", "Concat", "DepthToSpace", "Dropout", "Expand", "Flatten", "Floor", "Gather",
     "GatherElements", "GatherND", "GlobalMaxPool", "Hardmax", "Identity", "Max", "MaxPool", "Min", "Neg", "OneHot",
-    "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "ReverseSequence", "Round", "ScatterElements", "ScatterND",
-    "Sign", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where",
+    "Optional", "OptionalGetElement", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "ReverseSequence", "Round",
+    "ScatterElements", "ScatterND", "SequenceConstruct", "SequenceInsert", "Sign", "Slice", "SpaceToDepth", "Split",
+    "SplitToSequence", "Squeeze", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where",
 })  # fmt: skip
 """Operators whose results are elements of their inputs, or other numbers of their type."""
 FIRST_ONLY = frozenset({"LayerNormalization", "SkipLayerNormalization"})
@@ -31,8 +32,8 @@ OF_PACKED = frozenset({
     "Cast", "Concat", "DequantizeLinear", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
 })  # fmt: skip
 """Operators that take constants of int4 and the like."""
-LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
-"""Operators whose bodies get tensors as arguments."""
+WITH_BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+"""Operators that compute nothing themselves: their graphs get tensors of 16 bits as such."""
 
 
 def input_of(builder: Builder, value: Value, dtype: str) -> Value:
@@ -56,10 +57,10 @@ def output_of(builder: Builder, value: Narrow, name: str) -> Symbol:
 def prepare(call: OnnxCall, inputs: Sequence[Value | None]) -> list[Value | None]:
     """The inputs of a node with tensors of float32 in place of those of 16 bits; notes their types in ``call``."""
     call.dtypes = [None if value is None else dtype_of(value) for value in inputs]
+    if call.node.op_type in WITH_BODIES and not call.node.domain:
+        return list(inputs)
     floats = [dtype for dtype in call.dtypes if dtype in NARROW or (dtype in COMPUTED and is_floating(dtype))]
     call.narrow = floats[0] if floats and floats[0] in NARROW else None
-    if call.node.op_type in LOOPS and not NARROW.keys().isdisjoint(floats):
-        call.refuse(f"a loop over tensors of {call.narrow} is not supported: convert the model to float32")
     packed = [dtype for dtype in call.dtypes if dtype in PACKED]
     if packed and call.node.op_type not in OF_PACKED:
         call.refuse(f"an input is of type {packed[0]}, which is supported for weights of DequantizeLinear")
@@ -68,6 +69,10 @@ def prepare(call: OnnxCall, inputs: Sequence[Value | None]) -> list[Value | None
 
 def widened(value: Value | None) -> Value | None:
     """A value of 16 bits as one of float32; others as they are."""
+    return None if value is None else _wide(value)
+
+
+def _wide(value: Value) -> Value:
     if isinstance(value, Narrow):
         return value.value
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float16 else value
@@ -82,7 +87,19 @@ def conclude(call: OnnxCall, results: Any) -> Any:
     return (*(_rounded(call, value, call.narrow) for value in listed[:count]), *listed[count:])
 
 
-def _rounded(call: OnnxCall, value: Value, dtype: str) -> Value:
+def combined(call: OnnxCall, function: Callable[[list[Symbol]], Symbol], values: Sequence[Value]) -> Value:
+    """``function`` of tensors of one type, whose result has elements of them; refuses tensors of several types."""
+    dtypes = {dtype_of(value) for value in values}
+    if len(dtypes) > 1:
+        call.refuse(f"its tensors are of types {', '.join(sorted(dtypes))}; expected a single type")
+    result = function([call.symbol(_wide(value), f"{call.name}/tensor") for value in values])
+    dtype = dtypes.pop() if dtypes else ""
+    return Narrow(result, dtype) if dtype in NARROW else result
+
+
+def _rounded(call: OnnxCall, value: Value | TensorSequence, dtype: str) -> Value | TensorSequence:
+    if isinstance(value, TensorSequence):
+        return TensorSequence([_rounded(call, item, dtype) for item in value.items])
     if isinstance(value, np.ndarray) and value.dtype == np.float32:
         return Narrow(np.asarray(rounded(value, dtype)), dtype)
     if not isinstance(value, Symbol) or value.dtype != "float32":

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import sofie_jit
 from compilers import build
-from sofie_jit import UnsupportedLayerError, frontends
+from sofie_jit import frontends
 from sofie_jit.ir.operators.rounding import rounded
 from sofie_jit.verification.evaluate import evaluate
 
@@ -139,16 +139,6 @@ def test_quantized_in_float16(tmp_path):
     np.testing.assert_array_equal(y, (np.float32([3, -10, 124, 0]) * np.float32(np.float16(0.1))).astype(np.float16))
 
 
-def test_refused(tmp_path):
-    given = [info("i", "int64", []), info("c", "bool", []), info("v", "float16", [2])]
-    results = [info("d", "bool", []), info("u", "float16", [2])]
-    body = helper.make_graph([node("Identity", "c", "d"), node("Add", "v v", "u")], "body", given, results)
-    nodes = [helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)]
-    path = saved(tmp_path, nodes, {"x": ("float16", [2])}, {"y": ("float16", [2])}, n=np.int64(3))
-    with pytest.raises(UnsupportedLayerError, match="Loop"):
-        frontends.open(path)()
-
-
 def test_header(tmp_path):
     """In C++ a float16 is its bits; the header's own test converts them."""
     w = (RNG.normal(size=(3, 4)) / 2).astype(np.float16)
@@ -176,3 +166,47 @@ int main()
     program = build(tmp_path, source, "g++")
     printed = subprocess.run([program], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert printed.split() == [str(bits) for bits in model.infer(x).view(np.uint16).ravel()]
+
+
+def test_graphs_and_sequences_get_tensors_of_16_bits(tmp_path):
+    """Nodes in the body of Scan and Loop and in the branches of If round as others do; sequences keep the type."""
+    kind = np.float16
+    x, w = RNG.normal(size=(6, 5)).astype(kind), RNG.normal(size=5).astype(kind)
+    body = helper.make_graph(
+        [node("Mul", "state row", "product"), node("Add", "product w", "next"), node("Exp", "next", "part")],
+        "body",
+        [info("state", "float16", [5]), info("row", "float16", [5])],
+        [info("next", "float16", [5]), info("part", "float16", [5])],
+    )
+    again = helper.make_graph(
+        [node("Mul", "carried w", "more"), node("Identity", "on", "still")],
+        "again",
+        [info("i", "int64", []), info("on", "bool", []), info("carried", "float16", [5])],
+        [info("still", "bool", []), info("more", "float16", [5]), info("more", "float16", [5])],
+    )
+    yes = helper.make_graph([node("Add", "last w", "yes")], "yes", [], [info("yes", "float16", [5])])
+    no = helper.make_graph([node("Identity", "w", "no")], "no", [], [info("no", "float16", [5])])
+    nodes = [
+        node("Scan", "w x", "last parts", body=body, num_scan_inputs=1),
+        helper.make_node("Loop", ["trips", "", "last"], ["end", "rows"], body=again),
+        node("ReduceMax", "x", "largest", keepdims=0),
+        node("Greater", "largest zero", "positive"),
+        node("If", "positive", "chosen", then_branch=yes, else_branch=no),
+        node("SplitToSequence", "parts", "split", axis=0),
+        node("SequenceInsert", "split rows", "longer"),
+        node("ConcatFromSequence", "longer", "y", axis=0),
+    ]
+    ends = {"y": ("float16", [9, 5]), "end": ("float16", [5]), "chosen": ("float16", [5])}
+    path = saved(
+        tmp_path, nodes, {"x": ("float16", [6, 5])}, ends, w=w, zero=np.zeros((), kind), trips=np.array(3)
+    )  # fmt: skip
+    last, parts = w, []
+    for row in x:
+        last = (last * row).astype(kind) + w
+        parts.append(np.exp(last.astype(np.float32)).astype(kind))
+    rows = [last]
+    for _ in range(3):
+        rows.append((rows[-1] * w).astype(kind))
+    model = sofie_jit.load(path)
+    for got, want in zip(model.infer(x), [np.stack(parts + rows[1:]), rows[-1], last + w], strict=True):
+        np.testing.assert_array_equal(got, want, strict=True)

@@ -153,6 +153,31 @@ def grouped(a: Symbol, b: Symbol) -> Symbol:
     return ops.reshape(product, (product.shape[0], many, *product.shape[3:]))
 
 
+@node("FlexAttention", domain="ai.onnx.preview")
+def flex_attention(call: OnnxCall, q: Symbol, k: Symbol, v: Symbol) -> Symbol:
+    """``softmax(scale q k^T) v`` for each head; graphs of the model may change the scores and the weights."""
+    precision = q.dtype
+    if call.has("softmax_precision"):
+        precision = element_type(call.integer("softmax_precision"), "softmax").name
+
+    def modified(x: Symbol, graph: str) -> Symbol:
+        if not call.has(graph):
+            return x
+        body = call.graph(graph)
+        if len(body.inputs) != 1 or len(body.outputs) != 1:
+            call.refuse(f"{graph} has {len(body.inputs)} inputs and {len(body.outputs)} outputs; expected one of each")
+        result = call.symbol(call.translate(body, {body.inputs[0].name: x})[0], body.outputs[0].name)
+        if result.type != x.type:
+            call.refuse(f"{graph} returns {result.type} for {x.type}; expected the same type")
+        return result
+
+    size = static_dim("FlexAttention", q.shape, 3)
+    scores = grouped(ops.multiply(q, call.number("scale", 1 / math.sqrt(size))), ops.swapaxes(k, -1, -2))
+    scores = modified(ops.cast(scores, precision), "score_mod")
+    weights = modified(ops.softmax(scores), "prob_mod")
+    return grouped(ops.cast(weights, v.dtype), v)
+
+
 # -- linear attention --------------------------------------------------------------------------------------------------
 
 RULES = {"linear": (False, False), "gated": (True, False), "delta": (False, True), "gated_delta": (True, True)}

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.frontends.onnx.model import Graph
+from sofie_jit.frontends.onnx.narrow import combined
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.dims import format_shape, normalize_axis
 
 
 @node("If")
@@ -31,17 +32,19 @@ def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
 
 
 def _selected(call: OnnxCall, condition: Symbol, *branches: Graph) -> tuple[Value, ...]:
-    yes, no = (
-        [call.symbol(value, info.name) for value, info in zip(call.translate(graph), graph.outputs, strict=True)]
-        for graph in branches
-    )
-    if any(a.type != b.type for a, b in zip(yes, no, strict=True)):
-        call.refuse(
-            f"its branches return {[str(a.type) for a in yes]} and {[str(b.type) for b in no]}; a condition that is "
-            "computed by the model needs equal types"
-        )
     flag = ops.reshape(condition, ())
-    return tuple(ops.where(flag, a, b) for a, b in zip(yes, no, strict=True))
+
+    def select(values: list[Symbol]) -> Symbol:
+        yes, no = values
+        if yes.type != no.type:
+            call.refuse(
+                f"its branches return {yes.type} and {no.type}; a condition that is computed by the model needs equal "
+                "types"
+            )
+        return ops.where(flag, yes, no)
+
+    pairs = zip(*(call.translate(graph) for graph in branches), strict=True)
+    return tuple(combined(call, select, pair) for pair in pairs)
 
 
 @node("Loop")
@@ -89,30 +92,31 @@ def scan_of_batch(call: OnnxCall, lengths: Symbol | None = None, *inputs: Value)
     call.ignore("body")
     rows = []
     for row in range(batch):
-        one = [ops.squeeze(ops.slice_along(call.symbol(x, f"{call.name}/input"), 0, row, row + 1), [0]) for x in inputs]
-        rows.append(_scan(call, one, directions))
+        rows.append(_scan(call, [_row(call, x, 0, row) for x in inputs], directions))
     return tuple(_stacked(call, list(column), 0) for column in zip(*rows, strict=True))
 
 
 def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | None = None) -> tuple[Value, ...]:
     body, count = call.graph("body"), call.integer("num_scan_inputs")
     states = list(inputs[: len(inputs) - count])
-    scanned = [call.symbol(x, f"{call.name}/scanned") for x in inputs[len(states) :]]
+    scanned = inputs[len(states) :]
     outputs = len(body.outputs) - len(states)
     axes = call.integers("scan_input_axes") or [0] * count
     forward = list(directions or call.integers("scan_input_directions") or [0] * count)
     to_axes = call.integers("scan_output_axes") or [0] * outputs
     order = call.integers("scan_output_directions") or [0] * outputs
-    axes = [normalize_axis("Scan", axis, x.rank) for axis, x in zip(axes, scanned, strict=True)]
-    steps = {x.shape[axis] for axis, x in zip(axes, scanned, strict=True)}
+    shapes = [shape_of(x) for x in scanned]
+    axes = [normalize_axis("Scan", axis, len(shape)) for axis, shape in zip(axes, shapes, strict=True)]
+    steps = {shape[axis] for axis, shape in zip(axes, shapes, strict=True)}
     if len(steps) != 1 or not isinstance(length := steps.pop(), int) or not length:
-        call.refuse(f"its scanned inputs have {[str(x.type) for x in scanned]}; one known size of the axis is needed")
+        listed = ", ".join(map(format_shape, shapes))
+        call.refuse(f"its scanned inputs have the shapes {listed}; one known size of the axis is needed")
     collected: list[list[Value]] = [[] for _ in range(outputs)]
     for step in range(length):
         rows = []
         for x, axis, reverse in zip(scanned, axes, forward, strict=True):
             at = length - 1 - step if reverse else step
-            rows.append(ops.squeeze(ops.slice_along(x, axis, at, at + 1), [axis]))
+            rows.append(_row(call, x, axis, at))
         names = [info.name for info in body.inputs]
         results = call.translate(body, dict(zip(names, [*states, *rows], strict=True)))
         states = results[: len(states)]
@@ -125,6 +129,11 @@ def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | N
     return (*states, *stacked)
 
 
+def _row(call: OnnxCall, x: Value, axis: int, at: int) -> Value:
+    """The elements at one place of an axis."""
+    return combined(call, lambda values: ops.squeeze(ops.slice_along(values[0], axis, at, at + 1), [axis]), [x])
+
+
 def _stacked(call: OnnxCall, parts: Sequence[Value], axis: int) -> Value:
     """Tensors of iterations along a new axis."""
-    return ops.stack([call.symbol(part, f"{call.name}/part") for part in parts], axis)
+    return combined(call, lambda values: ops.stack(values, axis), parts)

@@ -165,7 +165,7 @@ def dropout(
     """``x``, at inference."""
     call.ignore("seed")
     if training is not None and training.item():
-        known = call.known(ratio) if isinstance(ratio, Symbol) else ratio
+        known = call.constant_value(ratio, "ratio") if isinstance(ratio, Symbol) else ratio
         if known is None or np.asarray(known).item() != 0:
             call.refuse("training_mode is true, which draws random numbers; export the model for inference")
     return (x, ops.ones_like(x, "bool")) if call.wants(1) else x

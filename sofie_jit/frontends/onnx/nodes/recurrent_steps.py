@@ -13,6 +13,7 @@ import numpy as np
 
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators import activations
 
 Function = Callable[[Symbol], Symbol]
@@ -76,9 +77,7 @@ Step = Callable[[Symbol, Sequence[Symbol], Weights, Options], list[Symbol]]
 
 
 def _parts(x: Symbol, count: int) -> list[Symbol]:
-    size = x.shape[-1]
-    assert isinstance(size, int)
-    n = size // count
+    n = static_dim("a recurrent network", x.shape, -1) // count
     return [ops.slice_along(x, -1, i * n, (i + 1) * n) for i in range(count)]
 
 
@@ -111,8 +110,7 @@ def gru_step(x: Symbol, states: Sequence[Symbol], weights: Weights, options: Opt
     (h,) = states
     f, g = options.functions
     xz, xr, xh = _parts(x, 3)
-    units = h.shape[-1]
-    assert isinstance(units, int)
+    units = static_dim("GRU", h.shape, -1)
     rz, rr, rh = (ops.slice_along(weights.r, 0, i * units, (i + 1) * units) for i in range(3))
     bz, br, bh = _parts(_parts(weights.b, 2)[1], 3) if weights.b is not None else (None, None, None)
 
@@ -146,8 +144,7 @@ def direction(
 
     ``x`` is (batch, time, features), the states (batch, units), the mask (batch, time): false after the end.
     """
-    time = x.shape[1]
-    assert isinstance(time, int)
+    time = static_dim(kind, x.shape, 1)
     inputs = ops.matmul(x, ops.transpose(weights.w, (1, 0)))
     if weights.b is not None:
         of_inputs, of_states = _parts(weights.b, 2)

@@ -32,7 +32,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
-from sofie_jit.frontends.onnx.values import TensorSequence, Value, dims_of, inputs_of, is_parameter
+from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, inputs_of, is_parameter
 from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import unsupported
@@ -334,7 +334,7 @@ class OnnxCall(NodeCall):
             return self.symbol(value, tensor)
         elif kind is np.ndarray and isinstance(value, Symbol):
             return self.constant_value(value, name)
-        elif isinstance(value, Tensor):
+        elif isinstance(value, Tensor) or (kind is np.ndarray and isinstance(value, Narrow)):
             self.refuse(f"its input '{tensor}' is of type {value.dtype}, which is not supported")
         return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sofie_jit.frontends.onnx.narrow import combined
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import TensorSequence, Value, dims_of
 from sofie_jit.ir import ops
@@ -65,13 +66,12 @@ def sequence_length(call: OnnxCall, sequence: TensorSequence) -> np.ndarray:
 
 
 @node("ConcatFromSequence", since=11)
-def concat_from_sequence(call: OnnxCall, sequence: TensorSequence) -> Symbol:
+def concat_from_sequence(call: OnnxCall, sequence: TensorSequence) -> Value:
     """The tensors one after the other, or along a new axis."""
-    tensors = [call.symbol(item, f"{call.name}/item") for item in sequence.items]
-    if not tensors:
+    if not sequence.items:
         call.refuse("the sequence is empty")
-    axis = call.integer("axis")
-    return ops.stack(tensors, axis) if call.flag("new_axis") else ops.concatenate(tensors, axis)
+    join, axis = ops.stack if call.flag("new_axis") else ops.concatenate, call.integer("axis")
+    return combined(call, lambda tensors: join(tensors, axis), sequence.items)
 
 
 @node("SplitToSequence", since=11)
