@@ -26,7 +26,6 @@ CLASSES = {
     "Layer": _ABSTRACT,
     "Wrapper": _ABSTRACT,
     "InputSpec": "it is not a layer",
-    "ContrastLimitedAdaptiveHistogramEqualization": "histograms of image tiles; equalize the images before the model",
     "Merge": "its mode is 'cos' or a function; use a merging layer such as Add, Concatenate or Dot(normalize=True)",
     "DenseFeatures": "feature columns are tables of strings and numbers; pass numbers instead",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -200,3 +201,35 @@ def test_float64(name: str) -> None:
     model = randomize(keras.Sequential([keras.layers.Input((9,), dtype="float64"), layer]))
     x = numbers(5, 9).astype(np.float64)
     np.testing.assert_allclose(sofie_jit.load(model).infer(x), np.asarray(model(x)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_layers_called_with_training(library: str, tmp_path: Path) -> None:
+    """Published generators have them. Keras 2 normalizes by the batch also at inference, Keras 3 does not."""
+    keras = importlib.import_module(library)
+    inputs = keras.Input((5, 4, 3))
+    y = keras.layers.BatchNormalization()(inputs, training=True)
+    outputs = [
+        y,
+        keras.layers.BatchNormalization(axis=1, scale=False, epsilon=0.1)(y, training=True),
+        keras.layers.BatchNormalization(center=False)(keras.layers.Flatten()(y), training=True),
+    ]
+    model = keras.Model(inputs, outputs)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, size=w.shape) for w in model.get_weights()])
+    model.save(tmp_path / "m.h5")
+    x = rng.normal(1, 2, size=(7, 5, 4, 3)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    got = sofie_jit.load(tmp_path / "m.h5").infer(x)
+    assert max(distance(a, b) for a, b in zip(got, expected, strict=True)) <= ABSOLUTE
+
+    dropped = keras.Model(inputs, keras.layers.Dropout(0.5, name="drop")(inputs, training=True))
+    dropped.save(tmp_path / "dropped.h5")
+    if library == "keras":
+        assert (sofie_jit.load(tmp_path / "dropped.h5").infer(x) == x).all()
+        return
+    frozen = keras.Model(inputs, keras.layers.BatchNormalization(trainable=False)(inputs, training=True))
+    frozen.save(tmp_path / "frozen.h5")
+    for name, words in (("dropped", r"only inference.*replace=\{'drop': function"), ("frozen", "frozen and called")):
+        with pytest.raises(sofie_jit.UnsupportedLayerError, match=words):
+            sofie_jit.load(tmp_path / f"{name}.h5")

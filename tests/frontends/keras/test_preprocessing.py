@@ -243,19 +243,16 @@ def test_whole_image_model(tmp_path: Path) -> None:
     check_file(model, x, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("kind", "options", "message"),
-    [
-        ("CategoryEncoding", {"num_tokens": 3, "output_mode": "count", "dtype": "float32"}, "list of categories"),
-    ],
-)
-def test_refused(kind: str, options: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_categories_of_the_whole_batch(tmp_path: Path) -> None:
+    """Without an axis for the categories of a row, those of all rows are combined."""
     import keras
 
-    inputs = keras.Input((), dtype="int32") if kind == "CategoryEncoding" else keras.Input((8, 8, 3))
-    keras.Model(inputs, getattr(keras.layers, kind)(**options)(inputs)).save(tmp_path / "m.keras")
-    with pytest.raises(sofie_jit.UnsupportedLayerError, match=message):
-        sofie_jit.load(tmp_path / "m.keras")
+    inputs = keras.Input((), dtype="int32")
+    options = {"output_mode": "multi_hot"}, {"output_mode": "count"}
+    outputs = [keras.layers.CategoryEncoding(num_tokens=5, **of)(inputs) for of in options]
+    outputs += [keras.layers.Hashing(4, **of)(inputs) for of in options]
+    x = np.array([3, 1, 3, 0], np.int32)
+    check_file(keras.Model(inputs, outputs), x, tmp_path, ".keras")
 
 
 def test_augmentation_of_several_tensors_at_once_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.graph import Layer, LayerNode, TensorRef, flatten, map_leaves
 from sofie_jit.frontends.keras.layers.registry import IGNORED_OPTIONS, Entry, check_policy, find
 from sofie_jit.frontends.keras.masks import Masks, hand_on, pass_masks
+from sofie_jit.frontends.wording import replacing
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
 
@@ -152,8 +153,11 @@ class LayerCall(NodeCall):
         self, entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of the handler: tensors of the layer's dtype, without ``training`` and without None."""
+        if self.layer.keras_major >= 3:  # at inference, its models call all layers with training=False
+            kwargs.pop("training", None)
         if not entry.takes("training") and kwargs.pop("training", False):
-            self.refuse("called with training=True; only inference is supported, save the model without it")
+            remedies = "save the model without it", replacing(self.name)
+            self.refuse("called with training=True, while only inference is supported", *remedies)
         if not args and "inputs" in kwargs:
             args = (kwargs.pop("inputs"),)
         args = tuple(self._autocast(value) for value in args)

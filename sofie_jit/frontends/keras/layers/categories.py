@@ -17,7 +17,10 @@ from sofie_jit.ir.types import is_floating, is_integer
 
 
 def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol | None = None) -> Symbol:
-    """Indices of categories ``x`` encoded by ``output_mode``: "int", "one_hot", "multi_hot" or "count"."""
+    """Indices of categories ``x`` encoded by ``output_mode``: "int", "one_hot", "multi_hot" or "count".
+
+    The last two combine the categories of a row, or all of them if there is only an axis of the batch, as Keras does.
+    """
     mode = call.config["output_mode"]
     if call.config.get("sparse"):
         call.refuse("sparse=True: sparse tensors are not supported; save the model with sparse=False")
@@ -29,12 +32,10 @@ def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol
         call.refuse(
             f"output_mode={mode!r} is not supported; expected 'int', 'one_hot', 'multi_hot', 'count' or 'tf_idf'"
         )
-    if x.rank < 2:
-        call.refuse(f"output_mode={mode!r} needs a list of categories for each row, its input is {x.type}")
-    hot = ops.one_hot(x, depth, dtype=dtype)
+    hot, axis = ops.one_hot(x, depth, dtype=dtype), min(x.rank - 1, 1)
     if mode in ("multi_hot", "binary"):
-        return ops.max(hot, axis=1)
-    return ops.sum(hot if weights is None else ops.multiply(hot, ops.expand_dims(weights, -1)), axis=1)
+        return ops.max(hot, axis)
+    return ops.sum(hot if weights is None else ops.multiply(hot, ops.expand_dims(weights, -1)), axis)
 
 
 @layer("CategoryEncoding", mask=stops, renamed={"max_tokens": "num_tokens"}, refuses="sparse=True")

@@ -74,11 +74,18 @@ def _modernize(options: dict[str, Any]) -> dict[str, Any]:
     promotes=True,
     defaults=NORMALIZATION,
     modernize=_modernize,
+    refuses="in Keras 2, training=True with a mask, with renorm=True or in a frozen layer",
 )
-def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
-    """Normalization of each channel by statistics of the training data; a mask has no influence on inference."""
-    call.config.ignore("momentum", "synchronized", "renorm", "renorm_clipping", "renorm_momentum")
+def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None, training: bool = False) -> Symbol:
+    """Normalization of each channel by statistics of the training data; a mask has no influence on inference.
+
+    In Keras 2, a layer that is called with ``training=True`` uses the mean and variance of the batch that it gets.
+    """
+    call.config.ignore("momentum", "synchronized", "renorm_clipping", "renorm_momentum")
     axes = axes_of_option(call, x, call.config["axis"])
+    if training:
+        return _normalized_by_the_batch(call, x, axes, mask)
+    call.config.ignore("renorm")
     if len(axes) > 1:
         return _batch_normalization_over(call, x, axes)
     axis = axes[0]
@@ -87,6 +94,19 @@ def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None) 
     mean, variance = _weight(call, "moving_mean", channels), _weight(call, "moving_variance", channels)
     operator = BatchNormalization(axis=axis, epsilon=float(call.config["epsilon"]))
     return call.add(operator, x, gamma, beta, mean, variance)
+
+
+def _normalized_by_the_batch(call: LayerCall, x: Symbol, axes: list[int], mask: Symbol | None) -> Symbol:
+    """Normalization by the mean and variance of ``x`` over all axes but ``axes``."""
+    problem = "frozen" if not call.layer.trainable else "masked" if mask is not None else ""
+    if problem:
+        call.refuse(f"{problem} and called with training=True; save the model without it")
+    mean, variance = ops.moments(x, [axis for axis in range(x.rank) if axis not in axes], keepdims=True)
+    y = ops.multiply(ops.subtract(x, mean), ops.rsqrt(ops.add(variance, float(call.config["epsilon"]))))
+    shape = tuple(size if axis in axes else 1 for axis, size in enumerate(x.shape))
+    gamma, beta = _gamma_and_beta(call, x.shape[axes[0] : axes[0] + 1] if len(axes) == 1 else shape)
+    y = y if gamma is None else ops.multiply(y, ops.reshape(gamma, shape))
+    return y if beta is None else ops.add(y, ops.reshape(beta, shape))
 
 
 def _batch_normalization_over(call: LayerCall, x: Symbol, axes: list[int]) -> Symbol:

@@ -104,8 +104,7 @@ def feature(call: LayerCall, x: Symbol) -> Symbol:
 
 
 def _check_training(call: LayerCall, training: bool) -> None:
-    """Keras 3 writes training=True, the default of these layers, into all files, and ignores it at inference."""
-    if training and "data_format" not in call.config:  # Keras 2
+    if training:  # in Keras 2
         call.refuse("called with training=True, it augments at random also at inference; save the model without it")
 
 
