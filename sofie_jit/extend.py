@@ -139,8 +139,8 @@ class KernelOperator(ROperator):
         if self.output is not None:
             self.output = TensorType(dtypes.get(self.output.dtype, self.output.dtype), self.output.shape)
 
-    def mixes_rows(self, *inputs: TensorType) -> bool:
-        return self.rows_mix or (self.output is not None and self.output.shape[:1] != (BATCH,))
+    def mixes_places(self, axis: int, *inputs: TensorType) -> bool:
+        return axis != 0 or self.rows_mix or (self.output is not None and self.output.shape[:1] != (BATCH,))
 
 
 def _kernels(op: KernelOperator) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sofie_jit.codegen.lowered.emission import in_place
-from sofie_jit.ir.dims import BATCH, counts_rows, names_of
+from sofie_jit.ir.dims import BATCH, names_of
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.rows import RowsMixedError, track_rows
 
 
 def storage(rmodel: RModel) -> dict[str, str]:
@@ -63,18 +64,15 @@ def needs(rmodel: RModel, op: ROperator) -> list[Requirement]:
 def can_tile(rmodel: RModel) -> bool:
     """Whether rows of the batch are independent, so that a batch may go through the network in tiles."""
     ends = [*rmodel.inputs.values(), *map(rmodel.tensor_type, rmodel.outputs)]
-    by_rows = all(t.shape[:1] == (BATCH,) for t in ends)
-    between = [*ends, *rmodel.intermediate.values()]
-    depends = any(BATCH in names_of((need.left, need.right)) for op in rmodel.operators for need in needs(rmodel, op))
-    return (
-        by_rows
-        and not depends
-        and not any(any(map(counts_rows, t.shape[1:])) for t in between)
-        and not any(
-            op.mixes_rows(*(rmodel.tensor_type(name) if name else None for name in op.inputs))
-            for op in rmodel.operators
-        )
-    )
+    if not all(t.shape[:1] == (BATCH,) for t in ends):
+        return False
+    if any(BATCH in names_of((need.left, need.right)) for op in rmodel.operators for need in needs(rmodel, op)):
+        return False
+    try:
+        rows = track_rows(rmodel)
+    except RowsMixedError:
+        return False
+    return all(rows[name].axis == 0 for name in rmodel.outputs)
 
 
 def _named(names: Iterable[str]) -> Iterable[str]:

@@ -15,7 +15,7 @@ def absorb_transposes(rmodel: RModel) -> RModel:
     """Replaces a MatMul and the Transposes before and after it by a PermutedMatMul.
 
     A Transpose is merged if only the MatMul uses its output, or if it is the only user of the MatMul's output.
-    Transposes that mix rows of the batch, or that move the last axis of A or Y, are kept.
+    Transposes that move the last axis of A or Y are kept.
     """
     new = rmodel.copy()
     new.operators = [converted(op, PermutedMatMul) if type(op) is MatMul else op for op in new.operators]
@@ -26,23 +26,18 @@ def absorb_transposes(rmodel: RModel) -> RModel:
         if isinstance(op, PermutedMatMul):
             for index, attribute in enumerate(("perm_a", "perm_b")):
                 before = made_by.get(op.inputs[index])
-                if isinstance(before, Transpose) and _joins(new, before, op, attribute, count[op.inputs[index]]):
+                if isinstance(before, Transpose) and _joins(before, op, attribute, count[op.inputs[index]]):
                     setattr(op, attribute, before.perm)
                     op.inputs[index] = before.inputs[0]
         elif isinstance(op, Transpose):
             product = made_by.get(op.inputs[0])
-            if isinstance(product, PermutedMatMul) and _joins(new, op, product, "perm_y", count[op.inputs[0]]):
+            if isinstance(product, PermutedMatMul) and _joins(op, product, "perm_y", count[op.inputs[0]]):
                 product.perm_y = op.perm
                 op.outputs, product.outputs = list(product.outputs), list(op.outputs)
         made_by.update(dict.fromkeys(op.outputs, op))
     return eliminate_dead_code(new)
 
 
-def _joins(model: RModel, transpose: Transpose, matmul: PermutedMatMul, attribute: str, count: int) -> bool:
+def _joins(transpose: Transpose, matmul: PermutedMatMul, attribute: str, count: int) -> bool:
     moves_last = transpose.perm[-1] != len(transpose.perm) - 1
-    return (
-        count == 1
-        and getattr(matmul, attribute) is None
-        and not (moves_last and attribute != "perm_b")
-        and not transpose.mixes_rows(model.tensor_type(transpose.inputs[0]))
-    )
+    return count == 1 and getattr(matmul, attribute) is None and not (moves_last and attribute != "perm_b")

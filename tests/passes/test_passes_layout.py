@@ -107,7 +107,6 @@ def test_the_same_with_broadcast_matrices_and_other_orders(perm: list[int]) -> N
     ("why", "shape", "perm", "read_twice"),
     [
         ("it moves the last axis of A", (None, 4, 4), [0, 2, 1], False),
-        ("it mixes rows of the batch", (None, 2, 4), [1, 0, 2], False),
         ("somebody else reads it", (None, 4, 4, 4), [0, 2, 1, 3], True),
     ],
 )
@@ -122,6 +121,17 @@ def test_a_transpose_before_a_product_stays(
         W=np.ones((4, 4)),
     )
     assert types(absorb_transposes(rmodel)) == ["Transpose", "PermutedMatMul"], why
+    same_numbers(rmodel, ["absorb_transposes"])
+
+
+def test_a_transpose_that_moves_the_axis_of_the_batch_is_merged() -> None:
+    operators = [
+        Transpose(perm=[1, 0, 2], inputs=["x"], outputs=["a"]),
+        MatMul(inputs=["a", "W"], outputs=["b"]),
+        Transpose(perm=[1, 0, 2], inputs=["b"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 2, 4), *operators, W=np.ones((4, 4)))
+    assert types(absorb_transposes(rmodel)) == ["PermutedMatMul"]
     same_numbers(rmodel, ["absorb_transposes"])
 
 

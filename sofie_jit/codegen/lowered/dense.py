@@ -68,6 +68,9 @@ class Dense(ROperator):
     def requirements(self, a: TensorType, b: TensorType, *others: TensorType | None) -> list[Requirement]:
         return [Requirement(a.shape[-1], "==", b.shape[1 if self.transB else 0])]
 
+    def mixes_places(self, axis: int, a: TensorType, *others: TensorType | None) -> bool:
+        return axis == a.rank - 1
+
     def evaluate(
         self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None, r: np.ndarray | None = None
     ) -> np.ndarray:

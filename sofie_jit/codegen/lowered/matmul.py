@@ -13,8 +13,9 @@ from sofie_jit.codegen.lowered.dense import gemm_microkernels
 from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape
-from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_shape, product_sizes
+from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_rows, product_shape, product_sizes
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.rows import Rows
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
 
@@ -40,6 +41,15 @@ class PermutedMatMul(MatMul):
 
     def requirements(self, a: TensorType, b: TensorType) -> list[Requirement]:
         return product_sizes(_permuted("A", a.shape, self.perm_a), _permuted("B", b.shape, self.perm_b))
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        a, b = types
+        assert a is not None
+        assert b is not None
+        product = product_rows(
+            a.rank, b.rank, _permuted_rows(rows[0], self.perm_a), _permuted_rows(rows[1], self.perm_b)
+        )
+        return _permuted_rows(product, self.perm_y)
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         product = super().evaluate(
@@ -91,6 +101,10 @@ def _permuted(name: str, shape: Shape, perm: Sequence[int] | None) -> Shape:
     if sorted(perm) != list(range(len(shape))):
         raise ShapeError(f"MatMul: perm_{name.lower()} {tuple(perm)} does not order the axes of {format_shape(shape)}")
     return tuple(shape[axis] for axis in perm)
+
+
+def _permuted_rows(rows: Rows, perm: Sequence[int] | None) -> Rows:
+    return rows if perm is None or rows.axis is None else rows.moved(list(perm).index(rows.axis))
 
 
 def _strides(code: Emitter, rank: int, shape: Shape, perm: Sequence[int] | None) -> list[Size]:

@@ -38,7 +38,7 @@ def reduce_mean(op: ReduceMean, code: Emitter) -> list[Call]:
     x, y = code.type_of(0), code.outputs[0]
     sizes, element = tuple(x.shape[axis] for axis in op.reduced(x.rank)), CPP_TYPES[y.dtype]
     divide: Constant | Formatted
-    if op.mixes_rows(x) or not all(isinstance(size, int) for size in sizes):
+    if not all(isinstance(size, int) for size in sizes):
         divide = Formatted(f"k::DivideBy<{element}>{{{{static_cast<{element}>({{}})}}}}", (code.count(sizes),))
     else:
         count = literal(math.prod(static_dims(op.op_type, sizes)), y.dtype)

@@ -36,6 +36,9 @@ class Activation(ROperator):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.op_type}.evaluate")
 
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return False
+
     @property
     def bounds(self) -> tuple[float, float] | None:
         """``(low, high)`` if the function is ``clip(x, low, high)``, else None."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import counts_rows, format_shape, normalize_axis
+from sofie_jit.ir.dims import format_shape, normalize_axis
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, common_size, equal_sizes
+from sofie_jit.ir.rows import Rows
 from sofie_jit.ir.types import TensorType, common_dtype
 from sofie_jit.records import dataclass
 
@@ -43,5 +47,11 @@ class Concat(ROperator):
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
         return np.concatenate(inputs, self.axis)
 
-    def mixes_rows(self, *inputs: TensorType) -> bool:
-        return any(map(counts_rows, inputs[0].shape[:1])) and normalize_axis("Concat", self.axis, inputs[0].rank) == 0
+    def mixes_places(self, axis: int, *inputs: TensorType) -> bool:
+        return axis == normalize_axis("Concat", self.axis, inputs[0].rank)
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        first = types[0]
+        assert first is not None
+        joins_last = normalize_axis("Concat", self.axis, first.rank) == first.rank - 1
+        return replace(self.same_rows(types, rows), first=rows[0].integers if joins_last else None)

@@ -47,7 +47,7 @@ class DataDependent(ROperator):
     def sets_sizes(self, *inputs: TensorType | None) -> dict[str, Dim]:
         return {self.count: self.most(*inputs)}
 
-    def mixes_rows(self, *inputs: TensorType | None) -> bool:
+    def mixes_places(self, axis: int, *inputs: TensorType | None) -> bool:
         return True
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import ClassVar
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import counts_rows
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes
+from sofie_jit.ir.rows import Rows, broadcast_rows
 from sofie_jit.ir.types import DTYPES, TensorType, common_dtype, float_dtype, is_integer
 from sofie_jit.records import dataclass
 
@@ -22,9 +23,8 @@ class Broadcasting(ROperator):
     def requirements(self, *inputs: TensorType) -> list[Requirement]:
         return broadcast_sizes(*(t.shape for t in inputs))
 
-    def mixes_rows(self, *inputs: TensorType) -> bool:
-        rank = max(t.rank for t in inputs)
-        return any(counts_rows(dim) and axis != t.rank - rank for t in inputs for axis, dim in enumerate(t.shape))
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        return broadcast_rows(types, rows)
 
 
 class Binary(Broadcasting):
@@ -50,6 +50,10 @@ def _infer(operator: ROperator, integers: bool, *types: TensorType) -> TensorTyp
 class Add(Binary):
     """``A + B``."""
 
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        a, b = (known.integers for known in rows)
+        return replace(broadcast_rows(types, rows), integers=a + b if a and b else None)
+
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.add(a, b)
 
@@ -63,6 +67,10 @@ class Sub(Binary):
 
 class Mul(Binary):
     """``A * B``."""
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        a, b = (known.integers for known in rows)
+        return replace(broadcast_rows(types, rows), integers=a * b if a and b else None)
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.multiply(a, b)
@@ -236,6 +244,9 @@ class Xor(Comparison):
 class Not(ROperator):
     """``not X`` for truth values."""
 
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return False
+
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype != "bool":
             raise DtypeError(f"Not needs bool, got {x}: add a Cast")
@@ -282,6 +293,10 @@ class Cast(ROperator):
         if self.to not in DTYPES:
             raise DtypeError(f"Cast: unknown element type {self.to!r}; expected one of {', '.join(DTYPES)}")
         return TensorType(self.to, x.shape)
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        wide = self.to in ("int32", "int64")  # every index fits
+        return rows[0] if wide else rows[0].plain()
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return _whole(x, self.to) if x.dtype.kind == "f" and is_integer(self.to) else x.astype(self.to)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sofie_jit.ir.dims import Shape, as_shape, bind_shape
 from sofie_jit.ir.operators.operator import ROperator, evaluated_shape
 from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes
+from sofie_jit.ir.rows import Rows, repeated_rows
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -36,6 +37,11 @@ class Expand(ROperator):
 
     def requirements(self, x: TensorType) -> list[Requirement]:
         return broadcast_sizes(x.shape, as_shape(self.shape))
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        (x,) = types
+        assert x is not None
+        return repeated_rows(rows[0], x.shape, self.infer(x).shape)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return np.broadcast_to(x, evaluated_shape(self, x))

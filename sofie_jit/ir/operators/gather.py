@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sofie_jit.ir.dims import counts_rows, normalize_axis
+from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rows import Rows, RowsMixedError, common_rows
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -32,5 +35,15 @@ class Gather(ROperator):
     def evaluate(self, data: np.ndarray, indices: np.ndarray) -> np.ndarray:
         return data.take(checked_indices("Gather", indices, data.shape[self.axis]), self.axis)
 
-    def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
-        return any(map(counts_rows, data.shape[:1])) and normalize_axis("Gather", self.axis, data.rank) == 0
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        (data, indices), (table, places) = types, rows
+        assert data is not None
+        assert indices is not None
+        axis = normalize_axis("Gather", self.axis, data.rank)
+        if table.axis == axis:
+            if places.axis is None or not places.integers or not places.integers.points_into_rows(table.inner):
+                raise RowsMixedError
+            return Rows(axis + places.axis, places.inner)
+        at_indices = None if places.axis is None else axis + places.axis
+        moved = table.axis if table.axis is None or table.axis < axis else table.axis + indices.rank - 1
+        return common_rows([Rows(moved, table.inner), Rows(at_indices, places.inner)])

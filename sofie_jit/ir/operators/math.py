@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import BATCH, Dim, bind_shape, bounds, format_shape, normalize_axis, static_dims
+from sofie_jit.ir.dims import Dim, bind_shape, bounds, format_shape, normalize_axis, static_dims
 from sofie_jit.ir.operators import _special
 from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.elementwise import Binary
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, common_size, equal_sizes
+from sofie_jit.ir.rows import Interval, Rows
 from sofie_jit.ir.types import TensorType, common_dtype, float_dtype, is_integer
 from sofie_jit.records import dataclass
 
@@ -41,6 +42,9 @@ class Unary(ROperator):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return self.function(x)
+
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return False
 
 
 class Neg(Unary):
@@ -388,8 +392,15 @@ class ArgMax(ROperator):
         found = (np.argmin if self.smallest else np.argmax)(values, self.axis, keepdims=self.keepdims)
         return (x.shape[self.axis] - 1 - found if self.select_last_index else found).astype(np.int32)
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[self.axis] == BATCH
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return axis == normalize_axis(self.op_type, self.axis, x.rank)
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        (x,), known = types, self.same_rows(types, rows)
+        assert x is not None
+        before = 0 if self.keepdims else normalize_axis(self.op_type, self.axis, x.rank)
+        axis = known.axis if known.axis is None or self.keepdims or known.axis < before else known.axis - 1
+        return Rows(axis, known.inner, Interval(0, x.shape[self.axis] - 1))
 
 
 class ArgMin(ArgMax):
@@ -431,8 +442,8 @@ class CumSum(ROperator):
         y = (np.cumprod if product else np.cumsum)(rows, -1, x.dtype)
         return np.moveaxis(y[..., ::-1] if self.reverse else y, -1, self.axis)
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[self.axis] == BATCH
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return axis == normalize_axis(self.op_type, self.axis, x.rank)
 
 
 class CumProd(CumSum):
@@ -475,8 +486,8 @@ class GatherElements(ROperator):
         places = checked_indices("GatherElements", indices, data.shape[self.axis])
         return np.take_along_axis(data, places, self.axis)
 
-    def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
-        return data.shape[self.axis] == BATCH
+    def mixes_places(self, axis: int, data: TensorType, indices: TensorType) -> bool:
+        return axis == normalize_axis("GatherElements", self.axis, data.rank)
 
 
 @dataclass(kw_only=True)
@@ -516,8 +527,13 @@ class TopK(ROperator):
         order = np.argsort(keys, self.axis, kind="stable").take(range(*static_dims("TopK", (self.K,), "K")), self.axis)
         return np.take_along_axis(x, order, self.axis), order.astype(np.int32)
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return x.shape[self.axis] == BATCH
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return axis == normalize_axis("TopK", self.axis, x.rank)
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> tuple[Rows, Rows]:
+        (x,), known = types, self.same_rows(types, rows)
+        assert x is not None
+        return known, replace(known, integers=Interval(0, x.shape[self.axis] - 1))
 
 
 @dataclass(kw_only=True)

@@ -10,6 +10,7 @@ from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes, common_size
+from sofie_jit.ir.rows import Rows, RowsMixedError, common_rows
 from sofie_jit.ir.types import TensorType, float_dtype
 
 
@@ -29,6 +30,12 @@ class MatMul(ROperator):
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.matmul(a, b)
 
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        a, b = types
+        assert a is not None
+        assert b is not None
+        return product_rows(a.rank, b.rank, *rows)
+
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         a = inputs[0]
         assert a is not None
@@ -45,6 +52,14 @@ def product_shape(a: Shape, b: Shape) -> Shape:
 def product_sizes(a: Shape, b: Shape) -> list[Requirement]:
     """What must hold so that there is a product ``A B``."""
     return [Requirement(a[-1], "==", b[-2]), *(broadcast_sizes(a[:-2], b[:-2]) if len(a) > 2 or len(b) > 2 else [])]
+
+
+def product_rows(rank_a: int, rank_b: int, a: Rows, b: Rows) -> Rows:
+    """The place of the batch's rows in ``A B``. Raises RowsMixedError if they depend on each other."""
+    if a.axis == rank_a - 1 or b.axis == rank_b - 2:
+        raise RowsMixedError  # the sum goes over rows
+    rank = max(rank_a, rank_b)
+    return common_rows([a.behind(rank - rank_a), b.behind(rank - rank_b)])
 
 
 def broadcast_stack(a: Shape, b: Shape) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, counts_rows, format_shape, normalize_axis, static_dim, static_dims
+from sofie_jit.ir.dims import Dim, format_shape, normalize_axis, static_dim, static_dims
 from sofie_jit.ir.operators.layout import channels_last, check_layout, in_layout
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
@@ -64,6 +64,9 @@ class BatchNormalization(ROperator):
         rows = np.moveaxis(x, self.axis, -1)
         return np.moveaxis(_scaled((rows - mean) / np.sqrt(var + self.epsilon), scale, b), -1, self.axis)
 
+    def mixes_places(self, axis: int, x: TensorType, *parameters: TensorType | None) -> bool:
+        return axis == normalize_axis(self.op_type, self.axis, x.rank)
+
 
 # -- of each row -----------------------------------------------------------------------------------------------------
 
@@ -82,8 +85,8 @@ class RowNormalization(ROperator):
     def infer(self, x: TensorType, *parameters: TensorType | None) -> TensorType:
         return _infer(self, x, self.split(x.shape)[1], *parameters)
 
-    def mixes_rows(self, x: TensorType, *parameters: TensorType | None) -> bool:
-        return any(map(counts_rows, x.shape[normalize_axis(self.op_type, self.axis, x.rank) :]))
+    def mixes_places(self, axis: int, x: TensorType, *parameters: TensorType | None) -> bool:
+        return axis >= normalize_axis(self.op_type, self.axis, x.rank)
 
     def _axes(self, x: np.ndarray) -> tuple[int, ...]:
         """The axes of a row."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from sofie_jit.ir.dims import Dim, SymbolicDim, names_of, split_count, static_dims
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.rows import Rows, RowsMixedError, common_rows
 from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.records import dataclass
 
@@ -84,9 +85,26 @@ class ROperator:
         """Names of run-time dimensions that the operator sets when it runs -> an upper bound of each."""
         return {}
 
-    def mixes_rows(self, *inputs: Any) -> bool:
-        """Whether an output row depends on other rows of the batch; if so, the batch is not computed in tiles."""
-        return False
+    def mixes_places(self, axis: int, *inputs: Any) -> bool:
+        """Whether an element of an output depends on elements of inputs at another place along ``axis``.
+
+        By default true for all axes but the first, which counts rows of the batch in most networks.
+        """
+        return axis != 0
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows | Sequence[Rows]:
+        """The place of the batch's rows in the outputs, or in all of them alike, given the inputs' (``ir/rows.py``).
+
+        Raises RowsMixedError if an output row depends on other rows; the batch is then not computed in tiles.
+        """
+        return self.same_rows(types, rows)
+
+    def same_rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        """The place of the rows in the inputs, if :meth:`mixes_places` is false for its axis, else RowsMixedError."""
+        known = common_rows(rows)
+        if known.axis is not None and self.mixes_places(known.axis, *types):
+            raise RowsMixedError
+        return known
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         """Floating-point operations for one row of the batch, 2 per multiply-add; open dimensions count as 1.

@@ -35,8 +35,8 @@ class PickOperator(ROperator):
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(x.dtype, tuple(pick.size for pick in self.picks(x.shape)))
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return bool(x.rank) and self.picks(x.shape)[0] != Pick(x.shape[0])
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return self.picks(x.shape)[axis] != Pick(x.shape[axis])
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return 0

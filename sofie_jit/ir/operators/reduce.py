@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from sofie_jit.ir.dims import counts_rows, normalize_axis
+from sofie_jit.ir.dims import normalize_axis
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rows import Rows
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
 
@@ -48,8 +49,15 @@ class Reduce(ROperator):
     def _over(self, x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         raise NotImplementedError(f"{self.op_type}.evaluate")
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return any(counts_rows(x.shape[axis]) for axis in self.reduced(x.rank))
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return axis in self.reduced(x.rank)
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        (x,), known = types, self.same_rows(types, rows)
+        if known.axis is None or self.keepdims:
+            return known
+        assert x is not None
+        return known.moved(known.axis - sum(axis < known.axis for axis in self.reduced(x.rank)))
 
 
 class ReduceSum(Reduce):

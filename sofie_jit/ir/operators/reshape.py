@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, as_shape, bind_shape, counts_rows, format_shape, product
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, as_shape, bind_shape, format_shape, product
 from sofie_jit.ir.operators.operator import ROperator, evaluated_shape
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.rows import Rows, reshaped_rows
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -60,8 +61,10 @@ class Reshape(ROperator):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(evaluated_shape(self, x))
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return any(map(counts_rows, x.shape)) and not any(map(counts_rows, self.infer(x).shape[:1]))
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        (x,) = types
+        assert x is not None
+        return reshaped_rows(rows[0], x.shape, self.infer(x).shape)
 
 
 def _counts(*shapes: Shape) -> tuple[Dim, ...]:

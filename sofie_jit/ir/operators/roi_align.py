@@ -83,8 +83,8 @@ class RoiAlign(ROperator):
         count = self.sampling_ratio or max(int(np.ceil(step)), 1)
         return start + (np.arange(bins)[:, np.newaxis] + (np.arange(count) + 0.5) / count) * step
 
-    def mixes_rows(self, x: TensorType, rois: TensorType, batch_indices: TensorType) -> bool:
-        return any(counts_rows(dim) for dim in x.shape[:1])
+    def mixes_places(self, axis: int, x: TensorType, rois: TensorType, batch_indices: TensorType) -> bool:
+        return axis != 0 or counts_rows(x.shape[0])
 
     def flops(self, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
         return 12 * max(self.sampling_ratio, 1) ** 2 * super().flops(inputs, outputs)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import counts_rows, format_shape, normalize_axis, static_dim
+from sofie_jit.ir.dims import format_shape, normalize_axis, static_dim
 from sofie_jit.ir.operators._indices import checked_indices
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rows import Rows, RowsMixedError, common_rows
 from sofie_jit.ir.types import TensorType, common_dtype
 from sofie_jit.records import dataclass
 
@@ -66,9 +69,9 @@ class ScatterElements(ROperator):
             REDUCTIONS[self.reduction].at(y, tuple(at), updates)
         return y
 
-    def mixes_rows(self, data: TensorType, indices: TensorType, updates: TensorType) -> bool:
-        rows = counts_rows(data.shape[0]) and data.shape[0] == indices.shape[0]
-        return normalize_axis("ScatterElements", self.axis, data.rank) == 0 or not rows
+    def mixes_places(self, axis: int, data: TensorType, indices: TensorType, updates: TensorType) -> bool:
+        scattered = normalize_axis("ScatterElements", self.axis, data.rank)
+        return axis == scattered or data.shape[axis] != indices.shape[axis]
 
 
 @dataclass(kw_only=True)
@@ -101,8 +104,13 @@ class ScatterND(ROperator):
             REDUCTIONS[self.reduction].at(y, at, updates)
         return y
 
-    def mixes_rows(self, data: TensorType, indices: TensorType, updates: TensorType) -> bool:
-        return True
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        data, places, updates = rows
+        if common_rows([places, updates]).axis is None and data.axis is None:
+            return Rows()
+        if data.axis != 0 or places.axis is None or not places.first or not places.first.points_into_rows(data.inner):
+            raise RowsMixedError
+        return data.plain()
 
 
 @dataclass(kw_only=True)
@@ -141,5 +149,10 @@ class GatherND(ROperator):
         return data[tuple(np.broadcast_arrays(*rows, *parts))] if rows or parts else np.broadcast_to(
             data, (*indices.shape[:-1], *data.shape)).copy()  # fmt: skip
 
-    def mixes_rows(self, data: TensorType, indices: TensorType) -> bool:
-        return self.batch_dims == 0 and any(map(counts_rows, data.shape[:1]))
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        data, places = rows
+        if data.axis is None or data.axis < self.batch_dims:
+            return common_rows(rows)
+        if data.axis != 0 or places.axis is None or not places.first or not places.first.points_into_rows(data.inner):
+            raise RowsMixedError
+        return places.plain()

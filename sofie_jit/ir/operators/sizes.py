@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sofie_jit.ir.dims import Dim, Shape, bind_shape, counts_rows, static_dims
+from sofie_jit.ir.dims import BATCH, Dim, Shape, bind_shape, counts_rows, is_at_least, static_dims
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rows import Interval, Rows, RowsMixedError
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -33,8 +34,10 @@ class Sizes(ROperator):
     def evaluate(self) -> np.ndarray:
         return np.array(self.values, np.int64)
 
-    def mixes_rows(self) -> bool:
-        return any(map(counts_rows, self.values))
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        if any(map(counts_rows, self.values)):
+            raise RowsMixedError
+        return Rows(integers=Interval(*self.values, *self.values) if len(self.values) == 1 else None)
 
 
 @dataclass(kw_only=True)
@@ -59,5 +62,13 @@ class Iota(ROperator):
         size, start, step = static_dims("Iota", (self.size, self.start, self.step), "attributes")
         return start + step * np.arange(size, dtype=np.int64)
 
-    def mixes_rows(self) -> bool:
-        return any(map(counts_rows, (self.size, self.start, self.step)))
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        counting = counts_rows(self.size)
+        if any(map(counts_rows, (self.start, self.step))):
+            raise RowsMixedError
+        places = self.size // BATCH if counting else self.size
+        integers = None
+        if is_at_least(self.step, 0):
+            last = self.start + self.step * (places - 1)
+            integers = Interval(self.start, last, self.step * places if counting else 0)
+        return Rows(0 if counting else None, places if counting else 1, integers)

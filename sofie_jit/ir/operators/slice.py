@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Dim, Shape, bind_shape, ceil_div, maximum, minimum, normalize_axis, static_dim
 from sofie_jit.ir.operators.pick import Pick, PickOperator
+from sofie_jit.ir.rows import Rows
+from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
 
@@ -53,6 +56,9 @@ class Slice(PickOperator):
             else:
                 picks[axis] = _open_pick(shape[axis], part)
         return picks
+
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        return replace(self.same_rows(types, rows), integers=rows[0].integers)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         parts = self._parts(x.ndim)

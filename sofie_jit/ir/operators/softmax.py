@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import counts_rows, format_shape, normalize_axis, static_dim
+from sofie_jit.ir.dims import format_shape, normalize_axis, static_dim
 from sofie_jit.ir.operators import _special
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, float_dtype
@@ -29,8 +29,8 @@ class AlongAxis(ROperator):
         normalize_axis(self.op_type, self.axis, x.rank)
         return x
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return counts_rows(x.shape[normalize_axis(self.op_type, self.axis, x.rank)])
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return axis == normalize_axis(self.op_type, self.axis, x.rank)
 
 
 class Softmax(AlongAxis):

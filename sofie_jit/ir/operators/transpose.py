@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import counts_rows, format_shape
+from sofie_jit.ir.dims import format_shape
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.rows import Rows
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -33,5 +34,6 @@ class Transpose(ROperator):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return x.transpose(self.perm)
 
-    def mixes_rows(self, x: TensorType) -> bool:
-        return x.rank > 0 and counts_rows(x.shape[0]) and self.perm[0] != 0
+    def rows(self, types: Sequence[TensorType | None], rows: Sequence[Rows]) -> Rows:
+        (known,) = rows
+        return known.moved(None if known.axis is None else list(self.perm).index(known.axis))

