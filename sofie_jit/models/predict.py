@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from sofie_jit.errors import InputError, MissingDependencyError, OptionError
-from sofie_jit.models.arguments import unpack
+from sofie_jit.models.arguments import OpenShape, unpack
 from sofie_jit.models.columns import Columns, by_input, chosen, column_names, is_frame, is_table, matched
 from sofie_jit.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sofie_jit.models.model import Model
+    from sofie_jit.ir.rmodel import RModel
 
 SHOWN = {0: False, 1: True, "auto": None}
 """The values of ``verbose``, and whether the progress bar is shown; None: on a terminal."""
@@ -22,8 +22,24 @@ OUTPUTS = ("numpy", "pandas")
 """The values of ``output``."""
 
 
+class Predictable(Protocol):
+    """The part of :class:`sofie_jit.Model` that ``predict`` uses."""
+
+    columns: Columns | None
+
+    @property
+    def rmodel(self) -> RModel: ...
+    @property
+    def input_names(self) -> list[str]: ...
+    @property
+    def output_names(self) -> list[str]: ...
+    @property
+    def input_shapes(self) -> list[OpenShape]: ...
+    def infer(self, *inputs: Any) -> Any: ...
+
+
 def predict(
-    model: Model,
+    model: Predictable,
     x: Any,
     batch_size: int | None = None,
     verbose: int | str = 0,
@@ -41,7 +57,7 @@ def predict(
     return results if output == "numpy" else frame(model, results, getattr(x, "index", None) if is_frame(x) else None)
 
 
-def _in_batches(model: Model, given: Any, batch_size: int | None, shown: bool | None) -> Any:
+def _in_batches(model: Predictable, given: Any, batch_size: int | None, shown: bool | None) -> Any:
     if batch_size is None and not shown:
         return model.infer(given)
     rows = len(_arrays(given)[0])
@@ -55,7 +71,7 @@ def _in_batches(model: Model, given: Any, batch_size: int | None, shown: bool | 
     return batches[0] if len(batches) == 1 else _concatenated(batches)
 
 
-def _as_inputs(model: Model, x: Any, columns: Columns | None) -> Any:
+def _as_inputs(model: Predictable, x: Any, columns: Columns | None) -> Any:
     """The argument of ``infer``: ``x`` itself, or columns of it as one array per input."""
     names = model.input_names
     if columns is not None:
@@ -73,7 +89,7 @@ def _as_inputs(model: Model, x: Any, columns: Columns | None) -> Any:
     return x
 
 
-def frame(model: Model, results: Any, index: Any = None) -> Any:
+def frame(model: Predictable, results: Any, index: Any = None) -> Any:
     """The results of ``infer`` as one ``pandas.DataFrame``.
 
     A column has the name of its output, with its number in the row if the output has several: ``digit_0``. ``index``
