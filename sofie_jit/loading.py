@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+import inspect
 import logging
 import os
 import sys
@@ -120,6 +122,7 @@ def load(
     >>> probabilities[:5].argmax(axis=1).tolist() == labels[:5].tolist()
     True
     """
+    _refuse_misspelt(options)
     start = time.perf_counter()
     size = byte_size(source)
     shown = size >= BIG and sys.stderr.isatty()
@@ -143,6 +146,14 @@ def load(
     if log.isEnabledFor(logging.INFO):  # a compiled library would read its network for this
         log.info("%s, loaded in %.2f s", model.describe(), time.perf_counter() - start)
     return model
+
+
+def _refuse_misspelt(options: Mapping[str, Any]) -> None:
+    """Raises OptionError for an option that is nearly one of :func:`load`'s own; those of formats are checked later."""
+    own = [name for name in inspect.signature(load).parameters if name not in ("source", "options")]
+    for option in options:
+        if close := difflib.get_close_matches(option, own, 1, 0.8):
+            raise OptionError(f"load() has no option {option}=; did you mean {close[0]}=?")
 
 
 def _start_compiler(source: Any) -> None:

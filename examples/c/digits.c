@@ -3,6 +3,8 @@
  *    sofie-jit build model.h5 -o model.so
  *    cc -I"$(sofie-jit --include-dir)" digits.c ./model.so -Wl,-rpath,'$ORIGIN' -o digits
  *    ./digits < pixels.txt
+ *
+ * The pixels are numbers as the network was trained on: 64 numbers from 0 to 1 for the demo network.
  */
 #include <sofie_jit.h>
 #include <stdio.h>

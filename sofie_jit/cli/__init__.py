@@ -10,6 +10,7 @@ an error of the command line.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import sofie_jit
-from sofie_jit.errors import SofieError
+from sofie_jit import frontends
+from sofie_jit.errors import OptionError, SofieError
 
 COMMANDS = (
     "demo",
@@ -43,8 +45,8 @@ sofie-jit check m.h5                          report whether it can be loaded, a
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
 sofie-jit emit m.h5 -o model.hxx              write its C++ header and weights
 sofie-jit convert m.h5 m.onnx                 write it as an ONNX file
-sofie-jit build m.h5 -o m.so                  compile it to a library that loads at once
-sofie-jit compare m.h5                        compare its outputs and speed with Keras
+sofie-jit build m.h5 -o m.so                  compile it to a library that loads without compilation
+sofie-jit compare m.h5                        compare its outputs and speed with its framework's
 sofie-jit profile m.h5                        measure the time of each operator
 sofie-jit bench m.h5 --batch 1,32             compare its speed with other engines
 sofie-jit cache                               show the cache of compiled models
@@ -53,7 +55,9 @@ sofie-jit doctor                              check the installation"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line ``argv``, by default that of the process, and returns the exit code."""
-    args = _parser().parse_args(argv)
+    args, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        args.parser.error(_unrecognized(args.parser, unknown))
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -68,6 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _unrecognized(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> str:
+    """The message about arguments that a command does not have."""
+    options = [option for option in parser._option_string_actions if option.startswith("--")]
+    close = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
+    return f"unrecognized arguments: {' '.join(unknown)}" + (f"; did you mean {close[0]}?" if close else "")
+
+
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
@@ -77,7 +88,7 @@ def _message(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sofie-jit",
-        description="Run saved Keras models as JIT-compiled C++, without TensorFlow.",
+        description="Run saved Keras, ONNX and PyTorch models as JIT-compiled C++, without these frameworks.",
         epilog=_epilog(EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -106,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, parser=command)
     return parser
 
 
@@ -141,18 +152,26 @@ def add_shape_argument(parser: argparse.ArgumentParser) -> None:
         metavar="SIZES",
         action="append",
         type=shape,
-        help="sizes of an input with open dimensions, or of a TorchScript file, without the batch: 224,224,3; "
+        help="sizes of an input of a TorchScript file, which does not contain them, without the batch: 224,224,3; "
         "? stays open; once per input",
     )
 
 
 def shape(text: str) -> list[int | None]:
     """The sizes of an input as an argument gives them; None for an open one."""
-    return [None, *(None if size == "?" else int(size) for size in text.split(","))]
+    try:
+        return [None, *(None if size == "?" else int(size) for size in text.split(","))]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of sizes such as 224,224,3 or ?,16") from None
 
 
 def format_options(args: argparse.Namespace, shapes: bool = True) -> dict[str, Any]:
-    """``--backend``, and ``--input-shape`` unless ``shapes`` is false, as options of ``load``, if they are given."""
+    """``--backend``, and ``--input-shape`` unless ``shapes`` is false, as options of ``load``, if they are given.
+
+    Raises OptionError for shapes of inputs of a file that contains them.
+    """
+    if shapes and args.input_shape and not frontends.lacks_shapes(args.file):
+        raise OptionError(f"--input-shape is for TorchScript files; '{args.file}' contains the shapes of its inputs")
     options = {"backend": args.backend, "input_shapes": args.input_shape if shapes else None}
     return {name: value for name, value in options.items() if value}
 
@@ -178,7 +197,6 @@ def list_of(kind: Callable[[str], int]) -> Callable[[str], list[int]]:
 
 def positive(text: str) -> int:
     """The type of an argument that is a positive integer."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
+    return int(text)

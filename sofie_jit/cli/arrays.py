@@ -30,6 +30,8 @@ STANDARD_OUTPUT = Path("-")
 def array_file(text: str) -> Path:
     """The type of an argument that names a file of arrays to read."""
     path = Path(text)
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"'{text}' is a URL: download the file and give its path")
     if path.suffix not in SUFFIXES:
         raise argparse.ArgumentTypeError(f"'{text}' must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     return path
@@ -86,7 +88,7 @@ def _as_input_errors(path: Path) -> Iterator[None]:
 class _Npy:
     def __init__(self, path: Path):
         self.path = path
-        self.array = np.load(path, mmap_mode="r")
+        self.array = np.lib.format.open_memmap(path, mode="r")
         self.length = len(self.array) if self.array.ndim else None
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Compile a model to a library that loads at once.
+"""Compile a model to a library that loads without compilation.
 
 The library contains machine code and weights. `run`, `info` and sofie_jit.load take it in place of the model, without
 a compiler, cppyy and h5py, and with the same results; C programs use it through sofie_jit.h (see --include-dir). It is

@@ -1,7 +1,7 @@
 """Report whether a model can be loaded, layer by layer.
 
 Compiles nothing. Prints the reason for each layer that cannot be translated, and what to do. The exit code is 1 if
-there is any.
+a layer cannot be translated.
 """
 
 from __future__ import annotations

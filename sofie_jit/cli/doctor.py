@@ -35,6 +35,8 @@ OPTIONAL = {
     "keras": "compare, bench",
     "tensorflow": "compare, bench",
     "tf_keras": "compare with files of Keras 2",
+    "onnxruntime": "compare and bench with ONNX files",
+    "torch": "compare and bench with PyTorch files, live modules",
     "matplotlib": "plot",
     "pyarrow": ".parquet files",
     "pandas": "data frames",
@@ -94,11 +96,17 @@ def _packages() -> Iterator[Finding]:
 
 
 def version(name: str) -> str:
-    """The version of a package; '' if it is not installed."""
+    """The version of a package; '' if it is not installed.
+
+    A package such as tensorflow is also found if a distribution of another name (tensorflow-cpu) contains it.
+    """
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return ""
+        if importlib.util.find_spec(name) is None:
+            return ""
+    names = importlib.metadata.packages_distributions().get(name)
+    return f"{importlib.metadata.version(names[0])} ({names[0]})" if names else "installed"
 
 
 def _machine() -> Iterator[Finding]:

@@ -68,7 +68,10 @@ def _by_name(names: Sequence[str], files: Opened) -> dict[str, Source]:
     given = [name for name, _ in files]
     if sorted(given) != sorted(names):
         listed = ", ".join(name or "a file without a name" for name in given)
-        raise InputError(f"the model's inputs are named {', '.join(names)}; got {listed}")
+        raise InputError(
+            f"the model's inputs are named {', '.join(names)}; got {listed} (give NAME=FILE for each input, or "
+            "all files without names in this order)"
+        )
     for name, found in files:
         if name not in found and len(found) != 1:
             raise InputError(f"the file for input '{name}' contains {counted(len(found), 'array')}: {', '.join(found)}")

@@ -20,11 +20,11 @@ from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, count_text
 from sofie_jit.codegen.self_test import Reference, self_test
 from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, stored, write_binary, write_text
-from sofie_jit.errors import GraphError
+from sofie_jit.errors import OptionError
 from sofie_jit.ir.dims import BATCH, Dim, bind_shape, format_shape
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
-from sofie_jit.report.output_file import in_folder
+from sofie_jit.report.output_file import with_suffix
 
 TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi,bmi2")}
 """Instruction sets of a dispatching header, best last: bytes of a register, and what the processor must have
@@ -91,12 +91,9 @@ HEADERS = (".hxx", ".hpp", ".hh", ".h")
 def header_file(path: Path) -> Path:
     """``path``, if a header can be written to it.
 
-    Raises GraphError for another suffix, FileNotFoundError if there is no such folder.
+    Raises OptionError for another suffix, FileNotFoundError if there is no such folder.
     """
-    if path.suffix not in HEADERS:
-        *others, last = HEADERS
-        raise GraphError(f"a C++ header is written as 'name.hxx', with {', '.join(others)} or {last}; got '{path}'")
-    return in_folder(path)
+    return with_suffix(path, HEADERS, "a C++ header")
 
 
 def write_header(
@@ -112,7 +109,7 @@ def write_header(
 
     With a ``reference`` the header has a ``self_test``.
 
-    Raises GraphError if ``path`` does not have the suffix of a C++ header, or for an invalid option, and
+    Raises OptionError if ``path`` does not have the suffix of a C++ header, or for an invalid option, and
     FileNotFoundError if there is no such folder.
     """
     header_file(path)
@@ -142,7 +139,7 @@ def export_header(
     weight file's name. Run-time dimensions are arguments of ``infer``, the batch first; without it, it is 1.
     """
     if weights not in get_args(Weights):
-        raise GraphError(f"weights are saved as one of {', '.join(get_args(Weights))}, not as {weights!r}")
+        raise OptionError(f"weights are saved as one of {', '.join(get_args(Weights))}, not as {weights!r}")
     namespace = qualified(namespace or f"TMVA_SOFIE_{identifier(name, '', set()) or 'model'}")
     guard = f"ROOT_{namespace.replace('::', '_').upper()}"
     plan = make_plan(rmodel)

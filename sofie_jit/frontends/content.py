@@ -126,8 +126,13 @@ class Content:
             if start.startswith(magic):
                 return answer
         if self.is_json:
-            return f"is JSON, which begins with {self.head[:40].decode('utf-8', 'replace')!r}"
-        return f"begins with {self.head[:8]!r}"
+            return f"is JSON that does not describe a model; it begins with {self._beginning(40)}"
+        return f"is not a model: it begins with {self._beginning(8)}"
+
+    def _beginning(self, count: int) -> str:
+        """The first bytes of a file as text, or as numbers if they are no text."""
+        start = self.head[:count].decode("utf-8", "replace")
+        return repr(start) if start.isprintable() else f"the bytes {self.head[:count].hex(' ')}"
 
 
 def examine(source: Any) -> Content:

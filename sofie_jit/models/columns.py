@@ -6,7 +6,8 @@ array, or ROOT's RDataFrame.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,10 @@ def by_input(columns: Columns, shapes: Mapping[str, Sequence[int | None]]) -> di
     if set(given) != set(shapes):
         raise InputError(f"the model's inputs are named {list(shapes)}; columns= names columns of {list(given)}")
     for name, shape in shapes.items():
-        if isinstance(given[name], str):
+        if isinstance(given[name], str) or not isinstance(given[name], Iterable):
             raise InputError(f"columns= is a list of names, got {given[name]!r}")
+        if twice := [column for column, count in Counter(given[name]).items() if count > 1]:
+            raise InputError(f"columns= names {', '.join(map(str, twice))} more than once")
         if len(shape) == 2 and shape[1] not in (None, len(given[name])):
             named = ", ".join(map(str, given[name]))
             raise ShapeError(f"a row of input '{name}' has {counted(shape[1] or 0, 'column')}; columns= names {named}")

@@ -29,6 +29,7 @@ from sofie_jit.models.description import Description, bound
 from sofie_jit.models.execution import Execution
 from sofie_jit.models.model import Model
 from sofie_jit.models.signature import Signature
+from sofie_jit.report.output_file import with_suffix
 from sofie_jit.version import __version__
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ MAX_WEIGHTS = 1_500_000_000
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
+
+
+SUFFIXES = (".so", ".dylib")
+"""Suffixes of compiled libraries."""
 
 
 def save_library(
@@ -56,8 +61,7 @@ def save_library(
 
     if dispatch and march is not None:
         raise OptionError("dispatch=True makes code for every processor of this kind; march= is for one: give only one")
-    if Path(path).suffix in ("", ".h5", ".hdf5", ".keras", ".onnx"):
-        raise GraphError(f"a library is written to a file such as 'dir/name.so', got '{path}'")
+    with_suffix(Path(path), SUFFIXES, "a compiled library")
     compiler = toolchain.find()
     flags = () if dispatch else toolchain.native_flags() if march is None else (f"-march={march}",)
     macros = compiler.macros(*flags)

@@ -20,7 +20,7 @@ from sofie_jit.frontends.content import on_disk
 from sofie_jit.models.opening import model_of
 from sofie_jit.report import tables
 from sofie_jit.report.timing import round_robin, sample_of
-from sofie_jit.verification.difference import TOLERANCE, Difference, Time, distance
+from sofie_jit.verification.difference import MOST_ROUNDING, TOLERANCE, Difference, Time, distance
 from sofie_jit.verification.random_inputs import random_inputs
 
 if TYPE_CHECKING:
@@ -106,6 +106,11 @@ class Comparison:
         worst = max((output.relative for output in self.outputs), default=0.0)
         if self.ok and worst <= TOLERANCE:
             found = f"agrees with {self.library}: maximum difference {worst:.1e} of the scale, {TOLERANCE:.0e} allowed"
+        elif self.ok and worst > MOST_ROUNDING:
+            found = (
+                f"agrees with a float64 evaluation of the original; {self.library} differs from both by {worst:.1e} of "
+                "the scale, which is more than rounding"
+            )
         elif self.ok:
             found = (
                 f"agrees with {self.library}: maximum difference {worst:.1e} of the scale, which is rounding (the "

@@ -394,6 +394,39 @@ def test_files_to_write_are_checked_before_any_work(
         assert said in error_of(capsys, *argv)
 
 
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (
+            ["run", "m.h5", "x.npy", "-o", "y.npy", "--treads", "2"],
+            "unrecognized arguments: --treads 2; did you mean --threads?",
+        ),
+        (["run", "m.h5", "https://example.org/x.npy", "-o", "y.npy"], "is a URL: download the file"),
+        (["profile", "m.h5", "--batch", "x"], "'x' is not a positive integer"),
+        (["emit", "m.h5", "--input-shape", "a,b"], "'a,b' is not a list of sizes such as 224,224,3"),
+    ],
+)
+def test_messages_about_wrong_command_lines(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: sofie-jit {argv[0]} ")  # the usage of the command
+    assert words in err
+
+
+def test_shapes_are_for_torchscript(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("check", "info"):
+        found = error_of(capsys, command, str(MODEL_FILE), "--input-shape", "8,8,1")
+        assert "--input-shape is for TorchScript files" in found
+
+
+def test_a_text_file_as_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.npy").write_text("1, 2, 3\n")
+    found = error_of(capsys, "run", str(MODEL_FILE), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy"))
+    assert "does not contain arrays of numbers" in found
+    assert "pickle" not in found
+
+
 def test_files_that_were_written_are_named(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output, figure = tmp_path / "y.npz", tmp_path / "p.svg"
     assert main(["run", str(MODEL_FILE), str(images), "-o", str(output), "--json"]) == 0

@@ -53,12 +53,12 @@ def test_an_unpacked_archive(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(60), "incomplete"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
         (b" <!DOCTYPE html><html>", "HTML"),
-        (b'{"layers": []}', "is JSON, which begins with"),
+        (b'{"layers": []}', "is JSON that does not describe a model; it begins with"),
         (b'{"class_name": "Sequential", "config": {}}', "an architecture contains no weights; pass it as config="),
         (b"\x80\x04\x95", "pickle"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"\x1c\x00\x00\x00TFL3", "TensorFlow Lite"),
-        (b"\x00\x01\x02\x03", r"begins with b'\\x00\\x01\\x02\\x03'"),
+        (b"\x00\x01\x02\x03", "is not a model: it begins with the bytes 00 01 02 03"),
     ],
 )
 def test_files_of_no_format(content: bytes, words: str, tmp_path: Path) -> None:
@@ -149,10 +149,15 @@ def test_bytes_of_onnx() -> None:
 def test_sources_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"'https://example\.org/m\.h5' is a URL; download"):
         sofie_jit.load("https://example.org/m.h5")
-    with pytest.raises(sofie_jit.ModelFileError, match=r"begins with b'm\.h5'"):
+    with pytest.raises(sofie_jit.ModelFileError, match=r"is not a model: it begins with 'm\.h5'"):
         sofie_jit.load(b"m.h5")
     with pytest.raises(sofie_jit.ModelFileError, match="is empty"):
         sofie_jit.load(io.BytesIO())
     (tmp_path / "m.json").write_text("{}")
     with (tmp_path / "m.json").open() as file, pytest.raises(sofie_jit.ModelFileError, match=r"m\.json' is open as"):
         sofie_jit.load(file)
+
+
+def test_misspelt_options_of_load() -> None:
+    with pytest.raises(OptionError, match=r"load\(\) has no option thread=; did you mean threads=\?"):
+        sofie_jit.load(MODEL_FILE, thread=1)

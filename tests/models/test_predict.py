@@ -106,6 +106,14 @@ def test_named_columns(model: sofie_jit.Model, x: np.ndarray) -> None:
     np.testing.assert_array_equal(model.predict({"x": x}), expected)
 
 
+def test_columns_are_distinct_names(model: sofie_jit.Model) -> None:
+    names = [f"f{i}" for i in range(model.input_shapes[0][1] or 0)]
+    with pytest.raises(InputError, match="columns= names f0 more than once"):
+        model.columns = [*names[:-1], "f0"]
+    with pytest.raises(InputError, match="columns= is a list of names, got 5"):
+        model.columns = 5  # type: ignore[assignment]
+
+
 def test_columns_of_several_inputs(two: sofie_jit.Model) -> None:
     table = {"p": np.arange(4.0), "q": np.arange(4.0) + 1, "r": np.ones(4)}
     answers = two.predict(table, columns={"a": ["q", "p"], "b": ["r"]}, batch_size=3)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import OptionError, UnsupportedLayerError
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.export.onnx.graph import Body, GraphWriter, Node
 from sofie_jit.export.onnx.nodes.registry import Rule, rule_of
 from sofie_jit.frontends.onnx import proto
@@ -23,6 +23,7 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.passes.explicit_states import explicit_states
 from sofie_jit.records import dataclass
+from sofie_jit.report.output_file import with_suffix
 
 IR_VERSION = 9
 """The version of the file format: that of opset 19 and 20; runtimes accept older ones."""
@@ -47,10 +48,7 @@ class GraphProto(proto.GraphProto):
 
 def write_onnx(rmodel: RModel, path: Path) -> Path:
     """Writes ``rmodel`` as an ONNX file; see :meth:`RModel.save_onnx`. Returns ``path``."""
-    if path.suffix != ".onnx":
-        raise OptionError(f"an ONNX file needs the suffix .onnx, got '{path}'")
-    if not path.absolute().parent.is_dir():
-        raise OptionError(f"cannot write '{path}': there is no folder '{path.absolute().parent}'")
+    with_suffix(path, (".onnx",), "an ONNX file")
     model, weights = onnx_model(rmodel)
     large = sum(values.nbytes for values in weights.values()) > MOST_BYTES
     data = path.with_name(path.name + ".data")

@@ -275,7 +275,7 @@ def _options(class_name: str, config: dict[str, Any], origin: Origin, layer: Ent
         value = options.get(option)
         if option in options and isinstance(value, (str, type(None))):
             options[option] = values.get(value, value)
-    defaults = {**layer.defaults, **(layer.keras_2_defaults if origin.major < 3 else {})}
+    defaults = layer.defaults_of(origin.major)
     if "data_format" in defaults:
         defaults["data_format"] = origin.data_format(class_name, config.get("name"), defaults["data_format"])
     options = {**defaults, **options}

@@ -61,15 +61,15 @@ UNSUPPORTED: dict[str, dict[str, Unsupported]] = {
         "coordinate_transformation_mode": Unsupported(
             "Resample can compute any weighted sums", ("half_pixel", "half_pixel_symmetric")
         ),
-        "cubic_coeff_a": Unsupported("it is used only for mode='cubic', which is not supported", None),
-        "exclude_outside": Unsupported("it is used only for mode='cubic', which is not supported", None),
-        "extrapolation_value": Unsupported("it is used only with tf_crop_and_resize, which is not supported", None),
+        "cubic_coeff_a": Unsupported("it is used only for mode='cubic', which Resample computes", None),
+        "exclude_outside": Unsupported("it is used only for mode='cubic', which Resample computes", None),
+        "extrapolation_value": Unsupported("it is used only with tf_crop_and_resize, which Resample computes", None),
         "keep_aspect_ratio_policy": Unsupported("it is used only with sizes, which are not supported", None),
         "nearest_mode": Unsupported(
             "with half-pixel coordinates, only rounding repeats each pixel equally often",
             ("round_prefer_floor", "round_prefer_ceil"),
         ),
-        "roi": Unsupported("it is used only with tf_crop_and_resize, which is not supported", None),
+        "roi": Unsupported("it is used only with tf_crop_and_resize, which Resample computes", None),
         "sizes": Unsupported("the scales must be given, as integers"),
     },
     "RNN": _RECURRENT,

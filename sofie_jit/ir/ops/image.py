@@ -13,6 +13,7 @@ import numpy as np
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import product
 from sofie_jit.ir.dims import static_dim as static
+from sofie_jit.ir.operators.geometry import same_padding
 from sofie_jit.ir.ops.core import cast, floating
 from sofie_jit.ir.ops.elementwise import absolute, add, clip, divide, equal, greater, less, multiply, subtract, where
 from sofie_jit.ir.ops.matrix_product import matmul
@@ -90,8 +91,7 @@ def extract_patches(
         k, step, dilation = sizes[axis], steps[axis], dilations[axis]
         n = static("extract_patches", x.shape, axis + 1)
         if padding.lower() == "same":
-            missing = np.maximum((-(-n // step) - 1) * step + (k - 1) * dilation + 1 - n, 0)
-            border = (int(missing) // 2, int(missing) - int(missing) // 2)
+            border = same_padding(n, (k - 1) * dilation + 1, step)
             x = pad(x, [border if a == axis + 1 else (0, 0) for a in range(x.rank)])
         x = windows(x, axis + 1, k, step, dilation)
     starts, offsets = list(range(1, 2 * count + 1, 2)), list(range(2, 2 * count + 2, 2))

@@ -72,6 +72,10 @@ class Entry:
     refuses: str = ""
     builtin: bool = True
 
+    def defaults_of(self, keras_major: int) -> dict[str, Any]:
+        """The options that a file of this version of Keras may leave out, with their values."""
+        return {**self.defaults, **(self.keras_2_defaults if keras_major < 3 else {})}
+
     @cached_property
     def signature(self) -> inspect.Signature:
         """The signature of the handler."""

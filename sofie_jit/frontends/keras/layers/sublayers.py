@@ -47,7 +47,7 @@ def part_weights(path: str, class_name: str, **options: Any) -> WeightNames:
 def part_spec(class_name: str, name: str, keras_major: int, **options: Any) -> dict[str, Any]:
     """The spec of a layer of Keras with these options and the defaults of its version."""
     entry = find_builtin(class_name)
-    config = {**entry.defaults, **(entry.keras_2_defaults if keras_major < 3 else {}), **options, "name": name}
+    config = {**entry.defaults_of(keras_major), **options, "name": name}
     return {
         "class_name": class_name, "package": "", "config": config, "saved_class": class_name,
         "keras_major": keras_major,

@@ -161,7 +161,7 @@ def _enlarged(
     if not whole or not all(whole):
         return None
     factors = {axis: part.new // part.old for axis, part in axes.items()}
-    half = transformation in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
+    half = transformation in HALF_PIXEL
     repeats = mode == "nearest" and (
         (half and nearest_mode.startswith("round")) or (transformation == "asymmetric" and nearest_mode == "floor")
     )
@@ -208,6 +208,8 @@ TRANSFORMATIONS: dict[str, Callable[[Axis, Any], Any]] = {
     "tf_crop_and_resize": _crop,
 }
 """Values of ``coordinate_transformation_mode``: the coordinate in the input of each index of the output."""
+HALF_PIXEL = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
+"""Those that agree where an axis is enlarged by a whole factor."""
 ROUNDING: dict[str, Callable[[Any], Any]] = {
     "round_prefer_floor": lambda at: np.ceil(at - F(0.5)),
     "round_prefer_ceil": lambda at: np.floor(at + F(0.5)),
