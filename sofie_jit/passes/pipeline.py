@@ -28,6 +28,8 @@ from sofie_jit.passes.fuse_add import fuse_add
 from sofie_jit.passes.lower_convolutions import lower_convolutions
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.lower_products import lower_products
+from sofie_jit.passes.recognize_activations import recognize_activations
+from sofie_jit.passes.recognize_layer_normalization import recognize_layer_normalization
 from sofie_jit.passes.separate_outputs import separate_outputs
 from sofie_jit.passes.skip_zeros import skip_zeros
 from sofie_jit.passes.slice_strides import slice_strides
@@ -42,6 +44,8 @@ PASSES = [
     (REQUIRED, eliminate_dead_code),
     (OPTIONAL, fold_constants),
     (OPTIONAL, eliminate_common_subexpressions),
+    (OPTIONAL, recognize_layer_normalization),
+    (OPTIONAL, recognize_activations),
     (REQUIRED, lower_products),
     (OPTIONAL, fold_constants),  # of Gemms, transposed weights and those that beta multiplies
     (REQUIRED, lower_convolutions),

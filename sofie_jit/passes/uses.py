@@ -19,6 +19,17 @@ def uses(rmodel: RModel) -> Counter[str]:
     return Counter([*rmodel.outputs, *(name for op in rmodel.operators for name in op.inputs)])
 
 
+def makers(rmodel: RModel) -> dict[str, ROperator]:
+    """Tensor -> the operator that computes it."""
+    return {name: op for op in rmodel.operators for name in op.outputs}
+
+
+def known_number(rmodel: RModel, name: str) -> float | None:
+    """The value of a weight of one element; None for other tensors."""
+    values = rmodel.initialized.get(name)
+    return float(values.flat[0]) if values is not None and values.size == 1 else None
+
+
 def add_weight(rmodel: RModel, hint: str, values: Any, dtype: str) -> str:
     """Adds ``values`` as a weight of ``dtype``; its name, which is like ``hint``. Changes ``rmodel``."""
     name = rmodel.unique_name(hint)
