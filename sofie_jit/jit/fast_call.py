@@ -12,7 +12,7 @@ import platform
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +33,7 @@ MOST_TENSORS, MOST_DIMS, MOST_AXES = 16, 8, 8
 _CPYTHON = (
     "PyCapsule_GetPointer", "PyCapsule_New", "PyCFunction_NewEx", "PyObject_Vectorcall", "Py_IncRef", "Py_DecRef",
     "PyList_New", "PyList_SetItem", "PyEval_SaveThread", "PyEval_RestoreThread", "PyTuple_Size", "PyTuple_GetItem",
-    "PyLong_AsLongLongAndOverflow",
+    "PyLong_AsLongLongAndOverflow", "PyList_Size", "PyList_GetItem", "PyDict_Size", "PyDict_GetItem",
 )  # fmt: skip
 """The functions of CPython that ``runtime/python_call.hxx`` calls, in the order of its ``Interface``."""
 _NUMPY_ARRAY_NEW, _NUMPY_ARRAY_TYPE = 93, 2
@@ -46,7 +46,7 @@ _OPTIONS = tuple(map(sys.intern, ("out", "threads")))
 def fast_call(
     session: Session,
     fallback: Callable[..., Any],
-    inputs: Sequence[TensorType],
+    inputs: Mapping[str, TensorType],
     outputs: Sequence[TensorType],
     *,
     threads: int,
@@ -55,9 +55,11 @@ def fast_call(
 ) -> Any:
     """A built-in function that runs ``session`` on arrays with exactly the types and shapes of its inputs.
 
+    The arrays are arguments, or in a list, or in a dict by name.
+
     ``fallback``: a function of the same arguments. It gets all other calls, empty batches, calls that fail, and the
     first call that several threads share.
-    ``inputs``: types of the inputs.
+    ``inputs``: types of the inputs by name, in the order of the arguments.
     ``outputs``: types of the outputs.
     ``threads``: the default of the option ``threads``.
     ``flops_per_row``: floating-point operations per row of the batch, from which the useful number of threads follows.
@@ -71,7 +73,7 @@ def fast_call(
     tensors or axes than the C++ has room for, and if the size of an axis is a product of open dimensions.
     """
     names = list(session.code.dims)
-    types = [*inputs, *outputs]
+    types = [*inputs.values(), *outputs]
     simple = all(dim in names for kind in types for dim in kind.shape if isinstance(dim, SymbolicDim))
     fits = len(types) <= MOST_TENSORS and len(names) <= MOST_DIMS and max(kind.rank for kind in types) <= MOST_AXES
     python_call = _FACTORY.connected(doc)
@@ -81,7 +83,8 @@ def fast_call(
     header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads, flops_per_row]
     header += [int(thread_rules.FLOPS_PER_THREAD), session.code.tiled, session.code.rows_together]
     header += [len(inputs), len(outputs), len(names)]
-    tensors = [number for kind in types for number in _tensor(kind, names)]
+    labels = [*inputs, *[""] * len(outputs)]
+    tensors = [number for label, kind in zip(labels, types, strict=True) for number in _tensor(label, kind, names)]
     arrays = [np.array(numbers, np.int64) for numbers in (header, tensors)]
     function = python_call.new_call(*(array.ctypes.data for array in arrays))
     _FACTORY.remember(function, fallback)
@@ -127,7 +130,7 @@ class _Factory:
         if table[_NUMPY_ARRAY_TYPE] != id(np.ndarray):
             return None
         found = runtime_functions.functions("python_call")
-        objects = [id(thing) for thing in (np.ndarray, int, None, *_OPTIONS)]
+        objects = [id(thing) for thing in (np.ndarray, int, list, dict, None, *_OPTIONS)]
         interface = np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64)
         # the docstring of a built-in function begins with its signature
         self._doc = f"infer($self, /, *inputs, out=None, threads=None)\n--\n\n{inspect.cleandoc(doc)}".encode()
@@ -150,11 +153,11 @@ class _Factory:
 _FACTORY = _Factory()
 
 
-def _tensor(kind: TensorType, names: Sequence[str]) -> list[int]:
-    """A tensor as ``runtime/python_call.hxx`` reads it: dtype, its number and size, rank, and the sizes of the axes.
+def _tensor(name: str, kind: TensorType, names: Sequence[str]) -> list[int]:
+    """A tensor as ``runtime/python_call.hxx`` reads it: name, dtype, its number and size, rank, and sizes of the axes.
 
     A negative size -1 - i stands for run-time dimension i.
     """
     dtype = np.dtype(kind.dtype)
     sizes = [dim if isinstance(dim, int) else -1 - names.index(str(dim)) for dim in kind.shape]
-    return [id(dtype), dtype.num, dtype.itemsize, kind.rank, *sizes, *[0] * (MOST_AXES - len(sizes))]
+    return [id(name), id(dtype), dtype.num, dtype.itemsize, kind.rank, *sizes, *[0] * (MOST_AXES - len(sizes))]

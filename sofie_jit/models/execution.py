@@ -139,7 +139,7 @@ class Execution:
         return fast_call(
             self.session,
             self,
-            list(signature.inputs.values()),
+            signature.inputs,
             outputs,
             threads=self.threads,
             flops_per_row=signature.flops,

@@ -107,6 +107,23 @@ def test_keywords(model: Model) -> None:
     assert model.infer({"a": ones(1, 1, 3), "b": ones(1, 1, 3)})[0][0, 0, 0] == 2
 
 
+def test_lists_and_dicts_take_the_fast_path(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = ones(2, 2, 3), ones(2, 2, 3) * 3
+    before = sys.getrefcount(a)
+
+    def no_fallback(*arguments: object, **options: object) -> None:
+        raise AssertionError("Python handles the call")
+
+    monkeypatch.setattr(type(model._execution), "__call__", no_fallback)
+    for given in ([a, b], {"a": a, "b": b}, {"b": b, "a": a}):
+        assert [y[0, 0, 0] for y in model.infer(given, threads=1)] == [4, 3]
+    for given in ([a], [a, b, b], {"a": a}, {"a": a, "c": b}, (a, b), [a, b.astype(np.float64)]):
+        with pytest.raises(AssertionError, match="Python handles"):
+            model.infer(given)
+    del given
+    assert sys.getrefcount(a) == before
+
+
 def test_an_index_out_of_range_raises() -> None:
     model = with_fast_call(lookup(), np.zeros((1, 2), np.int32))
     np.testing.assert_array_equal(model.infer(np.array([[3, 0]], np.int32)), [[[9, 10, 11], [0, 1, 2]]])

@@ -43,9 +43,13 @@ struct Interface {
    std::intptr_t (*tuple_size)(Object *);
    Object *(*tuple_item)(Object *, std::intptr_t); // borrowed
    long long (*integer)(Object *, int *overflow);
+   std::intptr_t (*list_size)(Object *);
+   Object *(*list_item)(Object *, std::intptr_t); // borrowed
+   std::intptr_t (*dict_size)(Object *);
+   Object *(*dict_item)(Object *, Object *key); // borrowed
    Object *(*new_array)(void *type, int rank, const std::intptr_t *shape, int number, const std::intptr_t *strides,
                         void *data, int itemsize, int flags, Object *owner);
-   void *array_type, *int_type;
+   void *array_type, *int_type, *list_type, *dict_type;
    Object *none, *out, *threads; // the last two are names of options
 };
 
@@ -55,6 +59,7 @@ constexpr int max_tensors = 16, max_dims = 8, max_axes = 8;
 
 // One tensor of a call.
 struct Tensor {
+   Object *name;  // of an input
    Object *descr; // numpy's only dtype object of its kind
    int number;    // and its type number
    int rank;
@@ -214,13 +219,36 @@ inline Object *try_call(const FastCall &call, Object *const *args, const Options
    return list;
 }
 
+// Takes the inputs out of a list, or out of a dict by name, as new references, because other threads may change it
+// during the call. Returns false, keeping none of them, if Python has to handle it.
+inline bool unpack(const FastCall &call, Object *given, Object **inputs)
+{
+   const bool is_list = given->type == python.list_type, is_dict = given->type == python.dict_type;
+   if ((!is_list && !is_dict) || (is_list ? python.list_size(given) : python.dict_size(given)) != call.inputs)
+      return false;
+   for (int i = 0; i < call.inputs; ++i)
+      if (!(inputs[i] = is_list ? python.list_item(given, i) : python.dict_item(given, call.tensors[i].name)))
+         return false;
+   for (int i = 0; i < call.inputs; ++i)
+      python.incref(inputs[i]);
+   return true;
+}
+
 inline Object *infer(Object *self, Object *const *args, std::intptr_t count, Object *names)
 {
    const FastCall &call = *static_cast<const FastCall *>(python.capsule_pointer(self, "sofie_jit.FastCall"));
    Options options{nullptr, call.threads};
-   if (count == call.inputs && (!names || read(options, args + count, names)))
-      if (Object *const result = try_call(call, args, options))
+   if (!names || read(options, args + count, names)) {
+      Object *result = nullptr, *inputs[max_tensors];
+      if (count == 1 && unpack(call, args[0], inputs)) {
+         result = try_call(call, inputs, options);
+         for (int i = 0; i < call.inputs; ++i)
+            python.decref(inputs[i]);
+      } else if (count == call.inputs)
+         result = try_call(call, args, options);
+      if (result)
          return result;
+   }
    return python.vectorcall(call.slow, args, static_cast<std::size_t>(count), names);
 }
 
@@ -228,6 +256,8 @@ inline void forget(Object *capsule)
 {
    const FastCall *const call = static_cast<const FastCall *>(python.capsule_pointer(capsule, "sofie_jit.FastCall"));
    python.decref(call->slow);
+   for (int i = 0; i < call->inputs; ++i)
+      python.decref(call->tensors[i].name);
    delete call;
 }
 
@@ -249,8 +279,8 @@ void start(const std::uint64_t *interface, const char *doc)
 }
 
 // Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations per row,
-// operations that keep a thread busy, tiled, min_rows, inputs, outputs, dims. `tensors`: for each tensor descr, number,
-// itemsize, rank and max_axes sizes.
+// operations that keep a thread busy, tiled, min_rows, inputs, outputs, dims. `tensors`: for each tensor name, descr,
+// number, itemsize, rank and max_axes sizes.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
 {
    FastCall *const call = new FastCall;
@@ -266,14 +296,17 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
    call->inputs = static_cast<int>(header[10]);
    call->outputs = static_cast<int>(header[11]);
    call->dims = static_cast<int>(header[12]);
-   for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 4 + max_axes) {
+   for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 5 + max_axes) {
       Tensor &tensor = call->tensors[i];
-      tensor.descr = reinterpret_cast<Object *>(tensors[0]);
-      tensor.number = static_cast<int>(tensors[1]);
-      tensor.itemsize = tensors[2];
-      tensor.rank = static_cast<int>(tensors[3]);
+      tensor.name = reinterpret_cast<Object *>(tensors[0]);
+      tensor.descr = reinterpret_cast<Object *>(tensors[1]);
+      tensor.number = static_cast<int>(tensors[2]);
+      tensor.itemsize = tensors[3];
+      tensor.rank = static_cast<int>(tensors[4]);
       for (int axis = 0; axis < max_axes; ++axis)
-         tensor.size[axis] = tensors[4 + axis];
+         tensor.size[axis] = tensors[5 + axis];
+      if (i < call->inputs)
+         python.incref(tensor.name);
    }
    python.incref(call->slow);
    Object *const capsule = python.new_capsule(call, "sofie_jit.FastCall", forget);
