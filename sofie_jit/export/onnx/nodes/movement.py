@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sofie_jit.export.onnx.graph import GraphWriter
+from sofie_jit.export.onnx.graph import GraphWriter, to_first
 from sofie_jit.export.onnx.nodes.registry import rule
 from sofie_jit.ir.dims import SymbolicDim
+from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.pad import Pad
@@ -54,7 +55,21 @@ def slice_(g: GraphWriter, op: Slice, x: str) -> str:
 def pad(g: GraphWriter, op: Pad, x: str) -> str:
     if op.mode == "wrap":
         g.opset = max(g.opset, 19)
-    borders = op.borders(g.shape(x))
+    borders = list(op.borders(g.shape(x)))
+    first = g.channels_first.get(x)
+    if first is not None:
+        borders = [borders[axis] for axis in to_first(len(borders))]
     pads = g.sizes([*(before for before, _ in borders), *(after for _, after in borders)])
     fill = g.number(op.constant_value, g.dtype(x)) if op.mode == "constant" else ""
-    return g("Pad", x, pads, fill, mode=op.mode)
+    y = g("Pad", first or x, pads, fill, mode=op.mode)
+    return g.last(y, op.outputs[0]) if first else y
+
+
+@rule("Concat")
+def concat(g: GraphWriter, op: Concat, *inputs: str) -> str:
+    """Images that are all there with channels first are joined as such."""
+    firsts = [g.channels_first[x] for x in inputs if x in g.channels_first]
+    if not firsts or len(firsts) < len(inputs):
+        return g("Concat", *inputs, axis=op.axis)
+    rank = g.types[inputs[0]].rank
+    return g.last(g("Concat", *firsts, axis=to_first(rank).index(op.axis % rank)), op.outputs[0])

@@ -73,9 +73,7 @@ def rule_of(op: ROperator) -> Rule:
     "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tan", "Tanh", "Where",
     elementwise=True,
 )  # fmt: skip
-@rule(
-    "Concat", "ConvInteger", "GatherElements", "Gemm", "LogSoftmax", "MatMul", "MatMulInteger", "Softmax", "Transpose"
-)
+@rule("ConvInteger", "GatherElements", "Gemm", "LogSoftmax", "MatMul", "MatMulInteger", "Softmax", "Transpose")
 def direct(g: GraphWriter, op: ROperator, *inputs: str) -> Any:
     """The node of the same name with the same attributes."""
     return g(op.op_type, *inputs, **op.attributes())
