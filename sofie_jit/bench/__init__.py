@@ -2,8 +2,9 @@
 
 An engine is a module of this package with a docstring and two functions:
 
-* ``convert(model, x, directory)`` converts a live model of the library that it comes from (a ``keras.Model``) to the
-  engine's format, for arrays with the shape and type of ``x``, and returns the path; an existing file is used again.
+* ``convert(source, x, directory)`` converts a model to the engine's format, for arrays with the shape and type of
+  ``x``, and returns the path; an existing file is used again. ``source`` is a live ``keras.Model``, or the path of a
+  file of another format.
 * ``load(path, x, threads)`` loads that file in a process. It returns a function that evaluates the model on arrays like
   ``x``, from numpy array to numpy array, with the given number of threads.
 
@@ -44,6 +45,8 @@ class Engine:
     """A program that it needs; '' if none."""
     ours: bool = False
     """Whether it is this package, not a peer."""
+    only_keras: bool = False
+    """Whether it runs live models of Keras only."""
 
     @property
     def missing(self) -> str:
@@ -64,16 +67,16 @@ class Engine:
 _KERAS = ("keras", "tensorflow")
 
 ENGINES = {
-    "sofie_jit": Engine("sofie", ("keras",), ours=True),
-    "header": Engine("header", ("keras",), "g++", ours=True),
-    "header, inside C++": Engine("header_inside", ("keras",), "g++", ours=True),
-    "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS)),
-    "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime", "tf2onnx", *_KERAS)),
-    "OpenVINO": Engine("openvino", ("openvino", "tf2onnx", *_KERAS)),
-    "XLA": Engine("xla", _KERAS),
-    "tf.function": Engine("tf_function", _KERAS),
-    "model(x)": Engine("keras_call", _KERAS),
-    "predict": Engine("keras_predict", _KERAS),
+    "sofie_jit": Engine("sofie", ours=True),
+    "header": Engine("header", program="g++", ours=True),
+    "header, inside C++": Engine("header_inside", program="g++", ours=True),
+    "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS), only_keras=True),
+    "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime",)),
+    "OpenVINO": Engine("openvino", ("openvino",)),
+    "XLA": Engine("xla", _KERAS, only_keras=True),
+    "tf.function": Engine("tf_function", _KERAS, only_keras=True),
+    "model(x)": Engine("keras_call", _KERAS, only_keras=True),
+    "predict": Engine("keras_predict", _KERAS, only_keras=True),
 }
 """Name in tables -> engine."""
 
@@ -98,20 +101,22 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z]+", "", name.lower().replace("c++", "cpp"))
 
 
-def prepare(engine: str, model: Any, x: np.ndarray, *, threads: int = 1, directory: Path | None = None) -> Call:
-    """Prepares an engine: returns a function that evaluates ``model`` on arrays like ``x``.
+def prepare(engine: str, source: Any, x: np.ndarray, *, threads: int = 1, directory: Path | None = None) -> Call:
+    """Prepares an engine: returns a function that evaluates a model on arrays like ``x``.
 
-    ``engine``: a key of :data:`ENGINES`. ``model``: a live ``keras.Model``. ``directory``: where converted files are
-    written, and used again if they exist; by default a temporary directory.
+    ``engine``: a key of :data:`ENGINES`. ``source``: a live ``keras.Model``, or the path of a file of another format.
+    ``directory``: where converted files are written, and used again if they exist; by default a temporary directory.
 
-    Raises MissingDependencyError if the engine is not installed, and the engine's exceptions if it cannot run the
-    model.
+    Raises MissingDependencyError if the engine is not installed, InputError if it runs models of Keras only and this is
+    another one, and the engine's exceptions if it cannot run the model.
     """
     if missing := ENGINES[engine].missing:
         raise MissingDependencyError(f"{engine}: {missing}")
+    if ENGINES[engine].only_keras and isinstance(source, Path):
+        raise InputError("it runs models of Keras only")
     adapter = ENGINES[engine].adapter
     with tempfile.TemporaryDirectory() as temporary:
-        path = adapter.convert(model, x, directory or Path(temporary))
+        path = adapter.convert(source, x, directory or Path(temporary))
         call: Call = adapter.load(path, x, threads)
         call(x)
     return call

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit import frontends
-from sofie_jit.bench import keras_file
+from sofie_jit.bench import model_file
 from sofie_jit.codegen.expressions import CPP_TYPES
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
@@ -41,11 +41,11 @@ double seconds(const Session *session, std::size_t batch, const {x} *x, {y} *y, 
 """
 
 
-def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
     """Compiles a shared library; its weights are in a file next to it."""
     path = directory / "model.so"
     if not path.exists():
-        rmodel = frontends.open(keras_file.write(model, directory), untrusted=False)()
+        rmodel = frontends.open(model_file.write(source, directory), untrusted=False)()
         rmodel.save_header(directory / "model.hxx")
         (y,) = (rmodel.tensor_type(name) for name in rmodel.outputs)
         (directory / "model.cc").write_text(SOURCE.format(x=CPP_TYPES[x.dtype.name], y=CPP_TYPES[y.dtype]))

@@ -62,7 +62,7 @@ def measure(
     file: str | os.PathLike[str],
     *,
     batches: Sequence[int] = (1,),
-    engines: Sequence[str] = tuple(ENGINES),
+    engines: Sequence[str] | None = None,
     threads: int = 1,
     inputs: str | os.PathLike[str] | None = None,
     starts: int = 0,
@@ -73,6 +73,7 @@ def measure(
 ) -> tuple[list[Cell], list[Start]]:
     """Times ``engines``, keys of :data:`ENGINES`, on a saved model at each of ``batches``.
 
+    ``engines``: by default all that run models of its format.
     ``inputs``: a .npy file of rows to evaluate, repeated as needed; by default normally distributed numbers.
     ``starts``: number of new processes to start with each engine at the first batch; 0 does not measure this.
     ``rounds``, ``block``: see :func:`round_robin`.
@@ -88,7 +89,7 @@ def measure(
     with tempfile.TemporaryDirectory() as temporary:
         answer = Path(temporary) / "answer.json"
         request = {
-            "file": os.fspath(file), "batches": list(batches), "engines": list(engines), "threads": threads,
+            "file": os.fspath(file), "batches": list(batches), "engines": engines and list(engines), "threads": threads,
             "inputs": None if inputs is None else os.fspath(inputs), "starts": starts, "rounds": rounds, "block": block,
             "directory": os.fspath(directory or temporary), "answer": str(answer),
         }  # fmt: skip
@@ -128,19 +129,23 @@ STEP = "measuring: "
 
 def _measure(request: dict[str, Any]) -> dict[str, Any]:
     environment.pin(request["threads"])
-    directory, threads, engines = Path(request["directory"]), request["threads"], request["engines"]
+    directory, threads = Path(request["directory"]), request["threads"]
     try:
-        original = frontends.open(request["file"]).original(request["file"])
+        translation = frontends.open(request["file"])
+        original = translation.original(request["file"])
         data = None if request["inputs"] is None else np.load(request["inputs"])
         examples = [_example(original, batch, data) for batch in request["batches"]]
     except SofieError as error:
         return {"error": type(error).__name__, "message": str(error)}
+    is_keras = translation.format == "Keras"
+    source = original.model if is_keras else Path(request["file"])
+    engines = request["engines"] or [name for name, engine in ENGINES.items() if is_keras or not engine.only_keras]
     cells: list[Cell] = []
     for x in examples:
-        cells += _cells(original, x, engines, threads, request["rounds"], request["block"], directory)
+        cells += _cells(original, source, x, engines, threads, request["rounds"], request["block"], directory)
     usable = [cell.engine for cell in cells if cell.batch == len(examples[0]) and not cell.problem]
     tries = request["starts"]
-    starts = [_start(engine, original.model, examples[0], threads, directory, tries) for engine in usable if tries]
+    starts = [_start(engine, source, examples[0], threads, directory, tries) for engine in usable if tries]
     return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
 
 
@@ -151,7 +156,10 @@ def _example(original: OriginalModel, batch: int, data: np.ndarray | None) -> np
             f"bench takes models with one input and one output; this one has {len(original.inputs)} and "
             f"{original.output_count}. sofie-jit profile takes any model"
         )
-    ((dtype_name, (_, *row)),) = original.inputs
+    ((dtype_name, shape),) = original.inputs
+    if not shape:
+        raise InputError("the model's input is a single number, which has no batch")
+    row = shape[1:]
     dtype = np.dtype(dtype_name)
     if data is not None:
         if not len(data):
@@ -166,15 +174,16 @@ def _example(original: OriginalModel, batch: int, data: np.ndarray | None) -> np
 
 
 def _cells(
-    original: OriginalModel, x: np.ndarray, engines: list[str], threads: int, rounds: int, block: float, directory: Path
-) -> list[Cell]:
+    original: OriginalModel, source: Any, x: np.ndarray, engines: list[str], threads: int, rounds: int, block: float,
+    directory: Path,
+) -> list[Cell]:  # fmt: skip
     (expected,) = original.evaluate(x)
     cells: dict[str, Cell] = {}
     samples: dict[str, Sample] = {}
     for engine in engines:
         print(f"{STEP}batch {len(x)}: preparing {engine}", flush=True)
         try:
-            call = prepare(engine, original.model, x, threads=threads, directory=directory)
+            call = prepare(engine, source, x, threads=threads, directory=directory)
             distance = difference(call(x), expected)
             if distance <= TOLERANCE:
                 samples[engine] = sample_of(call, x)
@@ -195,11 +204,11 @@ def _one_line(error: Exception) -> str:
     return f"{text[:200]}..." if len(text) > 200 else text or type(error).__name__
 
 
-def _start(engine: str, model: Any, x: np.ndarray, threads: int, directory: Path, tries: int) -> Start:
+def _start(engine: str, source: Any, x: np.ndarray, threads: int, directory: Path, tries: int) -> Start:
     from sofie_jit.bench import start
 
     print(f"{STEP}new processes: {engine}", flush=True)
-    path = ENGINES[engine].adapter.convert(model, x, directory)
+    path = ENGINES[engine].adapter.convert(source, x, directory)
     try:
         seconds, memory = start.measure(ENGINES[engine].module, path, x, threads, tries)
         return Start(engine, len(x), threads, seconds, memory)

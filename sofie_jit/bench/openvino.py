@@ -1,4 +1,4 @@
-"""OpenVINO, in float32."""
+"""OpenVINO in float32, with the ONNX file itself, or the one that this package exports."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.bench import onnx_runtime, saved_model
+from sofie_jit.bench import model_file
 
 
-def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """Converts to OpenVINO's format, for batches like ``x``, with float32 weights."""
+def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
+    """Converts an ONNX file to OpenVINO's format, for batches like ``x``, with float32 weights."""
     path = directory / f"batch_{len(x)}.xml"
     if not path.exists():
         import openvino
 
-        shape = list(x.shape)
-        try:  # only ONNX keeps an LSTM as one operator
-            converted = openvino.convert_model(str(onnx_runtime.convert(model, x, directory)), input=shape)
-        except openvino.frontend.OpConversionFailure:  # a GRU becomes a loop there, which OpenVINO cannot read
-            converted = openvino.convert_model(str(saved_model.write(model, x, directory)), input=shape)
+        converted = openvino.convert_model(str(model_file.write_onnx(source, directory)), input=list(x.shape))
         openvino.save_model(converted, path, compress_to_fp16=False)
     return path
 

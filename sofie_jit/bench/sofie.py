@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from sofie_jit import loading
-from sofie_jit.bench import keras_file
+from sofie_jit.bench import model_file
 
 
-def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """Saves the model with Keras."""
-    return keras_file.write(model, directory)
+def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
+    """A file of another format as it is; Keras saves its models."""
+    return model_file.write(source, directory)
 
 
 def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,9 +1,10 @@
 """Compare the speed of a model with other engines.
 
-Runs the model in this package, as a header compiled by g++, and in every engine that is installed: LiteRT, ONNX
-Runtime, OpenVINO, and Keras with and without XLA. The output of each engine is compared with Keras's before it is
-timed. The engines take turns in one process that is pinned to as many cores as it has threads. Needs Keras and
-TensorFlow.
+Runs the model in this package, as a header compiled by g++, and in every engine that is installed: ONNX Runtime,
+OpenVINO, and for models of Keras also LiteRT, and Keras with and without XLA. ONNX Runtime and OpenVINO get an ONNX
+file as it is; models of other formats are exported by this package ("sofie-jit convert"). The output of each engine is
+compared with that of the library that the model comes from (Keras; ONNX Runtime for ONNX files), which must be
+installed, before it is timed. The engines take turns in one process that is pinned to as many cores as it has threads.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 sofie-jit bench m.h5
 sofie-jit bench m.h5 --batch 1,32,1024 --start
+sofie-jit bench m.onnx --threads 2
 sofie-jit bench m.h5 --engines sofie_jit,litert,onnxruntime --threads 2
 sofie-jit bench m.h5 --input x.npy --json"""
 
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default: 1)"
     )
-    parser.add_argument("--engines", metavar="NAME,...", help="the engines (default: all)")
+    parser.add_argument("--engines", metavar="NAME,...", help="the engines (default: all that run the model's format)")
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default: 1)")
     parser.add_argument("--input", metavar="X.npy", help="rows to evaluate (default: random numbers)")
     parser.add_argument(
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures, and prints a table or JSON; returns 0."""
-    from sofie_jit.bench import ENGINES, environment, find_engines, report
+    from sofie_jit.bench import environment, find_engines, report
     from sofie_jit.bench.measure import measure
 
     if args.threads > environment.cores():
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     cells, starts = measure(
         args.file,
         batches=args.batch,
-        engines=find_engines(args.engines) if args.engines else tuple(ENGINES),
+        engines=find_engines(args.engines) if args.engines else None,
         threads=args.threads,
         inputs=args.input,
         starts=3 if args.start else 0,

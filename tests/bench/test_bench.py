@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sofie_jit import InputError, MissingDependencyError, ModelFileError
+from sofie_jit import InputError, MissingDependencyError, ModelFileError, RModel
 from sofie_jit.bench import ENGINES, Engine, difference, environment, find_engines, onnx_runtime, prepare, report
 from sofie_jit.bench.measure import Cell, Start, _cells, _example, measure
 from sofie_jit.cli import main
 from sofie_jit.frontends.keras.original import KerasModel, library_of
+from sofie_jit.operators import MatMul
 from sofie_jit.report.timing import round_robin, sample_of, seconds_per_call
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -104,9 +105,8 @@ def test_engines_agree_with_keras(engine: str, model: Any, converted: Path) -> N
     assert difference(other, np.asarray(model(-X))) < 1e-6
 
 
-def test_arrays_that_a_model_captures_become_constants_of_the_exported_graph(tmp_path: Path) -> None:
-    keras, _ = pytest.importorskip("keras"), pytest.importorskip("tf2onnx")
-    pytest.importorskip("onnxruntime")
+def test_an_adapted_normalization_is_part_of_the_exported_graph(tmp_path: Path) -> None:
+    keras, _ = pytest.importorskip("keras"), pytest.importorskip("onnxruntime")
     x = np.random.default_rng(0).normal(3.0, 5.0, size=(20, 4)).astype(np.float32)
     normalization = keras.layers.Normalization()
     normalization.adapt(x)
@@ -149,26 +149,6 @@ def test_difference() -> None:
     assert math.isnan(difference(a * np.nan, a))
 
 
-def test_erfc_is_rewritten() -> None:
-    onnx = pytest.importorskip("onnx", reason="ONNX Runtime: not installed: pip install onnxruntime tf2onnx")
-    from onnx.reference import ReferenceEvaluator
-
-    from sofie_jit.bench.onnx_runtime import replace_erfc
-
-    float_type = onnx.TensorProto.FLOAT
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Erfc", ["x"], ["y"]), onnx.helper.make_node("Neg", ["y"], ["z"])],
-        "g",
-        [onnx.helper.make_tensor_value_info("x", float_type, [3])],
-        [onnx.helper.make_tensor_value_info("z", float_type, [3])],
-    )
-    replace_erfc(graph)
-    assert [node.op_type for node in graph.node] == ["Erf", "Sub", "Neg"]
-    x = np.array([-1, 0, 2], np.float32)
-    (z,) = ReferenceEvaluator(onnx.helper.make_model(graph)).run(None, {"x": x})
-    np.testing.assert_allclose(z, [-math.erfc(v) for v in x], rtol=1e-5)
-
-
 # -- measuring -------------------------------------------------------------------------------------------------------
 
 
@@ -184,9 +164,8 @@ def test_wrong_and_failing_engines_are_not_timed(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setitem(sys.modules, f"sofie_jit.bench.{name}", adapter)
         monkeypatch.setitem(ENGINES, name, Engine(name))
     monkeypatch.setitem(ENGINES, "absent", Engine("sofie", ("no-such-package",)))
-    cells = _cells(
-        KerasModel(library_of(model), model), X, ["wrong", "failing", "absent", "model(x)"], 1, 1, 0.0, tmp_path
-    )
+    engines = ["wrong", "failing", "absent", "model(x)"]
+    cells = _cells(KerasModel(library_of(model), model), model, X, engines, 1, 1, 0.0, tmp_path)
     assert [cell.engine for cell in cells] == ["wrong", "failing", "absent", "model(x)"]
     for cell, said in zip(
         cells, ["differs by nan", "no such operator", "pip install no-such-package", ""], strict=True
@@ -210,6 +189,27 @@ def test_measure(model: Any, tmp_path: Path) -> None:
     assert all(0 < cell.minimum <= cell.median and not cell.problem for cell in cells)
     assert [start.engine for start in starts] == ["sofie_jit", "model(x)"]
     assert all(start.seconds > 0 and start.memory > 1e6 for start in starts)
+
+
+def test_onnx_files(tmp_path: Path) -> None:
+    """They are run as they are, by the engines that do not need a model of Keras."""
+    pytest.importorskip("onnxruntime")
+    network = RModel("product")
+    network.add_input_tensor_info("x", "float32", (None, 4))
+    network.add_initialized_tensor("w", np.ones((4, 3), np.float32))
+    network.add_operator(MatMul(inputs=["x", "w"], outputs=["y"]))
+    network.add_output_tensor_names("y")
+    network.save_onnx(tmp_path / "m.onnx")
+    cells, starts = measure(tmp_path / "m.onnx", batches=(1, 3), starts=1, rounds=1, block=0)
+    usable = [name for name, engine in ENGINES.items() if not engine.only_keras]
+    assert [cell.engine for cell in cells] == usable * 2
+    for cell in cells:
+        missing = ENGINES[cell.engine].missing
+        assert (cell.problem == f"{cell.engine}: {missing}") if missing else (cell.minimum > 0 and not cell.problem)
+    assert {start.engine for start in starts} >= {"sofie_jit", "ONNX Runtime"}
+    assert not any(start.problem for start in starts)
+    with pytest.raises(InputError, match="Keras only"):
+        prepare("predict", tmp_path / "m.onnx", X)
 
 
 def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,7 +266,7 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert [Cell(**cell) for cell in answer["cells"]] == CELLS
     assert answer["machine"]["cores"] >= 1
     assert main(["bench", "m.h5"]) == 0
-    assert (asked["batches"], asked["engines"]) == ([1], tuple(ENGINES))
+    assert (asked["batches"], asked["engines"]) == ([1], None)
     assert report.table(CELLS) in capsys.readouterr().out
 
 
