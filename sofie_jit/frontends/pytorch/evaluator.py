@@ -11,9 +11,9 @@ from sofie_jit.errors import ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends.base import errors_of_node
 from sofie_jit.frontends.pytorch import scalars
 from sofie_jit.frontends.pytorch.aten import registry
+from sofie_jit.frontends.pytorch.aten.aliases import CONVERSIONS, MAY_COPY, WRITERS
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall
 from sofie_jit.frontends.pytorch.aten.schemas import REQUIRED, Parameter, Schema, schemas
-from sofie_jit.frontends.pytorch.aten.views import CONVERSIONS, MAY_COPY, WRITERS
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     SCALAR_TYPES,

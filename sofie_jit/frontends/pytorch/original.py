@@ -8,17 +8,30 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.ir.dims import SymbolicDim
+from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
-if TYPE_CHECKING:
-    from sofie_jit.frontends.pytorch.translation import Translation
+
+class TorchTranslation(Protocol):
+    """A translation of a PyTorch model."""
+
+    @property
+    def inputs(self) -> Mapping[str, TensorType]:
+        """Name -> type of the inputs."""
+
+    def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
+        """The RModel."""
+
+    def nested_inputs(self, values: Sequence[Any]) -> Any:
+        """Values, one per input, as the positional arguments of the module."""
 
 
 def _torch() -> Any:
@@ -30,8 +43,10 @@ def _torch() -> Any:
     return importlib.import_module("torch")
 
 
-def of_exported(source: Any, translation: Translation, **options: Any) -> OriginalModel:
-    """The program of a ``.pt2`` file or of a live module.
+def of_exported(
+    source: Any, translation: TorchTranslation, outputs: Mapping[str, Sequence[str]], **options: Any
+) -> OriginalModel:
+    """The program of a ``.pt2`` file or of a live module; ``outputs`` are the results of each submodule.
 
     Raises MissingDependencyError without torch, and ModelFileError if torch cannot load the file.
     """
@@ -49,11 +64,10 @@ def of_exported(source: Any, translation: Translation, **options: Any) -> Origin
         program = program_of(
             source, options.get("example_inputs"), options.get("example_kwargs"), options.get("dynamic_shapes")
         )
-    outputs = {path: list(call.outputs) for path, call in translation.calls.items() if call.outputs}
     return TorchModel(torch, program.module(), translation, outputs)
 
 
-def of_script(source: Any, translation: Any) -> OriginalModel:
+def of_script(source: Any, translation: TorchTranslation) -> OriginalModel:
     """The module of a TorchScript file.
 
     Raises MissingDependencyError without torch, and ModelFileError if torch cannot load the file.
@@ -72,7 +86,7 @@ class TorchModel(OriginalModel):
 
     torch: Any
     model: Any
-    translation: Translation
+    translation: TorchTranslation
     tensors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Path of each submodule -> names of its results in the graph."""
     ends: Sequence[str] = ()

@@ -101,7 +101,8 @@ class Translation(base.Translation):
         """The same model in PyTorch."""
         from sofie_jit.frontends.pytorch.original import of_exported
 
-        return of_exported(source, self, **options)
+        outputs = {path: list(call.outputs) for path, call in self.calls.items() if call.outputs}
+        return of_exported(source, self, outputs, **options)
 
 
 class _Graph:

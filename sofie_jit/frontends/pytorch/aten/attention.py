@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.frontends.pytorch.aten.creation import tril
 from sofie_jit.frontends.pytorch.aten.products import linear
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
-from sofie_jit.frontends.pytorch.aten.views import reshaped
+from sofie_jit.frontends.pytorch.aten.shapes import reshaped
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim

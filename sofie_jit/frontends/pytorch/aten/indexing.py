@@ -9,7 +9,7 @@ import numpy as np
 
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
-from sofie_jit.frontends.pytorch.aten.views import broadcast, reshaped
+from sofie_jit.frontends.pytorch.aten.shapes import broadcast, reshaped
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, product, static_dim

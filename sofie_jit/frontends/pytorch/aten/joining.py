@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
-from sofie_jit.frontends.pytorch.aten.views import reshaped
+from sofie_jit.frontends.pytorch.aten.shapes import reshaped
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product, static_dim

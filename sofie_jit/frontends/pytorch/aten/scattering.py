@@ -10,7 +10,8 @@ import numpy as np
 from sofie_jit.frontends.pytorch.aten.creation import arange
 from sofie_jit.frontends.pytorch.aten.indexing import places_of
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
-from sofie_jit.frontends.pytorch.aten.views import broadcast, sliced
+from sofie_jit.frontends.pytorch.aten.shapes import broadcast
+from sofie_jit.frontends.pytorch.aten.slices import sliced
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis

@@ -1,8 +1,7 @@
 """Schemas of ATen operators: names, types and defaults of their arguments.
 
 Files leave out arguments that have the default value, and TorchScript passes arguments by position. The schemas of the
-operators that have a handler are in ``schemas.txt``, which ``python -m sofie_jit.frontends.pytorch.aten.schemas``
-writes; this needs torch, reading does not.
+operators that have a handler are in ``schemas.txt``; :mod:`sofie_jit.frontends.pytorch.aten.write_schemas` writes it.
 """
 
 from __future__ import annotations
@@ -137,30 +136,3 @@ def schemas() -> Mapping[str, Sequence[Schema]]:
         schema = parse(line)
         found.setdefault(schema.name, []).append(schema)
     return found
-
-
-_EXCLUDED = re.compile(
-    r"\bout\b|[(, ]t(\[\])? |\[\]\(a!|\.\.\.|\b(Dimname|Dict|Storage|Future|Tensor_list|list_Tensor)\b"
-)
-"""Overloads with a place for the result, for generic lists, and the like."""
-
-
-def main() -> None:
-    """Writes the schemas of the operators that have a handler, and of their forms that work in place."""
-    import torch
-
-    from sofie_jit.frontends.pytorch.aten.registry import handlers
-
-    names = {key.partition(".")[0] for key in handlers()}
-    lines: dict[str, list[str]] = {}
-    for schema in torch._C._jit_get_all_schemas():
-        namespace, _, name = schema.name.partition("::")
-        base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-        text = str(schema).removeprefix("aten::")
-        if namespace == "aten" and base in names and "Tensor" in text and not _EXCLUDED.search(text):
-            lines.setdefault(name, []).append(text)
-    FILE.write_text("".join(f"{line}\n" for name in sorted(lines) for line in lines[name]), "utf-8")
-
-
-if __name__ == "__main__":
-    main()

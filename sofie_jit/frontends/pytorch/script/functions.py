@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,8 +21,16 @@ from sofie_jit.frontends.pytorch.values import (
 from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.types import is_floating
 
-if TYPE_CHECKING:
-    from sofie_jit.frontends.pytorch.script.interpreter import Interpreter
+
+class Program(Protocol):
+    """The interpreter, as the functions see it."""
+
+    path: str
+    """The path of the module whose code is evaluated."""
+
+    def operator(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """The result of an operator of ATen."""
+
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Name without namespace -> function of the interpreter and the arguments; NotImplemented for arguments of others."""
@@ -49,18 +57,18 @@ def _array(value: Any) -> Any:
 
 
 @function("RaiseException")
-def raise_exception(self: Interpreter, message: Any, *kind: Any) -> Any:
+def raise_exception(self: Program, message: Any, *kind: Any) -> Any:
     """The end of a program that refuses its arguments."""
     raise UnsupportedLayerError(f"{self.path or 'forward'}: the model refuses these inputs: {message!s:.300}")
 
 
 @function("warn", "print", "Print", "manual_seed")
-def nothing(self: Interpreter, *arguments: Any, **named: Any) -> None:
+def nothing(self: Program, *arguments: Any, **named: Any) -> None:
     """A function without a result."""
 
 
 @function("range")
-def numbers(self: Interpreter, *limits: Any) -> Any:
+def numbers(self: Program, *limits: Any) -> Any:
     """A range of numbers, which must be known."""
     values = [_number(limit) for limit in limits]
     if any(isinstance(value, Undecided) for value in values):
@@ -74,7 +82,7 @@ def numbers(self: Interpreter, *limits: Any) -> Any:
 
 
 @function("unchecked_unwrap_optional", "unchecked_cast", "_unwrap_optional", "TupleConstruct", "data")
-def itself(self: Interpreter, value: Any, *others: Any) -> Any:
+def itself(self: Program, value: Any, *others: Any) -> Any:
     """The value itself."""
     return value
 
@@ -92,7 +100,7 @@ def _number(value: Any) -> Any:
 
 def _conversion(name: str, of: str) -> None:
     @function(name)
-    def convert(self: Interpreter, value: Any) -> Any:
+    def convert(self: Program, value: Any) -> Any:
         if isinstance(value, str):
             return float(value) if of == "Float" else Undecided("text")
         number = _number(value)
@@ -107,14 +115,14 @@ for _name, _of in (
 
 
 @function("NumToTensor")
-def number_to_tensor(self: Interpreter, value: Any) -> Any:
+def number_to_tensor(self: Program, value: Any) -> Any:
     """A number as a tensor without axes."""
     return value if isinstance(value, (Undecided, Tensor)) else Tensor(known_number(value))
 
 
 @function("tensor", "as_tensor", "scalar_tensor")
 def tensor(
-    self: Interpreter, value: Any, dtype: Any = None, device: Any = None, requires_grad: Any = None, **named: Any
+    self: Program, value: Any, dtype: Any = None, device: Any = None, requires_grad: Any = None, **named: Any
 ) -> Any:
     """Numbers as a tensor."""
     if isinstance(value, (Tensor, Undecided)):
@@ -135,7 +143,7 @@ def tensor(
 
 
 @function("size")
-def size(self: Interpreter, value: Any, dim: Any = None) -> Any:
+def size(self: Program, value: Any, dim: Any = None) -> Any:
     """The sizes of a tensor."""
     if not isinstance(value, Tensor):
         return NotImplemented
@@ -144,19 +152,19 @@ def size(self: Interpreter, value: Any, dim: Any = None) -> Any:
 
 
 @function("shape")
-def shape(self: Interpreter, value: Any) -> Any:
+def shape(self: Program, value: Any) -> Any:
     """The sizes of a tensor."""
     return size(self, value)
 
 
 @function("dim", "ndim")
-def dim(self: Interpreter, value: Any) -> Any:
+def dim(self: Program, value: Any) -> Any:
     """The number of axes."""
     return len(shape_of(value.value)) if isinstance(value, Tensor) else NotImplemented
 
 
 @function("dtype")
-def dtype(self: Interpreter, value: Any) -> Any:
+def dtype(self: Program, value: Any) -> Any:
     """The number of the element type."""
     if not isinstance(value, Tensor):
         return value
@@ -165,7 +173,7 @@ def dtype(self: Interpreter, value: Any) -> Any:
 
 
 @function("device", "layout", "get_device")
-def device(self: Interpreter, *values: Any) -> Any:
+def device(self: Program, *values: Any) -> Any:
     """Devices mean nothing."""
     return "cpu"
 
@@ -174,13 +182,13 @@ def device(self: Interpreter, *values: Any) -> Any:
     "is_cuda", "requires_grad", "is_sparse", "is_quantized", "is_mkldnn", "is_complex", "is_nested", "is_mps", "is_xpu",
     "is_meta", "is_grad_enabled", "is_autocast_enabled", "is_scripting", "is_tracing", "has_torch_function",
 )  # fmt: skip
-def no(self: Interpreter, *values: Any) -> bool:
+def no(self: Program, *values: Any) -> bool:
     """A property that tensors do not have here."""
     return False
 
 
 @function("is_floating_point")
-def is_floating_point(self: Interpreter, value: Any) -> Any:
+def is_floating_point(self: Program, value: Any) -> Any:
     """Whether the elements are floating-point numbers."""
     return is_floating(dtype_of(value.value)) if isinstance(value, Tensor) else NotImplemented
 
@@ -189,19 +197,19 @@ def is_floating_point(self: Interpreter, value: Any) -> Any:
 
 
 @function("__is__")
-def is_(self: Interpreter, a: Any, b: Any) -> Any:
+def is_(self: Program, a: Any, b: Any) -> Any:
     """Whether two values are the same."""
     return a if isinstance(a, Undecided) else (a is None) == (b is None) and (a is b or a == b)
 
 
 @function("__isnot__")
-def is_not(self: Interpreter, a: Any, b: Any) -> Any:
+def is_not(self: Program, a: Any, b: Any) -> Any:
     """Whether two values are not the same."""
     return a if isinstance(a, Undecided) else not is_(self, a, b)
 
 
 @function("__not__")
-def not_(self: Interpreter, value: Any) -> Any:
+def not_(self: Program, value: Any) -> Any:
     """The logical not."""
     number = _number(value)
     return number if isinstance(number, Undecided) else not number
@@ -209,7 +217,7 @@ def not_(self: Interpreter, value: Any) -> Any:
 
 def _equality(name: str, wanted: bool) -> None:
     @function(name)
-    def compare(self: Interpreter, a: Any, b: Any) -> Any:
+    def compare(self: Program, a: Any, b: Any) -> Any:
         if isinstance(a, (str, list, tuple)) or a is None:
             return Undecided("a comparison of sizes") if _is_open(a) or _is_open(b) else (a == b) == wanted
         return NotImplemented
@@ -227,7 +235,7 @@ _equality("ne", False)
 
 
 @function("len")
-def length(self: Interpreter, value: Any) -> Any:
+def length(self: Program, value: Any) -> Any:
     """The number of elements of a list, or the size of the first axis of a tensor."""
     if isinstance(value, Tensor):
         return shape_of(value.value)[0]
@@ -235,45 +243,45 @@ def length(self: Interpreter, value: Any) -> Any:
 
 
 @function("append")
-def append(self: Interpreter, values: Any, value: Any) -> Any:
+def append(self: Program, values: Any, value: Any) -> Any:
     """The list with a further element."""
     values.append(value)
     return values
 
 
 @function("extend")
-def extend(self: Interpreter, values: Any, others: Any) -> None:
+def extend(self: Program, values: Any, others: Any) -> None:
     """Adds elements to a list."""
     values.extend(others)
 
 
 @function("insert")
-def insert(self: Interpreter, values: Any, index: int, value: Any) -> None:
+def insert(self: Program, values: Any, index: int, value: Any) -> None:
     """Adds an element to a list."""
     values.insert(index, value)
 
 
 @function("pop", "Delete", "__delitem__")
-def pop(self: Interpreter, values: Any, index: Any = -1) -> Any:
+def pop(self: Program, values: Any, index: Any = -1) -> Any:
     """Removes an element of a list or dict."""
     return values.pop(index)
 
 
 @function("reverse")
-def reverse(self: Interpreter, values: Any) -> None:
+def reverse(self: Program, values: Any) -> None:
     """Reverses a list."""
     values.reverse()
 
 
 @function("list", "Size")
-def listed(self: Interpreter, value: Any) -> Any:
+def listed(self: Program, value: Any) -> Any:
     """A copy of a list."""
     return NotImplemented if isinstance(value, (Tensor, Undecided)) else list(value)
 
 
 def _of_dict(name: str, parts: Callable[[dict[Any, Any]], Any]) -> None:
     @function(name)
-    def found(self: Interpreter, value: Any) -> Any:
+    def found(self: Program, value: Any) -> Any:
         return list(parts(value)) if isinstance(value, dict) else NotImplemented
 
 
@@ -283,13 +291,13 @@ _of_dict("items", dict.items)
 
 
 @function("__getitem__")
-def get_item(self: Interpreter, values: Any, index: Any) -> Any:
+def get_item(self: Program, values: Any, index: Any) -> Any:
     """An element of a list or dict."""
     return values if isinstance(values, Undecided) else values[index]
 
 
 @function("_set_item")
-def set_item(self: Interpreter, values: Any, index: Any, value: Any) -> Any:
+def set_item(self: Program, values: Any, index: Any, value: Any) -> Any:
     """Changes an element of a list or dict."""
     if isinstance(values, Tensor):
         return NotImplemented
@@ -298,21 +306,21 @@ def set_item(self: Interpreter, values: Any, index: Any, value: Any) -> Any:
 
 
 @function("__contains__")
-def contains(self: Interpreter, values: Any, value: Any) -> Any:
+def contains(self: Program, values: Any, value: Any) -> Any:
     """Whether a list or dict has an element."""
     return value in values if isinstance(values, (list, dict, str)) else NotImplemented
 
 
 @function("slice")
 def slice_of_list(
-    self: Interpreter, values: Any, start: Any = None, end: Any = None, step: Any = 1, *others: Any, **named: Any
+    self: Program, values: Any, start: Any = None, end: Any = None, step: Any = 1, *others: Any, **named: Any
 ) -> Any:
     """Part of a list."""
     return values[start:end:step] if isinstance(values, (list, str)) else NotImplemented
 
 
 @function("add")
-def add_lists(self: Interpreter, a: Any, b: Any, *more: Any, **named: Any) -> Any:
+def add_lists(self: Program, a: Any, b: Any, *more: Any, **named: Any) -> Any:
     """Two lists or texts one after the other."""
     if isinstance(a, list) and isinstance(b, list):
         return a + b
@@ -320,7 +328,7 @@ def add_lists(self: Interpreter, a: Any, b: Any, *more: Any, **named: Any) -> An
 
 
 @function("mul")
-def repeat_list(self: Interpreter, values: Any, count: Any) -> Any:
+def repeat_list(self: Program, values: Any, count: Any) -> Any:
     """A list several times."""
     if not isinstance(values, list):
         return NotImplemented
@@ -330,12 +338,12 @@ def repeat_list(self: Interpreter, values: Any, count: Any) -> Any:
 
 
 @function("format", "str")
-def text(self: Interpreter, *values: Any) -> str:
+def text(self: Program, *values: Any) -> str:
     """Text of values, for messages only."""
     return " ".join(f"{value!s:.200}" for value in values)
 
 
 @function("copy")
-def copied(self: Interpreter, value: Any, *others: Any) -> Any:
+def copied(self: Program, value: Any, *others: Any) -> Any:
     """A copy of a list or dict."""
     return value.copy() if isinstance(value, (list, dict)) else NotImplemented
