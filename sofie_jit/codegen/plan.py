@@ -204,17 +204,20 @@ def _names(need: Requirement) -> tuple[str, ...]:
 
 
 def _size_checks(rmodel: RModel, given: set[str]) -> tuple[SizeCheck, ...]:
-    """The requirements of all operators on ``given`` sizes. Of those on the same size only the strongest is kept."""
+    """The requirements of the model and of its operators on ``given`` sizes, the strongest of each size."""
     found: dict[tuple[str, Dim], tuple[int, SizeCheck]] = {}
-    for op in rmodel.operators:
-        origin = f" ({op.origin})" if op.origin else ""
-        for need in needs(rmodel, op):
+    listed = [("the model", undecided(rmodel.size_limits))]
+    listed += [
+        (f"{op.op_type} ({op.origin})" if op.origin else op.op_type, needs(rmodel, op)) for op in rmodel.operators
+    ]
+    for label, requirements in listed:
+        for need in requirements:
             if not given.issuperset(_names(need)):
                 continue  # an operator computes the size: it is checked where it is known
             variable, margin = _margin(need)
             key = need.relation, variable
             if key not in found or margin < found[key][0]:
-                found[key] = margin, SizeCheck(need, op.op_type + origin)
+                found[key] = margin, SizeCheck(need, label)
     return tuple(check for _, check in found.values())
 
 

@@ -78,6 +78,23 @@ class Translation(ABC):
         SofieError, which name the file.
         """
 
+    @property
+    def shapes_known(self) -> bool:
+        """Whether the types of the inputs are known; if not, :meth:`for_inputs` gives them."""
+        return True
+
+    def for_inputs(self, arrays: Sequence[np.ndarray]) -> Translation:
+        """The same model for inputs of the shapes and types of arrays, with an open first dimension."""
+        raise InputError(f"{self.source}: the shapes of the inputs are known")
+
+    def names_of_inputs(self, count: int) -> list[str]:
+        """The names of ``count`` inputs."""
+        return list(self.inputs)
+
+    def describe_inputs(self) -> str:
+        """The inputs as text, for a message."""
+        return ", ".join(f"{name} {kind.shape}" for name, kind in self.inputs.items())
+
     def with_values(self, values: Mapping[str, np.ndarray]) -> Translation:
         """The same model with fixed values for the inputs ``values``, which are then no longer among its inputs.
 

@@ -6,11 +6,11 @@ hold for none are errors while the model is built, and the code of the model che
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, Shape, bounds, format_shape
+from sofie_jit.ir.dims import Dim, Shape, bind_shape, bounds, format_shape
 from sofie_jit.records import dataclass
 
 WORDS = {"==": "equal to", "<=": "at most"}
@@ -37,6 +37,11 @@ class Requirement:
         if self.relation == "==":
             return True if lower == upper == 0 else None if lower <= 0 <= upper else False
         return True if lower >= 0 else False if upper < 0 else None
+
+    def bind(self, sizes: Mapping[str, int]) -> Requirement:
+        """The requirement with ``sizes`` for dimensions by name."""
+        left, right = bind_shape((self.left, self.right), sizes)
+        return Requirement(left, self.relation, right)
 
     def __str__(self) -> str:
         return f"the size {self.left} must be {WORDS[self.relation]} {self.right}"

@@ -15,6 +15,7 @@ from sofie_jit.errors import DtypeError, GraphError, ShapeError, counted
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, format_shape
 from sofie_jit.ir.facade import Facade
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.types import DTYPES, TensorType, tensor_type
 
 
@@ -36,6 +37,7 @@ class RModel(Facade):
     ``updates``: for each state the tensor that becomes its value in the next call.
     ``input_keys``: other names by which users may pass inputs -> names of the inputs.
     ``output_labels``: names of the outputs for users; empty if they are the names of the tensors.
+    ``size_limits``: requirements on the sizes of the inputs, in addition to those of the operators.
     ``output_structure``: nested lists, tuples and dicts of indices into ``outputs``, in which ``infer`` returns its
     results; None for one array or a plain list.
 
@@ -62,6 +64,7 @@ class RModel(Facade):
         self.input_keys: dict[str, str] = {}
         self.output_labels: list[str] = []
         self.output_structure: Any = None
+        self.size_limits: list[Requirement] = []
         self.intermediate: dict[str, TensorType] = {}
         self._generated = False
 
@@ -309,6 +312,7 @@ class RModel(Facade):
         for op in new.operators:
             op.inputs, op.outputs = list(op.inputs), list(op.outputs)
         new.outputs, new.output_labels = list(self.outputs), list(self.output_labels)
+        new.size_limits = list(self.size_limits)
         new.intermediate, new._generated = {}, False
         return new
 
@@ -326,6 +330,7 @@ class RModel(Facade):
         """
         new = self.copy()
         new.inputs = {name: TensorType(t.dtype, bind_shape(t.shape, sizes)) for name, t in self.inputs.items()}
+        new.size_limits = undecided([limit.bind(sizes) for limit in self.size_limits])
         for op in new.operators:
             op.bind(sizes)
         return new

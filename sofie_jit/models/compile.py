@@ -40,6 +40,10 @@ def compile_translation(translation: Translation, *, threads: int | None = None,
 
     Raises SofieError if the network cannot be translated.
     """
+    if not translation.shapes_known:
+        from sofie_jit.models.first_call_model import FirstCallModel
+
+        return FirstCallModel(translation, threads=threads, optimize=optimize)
     try:
         rmodels, needed = examine(translation)
     except ValuesNeededError as error:

@@ -34,7 +34,7 @@ def open(
 
     ``example_inputs``, ``example_kwargs`` and ``dynamic_shapes``: those of ``torch.export.export``, for a live module.
     ``input_shapes`` and ``input_dtypes``: the shape and the type (default float32) of each tensor that a TorchScript
-    module takes, with None or a name for open sizes.
+    module takes, with None or a name for open sizes; by default those of the first call, with an open first dimension.
     ``outputs``: paths of modules whose results replace the model's outputs.
     ``replace``: functions of Symbols that take the place of modules, by their paths.
     ``untrusted`` and ``meanwhile``: see :func:`sandbox.read`.

@@ -22,10 +22,12 @@ from sofie_jit.frontends.pytorch.values import (
     Tensor,
     Undecided,
     dtype_of,
+    known_array,
     known_number,
+    shape_of,
 )
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.dims import SymbolicDim
+from sofie_jit.ir.dims import SymbolicDim, product
 
 
 class Mismatch(Exception):  # noqa: N818
@@ -33,8 +35,10 @@ class Mismatch(Exception):  # noqa: N818
 
 
 def _scalar(value: Any) -> Any:
-    if isinstance(value, Tensor) and isinstance(value.value, np.ndarray) and value.value.size == 1:
-        return value.value.item()
+    """The number in a tensor of one known element; other values as they are."""
+    if isinstance(value, Tensor) and product(*shape_of(value.value)) == 1:
+        array = known_array(value.value)
+        return value if array is None else array.item()
     return value
 
 
@@ -133,6 +137,10 @@ ASSERTIONS = frozenset(
 """Operators that check a condition, which held when the model was exported."""
 
 
+COPIES = frozenset(["to", "_to_copy", "detach", "clone", "alias", "contiguous", "cpu", "cuda", "lift_fresh_copy"])
+"""Operators that may return their argument; an open size in a tensor remains one."""
+
+
 class Evaluator:
     """Translates calls of operators in execution order into operators of the RModel of ``builder``."""
 
@@ -157,6 +165,8 @@ class Evaluator:
             if base in scalars.FUNCTIONS and (found := self._of_numbers(base, arguments, named)) is not None:
                 return found[0]
             schema, bound = self._bound(target, arguments, named, label)
+            if base in COPIES and _is_size(bound["self"]) and bound.get("dtype") in (None, "int64"):
+                return Tensor(bound["self"].value)
             self.builder.origin = label
             try:
                 return self._result(schema, bound, name, label)
@@ -279,18 +289,21 @@ class Evaluator:
             raise registry.unsupported(label)
         result = call.run(handler, _plain(changed[1]))
         value = call.cast(result if isinstance(result, Symbol) else call.symbol(result), dtype_of(tensor.value))
-        tensor.change(value)
+        if value is not tensor.value:  # such as dropout, which does nothing
+            tensor.change(value)
         return tensor
 
     def _bound_functional(
         self, name: str, schema: Schema, bound: Mapping[str, Any], label: str
     ) -> tuple[Schema, dict[str, Any]]:
         """The form of an operator that returns a new tensor, and the arguments of the form that works in place."""
+        first = schema.parameters[0].name
         for other in schemas().get(name, ()):
             taken = {parameter.name for parameter in other.parameters}
-            if bound.keys() <= taken:
+            given = {other.parameters[0].name if key == first else key: value for key, value in bound.items()}
+            if given.keys() <= taken:
                 try:
-                    return other, bind(other, (), bound, numbers=True)
+                    return other, bind(other, (), given, numbers=True)
                 except Mismatch:
                     continue
         raise registry.unsupported(label)
@@ -308,6 +321,11 @@ def supported(target: str, label: str) -> None:
 
 def _fits(schema: Schema, overload: str) -> bool:
     return not overload or schema.overload == overload.removesuffix("default")
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value is a tensor without axes of an open size."""
+    return isinstance(value, Tensor) and isinstance(value.value, np.ndarray) and value.value.dtype == object
 
 
 def _plain(value: Any) -> Any:

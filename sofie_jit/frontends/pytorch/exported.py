@@ -64,6 +64,10 @@ def _read(path: Path) -> ExportedModel:
     return _Reader(path, archive).model(name, parts)
 
 
+NO_LIMIT = 1 << 31
+"""Limits of sizes from here on stand for infinity."""
+
+
 class _Reader:
     def __init__(self, path: Path, archive: Archive):
         self.path = path
@@ -186,8 +190,18 @@ class _Reader:
             nodes=[_node(node, index) for index, node in enumerate(nodes)],
             outputs=outputs,
             structure=structure,
+            ranges=_ranges(program.get("range_constraints")),
             input_structure=taken["tuple"][0] if isinstance(taken, dict) and taken.get("tuple") else None,
         )
+
+
+def _ranges(constraints: Any) -> list[list[Any]]:
+    """Text of a size, its minimum and its maximum; None for no limit."""
+    if not isinstance(constraints, Mapping):
+        return []
+    found = [[str(text), limits.get("min_val"), limits.get("max_val")] for text, limits in constraints.items()]
+    return [[text, *(n if isinstance(n, int) and abs(n) < NO_LIMIT else None for n in limits)]
+            for text, *limits in found]  # fmt: skip
 
 
 def _numbers(sizes: Sequence[Any], what: str) -> list[int]:

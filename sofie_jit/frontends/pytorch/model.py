@@ -103,6 +103,8 @@ class ExportedModel:
     ``outputs``; None for a plain list."""
     input_structure: Any = None
     """The nesting of the inputs in the positional arguments of the module, in the same form."""
+    ranges: list[list[Any]] = field(default_factory=list)
+    """Text of an open size, its minimum and its maximum; None for no limit."""
     metadata: dict[str, str] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from sofie_jit.frontends.pytorch import scalars
 from sofie_jit.frontends.pytorch.aten.registry import unsupported
 from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.exported import SERIALIZED_TYPES
-from sofie_jit.frontends.pytorch.inputs import input_types
+from sofie_jit.frontends.pytorch.inputs import Inputs
 from sofie_jit.frontends.pytorch.model import ExportedModel, Node
 from sofie_jit.frontends.pytorch.modules import ModuleCall, defined, module_calls, tensor_names
 from sofie_jit.frontends.pytorch.promotion import TORCH
@@ -23,6 +24,7 @@ from sofie_jit.frontends.pytorch.results import Results
 from sofie_jit.frontends.pytorch.values import NUMBERS, Tensor, Undecided
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import bind_shape
+from sofie_jit.ir.requirements import undecided
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
@@ -61,9 +63,13 @@ class Translation(base.Translation):
 
     @property
     def inputs(self) -> dict[str, TensorType]:
-        """Name -> type of the inputs; open dimensions have names, see :func:`input_types`."""
+        """Name -> type of the inputs; open dimensions have names, see :class:`Inputs`."""
         with errors_of_file(self.source):
-            return input_types(self.model.inputs)
+            return self._inputs.types
+
+    @functools.cached_property
+    def _inputs(self) -> Inputs:
+        return Inputs(self.model.inputs, self.model.ranges)
 
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """The RModel with ``sizes`` for open dimensions by name.
@@ -81,6 +87,7 @@ class Translation(base.Translation):
             results = graph.run(given)
             graph.problems.raise_all()
             results.finish(rmodel)
+            rmodel.size_limits = undecided([limit.bind(sizes or {}) for limit in self._inputs.limits])
             rmodel.generate()
             return rmodel
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.constants import computed
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.types import COMPUTED
@@ -87,6 +88,16 @@ def number_of(array: np.ndarray) -> Number:
     return value
 
 
+def known_array(value: Array) -> np.ndarray | None:
+    """The elements of a tensor that depends on constants only; None for another one.
+
+    An array of the dtype ``object`` has a size that is known only when the model runs.
+    """
+    if isinstance(value, Symbol):
+        return computed(value.builder.rmodel, value.name)
+    return value if isinstance(value, np.ndarray) else None
+
+
 class Tensor:
     """A tensor variable of a program, which operators that work in place can change.
 
@@ -148,6 +159,7 @@ class Tensor:
                     "it uses a tensor that was reshaped and then changed in place; whether that changes the original "
                     "depends on memory, so use an operation that returns a new tensor"
                 )
+                self.base = None  # its own value is clear
             elif self._write is None:
                 raise UnsupportedLayerError("it changes such a view of a tensor in place, which is not supported")
             else:

@@ -78,6 +78,30 @@ def test_strided_and_shared_weights(tmp_path: Path) -> None:
 # -- other files -------------------------------------------------------------------------------------------------------
 
 
+def test_ranges_of_sizes(tmp_path: Path) -> None:
+    def text(expression: str) -> dict[str, Any]:
+        return {"as_expr": {"expr_str": expression}}
+
+    model = archives.program([archives.node("torch.ops.aten.relu.default", "y", self="x")], "y", (4, 8))
+    model["graph_module"]["graph"]["tensor_values"]["x"]["sizes"] = [text("s0"), text("4*s1"), text("4*s1 + 2")]
+    model["range_constraints"] = {
+        "s0": {"min_val": 3, "max_val": 9}, "s1": {"min_val": 2, "max_val": None}, "4*s1": {"min_val": 8},
+    }  # fmt: skip
+    loaded = sofie_jit.load(archives.exported(tmp_path / "m.pt2", model))
+    assert loaded.dims == {"batch": [("x", 0)], "x_1": [("x", 1)], "x_2": [("x", 2)]}
+    assert loaded.infer(np.ones((3, 8, 10), np.float32)).shape == (3, 8, 10)
+    for shape, message in (
+        ((2, 8, 10), "batch = 2 must be at least 3"),
+        ((10, 8, 10), "9 must be at least batch = 10"),
+        ((3, 9, 10), "x_1 = 9 must be equal to"),
+        ((3, 8, 14), "x_2 = 14 must be equal to"),
+    ):
+        with pytest.raises(sofie_jit.InputError, match=message):
+            loaded.infer(np.ones(shape, np.float32))
+    with pytest.raises(sofie_jit.ShapeError, match="3 must be at most 2"):
+        loaded.rmodel.bind({"batch": 2})
+
+
 def refused(path: Path, message: str, error: type[SofieError] = ModelFileError, **options: Any) -> None:
     """Asserts that a file is refused, with the name of the file in the message."""
     with pytest.raises(error, match=message) as caught:

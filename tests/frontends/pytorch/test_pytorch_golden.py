@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +64,31 @@ def test_optional_inputs_of_torchscript() -> None:
     assert plain.infer(x)["last"].shape == (2, 12)
 
 
-def test_torchscript_needs_shapes() -> None:
-    with pytest.raises(sofie_jit.OptionError, match=r"the inputs are x: Tensor, weight: Optional\[Tensor\]"):
-        sofie_jit.load(FOLDER / "scripted.pt")
+def test_shapes_of_torchscript_are_checked() -> None:
     with pytest.raises(sofie_jit.OptionError, match="input_shapes= has 3 shapes"):
         sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4)] * 3)
     with pytest.raises(sofie_jit.OptionError, match="input_dtypes= has 2 types"):
         sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4)], input_dtypes=["float32"] * 2)
     with pytest.raises(sofie_jit.OptionError, match="contain the shapes"):
         sofie_jit.load(FOLDER / "mlp.pt2", input_shapes=[(None, 5)])
+
+
+def test_torchscript_without_shapes_is_compiled_for_the_first_call() -> None:
+    model = sofie_jit.load(FOLDER / "scripted.pt")
+    with pytest.raises(sofie_jit.OptionError, match=r"before the first call.*x: Tensor, weight: Optional\[Tensor\]"):
+        print(model.input_shapes)
+    x = np.ones((2, 4))
+    expected = load(FOLDER / "scripted.pt").infer(x)
+    found = model.infer(x)
+    assert all(np.array_equal(found[name], expected[name]) for name in ("total", "last"))
+    assert model.infer(np.ones((5, 4), np.float32))["last"].shape == (5, 12)
+    assert model.input_shapes == [(None, 4)]
+    assert model.infer({"x": x, "weight": x})["last"].shape == (2, 16)
+    assert model.input_names == ["x", "weight"]
+    with pytest.raises(sofie_jit.InputError, match=r"named \['x'\]"):
+        model.infer({"y": x})
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.infer(x)["last"], expected["last"])
 
 
 def test_modules_of_torchscript_can_be_outputs_and_can_be_replaced() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -105,3 +107,18 @@ def where(call: AtenCall, condition: Symbol, x: Operand, other: Operand) -> Symb
 def masked_fill(call: AtenCall, x: Symbol, mask: Symbol, value: Operand) -> Symbol:
     """``value`` where the mask is true, else ``x``."""
     return call.add(elementwise.Where(), ops.cast(mask, "bool"), call.cast(value, x.dtype), x)
+
+
+@aten("isin")
+def isin(call: AtenCall, elements: Symbol, test_elements: Symbol, assume_unique: Any, invert: bool) -> Symbol:
+    """Whether each element is one of others."""
+    a, b = call.promoted(elements, test_elements)
+    return ops.isin(a, b, invert=invert)
+
+
+@aten("equal")
+def equal(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
+    """Whether all elements of two tensors are equal."""
+    if x.shape != other.shape:
+        return call.symbol(False)
+    return ops.all(ops.equal(*call.promoted(x, other)))

@@ -14,6 +14,7 @@ from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.ir.types import check_table
 
 
 def per_axis(call: AtenCall, name: str, values: Sequence[Any], count: int) -> list[int]:
@@ -34,9 +35,9 @@ def unbatched(y: Symbol, x: Symbol) -> Symbol:
     return y if y.rank == x.rank else ops.squeeze(y, 0)
 
 
-def _weight(call: AtenCall, weight: Symbol) -> None:
-    if ops.weight_of(weight) is None:
-        call.refuse("its weight is computed by the model; only constants are supported")
+def _constant(call: AtenCall, weight: Symbol) -> Symbol:
+    """A weight as a constant; modules with a parametrization compute it from others. Refuses one that inputs change."""
+    return weight if ops.weight_of(weight) is not None else call.constant(call.known(weight, "weight"), "weight")
 
 
 @aten("conv1d", "conv2d", "conv3d")
@@ -66,7 +67,7 @@ def _conv(
     operator = Conv(strides=strides, pads=pads, dilations=dilations, group=groups)
     if any(strides) and ops.weight_of(weight) is None and _is_pointwise(weight, strides, pads, groups):
         return unbatched(_pointwise(x, weight, bias), input)
-    _weight(call, weight)
+    weight = _constant(call, weight)
     return unbatched(call.add(operator, x, weight, *([] if bias is None else [bias])), input)
 
 
@@ -105,7 +106,7 @@ def _conv_transpose(
     dilation: Sequence[Any], output_padding: Sequence[Any], groups: int,
 ) -> Symbol:  # fmt: skip
     count = weight.rank - 2
-    _weight(call, weight)
+    weight = _constant(call, weight)
     options: dict[str, Any] = {
         "strides": per_axis(call, "stride", stride, count),
         "pads": per_axis(call, "padding", padding, count) * 2,
@@ -137,3 +138,34 @@ def convolution(
     if transposed:
         return _conv_transpose(call, input, weight, bias, stride, padding, dilation, output_padding, groups)
     return _conv(call, input, weight, bias, stride, padding, dilation, groups)
+
+
+@aten("conv_tbc")
+def conv_tbc(call: AtenCall, x: Symbol, weight: Symbol, bias: Symbol, pad: int) -> Symbol:
+    """A convolution of (time, batch, channels)."""
+    images, kernel = ops.transpose(x, [1, 2, 0]), ops.transpose(weight, [2, 1, 0])
+    return ops.transpose(_conv(call, images, kernel, bias, [1], [pad], [1], 1), [2, 0, 1])
+
+
+@aten("col2im")
+def col2im(
+    call: AtenCall, x: Symbol, output_size: list[int], kernel_size: list[int], dilation: list[int], padding: list[int],
+    stride: list[int],
+) -> Symbol:  # fmt: skip
+    """Windows as columns of a matrix added up to images: a transposed convolution."""
+    kernel, strides, pads, dilations = (
+        per_axis(call, "", values, 2) for values in (kernel_size, stride, padding, dilation)
+    )
+    columns = x if x.rank == 3 else ops.expand_dims(x, 0)
+    taps = kernel[0] * kernel[1]
+    channels = static_dim("col2im", columns.shape, 1) // taps
+    check_table("col2im", channels, taps, taps)
+    extents = [dilations[axis] * (kernel[axis] - 1) + 1 for axis in range(2)]
+    padded = [output_size[axis] + 2 * pads[axis] for axis in range(2)]
+    counts = [(padded[axis] - extents[axis]) // strides[axis] + 1 for axis in range(2)]
+    more = [padded[axis] - extents[axis] - (counts[axis] - 1) * strides[axis] for axis in range(2)]
+    images = ops.reshape(columns, (-1, taps, *counts))  # each channel as an image
+    operator = ConvTranspose(strides=strides, dilations=dilations, pads=pads * 2, output_padding=more)
+    weight = np.eye(taps, dtype=x.dtype).reshape(taps, 1, *kernel)
+    y = ops.reshape(call.add(operator, images, call.constant(weight, "taps")), (-1, channels, *output_size))
+    return y if x.rank == 3 else ops.squeeze(y, 0)

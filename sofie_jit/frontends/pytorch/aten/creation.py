@@ -88,10 +88,43 @@ def _open_range(call: AtenCall, start: Any, end: Any, step: Any, dtype: str) -> 
 @aten("linspace")
 def linspace(call: AtenCall, start: Any, end: Any, steps: Any, dtype: Any) -> Symbol:
     """Evenly spaced numbers."""
+    if isinstance(steps, SymbolicDim):
+        return _open_linspace(call, call.cast(start, dtype or "float32"), call.cast(end, dtype or "float32"), steps)
     if not all(isinstance(number, (int, float)) for number in (start, end, steps)):
         call.refuse("computed limits are not supported")
     check_table("linspace", steps)
     return call.symbol(np.linspace(start, end, steps).astype(dtype or "float32"), "numbers")
+
+
+def _open_linspace(call: AtenCall, start: Symbol, end: Symbol, steps: SymbolicDim) -> Symbol:
+    """As PyTorch: the first half counts from the start, the second from the end."""
+    size = ops.cast(call.size(steps), start.dtype)
+    index = ops.cast(_open_range(call, 0, steps, 1, "int64"), start.dtype)
+    step = ops.divide(ops.subtract(end, start), ops.maximum(ops.subtract(size, 1.0), 1.0))
+    back = ops.subtract(ops.subtract(size, 1.0), index)
+    first = ops.add(start, ops.multiply(step, index))
+    second = ops.subtract(end, ops.multiply(step, back))
+    half = ops.floor(ops.divide(size, 2.0))
+    return ops.where(ops.logical_or(ops.less(index, half), ops.equal(size, 1.0)), first, second)
+
+
+@aten("logspace")
+def logspace(call: AtenCall, start: Any, end: Any, steps: Any, base: float, dtype: Any) -> Symbol:
+    """Powers of ``base`` with evenly spaced exponents."""
+    if not all(isinstance(number, (int, float)) for number in (start, end, steps)):
+        call.refuse("computed limits are not supported")
+    check_table("logspace", steps)
+    return call.symbol((base ** np.linspace(start, end, steps)).astype(dtype or "float32"), "numbers")
+
+
+@aten("range")
+def range_(call: AtenCall, start: Any, end: Any, step: Any, dtype: Any) -> Symbol:
+    """Numbers from ``start`` to ``end``, included, in steps of ``step``."""
+    if not all(isinstance(number, (int, float)) for number in (start, end, step)):
+        call.refuse("computed limits are not supported")
+    count = math.floor((end - start) / step) + 1
+    check_table("range", count)
+    return call.symbol((start + step * np.arange(count)).astype(dtype or "float32"), "range")
 
 
 @aten("eye")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -150,3 +151,48 @@ def xlogy(call: AtenCall, x: Operand, other: Operand) -> Symbol:
     """``x * log(other)``, and 0 where ``x`` is 0 unless ``other`` is NaN."""
     a, b = (call.floating(operand) for operand in call.promoted(x, other))
     return ops.where(ops.isnan(b), np.nan, ops.where(ops.equal(a, 0), 0.0, ops.multiply(a, ops.log(b))))
+
+
+@aten("positive")
+def positive(call: AtenCall, x: Symbol) -> Symbol:
+    """The tensor itself."""
+    return x
+
+
+@aten("special_ndtr")
+def normal_distribution(call: AtenCall, x: Symbol) -> Symbol:
+    """The integral of the normal distribution up to each element."""
+    return ops.multiply(ops.erfc(ops.multiply(call.floating(x), -math.sqrt(0.5))), 0.5)
+
+
+@aten("special_ndtri")
+def normal_quantile(call: AtenCall, x: Symbol) -> Symbol:
+    """The inverse of ``special_ndtr``."""
+    return ops.multiply(ops.erfinv(ops.subtract(ops.multiply(call.floating(x), 2.0), 1.0)), math.sqrt(2))
+
+
+@aten("special_entr")
+def entropy(call: AtenCall, x: Symbol) -> Symbol:
+    """``-x log(x)``; 0 for 0 and -inf for negative numbers."""
+    x = call.floating(x)
+    product = ops.negative(ops.multiply(x, ops.log(x)))
+    return ops.where(ops.equal(x, 0.0), 0.0, ops.where(ops.less(x, 0.0), -math.inf, product))
+
+
+@aten("special_xlog1py")
+def xlog1py(call: AtenCall, x: Operand, other: Operand) -> Symbol:
+    """``x * log(1 + other)``, and 0 where ``x`` is 0 unless ``other`` is NaN."""
+    a, b = (call.floating(operand) for operand in call.promoted(x, other))
+    return ops.where(ops.isnan(b), np.nan, ops.where(ops.equal(a, 0), 0.0, ops.multiply(a, ops.log1p(b))))
+
+
+@aten("ldexp")
+def ldexp(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
+    """``x * 2^other``."""
+    return ops.multiply(*call.promoted(call.floating(x), ops.exp2(call.floating(other))))
+
+
+@aten("logaddexp2")
+def logaddexp2(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
+    """``log2(2^x + 2^other)``."""
+    return ops.logaddexp2(*call.promoted(x, other))

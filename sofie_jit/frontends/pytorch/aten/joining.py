@@ -46,6 +46,47 @@ def vstack(call: AtenCall, tensors: list[Symbol]) -> Symbol:
     return cat(call, [x if x.rank > 1 else ops.reshape(x, (1, -1)) for x in tensors], 0)
 
 
+@aten("dstack")
+def dstack(call: AtenCall, tensors: list[Symbol]) -> Symbol:
+    """Tensors along the third axis."""
+    return cat(call, [at_least(call, x, 3) for x in tensors], 2)
+
+
+@aten("column_stack")
+def column_stack(call: AtenCall, tensors: list[Symbol]) -> Symbol:
+    """Tensors along the second axis; vectors as columns."""
+    return cat(call, [x if x.rank > 1 else reshaped(call, x, [product(*x.shape), 1]) for x in tensors], 1)
+
+
+def at_least(call: AtenCall, x: Symbol, rank: int) -> Symbol:
+    """``x`` with at least ``rank`` axes, as ``atleast_1d``, ``atleast_2d`` and ``atleast_3d`` add them."""
+    if x.rank >= rank:
+        return x
+    after = 1 if rank == 3 and x.rank else 0
+    return reshaped(call, x, [*[1] * (rank - x.rank - after), *x.shape, *[1] * after])
+
+
+@aten("atleast_1d", "atleast_2d", "atleast_3d")
+def atleast(call: AtenCall, x: Symbol) -> Symbol:
+    """The tensor with more axes of size 1."""
+    return at_least(call, x, int(call.schema.name[-2]))
+
+
+@aten("atleast_1d.Sequence", "atleast_2d.Sequence", "atleast_3d.Sequence")
+def atleast_of_list(call: AtenCall, tensors: list[Symbol]) -> list[Symbol]:
+    """Tensors with more axes of size 1."""
+    return [atleast(call, x) for x in tensors]
+
+
+@aten("cartesian_prod")
+def cartesian_prod(call: AtenCall, tensors: list[Symbol]) -> Symbol:
+    """All combinations of elements of vectors, as rows."""
+    if len(tensors) == 1:
+        return tensors[0]
+    columns = [reshaped(call, grid, [product(*grid.shape)]) for grid in meshgrid(call, tensors)]
+    return stack(call, columns, 1)
+
+
 @aten("broadcast_tensors")
 def broadcast_tensors(call: AtenCall, tensors: list[Symbol]) -> list[Symbol]:
     """Tensors repeated to one shape."""
@@ -104,6 +145,18 @@ def repeat_interleave(call: AtenCall, x: Symbol, repeats: Any, dim: int | None) 
 def flip(call: AtenCall, x: Symbol, dims: list[int]) -> Symbol:
     """Axes in reverse order."""
     return ops.flip(x, dims) if dims else x
+
+
+@aten("fliplr")
+def fliplr(call: AtenCall, x: Symbol) -> Symbol:
+    """The second axis in reverse order."""
+    return ops.flip(x, 1)
+
+
+@aten("flipud")
+def flipud(call: AtenCall, x: Symbol) -> Symbol:
+    """The first axis in reverse order."""
+    return ops.flip(x, 0)
 
 
 @aten("roll")
@@ -190,7 +243,7 @@ def pixel_unshuffle(call: AtenCall, x: Symbol, downscale_factor: int) -> Symbol:
     return reshaped(call, moved, [*batch, product(channels, n, n), height // n, width // n])
 
 
-@aten("channel_shuffle")
+@aten("channel_shuffle", "native_channel_shuffle")
 def channel_shuffle(call: AtenCall, x: Symbol, groups: int) -> Symbol:
     """Channels of groups interleaved."""
     batch, _, *rest = x.shape

@@ -19,11 +19,15 @@ def batch_norm(
     call: AtenCall, input: Symbol, weight: Symbol | None, bias: Symbol | None, running_mean: Symbol | None,
     running_var: Symbol | None, training: bool, momentum: float, eps: float, cudnn_enabled: Any,
 ) -> Symbol:  # fmt: skip
-    """Normalization of each channel by given statistics."""
-    if training or running_mean is None or running_var is None:
+    """Normalization of each channel by given statistics; by those of the batch if the module keeps none."""
+    if running_mean is None or running_var is None:
+        axes = [axis for axis in range(input.rank) if axis != 1]
+        mean, var = ops.mean(input, axes), ops.var(input, axes)
+        return _normalized(call, input, weight, bias, mean, var, eps)
+    if training:
         call.refuse(
-            "it normalizes by the statistics of the batch: call model.eval() before the model is exported, and use "
-            "track_running_stats=True"
+            "it normalizes by the statistics of the batch and updates its own: call model.eval() before the model is "
+            "exported"
         )
     return _normalized(call, input, weight, bias, running_mean, running_var, eps)
 
@@ -142,3 +146,12 @@ def instance_norm(
         return _normalized(call, input, weight, bias, running_mean, running_var, eps)
     scale, shift = _of_channels(call, input, static_dim("instance_norm", input.shape, 1), weight, bias)
     return call.add(normalization.InstanceNormalization(epsilon=eps), input, scale, shift)
+
+
+@aten("_weight_norm", "_weight_norm_interface")
+def weight_norm(call: AtenCall, v: Symbol, g: Symbol, dim: int) -> Any:
+    """``g v / |v|``, with a norm for each element along ``dim``."""
+    axes = [axis for axis in range(v.rank) if axis != dim % v.rank or dim == -1]
+    size = ops.norm(v, None, axes, True)
+    weight = ops.multiply(v, ops.divide(g, size))
+    return weight if call.schema.name == "_weight_norm" else (weight, size)

@@ -281,3 +281,23 @@ def diff(call: AtenCall, x: Symbol, n: int, dim: int, prepend: Symbol | None, ap
     """Differences of neighbors along an axis."""
     parts = [part for part in (prepend, x, append) if part is not None]
     return ops.diff(ops.concatenate(parts, dim) if len(parts) > 1 else x, n, dim)
+
+
+@aten("logcumsumexp")
+def logcumsumexp(call: AtenCall, x: Symbol, dim: int) -> Symbol:
+    """Logarithms of sums of exponentials along an axis up to each element."""
+    x = call.floating(x)
+    top = ops.max(x, dim, keepdims=True)  # of the whole axis: terms far below it are lost, as in a plain sum
+    return ops.add(ops.log(cumsum(call, ops.exp(ops.subtract(x, top)), dim, None)), top)
+
+
+@aten("trapezoid", "trapz")
+def trapezoid(call: AtenCall, y: Symbol, x: Symbol | None = None, dx: Any = 1, dim: int = -1) -> Symbol:
+    """The integral along an axis by trapezoids."""
+    return ops.trapezoid(call.floating(y), x, dx, dim)
+
+
+@aten("nanmean")
+def nanmean(call: AtenCall, x: Symbol, dim: Any, keepdim: bool, dtype: Any) -> Symbol:
+    """The mean of the elements that are not NaN."""
+    return ops.nanmean(call.floating(x) if dtype is None else call.cast(x, dtype), axes_of(x, dim), keepdim)

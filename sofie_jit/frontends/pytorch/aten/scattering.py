@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.pytorch.aten.creation import arange
+from sofie_jit.frontends.pytorch.aten.creation import arange, filled
 from sofie_jit.frontends.pytorch.aten.indexing import places_of
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
 from sofie_jit.frontends.pytorch.aten.shapes import broadcast
 from sofie_jit.frontends.pytorch.aten.slices import sliced
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.dims import normalize_axis, product
 from sofie_jit.ir.operators.elementwise import Where
 from sofie_jit.ir.operators.gather import Gather
+from sofie_jit.ir.operators.math import CumSum
 from sofie_jit.ir.operators.scatter import ScatterElements, ScatterND
 from sofie_jit.ir.requirements import broadcast_shapes
 
@@ -188,3 +189,24 @@ def embedding_bag(
     elif mode == 2:
         total = ops.where(ops.greater(counts, 0.0), total, 0.0)
     return total, None, None, None
+
+
+@aten("masked_scatter")
+def masked_scatter(call: AtenCall, x: Symbol, mask: Symbol, source: Symbol) -> Symbol:
+    """``x`` with the elements where a mask is true replaced by those of ``source``, in order."""
+    shape = broadcast_shapes("masked_scatter", x.shape, mask.shape)
+    x, mask = broadcast(call, x, shape), broadcast(call, mask, shape)
+    order = ops.subtract(call.add(CumSum(axis=0), ops.cast(ops.ravel(mask), "int64")), 1)
+    picked = ops.take(ops.ravel(ops.cast(source, x.dtype)), ops.maximum(order, 0), 0)
+    return ops.where(mask, ops.reshape(picked, shape), x)
+
+
+@aten("max_unpool2d")
+def max_unpool(call: AtenCall, x: Symbol, indices: Symbol, output_size: list[int]) -> Symbol:
+    """Maxima at their indices within each channel, 0 elsewhere."""
+    count = len(output_size)
+    front = x.shape[: x.rank - count]
+    values, places = (ops.reshape(part, (*front, product(*x.shape[x.rank - count :]))) for part in (x, indices))
+    zeros = filled(call, [*front, product(*output_size)], 0, x.dtype)
+    written = call.add(ScatterElements(axis=values.rank - 1), zeros, ops.cast(places, "int64"), values)
+    return ops.reshape(written, (*front, *output_size))

@@ -80,7 +80,7 @@ def unbind(call: AtenCall, x: Symbol, dim: int) -> list[Symbol]:
     return [select(call, x, axis, index) for index in range(size)]
 
 
-@aten("split", "split_with_sizes", "split_copy", "split_with_sizes_copy")
+@aten("split", "split_with_sizes", "split_copy", "split_with_sizes_copy", "unsafe_split", "unsafe_split_with_sizes")
 def split(call: AtenCall, x: Symbol, split_size: Any = None, split_sizes: Any = None, dim: int = 0) -> list[Symbol]:
     """Parts along an axis: of one size, except that the last may be smaller, or of given sizes."""
     axis = normalize_axis("split", dim, x.rank)
@@ -108,7 +108,7 @@ def _parts(call: AtenCall, x: Symbol, axis: int, sizes: Sequence[Dim]) -> list[S
     return parts
 
 
-@aten("chunk")
+@aten("chunk", "unsafe_chunk")
 def chunk(call: AtenCall, x: Symbol, chunks: int, dim: int) -> list[Symbol]:
     """A number of parts along an axis; there may be fewer, and the last may be smaller."""
     axis = normalize_axis("chunk", dim, x.rank)
@@ -122,13 +122,20 @@ def tensor_split(call: AtenCall, x: Symbol, sections: Any = None, indices: Any =
     return list(ops.array_split(x, sections if indices is None else indices, dim))
 
 
+@aten("hsplit", "vsplit", "dsplit")
+def split_along(call: AtenCall, x: Symbol, sections: Any = None, indices: Any = None) -> list[Symbol]:
+    """Parts along the second, the first or the third axis."""
+    axis = {"h": 1 if x.rank > 1 else 0, "v": 0, "d": 2}[call.schema.name[0]]
+    return tensor_split(call, x, sections, indices, axis)
+
+
 @aten("diagonal", "diagonal_copy")
 def diagonal(call: AtenCall, x: Symbol, offset: int, dim1: int, dim2: int) -> Symbol:
     """The elements on a diagonal, along a new last axis."""
     return ops.diagonal(x, offset, dim1, dim2)
 
 
-@aten("unfold")
+@aten("unfold", "unfold_copy")
 def unfold(call: AtenCall, x: Symbol, dimension: int, size: int, step: int) -> Symbol:
     """Windows along an axis; their elements are along a new last axis."""
     axis = normalize_axis("unfold", dimension, x.rank)

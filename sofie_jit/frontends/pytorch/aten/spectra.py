@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten, by_parts, of_complex
 from sofie_jit.frontends.pytorch.values import Complex
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.types import check_table
 
 
 def _complex(call: AtenCall, x: Any) -> Complex:
@@ -81,6 +85,93 @@ def ifft(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None) -> C
     return _transform(call, x, n, dim, norm, inverse=True)
 
 
+def _along(call: AtenCall, x: Any, s: list[int] | None, dim: list[int] | None, rank: int) -> list[tuple[int, Any]]:
+    """The axis and the number of elements, None for all, of each transform; ``rank`` axes by default."""
+    count = len(dim) if dim else len(s) if s else rank
+    axes = dim or list(range(-count, 0))
+    return [(axis, s[number] if s else None) for number, axis in enumerate(axes)]
+
+
+def _several(names: tuple[str, ...], transform: Callable[..., Any]) -> None:
+    """Registers transforms along several axes."""
+
+    @aten(*names)
+    def compute(call: AtenCall, x: Any, s: list[int] | None, dim: list[int] | None, norm: str | None) -> Any:
+        for axis, size in _along(call, x, s, dim, x.rank if isinstance(x, (Complex, Symbol)) else 0):
+            x = transform(call, x, size, axis, norm)
+        return x
+
+
+_several(("fft_fft2", "fft_fftn"), fft)
+_several(("fft_ifft2", "fft_ifftn"), ifft)
+
+
+@aten("fft_rfft2", "fft_rfftn")
+def rfftn(call: AtenCall, x: Symbol, s: list[int] | None, dim: list[int] | None, norm: str | None) -> Complex:
+    """The Fourier transform of a real tensor along several axes."""
+    *others, (axis, size) = _along(call, x, s, dim, x.rank)
+    y = rfft(call, x, size, axis, norm)
+    for axis, size in others:
+        y = fft(call, y, size, axis, norm)
+    return y
+
+
+@aten("fft_irfft2", "fft_irfftn")
+def irfftn(call: AtenCall, x: Any, s: list[int] | None, dim: list[int] | None, norm: str | None) -> Symbol:
+    """The real tensor with a given Fourier transform along several axes."""
+    given = _complex(call, x)
+    *others, (last, count) = _along(call, given, s, dim, given.rank)
+    for axis, size in others:
+        given = ifft(call, given, size, axis, norm)
+    return irfft(call, given, count, last, norm)
+
+
+def _shifted(name: str, share: Callable[[int], int]) -> None:
+    @aten(name)
+    def compute(call: AtenCall, x: Symbol, dim: list[int] | None) -> Symbol:
+        axes = [normalize_axis(name, axis, x.rank) for axis in (range(x.rank) if dim is None else dim)]
+        return ops.roll(x, [share(static_dim(name, x.shape, axis)) for axis in axes], axes)
+
+
+_shifted("fft_fftshift", lambda size: size // 2)
+_shifted("fft_ifftshift", lambda size: -(size // 2))
+by_parts("fft_fftshift", "fft_ifftshift")
+
+
+@aten("fft_fftfreq")
+def fftfreq(call: AtenCall, n: int, d: float, dtype: Any) -> Symbol:
+    """The frequencies of a Fourier transform."""
+    check_table("fftfreq", n)
+    return call.symbol(np.fft.fftfreq(n, d).astype(dtype or "float32"), "frequencies")
+
+
+@aten("fft_rfftfreq")
+def rfftfreq(call: AtenCall, n: int, d: float, dtype: Any) -> Symbol:
+    """The frequencies of a Fourier transform of real numbers."""
+    check_table("rfftfreq", n)
+    return call.symbol(np.fft.rfftfreq(n, d).astype(dtype or "float32"), "frequencies")
+
+
+@aten("stft", "stft.center")
+def stft(
+    call: AtenCall, x: Symbol, n_fft: int, hop_length: int | None, win_length: int | None, window: Symbol | None,
+    normalized: bool, onesided: bool | None, return_complex: bool | None, center: bool = False,
+    pad_mode: str = "reflect", align_to_window: Any = None,
+) -> Any:  # fmt: skip
+    """The Fourier transforms of overlapping frames: (..., frequencies, frames)."""
+    if onesided is False or (center and pad_mode not in ("reflect", "constant")):
+        call.refuse(f"onesided={onesided}, pad_mode={pad_mode!r} is not supported")
+    length = win_length or n_fft
+    weights = np.ones(length) if window is None else call.known(window, "window").astype("float64")
+    if center:
+        border = [(0, 0)] * (x.rank - 1) + [(n_fft // 2, n_fft // 2)]
+        x = ops.pad(x, border, mode="reflect" if pad_mode == "reflect" else "constant")
+    parts = ops.stft(x, length, hop_length or n_fft // 4, n_fft, weights, center=False)
+    scale = 1 / math.sqrt(n_fft) if normalized else 1.0
+    real, imag = (ops.multiply(ops.swapaxes(part, part.rank - 2, part.rank - 1), scale) for part in parts)
+    return Complex(real, imag) if return_complex else ops.stack([real, imag], -1)
+
+
 @aten("real")
 def real(call: AtenCall, x: Any) -> Symbol:
     """The real part."""
@@ -111,6 +202,12 @@ def view_as_complex(call: AtenCall, x: Symbol) -> Complex:
 def complex_(call: AtenCall, real: Symbol, imag: Symbol) -> Complex:
     """A complex tensor from its real and imaginary part."""
     return Complex(real, imag)
+
+
+@aten("polar")
+def polar(call: AtenCall, abs: Symbol, angle: Symbol) -> Complex:
+    """A complex tensor from its magnitude and angle."""
+    return Complex(ops.multiply(abs, ops.cos(angle)), ops.multiply(abs, ops.sin(angle)))
 
 
 @aten("conj", "_conj", "conj_physical")
@@ -161,9 +258,11 @@ def mul(call: AtenCall, x: Any, other: Any) -> Complex:
 
 @of_complex("div")
 def div(call: AtenCall, x: Any, other: Any, rounding_mode: Any = None) -> Complex:
-    """``x / other`` for a real divisor."""
+    """``x / other``."""
     if isinstance(other, Complex):
-        call.refuse("division by complex numbers is not supported")
+        scale = ops.add(ops.square(other.real), ops.square(other.imag))
+        inverse = Complex(ops.divide(other.real, scale), ops.divide(ops.negative(other.imag), scale))
+        return mul(call, x if isinstance(x, Complex) else call.symbol(x), inverse)
     return Complex(ops.divide(x.real, other), ops.divide(x.imag, other))
 
 
@@ -171,3 +270,17 @@ def div(call: AtenCall, x: Any, other: Any, rounding_mode: Any = None) -> Comple
 def absolute(call: AtenCall, x: Complex) -> Symbol:
     """The magnitude."""
     return ops.hypot(x.real, x.imag)
+
+
+@of_complex("exp")
+def exponential(call: AtenCall, x: Complex) -> Complex:
+    """The exponential function."""
+    return polar(call, ops.exp(x.real), x.imag)
+
+
+@of_complex("matmul", "bmm", "mm")
+def product_of_matrices(call: AtenCall, x: Any, other: Any = None, mat2: Any = None) -> Complex:
+    """The product of matrices."""
+    a, b = _complex(call, x), _complex(call, mat2 if other is None else other)
+    real = ops.subtract(ops.matmul(a.real, b.real), ops.matmul(a.imag, b.imag))
+    return Complex(real, ops.add(ops.matmul(a.real, b.imag), ops.matmul(a.imag, b.real)))

@@ -15,10 +15,12 @@ from sofie_jit.frontends.pytorch.values import (
     Tensor,
     Undecided,
     dtype_of,
+    known_array,
     known_number,
     shape_of,
 )
-from sofie_jit.ir.dims import SymbolicDim
+from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import SymbolicDim, product
 from sofie_jit.ir.types import is_floating
 
 
@@ -93,8 +95,9 @@ def itself(self: Program, value: Any, *others: Any) -> Any:
 def _number(value: Any) -> Any:
     """A number, or the number in a tensor that is known; undecided for another tensor."""
     value = _array(value)
-    if isinstance(value, np.ndarray) and value.size == 1:
-        return value.item()
+    if isinstance(value, (Symbol, np.ndarray)) and product(*value.shape) == 1:
+        array = known_array(value)
+        return Undecided("a tensor") if array is None else array.item()
     return value if isinstance(value, (*NUMBERS, Undecided, scalars.Quotient)) else Undecided("a tensor")
 
 

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.frontends.pytorch.values import check_dtype
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim
@@ -63,9 +65,8 @@ def input_types(
 ) -> dict[str, TensorType]:
     """Name -> type of each tensor. Raises OptionError if the shapes or types do not fit the parameters."""
     if shapes is None:
-        listed = ", ".join(f"{parameter.name}: {parameter.kind}" for parameter in found)
-        raise OptionError(f"the inputs are {listed}. {HINT}")
-    names = _names(found, len(shapes))
+        raise OptionError(described(found))
+    names = names_of(found, len(shapes))
     kinds = (
         ["float32"] * len(names)
         if dtypes is None
@@ -82,7 +83,20 @@ def input_types(
     return types
 
 
-def _names(found: Sequence[Parameter], count: int) -> list[str]:
+def described(found: Sequence[Parameter]) -> str:
+    """The parameters and how to give their shapes, for a message."""
+    listed = ", ".join(f"{parameter.name}: {parameter.kind}" for parameter in found)
+    return f"The inputs are {listed}. {HINT}"
+
+
+def shapes_of(arrays: Sequence[np.ndarray]) -> list[tuple[int | None, ...]]:
+    """The shapes of arrays, in which the first size of the first array is open wherever it is a first size."""
+    first = next((array.shape[0] for array in arrays if array.ndim), None)
+    return [(None if array.shape[0] == first else array.shape[0], *array.shape[1:]) if array.ndim else ()
+            for array in arrays]  # fmt: skip
+
+
+def names_of(found: Sequence[Parameter], count: int) -> list[str]:
     """Names of ``count`` tensors; optional parameters at the end may get none."""
     required = [parameter for parameter in found if parameter.count != 0]
     while required and sum(parameter.count or 1 for parameter in required) > count and required[-1].optional:

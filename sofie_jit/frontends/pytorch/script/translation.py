@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, ModelFileError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import GraphError, ModelFileError, OptionError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.content import some
@@ -49,7 +49,8 @@ class Translation(base.Translation):
         if not isinstance(kind, ScriptClass) or "forward" not in kind.methods:
             raise ModelFileError(f"'{model.source}': the code of the module's forward is not in the archive")
         self.parameters = inputs.parameters(kind.methods["forward"])
-        self.types = inputs.input_types(self.parameters, input_shapes, input_dtypes)
+        self.dtypes = input_dtypes
+        self.types = None if input_shapes is None else inputs.input_types(self.parameters, input_shapes, input_dtypes)
         self.modules = _paths(model.root, "")
         self._nodes: list[base.Node] | None = None
         for option, names in (("replace", self.replace), ("outputs", outputs or ())):
@@ -67,8 +68,34 @@ class Translation(base.Translation):
 
     @property
     def inputs(self) -> dict[str, TensorType]:
-        """Name -> type of the inputs."""
+        """Name -> type of the inputs. Raises OptionError if their shapes were not given."""
+        if self.types is None:
+            raise OptionError(inputs.described(self.parameters))
         return self.types
+
+    @property
+    def shapes_known(self) -> bool:
+        """Whether the shapes of the inputs were given."""
+        return self.types is not None
+
+    def for_inputs(self, arrays: Sequence[np.ndarray]) -> Translation:
+        """The same model for inputs of the shapes and types of arrays; floating-point numbers in the model's type."""
+        kinds = [self.floating if array.dtype.kind == "f" else array.dtype.name for array in arrays]
+        shapes = inputs.shapes_of(arrays)
+        return Translation(self.model, self.replace, self.wanted, shapes, self.dtypes or kinds)
+
+    @property
+    def floating(self) -> str:
+        """The floating-point type of the first parameter; float32 if there is none."""
+        return next((t.dtype for t in self.model.tensors if t.dtype in ("float32", "float64")), "float32")
+
+    def names_of_inputs(self, count: int) -> list[str]:
+        """The names of ``count`` inputs."""
+        return inputs.names_of(self.parameters, count)
+
+    def describe_inputs(self) -> str:
+        """The parameters of ``forward``."""
+        return inputs.described(self.parameters)
 
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """The RModel with ``sizes`` for open dimensions by name.
@@ -80,7 +107,7 @@ class Translation(base.Translation):
             builder = Builder(rmodel, TORCH)
             tensors = {
                 name: Tensor(builder.input(name, kind.dtype, bind_shape(kind.shape, sizes or {})))
-                for name, kind in self.types.items()
+                for name, kind in self.inputs.items()
             }
             interpreter = self.interpreter(builder)
             try:
@@ -183,7 +210,7 @@ class Translation(base.Translation):
 
     def nested_inputs(self, values: Sequence[Any]) -> Any:
         """Values, one per input, as the positional arguments of ``forward``."""
-        given = inputs.arguments(self.parameters, dict(zip(self.types, values, strict=True)))
+        given = inputs.arguments(self.parameters, dict(zip(self.inputs, values, strict=True)))
         return list(given.values())
 
     def original(self, source: Any, **options: Any) -> base.OriginalModel:

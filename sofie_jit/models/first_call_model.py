@@ -1,0 +1,147 @@
+"""FirstCallModel: networks whose file does not contain the shapes of its inputs, which the first call gives."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sofie_jit.errors import InputError, OptionError, counted
+from sofie_jit.frontends.base import Translation
+from sofie_jit.models.arguments import OpenShape
+from sofie_jit.models.model import Model
+from sofie_jit.models.open_model import KEPT
+from sofie_jit.passes.pipeline import Optimize
+
+if TYPE_CHECKING:
+    from sofie_jit.models.columns import Columns
+    from sofie_jit.models.description import Description
+    from sofie_jit.report.profile import Profile
+
+
+class FirstCallModel(Model):
+    """A :class:`Model` that is compiled for the shapes and types of the inputs that it is first called with.
+
+    :func:`sofie_jit.load` returns one for a TorchScript file if ``input_shapes=`` is not given. The first dimension
+    stays open if it is the same for all inputs, else that of each input which has the size of the first one. Inputs of
+    other shapes are compiled again; the 16 most recently used shapes stay compiled. Descriptions, operators and headers
+    are those of the last call; before the first call they raise OptionError.
+
+    ``translation``: the network, of unknown shapes.
+    """
+
+    def __init__(self, translation: Translation, *, threads: int | None = None, optimize: Optimize = True):
+        self._options = {"threads": threads, "optimize": optimize}
+        self._translation = translation
+        self._models: OrderedDict[Hashable, Model] = OrderedDict()
+        self._lock = threading.Lock()
+        self._columns: Columns | None = None
+
+    # -- description ---------------------------------------------------------------------------------------------
+
+    @property
+    def _last(self) -> Model:
+        """The model of the last call."""
+        if not self._models:
+            raise OptionError(
+                f"the shapes of the inputs of '{self.name}' are not known before the first call: call infer, or load "
+                f"the model with input_shapes=. {self._translation.describe_inputs()}"
+            )
+        return next(reversed(self._models.values()))
+
+    @property
+    def _description(self) -> Description:  # type: ignore[override]
+        return self._last._description
+
+    @property
+    def _arguments(self) -> Any:  # type: ignore[override]
+        return self._last._arguments
+
+    @property
+    def name(self) -> str:
+        return self._translation.source
+
+    @property
+    def input_names(self) -> list[str]:
+        return self._last.input_names
+
+    @property
+    def input_shapes(self) -> list[OpenShape]:
+        return self._last.input_shapes
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        return self._last.input_dtypes
+
+    @property
+    def columns(self) -> Columns | None:
+        """As :attr:`Model.columns`."""
+        return self._columns
+
+    @columns.setter
+    def columns(self, columns: Columns | None) -> None:
+        self._columns = columns
+        for model in self._models.values():
+            model.columns = columns
+
+    def describe(self) -> str:
+        """Its name, and that of the model of the last call."""
+        return self._last.describe() if self._models else f"{self.name}: compiled for the inputs of the first call"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return self._last._repr_html_() if self._models else f"<pre>{escape(repr(self))}</pre>"
+
+    def __repr__(self) -> str:
+        if self._models:
+            return repr(self._last)
+        return f"<sofie_jit.FirstCallModel '{self.name}': compiled for the inputs of the first call>"
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        """As :meth:`Model.infer`. The first call, and each one with other shapes, compiles the network."""
+        model, arrays = self._model_for(inputs)
+        return model.infer(*arrays, out=out, threads=threads)
+
+    def profile(self, *inputs: Any) -> Profile:
+        """As :meth:`Model.profile`, for the code of the shapes of these inputs."""
+        model, arrays = self._model_for(inputs)
+        return model.profile(*arrays)
+
+    def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
+        """The model for the shapes of ``inputs``, and the inputs as arrays."""
+        from sofie_jit.models.compile import compile_translation
+
+        arrays = self._arrays(inputs)
+        translation = self._translation.for_inputs(arrays)
+        key = tuple((str(kind.dtype), *map(str, kind.shape)) for kind in translation.inputs.values())
+        with self._lock:
+            if key not in self._models:
+                model = compile_translation(translation, **self._options)
+                model.columns = self._columns
+                self._models[key] = model
+                if len(self._models) > KEPT:
+                    self._models.popitem(last=False)
+            self._models.move_to_end(key)
+            return self._models[key], arrays
+
+    def _arrays(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        values: Sequence[Any] = inputs
+        if len(inputs) == 1 and isinstance(inputs[0], Mapping):
+            names = self._translation.names_of_inputs(len(inputs[0]))
+            if set(inputs[0]) != set(names):
+                raise InputError(f"the model's inputs are named {names}; got {list(inputs[0])}")
+            values = [inputs[0][name] for name in names]
+        elif len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and any(hasattr(v, "shape") for v in inputs[0]):
+            values = inputs[0]
+        if not values:
+            raise InputError(f"infer needs an array for each input; got {counted(0, 'array')}")
+        return [np.asarray(value) for value in values]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._remake(FirstCallModel), (self._translation,)
