@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from sofie_jit.ir.dims import names_of, static_dims
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import MAX_TABLE, TensorType, tensor_type
 
@@ -36,6 +37,28 @@ def computed(rmodel: RModel, name: str) -> np.ndarray | None:
                 return None
             values.update(zip(operator.outputs, results if isinstance(types, tuple) else [results], strict=True))
     return values[name]
+
+
+def equal_tensors(rmodel: RModel, one: str, other: str, depth: int = 8) -> bool:
+    """Whether two tensors are computed in the same way from the same tensors, by at most ``depth`` operators each."""
+    if one == other:
+        return True
+    constants = [rmodel.initialized[name] for name in (one, other) if name in rmodel.initialized]
+    if constants:
+        first, last = constants[0], constants[-1]
+        return len(constants) == 2 and first.dtype == last.dtype and np.array_equal(first, last)
+    a, b = (next((op for op in rmodel.operators if name in op.outputs), None) for name in (one, other))
+    if a is None or b is None or not depth or not _same_operator(a, b):
+        return False
+    if a.outputs.index(one) != b.outputs.index(other) or len(a.inputs) != len(b.inputs):
+        return False
+    return all(equal_tensors(rmodel, *pair, depth - 1) for pair in zip(a.inputs, b.inputs, strict=True))
+
+
+def _same_operator(a: ROperator, b: ROperator) -> bool:
+    values = a.attributes(), b.attributes()
+    arrays = any(isinstance(value, np.ndarray) for value in values[0].values())
+    return type(a) is type(b) and not arrays and not a.size_names and values[0] == values[1]
 
 
 def _fits(types: TensorType | tuple[TensorType, ...]) -> bool:

@@ -120,6 +120,8 @@ def bind(
             raise Mismatch(f"{parameter.name}, which is missing")
         else:
             bound[parameter.name] = parameter.default
+            if parameter.type == "ScalarType" and isinstance(parameter.default, int):
+                bound[parameter.name] = SCALAR_TYPES[parameter.default]
             if parameter.is_list and isinstance(parameter.default, int) and not isinstance(parameter.default, bool):
                 bound[parameter.name] = [parameter.default]
     return bound

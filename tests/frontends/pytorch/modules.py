@@ -20,6 +20,8 @@ class Case(NamedTuple):
     """The inputs for a batch."""
     open_batch: bool = True
     traceable: bool = True
+    shapes: tuple[tuple[int | str, ...], ...] | None = None
+    """The shapes of the inputs, with names of open sizes; by default only the first size is open."""
 
 
 CASES: dict[str, Case] = {}

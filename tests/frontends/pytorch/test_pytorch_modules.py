@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which has an environment of its own in .ci/run")
 
+import network_modules  # noqa: E402, F401  (further cases)
 from modules import CASES, Case  # noqa: E402
 
 import sofie_jit  # noqa: E402
@@ -80,22 +81,27 @@ def check_translation(translation: Translation, case: Case, module: Any) -> None
     (rmodel, *_), needed = examine(translation)
     for batch in BATCHES if case.open_batch else (4,):
         inputs = case.inputs(batch)
-        network = translation(dict.fromkeys(needed, batch)) if needed else rmodel
+        sizes = {name: size for given, x in zip(translation.inputs.values(), inputs, strict=True)
+                 for name, size in zip(map(str, given.shape), x.shape, strict=True) if name in needed}  # fmt: skip
+        network = translation(sizes) if needed else rmodel
         check(evaluate(network, [x.numpy() for x in inputs]), module, inputs)
 
 
-def shapes_of(module: Any, inputs: Any) -> Any:
-    """``dynamic_shapes=`` with an open batch."""
-    batch = torch.export.Dim("batch")
-    dims = tuple({0: batch} for _ in inputs)
+def shapes_of(case: Case, module: Any, inputs: Any) -> Any:
+    """``dynamic_shapes=`` with an open batch, or the open sizes of the case."""
+    names = {name for shape in case.shapes or () for name in shape if isinstance(name, str)}
+    dims = {name: torch.export.Dim(name, min=4, max=999) for name in sorted(names)}
+    dims["batch"] = torch.export.Dim("batch")
+    shapes = case.shapes or [("batch", *x.shape[1:]) for x in inputs]
+    found = tuple({axis: dims[name] for axis, name in enumerate(shape) if isinstance(name, str)} for shape in shapes)
     kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
-    return (dims,) if inspect.Parameter.VAR_POSITIONAL in kinds else dims
+    return (found,) if inspect.Parameter.VAR_POSITIONAL in kinds else found
 
 
-def script_options(inputs: Any) -> dict[str, Any]:
+def script_options(case: Case, inputs: Any) -> dict[str, Any]:
     """The options of a TorchScript file."""
     return {
-        "input_shapes": [(None, *x.shape[1:]) for x in inputs],
+        "input_shapes": case.shapes or [(None, *x.shape[1:]) for x in inputs],
         "input_dtypes": [str(x.dtype).removeprefix("torch.") for x in inputs],
     }
 
@@ -104,7 +110,9 @@ def script_options(inputs: Any) -> dict[str, Any]:
 def test_exported(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
-    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(module, inputs) if case.open_batch else None)
+    program = torch.export.export(
+        module, inputs, dynamic_shapes=shapes_of(case, module, inputs) if case.open_batch else None
+    )
     torch.export.save(program, tmp_path / "m.pt2")
     check_translation(frontends.open(tmp_path / "m.pt2"), case, module)
 
@@ -114,7 +122,29 @@ def test_traced(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
     torch.jit.save(torch.jit.trace(module, inputs, check_trace=False, strict=False), tmp_path / "m.pt")
-    check_translation(frontends.open(tmp_path / "m.pt", **script_options(inputs)), case, module)
+    check_translation(frontends.open(tmp_path / "m.pt", **script_options(case, inputs)), case, module)
+
+
+def check_compiled(model: sofie_jit.Model, case: Case, module: Any) -> None:
+    """Asserts that a compiled model gives the outputs of a module for several batches."""
+    for batch in (1, 2, 5) if case.open_batch else (4,):
+        inputs = case.inputs(batch)
+        check(flat(model.infer(*(x.numpy() for x in inputs))), module, inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_all_sources_compiled(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    module, inputs = made(case), case.inputs(4)
+    dims = shapes_of(case, module, inputs) if case.open_batch else None
+    program = torch.export.export(module, inputs, dynamic_shapes=dims)
+    torch.export.save(program, tmp_path / "m.pt2")
+    check_compiled(sofie_jit.load(tmp_path / "m.pt2"), case, module)
+    check_compiled(sofie_jit.load(module, example_inputs=inputs, dynamic_shapes=dims), case, module)
+    if case.traceable:
+        torch.jit.save(torch.jit.trace(module, inputs, check_trace=False, strict=False), tmp_path / "m.pt")
+        check_compiled(sofie_jit.load(tmp_path / "m.pt", **script_options(case, inputs)), case, module)
 
 
 COMPILED = ("mlp", "cnn", "lstm", "transformer_encoder", "edge_conv", "scattering", "mixed_types", "resizing")
@@ -125,10 +155,8 @@ def test_live_modules_compiled(name: str) -> None:
     case = CASES[name]
     module = made(case)
     inputs = case.inputs(4)
-    model = sofie_jit.load(module, example_inputs=inputs, dynamic_shapes=shapes_of(module, inputs))
-    for batch in (1, 5):
-        inputs = case.inputs(batch)
-        check(flat(model.infer(*(x.numpy() for x in inputs))), module, inputs)
+    model = sofie_jit.load(module, example_inputs=inputs, dynamic_shapes=shapes_of(case, module, inputs))
+    check_compiled(model, case, module)
 
 
 @pytest.mark.parametrize("name", ["cnn", "lstm", "attention", "transformer_norm_first", "reductions", "embedding"])
@@ -136,7 +164,7 @@ def test_core_operators(name: str) -> None:
     """Programs after run_decompositions, which consist of the core ATen opset."""
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
-    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(module, inputs)).run_decompositions()
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(case, module, inputs)).run_decompositions()
     check_translation(frontends.open(program), case, module)
 
 
@@ -153,7 +181,7 @@ def test_dynamic_dimensions_have_names() -> None:
 def test_compare_with_torch(tmp_path: Path) -> None:
     case = CASES["resnet"]
     module, inputs = made(case), case.inputs(2)
-    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(module, inputs))
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(case, module, inputs))
     torch.export.save(program, tmp_path / "m.pt2")
     found = sofie_jit.compare(tmp_path / "m.pt2", layers=True, batches=[2])
     assert found.ok

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.constants import computed
+from sofie_jit.frontends.constants import computed, equal_tensors
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.aten.shapes import broadcast, reshaped
 from sofie_jit.ir import ops
@@ -84,8 +84,19 @@ def true_places(call: AtenCall, x: Symbol) -> list[Symbol]:
     known = computed(call.builder.rmodel, x.name)
     if known is not None:
         return [call.constant(np.ascontiguousarray(places), "places") for places in np.nonzero(known)]
-    found: Symbol = call.add(NonZero(count=call.builder.new_size("nonzero")), x)
+    found = _earlier(x)
+    if found is None:
+        found = call.add(NonZero(count=call.builder.new_size("nonzero")), x)
     return [ops.reshape(ops.slice_along(found, 0, axis, axis + 1), found.shape[1:]) for axis in range(x.rank)]
+
+
+def _earlier(x: Symbol) -> Symbol | None:
+    """The result of an earlier NonZero of equal elements, so that both have one size: ``x[mask] = y[mask]``."""
+    rmodel = x.builder.rmodel
+    for operator in rmodel.operators:
+        if isinstance(operator, NonZero) and equal_tensors(rmodel, operator.inputs[0], x.name):
+            return Symbol(operator.outputs[0], operator.infer(x.type), x.builder)
+    return None
 
 
 def places_of(call: AtenCall, indices: Sequence[Symbol | None]) -> dict[int, Symbol]:

@@ -27,7 +27,7 @@ def diag_embed(call: AtenCall, x: Symbol, offset: int, dim1: int, dim2: int) -> 
     row, column = np.indices((size, size))
     here = column - row == offset
     places = np.where(here, np.minimum(row, column), 0)
-    matrix = ops.multiply(ops.take(x, places, x.rank - 1), ops.convert_to_tensor(here.astype(x.dtype), call.builder))
+    matrix = ops.multiply(ops.take(x, places, x.rank - 1), call.constant(here.astype(x.dtype), "diagonal"))
     axes = [normalize_axis("diag_embed", axis, x.rank + 1) for axis in (dim1, dim2)]
     return ops.moveaxis(matrix, [x.rank - 1, x.rank], axes)
 
@@ -154,7 +154,7 @@ def _of_constant(*names: str) -> Callable[[Callable[..., Any]], None]:
             assert given is not None
             found = function(call.known(given, "matrix").astype("float64"))
             parts = found if isinstance(found, tuple) else (found,)
-            symbols = tuple(call.constant(np.ascontiguousarray(part, given.dtype), "matrix") for part in parts)
+            symbols = tuple(call.constant(np.array(part, given.dtype), "matrix") for part in parts)
             return symbols if isinstance(found, tuple) else symbols[0]
 
     return register

@@ -150,13 +150,13 @@ class AtenCall(NodeCall):
             handler = _of_complex.get(self.schema.name, handler)
         taken = parameters(handler)
         arguments = {}
+        named_self = any(parameter.name == "self" for parameter in self.schema.parameters)
         for parameter in self.schema.parameters:
             value = given[parameter.name]
-            if parameter.name in taken:
-                kind, _ = taken[parameter.name]
-                arguments["x" if parameter.name == "self" else parameter.name] = self._argument(
-                    kind, parameter.name, value
-                )
+            name = "self" if parameter.name == "x" and not named_self else parameter.name
+            if name in taken:
+                kind, _ = taken[name]
+                arguments["x" if name == "self" else name] = self._argument(kind, parameter.name, value)
             elif parameter.name not in WITHOUT_EFFECT and not _same(value, parameter.default):
                 self.refuse(f"{parameter.name}={_shown(value)} is not supported")
         return handler(self, **arguments)

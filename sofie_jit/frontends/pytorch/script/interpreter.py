@@ -76,6 +76,8 @@ class Interpreter:
         self.replace: Mapping[str, Any] = {}
         """Path of a module -> function that takes its place."""
         self.root = ScriptObject(None, "", "", {}, is_module=True)
+        self.error_of_user: Exception | None = None
+        """An exception of a function in ``replace``."""
         self.steps = 0
         self.depth = 0
         self.path = ""
@@ -90,7 +92,11 @@ class Interpreter:
         if definition is None:
             raise ModelFileError(f"the class {owner.name} has no method '{name}'")
         if owner.is_module and name.startswith("forward") and owner.path in self.replace:
-            result = self.replace[owner.path](*arguments, *named.values())
+            try:
+                result = self.replace[owner.path](*arguments, *named.values())
+            except Exception as error:
+                self.error_of_user = error
+                raise
         else:
             outer, self.path = self.path, owner.path if owner.is_module else self.path
             try:

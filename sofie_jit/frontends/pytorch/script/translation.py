@@ -165,7 +165,14 @@ class Translation(base.Translation):
             path: _replacement(path, function, interpreter.evaluator.builder) for path, function in self.replace.items()
         }
         given = inputs.arguments(self.parameters, tensors)
-        result = interpreter.call_method(interpreter.root, "forward", (), given)
+        try:
+            result = interpreter.call_method(interpreter.root, "forward", (), given)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            if error is interpreter.error_of_user or isinstance(error, SofieError):
+                raise
+            raise ModelFileError(
+                f"{interpreter.path or 'forward'}: the code cannot be evaluated ({type(error).__name__}: {error})"
+            ) from error
         if self.wanted is not None:
             if missing := [path for path in self.wanted if path not in interpreter.results]:
                 raise ModelFileError(f"outputs= names '{missing[0]}', which the model does not call")
