@@ -19,6 +19,7 @@ from sofie_jit.frontends.content import some
 from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.ir.dims import BATCH, Shape, bind_shape
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.registrations import registered
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
@@ -62,6 +63,7 @@ def register_layer(
             registry.remove(key)
         registry.layer(key, weights=names, builtin=False)(handler)  # type: ignore[arg-type]
         _registered.add(key)
+        registered.add(("Keras", key))
         return handler
 
     registry.entries()  # built-in layers are registered first, so that a clash is reported for the user's
@@ -74,6 +76,7 @@ def unregister_layer(name: str, *, package: str | None = None) -> None:
     if key not in _registered:
         raise OptionError(f"no function is registered for '{key}'; registered are: {some(_registered) or 'none'}")
     _registered.remove(key)
+    registered.discard(("Keras", key))
     registry.remove(key)
 
 

@@ -1,32 +1,27 @@
-"""``sofie_jit.load`` and ``sofie_jit.check``, for models of every format."""
+"""``sofie_jit.load`` and ``sofie_jit.check``, for models of every format.
+
+The modules that read and compile a model are imported by the functions that do it, since a model from the cache needs
+none of them.
+"""
 
 from __future__ import annotations
 
-import difflib
 import functools
-import inspect
-import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit import frontends
 from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError
-from sofie_jit.frontends.base import ValuesNeededError
-from sofie_jit.frontends.content import byte_size
 from sofie_jit.jit import cache_hints
-from sofie_jit.models.opening import model_of
-from sofie_jit.report.progress import Steps
+from sofie_jit.models import file_cache
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.report import Report
     from sofie_jit.models.columns import Columns
     from sofie_jit.models.model import Model
     from sofie_jit.passes.pipeline import Optimize
-
-log = logging.getLogger("sofie_jit")
 
 BIG = 10_000_000
 """Minimum bytes of a model for which the steps of loading are shown on a terminal."""
@@ -124,6 +119,41 @@ def load(
     """
     _refuse_misspelt(options)
     start = time.perf_counter()
+    cached = file_cache.source_of(
+        source, config=config, outputs=outputs, replace=replace, optimize=optimize, verify=verify, untrusted=untrusted,
+        **options,
+    )  # fmt: skip
+    model = None if cached is None else file_cache.find(cached, threads=threads)
+    if model is None:
+        before = len(cache_hints.recurring)
+        model = _load(source, config, outputs, replace, threads, optimize, verify, untrusted, options)
+        if cached is not None and len(cache_hints.recurring) > before:
+            file_cache.want(cached)
+    model.columns = columns
+    if logging := sys.modules.get("logging"):  # who wants to see the log has imported it
+        log = logging.getLogger("sofie_jit")
+        if log.isEnabledFor(logging.INFO):  # the network of a compiled library would be read for this
+            log.info("%s, loaded in %.2f s", model.describe(), time.perf_counter() - start)
+    return model
+
+
+def _load(
+    source: Any,
+    config: Any,
+    outputs: Sequence[str] | None,
+    replace: Mapping[str, Callable[..., Any]] | None,
+    threads: int | None,
+    optimize: Optimize,
+    verify: bool,
+    untrusted: bool | None,
+    options: dict[str, Any],
+) -> Model:
+    """Reads, translates and compiles a model; the parameters are those of :func:`load`."""
+    from sofie_jit import frontends
+    from sofie_jit.frontends.content import byte_size
+    from sofie_jit.models.opening import model_of
+    from sofie_jit.report.progress import Steps
+
     size = byte_size(source)
     shown = size >= BIG and sys.stderr.isatty()
     with Steps(f"loading {size / 1e6:.0f} MB", 2 + verify, shown=shown) as step:
@@ -137,19 +167,21 @@ def load(
         step("compiling")
         with cache_hints.noted(source):
             model = model_of(translation, threads=threads, optimize=optimize)
-        model.columns = columns
         if verify:
             from sofie_jit.verification.verify import verify as verify_network
 
             step("verifying")
             verify_network(model.rmodel, optimize=optimize)
-    if log.isEnabledFor(logging.INFO):  # a compiled library would read its network for this
-        log.info("%s, loaded in %.2f s", model.describe(), time.perf_counter() - start)
     return model
 
 
 def _refuse_misspelt(options: Mapping[str, Any]) -> None:
     """Raises OptionError for an option that is nearly one of :func:`load`'s own; those of formats are checked later."""
+    if not options:
+        return
+    import difflib  # rarely needed
+    import inspect
+
     own = [name for name in inspect.signature(load).parameters if name not in ("source", "options")]
     for option in options:
         if close := difflib.get_close_matches(option, own, 1, 0.8):
@@ -183,6 +215,8 @@ def check(
     >>> report.ok, len(report.nodes), report.nodes[1].type
     (True, 11, 'Conv2D')
     """
+    from sofie_jit import frontends
+    from sofie_jit.frontends.base import ValuesNeededError
     from sofie_jit.frontends.report import NodeReport, Report
 
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__

@@ -18,7 +18,7 @@ sofie-jit cache
 sofie-jit cache --limit 500M
 sofie-jit cache --clear"""
 
-ENDINGS = ("so", "seen", "cc", "failed", "hint", "part")
+ENDINGS = ("so", "seen", "cc", "failed", "hint", "model", "want", "plain", "part")
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Does what is asked for, and prints the state of the cache; returns 0."""
     from sofie_jit.jit import cache_compile, cache_folder
-    from sofie_jit.jit.cache import write
+    from sofie_jit.jit.cache_folder import write
 
     folder = cache_folder.usable()
     if folder is None:

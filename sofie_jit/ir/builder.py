@@ -18,6 +18,7 @@ from sofie_jit.ir.promotion import STRICT, Promotion
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.symbol import Symbol
 from sofie_jit.ir.types import tensor_type
+from sofie_jit.ir.weights import as_weight
 
 __all__ = ["Builder", "Symbol"]
 
@@ -68,7 +69,7 @@ class Builder:
 
     def constant(self, array: Any, hint: str = "constant") -> Symbol:
         """Adds a constant. The same memory given twice is one tensor, so shared layers share their weights."""
-        values = np.asarray(array)
+        values = as_weight(array)
         key = (values.ctypes.data, values.shape, values.strides, values.dtype.str)
         if values.size and key in self._constants:
             return self._constants[key][1]

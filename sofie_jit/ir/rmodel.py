@@ -17,6 +17,7 @@ from sofie_jit.ir.facade import Facade
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.types import DTYPES, TensorType, tensor_type
+from sofie_jit.ir.weights import as_weight
 
 
 class RModel(Facade):
@@ -158,7 +159,7 @@ class RModel(Facade):
         >>> network.initialized["w"].shape
         (3, 2)
         """
-        values = np.asarray(array)
+        values = as_weight(array)
         _dtype_name(values.dtype, f"initialized tensor '{name}'")
         self._define(name, "initialized tensor")
         self.initialized[name] = values

@@ -20,7 +20,6 @@ Nothing here raises: what cannot be read, written or trusted is not used.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import subprocess
 import sys
@@ -31,12 +30,9 @@ from sofie_jit.codegen.kernel_library import kernel_hash
 from sofie_jit.codegen.print_jit import JitText
 from sofie_jit.errors import SofieError
 from sofie_jit.jit import cache_folder, cache_hints, processor, runtime_functions, toolchain
-from sofie_jit.jit import library as machine_code
+from sofie_jit.jit.cache_entry import open_entry
 from sofie_jit.jit.library import Library
-from sofie_jit.jit.library_file import LibraryFile
 from sofie_jit.version import __version__
-
-log = logging.getLogger("sofie_jit")
 
 PATIENCE = 600.0
 """Seconds after which a text that still waits is given to the compiler again, since the last one may have died."""
@@ -60,23 +56,11 @@ def find(code: JitText) -> Library | None:
     folder = cache_folder.usable()
     if folder is None:
         return None
-    key = _key(code)
-    path = folder / f"{key}.so"
-    try:
-        file = LibraryFile(path)
-        if not (cache_folder.is_own(os.fstat(file.descriptor)) and file.facts.identity == key and file.is_intact()):
-            raise SofieError(f"'{path}' is damaged")
-        library = machine_code.load(file)
-    except FileNotFoundError:
-        return None
-    except (SofieError, OSError) as error:
-        log.info("an entry of the cache is not used and removed: %s", error)
-        with contextlib.suppress(OSError):
-            path.unlink()
-        return None
-    with contextlib.suppress(OSError):
-        os.utime(path)
-    cache_hints.used.add(key)
+    name = key(code)
+    library = open_entry(folder, name)
+    if library is not None:
+        cache_hints.used.add(name)
+        cache_hints.recurring.append(name)
     return library
 
 
@@ -85,20 +69,22 @@ def saw(code: JitText) -> None:
     folder = cache_folder.usable()
     if folder is None:
         return
-    key = _key(code)
-    names = {suffix: folder / f"{key}.{suffix}" for suffix in ("seen", "cc", "failed", "so")}
+    name = key(code)
+    names = {suffix: folder / f"{name}.{suffix}" for suffix in ("seen", "cc", "failed", "so")}
     with contextlib.suppress(OSError, SofieError):
         if not names["seen"].exists():
             names["seen"].touch(mode=0o600)
-        elif not names["so"].exists() and not (_is_recent(names["failed"], RETRY) or _is_recent(names["cc"], PATIENCE)):
+            return
+        cache_hints.recurring.append(name)
+        if not names["so"].exists() and not (is_recent(names["failed"], RETRY) or is_recent(names["cc"], PATIENCE)):
             toolchain.find()
             from sofie_jit.jit.library_source import code_source
 
-            write(names["cc"], [code_source(code).encode()])
+            cache_folder.write(names["cc"], [code_source(code).encode()])
             _start_compiling(folder)
 
 
-def _key(code: JitText) -> str:
+def key(code: JitText) -> str:
     """A digest of all that the machine code of a network depends on."""
     import hashlib
 
@@ -121,7 +107,8 @@ def _compiler() -> list[str]:
     return [*command, str(found.st_size), str(found.st_mtime_ns)]
 
 
-def _is_recent(path: Path, seconds: float) -> bool:
+def is_recent(path: Path, seconds: float) -> bool:
+    """Whether a file exists and was written in the last ``seconds``."""
     try:
         return time.time() - path.stat().st_mtime < seconds
     except OSError:
@@ -132,8 +119,14 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def _start_compiling(folder: Path) -> None:
-    """Starts a process that compiles all texts that wait. It outlives this process."""
-    command = [sys.executable, "-c", _PROGRAM.format(path=sys.path, folder=str(folder))]
+    """Starts a process that compiles all texts that wait."""
+    start("sofie_jit.jit.cache_compile", "compile_all", folder)
+
+
+def start(module: str, function: str, folder: Path) -> None:
+    """Calls a function with the path of the folder in another process, which outlives this one."""
+    program = _PROGRAM.format(path=sys.path, module=module, function=function, folder=str(folder))
+    command = [sys.executable, "-c", program]
     nothing = subprocess.DEVNULL
     _children.append(  # kept, because Popen warns about children that it forgets
         subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True, cwd="/")
@@ -142,18 +135,6 @@ def _start_compiling(folder: Path) -> None:
 
 _PROGRAM = """import sys
 sys.path[:] = {path!r}
-from sofie_jit.jit.cache_compile import compile_all
-compile_all({folder!r})
+from {module} import {function}
+{function}({folder!r})
 """
-
-
-def write(path: Path, parts: list[bytes]) -> None:
-    """Writes a file that other processes see complete or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.writelines(parts)
-        os.replace(part, path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()

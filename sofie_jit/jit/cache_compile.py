@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sofie_jit.digests import digest
 from sofie_jit.errors import CompileError
 from sofie_jit.jit import library_file, processor, runtime_functions, toolchain
-from sofie_jit.jit.cache import write
+from sofie_jit.jit.cache_folder import write
 from sofie_jit.jit.library_file import Facts
 from sofie_jit.version import __version__
 
@@ -21,7 +22,10 @@ NICE = 10
 """Priority of the compiler: about a tenth of a core's time while other programs are busy, and all of it otherwise."""
 
 MOST_NOTES = 10_000
-"""The largest number of small files (seen, failed, hint)."""
+"""The largest number of small files."""
+
+NOTES = ("seen", "failed", "hint", "plain")
+"""The endings of small files."""
 
 ABANDONED = 3600.0
 """Seconds after which an incomplete file was left behind by a process that died."""
@@ -32,7 +36,7 @@ def compile_all(folder: str) -> None:
     with contextlib.suppress(OSError, AttributeError):
         os.nice(NICE)
     root = Path(folder)
-    with _lock(root) as locked:
+    with lock(root) as locked:
         while locked and (waiting := sorted(root.glob("*.cc"), key=lambda path: path.stat().st_mtime)):
             for text in waiting:
                 compile_one(text)
@@ -41,11 +45,11 @@ def compile_all(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def _lock(root: Path) -> Iterator[bool]:
-    """Whether this process holds the lock of the cache, which ends with the process, however it ends."""
+def lock(root: Path, name: str = "lock") -> Iterator[bool]:
+    """Whether this process holds a lock of the cache, which ends with the process, however it ends."""
     import fcntl
 
-    with (root / "lock").open("w") as file:
+    with (root / name).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -69,7 +73,7 @@ def compile_one(text: Path) -> None:
             features=processor.needed(compiler.macros(*flags)),
             compiler=" ".join([*compiler.command, *flags]),
             identity=text.stem,
-            digest=library_file.digest(image),
+            digest=digest(image),
             weights={},
             model={},
         )
@@ -91,13 +95,14 @@ def limit(root: Path) -> int:
 
 def evict(root: Path) -> None:
     """Removes the entries that were not used for the longest time until the rest fits, and old notes."""
-    entries = sorted(root.glob("*.so"), key=_time, reverse=True)
+    entries = sorted([*root.glob("*.so"), *root.glob("*.model")], key=_time, reverse=True)
     total, most = 0, limit(root)
     for entry in entries:
-        total += entry.stat().st_size
+        with contextlib.suppress(OSError):  # another process may have removed it
+            total += entry.stat().st_size
         if total > most:
             _remove(entry)
-    notes = sorted((path for suffix in ("seen", "failed", "hint") for path in root.glob(f"*.{suffix}")), key=_time)
+    notes = sorted((path for suffix in NOTES for path in root.glob(f"*.{suffix}")), key=_time)
     for note in notes[: max(0, len(notes) - MOST_NOTES)]:
         _remove(note)
     for part in root.glob("*.part"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -49,3 +50,15 @@ def usable() -> Path | None:
     except OSError:  # read-only, full, or a file is in its place
         return None
     return folder if not problem(folder) else None
+
+
+def write(path: Path, parts: list[bytes]) -> None:
+    """Writes a file that other processes see complete or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(parts)
+        os.replace(part, path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -12,6 +12,9 @@ from sofie_jit.jit import cache_folder
 used: set[str] = set()
 """The keys of the entries that this process has loaded."""
 
+recurring: list[str] = []
+"""The keys of the networks, as often as this process compiled or loaded them, that this user had compiled before."""
+
 
 def expects(source: object) -> bool:
     """Whether the network of a file was in the cache when it was loaded last, so that Cling need not start early."""

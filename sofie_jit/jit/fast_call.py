@@ -10,8 +10,8 @@ import ctypes
 import inspect
 import platform
 import sys
-import threading
 import weakref
+from _thread import allocate_lock  # importing threading takes 2 ms
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -101,7 +101,7 @@ class _Factory:
 
     def __init__(self) -> None:
         self.is_connected = False
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._python_call: SimpleNamespace | None = None
         self._doc = b""  # C++ keeps its address
         self._fallbacks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()

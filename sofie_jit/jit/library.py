@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
+from _thread import allocate_lock  # importing threading takes 2 ms
 from pathlib import Path
 
 from sofie_jit.errors import ModelFileError
 from sofie_jit.jit import runtime_functions
 from sofie_jit.jit.library_file import LibraryFile
 
-_LOCK = threading.Lock()
+_LOCK = allocate_lock()
 _LOADED: dict[str, Library] = {}
 
 

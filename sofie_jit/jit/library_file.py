@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sofie_jit.digests import digest
 from sofie_jit.errors import ModelFileError
 from sofie_jit.jit import processor, runtime_functions
 from sofie_jit.records import dataclass
@@ -65,13 +66,6 @@ class Facts:
 def system() -> tuple[str, str]:
     """The operating system and the kind of processor of this machine."""
     return sys.platform, {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
-
-
-def digest(image: bytes) -> str:
-    """A digest of the content of an image."""
-    import hashlib
-
-    return hashlib.sha256(image).hexdigest()
 
 
 def joined(image: bytes, facts: Facts, network: dict[str, Any]) -> list[bytes]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import zlib
+from _thread import RLock  # importing threading takes 2 ms
 from collections.abc import Mapping, Sequence
 from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_int, c_int64, c_uint64, c_void_p, py_object
 from pathlib import Path
@@ -40,7 +40,7 @@ TYPES: dict[str, dict[str, Any]] = {
 IN_LIBRARIES = ("session", "thread_pool", "python_call")
 """The headers that are part of compiled libraries, in this order; the others describe Cling."""
 
-_LOCK = threading.RLock()
+_LOCK = RLock()
 _FUNCTIONS: dict[str, SimpleNamespace] = {}
 _POOLS: list[SimpleNamespace] = []
 

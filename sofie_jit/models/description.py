@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import SofieError
-from sofie_jit.ir.rmodel import RModel, sizes_of
 from sofie_jit.models.arguments import OpenShape, open_shape
 from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
+    from sofie_jit.ir.rmodel import RModel
+    from sofie_jit.models.signature import Signature
     from sofie_jit.passes.pipeline import Optimize
 
 InputShapes = Sequence[Sequence[int | None]]
@@ -66,6 +67,38 @@ class Description:
         }
         return cls(**facts | others)
 
+    @classmethod
+    def stored(
+        cls,
+        signature: Signature,
+        name: str,
+        states: int,
+        network: Callable[[], RModel],
+        *,
+        optimize: Optimize = True,
+        note: str = "",
+    ) -> Description:
+        """The description of a network whose signature is stored, so that ``network`` is not called now.
+
+        ``states``: the number of its states, which are the last inputs and outputs of its compiled code.
+        """
+        inputs = list(signature.inputs.items())[: len(signature.inputs) - states]
+        outputs = signature.outputs[: len(signature.outputs) - states]
+        return cls(
+            title="StatefulModel" if states else "Model",
+            name=name,
+            input_names=[name for name, _ in inputs],
+            output_names=[name for name, _ in outputs],
+            input_dtypes=[kind.dtype for _, kind in inputs],
+            output_dtypes=[kind.dtype for _, kind in outputs],
+            input_shapes=[open_shape(kind.shape) for _, kind in inputs],
+            output_shapes=[open_shape(kind.shape) for _, kind in outputs],
+            optimize=optimize,
+            network=network,
+            for_shapes=lambda shapes: bound(network(), shapes),
+            note=note,
+        )
+
     @property
     def rmodel(self) -> RModel:
         """The network before optimization."""
@@ -119,4 +152,6 @@ def html(title: str, rmodel: RModel, *, optimize: Optimize = True, note: str = "
 
 def bound(rmodel: RModel, shapes: InputShapes | None) -> RModel:
     """The network for inputs of these shapes; None leaves all open dimensions open. Raises ShapeError."""
+    from sofie_jit.ir.rmodel import sizes_of
+
     return rmodel if shapes is None else rmodel.bind(sizes_of(rmodel.inputs, shapes))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sofie_jit.errors import InputError, OutOfMemoryError
 from sofie_jit.ir.dims import BATCH, Shape, bind_shape, is_at_least, static_dims
-from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
 from sofie_jit.jit.session import NO_MEMORY, Session
 from sofie_jit.jit.threads import thread_count, useful_threads
 from sofie_jit.models.arguments import Arguments, pack, result_arrays
 from sofie_jit.models.signature import Signature
+
+if TYPE_CHECKING:
+    from sofie_jit.ir.rmodel import RModel
 
 
 class Execution:

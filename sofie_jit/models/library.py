@@ -6,27 +6,22 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sofie_jit import errors
-from sofie_jit.codegen.stored_network import decode_network, decode_type, encode_network, encode_type
-from sofie_jit.errors import GraphError, OptionError, SofieError
-from sofie_jit.ir.dims import Dim
-from sofie_jit.ir.requirements import Requirement
+from sofie_jit.codegen.stored_network import decode_network, encode_network
+from sofie_jit.errors import GraphError, OptionError
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.ir.size_check import SizeCheck
-from sofie_jit.ir.types import TensorType
 from sofie_jit.jit import library as machine_code
 from sofie_jit.jit import library_file, processor, runtime_functions
 from sofie_jit.jit.library_file import ALIGNMENT, Facts, LibraryFile
 from sofie_jit.jit.session import Session
 from sofie_jit.jit.threads import thread_count
-from sofie_jit.models.arguments import open_shape
 from sofie_jit.models.compiled_model import CompiledModel
-from sofie_jit.models.description import Description, bound
+from sofie_jit.models.description import Description
 from sofie_jit.models.execution import Execution
+from sofie_jit.models.facts import decode_facts, encode_facts
 from sofie_jit.models.model import Model
 from sofie_jit.models.signature import Signature
 from sofie_jit.report.output_file import with_suffix
@@ -98,7 +93,7 @@ def save_library(
         identity=identity,
         digest="",
         weights={n: [a.dtype.name, list(a.shape), start + places[n]] for n, a in arrays.items()},
-        model=_encoded(signature, code, rmodel),
+        model=encode_facts(signature, code, rmodel),
     )
     library_file.write(Path(path), library_file.joined(image, facts, encode_network(lowered)))
     return Path(path)
@@ -139,63 +134,6 @@ def _blob(arrays: dict[str, np.ndarray], places: dict[str, int], size: int) -> l
     return parts
 
 
-class Code(NamedTuple):
-    """The facts about compiled code that :class:`Session` needs."""
-
-    dims: tuple[str, ...]
-    tiled: bool
-    rows_together: int
-    failures: dict[int, str]
-    errors: dict[int, type[SofieError]]
-    found: dict[str, Dim]
-    size_checks: dict[int, SizeCheck]
-
-
-def _encoded(signature: Signature, code: Any, rmodel: RModel) -> dict[str, Any]:
-    return {
-        "name": rmodel.name,
-        "inputs": {name: encode_type(kind) for name, kind in signature.inputs.items()},
-        "outputs": [[name, encode_type(kind)] for name, kind in signature.outputs],
-        "states": len(rmodel.states),
-        "structure": _structure(signature.structure),
-        "flops": signature.flops,
-        "sources": signature.sources,
-        "dims": list(code.dims),
-        "tiled": code.tiled,
-        "rows_together": code.rows_together,
-        "size_checks": {str(status): _encoded_check(check) for status, check in code.size_checks.items()},
-        "failures": {str(status): [code.errors[status].__name__, text] for status, text in code.failures.items()},
-    }
-
-
-def _encoded_check(check: SizeCheck) -> list[Any]:
-    need = check.requirement
-    return [encode_type(TensorType("bool", (need.left, need.right)))[1], need.relation, check.operator]
-
-
-def _size_check(sizes: Any, relation: Any, operator: str) -> SizeCheck:
-    left, right = decode_type(["bool", sizes]).shape
-    return SizeCheck(Requirement(left, relation, right), operator)
-
-
-def _structure(value: Any) -> Any:
-    """An output structure as JSON, which has no tuples."""
-    if isinstance(value, dict):
-        return {"dict": {key: _structure(part) for key, part in value.items()}}
-    if isinstance(value, (list, tuple)):
-        return {type(value).__name__: [_structure(part) for part in value]}
-    return value
-
-
-def _restored(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    ((kind, parts),) = value.items()
-    if kind == "dict":
-        return {key: _restored(part) for key, part in parts.items()}
-    return {"list": list, "tuple": tuple}[kind](map(_restored, parts))
-
-
 # -- opening -----------------------------------------------------------------------------------------------------------
 
 
@@ -212,17 +150,7 @@ def open_library(file: LibraryFile, *, threads: int | None = None, optimize: Opt
         raise OptionError(f"'{file.path}' is compiled already: optimize= is an option of Model.save_library")
     library = machine_code.load(file)
     facts = file.facts.model
-    signature = Signature(
-        {name: decode_type(kind) for name, kind in facts["inputs"].items()},
-        [(name, decode_type(kind)) for name, kind in facts["outputs"]],
-        _restored(facts["structure"]),
-        facts["flops"],
-        facts["sources"],
-    )
-    checks = {int(status): _size_check(*check) for status, check in facts.get("size_checks", {}).items()}
-    failures = {int(status): text for status, (_, text) in facts["failures"].items()}
-    kinds = {int(status): getattr(errors, name) for status, (name, _) in facts["failures"].items()}
-    code = Code(tuple(facts["dims"]), facts["tiled"], facts["rows_together"], failures, kinds, {}, checks)
+    code, signature = decode_facts(facts)
     session = Session(code, library.functions, library.weights)
     network = functools.lru_cache(1)(functools.partial(stored_network, file))
 
@@ -232,33 +160,14 @@ def open_library(file: LibraryFile, *, threads: int | None = None, optimize: Opt
     count = thread_count(threads)
     reopened = functools.partial(_execution_of, threads=count)
     execution = Execution(session, signature, count, network, pickled_as(reopened))
-    description = _description(signature, facts, network)
+    note = "compiled; the operators are those that run"
+    description = Description.stored(signature, facts["name"], facts["states"], network, note=note)
     pickled = pickled_as(open_content)
     if not facts["states"]:
         return CompiledModel(description, execution, pickled, threads=threads)
     from sofie_jit.models.stateful_model import StatefulModel
 
     return StatefulModel(description, execution, pickled, threads=threads)
-
-
-def _description(signature: Signature, facts: dict[str, Any], network: Callable[[], RModel]) -> Description:
-    states = facts["states"]
-    inputs = list(signature.inputs.items())[: len(signature.inputs) - states]
-    outputs = signature.outputs[: len(signature.outputs) - states]
-    return Description(
-        title="StatefulModel" if states else "Model",
-        name=facts["name"],
-        input_names=[name for name, _ in inputs],
-        output_names=[name for name, _ in outputs],
-        input_dtypes=[kind.dtype for _, kind in inputs],
-        output_dtypes=[kind.dtype for _, kind in outputs],
-        input_shapes=[open_shape(kind.shape) for _, kind in inputs],
-        output_shapes=[open_shape(kind.shape) for _, kind in outputs],
-        optimize=True,
-        network=network,
-        for_shapes=lambda shapes: bound(network(), shapes),
-        note="compiled; the operators are those that run",
-    )
 
 
 # -- pickles -----------------------------------------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
+
+if TYPE_CHECKING:
+    from sofie_jit.ir.rmodel import RModel
 
 
 @dataclass(frozen=True)

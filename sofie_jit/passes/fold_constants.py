@@ -10,6 +10,7 @@ from sofie_jit.errors import OutOfRangeError
 from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.weights import as_weight
 
 MAX_GROWTH = 1 << 20
 """Maximum number of elements of a result that is larger than its inputs; larger results are not folded."""
@@ -62,4 +63,4 @@ def _evaluate(op: ROperator, model: RModel) -> np.ndarray | None:
             result = op.evaluate(*inputs)
     except OutOfRangeError:
         return None
-    return np.require(result, kind.dtype, "C").reshape(sizes)
+    return as_weight(np.ascontiguousarray(result, kind.dtype).reshape(sizes))

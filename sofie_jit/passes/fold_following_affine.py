@@ -53,12 +53,17 @@ def _fold(model: RModel, op: ROperator, behind: ROperator) -> ROperator | None:
         with np.errstate(over="raise"):
             shifted = offset.astype(dtype)
             if np.any(change.scale != 1):
-                scaled = np.empty(weights.shape, dtype)
-                source, target = (np.moveaxis(array, outputs, -1) for array in (weights, scaled))  # no float64 copies
-                np.multiply(source, change.scale, out=target, dtype=np.float64, casting="same_kind")
+                scaled = _scaled(weights, change.scale, outputs, dtype)
                 kernel = add_weight(model, f"{kernel}:scaled", scaled, dtype)
     except FloatingPointError:  # too large for float32, although the results may not be
         return None
     inputs = [x, kernel, add_weight(model, f"{bias or kernel}:shifted", shifted, dtype)]
     changes: dict[str, Any] = {"beta": 1.0} if isinstance(op, Dense) else {}
     return dataclasses.replace(op, inputs=inputs, outputs=list(behind.outputs), **changes)
+
+
+def _scaled(weights: np.ndarray, scale: np.ndarray, axis: int, dtype: str) -> np.ndarray:
+    """Weights times a scale along an axis, rounded once from float64, without a copy of the weights in float64."""
+    source = np.moveaxis(weights, axis, -1)
+    scaled = np.multiply(source, scale, out=np.empty(source.shape, dtype), dtype=np.float64, casting="same_kind")
+    return np.ascontiguousarray(np.moveaxis(scaled, -1, axis))

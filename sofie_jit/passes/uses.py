@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import fields
 from typing import Any, TypeVar
 
-import numpy as np
-
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.weights import as_weight
 
 Operator = TypeVar("Operator", bound=ROperator)
 
@@ -33,7 +32,7 @@ def known_number(rmodel: RModel, name: str) -> float | None:
 def add_weight(rmodel: RModel, hint: str, values: Any, dtype: str) -> str:
     """Adds ``values`` as a weight of ``dtype``; its name, which is like ``hint``. Changes ``rmodel``."""
     name = rmodel.unique_name(hint)
-    rmodel.initialized[name] = np.asarray(values, dtype)
+    rmodel.initialized[name] = as_weight(values, dtype)
     return name
 
 

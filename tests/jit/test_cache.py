@@ -120,7 +120,7 @@ def test_damaged_entries(filled: Path, damage: str) -> None:
         content[len(content) // 3] ^= 1
         path.write_bytes(content)
     elif damage == "another entry":
-        path.rename(path.with_name(f"{cache._key(text(network(outputs=9)))}.so"))
+        path.rename(path.with_name(f"{cache.key(text(network(outputs=9)))}.so"))
     elif damage == "not ours":
         shutil.copy(os.path.realpath(sys.executable), path)
     else:
@@ -238,7 +238,16 @@ def test_a_killed_compiler(tmp_path: Path) -> None:
     assert list(folder.glob("*.cc"))
     assert not list(folder.glob("*.so"))
     finish(start(folder, CXX=str(slow)))
-    subprocess.run([sys.executable, "-c", cache._PROGRAM.format(path=sys.path, folder=str(folder))], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            cache._PROGRAM.format(
+                path=sys.path, module="sofie_jit.jit.cache_compile", function="compile_all", folder=str(folder)
+            ),
+        ],
+        check=True,
+    )
     assert list(folder.glob("*.so"))
 
 

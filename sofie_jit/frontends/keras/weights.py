@@ -33,6 +33,7 @@ from sofie_jit.frontends.keras.saved_model import (
     Weight,
     is_training_state,
 )
+from sofie_jit.ir.weights import as_weight
 
 NamesOf = Callable[[Layer], "tuple[str, ...] | None"]
 """A function from a layer to the names of its weights, or None if its class is unknown."""
@@ -122,7 +123,7 @@ def _arrays_of(
                 f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs "
                 f"{counted(len(own), 'weight')}: {', '.join(own)}"
             )
-        weights.update((name, weight.array) for name, weight in zip(own, arrays, strict=True))
+        weights.update((name, as_weight(weight.array)) for name, weight in zip(own, arrays, strict=True))
     return {name.removesuffix(OPTIONAL): weights[name] for name in names if name in weights}
 
 
@@ -222,12 +223,11 @@ class _Binder:
             return
         names = self.names(layer)
         assert names is not None
-        arrays = convert_weights(
-            layer.class_name, layer.config, [weight.array for weight in weights], self.keras_major, self.backend
-        )
+        stored = [as_weight(weight.array) for weight in weights]
+        arrays = convert_weights(layer.class_name, layer.config, stored, self.keras_major, self.backend)
         present = names if len(names) == len(arrays) else _required(names)
         layer.weights = {
-            name.removesuffix(OPTIONAL): np.asarray(array, order="C")
+            name.removesuffix(OPTIONAL): as_weight(np.asarray(array, order="C"))
             for name, array in zip(present, arrays, strict=True)
         }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field  # not those of records: files have a m
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.ir.weights import as_weight
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Tensor:
             )
         if self.dtype == "bfloat16":
             return np.asarray(np.left_shift(self.stored, 16, dtype=np.uint32)).view(np.float32)
-        return self.stored
+        return as_weight(self.stored)
 
 
 @dataclass(frozen=True)

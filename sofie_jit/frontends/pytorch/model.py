@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.ir.weights import as_weight
 from sofie_jit.records import dataclass
 
 
@@ -28,7 +29,7 @@ class StoredTensor:
         """The elements. Raises UnsupportedLayerError for an element type that is not supported."""
         if self.array is None:
             raise UnsupportedLayerError(f"it uses a tensor of type {self.dtype}, which is not supported")
-        return self.array
+        return as_weight(self.array)
 
 
 @dataclass(frozen=True)

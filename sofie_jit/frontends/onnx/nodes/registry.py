@@ -39,6 +39,7 @@ from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.ops import reshape
+from sofie_jit.ir.registrations import registered
 from sofie_jit.ir.types import DTYPES
 
 Handler = Callable[..., Any]
@@ -123,12 +124,14 @@ def register_operator(domain: str, name: str, function: Handler | None = None, *
     versions = _handlers.setdefault((domain, name), {})
     versions[since] = function
     _users.add((domain, name, since))
+    registered.add(("ONNX", domain, name, since))
     return function
 
 
 def unregister_operator(domain: str, name: str, *, since: int = 1) -> None:
     """Undoes :func:`register_operator`. Raises KeyError if the operator was not registered."""
     _users.remove((domain, name, since))
+    registered.discard(("ONNX", domain, name, since))
     versions = _handlers[domain, name]
     del versions[since]
     if not versions:
