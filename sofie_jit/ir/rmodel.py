@@ -148,7 +148,8 @@ class RModel(Facade):
         """Adds a weight.
 
         ``name``: name of the tensor.
-        ``array``: its values, an array of any shape, of one of :data:`sofie_jit.ir.types.DTYPES`. It is not copied.
+        ``array``: its values, an array of any shape, of one of :data:`sofie_jit.ir.types.DTYPES`. It is not copied,
+        unless its bytes are in the order of another machine.
 
         Raises DtypeError for an unsupported element type, GraphError if the name is taken.
 
@@ -162,7 +163,7 @@ class RModel(Facade):
         values = as_weight(array)
         _dtype_name(values.dtype, f"initialized tensor '{name}'")
         self._define(name, "initialized tensor")
-        self.initialized[name] = values
+        self.initialized[name] = values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def add_operator(self, operator: ROperator) -> None:
         """Appends an operator. Operators are added in execution order.

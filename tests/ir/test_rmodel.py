@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from networks import gemm_relu_transpose
 from sofie_jit import DtypeError, GraphError, RModel, ShapeError, SofieError
 from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.activations import Relu
-from sofie_jit.ir.operators.elementwise import Add
+from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.operators import GatherElements
+from sofie_jit.verification.evaluate import evaluate
 
 
 @pytest.mark.parametrize("optimize", [True, False])
@@ -237,3 +240,37 @@ def test_long_sequences_go_in_smaller_tiles() -> None:
     assert "k::Lease arena(fArenas, k::align_up(batch * dim1 * 32));" in text
     x = np.random.default_rng(5).normal(size=(37, 20_000, 8)).astype(np.float32)
     np.testing.assert_array_equal(compiled.infer(x), np.maximum(x, 0))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_weights_of_any_byte_order(order: str, tmp_path: Path) -> None:
+    """An array has its values in compiled code, in numpy, and in all files, whatever the order of its bytes."""
+    rmodel = RModel("bytes")
+    rmodel.add_input_tensor_info("x", "float32", (None, 3))
+    rmodel.add_initialized_tensor("w", np.arange(6).reshape(3, 2).astype(f"{order}f4"))
+    rmodel.add_initialized_tensor("one", np.array([1], f"{order}f4"))
+    rmodel.add_initialized_tensor("other", np.frombuffer(np.array([1], f"{order}f4").tobytes(), "=f4"))
+    rmodel.add_initialized_tensor("index", np.array([[1]], f"{order}i8"))
+    rmodel.add_operator(Gemm(inputs=["x", "w"], outputs=["y"]))
+    rmodel.add_operator(Mul(inputs=["x", "one"], outputs=["a"]))
+    rmodel.add_operator(Mul(inputs=["x", "other"], outputs=["b"]))
+    rmodel.add_operator(GatherElements(axis=1, inputs=["x", "index"], outputs=["z"]))
+    rmodel.add_operator(Sub(inputs=["a", "b"], outputs=["d"]))
+    rmodel.add_output_tensor_names("y", "z", "d")
+    x = np.array([[1, 2, 3]], np.float32)
+    other = rmodel.initialized["other"][0]
+    for results in (rmodel.compile().infer(x), rmodel.compile(optimize=False).infer(x), evaluate(rmodel, x)):
+        for result, want in zip(results, ([[16, 22]], [[2]], x - other * x), strict=True):
+            np.testing.assert_array_equal(result, want)
+    rmodel.save_header(tmp_path / "m.hxx")
+    assert "tensor_w 6\n0 1 2 3 4 5\n" in (tmp_path / "m.dat").read_text()
+    rmodel.save_header(tmp_path / "m.hxx", weights="binary")
+    assert np.arange(6, dtype="<f4").tobytes() in (tmp_path / "m.bin").read_bytes()
+    assert np.arange(6, dtype="<f4").tobytes() in rmodel.save_onnx(tmp_path / "m.onnx").read_bytes()
+
+
+def test_weights_are_not_copied() -> None:
+    weights = np.ones((3, 2), np.float32)
+    rmodel = RModel("m")
+    rmodel.add_initialized_tensor("w", weights)
+    assert rmodel.initialized["w"] is weights

@@ -8,13 +8,14 @@ import pytest
 from pass_models import ROW, W, model_of, same_numbers, types
 from sofie_jit import OptionError
 from sofie_jit.ir.operators.activations import Clip, Relu, Tanh
-from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
+from sofie_jit.ir.operators.elementwise import Add, Cast, Mul, Sub
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.math import TopK
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.passes.eliminate_common_subexpressions import eliminate_common_subexpressions
 from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
 from sofie_jit.passes.pipeline import lower
+from sofie_jit.verification.evaluate import evaluate
 
 
 def test_passes_are_switched_one_by_one() -> None:
@@ -76,3 +77,39 @@ def test_outputs_and_other_attributes_are_no_duplicates() -> None:
     ]
     rmodel = model_of((None, 4), *operators, outputs="y z c d")
     assert types(eliminate_common_subexpressions(rmodel)) == types(rmodel)
+
+
+def test_constants_of_other_shapes_types_and_byte_orders_are_no_duplicates() -> None:
+    """The same bytes are another constant in each of them."""
+    four = np.array([1, 2, 3, 4], np.float32)
+    constants = {
+        "row": four,
+        "column": four.reshape(4, 1),
+        "square": four.reshape(2, 2),
+        "stack": four.reshape(1, 1, 4),
+        "integers": four.view(np.int32),
+        "swapped": four.view(four.dtype.newbyteorder()),
+        "again": four.copy(),
+    }
+    operators = [Cast(to="float64", inputs=[name], outputs=[f"to_{name}"]) for name in constants]
+    operators += [Tanh(inputs=[f"to_{name}"], outputs=[f"y_{name}"]) for name in constants]
+    rmodel = model_of((None, 4), *operators, outputs=" ".join(f"y_{name}" for name in constants), **constants)
+    merged = eliminate_common_subexpressions(rmodel)
+    assert types(merged) == [*["Cast"] * 6, *["Tanh"] * 7]
+    want = [np.tanh(values.astype(np.float64)) for values in constants.values()]
+    for model in (merged, eliminate_common_subexpressions(merged)):
+        for got, expected in zip(evaluate(model, np.zeros((1, 4))), want, strict=True):
+            assert got.shape == expected.shape
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_shapes_among_attributes_are_no_duplicates() -> None:
+    operators = [
+        Reshape(shape=(0, 2, 2), inputs=["x"], outputs=["a"]),
+        Reshape(shape=(0, 4, 1), inputs=["x"], outputs=["b"]),
+        Reshape(shape=(0, 1, 4), inputs=["x"], outputs=["c"]),
+        *(Tanh(inputs=[name], outputs=[f"y{name}"]) for name in "abc"),
+    ]
+    rmodel = model_of((None, 4), *operators, outputs="ya yb yc")
+    assert types(eliminate_common_subexpressions(rmodel)) == types(rmodel)
+    assert [y.shape for y in rmodel.compile().infer(np.ones((3, 4)))] == [(3, 2, 2), (3, 4, 1), (3, 1, 4)]
