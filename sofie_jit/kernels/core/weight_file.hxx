@@ -109,9 +109,10 @@ private:
          } else {
             ok = parse(word, value);
          }
-         if (!ok)
-            throw std::runtime_error(where + ": value " + std::to_string(i) + " is not a number: '" +
-                                     word.substr(0, 80) + "'");
+         if (!ok || at == end) // a number at the very end may be only a part of it
+            throw std::runtime_error(where + ": value " + std::to_string(i) +
+                                     (at == end ? ": the file is truncated" : " is not a number: '" +
+                                     word.substr(0, 80) + "'"));
          std::memcpy(buffer.data() + i * sizeof(T), &value, sizeof(T));
       }
       return buffer;
