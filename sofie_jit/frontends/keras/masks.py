@@ -98,6 +98,17 @@ def all_of(*masks: Symbol) -> Symbol:
     return functools.reduce(ops.logical_and, masks)
 
 
+LARGE = 1e9
+"""The number that Keras subtracts from masked scores, or the negative of the score that replaces them."""
+
+
+def lessened(scores: Symbol, mask: Symbol) -> Symbol:
+    """Scores, less a large number where the mask is False; a mask of numbers scales that number, as in Keras 2."""
+    if mask.dtype == "bool":
+        return ops.where(mask, scores, ops.subtract(scores, LARGE))
+    return ops.add(scores, ops.multiply(ops.subtract(1.0, ops.cast(mask, scores.dtype)), -LARGE))
+
+
 # -- calls ---------------------------------------------------------------------------------------------------------
 
 

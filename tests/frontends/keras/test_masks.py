@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit import frontends
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras import masks
 from sofie_jit.frontends.keras.graph import Layer
@@ -23,6 +24,7 @@ from sofie_jit.frontends.keras.layers.registry import Entry, entries, find
 from sofie_jit.ir.builder import Builder
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.verification.evaluate import evaluate
 from tolerance import check_file, distance, leaves, randomize
 
 layers = keras.layers
@@ -272,6 +274,64 @@ def randomize_keras_2(model: Any) -> Any:
     return model
 
 
+def check_keras_2(model: Any, inputs: list[np.ndarray], path: Path) -> None:
+    """Asserts that a file of a model of Keras 2, evaluated in numpy, gives the model's outputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        randomize_keras_2(model).save(path)
+    wanted = leaves(model(inputs if len(inputs) > 1 else inputs[0]))
+    for got, want in zip(evaluate(frontends.open(path)(), inputs), wanted, strict=True):
+        assert distance(got, np.asarray(want)) <= 1e-6
+
+
+def test_a_sentence_counts_if_any_of_its_words_does(tmp_path: Path) -> None:
+    """TimeDistributed of Keras 2 passes on the mask of the layer that it wraps, or the steps that are not empty."""
+    keras_2 = pytest.importorskip("tf_keras")
+    k, distributed = keras_2.layers, keras_2.layers.TimeDistributed
+    inputs = keras_2.Input((3, 4), dtype="int32")
+    x = k.Embedding(9, 5, mask_zero=True)(inputs)
+    outputs = [
+        k.SimpleRNN(2)(distributed(k.SimpleRNN(4))(x)),
+        distributed(k.SimpleRNN(2))(distributed(k.Dense(3))(x)),
+    ]
+    words = np.random.default_rng(0).integers(0, 9, (6, 3, 4))
+    words[0], words[1, :2], words[2, :, 1:], words[3, 2], words[4, :, 0] = 0, 0, 0, 0, 0
+    check_keras_2(keras_2.Model(inputs, outputs), [words], tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_masks_of_numbers(dtype: str, tmp_path: Path) -> None:
+    """In Keras 3, numbers count as True, in Softmax those above 0.5; in Keras 2, they are factors where they can be."""
+    keras_2 = pytest.importorskip("tf_keras")
+    rng = np.random.default_rng(0)
+    q, v = rng.normal(size=(3, 4, 5)).astype(np.float32), rng.normal(size=(3, 6, 5)).astype(np.float32)
+    numbers = [
+        rng.uniform(-1, 3, size).astype(dtype) * (rng.random(size) < 0.7) for size in ((3, 4, 6), (3, 4), (3, 6))
+    ]
+    numbers[1][:, 0] = 1
+
+    def outputs(k: Any, q: Any, v: Any, both: Any, one: Any, other: Any) -> list[Any]:
+        def attend(*args: Any, **options: Any) -> Any:
+            return k.MultiHeadAttention(2, 3, dropout=0.1)(*args, **options)
+
+        return [
+            k.MultiHeadAttention(2, 3)(q, v, attention_mask=both),
+            attend(q, v, attention_mask=both),
+            attend(q, v, attention_mask=both, use_causal_mask=True),
+            k.Softmax()(k.Dense(6)(q), mask=both),
+            k.GlobalAveragePooling1D()(q, mask=one),
+        ]
+
+    for library in (keras_2, keras):
+        given = [library.Input((4, 5)), library.Input((6, 5))]
+        given += [library.Input(size.shape[1:], dtype=dtype) for size in numbers]
+        results = outputs(library.layers, *given)
+        if library is keras:
+            results += [library.layers.Attention()(given[:2], mask=given[3:]), layers.LSTM(2)(given[0], mask=given[3])]
+        model = library.Model(given, results)
+        check_keras_2(model, [q, v, *numbers], tmp_path / "m.keras")
+
+
 # -- the table -------------------------------------------------------------------------------------------------------
 
 ARGUMENTS: dict[str, Any] = {
@@ -309,7 +369,7 @@ def test_what_layers_do_is_what_keras_does(name: str) -> None:
         assert name == "Masking" or layer.compute_mask(None, "the mask") == "the mask"
     elif rule is masks.stops:
         own = name in ("Embedding", "ReversibleEmbedding")  # attached by the handler
-        assert own or not layer.supports_masking or layer.compute_mask(None, None) is None
+        assert own or not layer.supports_masking or layer.compute_mask("the inputs", "the mask") is None
     else:
         assert layer.supports_masking
 

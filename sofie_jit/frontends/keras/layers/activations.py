@@ -8,7 +8,7 @@ from sofie_jit.frontends.keras.activation import activation
 from sofie_jit.frontends.keras.axes import axes_of_option, over_axes
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
-from sofie_jit.frontends.keras.masks import passes, passes_since_keras_3
+from sofie_jit.frontends.keras.masks import lessened, passes, passes_since_keras_3
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import Clip, Elu, GeneralRelu, LeakyRelu, Relu, Threshold
@@ -80,10 +80,11 @@ def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
         shape = (1,) * (x.rank - mask.rank) + mask.shape
         if any(m not in (1, n) for m, n in zip(shape, x.shape, strict=False)) or mask.rank > x.rank:
             call.refuse(f"its mask has shape {mask.shape}, which does not broadcast to its input's {x.shape}")
+        if call.layer.keras_major < 3 and not call.config.get("robust_masking"):
+            return _softmax(call, lessened(x, mask))
         counts = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
         if call.layer.keras_major < 3:
-            masked = -1e9 if call.config.get("robust_masking") else ops.subtract(x, 1e9)
-            return _softmax(call, ops.where(counts, x, masked))
+            return _softmax(call, ops.where(counts, x, -1e9))
         return ops.where(counts, _softmax(call, ops.where(counts, x, -1e9)), 0.0)
     return _softmax(call, x)
 

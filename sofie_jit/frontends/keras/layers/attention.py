@@ -10,16 +10,14 @@ import numpy as np
 
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
-from sofie_jit.frontends.keras.masks import all_of, passes
+from sofie_jit.frontends.keras.masks import LARGE, all_of, lessened, passes
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, Shape, product
 from sofie_jit.ir.types import is_floating
 
-LARGE = 1e9
-"""The number that Keras subtracts from masked scores, or the negative of the score that replaces them."""
 LARGEST = 0.7 * 3.38953e38
-"""The same in Keras's fused attention."""
+"""The negative of the score that replaces masked scores in Keras's fused attention."""
 
 
 def band(x: Symbol, rows: Dim, columns: Dim, below: int | None, above: int | None) -> Symbol:
@@ -153,7 +151,7 @@ def _apply_scores(
 
 def _softmax_less(scores: Symbol, allowed: Symbol | None) -> Symbol:
     """Softmax of scores, with a large number subtracted from those that are not ``allowed``."""
-    return ops.softmax(scores if allowed is None else ops.where(allowed, scores, ops.subtract(scores, LARGE)))
+    return ops.softmax(scores if allowed is None else lessened(scores, allowed))
 
 
 # -- MultiHeadAttention and GroupQueryAttention --------------------------------------------------------------------
@@ -171,7 +169,7 @@ def projections(config: Mapping[str, Any]) -> WeightNames:
     weights=projections,
     mask=passes,
     promotes=True,
-    defaults={"value_dim": None, "use_bias": True, "output_shape": None, "attention_axes": None},
+    defaults={"value_dim": None, "use_bias": True, "output_shape": None, "attention_axes": None, "dropout": 0.0},
 )
 def multi_head_attention(
     call: LayerCall,
@@ -282,7 +280,12 @@ def _attention_axes(call: LayerCall, query: Symbol) -> list[int]:
 def _allowed(
     call: LayerCall, query: Symbol, value: Symbol, masks: Sequence[Symbol | None], causal: bool
 ) -> Symbol | None:
-    """Which query may attend to which value, by the masks of query, value, key, and both, and by the options."""
+    """Which query may attend to which value, by the masks of query, value, key, and both, and by the options.
+
+    Numbers in an attention mask count as True, but Keras 2 uses them as they are if there is no other mask.
+    """
+    if call.layer.keras_major < 3 and not causal and not any(mask is not None for mask in masks[:-1]):
+        return masks[-1]
     query_mask, value_mask, key_mask, attention_mask = (None if m is None else ops.cast(m, "bool") for m in masks)
     window = call.config.get("sliding_window")
     found = [] if query_mask is None else [ops.expand_dims(query_mask, -1)]

@@ -38,7 +38,10 @@ def _encoded(call: LayerCall, x: Symbol, depth: int, dtype: str, weights: Symbol
     return ops.sum(hot if weights is None else ops.multiply(hot, ops.expand_dims(weights, -1)), axis)
 
 
-@layer("CategoryEncoding", mask=stops, renamed={"max_tokens": "num_tokens"}, refuses="sparse=True")
+@layer(
+    "CategoryEncoding", mask=stops, defaults={"output_mode": "multi_hot"}, renamed={"max_tokens": "num_tokens"},
+    refuses="sparse=True",
+)  # fmt: skip
 def category_encoding(call: LayerCall, x: Symbol, count_weights: Symbol | None = None) -> Symbol:
     """Integers below ``num_tokens`` encoded as "one_hot", "multi_hot" or "count"."""
     return _encoded(call, x, int(call.config["num_tokens"]), call.dtype, count_weights)
@@ -169,7 +172,9 @@ def hashing(call: LayerCall, x: Symbol) -> Symbol:
     return _encoded(call, index, bins, _own_dtype(call, "int64"))
 
 
-@layer("HashedCrossing", mask=stops, refuses="strings, more than two inputs, sparse=True")
+@layer(
+    "HashedCrossing", mask=stops, defaults={"output_mode": "int"}, refuses="strings, more than two inputs, sparse=True"
+)
 def hashed_crossing(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     """One of ``num_bins`` categories by the combined hash of two integers."""
     if len(inputs) != 2 or not all(is_integer(x.dtype) for x in inputs):

@@ -59,8 +59,11 @@ def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = 
     if mask is None:
         return _global_pooling(call, x, GlobalAveragePool)
     steps = 1 if layout(call) == "NHWC" else 2
-    counts = ops.expand_dims(ops.cast(mask, "bool"), 3 - steps)
     keep = bool(call.config["keepdims"])
+    if call.layer.keras_major < 3:  # numbers in a mask are weights
+        weights = ops.cast(ops.expand_dims(mask, 3 - steps), x.dtype)
+        return ops.divide(ops.sum(ops.multiply(x, weights), steps, keep), ops.sum(weights, steps, keep))
+    counts = ops.expand_dims(ops.cast(mask, "bool"), 3 - steps)
     total = ops.sum(ops.where(counts, x, 0.0), steps, keep)
     return ops.divide(total, ops.sum(ops.cast(counts, x.dtype), steps, keep))
 
