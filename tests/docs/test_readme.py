@@ -76,5 +76,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+    targets = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert len(targets) > 20
+    for target in targets:
         assert target.startswith("https://") or (README.parent / target).exists(), target

@@ -5,7 +5,7 @@ import copy
 import pickle
 import random
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,16 @@ a, b, n = map(SymbolicDim, NAMES)
 Sizes = dict[str, int]
 
 
+@contextlib.contextmanager
+def large_expressions() -> Iterator[None]:
+    """Ends quietly where an expression becomes too large; other errors are not expected."""
+    try:
+        yield
+    except ShapeError as error:
+        if "is too large" not in str(error):
+            raise
+
+
 @dataclass(frozen=True)
 class Pair:
     """An expression, and the same computed with Python's integers."""
@@ -57,7 +67,7 @@ def divided(x: Pair, y: Pair, operation: str) -> Pair:
 
 
 def combined(x: Pair, y: Pair, operation: str) -> Pair:
-    with contextlib.suppress(ShapeError):  # too large an expression
+    with large_expressions():  # too large an expression
         match operation:
             case "+":
                 return Pair(x.dim + y.dim, lambda sizes: x.value(sizes) + y.value(sizes))
@@ -108,7 +118,7 @@ def test_an_expression_has_the_value_of_the_same_arithmetic_with_integers(pair, 
 @settings(max_examples=300, deadline=None)
 @given(PAIRS, SIZES)
 def test_a_part_of_the_names_can_be_bound(pair, sizes):
-    with contextlib.suppress(ShapeError):
+    with large_expressions():
         part = bind_shape((pair.dim,), {"n": sizes["n"]})
         assert "n" not in names_of(part)
         assert evaluated(*part, sizes) == pair.value(sizes)
@@ -122,7 +132,7 @@ def test_a_part_of_the_names_can_be_bound(pair, sizes):
 def test_identities(x, y, number, sizes):
     if x.dim == y.dim:
         assert x.value(sizes) == y.value(sizes)
-    with contextlib.suppress(ShapeError):
+    with large_expressions():
         assert x.dim + y.dim == y.dim + x.dim
         assert x.dim * y.dim == y.dim * x.dim
         assert minimum(x.dim, y.dim) == minimum(y.dim, x.dim)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 import sofie_jit
 from networks import mlp, two_inputs
-from sofie_jit import DtypeError, InputError, RModel, ShapeError
+from sofie_jit import DtypeError, InputError, OptionError, RModel, ShapeError
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.elementwise import Add
@@ -111,9 +112,24 @@ def test_out(model: Model, x: np.ndarray) -> None:
         model.infer(x[:9], out=np.empty((9, 7)))
     with pytest.raises(ShapeError, match="contiguous"):
         model.infer(x[:9], out=np.empty((7, 9), np.float32).T)
+    unaligned = np.zeros(9 * 7 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(9, 7)
+    assert not unaligned.flags.aligned
+    for options in ({}, {"threads": 2}):
+        with pytest.raises(ShapeError, match="aligned"):
+            model.infer(x[:9], out=unaligned, **options)
+    assert not unaligned.any()
+    with pytest.raises(DtypeError, match=">f4"):
+        model.infer(x[:9], out=np.empty((9, 7), ">f4"))
     out.flags.writeable = False
     with pytest.raises(ShapeError, match="writable"):
         model.infer(x[:9], out=out)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_numbers_of_threads_that_are_none(model: Model, x: np.ndarray, threads: Any) -> None:
+    for call in (lambda: model.infer(x, threads=threads), lambda: mlp().compile(threads=threads)):
+        with pytest.raises(OptionError, match=f"threads must be a positive number of threads, got {threads!r}"):
+            call()
 
 
 @pytest.mark.parametrize(

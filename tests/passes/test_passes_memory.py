@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+import operator_cases
+from operator_cases import CASES, Case
 from pass_models import model_of, types
 from sofie_jit import RModel
 from sofie_jit.codegen.arena import Arena
 from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
 from sofie_jit.ir.operators.activations import Relu, Tanh
-from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
+from sofie_jit.ir.operators.elementwise import Add, Mul, Sub, Where
 from sofie_jit.ir.operators.identity import Identity
 from sofie_jit.ir.operators.math import TopK
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.passes.separate_outputs import separate_outputs
+from sofie_jit.verification.difference import distance
+from sofie_jit.verification.evaluate import evaluate
 
 
 def test_outputs_get_memory_of_their_own() -> None:
@@ -86,3 +92,62 @@ def test_tiles() -> None:
     assert not can_tile(model_of((None, 4), Transpose(perm=[1, 0], inputs=["x"], outputs=["y"])))
     assert not can_tile(model_of((6, 4), Relu(inputs=["x"], outputs=["y"])))
     assert not can_tile(model_of((None, 4), Reshape(shape=(2, 2, "batch"), inputs=["x"], outputs=["y"])))
+
+
+def test_results_do_not_overwrite_what_the_operator_still_reads() -> None:
+    """``y = xW + x``, where x is needed nowhere else: a row of the product is read after the sum is written."""
+    rng = np.random.default_rng(0)
+    square = rng.normal(size=(40, 40))
+    operators = [
+        Tanh(inputs=["x"], outputs=["a"]),
+        Dense(inputs=["a", "w", "", "a"], outputs=["b"]),
+        Tanh(inputs=["b"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 40), *operators, w=square)
+    roots = storage(rmodel)
+    assert memory_taken_over(rmodel, roots, last_uses(rmodel, roots), 1) == ""
+    x = rng.normal(size=(29, 40)).astype(np.float32)
+    a = np.tanh(x.astype(np.float64))
+    want = np.tanh(a @ rmodel.initialized["w"].astype(np.float64) + a)
+    np.testing.assert_allclose(rmodel.compile(optimize=False).infer(x), want, rtol=0, atol=1e-5)
+
+
+def same_operands() -> list[Case]:
+    """The operators with several inputs of one type, each with one tensor as all of these."""
+    found = []
+    for case in CASES:
+        kinds: dict[tuple[tuple[int, ...], str], list[int]] = {}
+        for index, array in enumerate(case.arrays):
+            if array is not None and index not in case.weights and not case.fixed:
+                kinds.setdefault((array.shape, array.dtype.name), []).append(index)
+        equal = max(kinds.values(), key=len, default=[])
+        if len(equal) > 1:
+            arrays = [case.arrays[equal[0]] if i in equal else array for i, array in enumerate(case.arrays)]
+            found.append(dataclasses.replace(case, arrays=tuple(arrays)))
+    return found
+
+
+def test_one_tensor_as_all_operands() -> None:
+    """It dies in the operator, which may overwrite it only if it reads all of it first."""
+    cases = same_operands()
+    assert len(cases) > 40
+    rmodel, inputs = operator_cases.model_of(cases, "float32"), {}
+    for number, (case, operator) in enumerate(zip(cases, list(rmodel.operators), strict=True)):
+        of_array: dict[int, str] = {}
+        for index, name in enumerate(operator.inputs):
+            array = case.arrays[index]
+            if array is None or index in case.weights:
+                continue
+            if id(array) not in of_array:
+                inputs[name] = array
+                of_array[id(array)] = copy = f"copy{number}_{index}"
+                rmodel.operators.insert(0, Where(inputs=["true", name, name], outputs=[copy]))
+            else:
+                del rmodel.inputs[name]
+            operator.inputs[index] = of_array[id(array)]
+    rmodel.add_initialized_tensor("true", np.array(True))
+    for optimize in (False, True):
+        got, want = rmodel.compile(optimize=optimize).infer(inputs), evaluate(rmodel, inputs, "float64")
+        for name, a, b in zip(rmodel.outputs, got, want, strict=True):
+            case = cases[int(name[1:].partition("_")[0])]
+            assert distance(a.astype("float64"), b.astype("float64")) <= 1e-6, case.name

@@ -141,25 +141,35 @@ def test_absent_options_get_their_defaults():
     assert options("Activation", {"activation": None})["activation"] == "linear"
 
 
-DIFFERENT = {"GRU", "GRUCell", "InstanceNormalization", "CuDNNLSTM", "CuDNNGRU", "ThresholdedReLU",
-             "LocallyConnected1D", "LocallyConnected2D"}  # fmt: skip
+OLDER = {("GRU", "reset_after"): False, ("GRUCell", "reset_after"): False}
+"""Defaults of options that Keras 3 always writes, and Keras before 2.1 did not have."""
+COUNTERPARTS = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
+OF_KERAS_CONTRIB = {"InstanceNormalization": {"axis": None, "epsilon": 1e-3, "center": True, "scale": True}}
 
 
 def test_defaults_are_those_of_keras():
     """Those of the handlers against the constructors of Keras; ``linear`` and ``channels_last`` are its None."""
-    keras = pytest.importorskip("keras")
-    assert sum(bool(entry.defaults) for entry in entries().values()) > 60
+    keras, tf_keras = pytest.importorskip("keras"), pytest.importorskip("tf_keras")
+    checked = []
     for name, entry in entries().items():
         table = entry.defaults
-        if name in DIFFERENT or not table or not entry.builtin:  # those of other packages
+        if not table or not entry.builtin:  # those of other packages
             continue
-        parameters = inspect.signature(getattr(keras.layers, name).__init__).parameters
+        checked.append(name)
+        if name in OF_KERAS_CONTRIB:
+            assert table == OF_KERAS_CONTRIB[name]
+            continue
+        class_name = COUNTERPARTS.get(name, name)
+        cls = getattr(keras.layers, class_name, None) or getattr(tf_keras.layers, class_name)
+        parameters = inspect.signature(cls.__init__).parameters
         for option, value in table.items():
             default = parameters[option].default
             if default is None:
                 default = {"activation": "linear", "data_format": "channels_last"}.get(option)
             if default is not inspect.Parameter.empty:  # an option that Keras 2 did not ask for
-                assert value == default, (name, option)
+                assert value == OLDER.get((name, option), default), (name, option)
+    assert len(checked) > 60
+    assert {*OF_KERAS_CONTRIB, *COUNTERPARTS, "ThresholdedReLU", "LocallyConnected2D"} <= set(checked)
 
 
 # -- changed meanings ----------------------------------------------------------------------------------------------
@@ -289,22 +299,25 @@ def test_gates_kept_apart_are_joined_in_todays_order():
 
 
 @pytest.mark.parametrize(
-    ("class_name", "shape", "data_format", "want"),
+    ("class_name", "data_format", "stored", "today"),
     [
-        ("Conv2D", (8, 3, 5, 4), "channels_first", (5, 4, 3, 8)),
-        ("Conv2D", (5, 4, 3, 8), "channels_last", (5, 4, 3, 8)),
-        ("Conv3D", (8, 3, 5, 4, 2), "channels_first", (5, 4, 2, 3, 8)),
-        ("Conv2DTranspose", (5, 4, 3, 8), "channels_last", (5, 4, 8, 3)),
-        ("Conv1D", (5, 1, 3, 8), "channels_last", (5, 3, 8)),
-        ("Conv1D", (8, 3, 5, 1), "channels_last", (5, 3, 8)),
-        ("Dense", (3, 8), "channels_first", (3, 8)),
+        ("Conv2D", "channels_last", "rcio", "rcio"),
+        ("Conv2DTranspose", "channels_last", "rcio", "rcoi"),
+        ("Conv1D", "channels_last", "r1io", "rio"),
+        ("Conv1D", "channels_last", "oir1", "rio"),  # up to Keras 1.1
+        ("Dense", "channels_first", "io", "io"),
     ],
 )
-def test_kernels_of_keras_1(class_name, shape, data_format, want):
+def test_kernels_of_keras_1(class_name, data_format, stored, today):
+    """r, c: rows and columns; i: channels of the input; o: filters."""
+    sizes = {"r": 5, "c": 4, "i": 3, "o": 8, "1": 1}
+    given = np.arange(np.prod([sizes[axis] for axis in stored])).reshape([sizes[axis] for axis in stored])
+    bias = np.arange(8.0)
     config = {"data_format": data_format, "kernel_size": (5,), "filters": 8}
-    kernel, bias = convert_weights(class_name, config, [np.zeros(shape), np.zeros(8)], keras_major=1)
-    assert kernel.shape == want
-    assert bias.shape == (8,)
+    kernel, kept = convert_weights(class_name, config, [given, bias], keras_major=1)
+    axes = stored.replace("1", "")
+    np.testing.assert_array_equal(kernel, np.einsum(f"{axes}->{today}", given.reshape([sizes[axis] for axis in axes])))
+    assert kept is bias
 
 
 def test_theano_convolves():
@@ -313,3 +326,72 @@ def test_theano_convolves():
     assert turned[:, 0, 0, 0].tolist() == [4, 2, 0]
     (kept,) = convert_weights("Dense", {}, [kernel], keras_major=2, backend="theano")
     assert kept is kernel
+
+
+KERNELS_OF_TH = {
+    "Conv2D": [("rcio", "oirc")],
+    "Conv2DTranspose": [("rcoi", "oirc")],
+    "Conv3D": [("drcio", "oidrc")],
+    "SeparableConv2D": [("rcim", "mirc"), ("rcio", "oirc")],
+}
+"""Class -> the axes of each kernel today and in a channels_first file of Keras 1.
+
+d, r, c: depth, rows, columns; i: channels of the input; o: filters; m: filters per channel.
+"""
+KERNELS = {"Conv1D": ["rio"], "Conv2D": ["rcio"], "Conv3D": ["drcio"], "Conv2DTranspose": ["rcoi"],
+           "Conv3DTranspose": ["drcoi"], "ConvLSTM2D": ["rcio", "rcjo"]}  # fmt: skip
+SIZES = {"d": 5, "r": 4, "c": 3, "i": 2, "o": 6, "m": 7, "j": 8}
+
+
+def kernel_of(axes, start=0):
+    shape = [SIZES[axis] for axis in axes]
+    return start + np.arange(np.prod(shape), dtype="f4").reshape(shape)
+
+
+def turned(kernel):
+    """The kernel that Theano, which flips kernels, applies as the other backends apply ``kernel``."""
+    return np.flip(kernel, tuple(range(kernel.ndim - 2)))
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "theano"])
+@pytest.mark.parametrize("class_name", KERNELS_OF_TH)
+def test_channels_first_kernels_of_keras_1(class_name, backend):
+    flips = backend == "theano" and class_name != "SeparableConv2D"  # which Theano did not have
+    kernels = [kernel_of(now, 1000 * n) for n, (now, _) in enumerate(KERNELS_OF_TH[class_name])]
+    stored = [
+        np.einsum(f"{now}->{then}", turned(kernel) if flips else kernel)
+        for kernel, (now, then) in zip(kernels, KERNELS_OF_TH[class_name], strict=True)
+    ]
+    found = convert_weights(class_name, {"data_format": "channels_first"}, [*stored, np.zeros(6)], 1, backend)
+    for got, want in zip(found[:-1], kernels, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("class_name", KERNELS)
+def test_kernels_of_keras_2_with_theano(class_name):
+    weights = [*map(kernel_of, KERNELS[class_name]), np.arange(6.0)]
+    found = convert_weights(class_name, {}, [*map(turned, weights[:-1]), weights[-1]], 2, "theano")
+    for got, want in zip(found, weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "theano"])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_gates_of_a_conv_lstm_of_keras_1(data_format, backend):
+    """Kernel, recurrent kernel and bias of each gate: 12 arrays, in the order i, c, f, o."""
+    parts = {
+        gate: [kernel_of("rcio", 1000 * n), kernel_of("rcjo", 1000 * n + 500), n + np.arange(6) / 10]
+        for n, gate in enumerate("ifco")
+    }
+
+    def stored(array):
+        if array.ndim == 1:
+            return array
+        array = turned(array) if backend == "theano" else array
+        return np.transpose(array, (3, 2, 0, 1)) if data_format == "channels_first" else array
+
+    arrays = [stored(part) for gate in "icfo" for part in parts[gate]]
+    found = convert_weights("ConvLSTM2D", {"data_format": data_format}, arrays, 1, backend)
+    assert len(found) == 3
+    for number, got in enumerate(found):
+        np.testing.assert_array_equal(got, np.concatenate([parts[gate][number] for gate in "ifco"], -1))

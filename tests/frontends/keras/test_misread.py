@@ -44,17 +44,17 @@ def test_the_saved_model_is_the_truth(make, suffix: str, tmp_path: Path) -> None
     check(sofie_jit.load(tmp_path / f"m{suffix}").infer(x), model, x)
 
 
-def test_keras_misreads_them_still(tmp_path: Path) -> None:
-    """If this fails, Keras has been mended, and the sentence about it in the README can go."""
-    wrong = 0
-    for make in (several_axes, score_mode, bare_activations, arithmetic):
-        model = randomize(make())
-        model.save(tmp_path / "m.h5")
-        x = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
-        try:
-            again = np.asarray(keras.models.load_model(tmp_path / "m.h5", compile=False)(x))
-        except Exception:  # whatever it raises, it does not open the file
-            wrong += 1
-        else:
-            wrong += not np.allclose(again, model(x), atol=1e-5)
-    assert wrong
+REASONS = {
+    several_axes: "Shape mismatch in layer",
+    bare_activations: "Unknown layer: 'LeakyRelu'",
+    arithmetic: "Unknown layer: 'Tanh'",
+}
+"""Model -> the error with which Keras 3 does not open its .h5 file; some versions misread that of ``score_mode``."""
+
+
+@pytest.mark.parametrize("make", REASONS)
+def test_keras_does_not_open_them(make, tmp_path: Path) -> None:
+    """If this fails, Keras has been mended, and the model can leave this module."""
+    make().save(tmp_path / "m.h5")
+    with pytest.raises(ValueError, match=REASONS[make]):
+        keras.models.load_model(tmp_path / "m.h5", compile=False)

@@ -149,6 +149,35 @@ def test_replace(function: Any, suffix: str, tmp_path: Path) -> None:
         assert distance(got, np.asarray(model(x))) < 2e-6  # Keras cannot rebuild a Lambda in float64
 
 
+def of_kernels(*factors: int) -> sofie_jit.RModel:
+    """Kernels with one function name and different sources."""
+    rmodel = sofie_jit.RModel("kernels")
+    rmodel.add_input_tensor_info("x", "float32", (None, 3))
+    for factor in factors:
+        source = (
+            "template <class T> void scale(std::size_t n, const T *x, T *y)"
+            f"{{ for (std::size_t i = 0; i < n; ++i) y[i] = {factor} * x[i]; }}"
+        )
+        kernel = KernelOperator(source=source, function="scale", inputs=["x"], outputs=[f"y{factor}"])
+        rmodel.add_operator(kernel)
+        rmodel.add_output_tensor_names(kernel.outputs)
+    return rmodel
+
+
+def test_kernels_of_one_name_do_not_clash() -> None:
+    """Within a model, among the models of a process, and in a header."""
+    x = np.arange(3, dtype=np.float32)[np.newaxis]
+    rmodel = of_kernels(2, 3)
+    for found, factor in zip(rmodel.compile().infer(x), (2, 3), strict=True):
+        np.testing.assert_array_equal(found, factor * x)
+    for factor in (4, 5):
+        np.testing.assert_array_equal(of_kernels(factor).compile().infer(x), factor * x)
+    header = rmodel.compile().header
+    assert len(set(re.findall(r"namespace (user_\w+)", header))) == 2
+    assert "y[i] = 2 * x[i]" in header
+    assert "y[i] = 3 * x[i]" in header
+
+
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 def test_a_kernel_goes_into_exported_headers(tmp_path: Path) -> None:
     model = lambda_model()
@@ -189,5 +218,7 @@ def test_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's examples run, one after the other."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "docs"}
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)):
+    blocks = re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 5
+    for number, block in enumerate(blocks):
         exec(compile(block, f"custom_layers.md, block {number}", "exec"), names)
