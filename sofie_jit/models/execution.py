@@ -113,15 +113,15 @@ class Execution:
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
         threads = useful_threads(threads, self.signature.flops * dims.get(str(BATCH), 1))
         status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
+        if status == 0:
+            return dict(zip(code.found, found.tolist(), strict=True))
         if status == NO_MEMORY:
             raise OutOfMemoryError(
                 "there is too little memory for the intermediate results of this call; give fewer rows or threads"
             )
         if status in code.size_checks:
             raise InputError(code.size_checks[status].explain(dims))
-        if status:
-            raise code.errors[status](code.failures[status])
-        return dict(zip(code.found, found.tolist(), strict=True))
+        raise code.errors[status](code.failures[status])
 
     def _check_sizes(self, dims: dict[str, int]) -> None:
         """Raises InputError for the first requirement that these sizes do not satisfy."""

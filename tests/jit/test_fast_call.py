@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit import OutOfRangeError, RModel, ShapeError
-from sofie_jit.ir.operators import Add, Gather, Mul, Relu, Reshape
+from sofie_jit import InputError, OutOfRangeError, RModel, ShapeError
+from sofie_jit.ir.operators import Add, Concat, Gather, Mul, Relu, Reshape, Slice
+from sofie_jit.ir.operators.slice import BEYOND
 from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL
 from sofie_jit.models.model import Model
 
@@ -141,6 +142,20 @@ def test_no_fast_call_if_an_output_axis_is_a_product() -> None:
     for _ in range(CALLS_BEFORE_FAST_CALL + 1):
         assert model.infer(ones(4, 6)).shape == (12, 2)
     assert not inspect.isbuiltin(model.infer)
+
+
+def test_a_size_that_must_be_that_of_an_input() -> None:
+    rmodel = RModel("skip")
+    rmodel.add_input_tensor_info("x", "float32", (None, "time", 3))
+    rmodel.add_operator(Slice(starts=[0], ends=[BEYOND], steps=[2], axes=[1], inputs=["x"], outputs=["half"]))
+    rmodel.add_operator(Concat(axis=1, inputs=["half", "half"], outputs=["whole"]))
+    rmodel.add_operator(Add(inputs=["whole", "x"], outputs=["sum"]))
+    rmodel.add_operator(Concat(axis=2, inputs=["whole", "sum"], outputs=["y"]))
+    rmodel.add_output_tensor_names("y")
+    model = with_fast_call(rmodel, ones(1, 2, 3))
+    np.testing.assert_array_equal(model.infer(ones(2, 4, 3))[..., [0, 5]], np.tile(np.float32([1, 2]), (2, 4, 1)))
+    with pytest.raises(InputError, match="time = 5"):
+        model.infer(ones(2, 5, 3))
 
 
 def test_nothing_leaks(model: Model) -> None:
