@@ -60,12 +60,13 @@ def randomize(model: Any, seed: int = 0) -> Any:
     """Gives every weight of a Keras model a random value, so that no bias or statistic hides behind a default."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
+        name = getattr(weight, "path", weight.name)  # variables of Keras 2 have no path
         values = rng.normal(size=weight.shape) * (1 / np.sqrt(max(np.prod(weight.shape[:-1]), 1)))
-        if "variance" in weight.path:
+        if "variance" in name:
             values = rng.uniform(0.5, 1.5, size=weight.shape)
         elif len(weight.shape) < 2:
-            values = rng.normal(size=weight.shape) * 0.3 + ("gamma" in weight.path)
-        weight.assign(values.astype(weight.dtype))
+            values = rng.normal(size=weight.shape) * 0.3 + ("gamma" in name)
+        weight.assign(values.astype(getattr(weight.dtype, "as_numpy_dtype", weight.dtype)))
     return model
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.errors import SofieError
 from tolerance import ABSOLUTE, distance
 
 tf_keras = pytest.importorskip("tf_keras")
@@ -31,6 +33,13 @@ def test_layer(kind: str, data_format: str, tmp_path: Path) -> None:
         for o in options
         for implementation in (1, 2, 3)
     ]
+    made += [
+        getattr(layers, f"LocallyConnected{kind}")(
+            3, data_format=data_format, implementation=implementation, padding="same", **o
+        )
+        for o in options
+        for implementation in (2, 3)
+    ]
     model, rng = tf_keras.Model(x, [layer(x) for layer in made]), np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape) * 0.3 for w in model.get_weights()])
     values = rng.normal(size=(3, *shape)).astype(np.float32)
@@ -44,8 +53,18 @@ def test_layer(kind: str, data_format: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(whole[1:2], alone)
 
 
-def test_padding_is_refused(tmp_path: Path) -> None:
-    layer = layers.LocallyConnected1D(1, 3, padding="same", implementation=2)
-    tf_keras.Sequential([tf_keras.Input((6, 2)), layer]).save(tmp_path / "m.h5")
-    with pytest.raises(UnsupportedLayerError, match="padding='same' is not supported"):
-        sofie_jit.load(tmp_path / "m.h5")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"padding": "same", "implementation": 1}, "is not defined in Keras"),
+        ({"kernel_size": [7]}, "larger than its images"),
+        ({"kernel_size": [10**8], "padding": "same"}, "need a table"),
+    ],
+)
+def test_refused(options: dict[str, Any], words: str, tmp_path: Path) -> None:
+    model = tf_keras.Sequential([tf_keras.Input((6, 2)), layers.LocallyConnected1D(1, 3, implementation=2)])
+    model.save(tmp_path / "m.h5")
+    config = json.loads(model.to_json())
+    config["config"]["layers"][1]["config"] |= options
+    with pytest.raises(SofieError, match=words):
+        sofie_jit.load(tmp_path / "m.h5", config=config)

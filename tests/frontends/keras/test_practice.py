@@ -16,7 +16,7 @@ from sofie_jit import frontends
 from sofie_jit.errors import InputError, ModelFileError, ShapeError, UnsupportedLayerError
 from sofie_jit.frontends.base import leaves
 from sofie_jit.verification.evaluate import evaluate
-from tolerance import randomize
+from tolerance import check_file, randomize
 
 RANDOM = np.random.default_rng(0)
 
@@ -315,3 +315,22 @@ def test_options_of_tensorflow_2_3_to_2_5():
     np.testing.assert_array_equal(index, [[0], [1], [2]])
     config = {"vocabulary": [7, 2], "mask_value": 0, "oov_value": -1, "num_oov_indices": 1}
     np.testing.assert_array_equal(translated("IntegerLookup", config, np.array([[7, 2, 0, 5]])), [[2, 3, 0, 1]])
+
+
+def test_options_of_keras_2_without_effect_here(tmp_path):
+    """Images with two axes of the batch, and a Softmax with robust_masking that gets no mask."""
+    import tf_keras
+
+    layers = tf_keras.layers
+    inputs, films = tf_keras.Input((5, 6, 4)), tf_keras.Input((3, 6, 5, 2))
+    outputs = [
+        layers.Softmax(axis=1, robust_masking=True)(inputs),
+        layers.Conv1D(3, 3, padding="causal", dilation_rate=2, activation="relu")(inputs),
+        layers.Conv1D(4, 2, groups=2, strides=2, use_bias=False)(inputs),
+        layers.Conv2D(3, 2, padding="same", strides=2)(films),
+    ]
+    model = randomize(tf_keras.Model([inputs, films], outputs))
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(4, *shape)).astype(np.float32) for shape in ((5, 6, 4), (3, 6, 5, 2))]
+    loaded = check_file(model, x, tmp_path)
+    assert [y.shape[0] for y in loaded.infer(*(value[:0] for value in x))] == [0] * 4

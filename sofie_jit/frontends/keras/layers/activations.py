@@ -76,6 +76,7 @@ def softmax(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
     """``e^x`` divided by its sum along ``axis``, one axis or several; masked elements become 0 (in Keras 2, not if all
     elements of a row are masked).
     """
+    call.config.ignore("robust_masking")  # without a mask
     if mask is not None:
         shape = (1,) * (x.rank - mask.rank) + mask.shape
         if any(m not in (1, n) for m, n in zip(shape, x.shape, strict=False)) or mask.rank > x.rank:

@@ -17,10 +17,13 @@ from sofie_jit.frontends.keras.layers.spatial import (
     layout,
     per_axis,
     per_axis_default,
+    spatial_rank,
     window_options,
 )
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import product
 from sofie_jit.ir.operators.conv import Conv
 
 CONVOLUTION = {"padding": "valid", "data_format": "channels_last", "activation": "linear", "use_bias": True}
@@ -43,7 +46,14 @@ def _defaults(class_name: str) -> dict[str, Any]:
     defaults=lambda name: {**_defaults(name), "groups": 1},
 )  # fmt: skip
 def conv(call: LayerCall, x: Symbol) -> Symbol:
-    """Convolution, with groups; kernel (spatial axes, channels / groups, filters)."""
+    """Convolution, with groups; kernel (spatial axes, channels / groups, filters).
+
+    Images may have several axes of the batch, as in Keras 2.
+    """
+    batch = x.shape[: -1 - spatial_rank(call.layer.class_name)]
+    if len(batch) > 1:
+        y = conv(call, ops.reshape(x, (product(*batch), *x.shape[len(batch) :])))
+        return ops.reshape(y, (*batch, *y.shape[1:]))
     config, data_layout = call.config, layout(call)
     count, filters, groups = dimensions(call, x), config["filters"], config["groups"]
     size = per_axis(call, "kernel_size", count)
