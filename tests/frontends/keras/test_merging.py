@@ -134,3 +134,14 @@ def test_shapes_that_do_not_broadcast_are_named() -> None:
 
     with pytest.raises(SofieError, match=r"\(batch, 4, 3\), \(batch, 5, 3\).*4 and 5 in axis -2"):
         Add().infer(TensorType("float32", ("batch", 4, 3)), TensorType("float32", ("batch", 5, 3)))
+
+
+def test_a_single_tensor(tmp_path: Path) -> None:
+    """Keras 2 unpacks a list of one tensor, so that its layers are called with the tensor alone."""
+    import tf_keras
+
+    inputs = tf_keras.Input((3, 2))
+    model = tf_keras.Model(inputs, tf_keras.layers.Concatenate()([inputs]))
+    model.save(tmp_path / "m.h5")
+    x = np.ones((2, 3, 2), np.float32)
+    np.testing.assert_array_equal(sofie_jit.load(tmp_path / "m.h5").infer(x), x)

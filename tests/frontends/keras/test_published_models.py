@@ -25,8 +25,8 @@ CASES = [
 
 
 def random_input(given: Any, words: bool, rng: np.random.Generator) -> np.ndarray:
-    """Four rows for an input of a Keras model; 15 is the size of open axes. ``words``: whole numbers."""
-    default = [4 if axis == 0 else 15 for axis, _ in enumerate(given.shape)]
+    """Four rows for an input of a Keras model; 16 is the size of open axes. ``words``: whole numbers."""
+    default = [4 if axis == 0 else 16 for axis, _ in enumerate(given.shape)]
     shape = [size or other for size, other in zip(given.shape, default, strict=True)]
     if words or "int" in str(given.dtype):
         return rng.integers(0, VOCABULARY, shape).astype("int32" if "int" in str(given.dtype) else "float32")

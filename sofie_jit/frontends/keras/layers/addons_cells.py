@@ -15,7 +15,7 @@ from sofie_jit.frontends.keras.activation import activation
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.addons import PACKAGE
 from sofie_jit.frontends.keras.layers.call import LayerCall
-from sofie_jit.frontends.keras.layers.recurrent import (
+from sofie_jit.frontends.keras.layers.recurrent_scan import (
     CELL,
     GATED,
     SEQUENCE,

@@ -10,13 +10,13 @@ import numpy as np
 from sofie_jit.frontends.keras.activation import elementwise_activation
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.convolution import CONVOLUTION, RENAMED
-from sofie_jit.frontends.keras.layers.recurrent import (
+from sofie_jit.frontends.keras.layers.recurrent import layer_weights
+from sofie_jit.frontends.keras.layers.recurrent_scan import (
     GATED,
     HARD_SIGMOID,
     SEQUENCE,
     ScanOptions,
     States,
-    layer_weights,
     mask_of_sequence,
     scan,
 )

@@ -81,15 +81,17 @@ def _kernels(
         shape = (inputs, *sizes, filters, *out) if first else (*sizes, inputs, *out, filters)
         whole = call.weight("kernel", shape).reshape(-1, *results)
         kernel: np.ndarray = (whole.swapaxes(1, 2) if first else whole)[indices, np.arange(positions)[:, None]]
-        return kernel * inside[:, :, None]
+        kernel *= inside[:, :, None]
+        return kernel
     if implementation != 3:
         call.refuse(f"implementation={implementation!r} is not supported; expected 1, 2 or 3")
     # of these the used ones, result by result
     used = np.broadcast_to(np.expand_dims(inside, 0 if first else 1), (*results, terms))
-    values = call.weight("kernel", (np.count_nonzero(used),))
-    kernel = np.zeros(used.shape, values.dtype)
-    kernel[used] = values
-    return kernel.transpose((1, 2, 0) if first else (0, 2, 1))
+    values = call.weight("kernel", (int(used.sum()),))
+    flat = np.zeros(used.shape, values.dtype)
+    flat[used] = values
+    kernel = flat.transpose((1, 2, 0) if first else (0, 2, 1))
+    return kernel
 
 
 def _windows(size: int, taps: int, stride: int, same: bool) -> np.ndarray:

@@ -142,10 +142,10 @@ def _concatenated_mask(call: LayerCall, inputs: Any, mask: Any, outputs: Any) ->
 @layer("Concatenate", mask=_concatenated_mask, defaults={"axis": -1})
 def concatenate(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     """All inputs joined along ``axis``."""
-    axis = call.config["axis"]
-    if len({x.rank for x in inputs}) > 1:
-        call.refuse(f"its inputs have different ranks: {', '.join(str(x.type) for x in inputs)}")
-    return call.add(Concat(axis=axis), *_tensors(call, inputs))
+    tensors = [inputs] if isinstance(inputs, Symbol) else inputs
+    if len({x.rank for x in tensors}) > 1:
+        call.refuse(f"its inputs have different ranks: {', '.join(str(x.type) for x in tensors)}")
+    return call.add(Concat(axis=call.config["axis"]), *_tensors(call, tensors))
 
 
 @layer("Dot", mask=stops, defaults={"normalize": False})

@@ -11,20 +11,10 @@ from typing import Any
 from sofie_jit.frontends.keras.layers import tf_image, tf_shapes
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
-from sofie_jit.frontends.keras.layers.tf_ops import (
-    FUNCTIONS,
-    arg,
-    bias_add,
-    gather,
-    ints,
-    matmul,
-    mean,
-    of_tensors,
-    one_hot,
-    split,
-    strided_slice,
-    true_divide,
-)
+from sofie_jit.frontends.keras.layers.tf_arrays import gather, ints, one_hot, split, strided_slice
+from sofie_jit.frontends.keras.layers.tf_math import arg, matmul, mean, of_tensors, true_divide
+from sofie_jit.frontends.keras.layers.tf_nn import bias_add
+from sofie_jit.frontends.keras.layers.tf_ops import FUNCTIONS
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.wording import CUT, replacing
 from sofie_jit.ir import ops

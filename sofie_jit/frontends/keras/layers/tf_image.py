@@ -112,3 +112,27 @@ def resize_images_of_tensorflow_1(
     if preserve_aspect_ratio or name not in ("bilinear", "nearest"):
         call.refuse(f"TensorFlow 1's resize with {method=}, {preserve_aspect_ratio=} is not supported")
     return resize_of_tensorflow_1(name)(call, images, size, align_corners)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "image.flip_left_right": lambda image: ops.flip(image, -2),
+    "image.flip_up_down": lambda image: ops.flip(image, -3),
+    "image.rgb_to_grayscale": lambda images: ops.rgb_to_grayscale(images),
+    "image.grayscale_to_rgb": lambda images: ops.tile(images, [1] * (images.rank - 1) + [3]),
+    "image.central_crop": central_crop,
+    "image.crop_to_bounding_box": crop_to_bounding_box,
+    "image.pad_to_bounding_box": pad_to_bounding_box,
+    "image.per_image_standardization": per_image_standardization,
+    "image.adjust_brightness": lambda image, delta: ops.add(image, delta),
+    "image.adjust_contrast": adjust_contrast,
+    "image.convert_image_dtype": convert_image_dtype,
+    "image.extract_patches": extract_patches,
+}
+"""Name in TensorFlow -> a function with TensorFlow's arguments."""
+
+LAYERS: dict[str, Callable[..., Symbol]] = {
+    "image.resize_images": resize_images_of_tensorflow_1,
+    "image.resize_bilinear": resize_of_tensorflow_1("bilinear"),
+    "image.resize_nearest_neighbor": resize_of_tensorflow_1("nearest"),
+}
+"""Name in TensorFlow -> a function of the layer's call and TensorFlow's arguments."""
