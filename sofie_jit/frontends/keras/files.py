@@ -224,6 +224,8 @@ def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
     name = f"{kind.__name__} '{getattr(model, 'name', '?')}'"
     package = kind.__module__.split(".")[0]
     try:
+        if given is None:
+            model = _with_its_graph(model)
         value = parse_json(model.to_json(), f"{name}: to_json()") if given is None else given
         groups = [_live_group(layer) for layer in model.layers]
     except SofieError:
@@ -232,6 +234,17 @@ def _live_model(model: Any, given: dict[str, Any] | None) -> SavedModel:
         raise ModelFileError(f"{name} cannot describe itself ({type(error).__name__}: {error})") from error
     version = keras_version(value) or str(getattr(sys.modules.get(package), "__version__", ""))
     return SavedModel(name, architecture(value, name), LayerGroups(groups), version, version)
+
+
+def _with_its_graph(model: Any) -> Any:
+    """``model``, or a Functional model of its layers if its class is a subclass whose config does not contain them.
+
+    keras_hub's backbones are such classes. One that overrides ``call`` stays as it is.
+    """
+    functional = next((base for base in type(model).__mro__ if base.__name__ == "Functional"), None)
+    if functional is None or "layers" in model.get_config() or type(model).call is not functional.call:
+        return model
+    return functional(inputs=model.input, outputs=model.output, name=model.name)
 
 
 def _live_group(layer: Any) -> Group:

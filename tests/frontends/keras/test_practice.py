@@ -334,3 +334,29 @@ def test_options_of_keras_2_without_effect_here(tmp_path):
     x = [rng.normal(size=(4, *shape)).astype(np.float32) for shape in ((5, 6, 4), (3, 6, 5, 2))]
     loaded = check_file(model, x, tmp_path)
     assert [y.shape[0] for y in loaded.infer(*(value[:0] for value in x))] == [0] * 4
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras])
+def test_live_models_whose_config_lacks_the_layers(library):
+    """Backbones of keras_hub are Functional models, but their config has the arguments of their class only."""
+
+    class Backbone(library.Model):
+        def __init__(self, units, **options):
+            inputs = {"a": library.Input((3,), name="a"), "b": library.Input((2,), name="b")}
+            x = library.layers.Concatenate()([inputs["a"], inputs["b"]])
+            super().__init__(inputs=inputs, outputs={"y": library.layers.Dense(units)(x)}, **options)
+            self.units = units
+
+        def get_config(self):
+            return {"units": self.units}
+
+    class Doubled(Backbone):
+        def call(self, inputs, training=None, mask=None):
+            return 2 * super().call(inputs)["y"]
+
+    model = randomize(Backbone(4))
+    x = {"a": np.ones((2, 3), np.float32), "b": np.full((2, 2), 0.5, np.float32)}
+    got = sofie_jit.load(model).infer(x)
+    np.testing.assert_allclose(got["y"], model(x)["y"], rtol=1e-6)
+    with pytest.raises(ModelFileError, match="only Sequential and Functional models"):
+        sofie_jit.load(Doubled(4))
