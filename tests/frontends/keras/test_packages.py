@@ -21,6 +21,7 @@ from sofie_jit.frontends.keras.layers import registry
 from sofie_jit.frontends.keras.saved_model import Group, LayerGroups, SavedModel, Weight
 from sofie_jit.frontends.keras.translation import connected, translate
 from sofie_jit.verification.evaluate import evaluate
+from tolerance import check_file
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -136,3 +137,16 @@ def test_too_many_steps_are_refused():
     config["config"]["layers"][0]["config"]["batch_input_shape"] = [None, 600, 3]
     with pytest.raises(UnsupportedLayerError, match="its input has 600 steps; at most 512 steps"):
         frontends.open(path, config=config)()
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_activation_of_keras_hub(suffix, tmp_path):
+    """The activation of BERT and GPT-2."""
+
+    @keras.saving.register_keras_serializable(package="keras_hub")
+    def gelu_approximate(x):
+        return keras.activations.gelu(x, approximate=True)
+
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(4, activation=gelu_approximate)(inputs))
+    check_file(model, np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), tmp_path, suffix)

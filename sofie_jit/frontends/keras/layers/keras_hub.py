@@ -130,6 +130,12 @@ def rotary_embedding(call: LayerCall, x: Symbol, start_index: Any = 0, positions
     return ops.moveaxis(result, (-1, 1), (config["feature_axis"], config["sequence_axis"]))
 
 
+@layer(*both("gelu_approximate"), mask=passes, builtin=False)
+def gelu_approximate(call: LayerCall, x: Symbol) -> Symbol:
+    """The Gaussian error linear unit, approximated by tanh."""
+    return ops.gelu(x, approximate=True)
+
+
 # -- transformers ----------------------------------------------------------------------------------------------------
 
 BLOCK = {"dropout": 0, "activation": "relu", "layer_norm_epsilon": 1e-5, "normalize_first": False}
