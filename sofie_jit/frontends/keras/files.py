@@ -241,8 +241,9 @@ def _with_its_graph(model: Any) -> Any:
 
     keras_hub's backbones are such classes. One that overrides ``call`` stays as it is.
     """
-    functional = next((base for base in type(model).__mro__ if base.__name__ == "Functional"), None)
-    if functional is None or "layers" in model.get_config() or type(model).call is not functional.call:
+    kind: Any = type(model)
+    functional: Any = next((base for base in kind.__mro__ if base.__name__ == "Functional"), None)
+    if functional is None or "layers" in model.get_config() or kind.call is not functional.call:
         return model
     return functional(inputs=model.input, outputs=model.output, name=model.name)
 
