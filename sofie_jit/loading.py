@@ -192,9 +192,9 @@ def _start_compiler(source: Any) -> None:
     """Starts Cling while another process reads a file, unless the machine code is probably in the cache."""
     if cache_hints.expects(source):
         return
-    from sofie_jit.jit.compiler import compiler  # not at the top: a compiled library does not need it
+    from sofie_jit.jit import runtime_functions
 
-    compiler().start()
+    runtime_functions.start()
 
 
 def check(

@@ -1,7 +1,8 @@
 """Classify handwritten digits with the network that comes with the package.
 
 Loads a convolutional network from a .h5 file that Keras trained and saved, compiles it, and runs it on 100 images that
-it was not trained on. Shows the accuracy, the difference from Keras's outputs, and the speed.
+it was not trained on. Shows the accuracy, the difference from Keras's outputs, and the speed. A compiled library of
+this network, which `sofie-jit build` wrote, needs neither cppyy nor a compiler.
 """
 
 from __future__ import annotations
@@ -10,36 +11,44 @@ import argparse
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from sofie_jit.errors import InputError
+
 EXAMPLES = """\
-sofie-jit demo"""
+sofie-jit demo
+sofie-jit demo digits.so"""
 
 TOLERANCE = 1e-6
 """Maximum difference from Keras's outputs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds nothing: the demo takes no arguments."""
+    """Adds the command's arguments to its parser."""
+    parser.add_argument("library", nargs="?", help="a compiled library of the demo's network")
 
 
 def run(args: argparse.Namespace) -> int:
     """Classifies and prints; returns 1 if the outputs differ from Keras's."""
     from sofie_jit import loading
     from sofie_jit.demo import MODEL_FILE, load_digits
-    from sofie_jit.jit.compiler import compiler
+    from sofie_jit.jit import runtime_functions
     from sofie_jit.report.timing import seconds_per_call
 
     images, labels, keras = load_digits()
     start = time.perf_counter()
-    compiler().start()
+    if args.library is None:
+        runtime_functions.start()
     started = time.perf_counter()
-    model = loading.load(MODEL_FILE)
+    model = loading.load(args.library or MODEL_FILE)
+    if model.input_shapes != [(None, *images.shape[1:])] or model.output_shapes != [(None, keras.shape[1])]:
+        raise InputError(f"'{args.library}' is not a library of the demo's network, {MODEL_FILE}")
     answers = model.infer(images)
     done = time.perf_counter()
 
-    print(f"{MODEL_FILE.name}, saved by Keras, as compiled C++:\n{model.rmodel.summary()}\n")
+    print(f"{Path(args.library or MODEL_FILE).name}, saved by Keras, as compiled C++:\n{model.rmodel.summary()}\n")
     predicted = answers.argmax(axis=1)
     shown = _some_of_each_kind(predicted == labels)
     print(draw(images[shown, ..., 0], [_caption(predicted[i], labels[i], answers[i]) for i in shown]))
@@ -50,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"accuracy                 {right / len(labels):.1%} ({right} of {len(labels)} held-out images)")
     print(f"difference from Keras    {difference:.1e} at most")
     print(f"load and compile         {done - started:.2f} s, with the first outputs")
-    print(f"start of the compiler    {started - start:.2f} s, once per process")
+    if args.library is None:
+        print(f"start of the compiler    {started - start:.2f} s, once per process")
     print(f"time per image           {one:.2f} us one by one, {many:.2f} us in a batch of 100")
     if difference >= TOLERANCE:
         print(f"sofie-jit demo: the outputs should differ from Keras's by less than {TOLERANCE:.0e}", file=sys.stderr)

@@ -126,13 +126,13 @@ def _machine() -> Iterator[Finding]:
 
 
 def _cppyy() -> Iterator[Finding]:
+    from sofie_jit.jit import runtime_functions
     from sofie_jit.jit.cling import FORK_FLAGS, is_root_fork
-    from sofie_jit.jit.compiler import compiler
 
     flags = os.environ.get("EXTRA_CLING_ARGS", "")
     begin = time.perf_counter()
     try:
-        compiler().start()
+        runtime_functions.start()
     except sofie_jit.MissingDependencyError as error:
         yield Finding("cppyy", version("cppyy") or "not installed", str(error), severe=True)
         return

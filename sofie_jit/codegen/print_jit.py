@@ -7,7 +7,7 @@ equal architectures share compiled code. (Headers for other programs: print_head
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Target
@@ -308,9 +308,16 @@ int infer(const void *session, const std::size_t *{"dims" if plan.dims else ""},
     )
 
 
-def completing(text: JitText, when: str) -> str:
-    """The statement that sets the pointers to the deferred functions that are needed ``when``."""
-    steps = [f"{pointer} = {function.name}" for pointer, function in text.deferred.items() if function.when == when]
+def completing(text: JitText, when: str, compiled: Mapping[str, int] | None = None) -> str:
+    """The statement that sets the pointers to the deferred functions that are needed ``when``.
+
+    ``compiled``: the addresses of these functions by their pointers, if they are not defined in the same program.
+    """
+    steps = []
+    for pointer, function in text.deferred.items():
+        if function.when == when:
+            address = None if compiled is None else f"reinterpret_cast<decltype({pointer})>({compiled[pointer]}ull)"
+            steps.append(f"{pointer} = {address or function.name}")
     steps.append(f"__atomic_store_n(&{text.namespace}::complete_{when}, true, __ATOMIC_RELEASE)")
     return f"static const bool {text.namespace}_complete_{when} = ({', '.join(steps)}, true);\n"
 

@@ -34,6 +34,9 @@ from sofie_jit.jit.cache_entry import open_entry
 from sofie_jit.jit.library import Library
 from sofie_jit.version import __version__
 
+FORM = "2"
+"""Changes when entries get other symbols."""
+
 PATIENCE = 600.0
 """Seconds after which a text that still waits is given to the compiler again, since the last one may have died."""
 RETRY = 24 * 3600.0
@@ -65,17 +68,27 @@ def find(code: JitText) -> Library | None:
 
 
 def saw(code: JitText) -> None:
-    """Notes that Cling has compiled a network. The second time, the compiler gets it."""
+    """Notes that Cling has compiled a network. The compiler gets it now if that is not the first time."""
     folder = cache_folder.usable()
     if folder is None:
         return
     name = key(code)
-    names = {suffix: folder / f"{name}.{suffix}" for suffix in ("seen", "cc", "failed", "so")}
+    seen = folder / f"{name}.seen"
+    with contextlib.suppress(OSError):
+        if not seen.exists():
+            seen.touch(mode=0o600)
+        else:
+            cache_hints.recurring.append(name)
+            order(code)
+
+
+def order(code: JitText) -> None:
+    """Gives a network to the compiler, in another process, unless it is in the cache or was tried lately."""
+    folder = cache_folder.usable()
+    if folder is None:
+        return
+    names = {suffix: folder / f"{key(code)}.{suffix}" for suffix in ("cc", "failed", "so")}
     with contextlib.suppress(OSError, SofieError):
-        if not names["seen"].exists():
-            names["seen"].touch(mode=0o600)
-            return
-        cache_hints.recurring.append(name)
         if not names["so"].exists() and not (is_recent(names["failed"], RETRY) or is_recent(names["cc"], PATIENCE)):
             toolchain.find()
             from sofie_jit.jit.library_source import code_source
@@ -90,7 +103,7 @@ def key(code: JitText) -> str:
 
     deferred = [function.definition for function in code.deferred.values()]
     facts = [code.text, *code.outlined.values(), *deferred, *code.kernels, *code.parallel_kernels, kernel_hash()]
-    facts += [__version__, runtime_functions.interface(), *sorted(processor.features() or ()), *_compiler()]
+    facts += [FORM, __version__, runtime_functions.interface(), *sorted(processor.features() or ()), *_compiler()]
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(fact.encode() + b"\0")

@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.codegen.print_jit import INCOMPLETE, JitText, jit_text
 from sofie_jit.errors import OptionError
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.jit import cache, cache_folder, runtime_functions
+from sofie_jit.jit import cache, cache_folder, deferred_functions, runtime_functions
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.jit.session import Session, words
 
@@ -39,10 +39,12 @@ class CompiledSession(Session):
     def run(
         self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
     ) -> int:
-        """As :meth:`Session.run`; compiles deferred functions when a call needs them."""
+        """As :meth:`Session.run`; takes deferred functions from the cache, or compiles them, when a call needs them."""
+        if threads > 1 and not runtime_functions.is_known("thread_pool"):
+            deferred_functions.found(self.code)
         status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         while when := INCOMPLETE.get(status):
-            compiler().complete(self.code, when)
+            compiler().complete(self.code, when, deferred_functions.found(self.code))
             status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         return status
 
@@ -75,6 +77,7 @@ def _compiled(lowered: RModel, *, profile: bool = False) -> tuple[JitText, Seque
     functions = compiler().compile(code)
     if not profile and cache_folder.chosen() and vector_bytes == cache.vector_bytes():
         cache.saw(code)
+        deferred_functions.expect(code)
     return code, functions
 
 

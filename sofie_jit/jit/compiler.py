@@ -6,13 +6,13 @@ import ctypes
 import hashlib
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import c_uint64
 
 from sofie_jit.codegen.kernel_library import kernel_namespace, kernel_text
 from sofie_jit.codegen.print_jit import CALLS, JitText, completing
 from sofie_jit.errors import CompileError
-from sofie_jit.jit import cling, runtime_functions
+from sofie_jit.jit import cling
 
 _MOST_FUNCTIONS = 8
 """The largest number of addresses that :meth:`Compiler.define` returns."""
@@ -98,13 +98,6 @@ class Compiler:
             self._compile_text = compile_text
         return self._compile_text
 
-    def start(self) -> None:
-        """Starts Cling and compiles what every network needs, unless that has been done.
-
-        Raises MissingDependencyError if Cling does not start.
-        """
-        runtime_functions.functions("session")
-
     # -- kernels and networks ------------------------------------------------------------------------------------
 
     def declare_kernels(self, names: Sequence[str]) -> None:
@@ -157,16 +150,22 @@ class Compiler:
         self.define(in_calls("\n".join(calls.values())), "the model")
         self._declared.update(calls)
 
-    def complete(self, code: JitText, when: str) -> None:
+    def complete(self, code: JitText, when: str, compiled: Mapping[str, int] | None = None) -> None:
         """Compiles the deferred functions of a network that are needed ``when`` (see ``DeferredFunction.when``).
 
         ``code``: a network that :meth:`compile` has compiled.
+        ``compiled``: the addresses of these functions if another compiler has compiled them, by their pointers.
 
         Raises CompileError.
         """
         namespace = code.namespace
         with self._lock:
             if (namespace, when) in self._completed:
+                return
+            if compiled is not None:
+                text = in_calls(completing(code, when, compiled))
+                self.define(text, "the model", f"&{namespace}::complete_{when}")
+                self._completed.add((namespace, when))
                 return
             if when == "team":
                 self.declare_kernels(code.parallel_kernels)

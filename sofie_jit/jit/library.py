@@ -15,6 +15,10 @@ _LOCK = allocate_lock()
 _LOADED: dict[str, Library] = {}
 
 
+DEFERRED = "sofie_jit_deferred"
+"""The symbol of the table of deferred functions in entries of the cache."""
+
+
 class Library:
     """The loaded machine code of a library. It stays loaded until the process ends.
 
@@ -22,13 +26,18 @@ class Library:
     ``weights``: the address of the array of the addresses of its weights.
     """
 
-    def __init__(self, table: list[int]):
+    def __init__(self, library: ctypes.CDLL):
+        self._library, table = library, _table(library)
         self.functions, self.weights = tuple(table[:3]), table[3]
         counts = {name: len(runtime_functions.TYPES[name]) for name in runtime_functions.IN_LIBRARIES}
         addresses, place = {}, 4
         for name, count in counts.items():
             addresses[name], place = table[place : place + count], place + count
         runtime_functions.adopt(addresses)
+
+    def deferred(self, count: int) -> list[int]:
+        """The addresses of the functions that the JIT defers, of which the network has ``count``."""
+        return [address or 0 for address in (ctypes.c_void_p * count).in_dll(self._library, DEFERRED)]
 
 
 def load(file: LibraryFile) -> Library:
@@ -42,7 +51,7 @@ def load(file: LibraryFile) -> Library:
     identity = file.facts.identity
     with _LOCK:
         if identity not in _LOADED:
-            _LOADED[identity] = Library(_table(_opened(file, identity)))
+            _LOADED[identity] = Library(_opened(file, identity))
         return _LOADED[identity]
 
 

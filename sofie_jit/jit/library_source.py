@@ -12,12 +12,13 @@ from pathlib import Path
 from sofie_jit.codegen.identifiers import literal
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text
 from sofie_jit.codegen.print_header import TARGETS, for_target
-from sofie_jit.codegen.print_jit import INCOMPLETE, JitText, completing, jit_text
+from sofie_jit.codegen.print_jit import CALLS, INCOMPLETE, JitText, completing, jit_text
 from sofie_jit.ir.dims import BATCH, SymbolicDim
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.jit import runtime_functions
 from sofie_jit.jit.compiler import in_calls
+from sofie_jit.jit.library import DEFERRED
 from sofie_jit.jit.threads import FLOPS_PER_THREAD
 
 C_HEADER = Path(__file__).parents[1] / "include" / "sofie_jit.h"
@@ -76,7 +77,8 @@ def library_source(
 
 def code_source(code: JitText) -> str:
     """The C++ text of a library with the code of a network for Python, without weights and without names."""
-    return "\n".join([_runtime_and(_only(code)), _weights(0), runtime_functions.text("table")])
+    table = runtime_functions.text("table")
+    return "\n".join([_runtime_and(_only(code)), _weights(0), table, _deferred(code)])
 
 
 def _runtime_and(networks: str) -> str:
@@ -143,6 +145,12 @@ def _body(code: JitText) -> str:
             *(in_calls(completing(code, when)) for when in INCOMPLETE.values() if when in whens),
         ]
     )
+
+
+def _deferred(code: JitText) -> str:
+    """The table of the functions that are deferred by the JIT, in the order of ``code.deferred``."""
+    functions = [f"reinterpret_cast<void *>(&{CALLS}::{function.name})" for function in code.deferred.values()]
+    return f"SOFIE_JIT_EXPORTED void *const {DEFERRED}[] = {{{', '.join([*functions, 'nullptr'])}}};\n"
 
 
 def _members(code: JitText) -> list[str]:

@@ -75,6 +75,14 @@ def functions(name: str) -> SimpleNamespace:
         return _FUNCTIONS[name]
 
 
+def start() -> None:
+    """Starts Cling and compiles what every network needs, unless that has been done.
+
+    Raises MissingDependencyError if Cling does not start.
+    """
+    functions("session")
+
+
 def adopt(addresses: Mapping[str, Sequence[int]]) -> None:
     """Makes compiled functions those of this process, where there are none yet.
 

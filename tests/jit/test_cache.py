@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from sofie_jit import RModel
 from sofie_jit.cli import main
 from sofie_jit.codegen.print_jit import JitText, jit_text
-from sofie_jit.jit import cache, cache_compile, cache_folder
+from sofie_jit.jit import cache, cache_compile, cache_folder, deferred_functions
 from sofie_jit.jit.compiled_session import CompiledSession
+from sofie_jit.jit.compiler import Compiler
 from sofie_jit.operators import Gemm, Relu
 from sofie_jit.passes.pipeline import lower
 
@@ -257,3 +259,40 @@ def test_a_full_disk(tmp_path: Path) -> None:
     for _ in range(3):
         finish(start(tmp_path / "cache", limit))
     assert not list((tmp_path / "cache").glob("*.so"))
+
+
+def test_deferred_functions_from_another_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the system's compiler has compiled a network, a bigger batch compiles no kernels."""
+    monkeypatch.setattr(deferred_functions, "_expected", set())
+    monkeypatch.setattr(deferred_functions, "DELAY", 1e6)
+    timers = []
+    monkeypatch.setattr(threading.Timer, "start", lambda timer: timers.append(timer))
+    model = network(outputs=37).compile()
+    first = model.infer(X[:1])
+    (timer,) = timers
+    assert (timer.daemon, list(folder.glob("*.so"))) == (True, [])
+    timer.function(*timer.args)
+    assert len(list(folder.glob("*.so"))) == 1
+    completed = []
+    complete = Compiler.complete
+
+    def noted(self: Compiler, code: JitText, when: str, compiled: dict | None = None) -> None:
+        completed.append((when, bool(compiled)))
+        complete(self, code, when, compiled)
+
+    monkeypatch.setattr(Compiler, "complete", noted)
+    results = model.infer(X), model.infer(np.repeat(X, 400_000, 0), threads=2)
+    assert ("rows", True) in completed
+    assert all(found for _, found in completed)
+    assert (results[0][:1] == first).all()
+    assert (results[1][::400_000] == results[0]).all()
+
+
+def test_few_networks_are_compiled_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred_functions, "_expected", set())
+    started = []
+    monkeypatch.setattr(threading.Timer, "start", lambda timer: started.append(timer))
+    for outputs in range(41, 49):
+        deferred_functions.expect(text(network(outputs=outputs)))
+    assert len(started) == deferred_functions.MOST
+    assert deferred_functions.found(text(network(outputs=48))) is None

@@ -86,6 +86,6 @@ def test_doctor_reports_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     def fails() -> None:
         raise sofie_jit.MissingDependencyError("no headers")
 
-    monkeypatch.setattr("sofie_jit.jit.compiler.Compiler.start", lambda self: fails())
+    monkeypatch.setattr("sofie_jit.jit.runtime_functions.start", fails)
     assert main(["doctor"]) in (0, 1)
     assert "PROBLEM: no headers" in capsys.readouterr().out

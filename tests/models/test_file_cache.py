@@ -19,6 +19,7 @@ from sofie_jit.ir.weights import watched
 from sofie_jit.jit import cache, cache_compile, cache_folder
 from sofie_jit.models import file_cache, record_file
 from sofie_jit.models.recording import Recorder, RecordingError
+from sofie_jit.operators import NonZero
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "c++"))) or cache.vector_bytes() is None,
@@ -302,3 +303,16 @@ def test_unknown_origins() -> None:
         recorded(lambda w: np.sin(np.arange(99.0)), W)
     with pytest.raises(RecordingError, match="changed"):
         recorded(lambda w: w.__setitem__(0, 1) or w, W.copy())
+
+
+def test_sizes_that_depend_on_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = sofie_jit.RModel("found")
+    network.add_input_tensor_info("x", "float32", (None, 4))
+    network.add_operator(NonZero(count="n", inputs=["x"], outputs=["places"]))
+    network.add_output_tensor_names("places")
+    path = network.save_onnx(tmp_path / "found.onnx")
+    synchronous(monkeypatch, tmp_path / "cache")
+    for _ in range(2):
+        expected = sofie_jit.load(path).infer(np.eye(4, dtype=np.float32))
+    monkeypatch.setattr(loading, "_load", lambda *args: pytest.fail("the file was read"))
+    np.testing.assert_array_equal(sofie_jit.load(path).infer(np.eye(4, dtype=np.float32)), expected)

@@ -214,6 +214,8 @@ for threads in (1, 2):
         assert (model.infer(x, threads=threads) == np.load(folder + "/y.npy")).all()
 assert main(["run", folder + "/digits.so", folder + "/x.npy", "-o", folder + "/z.npy"]) == 0
 assert (np.load(folder + "/z.npy") == np.load(folder + "/y.npy")).all()
+assert main(["demo", folder + "/digits.so"]) == 0
+assert main(["cache"]) == 0
 assert main(["info", folder + "/digits.so"]) == main(["check", folder + "/digits.so"]) == 0
 assert main(["emit", folder + "/digits.so", "-o", folder + "/digits.hxx"]) == 0
 assert "sofie_jit.jit.compiler" not in sys.modules or not sofie_jit.jit.compiler.compiler()._compile_text
