@@ -207,7 +207,7 @@ def translate(
     translator = _Translator(builder, replace or {})
     outputs = translator.graph(graph, inputs)
     translator.problems.raise_all()
-    symbols = [translator.output(value, info.name) for value, info in zip(outputs, graph.outputs, strict=True)]
+    symbols = [translator.output(value, info) for value, info in zip(outputs, graph.outputs, strict=True)]
     rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
     rmodel.output_labels = [info.name for info in graph.outputs]
     return rmodel
@@ -294,14 +294,16 @@ class _Translator:
             )
         return call.outputs(tuple(results))
 
-    def output(self, value: Value | None, name: str) -> Symbol:
+    def output(self, value: Value | None, info: ValueInfo) -> Symbol:
         """An output of the model as a tensor."""
+        name = info.name
         if isinstance(value, Symbol):
             return value
         if isinstance(value, Narrow):
             return narrow.output_of(self.builder, value, name)
         if isinstance(value, np.ndarray) and value.dtype == object:
-            return ops.reshape(self.builder.add(Sizes(values=tuple(dims_of(value))), hint=name), value.shape)
+            sizes = ops.reshape(self.builder.add(Sizes(values=tuple(dims_of(value))), hint=name), value.shape)
+            return ops.cast(sizes, "int32") if info.dtype == "int32" else sizes
         if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
             return self.builder.constant(value, name)
         raise UnsupportedLayerError(f"the output '{name}' is of an unsupported type")

@@ -7,7 +7,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import sofie_jit
-from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit import frontends
+from sofie_jit.errors import ShapeError, UnsupportedLayerError
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 RNG = np.random.default_rng(0)
@@ -110,6 +111,13 @@ def test_recurrent_networks_step_by_step(name, tmp_path):
     expected = onnx_runtime(path, arrays)
     for found, other in zip(sofie_jit.load(path).infer(arrays), expected, strict=True):
         np.testing.assert_allclose(found, other, atol=1e-6)
+
+
+def test_weights_of_an_open_size_are_refused(tmp_path):
+    inputs = [info("x", [3, 1, 2]), info("w", [1, "gates", 2]), info("r", [1, 9, 3])]
+    graph = helper.make_graph([helper.make_node("GRU", ["x", "w", "r"], ["y"])], "g", inputs, [info("y", None)])
+    with pytest.raises(ShapeError, match=r"y \(GRU\).*'gates' is left open"):
+        frontends.open(saved(tmp_path, graph))()
 
 
 def onnx_runtime(path, arrays):

@@ -111,10 +111,46 @@ def test_axes_became_inputs(tmp_path, op, attributes, constants):
     assert expected.shape != x.shape
 
 
+def test_top_k_along_every_axis(tmp_path):
+    x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+    for axis in range(3):
+        nodes = [node("TopK", "x k", "values places", axis=axis)]
+        model = sofie_jit.load(saved(tmp_path, nodes, {"x": ["N", 5, 3]}, "values places", k=np.int64([2])))
+        order = np.argsort(-x, axis, kind="stable").take([0, 1], axis)
+        values, places = model.infer(x)
+        np.testing.assert_array_equal(places, order, strict=True)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, order, axis), strict=True)
+    old = sofie_jit.load(
+        saved(tmp_path, [node("TopK", "x", "values places", axis=1, k=2)], {"x": ["N", 5, 3]}, "values places", opset=9)
+    )
+    np.testing.assert_array_equal(old.infer(x)[1], np.argsort(-x, 1, kind="stable")[:, :2])
+
+
+def test_sizes_as_int32(tmp_path):
+    """Paddle computes shapes as int32."""
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Cast", "shape", "small", to=TensorProto.INT32),
+        node("Slice", "small one two", "time"),
+        node("Cast", "time", "wide", to=TensorProto.INT64),
+        node("Concat", "zero wide three four", "target", axis=0),
+        node("Reshape", "x target", "y"),
+    ]
+    constants = {"one": 1, "two": 2, "zero": 0, "three": 3, "four": 4}
+    arrays = {name: np.int64([value]) for name, value in constants.items()}
+    path = saved(tmp_path, nodes, {"x": ["N", "T", 12]}, "y small", **arrays)
+    message = onnx.load(path)
+    message.graph.output[1].type.tensor_type.elem_type = TensorProto.INT32
+    onnx.save(message, path)
+    y, sizes = sofie_jit.load(path).infer(np.zeros((2, 7, 12), np.float32))
+    assert y.shape == (2, 7, 3, 4)
+    np.testing.assert_array_equal(sizes, np.int32([2, 7, 12]), strict=True)
+
+
 def test_an_old_form_is_refused_with_its_opset(tmp_path):
-    path = saved(tmp_path, [node("TopK", "x", "v i", k=2)], {"x": X}, "v i", opset=9)
+    path = saved(tmp_path, [node("RMSNormalization", "x x", "y")], {"x": X}, opset=22)
     with pytest.raises(
-        UnsupportedLayerError, match=r"v \(TopK\): of opset 9; this operator is supported from opset 10"
+        UnsupportedLayerError, match=r"y \(RMSNormalization\): of opset 22; this operator is supported from opset 23"
     ):
         frontends.open(path)()
 

@@ -61,7 +61,7 @@ def reverse_sequence(call: OnnxCall, x: Symbol, lengths: Symbol) -> Symbol:
     time, batch = call.integer("time_axis", 0), call.integer("batch_axis", 1)
     if {time, batch} != {0, 1}:
         call.refuse(f"time_axis is {time} and batch_axis is {batch}; expected 0 and 1")
-    shape = (x.shape[0], 1) if batch == 0 else (1, x.shape[1])
+    shape = (-1, 1) if batch == 0 else (1, -1)
     steps = ops.reshape(positions(call, x.shape[time]), (1, -1) if time else (-1, 1))
     length = ops.reshape(ops.cast(lengths, "int64"), shape)
     sources = ops.where(ops.less(steps, length), ops.subtract(ops.subtract(length, steps), 1), steps)

@@ -165,11 +165,11 @@ def where(call: OnnxCall, condition: Array, x: Array, y: Array) -> Array | None:
 
 @known("Cast")
 def cast(call: OnnxCall, x: Array) -> Array | None:
-    """Numbers as another type; sizes remain what they are as int64."""
+    """Numbers as another type; sizes remain what they are as int64, and as int32, in which Paddle computes shapes."""
     element = element_type(call.integer("to"), "its output")
     dtype = None if element.name == "bfloat16" else element.dtype
     if _is_open(x):
-        return x if dtype == "i8" else None
+        return x if dtype in ("i4", "i8") else None
     call.ignore("saturate", "round_mode")
     if dtype is None or not _is_small(x):
         return None

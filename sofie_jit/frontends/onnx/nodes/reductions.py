@@ -10,7 +10,7 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dim
+from sofie_jit.ir.dims import Dim, normalize_axis, static_dim
 from sofie_jit.ir.operators import math
 
 Function = Callable[[Symbol, Sequence[int] | None, bool], Symbol]
@@ -84,5 +84,17 @@ def cum_prod(call: OnnxCall, x: Symbol, axis: np.ndarray) -> Symbol:
 def top_k(call: OnnxCall, x: Symbol, k: np.ndarray) -> tuple[Symbol, Symbol]:
     """The largest or smallest elements along an axis, and their indices as int64."""
     (count,) = dims_of(k)
-    values, indices = call.add_all(call.operator(math.TopK, "axis", "largest", "sorted", K=count), x)
-    return values, ops.cast(indices, "int64")
+    return _top_k(call, x, count)
+
+
+@node("TopK")
+def top_k_by_attribute(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
+    """The form before opset 10: the number is an attribute."""
+    return _top_k(call, x, call.integer("k"))
+
+
+def _top_k(call: OnnxCall, x: Symbol, count: Dim) -> tuple[Symbol, Symbol]:
+    axis = normalize_axis("TopK", call.integer("axis", -1), x.rank)
+    last = ops.swapaxes(x, axis, -1)  # the kernel sorts rows
+    values, indices = call.add_all(call.operator(math.TopK, "largest", "sorted", K=count), last)
+    return ops.swapaxes(values, axis, -1), ops.cast(ops.swapaxes(indices, axis, -1), "int64")
