@@ -6,6 +6,7 @@ import copy
 import importlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Protocol
@@ -124,7 +125,10 @@ class TorchModel(OriginalModel):
     def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray] | None:
         """The outputs of a copy in float64; None if it mixes types, as modules with constants in float32 do."""
         try:
-            return self._evaluate(copy.deepcopy(self.model).double(), inputs, {"float32": "float64"})
+            with warnings.catch_warnings():  # of torch, about the copies of its own objects
+                warnings.simplefilter("ignore", FutureWarning)
+                model = copy.deepcopy(self.model).double()
+            return self._evaluate(model, inputs, {"float32": "float64"})
         except Exception:  # of any kind
             return None
 

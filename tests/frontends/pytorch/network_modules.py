@@ -241,6 +241,34 @@ class Parametrized(nn.Module):
         return F.conv1d(F.dropout(self.linear(self.conv(x)), 0.5, False, True), (self.standard - mean) / std)
 
 
+@case((5, 3))
+class ProjectedStates(nn.Module):
+    """A projected LSTM that starts from given states."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(3, 6, proj_size=2, batch_first=True)
+        self.h, self.c = nn.Parameter(torch.randn(1, 1, 2)), nn.Parameter(torch.randn(1, 1, 6))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        states = (part.expand(1, x.size(0), -1).contiguous() for part in (self.h, self.c))
+        return self.lstm(x, tuple(states))
+
+
+@case((3, 5, 6), (2,))
+class ComputedKernel(nn.Module):
+    """A convolution, and a transposed one, whose kernels are computed from an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Linear(2, 4 * 3 * 2 * 3)
+
+    def forward(self, x: torch.Tensor, control: torch.Tensor) -> Any:
+        kernel = self.kernel(control.mean(0)).view(4, 3, 2, 3)
+        y = F.conv2d(x, kernel, torch.ones(4), padding=1, stride=(1, 2))
+        return y, F.conv_transpose2d(y, kernel, torch.ones(3), stride=2)
+
+
 # -- operators ---------------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +289,7 @@ def matrices(x: torch.Tensor) -> Any:
     return [
         torch.linalg.multi_dot([x[0, 0], m, m]), torch.linalg.matrix_power(x, 3), torch.linalg.matrix_norm(x),
         torch.linalg.matrix_norm(x, 1), torch.linalg.inv(m) @ x, torch.linalg.slogdet(m)[1] + x, torch.det(m),
+        torch.linalg.matrix_exp(m),
         torch.linalg.solve(m, x), torch.linalg.solve_triangular(m, x, upper=True), torch.linalg.vecdot(x, x),
     ]  # fmt: skip
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.frontends.base import leaves
+from sofie_jit import frontends
+from sofie_jit.frontends.base import Translation, leaves
+from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.verification.difference import TOLERANCE, distance
+from sofie_jit.verification.evaluate import evaluate
+
+__all__ = ["examine"]
 
 FOLDER = Path(__file__).parents[2] / "golden" / "pytorch"
 FILES = sorted([*FOLDER.glob("*.pt2"), *FOLDER.glob("*.pt")])
@@ -128,3 +136,34 @@ def test_check_and_info(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert main(["info", str(FOLDER / "cnn.pt2")]) == 0
     assert "saved by" in capsys.readouterr().out
+
+
+def test_nothing_needs_torch() -> None:
+    """All files load and are computed in a process in which ``import torch`` fails."""
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import test_pytorch_golden as golden\n"
+        "for path in golden.FILES:\n"
+        "    (network, *_), needed = golden.examine(golden.opened(path))\n"
+        "    golden.check_network(path, network)\n"
+        "print(len(golden.FILES))\n"
+    )
+    folder = Path(__file__).parent
+    paths = os.pathsep.join([str(folder), str(folder.parents[2]), os.environ.get("PYTHONPATH", "")])
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
+    )
+    assert found.stdout.strip() == str(len(FILES)), found.stderr
+
+
+def opened(path: Path) -> Translation:
+    """The network of a file, without compiling it."""
+    return frontends.open(path, **({} if path.suffix == ".pt2" else {"input_shapes": SHAPES[path.stem]}))
+
+
+def check_network(path: Path, network: sofie_jit.RModel) -> None:
+    """Asserts that a network, evaluated in numpy, gives PyTorch's outputs."""
+    with np.load(path.with_suffix(".npz")) as expected:
+        found = evaluate(network, [expected[name] for name in expected.files if name.startswith("input:")])
+        exact = [expected[name] for name in expected.files if name.startswith("exact:")]
+    assert all(distance(y, best) <= 1e-5 for y, best in zip(found, exact, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sofie_jit.frontends.onnx.nodes import general_convolution
+from sofie_jit.frontends import general_convolution
 from sofie_jit.frontends.onnx.nodes.images import max_pool_with_indices
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
 from sofie_jit.frontends.onnx.values import Value, shape_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes import general_convolution
+from sofie_jit.frontends import general_convolution
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.nodes.sizes import positions
 from sofie_jit.frontends.onnx.values import dims_of

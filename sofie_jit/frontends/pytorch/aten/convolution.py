@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.frontends import general_convolution
+from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -35,9 +37,12 @@ def unbatched(y: Symbol, x: Symbol) -> Symbol:
     return y if y.rank == x.rank else ops.squeeze(y, 0)
 
 
-def _constant(call: AtenCall, weight: Symbol) -> Symbol:
-    """A weight as a constant; modules with a parametrization compute it from others. Refuses one that inputs change."""
-    return weight if ops.weight_of(weight) is not None else call.constant(call.known(weight, "weight"), "weight")
+def _constant(call: AtenCall, weight: Symbol) -> Symbol | None:
+    """A weight as a constant; modules with a parametrization compute it from others. None if it depends on inputs."""
+    if ops.weight_of(weight) is not None:
+        return weight
+    known = computed(call.builder.rmodel, weight.name)
+    return None if known is None else call.constant(np.ascontiguousarray(known), "weight")
 
 
 @aten("conv1d", "conv2d", "conv3d")
@@ -67,8 +72,14 @@ def _conv(
     operator = Conv(strides=strides, pads=pads, dilations=dilations, group=groups)
     if any(strides) and ops.weight_of(weight) is None and _is_pointwise(weight, strides, pads, groups):
         return unbatched(_pointwise(x, weight, bias), input)
-    weight = _constant(call, weight)
-    return unbatched(call.add(operator, x, weight, *([] if bias is None else [bias])), input)
+    kernel = _constant(call, weight)
+    if kernel is None:
+        return _with_bias(unbatched(general_convolution.conv(operator, x, weight), input), bias, count)
+    return unbatched(call.add(operator, x, kernel, *([] if bias is None else [bias])), input)
+
+
+def _with_bias(y: Symbol, bias: Symbol | None, count: int) -> Symbol:
+    return y if bias is None else ops.add(y, ops.reshape(bias, (-1, *[1] * count)))
 
 
 def _is_pointwise(weight: Symbol, strides: Sequence[int], pads: Sequence[int], groups: int) -> bool:
@@ -106,7 +117,7 @@ def _conv_transpose(
     dilation: Sequence[Any], output_padding: Sequence[Any], groups: int,
 ) -> Symbol:  # fmt: skip
     count = weight.rank - 2
-    weight = _constant(call, weight)
+    kernel = _constant(call, weight)
     options: dict[str, Any] = {
         "strides": per_axis(call, "stride", stride, count),
         "pads": per_axis(call, "padding", padding, count) * 2,
@@ -114,18 +125,20 @@ def _conv_transpose(
         "output_padding": per_axis(call, "output_padding", output_padding, count),
     }
     images = batched(input, count)
+    if kernel is None:
+        y = general_convolution.conv_transpose(ConvTranspose(**options, group=groups), images, weight)
+        return _with_bias(unbatched(y, input), bias, count)
     if groups == 1:
-        y = call.add(ConvTranspose(**options), images, weight, *([] if bias is None else [bias]))
+        y = call.add(ConvTranspose(**options), images, kernel, *([] if bias is None else [bias]))
         return unbatched(y, input)
     # there is no kernel for groups
-    kernels = np.split(call.known(weight, "weight"), groups)
+    kernels = np.split(call.known(kernel, "weight"), groups)
     parts = ops.split(images, groups, 1)
     results = [
-        call.add(ConvTranspose(**options), part, call.constant(np.ascontiguousarray(kernel), f"weight{index}"))
-        for index, (part, kernel) in enumerate(zip(parts, kernels, strict=True))
+        call.add(ConvTranspose(**options), part, call.constant(np.ascontiguousarray(array), f"weight{index}"))
+        for index, (part, array) in enumerate(zip(parts, kernels, strict=True))
     ]
-    y = ops.concatenate(results, 1)
-    return unbatched(y if bias is None else ops.add(y, ops.reshape(bias, (-1, *[1] * count))), input)
+    return unbatched(_with_bias(ops.concatenate(results, 1), bias, count), input)
 
 
 @aten("convolution", "_convolution")

@@ -160,6 +160,20 @@ def _of_constant(*names: str) -> Callable[[Callable[..., Any]], None]:
     return register
 
 
+def _exponential(matrix: np.ndarray) -> np.ndarray:
+    """The exponential of a matrix: the series of a fraction of it, squared repeatedly."""
+    halvings = max(0, int(np.ceil(np.log2(max(np.abs(matrix).sum(-1).max(), 1.0)))) + 4)
+    small = matrix / 2.0**halvings
+    result = term = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape)
+    for number in range(1, 16):
+        term = term @ small / number
+        result = result + term
+    for _ in range(halvings):
+        result = result @ result
+    return result
+
+
+_of_constant("matrix_exp", "linalg_matrix_exp")(_exponential)
 _of_constant("inverse", "linalg_inv")(np.linalg.inv)
 _of_constant("det", "linalg_det")(np.linalg.det)
 _of_constant("slogdet", "linalg_slogdet")(lambda matrix: tuple(np.linalg.slogdet(matrix)))

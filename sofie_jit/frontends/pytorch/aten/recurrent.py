@@ -131,11 +131,11 @@ def _cell(
     order = ORDERS[type(operator)]
     arrays = [call.known(weight, "params") for weight in weights]
     if projection is not None:
-        if initial[0] is not None:
-            call.refuse("proj_size with a given state is not supported")
         # the recurrent product of a projected state is that of the whole state with the product of both matrices
         matrix = call.known(projection, "params")
         arrays[1] = (arrays[1].astype(np.float64) @ matrix.astype(np.float64)).astype(matrix.dtype)
+        if initial[0] is not None:
+            initial = [_unprojected(call, initial[0], matrix), *initial[1:]]
     w, r = (
         call.constant(_arranged(array, order)[np.newaxis], f"{hint}_{name}")
         for array, name in zip(arrays, "WR", strict=False)
@@ -153,6 +153,14 @@ def _cell(
     y, h, *others = results
     columns = call.constant(np.ascontiguousarray(matrix.T), f"{hint}_P")
     return ops.matmul(y, columns), ops.matmul(h, columns), *others
+
+
+def _unprojected(call: AtenCall, state: Symbol, matrix: np.ndarray) -> Symbol:
+    """A whole state whose projection by ``matrix`` is the given state."""
+    if np.linalg.cond(matrix.astype(np.float64)) > 1e4:
+        call.refuse("proj_size with a given state is not supported for a projection that is nearly singular")
+    inverse = np.linalg.pinv(matrix.astype(np.float64)).T.astype(matrix.dtype)
+    return ops.matmul(state, call.constant(np.ascontiguousarray(inverse), "inverse"))
 
 
 def _arranged(array: np.ndarray, order: Sequence[int]) -> np.ndarray:
