@@ -9,7 +9,7 @@ CORE, ELEMENTWISE, RECURRENT, RUNTIME = "kernels/core", "kernels/elementwise", "
 
 PARALLEL = "tests/models/test_parallel.py"
 FAST_CALL = "tests/jit/test_fast_call.py"
-HEADER = "tests/codegen/test_header.py -k do_not_fit"
+HEADER = "tests/codegen/test_header.py -k not_fit"
 LIBRARY = "tests/models/test_library.py"
 
 

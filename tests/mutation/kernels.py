@@ -23,11 +23,19 @@ QUICK = [(COMPILERS[0], flags) for flags in (("-O1", "-march=native"), ("-O1",))
 """Configurations in which a program is tried first, because most mistakes show in any."""
 
 
+TIMEOUT = 1200
+"""Seconds after which tests hang, for example because memory was overwritten."""
+
+
 def pytest_fails(tests: str) -> bool:
-    """Whether a test fails."""
+    """Whether a test fails, or hangs."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
     environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT), "SOFIE_JIT_CACHE": "off"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True).returncode != 0
+    try:
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return True
+    return run.returncode != 0
 
 
 def program_fails(name: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.errors import InputError, ShapeError
+from sofie_jit.errors import InputError, ShapeError, UnsupportedLayerError
 from sofie_jit.ir.operators import Concat, Expand, Reshape, Transpose
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
@@ -199,3 +199,15 @@ MESSAGES = [
 def test_messages(operator: ROperator, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         run(np.zeros((1, 4, 5), np.float32), operator)
+
+
+@pytest.mark.parametrize("shape", [(), (4, 5)])
+def test_only_rows_are_repeated(shape: tuple[int, ...]) -> None:
+    from sofie_jit.frontends.keras.graph import Layer
+    from sofie_jit.frontends.keras.layers.call import LayerCall
+    from sofie_jit.ir.builder import Builder
+
+    builder = Builder(RModel("model"))
+    x = builder.input("x", "float32", (None, *shape))
+    with pytest.raises(UnsupportedLayerError, match=r"expected \(batch, features\)"):
+        LayerCall(Layer("repeat", "RepeatVector", {"n": 2, "dtype": "float32"}), builder)(x)

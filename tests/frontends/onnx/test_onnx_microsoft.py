@@ -7,6 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from sofie_jit import frontends
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.verification.evaluate import evaluate
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -97,3 +98,23 @@ def test_agrees_with_onnx_runtime(name, tmp_path):
     found = evaluate(frontends.open(path)(), list(feed.values()))
     for y, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(y, other, rtol=1e-5, atol=1e-5 * abs(other).max())
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({}, "num_heads must be given for an input of three axes"),
+        ({"num_heads": HEADS, "scale": 2.0}, "is_packed_batching and scale are not supported"),
+        ({"num_heads": HEADS, "is_packed_batching": 1}, "is_packed_batching and scale are not supported"),
+    ],
+)
+def test_rotary_embeddings_that_are_refused(attributes, message, tmp_path):
+    given = CASES["RotaryEmbedding"][0]
+    node = helper.make_node("RotaryEmbedding", list("xpcs"), ["y"], domain="com.microsoft", **attributes)
+    kinds = [numpy_helper.from_array(array).data_type for array in given]
+    infos = [helper.make_tensor_value_info(n, k, a.shape) for n, k, a in zip("xpcs", kinds, given, strict=True)]
+    graph = helper.make_graph([node], "g", infos, [helper.make_tensor_value_info("y", 1, None)])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph, opset_imports=opsets).SerializeToString())
+    with pytest.raises(UnsupportedLayerError, match=message):
+        frontends.open(tmp_path / "m.onnx")()

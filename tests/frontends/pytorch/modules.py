@@ -328,7 +328,7 @@ def reductions(x: torch.Tensor) -> Any:
         x.norm(p=1, dim=(1, 2)), x.logsumexp(1), torch.linalg.vector_norm(x, 3, dim=2), x.cumsum(1), x.cumprod(2),
         x.count_nonzero(1), x.median(2).values, x.median(2).indices, x.kthvalue(2, 1).values, x.diff(dim=2),
         (x > 0).sum((1, 2, 3)), x.softmax(1), x.log_softmax(2), torch.cosine_similarity(x, x * 2 + 1, 1),
-        torch.linalg.norm(x, dim=2), x.quantile(0.3, dim=1),
+        torch.linalg.norm(x, dim=2), x.quantile(0.3, dim=1), x.var(0), x.std(0, unbiased=False),
     ]  # fmt: skip
 
 

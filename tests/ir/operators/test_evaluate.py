@@ -11,8 +11,9 @@ import pytest
 import accuracy
 from operator_cases import BATCH, CASES, Case, feed, model_of
 from sofie_jit import Model, RModel
-from sofie_jit.errors import OutOfRangeError
-from sofie_jit.ir.operators import all_operators
+from sofie_jit.errors import OutOfRangeError, ShapeError
+from sofie_jit.ir.operators import RoiAlign, ScatterElements, all_operators
+from sofie_jit.ir.types import TensorType
 from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
 
@@ -109,3 +110,35 @@ def test_regions_that_are_not_finite_are_refused(number: float) -> None:
         with pytest.raises(OutOfRangeError, match=f"a region has the size {number}"):
             evaluate(rmodel("float64"), given)
     assert len(REGIONS) == 2
+
+
+@pytest.mark.parametrize("size", [1e6, -1e6])
+def test_regions_at_the_limit_are_refused(size: float) -> None:
+    """The limit itself is too large, what is below it is not."""
+    operator = RoiAlign(sampling_ratio=1, coordinate_transformation_mode="half_pixel")
+    x, image = np.ones((1, 1, 2, 2)), np.array([0])
+    for axis in (2, 3):
+        region = np.zeros((1, 4))
+        region[0, axis] = size
+        with pytest.raises(OutOfRangeError, match="a region has the size"):
+            operator.evaluate(x, region, image)
+        region[0, axis] = size * (1 - 1e-9)
+        assert operator.evaluate(x, region, image).shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [("batch", 4, 6), ("batch", 2, 6), ("batch", 2, 5)],
+        [("batch", 4, 6), ("batch", 2), ("batch", 2)],
+        [("batch", 4, 6), ("batch", 2, 7), ("batch", 2, 7)],
+    ],
+    ids=["updates", "rank", "larger"],
+)
+def test_scattered_elements_must_fit(shapes: list[tuple[str | int, ...]]) -> None:
+    kinds = [TensorType(kind, shape) for kind, shape in zip(("float32", "int32", "float32"), shapes, strict=True)]
+    with pytest.raises(ShapeError, match="do not fit each other"):
+        ScatterElements(axis=1).infer(*kinds)
+    data = TensorType("float32", ("batch", 4, 6))
+    longer = TensorType("int32", ("batch", 9, 6))  # along the axis, indices may be more than elements
+    assert ScatterElements(axis=1).infer(data, longer, TensorType("float32", longer.shape)) == data
