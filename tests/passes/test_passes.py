@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pass_models import ROW, W, model_of, same_numbers, types
-from sofie_jit import OptionError
+from sofie_jit import OptionError, RModel
 from sofie_jit.ir.operators.activations import Clip, Relu, Tanh
 from sofie_jit.ir.operators.elementwise import Add, Cast, Mul, Sub
 from sofie_jit.ir.operators.gemm import Gemm
@@ -93,7 +93,14 @@ def test_constants_of_other_shapes_types_and_byte_orders_are_no_duplicates() -> 
     }
     operators = [Cast(to="float64", inputs=[name], outputs=[f"to_{name}"]) for name in constants]
     operators += [Tanh(inputs=[f"to_{name}"], outputs=[f"y_{name}"]) for name in constants]
-    rmodel = model_of((None, 4), *operators, outputs=" ".join(f"y_{name}" for name in constants), **constants)
+    rmodel = RModel("constants")
+    rmodel.add_input_tensor_info("x", "float32", (None, 4))
+    for name, values in constants.items():
+        rmodel.add_initialized_tensor(name, values)
+    for operator in operators:
+        rmodel.add_operator(operator)
+    rmodel.add_output_tensor_names(f"y_{name}" for name in constants)
+    rmodel.generate()
     merged = eliminate_common_subexpressions(rmodel)
     assert types(merged) == [*["Cast"] * 6, *["Tanh"] * 7]
     want = [np.tanh(values.astype(np.float64)) for values in constants.values()]

@@ -17,6 +17,7 @@ from sofie_jit.ir.operators.activations import Relu, Tanh
 from sofie_jit.ir.operators.elementwise import Add, Mul, Sub, Where
 from sofie_jit.ir.operators.identity import Identity
 from sofie_jit.ir.operators.math import TopK
+from sofie_jit.ir.operators.reduce import ReduceSum
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.passes.separate_outputs import separate_outputs
@@ -110,6 +111,24 @@ def test_results_do_not_overwrite_what_the_operator_still_reads() -> None:
     a = np.tanh(x.astype(np.float64))
     want = np.tanh(a @ rmodel.initialized["w"].astype(np.float64) + a)
     np.testing.assert_allclose(rmodel.compile(optimize=False).infer(x), want, rtol=0, atol=1e-5)
+
+
+def test_results_overwrite_only_what_is_as_large() -> None:
+    operators = [
+        ReduceSum(axes=[1], inputs=["x"], outputs=["small"]),
+        Tanh(inputs=["x"], outputs=["large"]),
+        Sub(inputs=["small", "large"], outputs=["d"]),  # over large
+        ReduceSum(axes=[1], inputs=["d"], outputs=["e"]),
+        Mul(inputs=["e", "x"], outputs=["f"]),  # over nothing: x is the caller's
+        Tanh(inputs=["f"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 40), *operators)
+    roots = storage(rmodel)
+    last = last_uses(rmodel, roots)
+    assert [memory_taken_over(rmodel, roots, last, i) for i in (2, 4)] == ["large", ""]
+    x = np.random.default_rng(0).uniform(size=(29, 40)).astype(np.float32) / 40
+    (want,) = evaluate(rmodel, x, "float64")
+    assert distance(rmodel.compile(optimize=False).infer(x).astype("float64"), want) <= 1e-6
 
 
 def same_operands() -> list[Case]:
