@@ -81,6 +81,25 @@ def test_same_results_as_python(model: Model, convert) -> None:
     assert isinstance(model.infer(a, b), list)
 
 
+@pytest.mark.parametrize("flaw", ["read-only", "unaligned", "strided", "other byte order"])
+def test_results_that_cannot_be_written_to(flaw: str) -> None:
+    rmodel = RModel("relu")
+    rmodel.add_input_tensor_info("x", "float32", (None, 3))
+    rmodel.add_operator(Relu(inputs=["x"], outputs=["y"]))
+    rmodel.add_output_tensor_names("y")
+    model = with_fast_call(rmodel, ones(2, 3))
+    out = {
+        "read-only": np.zeros((2, 3), np.float32),
+        "unaligned": np.zeros(25, np.uint8)[1:].view(np.float32).reshape(2, 3),
+        "strided": np.zeros((2, 6), np.float32)[:, ::2],
+        "other byte order": np.zeros((2, 3), ">f4"),
+    }[flaw]
+    out.flags.writeable = flaw != "read-only"
+    with pytest.raises((ShapeError, sofie_jit.DtypeError), match="out for 'y' must be"):
+        model.infer(ones(2, 3), out=out)
+    assert not out.any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -245,6 +245,25 @@ def test_shapes_are_computed_while_the_model_is_translated(tmp_path):
     assert str(rmodel.tensor_type(rmodel.outputs[0])) == "float32 (batch, 12)"
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "step", "places"),
+    [
+        (3, 0, -1, [3, 2, 1]),
+        (-1, 1, -2, [3]),
+        (3, -4, -1, [3, 2, 1]),
+        (3, -5, -1, [3, 2, 1, 0]),  # ends before the first element
+        (2, -9, -2, [2, 0]),
+        (0, 9, 3, [0, 3]),
+    ],
+)
+def test_slices_of_known_sizes(start, end, step, places, tmp_path):
+    sizes = np.int64([1, 2, 3, 4])
+    limits = {"start": np.int64([start]), "end": np.int64([end]), "axis": np.int64([0]), "step": np.int64([step])}
+    nodes = [node("Slice", "sizes start end axis step", "part"), node("ConstantOfShape", "part", "y")]
+    path = saved(tmp_path, nodes, {"x": np.ones(1, np.float32)}, sizes=sizes, **limits)
+    assert computed(path, x=np.ones(1, np.float32))[0].shape == tuple(sizes[places])
+
+
 def test_arithmetic_of_known_sizes(tmp_path):
     nodes = [
         node("Shape", "x", "s"),
