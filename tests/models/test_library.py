@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pickle
@@ -77,13 +78,28 @@ def with_facts(path: Path, target: Path, **changes: object) -> Path:
 # -- results -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 33, 100])
+@pytest.mark.parametrize("rows", [0, 1, 2, 33, 100, 2000])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_same_bits(model: Model, library: Model, images: np.ndarray, rows: int, threads: int) -> None:
+    x = np.resize(images, (rows, *images.shape[1:]))
     for _ in range(6):  # the fast path takes over
-        np.testing.assert_array_equal(
-            library.infer(images[:rows], threads=threads), model.infer(images[:rows], threads=threads)
-        )
+        np.testing.assert_array_equal(library.infer(x, threads=threads), model.infer(x, threads=threads))
+
+
+@pytest.mark.parametrize("rows", [1, 2000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_same_bits_in_c(model: Model, path: Path, images: np.ndarray, rows: int, threads: int) -> None:
+    """Through sofie_jit.h, which shares a big batch among threads by itself."""
+    x = np.ascontiguousarray(np.resize(images, (rows, *images.shape[1:])), np.float32)
+    want = model.infer(x)
+    y = np.zeros_like(want)
+    functions = ctypes.CDLL(str(path))
+    functions.sofie_jit_open.restype = ctypes.c_void_p
+    opened = ctypes.c_void_p(functions.sofie_jit_open())
+    inputs, outputs = (ctypes.c_void_p * 1)(x.ctypes.data), (ctypes.c_void_p * 1)(y.ctypes.data)
+    assert functions.sofie_jit_run(opened, (ctypes.c_int64 * 1)(rows), inputs, outputs, threads) == 0
+    functions.sofie_jit_close(opened)
+    np.testing.assert_array_equal(y, want)
 
 
 def test_description(model: Model, library: Model) -> None:
