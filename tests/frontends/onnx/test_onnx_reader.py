@@ -289,7 +289,7 @@ def test_incomplete_files(tmp_path, size):
 
 def test_other_files(tmp_path):
     for data, answer in (
-        (W.SerializeToString(), "begins with"),
+        (W.SerializeToString(), "is not a model: it begins with"),
         (b"\x1c\0\0\0ORTM" + bytes(100), r"is a model in ONNX Runtime's own format \(.ort\)"),
         (b"\x1f\x8b" + bytes(100), "is compressed by gzip: unpack it first"),
     ):

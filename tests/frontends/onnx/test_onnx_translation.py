@@ -126,6 +126,14 @@ def test_top_k_along_every_axis(tmp_path):
     np.testing.assert_array_equal(old.infer(x)[1], np.argsort(-x, 1, kind="stable")[:, :2])
 
 
+def test_swish_with_a_factor(tmp_path):
+    nodes = [node("Swish", "x", "a", alpha=0.5), node("Swish", "x", "b"), node("SwiGLU", "x x", "c", alpha=0.5)]
+    model = sofie_jit.load(saved(tmp_path, nodes, {"x": ["N", 3]}, "a b c", opset=28))
+    half, one = (X / (1 + np.exp(-factor * X)) for factor in (0.5, 1))
+    for got, want in zip(model.infer(X), [half, one, half * X], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_sizes_as_int32(tmp_path):
     """Paddle computes shapes as int32."""
     nodes = [

@@ -20,7 +20,6 @@ direct(activations.Celu, attributes=["alpha"], since=12)
 direct(activations.HardSwish, since=14)
 direct(activations.Mish, since=18)
 direct(activations.Gelu, attributes=["approximate"], since=20)
-direct(activations.Swish, attributes=["alpha"], since=24)
 direct(Softmax, LogSoftmax, attributes=["axis"], since=13)
 
 
@@ -77,7 +76,18 @@ def _hardmax(x: Symbol, axis: int) -> Symbol:
     return ops.one_hot(ops.argmax(x, axis), static_dim("Hardmax", x.shape, axis), axis, x.dtype)
 
 
+@node("Swish", since=24)
+def swish(call: OnnxCall, x: Symbol) -> Symbol:
+    """``x * sigmoid(alpha x)``."""
+    return scaled_swish(call, x, call.number("alpha", 1.0))
+
+
 @node("SwiGLU", since=28)
 def swiglu(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
     """``a * sigmoid(alpha a) * b``."""
-    return ops.multiply(call.add(call.operator(activations.Swish, "alpha"), a), b)
+    return ops.multiply(scaled_swish(call, a, call.number("alpha", 1.0)), b)
+
+
+def scaled_swish(call: OnnxCall, x: Symbol, alpha: float) -> Symbol:
+    """``x * sigmoid(alpha x)``; there is a kernel for ``alpha=1``."""
+    return call.add(activations.Swish(), x) if alpha == 1 else ops.multiply(x, ops.sigmoid(ops.multiply(x, alpha)))

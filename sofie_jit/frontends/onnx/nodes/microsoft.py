@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sofie_jit.frontends.onnx.nodes.activations import scaled_swish
 from sofie_jit.frontends.onnx.nodes.attention import additive, grouped, rotated_heads, split_heads
 from sofie_jit.frontends.onnx.nodes.convolution import CONVOLUTION, convolved
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
@@ -48,7 +49,7 @@ def fast_gelu(call: OnnxCall, x: Symbol, bias: Symbol | None = None) -> Symbol:
 @node("QuickGelu", domain=MICROSOFT)
 def quick_gelu(call: OnnxCall, x: Symbol) -> Symbol:
     """``x * sigmoid(alpha x)``."""
-    return call.add(activations.Swish(alpha=call.number("alpha", 1.702)), x)
+    return scaled_swish(call, x, call.number("alpha", 1.702))
 
 
 @node("BiasSplitGelu", domain=MICROSOFT)
