@@ -33,6 +33,7 @@ def load(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
+    input_shapes: Sequence[Sequence[int | None]] | None = None,
     columns: Columns | None = None,
     threads: int | None = None,
     optimize: Optimize = True,
@@ -60,6 +61,10 @@ def load(
         Functions that take the place of layers, by the layers' names: ``{"lambda_1": lambda t: t / 127.5 - 1}``. They
         are called with symbolic tensors, which support arithmetic and the functions of ``sofie_jit.ops``. Code in the
         file is never executed.
+    input_shapes
+        One shape for each input, to fix sizes that the file leaves open; None leaves a size open:
+        ``[(None, 224, 224, 3)]``. The compiled model takes inputs of these shapes only. It is needed for TorchScript
+        files, which do not contain shapes, and for the few layers that cannot be computed in any size.
     columns
         Names of the columns of tables that make up a row, in order, for ``Model.predict``; for several inputs a dict by
         input name. Data frames are then matched by name.
@@ -118,6 +123,8 @@ def load(
     True
     """
     _refuse_misspelt(options)
+    if input_shapes is not None:
+        options = {**options, "input_shapes": input_shapes}
     start = time.perf_counter()
     cached = file_cache.source_of(
         source, config=config, outputs=outputs, replace=replace, optimize=optimize, verify=verify, untrusted=untrusted,
@@ -229,9 +236,7 @@ def check(
         return Report(label, str(error).splitlines())
     problems: list[str] = []
     try:
-        from sofie_jit.frontends.open_dimensions import examine
-
-        examine(translation)
+        translation().generate()
     except ValuesNeededError:  # it is compiled for the values that it is called with
         pass
     except UnsupportedLayerError as error:

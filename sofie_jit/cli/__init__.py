@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import sofie_jit
-from sofie_jit import frontends
-from sofie_jit.errors import OptionError, SofieError
+from sofie_jit.errors import SofieError
 
 COMMANDS = (
     "demo",
@@ -152,7 +151,7 @@ def add_shape_argument(parser: argparse.ArgumentParser) -> None:
         metavar="SIZES",
         action="append",
         type=shape,
-        help="sizes of an input of a TorchScript file, which does not contain them, without the batch: 224,224,3; "
+        help="sizes of an input that a TorchScript file lacks or that are open, without the batch: 224,224,3; "
         "? stays open; once per input",
     )
 
@@ -165,14 +164,9 @@ def shape(text: str) -> list[int | None]:
         raise argparse.ArgumentTypeError(f"'{text}' is not a list of sizes such as 224,224,3 or ?,16") from None
 
 
-def format_options(args: argparse.Namespace, shapes: bool = True) -> dict[str, Any]:
-    """``--backend``, and ``--input-shape`` unless ``shapes`` is false, as options of ``load``, if they are given.
-
-    Raises OptionError for shapes of inputs of a file that contains them.
-    """
-    if shapes and args.input_shape and not frontends.lacks_shapes(args.file):
-        raise OptionError(f"--input-shape is for TorchScript files; '{args.file}' contains the shapes of its inputs")
-    options = {"backend": args.backend, "input_shapes": args.input_shape if shapes else None}
+def format_options(args: argparse.Namespace) -> dict[str, Any]:
+    """``--backend`` and ``--input-shape`` as options of ``load``, if they are given."""
+    options = {"backend": args.backend, "input_shapes": args.input_shape}
     return {name: value for name, value in options.items() if value}
 
 

@@ -40,13 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the library; returns 0."""
     from sofie_jit import frontends
-    from sofie_jit.frontends.open_dimensions import examine, fixed
 
-    translation = frontends.open(
-        args.file, config=args.config, untrusted=args.untrusted, **format_options(args, shapes=False)
-    )
-    needed = () if args.input_shape else examine(translation)[1]
-    rmodel = fixed(translation, needed, args.input_shape)
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
+    rmodel = translation()
     path = rmodel.save_library(args.output, dispatch=args.dispatch, march=args.march)
     print(f"wrote {path} ({path.stat().st_size:,} bytes)")
     return 0

@@ -28,12 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the file; returns 0."""
     from sofie_jit import frontends
-    from sofie_jit.frontends.open_dimensions import examine, fixed
 
     with_suffix(args.output, (".onnx",), "an ONNX file")
-    options = format_options(args, shapes=frontends.lacks_shapes(args.file))
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **options)
-    needed = () if args.input_shape else examine(translation)[1]
-    rmodel = fixed(translation, needed, args.input_shape)
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
+    rmodel = translation()
     print(f"wrote {rmodel.save_onnx(args.output)}")
     return 0

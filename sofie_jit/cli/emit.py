@@ -64,14 +64,11 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import frontends
     from sofie_jit.codegen.print_header import header_file
     from sofie_jit.codegen.weights import SUFFIXES
-    from sofie_jit.frontends.open_dimensions import examine, fixed
 
     if args.output != STANDARD_OUTPUT:
         header_file(args.output)
-    options = format_options(args, shapes=frontends.lacks_shapes(args.file))
-    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **options)
-    needed = () if args.input_shape else examine(translation)[1]
-    rmodel = fixed(translation, needed, args.input_shape)
+    translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
+    rmodel = translation()
     header_options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}
     if args.output == STANDARD_OUTPUT:
         if args.weights == "binary":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
@@ -30,19 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the description; returns 0."""
     from sofie_jit import frontends
-    from sofie_jit.frontends.open_dimensions import examine
 
     translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
-    (rmodel, *_), needed = examine(translation)
+    rmodel = translation()
     nodes = f"{translation.node_word}s"
-    about = {"metadata": dict(translation.metadata), **describe(rmodel, needed)}
+    about = {"metadata": dict(translation.metadata), **describe(rmodel)}
     about[nodes] = [str(node) for node in translation.nodes()]
     print(json.dumps(about, indent=1) if args.json else _text(about, nodes))
     return 0
 
 
-def describe(rmodel: Any, needed: Sequence[str]) -> dict[str, Any]:
-    """The description, ready for JSON. ``needed``: the open dimensions that have example sizes in ``rmodel``."""
+def describe(rmodel: Any) -> dict[str, Any]:
+    """The description, ready for JSON."""
     from sofie_jit.models.memory_use import memory_use
     from sofie_jit.passes.pipeline import lower
 
@@ -57,7 +55,6 @@ def describe(rmodel: Any, needed: Sequence[str]) -> dict[str, Any]:
         "inputs": [_tensor(name, kind) for name, kind in rmodel.inputs.items()],
         "states": [_tensor(name, kind) for name, kind in rmodel.states.items()],
         "outputs": [_tensor(x, rmodel.tensor_type(name)) for x, name in zip(labels, rmodel.outputs, strict=True)],
-        "example_sizes_of": list(needed),
         "operators": operators,
         "parameters": sum(values.size for values in rmodel.initialized.values()),
         "flops": sum(flops),
@@ -73,10 +70,6 @@ def _text(about: dict[str, Any], nodes: str) -> str:
     from sofie_jit.report import tables
 
     lines = [f"{key:7} {value}" for key, value in about["metadata"].items()]
-    if about["example_sizes_of"]:
-        lines += [
-            f"compiled per shape of the inputs; example sizes are shown for {', '.join(about['example_sizes_of'])}"
-        ]
     for what in ("input", "state", "output"):
         lines += [f"{what:7} {t['name']}: {t['dtype']} ({', '.join(map(str, t['shape']))})" for t in about[f"{what}s"]]
     rows = [(op["operator"], op["origin"], op["output"], f"{op['parameters']:,}", f"{op['flops']:,}")

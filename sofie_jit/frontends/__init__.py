@@ -77,12 +77,6 @@ FORMATS: list[Format] = [
 """All formats; the first that matches is used."""
 
 
-def lacks_shapes(source: Any) -> bool:
-    """Whether a source is a TorchScript file, which does not contain the shapes of its inputs."""
-    content = examine(source)
-    return _is_pytorch(content) and any(name.endswith("/constants.pkl") for name in content.names)
-
-
 COMMON = ("untrusted", "meanwhile")
 """Keyword arguments that ``open`` of every frontend takes."""
 
@@ -96,7 +90,8 @@ def open(
     determines the format, not the name.
     ``untrusted``: which process reads a file, see :func:`sofie_jit.load`.
     ``meanwhile``: called in this process while another one reads the file.
-    ``options``: those of the format's ``open``; None is the same as an option that is not given.
+    ``options``: those of the format's ``open``, and ``input_shapes``, which fixes open dimensions of any format; None
+    is the same as an option that is not given.
 
     Raises FileNotFoundError, ModelFileError for a source that no format matches, OptionError for an option that the
     format does not have, and what the frontend raises for a damaged file.
@@ -124,13 +119,18 @@ def _open(
     given = {name: value for name, value in options.items() if value is not None}
     parameters = inspect.signature(frontend.open).parameters.values()
     known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in COMMON]
+    shapes = None if "input_shapes" in known else given.pop("input_shapes", None)
     if unknown := [name for name in given if name not in known]:
         raise OptionError(
             f"{found.name} models have no option {unknown[0]}=; their options are: "
             f"{', '.join(f'{name}=' for name in known) or 'none'}"
         )
     translation: Translation = frontend.open(source, untrusted=untrusted, meanwhile=meanwhile, **given)
-    return translation
+    if shapes is None:
+        return translation
+    from sofie_jit.frontends.fixed_sizes import with_input_shapes
+
+    return with_input_shapes(translation, shapes)
 
 
 def _imported(format: Format) -> ModuleType:

@@ -12,6 +12,7 @@ from sofie_jit.ir.symbolic import Dim, SymbolicDim, bounds, ceil_div, is_at_leas
 
 __all__ = [
     "BATCH",
+    "FIX_SIZES",
     "Dim",
     "Shape",
     "SymbolicDim",
@@ -38,6 +39,10 @@ Shape = tuple[Dim, ...]
 
 BATCH = SymbolicDim("batch")
 """The run-time dimension that counts independent rows."""
+
+
+FIX_SIZES = "fix the sizes that are open: load(..., input_shapes=[(None, 224, 224, 3)]), one shape for each input"
+"""The workaround where an operator needs sizes that are known when the model is loaded."""
 
 
 def as_dim(dim: Dim | str) -> Dim:
@@ -101,7 +106,8 @@ def static_dims(operator: str, shape: Shape, what: str = "input") -> tuple[int, 
     for dim in shape:
         if isinstance(dim, SymbolicDim):
             raise ShapeError(
-                f"{operator} needs every dimension of its {what} fixed, but {format_shape(shape)} leaves '{dim}' open"
+                f"{operator} needs every dimension of its {what} fixed, but {format_shape(shape)} leaves '{dim}' open; "
+                f"{FIX_SIZES}"
             )
     return tuple(dim for dim in shape if isinstance(dim, int))
 
@@ -110,7 +116,9 @@ def static_dim(operator: str, shape: Shape, axis: int) -> int:
     """``shape[axis]`` if it is known, else a :class:`ShapeError` that names the operator."""
     dim = shape[axis]
     if isinstance(dim, SymbolicDim):
-        raise ShapeError(f"{operator} needs axis {axis} of its input {format_shape(shape)} fixed; '{dim}' is left open")
+        raise ShapeError(
+            f"{operator} needs axis {axis} of its input {format_shape(shape)} fixed, but '{dim}' is open; {FIX_SIZES}"
+        )
     return dim
 
 

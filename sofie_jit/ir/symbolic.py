@@ -165,6 +165,21 @@ class SymbolicDim:
         factors = tuple(atom.as_dim() for atom in atoms)
         return (number, (*factors, rest)) if isinstance(rest, SymbolicDim) else (number * rest, factors)
 
+    def approximate_terms(self) -> dict[tuple[str, ...], float]:
+        """A polynomial of the named sizes that is close to it: quotients are not rounded, extrema are one argument.
+
+        >>> (3 * SymbolicDim("n") * (SymbolicDim("m") // 2) + 1).approximate_terms()
+        {('m', 'n'): 1.5, (): 1.0}
+        """
+        total: dict[tuple[str, ...], float] = {}
+        for monomial, c in self._terms.items():
+            part: dict[tuple[str, ...], float] = {(): float(c)}
+            for atom in monomial:
+                part = polynomial_product(part, atom.approximate_terms())
+            for names, number in part.items():
+                total[names] = total.get(names, 0.0) + number
+        return total
+
     def cpp(self, names: Mapping[str, str], *, as_factor: bool = False) -> str:
         """C++ code for it, of type ``std::size_t``, with the variables ``names`` for its named sizes.
 
@@ -275,6 +290,11 @@ class _Atom:
         """A lower bound of ``factor * self + rest``, where ``sign`` is that of ``factor``."""
         raise NotImplementedError
 
+    def approximate_terms(self) -> dict[tuple[str, ...], float]:
+        """See :meth:`SymbolicDim.approximate_terms`."""
+        argument = next(argument for argument in self.arguments if isinstance(argument, SymbolicDim))
+        return argument.approximate_terms()
+
 
 _Monomial = tuple[_Atom, ...]
 
@@ -295,6 +315,9 @@ class _Name(_Atom):
 
     def cpp(self, names: Mapping[str, str]) -> str:
         return names[self.text]
+
+    def approximate_terms(self) -> dict[tuple[str, ...], float]:
+        return {(self.text,): 1.0}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -329,6 +352,11 @@ class _Quotient(_Atom):
             return f"({over} / {under})"
         rounded_down = "[](std::ptrdiff_t a, std::ptrdiff_t b) { return a / b - (a % b < 0); }"
         return f"static_cast<std::size_t>({rounded_down}({_signed(over)}, {_signed(under)}))"
+
+    def approximate_terms(self) -> dict[tuple[str, ...], float]:
+        numerator, divisor = self.arguments
+        terms = numerator.approximate_terms() if isinstance(numerator, SymbolicDim) else {(): float(numerator)}
+        return {names: c / divisor if isinstance(divisor, int) else c for names, c in terms.items()}
 
     def lower(self, factor: Dim, rest: Dim, sign: int, steps: int) -> float:
         """From ``numerator - divisor < divisor * self <= numerator``."""
@@ -366,6 +394,18 @@ class _Extremum(_Atom):
         """From the bounds with each of the arguments: all hold, or one of them does."""
         lowers = [_lower(factor * argument + rest, steps // len(self.arguments)) for argument in self.arguments]
         return max(lowers) if (self.function == "max") == (sign > 0) else min(lowers)
+
+
+def polynomial_product(
+    a: Mapping[tuple[str, ...], float], b: Mapping[tuple[str, ...], float]
+) -> dict[tuple[str, ...], float]:
+    """The product of two polynomials as :meth:`SymbolicDim.approximate_terms` returns them."""
+    total: dict[tuple[str, ...], float] = {}
+    for first, c in a.items():
+        for second, d in b.items():
+            names = tuple(sorted((*first, *second)))
+            total[names] = total.get(names, 0.0) + c * d
+    return total
 
 
 # -- polynomials -------------------------------------------------------------------------------------------------------

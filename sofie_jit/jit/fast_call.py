@@ -50,7 +50,7 @@ def fast_call(
     outputs: Sequence[TensorType],
     *,
     threads: int,
-    flops_per_row: int,
+    work: Sequence[tuple[float, Sequence[str]]],
     doc: str,
 ) -> Any:
     """A built-in function that runs ``session`` on arrays with exactly the types and shapes of its inputs.
@@ -62,7 +62,8 @@ def fast_call(
     ``inputs``: types of the inputs by name, in the order of the arguments.
     ``outputs``: types of the outputs.
     ``threads``: the default of the option ``threads``.
-    ``flops_per_row``: floating-point operations per row of the batch, from which the useful number of threads follows.
+    ``work``: floating-point operations, from which the useful number of threads follows: terms of a number and names of
+    open sizes that it is multiplied by.
     ``doc``: docstring of the function; the first one in a process serves all.
 
     The function returns one array or a list of arrays. Its options are ``out``, if there is a single output, and
@@ -80,12 +81,13 @@ def fast_call(
     if python_call is None or not simple or not fits or not all(split_count(kind.shape)[0] for kind in types):
         return None
     batch = names.index(str(BATCH)) if BATCH in names else -1
-    header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads, flops_per_row]
-    header += [int(thread_rules.FLOPS_PER_THREAD), session.code.tiled, session.code.rows_together]
-    header += [len(inputs), len(outputs), len(names)]
+    header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads]
+    header += [session.code.tiled, session.code.rows_together]
+    header += [len(inputs), len(outputs), len(names), len(work)]
     labels = [*inputs, *[""] * len(outputs)]
     tensors = [number for label, kind in zip(labels, types, strict=True) for number in _tensor(label, kind, names)]
-    arrays = [np.array(numbers, np.int64) for numbers in (header, tensors)]
+    terms = [number for number, factors in work for number in _term(number, factors, names)]
+    arrays = [np.array(header, np.int64), np.array(tensors, np.int64), np.array(terms, np.float64)]
     function = python_call.new_call(*(array.ctypes.data for array in arrays))
     _FACTORY.remember(function, fallback)
     return function
@@ -151,6 +153,12 @@ class _Factory:
 
 
 _FACTORY = _Factory()
+
+
+def _term(number: float, factors: Sequence[str], names: Sequence[str]) -> list[float]:
+    """A term of the work as ``runtime/python_call.hxx`` reads it: a number of threads, and a power of each size."""
+    powers = [float(factors.count(name)) for name in names]
+    return [number / thread_rules.FLOPS_PER_THREAD, *powers, *[0.0] * (MOST_DIMS - len(powers))]
 
 
 def _tensor(name: str, kind: TensorType, names: Sequence[str]) -> list[int]:

@@ -46,14 +46,14 @@ def texts(lowered: RModel, vector_bytes: int, *, dispatch: bool) -> dict[str, Ji
 def library_source(
     codes: Mapping[str, JitText],
     outputs: Sequence[tuple[str, TensorType]],
-    flops: int,
+    work: Sequence[tuple[float, Sequence[str]]],
     weight_offsets: Sequence[int],
 ) -> str:
     """The C++ text of a library.
 
     ``codes``: as :func:`texts` returns them.
     ``outputs``: name and type of each output.
-    ``flops``: floating-point operations per row of the batch.
+    ``work``: floating-point operations: terms of a number and names of open sizes that it is multiplied by.
     ``weight_offsets``: where each weight begins in the file :data:`WEIGHTS_FILE`.
     """
     code = next(iter(codes.values()))
@@ -64,7 +64,8 @@ def library_source(
             _runtime_and(_only(code) if "" in codes else _dispatching(codes)),
             _WEIGHTS,
             f"namespace {NAMESPACE} {{",
-            _constants(code, len(outputs), flops, weight_offsets),
+            _constants(code, len(outputs), weight_offsets),
+            _flops(code, work),
             _descriptions(code, tensors),
             _shape(code, tensors),
             f"}} // namespace {NAMESPACE}",
@@ -184,7 +185,7 @@ inline const void *const *weights()
 }}"""
 
 
-def _constants(code: JitText, output_count: int, flops: int, weight_offsets: Sequence[int]) -> str:
+def _constants(code: JitText, output_count: int, weight_offsets: Sequence[int]) -> str:
     rmodel = code.plan.rmodel
     inputs = rmodel.inputs
     ranks = [kind.rank for kind in (*inputs.values(), *map(rmodel.tensor_type, rmodel.outputs))]
@@ -197,10 +198,24 @@ constexpr int batch_index = {batch}, weight_count = {len(weight_offsets)}, max_r
 constexpr int failure_count = {len(failures) - 1};
 constexpr bool is_tiled = {str(code.tiled).lower()};
 constexpr std::size_t rows_together = {code.rows_together};
-constexpr double flops_per_row = {flops}.0, flops_per_thread = {FLOPS_PER_THREAD};
+constexpr double flops_per_thread = {FLOPS_PER_THREAD};
 const char *const size_names[] = {{{", ".join([*map(literal, code.dims), "nullptr"])}}};
 const char *const failures[] = {{{", ".join(map(literal, failures))}}};
 const std::size_t weight_offsets[] = {{{offsets}}};"""
+
+
+def _flops(code: JitText, work: Sequence[tuple[float, Sequence[str]]]) -> str:
+    """The function that computes the floating-point operations of a call from the sizes of the open dimensions."""
+    dims = list(code.dims)
+    terms = [
+        " * ".join([repr(float(number)), *(f"static_cast<double>(dims[{dims.index(name)}])" for name in names)])
+        for number, names in work
+    ]
+    return f"""inline double flops(const std::size_t *dims)
+{{
+   static_cast<void>(dims);
+   return {" + ".join(terms)};
+}}"""
 
 
 def _descriptions(code: JitText, tensors: Sequence[tuple[str, TensorType]]) -> str:

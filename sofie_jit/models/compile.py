@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sofie_jit.frontends.base import Translation, ValuesNeededError
-from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.compiled_model import CompiledModel
@@ -45,13 +44,9 @@ def compile_translation(translation: Translation, *, threads: int | None = None,
 
         return FirstCallModel(translation, threads=threads, optimize=optimize)
     try:
-        rmodels, needed = examine(translation)
+        rmodel = translation()
     except ValuesNeededError as error:
         from sofie_jit.models.value_model import ValueModel
 
         return ValueModel(translation, sorted(error.inputs), threads=threads, optimize=optimize)
-    if needed:
-        from sofie_jit.models.open_model import OpenModel
-
-        return OpenModel(translation, rmodels, needed, threads=threads, optimize=optimize)
-    return compile_rmodel(rmodels[0], threads=threads, optimize=optimize)
+    return compile_rmodel(rmodel, threads=threads, optimize=optimize)

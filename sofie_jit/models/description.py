@@ -36,7 +36,7 @@ class Description:
     optimize: Optimize
     """The optimizations that its compiled code and its header get."""
     network: Callable[[], RModel]
-    """Returns the network before optimization; for example sizes if it depends on the sizes of open dimensions."""
+    """Returns the network before optimization."""
     for_shapes: Callable[[InputShapes | None], RModel]
     """The network for inputs of these shapes; None leaves all open dimensions open. Raises ShapeError."""
     note: str = ""
@@ -44,7 +44,7 @@ class Description:
 
     @classmethod
     def of(cls, rmodel: RModel, optimize: Optimize, title: str = "Model", **others: Any) -> Description:
-        """The description of a network that does not depend on the sizes of open dimensions.
+        """The description of a network.
 
         ``others``: values of fields that are not those of ``rmodel``.
 

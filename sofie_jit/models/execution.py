@@ -111,7 +111,7 @@ class Execution:
         tensors = [*arrays, *results, found] if code.found else [*arrays, *results]
         sizes = [dims[name] for name in code.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
-        threads = useful_threads(threads, self.signature.flops * dims.get(str(BATCH), 1))
+        threads = useful_threads(threads, self.signature.flops(dims)) if threads > 1 else 1
         status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
         if status == 0:
             return dict(zip(code.found, found.tolist(), strict=True))
@@ -144,7 +144,7 @@ class Execution:
             signature.inputs,
             outputs,
             threads=self.threads,
-            flops_per_row=signature.flops,
+            work=signature.work,
             doc=doc,
         )
 

@@ -41,7 +41,7 @@ def encode_facts(signature: Signature, code: session.Code, rmodel: RModel) -> di
         "outputs": [[name, encode_type(kind)] for name, kind in signature.outputs],
         "states": len(rmodel.states),
         "structure": _structure(signature.structure),
-        "flops": signature.flops,
+        "work": signature.work,
         "sources": signature.sources,
         "keys": signature.keys,
         "dims": list(code.dims),
@@ -87,7 +87,7 @@ def decode_facts(facts: dict[str, Any]) -> tuple[Code, Signature]:
         {name: decode_type(kind) for name, kind in facts["inputs"].items()},
         [(name, decode_type(kind)) for name, kind in facts["outputs"]],
         _restored(facts["structure"]),
-        facts["flops"],
+        [(number, list(names)) for number, names in facts["work"]],
         facts["sources"],
         facts.get("keys", {}),
     )

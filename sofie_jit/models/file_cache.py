@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit.digests import Digest, digest
-from sofie_jit.errors import ModelFileError, ShapeError, SofieError
+from sofie_jit.errors import ModelFileError, SofieError
 from sofie_jit.ir.registrations import registered
 from sofie_jit.jit import cache_folder, processor, runtime_functions
 from sofie_jit.records import dataclass
@@ -212,13 +212,9 @@ class OpenedFile:
 def translated(source: Source) -> RModel:
     """The network of a file, before optimization. Raises what :func:`sofie_jit.load` raises."""
     from sofie_jit import frontends
-    from sofie_jit.frontends.open_dimensions import examine
 
     options = {name: value for name, value in source.options.items() if name != "optimize"}
-    networks, needed = examine(frontends.open(source.path, **options))
-    if needed:
-        raise ShapeError(f"it is compiled for each size of {', '.join(needed)}")
-    return networks[0]
+    return frontends.open(source.path, **options)()
 
 
 def content_digest(descriptor: int) -> str:

@@ -13,7 +13,7 @@ from sofie_jit.errors import InputError, OptionError, counted
 from sofie_jit.frontends.base import Translation
 from sofie_jit.models.arguments import OpenShape
 from sofie_jit.models.model import Model
-from sofie_jit.models.open_model import KEPT
+from sofie_jit.models.value_model import KEPT
 from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def save_library(
     places, size = _places(arrays)
     if size > MAX_WEIGHTS:
         raise OptionError(f"the weights take {size:,} bytes; a compiled library holds at most {MAX_WEIGHTS:,}")
-    source = library_source.library_source(codes, signature.outputs, signature.flops, list(places.values()))
+    source = library_source.library_source(codes, signature.outputs, signature.work, list(places.values()))
     blob = _blob(arrays, places, size)
     identity = _digest([source.encode(), *blob])
     blob[0] = _header(identity)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.ir.dims import Dim, SymbolicDim
+from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, names_of, split_count
+from sofie_jit.ir.symbolic import polynomial_product
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
+    from sofie_jit.ir.operators.operator import ROperator
     from sofie_jit.ir.rmodel import RModel
 
 
@@ -24,12 +27,17 @@ class Signature:
     """Name and type of each output."""
     structure: Any
     """The structure in which results are returned; see :attr:`RModel.output_structure`."""
-    flops: int
-    """Floating-point operations per row of the batch, at least 1."""
+    work: list[tuple[float, list[str]]]
+    """Floating-point operations of a call, about: terms of a number and names of open sizes that it is multiplied by.
+    Sizes that operators set count as 1."""
     sources: list[list[str]]
     """For each output the names of the inputs that it depends on."""
     keys: dict[str, str] = field(default_factory=dict)
     """Other names of inputs; see :attr:`RModel.input_keys`."""
+
+    def flops(self, dims: Mapping[str, int]) -> float:
+        """The floating-point operations of a call with these open sizes by name."""
+        return sum(number * math.prod(dims.get(name, 1) for name in names) for number, names in self.work)
 
     @classmethod
     def of(cls, lowered: RModel, labels: Sequence[str]) -> Signature:
@@ -43,7 +51,7 @@ class Signature:
             dict(lowered.inputs),
             list(zip(labels, types, strict=True)),
             lowered.output_structure,
-            max(1, sum(lowered.operator_flops())),
+            _work(lowered),
             [sorted(sources.get(name, ())) for name in lowered.outputs],
             dict(lowered.input_keys),
         )
@@ -73,3 +81,30 @@ def _with_names(lowered: RModel, types: list[TensorType]) -> list[TensorType]:
 
 def _is_name(dim: Dim) -> bool:
     return isinstance(dim, SymbolicDim) and dim.names == (str(dim),)
+
+
+MOST_TERMS = 16
+"""Terms of :attr:`Signature.work`; the others are left out. ``runtime/python_call.hxx`` has room for as many."""
+
+
+def _work(lowered: RModel) -> list[tuple[float, list[str]]]:
+    """See :attr:`Signature.work`: each operator's operations per row, times the open sizes of its tensors."""
+    given = names_of(dim for kind in lowered.inputs.values() for dim in kind.shape)
+    rows: tuple[str, ...] = (str(BATCH),) if str(BATCH) in given else ()
+    total: dict[tuple[str, ...], float] = {rows: 1.0}
+    for op, flops in zip(lowered.operators, lowered.operator_flops(), strict=True):
+        terms: Mapping[tuple[str, ...], float] = {rows: float(flops)}
+        for factor in _open_factors(lowered, op) if flops else ():
+            terms = polynomial_product(terms, factor.approximate_terms())
+        for names, number in terms.items():
+            known = tuple(name for name in names if name in given)
+            total[known] = total.get(known, 0.0) + number
+    largest = sorted(total.items(), key=lambda term: (len(term[0]), term[1]), reverse=True)
+    return [(number, list(names)) for names, number in largest[:MOST_TERMS]]
+
+
+def _open_factors(lowered: RModel, op: ROperator) -> tuple[SymbolicDim, ...]:
+    """The open sizes of the tensor of an operator that has most of them, the batch aside."""
+    shapes = [lowered.tensor_type(name).shape for name in (*op.outputs, *op.inputs) if name]
+    factors = [split_count(bind_shape(shape, {str(BATCH): 1}))[1] for shape in shapes]
+    return max(factors, key=len, default=())

@@ -5,23 +5,24 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, SofieError
+from sofie_jit.errors import InputError
 from sofie_jit.frontends.base import Translation
-from sofie_jit.frontends.open_dimensions import translated
-from sofie_jit.ir.dims import names_of
 from sofie_jit.models.arguments import Arguments, OpenShape
 from sofie_jit.models.model import Model
-from sofie_jit.models.open_model import KEPT
 from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
     from sofie_jit.models.description import Description
     from sofie_jit.report.profile import Profile
+
+
+KEPT = 16
+"""The number of most recently used values that stay compiled; each has its own packed weights."""
 
 
 class ValueModel(Model):
@@ -47,7 +48,7 @@ class ValueModel(Model):
         self._translation = translation
         self._names = tuple(names)
         self._arguments = Arguments(translation.inputs)
-        self._models: OrderedDict[Hashable, Model | None] = OrderedDict()
+        self._models: OrderedDict[Hashable, Model] = OrderedDict()
         self._compiled = 0
         self._lock = threading.Lock()
 
@@ -107,46 +108,25 @@ class ValueModel(Model):
         values = {name: arrays.pop(name) for name in self._names}
         key = tuple((value.shape, value.tobytes()) for value in values.values())
         with self._lock:
-            model = self._kept(key, lambda: self._of_any_size(values))
-            if model is None:
-                sizes = Arguments(self._translation.with_values(values).inputs).bind([*arrays.values()])
-                model = self._kept((key, *sizes.values()), lambda: self._of_size(values, sizes))
-        assert model is not None
-        return model, list(arrays.values())
+            if key not in self._models:
+                self._compile(key, values)
+            self._models.move_to_end(key)
+            return self._models[key], list(arrays.values())
 
-    def _of_any_size(self, values: Mapping[str, np.ndarray]) -> Model | None:
-        """The model for ``values``; None if it cannot be translated without the sizes of open dimensions."""
+    def _compile(self, key: Hashable, values: dict[str, np.ndarray]) -> None:
+        """Compiles the network for ``values``, and drops those that were not used for the longest time."""
         from sofie_jit.models.compile import compile_translation
 
-        translation = self._translation.with_values(values)
-        try:
-            return compile_translation(translation, **self._options)
-        except SofieError:
-            if names_of(dim for kind in translation.inputs.values() for dim in kind.shape):
-                return None
-            raise
-
-    def _of_size(self, values: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> Model:
-        """The model for ``values`` and given sizes of all open dimensions."""
-        from sofie_jit.models.compile import compile_rmodel
-
-        return compile_rmodel(translated(self._translation.with_values(values), sizes), **self._options)
-
-    def _kept(self, key: Hashable, make: Callable[[], Model | None]) -> Model | None:
-        """What ``make`` returned for ``key``, if it is still kept; otherwise calls it."""
-        if key not in self._models:
-            self._models[key] = make()
-            self._compiled += 1
-            if self._compiled == KEPT:
-                warnings.warn(
-                    f"model '{self.name}' was compiled for {KEPT} values of {', '.join(self._names)}, each of which "
-                    "took time and memory",
-                    stacklevel=5,
-                )
-            if len(self._models) > KEPT:
-                self._models.popitem(last=False)
-        self._models.move_to_end(key)
-        return self._models[key]
+        self._models[key] = compile_translation(self._translation.with_values(values), **self._options)
+        self._compiled += 1
+        if self._compiled == KEPT:
+            warnings.warn(
+                f"model '{self.name}' was compiled for {KEPT} values of {', '.join(self._names)}, each of which took "
+                "time and memory",
+                stacklevel=5,
+            )
+        if len(self._models) > KEPT:
+            self._models.popitem(last=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._remake(ValueModel), (self._translation, self._names)

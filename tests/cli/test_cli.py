@@ -414,10 +414,10 @@ def test_messages_about_wrong_command_lines(argv: list[str], words: str, capsys:
     assert words in err
 
 
-def test_shapes_are_for_torchscript(capsys: pytest.CaptureFixture[str]) -> None:
+def test_shapes_must_be_those_of_the_inputs(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("check", "info"):
-        found = error_of(capsys, command, str(MODEL_FILE), "--input-shape", "8,8,1")
-        assert "--input-shape is for TorchScript files" in found
+        found = error_of(capsys, command, str(MODEL_FILE), "--input-shape", "9,8,1")
+        assert "which cannot have the shape (None, 9, 8, 1)" in found
 
 
 def test_a_text_file_as_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

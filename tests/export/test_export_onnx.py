@@ -17,7 +17,6 @@ from sofie_jit.demo import MODEL_FILE
 from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.export.onnx import file as onnx_file
 from sofie_jit.export.onnx.nodes.registry import REFUSED
-from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.ir.dims import SymbolicDim, ceil_div, maximum, minimum
 from sofie_jit.ir.operators import all_operators
 from sofie_jit.ir.operators.activations import Relu
@@ -99,7 +98,7 @@ FILES = sorted(
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_keras_files(path: Path, tmp_path: Path) -> None:
-    rmodel = examine(frontends.open(path))[0][0]
+    rmodel = frontends.open(path)()
     out = saved(rmodel, tmp_path / "m.onnx")
     for rows in (1, 3):
         inputs = draw_inputs(rmodel, rows)
@@ -122,9 +121,9 @@ def test_one_layer_files(number: int, tmp_path: Path) -> None:
     source.write_bytes(spare_file(number))
     if layer in ELSEWHERE and not LAYERS[number][3]:  # STFTSpectrogram is also there with weights
         with pytest.raises(sofie_jit.SofieError, match=ELSEWHERE[layer]):
-            examine(frontends.open(source))[0][0].save_onnx(tmp_path / "m.onnx")
+            frontends.open(source)().save_onnx(tmp_path / "m.onnx")
         return
-    rmodel = examine(frontends.open(source))[0][0]
+    rmodel = frontends.open(source)()
     out = saved(rmodel, tmp_path / "m.onnx")
     inputs = draw_inputs(rmodel, 3)
     with np.errstate(all="ignore"):
@@ -253,7 +252,7 @@ def test_applications(name: str, tmp_path: Path) -> None:
 
     side = SMALLEST.get(name, 64)
     model = randomized(getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=10))
-    rmodel = examine(frontends.open(model))[0][0]
+    rmodel = frontends.open(model)()
     x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
     path = saved(rmodel, tmp_path / "m.onnx")
     (result,), (exact,) = run(path, {next(iter(rmodel.inputs)): x}), evaluate(rmodel, x, "float64")

@@ -18,7 +18,6 @@ from sofie_jit.codegen.print_header import export_header
 from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.errors import LONGEST, ModelFileError, SofieError
 from sofie_jit.frontends.keras import files
-from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.passes.pipeline import lower
 
 SECONDS = 5.0
@@ -58,7 +57,7 @@ def headers(path: Path, config: Any = None, untrusted: bool | None = False) -> l
 
     The file is read in this process, unless ``untrusted``, which is ``load``'s, says otherwise.
     """
-    rmodel = examine(frontends.open(path, config=config, untrusted=untrusted))[0][0]
+    rmodel = frontends.open(path, config=config, untrusted=untrusted)()
     lowered = lower(rmodel)
     return [jit_text(lowered).text, export_header(lowered, "model", weights="binary")[0]]
 

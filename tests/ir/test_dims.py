@@ -300,7 +300,7 @@ def test_shapes():
     assert static_dim("Op", (n, 3), -1) == 3
     with pytest.raises(ShapeError, match=r"Op needs .* \(3, n//2\) leaves 'n//2' open"):
         static_dims("Op", (3, n // 2))
-    with pytest.raises(ShapeError, match=r"Op needs axis 1 .* 'n' is left open"):
+    with pytest.raises(ShapeError, match=r"Op needs axis 1 .* 'n' is open; fix the sizes"):
         static_dim("Op", (3, n), 1)
 
 

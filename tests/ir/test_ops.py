@@ -390,7 +390,7 @@ REFUSED: dict[str, tuple[Operation, str]] = {
     "a reason": (lambda x, y, n: _ops().cholesky(x[..., :4]), "decompositions and inverses.*cut the model before it"),
     "a kernel of the model": (
         lambda x, y, n: _ops().conv(x, x[0, :, :, None] * 1.0),
-        "left open|computed by the model",
+        "is open|computed by the model",
     ),
     "a slice at computed places": (
         lambda x, y, n: _ops().slice(x, n[0, :3], (2, 2, 2)),

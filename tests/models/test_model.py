@@ -17,7 +17,6 @@ from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL, CompiledModel
 from sofie_jit.models.model import Model
-from sofie_jit.models.open_model import OpenModel
 from sofie_jit.models.stateful_model import StatefulModel
 
 
@@ -40,7 +39,7 @@ def test_every_implementation_is_a_model(model: Model) -> None:
     counter.add_output_tensor_names("sum")
     for implementation in (model, counter.compile()):
         assert isinstance(implementation, sofie_jit.Model)
-    for implementation in (CompiledModel, StatefulModel, OpenModel):
+    for implementation in (CompiledModel, StatefulModel):
         assert issubclass(implementation, sofie_jit.Model)
         assert not implementation.__abstractmethods__
     with pytest.raises(TypeError, match="abstract"):

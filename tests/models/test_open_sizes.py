@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -50,10 +52,17 @@ def volume():
     return keras.Model(x, layers.Conv3DTranspose(3, 2, strides=2)(y))
 
 
+def resized():
+    """Weighted sums whose weights depend on the size of the image."""
+    x = keras.Input((None, None, 2), name="image")
+    return keras.Model(x, layers.Conv2D(3, 2)(layers.Resizing(4, 5)(x)))
+
+
 MODELS = {
     unet: [(1, 2, 2, 3), (2, 8, 12, 3), (1, 6, 4, 3), (3, 2, 20, 3), (1, 40, 30, 3)],
     mobile: [(1, 1, 1, 3), (2, 7, 9, 3), (1, 32, 5, 3), (2, 65, 64, 3)],
     convolved_sequence: [(3, 9, 4), (2, 5, 4), (1, 3, 4), (2, 40, 4)],
+    resized: [(2, 6, 7, 2), (1, 1, 1, 2), (1, 9, 3, 2)],
     volume: [(1, 1, 2, 3, 2), (2, 5, 4, 7, 2), (1, 6, 9, 2, 2)],
 }
 
@@ -123,3 +132,62 @@ def test_command_line(tmp_path, capsys):
     assert (
         "infer(std::size_t batch, std::size_t size_height, std::size_t size_width, " in (tmp_path / "m.hxx").read_text()
     )
+
+
+def rows_for_columns():
+    """A network that mixes rows of the batch, so that its shapes depend on the batch size."""
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(3)(keras.ops.reshape(x, (-1, 4))))
+
+
+def test_the_batch_may_be_reshaped():
+    reference = rows_for_columns()
+    model = sofie_jit.load(reference)
+    for rows in (2, 4, 0):
+        x = np.random.default_rng(0).standard_normal((rows, 6)).astype(np.float32)
+        tolerance.check(model.infer(x), reference, x)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_sizes_are_fixed_when_a_model_is_loaded(suffix, tmp_path):
+    resized().save(tmp_path / f"m.{suffix}")
+    model = sofie_jit.load(tmp_path / f"m.{suffix}", input_shapes=[(None, 6, 7, 2)])
+    assert model.input_shapes == [(None, 6, 7, 2)]
+    x = np.random.default_rng(0).standard_normal((2, 6, 7, 2)).astype(np.float32)
+    _same_bits(model.infer(x), sofie_jit.load(tmp_path / f"m.{suffix}").infer(x))
+    with pytest.raises(sofie_jit.ShapeError, match="cannot have the shape"):
+        sofie_jit.load(tmp_path / f"m.{suffix}", input_shapes=[(None, 6, 7, 3)])
+    assert sofie_jit.check(tmp_path / f"m.{suffix}", input_shapes=[(None, 6, 7, 2)]).ok
+
+
+def test_time_is_an_argument_of_the_header(tmp_path):
+    x = keras.Input((None, 2))
+    model = sofie_jit.load(keras.Model(x, layers.LSTM(3, return_sequences=True)(x)))
+    model.save_header(tmp_path / "sequence.hxx")
+    program = """
+    #include "sequence.hxx"
+    #include <cstdio>
+    int main()
+    {
+       TMVA_SOFIE_sequence::Session session;
+       float x[8], y[6];
+       for (int i = 0; i < 8; ++i)
+          x[i] = float(i) / 8;
+       for (float v : session.infer(2, 2, x))
+          std::printf("%.9g ", static_cast<double>(v));
+       const auto one = session.infer(2, x);
+       TMVA_SOFIE_sequence::doInfer(session, 2, x, y);
+       for (std::size_t i = 0; i < one.size(); ++i)
+          if (one[i] != y[i])
+             return 1;
+    }"""
+    (tmp_path / "main.cc").write_text(program)
+    build = ["g++", "-std=c++17", "-O1", "-march=native", "-Wall", "-Wextra", "-Werror", "main.cc", "-o", "main"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    printed = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    x = (np.arange(8, dtype=np.float32) / 8).reshape(2, 2, 2)
+    np.testing.assert_array_equal(np.array(printed.split(), np.float32), model.infer(x).ravel())
+
+    fixed = model.save_header(tmp_path / "fixed.hxx", input_shapes=[(None, 7, 2)])
+    assert "size_time" not in fixed.read_text()
+    assert model.specialize((1, 7, 2)).input_shapes == [(1, 7, 2)]

@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras")
 
 
 def any_size() -> sofie_jit.Model:
-    """A model that is compiled per shape."""
+    """A model with open sizes."""
     x = keras.Input((None, None, 2))
     return sofie_jit.load(keras.Model(x, keras.layers.Conv2D(3, 3)(x)), threads=1)
 

@@ -160,13 +160,15 @@ def test_profiling_does_not_change_states() -> None:
     assert model.infer([1]) == 2
 
 
-def test_compilation_per_size_is_refused(tmp_path: Path) -> None:
+def test_open_sizes_with_states(tmp_path: Path) -> None:
     inputs = keras.Input(batch_shape=(2, None, None, 3))
     y = layers.Reshape((1, 4))(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(layers.Resizing(5, 6)(inputs))))
-    keras.Model(inputs, layers.GRU(2, stateful=True)(y)).save(tmp_path / "m.h5")
-    with pytest.raises(ShapeError, match="cannot be compiled per size of height, width"):
-        sofie_jit.load(tmp_path / "m.h5")
-    assert not sofie_jit.check(tmp_path / "m.h5").ok
+    reference = keras.Model(inputs, layers.GRU(2, stateful=True)(y))
+    reference.save(tmp_path / "m.h5")
+    model = sofie_jit.load(tmp_path / "m.h5")
+    for size in (4, 9):
+        x = np.random.default_rng(size).normal(size=(2, size, 5, 3)).astype(np.float32)
+        np.testing.assert_allclose(model.infer(x), reference(x), atol=1e-6)
 
 
 def test_open_time(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_few_values_stay_compiled(path, monkeypatch):
 
 
 def test_sizes_that_depend_on_no_input_are_no_values(tmp_path):
-    """A shape that is computed in floating point: the model is compiled per shape of its input."""
+    """A shape that is computed in floating point."""
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"]),
         helper.make_node("Cast", ["shape"], ["numbers"], to=TensorProto.FLOAT),

@@ -10,6 +10,7 @@ from sofie_jit.errors import OptionError
 from sofie_jit.frontends import base, sandbox
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.content import examine
+from sofie_jit.frontends.fixed_sizes import with_input_shapes
 from sofie_jit.frontends.pytorch.script.translation import Translation as ScriptTranslation
 from sofie_jit.frontends.pytorch.translation import Translation
 
@@ -33,8 +34,10 @@ def open(
     """Reads a file, or exports a live module; :func:`sofie_jit.frontends.open` calls it.
 
     ``example_inputs``, ``example_kwargs`` and ``dynamic_shapes``: those of ``torch.export.export``, for a live module.
-    ``input_shapes`` and ``input_dtypes``: the shape and the type (default float32) of each tensor that a TorchScript
-    module takes, with None or a name for open sizes; by default those of the first call, with an open first dimension.
+    ``input_shapes``: one shape per input, with None for open sizes. TorchScript modules do not contain them, and may
+    have names of open sizes; by default they are those of the first call, with an open first dimension. Those of other
+    models fix sizes that are open.
+    ``input_dtypes``: the type (default float32) of each tensor that a TorchScript module takes.
     ``outputs``: paths of modules whose results replace the model's outputs.
     ``replace``: functions of Symbols that take the place of modules, by their paths.
     ``untrusted`` and ``meanwhile``: see :func:`sandbox.read`.
@@ -43,7 +46,7 @@ def open(
     """
     wanted = [outputs] if isinstance(outputs, str) else outputs
     of_live = {"example_inputs": example_inputs, "example_kwargs": example_kwargs, "dynamic_shapes": dynamic_shapes}
-    of_script = {"input_shapes": input_shapes, "input_dtypes": input_dtypes}
+    of_script = {"input_dtypes": input_dtypes}
     if not isinstance(source, (str, os.PathLike)):
         from sofie_jit.frontends.pytorch.live import exported, is_script, saved
 
@@ -51,7 +54,8 @@ def open(
             _refuse(of_live, "modules of TorchScript")
             return ScriptTranslation(saved(source), replace, wanted, input_shapes, input_dtypes)
         _refuse(of_script, "live modules; use example_inputs= and dynamic_shapes=")
-        return Translation(exported(source, example_inputs, example_kwargs, dynamic_shapes), replace, wanted)
+        model = exported(source, example_inputs, example_kwargs, dynamic_shapes)
+        return with_input_shapes(Translation(model, replace, wanted), input_shapes)  # type: ignore[arg-type]
     _refuse(of_live, "files")
     names = examine(source).names
     is_exported = any(name.endswith(("archive_format", "exported_program.json", "models/model.json")) for name in names)
@@ -60,7 +64,7 @@ def open(
     with errors_of_file(model.source):
         if is_exported:
             _refuse(of_script, ".pt2 files, which contain the shapes of their inputs")
-            return Translation(model, replace, wanted)
+            return with_input_shapes(Translation(model, replace, wanted), input_shapes)  # type: ignore[arg-type]
         return ScriptTranslation(model, replace, wanted, input_shapes, input_dtypes)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import format_shape, normalize_axis, split_count, static_dims
+from sofie_jit.ir.dims import format_shape, normalize_axis, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.types import TensorType, common_dtype, is_floating
 from sofie_jit.records import dataclass
@@ -18,8 +18,8 @@ class Resample(ROperator):
     """Output o along ``axis`` is the sum of ``weights[o][t] * X[first + t]`` over ``t < count``; not in ONNX.
 
     Inputs: X, float32 or float64; the weights (outputs, taps) in the type of X, and the spans, int64 (outputs, 2), with
-    (first, count) for each output; both are initialized tensors. A span is cut to the part inside the axis. Output: X
-    with ``outputs`` elements along ``axis``, which must not be the first axis.
+    (first, count) for each output. A span is cut to the part inside the axis, and to ``taps`` elements. Output: X with
+    ``outputs`` elements along ``axis``, which must not be the first axis.
 
     >>> x, weights = np.array([[1.0, 2.0, 3.0]]), np.array([[0.5, 0.5], [1.0, 0.0]])
     >>> Resample(axis=1).evaluate(x, weights, np.array([[0, 2], [2, 1]]))
@@ -39,7 +39,6 @@ class Resample(ROperator):
         dtype, axis = common_dtype("Resample", x, weights), self.resampled_axis(x)
         if not is_floating(dtype) or spans.dtype != "int64":
             raise DtypeError(f"Resample needs floating-point numbers and spans in int64, got {dtype} and {spans.dtype}")
-        static_dims("Resample", x.shape[axis:])
         if weights.rank != 2 or spans.shape != (weights.shape[0], 2):
             raise ShapeError(
                 f"Resample needs weights (outputs, taps) and spans (outputs, 2), "

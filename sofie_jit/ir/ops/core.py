@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, GraphError
-from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.dims import SymbolicDim, normalize_axis
 from sofie_jit.ir.operators import elementwise
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.symbol import GraphBuilder, Symbol
 from sofie_jit.ir.types import DTYPES
 
@@ -53,14 +55,21 @@ def result_type(*values: TensorLike, builder: GraphBuilder | None = None) -> str
     typed = (Symbol, np.ndarray, np.generic)
     dtypes = [element_type(value.dtype) for value in values if isinstance(value, typed)]
     kinds = [np.asarray(value).dtype.kind for value in values if not isinstance(value, typed)]
-    return (builder or builder_of(*values)).promotion.result_type(dtypes, [k.replace("u", "i") for k in kinds])
+    names = {"u": "i", "O": "i"}  # objects are sizes known only at run time
+    return (builder or builder_of(*values)).promotion.result_type(dtypes, [names.get(k, k) for k in kinds])
 
 
 def convert(value: TensorLike, dtype: str, builder: GraphBuilder) -> Symbol:
-    """``value`` as a tensor of type ``dtype`` of the network of ``builder``. Raises DtypeError if it is not numeric."""
+    """``value`` as a tensor of type ``dtype`` of the network of ``builder``. Raises DtypeError if it is not numeric.
+
+    Sizes that are known only at run time are computed when the network runs.
+    """
     if isinstance(value, Symbol):
         return cast(value, dtype)
     array = np.asarray(value)
+    if array.dtype == object and all(isinstance(size, (int, np.integer, SymbolicDim)) for size in array.flat):
+        sizes: Symbol = builder.add(Sizes(values=tuple(array.flat)))
+        return cast(apply(Reshape(shape=array.shape), sizes), dtype)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"a constant of type {array.dtype} ({array!r:.60}) is not numeric")
     return builder.constant(np.ascontiguousarray(array.astype(dtype)).reshape(array.shape))

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import product
-from sofie_jit.ir.dims import static_dim as static
+from sofie_jit.ir.dims import Dim, product
 from sofie_jit.ir.operators.geometry import same_padding
 from sofie_jit.ir.ops.core import cast, floating
 from sofie_jit.ir.ops.elementwise import absolute, add, clip, divide, equal, greater, less, multiply, subtract, where
 from sofie_jit.ir.ops.matrix_product import matmul
 from sofie_jit.ir.ops.nn import windows
 from sofie_jit.ir.ops.reductions import max, min
-from sofie_jit.ir.ops.shapes import getitem, moveaxis, pad, reshape, stack, transpose, unstack
+from sofie_jit.ir.ops.shapes import cut, moveaxis, pad, reshape, stack, transpose, unstack
 from sofie_jit.ir.symbol import Symbol
 
 CHANNELS_FIRST = "channels_first"
@@ -89,9 +88,8 @@ def extract_patches(
     x = images
     for axis in reversed(range(count)):
         k, step, dilation = sizes[axis], steps[axis], dilations[axis]
-        n = static("extract_patches", x.shape, axis + 1)
         if padding.lower() == "same":
-            border = same_padding(n, (k - 1) * dilation + 1, step)
+            border = same_padding(x.shape[axis + 1], (k - 1) * dilation + 1, step)
             x = pad(x, [border if a == axis + 1 else (0, 0) for a in range(x.rank)])
         x = windows(x, axis + 1, k, step, dilation)
     starts, offsets = list(range(1, 2 * count + 1, 2)), list(range(2, 2 * count + 2, 2))
@@ -106,13 +104,13 @@ def pad_images(
 ) -> Symbol:  # fmt: skip
     """Images with a border of zeros; for each axis, two of the two paddings and the target size must be given."""
     first = images.rank - (2 if data_format == CHANNELS_FIRST else 3)
-    borders = [(0, 0)] * images.rank
+    borders: list[tuple[Dim, Dim]] = [(0, 0)] * images.rank
     for axis, (before, after, target) in enumerate(
         [(top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)], first
     ):
-        size = static("pad_images", images.shape, axis)
-        before = target - size - after if before is None else before  # type: ignore[operator]
-        borders[axis] = (before, target - size - before if after is None else after)  # type: ignore[operator]
+        size = images.shape[axis]
+        begin: Dim = target - size - after if before is None else before  # type: ignore[operator]
+        borders[axis] = begin, target - size - begin if after is None else after  # type: ignore[operator]
     return pad(images, borders)
 
 
@@ -123,11 +121,11 @@ def crop_images(
 ) -> Symbol:  # fmt: skip
     """Images with borders cut off; for each axis, two of the two croppings and the target size must be given."""
     first = images.rank - (2 if data_format == CHANNELS_FIRST else 3)
-    kept = [slice(None)] * images.rank
+    borders: list[tuple[Dim, Dim]] = []
     for axis, (before, after, target) in enumerate(
         [(top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)], first
     ):
-        size = static("crop_images", images.shape, axis)
-        before = size - target - after if before is None else before  # type: ignore[operator]
-        kept[axis] = slice(before, before + target if after is None else size - after)  # type: ignore[operator]
-    return getitem(images, kept)
+        size = images.shape[axis]
+        begin: Dim = size - target - after if before is None else before  # type: ignore[operator]
+        borders.append((begin, size - begin - target if after is None else after))  # type: ignore[operator]
+    return cut(images, [first, first + 1], borders)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.ir import dims
 from sofie_jit.ir.dims import product
 from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import activations
@@ -36,6 +37,7 @@ from sofie_jit.ir.ops.reductions import max, mean, norm, sum, var
 from sofie_jit.ir.ops.shapes import (
     expand_dims,
     inverse,
+    lower_triangle,
     moveaxis,
     one_hot,
     pad,
@@ -45,6 +47,7 @@ from sofie_jit.ir.ops.shapes import (
     take,
     transpose,
 )
+from sofie_jit.ir.ops.size_arrays import SizeArrays
 from sofie_jit.ir.symbol import Symbol
 from sofie_jit.ir.types import check_table, is_integer
 
@@ -237,9 +240,7 @@ def dot_product_attention(
     scores = multiply(scores, 1 / math.sqrt(size) if scale is None else scale)
     scores = scores if bias is None else add(scores, bias)
     if is_causal:
-        targets, sources = (static("causal dot_product_attention", scores.shape, a) for a in (-2, -1))
-        check_table("causal dot_product_attention", targets, sources)
-        below = np.tri(targets, sources, dtype=bool)
+        below = lower_triangle(query.builder, scores.shape[-2], scores.shape[-1])
         mask = below if mask is None else logical_and(mask, below)
     if mask is not None:
         scores = where(convert(mask, "bool", query.builder), scores, float(-0.7 * np.finfo(scores.dtype).max))
@@ -294,9 +295,11 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def windows(x: Symbol, axis: int, size: int, stride: int = 1, dilation: int = 1) -> Symbol:
     """``axis`` replaced by two: the windows along it, and the elements of each window."""
-    last = static("a window", x.shape, axis) - (size - 1) * dilation
-    check_table("windows", last // stride, size)
-    return take(x, np.arange(0, last, stride)[:, np.newaxis] + np.arange(size) * dilation, axis)
+    count = dims.maximum((x.shape[axis] - (size - 1) * dilation - 1) // stride + 1, 0)
+    check_table("windows", *(n for n in (count, size) if isinstance(n, int)))
+    a = SizeArrays(x.builder, count)
+    starts = a.expand_dims(a.arange(count) * a.number(stride, "int64"), 1)
+    return take(x, starts + a.arange(size) * a.number(dilation, "int64"), axis)
 
 
 def unfold(input: Symbol, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Symbol:
@@ -317,7 +320,7 @@ def depth_to_space(x: Symbol, block_size: int, data_format: str = "channels_last
     """Channels rearranged to blocks of ``block_size`` x ``block_size`` pixels; the inverse of `space_to_depth`."""
     if data_format == "channels_first":
         return moveaxis(depth_to_space(moveaxis(x, 1, -1), block_size), -1, 1)
-    batch, (height, width, channels) = x.shape[0], (static("depth_to_space", x.shape, a) for a in (1, 2, 3))
+    batch, height, width, channels = x.shape
     n, depth = block_size, channels // block_size**2
     blocks = transpose(reshape(x, (batch, height, width, n, n, depth)), (0, 1, 3, 2, 4, 5))
     return reshape(blocks, (batch, height * n, width * n, depth))
@@ -327,7 +330,7 @@ def space_to_depth(x: Symbol, block_size: int, data_format: str = "channels_last
     """Blocks of ``block_size`` x ``block_size`` pixels rearranged to channels of one pixel."""
     if data_format == "channels_first":
         return moveaxis(space_to_depth(moveaxis(x, 1, -1), block_size), -1, 1)
-    batch, (height, width, channels) = x.shape[0], (static("space_to_depth", x.shape, a) for a in (1, 2, 3))
+    batch, height, width, channels = x.shape
     n, rows, columns = block_size, height // block_size, width // block_size
     blocks = transpose(reshape(x, (batch, rows, n, columns, n, channels)), (0, 1, 3, 2, 4, 5))
     return reshape(blocks, (batch, rows, columns, n * n * channels))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators import reduce
 from sofie_jit.ir.operators.expand import Expand
@@ -143,7 +142,7 @@ def trace(x: Symbol, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Symbol:
 def trapezoid(y: Symbol, x: TensorLike = None, dx: float = 1.0, axis: int = -1) -> Symbol:
     """The integral of ``y`` along ``axis`` by the trapezoidal rule; samples are at ``x``, or ``dx`` apart."""
     y = moveaxis(cast(y, floating(y)), axis, -1)
-    size = static("trapezoid", y.shape, -1)
+    size = y.shape[-1]
     sides = add(slice_along(y, -1, 1, size), slice_along(y, -1, 0, size - 1))
     if x is None:
         return multiply(sum(sides, -1), dx / 2)

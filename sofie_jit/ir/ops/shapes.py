@@ -37,9 +37,10 @@ from sofie_jit.ir.ops.core import (
     result_type,
     weight_of,
 )
-from sofie_jit.ir.ops.elementwise import add, equal, greater_equal, less_equal, multiply, subtract, where
+from sofie_jit.ir.ops.elementwise import add, equal, greater_equal, multiply, subtract, where
+from sofie_jit.ir.ops.size_arrays import SizeArrays, border_indices
 from sofie_jit.ir.requirements import Requirement
-from sofie_jit.ir.symbol import Symbol
+from sofie_jit.ir.symbol import GraphBuilder, Symbol
 from sofie_jit.ir.types import MAX_ELEMENTS, TensorType, check_table, is_integer
 
 
@@ -146,7 +147,7 @@ def rearrange(tensor: Symbol, pattern: str, **axes_lengths: int) -> Symbol:
             raise ShapeError(f"rearrange: '{pattern}' needs the sizes of all but one of {', '.join(group)}")
         known = math.prod(axes_lengths[name] for name in group if name in axes_lengths)
         if unknown:
-            sizes[unknown[0]] = size if known == 1 else static("rearrange", (size,), 0) // known
+            sizes[unknown[0]] = size // known
     split_axes = reshape(tensor, [sizes[name] for name in names])
     moved = transpose(split_axes, [names.index(name) for group in after for name in group])
     return reshape(moved, [product(*(sizes[name] for name in group)) for group in after])
@@ -250,6 +251,35 @@ def slice_along(x: Symbol, axis: int, start: Dim, end: Dim, step: int = 1) -> Sy
     return apply(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
+def cut(x: Symbol, axes: Sequence[int], borders: Sequence[tuple[Dim, Dim]]) -> Symbol:
+    """``x`` without the borders of ``axes``: a number of elements at the beginning of each, and one at its end.
+
+    If an axis has an open size, it is checked at run time that it has as many elements.
+
+    >>> ops.cut(x, [1, 2], [(0, 1), (1, 1)]).shape
+    (batch, 1, 1)
+    """
+    sizes = [x.shape[axis] for axis in axes]
+    befores, afters = [before for before, _ in borders], [after for _, after in borders]
+    if all(isinstance(size, int) for size in (*sizes, *befores, *afters)):
+        ends = [size - after for size, after in zip(sizes, afters, strict=True)]
+        return apply(Slice(starts=befores, ends=ends, axes=list(axes)), x)
+    return apply(Pad(pads=[-border for border in (*befores, *afters)], axes=list(axes)), x)
+
+
+def with_one_element(x: Symbol) -> Symbol:
+    """``x``, where axes of size ``min(n, 1)``, as ``y[:1]`` has them, have size 1, which is checked at run time.
+
+    So the result broadcasts. ``n`` is an open size of an input; the batch, which may be empty, and sizes that depend on
+    the data remain as they are.
+    """
+    sizes = {dim for kind in x.builder.rmodel.inputs.values() for dim in kind.shape if dim != dims.BATCH}
+    single = [dims.minimum(size, 1) for size in sizes if isinstance(size, SymbolicDim)]
+    for axis, size in enumerate(x.shape):
+        x = resized(x, axis, 1) if size in single else x
+    return x
+
+
 MAX_PARTS = 1024
 """Maximum number of tensors that one function creates: each is a statement of the generated code."""
 
@@ -350,7 +380,7 @@ def getitem(x: Symbol, key: Any) -> Symbol:
         x = apply(Slice(starts=starts, ends=ends, axes=axes, steps=steps), x)
     for axis, part in picked:
         x = take(x, [part], axis)
-    x = reshape(x, shape)
+    x = with_one_element(reshape(x, shape))
     return take(x, gathered[1], gathered[0]) if gathered else x
 
 
@@ -392,8 +422,7 @@ def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any 
     >>> ops.pad(x, ((0, 0), (1, 1), (0, 2))).shape
     (batch, 4, 5)
     """
-    width = np.asarray(pad_width)
-    pairs = np.broadcast_to(width, (x.rank, 2)).tolist()
+    pairs = np.broadcast_to(np.asarray(pad_width), (x.rank, 2)).tolist()
     if mode == "constant":
         value = 0 if constant_values is None else constant_values
         if isinstance(value, Symbol) or np.ndim(value):
@@ -402,11 +431,8 @@ def pad(x: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any 
     if mode not in ("reflect", "symmetric"):
         raise ShapeError(f"pad: mode {mode!r} is not supported; expected 'constant', 'reflect' or 'symmetric'")
     for axis, (before, after) in enumerate(pairs):
-        if before or after:
-            size = static("pad", x.shape, axis)
-            check_table("pad", before + size + after)
-            indices = np.pad(np.arange(size), (before, after), mode)  # type: ignore[call-overload]
-            x = take(x, indices, axis)
+        if before != 0 or after != 0:
+            x = take(x, border_indices(x.builder, x.shape[axis], before, after, mode), axis)
     return x
 
 
@@ -441,18 +467,21 @@ def take_along_axis(x: Symbol, indices: TensorLike, axis: int | None = None) -> 
 def diagonal(x: Symbol, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Symbol:
     """The elements whose index along ``axis2`` is that along ``axis1`` plus ``offset``, along a new last axis."""
     moved = moveaxis(x, [axis1, axis2], [-2, -1])
-    rows, columns = (static("diagonal", moved.shape, axis) for axis in (-2, -1))
-    check_table("diagonal", rows)
-    indices = [row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns]
-    return take(reshape(moved, (*moved.shape[:-2], rows * columns)), indices, -1)
+    rows, columns = moved.shape[-2:]
+    first = max(-offset, 0)
+    count = dims.maximum(dims.minimum(rows - first, columns - max(offset, 0)), 0)
+    a = SizeArrays(x.builder, rows, columns)
+    places = a.arange(count, first) * a.number(columns + 1, "int64") + a.number(offset, "int64")
+    return take(reshape(moved, (*moved.shape[:-2], rows * columns)), places, -1)
 
 
 def extract_sequences(x: Symbol, sequence_length: int, sequence_stride: int) -> Symbol:
     """Overlapping windows of ``x`` along its last axis, as rows: (..., windows, ``sequence_length``)."""
-    last = static("extract_sequences", x.shape, -1) - sequence_length + 1
-    check_table("extract_sequences", last // sequence_stride, sequence_length)
-    starts = np.arange(0, last, sequence_stride)
-    return take(x, starts[:, np.newaxis] + np.arange(sequence_length), -1)
+    count = dims.maximum((x.shape[-1] - sequence_length) // sequence_stride + 1, 0)
+    check_table("extract_sequences", *(n for n in (count, sequence_length) if isinstance(n, int)))
+    a = SizeArrays(x.builder, count)
+    starts = a.arange(count) * a.number(sequence_stride, "int64")
+    return take(x, a.expand_dims(starts, 1) + a.arange(sequence_length), -1)
 
 
 def slice_update(inputs: Symbol, start_indices: Symbol | Sequence[int], updates: Symbol) -> Symbol:
@@ -475,7 +504,7 @@ def slice_update(inputs: Symbol, start_indices: Symbol | Sequence[int], updates:
     return cast(updates, inputs.dtype)
 
 
-def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Symbol:
+def one_hot(x: Symbol, num_classes: Dim, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Symbol:
     """1 at the index given by ``x`` along a new ``axis`` of size ``num_classes``, 0 elsewhere; float32 by default.
 
     >>> ops.one_hot(n, 5)
@@ -484,10 +513,14 @@ def one_hot(x: Symbol, num_classes: int, axis: int = -1, dtype: Any = None, spar
     if sparse:
         raise DtypeError("one_hot: sparse tensors are not supported; pass sparse=False")
     along = normalize_axis("one_hot", axis, x.rank + 1)
-    check_table("one_hot", num_classes)
-    classes = np.arange(num_classes).reshape([-1 if a == along else 1 for a in range(x.rank + 1)])
+    shape = [num_classes if a == along else 1 for a in range(x.rank + 1)]
     whole = x if is_integer(x.dtype) else cast(x, "int32")
-    hot = equal(expand_dims(whole, along), classes.astype(whole.dtype))
+    if isinstance(num_classes, SymbolicDim):
+        classes: TensorLike = cast(reshape(x.builder.add(Iota(size=num_classes)), shape), whole.dtype)
+    else:
+        check_table("one_hot", num_classes)
+        classes = np.arange(num_classes).reshape(shape).astype(whole.dtype)
+    hot = equal(expand_dims(whole, along), classes)
     return cast(hot, dtype or "float32")
 
 
@@ -520,13 +553,18 @@ def ones_like(x: Symbol, dtype: Any = None) -> Symbol:
 def triangle(x: Symbol, k: int, lower: bool) -> Symbol:
     """The lower (or upper) triangle of the last two axes of ``x``, with 0 above (below) the k-th diagonal."""
     rows, columns = x.shape[-2:]
-    if not isinstance(rows, int) or not isinstance(columns, int):
-        row, column = (x.builder.add(Iota(size=size, start=start)) for size, start in ((rows, k), (columns, 0)))
-        row = expand_dims(row, 1)
-        return where(greater_equal(row, column) if lower else less_equal(row, column), x, 0)
-    check_table("tril and triu", rows, columns)
-    kept = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
-    return where(x.builder.constant(kept if lower else ~kept), x, 0)
+    if lower:
+        return where(lower_triangle(x.builder, rows, columns, k), x, 0)
+    return where(lower_triangle(x.builder, rows, columns, k - 1), 0, x)
+
+
+def lower_triangle(builder: GraphBuilder, rows: Dim, columns: Dim, k: int = 0) -> Symbol:
+    """A matrix of booleans, True up to the k-th diagonal."""
+    if isinstance(rows, int) and isinstance(columns, int):
+        check_table("a triangle", rows, columns)
+        return builder.constant(np.tri(rows, columns, k, dtype=bool))
+    row, column = (builder.add(Iota(size=size, start=start)) for size, start in ((rows, k), (columns, 0)))
+    return greater_equal(expand_dims(row, 1), column)
 
 
 def kron(x1: TensorLike, x2: TensorLike) -> Symbol:

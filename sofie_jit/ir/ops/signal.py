@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
-from sofie_jit.ir.dims import product
-from sofie_jit.ir.dims import static_dim as static
+from sofie_jit.ir.dims import Dim, product
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.ops.core import apply, cast, floating
 from sofie_jit.ir.ops.matrix_product import matmul
-from sofie_jit.ir.ops.shapes import concatenate, pad, reshape, slice_along, split, swapaxes
+from sofie_jit.ir.ops.shapes import concatenate, cut, pad, reshape, slice_along, split, swapaxes
+from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.symbol import Symbol
 from sofie_jit.ir.types import check_table
 
@@ -25,20 +26,26 @@ Complex = tuple[Symbol, Symbol]
 """Real and imaginary part of a complex tensor."""
 
 
-def _basis(rows: int, columns: int, size: int, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def _basis(a: SizeArrays, rows: Dim, columns: Dim, size: Dim, first: int = 0) -> tuple[Array, Array]:
     """Cosines and negative sines of ``2 pi (first + row) column / size``, (rows, columns), in float64."""
-    check_table("a Fourier transform", rows, columns - 1)
-    steps = np.outer(np.arange(first, first + rows), np.arange(columns)) % size  # exact, unlike a large angle
-    angles = 2 * math.pi / size * steps
-    return np.cos(angles), np.where(2 * steps % size == 0, 0.0, -np.sin(angles))  # exactly real where it should be
+    if a.known:
+        check_table("a Fourier transform", int(rows), int(columns) - 1)  # type: ignore[arg-type]
+    whole, twice = a.number(size, "int64"), a.number(2, "int64")
+    products = a.expand_dims(a.arange(rows, first), 1) * a.arange(columns)
+    steps = a.mod(products, whole)  # exact, unlike a large angle
+    angles = 2 * math.pi / a.number(size, "float64") * a.cast(steps, "float64")
+    is_real = a.equal(a.mod(twice * steps, whole), 0 * whole)
+    return a.cos(angles), a.where(is_real, 0.0, -a.sin(angles))  # exactly real where it should be
 
 
-def _resized(x: Symbol, size: int) -> Symbol:
+def _resized(x: Symbol, size: Dim) -> Symbol:
     """``x`` cut, or padded with zeros, to ``size`` along the last axis."""
-    n = static("a Fourier transform", x.shape, -1)
-    if n > size:
+    n = x.shape[-1]
+    if n == size:
+        return x
+    if isinstance(n, int) and isinstance(size, int) and n > size:
         return slice_along(x, -1, 0, size)
-    return pad(x, [(0, 0)] * (x.rank - 1) + [(0, size - n)]) if n < size else x
+    return pad(x, [(0, 0)] * (x.rank - 1) + [(0, size - n)])
 
 
 def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
@@ -50,9 +57,9 @@ def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
     >>> real.shape
     (batch, 2, 3)
     """
-    dtype, size = floating(x), fft_length or static("rfft", x.shape, -1)
-    bins = size // 2 + 1
-    y = matmul(cast(_resized(x, size), "float64"), np.concatenate(_basis(size, bins, size), axis=1))
+    dtype, size = floating(x), fft_length or x.shape[-1]
+    bins, a = size // 2 + 1, SizeArrays(x.builder, size)
+    y = matmul(cast(_resized(x, size), "float64"), a.concatenate(_basis(a, size, bins, size), 1))
     real, imaginary = split(cast(y, dtype), [bins], -1)
     return real, imaginary
 
@@ -60,12 +67,14 @@ def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
 def irfft(x: Complex, fft_length: int | None = None) -> Symbol:
     """The real tensor whose :func:`rfft` is ``x``; ``fft_length`` is by default ``2 * (frequencies - 1)``."""
     real, imaginary = x
-    dtype, size = floating(real), fft_length or 2 * (static("irfft", real.shape, -1) - 1)
-    bins = size // 2 + 1
-    cosines, sines = _basis(bins, size, size)
-    twice = np.where((np.arange(bins) == 0) | (2 * np.arange(bins) == size), 1, 2)[:, np.newaxis] / size
+    dtype, size = floating(real), fft_length or 2 * (real.shape[-1] - 1)
+    bins, a = size // 2 + 1, SizeArrays(real.builder, size)
+    cosines, sines = _basis(a, bins, size, size)
+    places, whole = a.arange(bins), a.number(size, "int64")
+    single = a.equal(places, 0 * places) | a.equal(places + places, whole)
+    twice = a.expand_dims(a.where(single, 1.0, 2.0), 1) / a.number(size, "float64")
     parts = [cast(_resized(part, bins), "float64") for part in (real, imaginary)]
-    return cast(matmul(concatenate(parts, -1), np.concatenate([cosines * twice, sines * twice])), dtype)
+    return cast(matmul(concatenate(parts, -1), a.concatenate([cosines * twice, sines * twice], 0)), dtype)
 
 
 def fft(x: Complex) -> Complex:
@@ -85,11 +94,13 @@ def ifft2(x: Complex) -> Complex:
 
 def _transform(x: Complex, axis: int, inverse: bool) -> Complex:
     real, imaginary = (swapaxes(part, axis, -1) if axis != -1 else part for part in x)
-    dtype, size = floating(real), static("fft", real.shape, -1)
-    cosines, sines = _basis(size, size, size)
+    dtype, size = floating(real), real.shape[-1]
+    a = SizeArrays(real.builder, size)
+    cosines, sines = _basis(a, size, size, size)
     if inverse:
-        cosines, sines = cosines / size, -sines / size
-    basis = np.block([[cosines, sines], [-sines, cosines]])
+        number = a.number(size, "float64")
+        cosines, sines = cosines / number, -sines / number
+    basis = a.concatenate([a.concatenate([cosines, sines], 1), a.concatenate([-sines, cosines], 1)], 0)
     y = matmul(cast(concatenate([real, imaginary], -1), "float64"), basis)
     first, second = (swapaxes(part, axis, -1) if axis != -1 else part for part in split(cast(y, dtype), 2, -1))
     return first, second
@@ -116,12 +127,14 @@ def stft(
         x = pad(x, [(0, 0)] * (x.rank - 1) + [(fft_length // 2, fft_length // 2)], mode="reflect")
     weights = np.ones(fft_length) if window is None else _window(window, sequence_length)
     skipped = (fft_length - len(weights)) // 2  # the window is in the middle of a frame
-    count = 1 + (static("stft", x.shape, -1) - fft_length) // sequence_stride
-    if count < 1:
+    count = 1 + (x.shape[-1] - fft_length) // sequence_stride
+    if Requirement(1, "<=", count).holds is False:
         raise ShapeError(f"stft: a signal of shape {x.shape} is shorter than fft_length={fft_length}")
-    used = slice_along(x, -1, skipped, skipped + (count - 1) * sequence_stride + len(weights))
+    end = skipped + (count - 1) * sequence_stride + len(weights)
+    used = cut(x, [-1], [(skipped, x.shape[-1] - end)])
     bins = fft_length // 2 + 1
-    basis = np.concatenate(_basis(len(weights), bins, fft_length, skipped), axis=1) * weights[:, np.newaxis]
+    parts = _basis(SizeArrays(x.builder), len(weights), bins, fft_length, skipped)
+    basis = np.concatenate(parts, axis=1) * weights[:, np.newaxis]
     rows = reshape(cast(used, "float64"), (product(*x.shape[:-1]), used.shape[-1], 1))
     kernel = x.builder.constant(basis[:, np.newaxis])
     frames = apply(Conv(strides=[sequence_stride], layout="NHWC", kernel_layout="HWIO"), rows, kernel)

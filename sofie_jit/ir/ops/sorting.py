@@ -9,7 +9,6 @@ import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import normalize_axis
-from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.ops.core import Axes, TensorLike, apply, cast, countable, floating, normalize_axes, promote
 from sofie_jit.ir.ops.elementwise import (
@@ -31,13 +30,14 @@ from sofie_jit.ir.ops.reductions import any, max, sum
 from sofie_jit.ir.ops.shapes import (
     expand_dims,
     reshape,
-    slice_along,
     squeeze,
     stack,
     swapaxes,
+    take,
     take_along_axis,
     transpose,
 )
+from sofie_jit.ir.ops.size_arrays import SizeArrays
 from sofie_jit.ir.symbol import Symbol
 
 
@@ -60,7 +60,7 @@ def _ascending(x: Symbol, axis: int) -> tuple[Symbol, Symbol]:
     """The elements along ``axis`` in ascending order, and their indices, both along the last axis."""
     last = swapaxes(countable(x), normalize_axis("sort", axis, x.rank), -1) if axis not in (-1, x.rank - 1) else x
     last = countable(last)
-    values, indices = x.builder.add(functions.TopK(K=static("sort", last.shape, -1), largest=False), last)
+    values, indices = x.builder.add(functions.TopK(K=last.shape[-1], largest=False), last)
     return values, indices
 
 
@@ -110,11 +110,10 @@ def _quantile(x: Symbol, q: Any, axis: Axes, method: str, keepdims: bool, nan_co
     moved = transpose(x, [a for a in range(x.rank) if a not in axes] + axes)
     rows = reshape(moved, (*moved.shape[: -len(axes)], -1))
     ordered = sort(rows)
-    size = static("a quantile", rows.shape, -1)
     results = []
     for share in shares.ravel():
         if nan_counts:
-            result = _between(ordered, float(share) * (size - 1), method)
+            result = _between(ordered, float(share), method)
             results.append(where(any(isnan(rows), -1), np.nan, result))
         else:
             results.append(_between_places(rows, ordered, float(share), method))
@@ -123,15 +122,20 @@ def _quantile(x: Symbol, q: Any, axis: Axes, method: str, keepdims: bool, nan_co
     return stack(results, 0) if shares.ndim else results[0]
 
 
-def _between(ordered: Symbol, place: float, method: str) -> Symbol:
-    """The value at the index ``place`` of the last axis, between two elements if it is not an integer."""
-    rounding: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
-    place = float(rounding.get(method, float)(place))
-    low, high = (squeeze(slice_along(ordered, -1, at, at + 1), -1) for at in (int(place), int(np.ceil(place))))
-    if place == int(place):
+def _between(ordered: Symbol, share: float, method: str) -> Symbol:
+    """The value at ``share`` of the last axis, between two elements if that is not an integer."""
+    size = ordered.shape[-1]
+    a = SizeArrays(ordered.builder, size)
+    place = share * a.number(size - 1, "float64")
+    if method in ("lower", "higher", "nearest"):
+        place = {"lower": a.floor, "higher": a.ceil, "nearest": a.round}[method](place)
+    at, weight = a.floor(place), place - a.floor(place)
+    low, high = (take(ordered, a.cast(index, "int64"), -1) for index in (at, a.ceil(place)))
+    if a.known and weight == 0:
         return low
-    share = 0.5 if method == "midpoint" else place - int(place)
-    return add(multiply(low, 1 - share), multiply(high, share))
+    weight = a.cast(a.where(a.greater(weight, 0), 0.5, 0.0) if method == "midpoint" else weight, ordered.dtype)
+    result = add(multiply(low, 1.0 - weight), multiply(high, weight))
+    return result if a.known else where(a.greater(weight, 0), result, low)
 
 
 def _between_places(rows: Symbol, ordered: Symbol, share: float, method: str) -> Symbol:

@@ -35,8 +35,7 @@ inline void start_pool()
 // The number of threads, at most `threads`, that a call with these sizes keeps busy.
 inline std::size_t useful_threads(int threads, const std::size_t *dims)
 {
-   const double rows = batch_index < 0 ? 1.0 : static_cast<double>(dims[batch_index]);
-   const double useful = rows * flops_per_row / flops_per_thread;
+   const double useful = flops(dims) / flops_per_thread;
    return useful < 2 || threads < 2 ? 1 : useful < threads ? static_cast<std::size_t>(useful)
                                                            : static_cast<std::size_t>(threads);
 }

@@ -55,7 +55,7 @@ struct Interface {
 
 inline Interface python;
 
-constexpr int max_tensors = 16, max_dims = 8, max_axes = 8;
+constexpr int max_tensors = 16, max_dims = 8, max_axes = 8, max_terms = 16;
 
 // One tensor of a call.
 struct Tensor {
@@ -66,6 +66,11 @@ struct Tensor {
    std::intptr_t itemsize;
    std::intptr_t size[max_axes]; // of an axis, or, if negative, -1 - the index of its run-time dimension
 };
+// A number of threads times powers of the run-time dimensions.
+struct Term {
+   double threads;
+   int power[max_dims];
+};
 struct FastCall {
    Infer infer;
    const void *session;
@@ -73,11 +78,11 @@ struct FastCall {
    std::intptr_t batch;   // index of the batch among the run-time dimensions, or negative
    std::intptr_t release; // bytes read and written from which on the GIL is released
    std::intptr_t threads;
-   double useful_per_row; // threads that one row of the batch keeps busy
    bool tiled;            // whether rows are independent
    std::size_t min_rows;  // fewest rows of a thread
-   int inputs, outputs, dims;
+   int inputs, outputs, dims, terms;
    Tensor tensors[max_tensors];
+   Term work[max_terms]; // their sum is the number of threads that a call keeps busy
 };
 
 struct Options {
@@ -140,7 +145,14 @@ inline Object *allocate(const Tensor &kind, const std::intptr_t *dims, std::intp
 // The number of threads that a call can use.
 inline std::intptr_t useful_threads(const FastCall &call, std::intptr_t most, const std::intptr_t *dims)
 {
-   const double useful = call.useful_per_row * static_cast<double>(call.batch < 0 ? 1 : dims[call.batch]);
+   double useful = 0;
+   for (int i = 0; i < call.terms; ++i) {
+      double product = call.work[i].threads;
+      for (int dim = 0; dim < call.dims; ++dim)
+         for (int power = call.work[i].power[dim]; power > 0; --power)
+            product *= static_cast<double>(dims[dim]);
+      useful += product;
+   }
    return useful < static_cast<double>(most) ? static_cast<std::intptr_t>(useful) : most;
 }
 
@@ -278,10 +290,10 @@ void start(const std::uint64_t *interface, const char *doc)
    method.doc = doc;
 }
 
-// Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, operations per row,
-// operations that keep a thread busy, tiled, min_rows, inputs, outputs, dims. `tensors`: for each tensor name, descr,
-// number, itemsize, rank and max_axes sizes.
-std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
+// Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, tiled, min_rows,
+// inputs, outputs, dims, terms. `tensors`: for each tensor name, descr, number, itemsize, rank and max_axes sizes.
+// `work`: for each term the number of threads and max_dims powers.
+std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, const double *work)
 {
    FastCall *const call = new FastCall;
    call->infer = reinterpret_cast<Infer>(header[0]);
@@ -290,12 +302,17 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors)
    call->batch = header[3];
    call->release = header[4];
    call->threads = header[5];
-   call->useful_per_row = static_cast<double>(header[6]) / static_cast<double>(header[7]);
-   call->tiled = header[8] != 0;
-   call->min_rows = static_cast<std::size_t>(header[9]);
-   call->inputs = static_cast<int>(header[10]);
-   call->outputs = static_cast<int>(header[11]);
-   call->dims = static_cast<int>(header[12]);
+   call->tiled = header[6] != 0;
+   call->min_rows = static_cast<std::size_t>(header[7]);
+   call->inputs = static_cast<int>(header[8]);
+   call->outputs = static_cast<int>(header[9]);
+   call->dims = static_cast<int>(header[10]);
+   call->terms = static_cast<int>(header[11]);
+   for (int i = 0; i < call->terms; ++i, work += 1 + max_dims) {
+      call->work[i].threads = work[0];
+      for (int dim = 0; dim < max_dims; ++dim)
+         call->work[i].power[dim] = static_cast<int>(work[1 + dim]);
+   }
    for (int i = 0; i < call->inputs + call->outputs; ++i, tensors += 5 + max_axes) {
       Tensor &tensor = call->tensors[i];
       tensor.name = reinterpret_cast<Object *>(tensors[0]);

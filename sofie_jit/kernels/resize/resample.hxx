@@ -12,21 +12,27 @@
 namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 
-// Packs spans[out][2], first and count, limited to the `size` inputs and the `taps` weights.
+// limited[out][2]: spans[out][2], first and count, limited to the `size` inputs and the `taps` weights.
+template <class I>
+void limit_spans(std::size_t out, std::size_t size, std::size_t taps, const I *spans, I *limited)
+{
+   for (std::size_t o = 0; o < out; ++o) {
+      const I last = I(size), first = spans[2 * o] < 0 ? 0 : spans[2 * o] > last ? last : spans[2 * o];
+      const I most = last - first < I(taps) ? last - first : I(taps), count = spans[2 * o + 1];
+      limited[2 * o] = first;
+      limited[2 * o + 1] = count < 0 ? 0 : count > most ? most : count;
+   }
+}
+
 template <class I>
 SOFIE_JIT_COLD Buffer<I> pack_spans(const I *spans, std::size_t out, std::size_t size, std::size_t taps)
 {
    Buffer<I> packed(2 * out);
-   for (std::size_t o = 0; o < out; ++o) {
-      const I last = I(size), first = spans[2 * o] < 0 ? 0 : spans[2 * o] > last ? last : spans[2 * o];
-      const I most = last - first < I(taps) ? last - first : I(taps), count = spans[2 * o + 1];
-      packed[2 * o] = first;
-      packed[2 * o + 1] = count < 0 ? 0 : count > most ? most : count;
-   }
+   limit_spans(out, size, taps, spans, packed.data());
    return packed;
 }
 
-// Few: inner < lanes<T>. weights[out][taps]; spans from pack_spans. Sums run over t in blocks of tuning::kc.
+// Few: inner < lanes<T>. weights[out][taps]; spans as limit_spans leaves them. Sums run over t in blocks of tuning::kc.
 template <bool Few, class T>
 void resample(std::size_t outer, std::size_t size, std::size_t out, std::size_t inner, std::size_t taps, const T *x,
               const T *weights, const std::int64_t *spans, T *y)
@@ -49,6 +55,17 @@ void resample(std::size_t outer, std::size_t size, std::size_t out, std::size_t 
             store<T>(y + c, sum);
          });
       }
+}
+
+// The same where inner is known only at run time.
+template <class T>
+void resample_any(std::size_t outer, std::size_t size, std::size_t out, std::size_t inner, std::size_t taps,
+                  const T *x, const T *weights, const std::int64_t *spans, T *y)
+{
+   if (inner < lanes<T>)
+      resample<true>(outer, size, out, inner, taps, x, weights, spans, y);
+   else
+      resample<false>(outer, size, out, inner, taps, x, weights, spans, y);
 }
 
 } // namespace SOFIE_JIT_ISA

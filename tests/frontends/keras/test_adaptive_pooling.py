@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.frontends.keras.layers.adaptive_pooling import windows
+from sofie_jit.frontends.resampling import windows
+from sofie_jit.ir.builder import Builder
+from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.rmodel import RModel
 from tolerance import check, check_file
 
 layers = keras.layers
@@ -21,6 +24,12 @@ CASES = {
     3: ((4, 6, 5, 3), [1, (2, 3, 5), (3, 4, 2)]),
 }
 """Shape of one channels-last input, output sizes, by the number of dimensions."""
+
+
+def pairs_of(size: int, count: int) -> list[tuple[int, int]]:
+    """The first index of each window, and the one after its last."""
+    first, end = windows(SizeArrays(Builder(RModel("windows")), size, count), size, count)
+    return list(zip(first.tolist(), end.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
@@ -47,8 +56,24 @@ def test_one_window_is_global_pooling() -> None:
     whole, thirds = loaded.infer(values)
     np.testing.assert_array_equal(whole, values.max((1, 2), keepdims=True))
     np.testing.assert_array_equal(
-        thirds, np.stack([values[:, :, a:b].max((1, 2)) for a, b in windows(8, 3)], 1)[:, None]
+        thirds, np.stack([values[:, :, a:b].max((1, 2)) for a, b in pairs_of(8, 3)], 1)[:, None]
     )
+
+
+def test_open_sizes() -> None:
+    """One compiled model serves all sizes, also those that the windows divide; bits are those of the fixed size."""
+    x = keras.Input((None, None, 3))
+    outputs = [layers.AdaptiveAveragePooling2D((3, 2))(x), layers.AdaptiveMaxPooling2D((3, 2))(x)]
+    model = keras.Model(x, outputs)
+    loaded = sofie_jit.load(model)
+    for height, width in ((3, 2), (6, 8), (7, 5), (40, 3)):
+        values = np.random.default_rng(height).normal(size=(2, height, width, 3)).astype(np.float32)
+        found = loaded.infer(values)
+        check(found, model, values)
+        if height < 7:
+            fixed = sofie_jit.load(model, input_shapes=[(None, height, width, 3)]).infer(values)
+            for one, other in zip(found, fixed, strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 def test_nan_and_infinity() -> None:
@@ -61,7 +86,7 @@ def test_nan_and_infinity() -> None:
 
 def test_windows_cover_everything_in_order() -> None:
     for size, count in itertools.product((1, 2, 5, 12), (1, 2, 3, 7, 12)):
-        pairs = windows(size, count)
+        pairs = pairs_of(size, count)
         assert pairs[0][0] == 0
         assert pairs[-1][1] == size
         assert all(first < end for first, end in pairs)

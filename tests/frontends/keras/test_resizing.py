@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit.errors import DtypeError, GraphError, ShapeError, UnsupportedLayerError
+from sofie_jit import frontends
+from sofie_jit.errors import DtypeError, InputError, ShapeError, UnsupportedLayerError
 from sofie_jit.frontends.keras.layers.resizing import INTERPOLATIONS, METHODS
+from sofie_jit.ir.builder import Builder
 from sofie_jit.ir.operators import Resample
+from sofie_jit.ir.ops.size_arrays import SizeArrays
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.verification.evaluate import evaluate
 from tolerance import check, check_file
 
 layers = keras.layers
@@ -109,23 +113,50 @@ def test_keras_2_knows_no_data_format(tmp_path: Path) -> None:
     check(sofie_jit.load(tmp_path / "m.h5", config=config).infer(values), model, values)
 
 
-def test_open_sizes_are_resized_per_shape() -> None:
-    given = keras.Input((None, 8, 3))
-    for layer in (layers.Resizing(8, 8), layers.CenterCrop(8, 8)):
-        model = keras.Model(given, layer(given))
-        loaded = sofie_jit.load(model)
-        for height in (8, 11):
-            x = np.random.default_rng(height).uniform(size=(2, height, 8, 3)).astype(np.float32)
-            np.testing.assert_allclose(loaded.infer(x), model(x), atol=1e-6)
+def open_layers() -> tuple[Any, list[Any]]:
+    x = keras.Input((None, None, 2))
+    resized = [
+        layers.Resizing(7, 5, interpolation=method, antialias=antialias)(x)
+        for method in ("bilinear", "bicubic", "area", "lanczos3")
+        for antialias in (False, True)
+        if not (method == "area" and antialias)
+    ]
+    others = [
+        layers.Resizing(7, 5, interpolation="nearest")(x),
+        layers.Resizing(7, 5, **CROP)(x),
+        layers.Resizing(5, 7, **PAD)(x),
+        layers.CenterCrop(6, 5)(x),
+        layers.UpSampling2D((2, 3), interpolation="bicubic")(x),
+        layers.Cropping2D(((1, 1), (0, 1)))(x),
+    ]
+    return x, resized + others
+
+
+def test_open_sizes() -> None:
+    """One compiled model serves all sizes, and gives the bits of the model with that size fixed."""
+    x, outputs = open_layers()
+    model = keras.Model(x, outputs)
+    loaded = sofie_jit.load(model)
+    for height, width in ((7, 5), (3, 4), (14, 15), (20, 33), (4, 9), (100, 7)):
+        check(loaded.infer(images(2, (height, width, 2))), model, images(2, (height, width, 2)))
+    fixed = frontends.open(model, input_shapes=[(None, 9, 12, 2)])
+    values = images(2, (9, 12, 2))
+    for one, other in zip(loaded.infer(values), evaluate(fixed(), [values]), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    with pytest.raises(InputError, match=r"cropping2d \(Cropping2D\).*height = 1"):
+        loaded.infer(images(2, (1, 9, 2)))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_sum_to_one_and_stay_inside(method: str) -> None:
+    builder = Builder(RModel("weights"))
     for old, new in itertools.product((1, 2, 5, 224), (1, 3, 7, 300)):
-        for first, row in METHODS[method](old, new):
-            assert first >= 0
-            assert first + len(row) <= old
-            assert abs(float(row.sum()) - 1) < 1e-4
+        first, count, weights = METHODS[method](SizeArrays(builder, old, new), old, new)
+        assert (first >= 0).all()
+        assert (first + count <= old).all()
+        assert (count <= weights.shape[1]).all()
+        used = np.where(np.arange(weights.shape[1]) < count[:, None], weights, 0)
+        np.testing.assert_allclose(used.sum(1), 1, atol=1e-4)
 
 
 # -- the operator ------------------------------------------------------------------------------------------------------
@@ -159,11 +190,18 @@ def test_operator_errors() -> None:
         run(x, w, spans.astype(np.int32), 1)
     with pytest.raises(DtypeError, match="one element type"):
         run(x, w.astype(np.float64), spans, 1)
+
+
+def test_operator_with_computed_weights() -> None:
+    """Spans that the network computes are cut to the axis and to the weights, as those that are known."""
     model = RModel("computed weights")
-    model.add_input_tensor_info("x", "float32", (2, 6, 3))
-    model.add_input_tensor_info("w", "float32", (4, 2))
-    model.add_initialized_tensor("s", spans)
+    model.add_input_tensor_info("x", "float32", (2, "size", "inner"))
+    model.add_input_tensor_info("w", "float32", ("outputs", "taps"))
+    model.add_input_tensor_info("s", "int64", ("outputs", 2))
     model.add_operator(Resample(axis=1, inputs=["x", "w", "s"], outputs=["y"]))
     model.add_output_tensor_names("y")
-    with pytest.raises(GraphError, match="initialized tensor"):
-        model.compile()
+    compiled, random = model.compile(), np.random.default_rng(0)
+    for inner in (1, 3, 40):
+        x, w = images(2, (6, inner)), random.normal(size=(4, 3)).astype(np.float32)
+        spans = np.array([[-5, 2], [4, 9], [100, 1], [0, -(2**62)]])
+        np.testing.assert_array_equal(compiled.infer(x, w, spans), run(x, w, spans, 1))

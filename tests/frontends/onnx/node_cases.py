@@ -22,7 +22,7 @@ from onnx.backend.test import loader
 from sofie_jit import frontends, load
 from sofie_jit.errors import SofieError
 from sofie_jit.frontends.base import Translation, ValuesNeededError
-from sofie_jit.frontends.open_dimensions import translated
+from sofie_jit.frontends.fixed_sizes import FixedSizes
 from sofie_jit.ir.dims import names_of
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.verification.evaluate import evaluate
@@ -132,7 +132,7 @@ def _translated(translation: Translation, shapes: list[tuple[int, ...]]) -> RMod
         pass  # the sizes may be needed
     dims = [dim for kind in translation.inputs.values() for dim in kind.shape]
     sizes = itertools.chain.from_iterable(shapes)
-    return translated(translation, {str(d): n for d, n in zip(dims, sizes, strict=True) if names_of([d])})
+    return FixedSizes(translation, {str(d): n for d, n in zip(dims, sizes, strict=True) if names_of([d])})()
 
 
 def _evaluate(translation: Translation, given: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -11,8 +11,8 @@ from onnx_files import PRODUCTION
 import sofie_jit
 from sofie_jit import check, frontends, ops
 from sofie_jit.errors import ModelFileError, OptionError, UnsupportedLayerError
+from sofie_jit.frontends.fixed_sizes import with_input_shapes
 from sofie_jit.frontends.onnx.nodes import registry
-from sofie_jit.frontends.open_dimensions import fixed
 from sofie_jit.verification.evaluate import evaluate
 
 RNG = np.random.default_rng(0)
@@ -471,7 +471,7 @@ def test_production_networks(name):
     for file in sorted((PRODUCTION / name).glob("set_*.npz")):
         data = np.load(file)
         given = [data[f"in:{tensor}"] for tensor in translation.inputs]
-        rmodel = fixed(translation, (), [array.shape for array in given])
+        rmodel = with_input_shapes(translation, [array.shape for array in given])()
         for index, result in enumerate(evaluate(rmodel, given, "float64")):
             runtime = data[f"out:{index}"]
             exact = data.get(f"ref64:{index}", runtime)

@@ -18,7 +18,6 @@ import pytest
 import sofie_jit
 from sofie_jit import frontends
 from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
-from sofie_jit.frontends.open_dimensions import examine
 from sofie_jit.verification.evaluate import evaluate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pytorch"
@@ -28,7 +27,7 @@ Y = X @ archives.WEIGHTS["w"].T + archives.WEIGHTS["b"]
 
 def result(path: Path, x: np.ndarray = X, **options: Any) -> np.ndarray:
     """The first output of a model, evaluated in numpy."""
-    (rmodel, *_), _ = examine(frontends.open(path, **options))
+    rmodel = frontends.open(path, **options)()
     return evaluate(rmodel, x)[0]
 
 
@@ -107,7 +106,7 @@ def test_ranges_of_sizes(tmp_path: Path) -> None:
 def refused(path: Path, message: str, error: type[SofieError] = ModelFileError, **options: Any) -> None:
     """Asserts that a file is refused, with the name of the file in the message."""
     with pytest.raises(error, match=message) as caught:
-        examine(frontends.open(path, **options))
+        frontends.open(path, **options)()
     assert str(path) in str(caught.value)
 
 

@@ -22,6 +22,8 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.activations import Gelu, Mish, Shrink, TanhShrink
+from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.requirements import Requirement
 
 PACKAGE = "Addons"
 CHANNELS_LAST = {"data_format": "channels_last"}
@@ -43,9 +45,10 @@ def _gelu(call: LayerCall, x: Symbol, approximate: bool = True) -> Symbol:
 def _sparsemax(x: Symbol, axis: int) -> Symbol:
     """The projection onto the simplex. (Keras's activation of this name is another function.)"""
     axis %= x.rank
-    ranks = np.arange(1, static_dim("Sparsemax", x.shape, axis) + 1).reshape(-1, *[1] * (x.rank - 1 - axis))
+    a, size = SizeArrays(x.builder, x.shape[axis]), x.shape[axis]
+    ranks = a.reshape(a.cast(a.arange(size, 1), x.dtype), (size, *[1] * (x.rank - 1 - axis)))
     ordered = ops.negative(ops.sort(ops.negative(x), axis))
-    support = ops.greater(ops.add(ops.multiply(ordered, ranks.astype(x.dtype)), 1.0), ops.cumsum(ordered, axis))
+    support = ops.greater(ops.add(ops.multiply(ordered, ranks), 1.0), ops.cumsum(ordered, axis))
     total = ops.sum(ops.where(support, ordered, 0.0), axis, keepdims=True)
     count = ops.sum(ops.cast(support, x.dtype), axis, keepdims=True)
     return ops.maximum(ops.subtract(x, ops.divide(ops.subtract(total, 1.0), count)), 0.0)
@@ -219,10 +222,10 @@ def spatial_pyramid_pooling(call: LayerCall, x: Symbol) -> Symbol:
     levels = []
     for bins in call.config["bins"]:
         rows, columns = integers(call, "bins", bins, 2)
-        height, width = (static_dim(call.layer.class_name, x.shape, axis) for axis in (1, 2))
-        if rows > height or columns > width:
+        height, width = x.shape[1:3]
+        if any(Requirement(n, "<=", size).holds is False for n, size in ((rows, height), (columns, width))):
             call.refuse(f"bins={[rows, columns]} are more than the pixels of its input {x.type}")
-        cut = ops.getitem(x, (slice(None), slice(height - height % rows), slice(width - width % columns)))
+        cut = ops.cut(x, [1, 2], [(0, height % rows), (0, width % columns)])
         cells = (x.shape[0], rows, height // rows, columns, width // columns, x.shape[-1])
         mean = ops.mean(ops.reshape(cut, cells), (2, 4))
         levels.append(ops.reshape(mean, (x.shape[0], rows * columns, x.shape[-1])))

@@ -6,10 +6,10 @@ import numpy as np
 
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
-from sofie_jit.frontends.keras.layers.resizing import known_size
 from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.types import MAX_TABLE, check_table
 
 LEVELS = 256
@@ -39,7 +39,7 @@ def equalization(call: LayerCall, images: Symbol, training: bool = False) -> Sym
 
 def _equalized(call: LayerCall, x: Symbol) -> Symbol:
     """Images (batch, height, width, channels) of levels from 0 to 255, equalized in float32."""
-    height, width, channels = (known_size(call, x, axis) for axis in (1, 2, 3))
+    height, width, channels = (static_dim(call.layer.class_name, x.shape, axis) for axis in (1, 2, 3))
     grid = [int(count) for count in call.config["tile_grid_size"]]
     if not all(0 < count <= MAX_TABLE for count in grid):
         call.refuse(f"tile_grid_size={grid} is not supported; expected two numbers from 1 to {MAX_TABLE:,}")

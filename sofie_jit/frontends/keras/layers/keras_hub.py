@@ -20,6 +20,7 @@ from sofie_jit.frontends.keras.masks import passes, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
+from sofie_jit.ir.ops.size_arrays import SizeArrays
 
 
 def both(name: str) -> tuple[str, str]:
@@ -94,11 +95,13 @@ def sine_position_encoding(call: LayerCall, x: Symbol, start_index: Any = 0, pos
     """Sines in the even and cosines in the odd features, of wavelengths up to ``max_wavelength``."""
     _positions(call, x, start_index, positions)
     name = call.layer.class_name
-    steps, size = static_dim(name, x.shape, -2), static_dim(name, x.shape, -1)
+    steps, size = x.shape[-2], static_dim(name, x.shape, -1)
     rates = float(call.config["max_wavelength"]) ** (-2.0 * (np.arange(size) // 2) / size)
-    angles = (np.arange(steps)[:, np.newaxis] + start_index) * rates.astype(np.float32)
-    table = np.where(np.arange(size) % 2, np.cos(angles), np.sin(angles)).astype(call.dtype)
-    return ops.broadcast_to(call.constant(table, "encoding"), x.shape)
+    a = SizeArrays(x.builder, steps)
+    places = a.expand_dims(a.cast(a.arange(steps, start_index), "float64"), 1)
+    angles = places * rates.astype(np.float32).astype(np.float64)
+    table = a.cast(a.where(np.arange(size) % 2 == 1, a.cos(angles), a.sin(angles)), call.dtype)
+    return ops.broadcast_to(table if isinstance(table, Symbol) else call.constant(table, "encoding"), x.shape)
 
 
 @layer(
@@ -116,14 +119,16 @@ def rotary_embedding(call: LayerCall, x: Symbol, start_index: Any = 0, positions
     if config["rope_type"] not in ("linear", "dynamic"):
         call.refuse(f"rope_type={config['rope_type']!r} is not supported; expected 'linear' or 'dynamic'")
     moved = ops.moveaxis(x, (config["feature_axis"], config["sequence_axis"]), (-1, 1))
-    steps, size = static_dim(name, moved.shape, 1), static_dim(name, moved.shape, -1)
+    steps, size = moved.shape[1], static_dim(name, moved.shape, -1)
     rates = np.float32(config["max_wavelength"]) ** -(
         np.arange(0, size, 2, dtype=np.float32) / np.float32(config["denominator_dim"] or size)
     )
     power = 1 if config["rope_type"] == "linear" else size / max(1, size - 2)
-    angles = np.outer(np.arange(steps) + start_index, rates / np.float32(config["scaling_factor"]) ** power)
-    angles = np.tile(angles, 2).reshape(steps, *[1] * (moved.rank - 3), size)
-    cosine, sine = (call.constant(f(angles).astype(call.dtype), f.__name__) for f in (np.cos, np.sin))
+    rates = np.tile(rates / np.float32(config["scaling_factor"]) ** power, 2).astype(np.float64)
+    a = SizeArrays(x.builder, steps)
+    places = a.reshape(a.cast(a.arange(steps, start_index), "float64"), (steps, *[1] * (moved.rank - 2)))
+    angles = places * rates
+    cosine, sine = (a.cast(function(angles), call.dtype) for function in (a.cos, a.sin))
     first, second = ops.split(moved, 2, axis=-1)
     turned = ops.concatenate([ops.negative(second), first], axis=-1)
     result = ops.add(ops.multiply(moved, cosine), ops.multiply(turned, sine))

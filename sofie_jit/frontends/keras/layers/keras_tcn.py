@@ -13,7 +13,7 @@ from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.weights import NON_TRAINABLE
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dim
+from sofie_jit.ir.ops.size_arrays import SizeArrays
 
 DEFAULTS = {
     "nb_filters": 64, "kernel_size": 3, "nb_stacks": 1, "dilations": (1, 2, 4, 8, 16, 32), "padding": "causal",
@@ -83,5 +83,7 @@ def tcn(call: LayerCall, x: Symbol) -> Symbol:
             x = ops.add(x, y)
     if config["return_sequences"]:
         return x
-    last = static_dim("TCN", (steps,), 0) // 2 if config["padding"] == "same" else -1
-    return ops.getitem(x, (slice(None), last))
+    if config["padding"] != "same":
+        return ops.getitem(x, (slice(None), -1))
+    middle: Symbol = ops.take(x, SizeArrays(x.builder, steps).number(steps // 2, "int64"), 1)
+    return middle

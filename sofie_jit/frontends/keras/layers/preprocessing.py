@@ -12,12 +12,13 @@ import numpy as np
 from sofie_jit.frontends.keras.axes import axes_of_option
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
-from sofie_jit.frontends.keras.layers.resizing import known_size, resize_images
+from sofie_jit.frontends.keras.layers.resizing import resize_images
 from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
 from sofie_jit.frontends.keras.masks import passes_since_keras_3, stops
 from sofie_jit.frontends.keras.weights import snake_case
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import maximum, minimum
 
 
 @layer("Rescaling", mask=passes_since_keras_3, defaults={"offset": 0.0})
@@ -172,13 +173,13 @@ def _crop_of_keras_3_6(call: LayerCall, images: Symbol, first: int, size: tuple[
     """A part of the ``size`` of the layer, or less where images end, that begins where the largest one of its aspect
     ratio around the center does. ``first`` is the axis of the height.
     """
-    given = [known_size(call, images, axis) for axis in (first, first + 1)]
+    given = images.shape[first : first + 2]
     for axis, (old, other), (new, others) in zip(
         (first, first + 1), (given, given[::-1]), (size, size[::-1]), strict=True
     ):
-        largest = max(min(old, int(other * new / others)), 1)
+        largest = maximum(minimum(old, other * new // others), 1)
         start = (old - largest) // 2
-        images = ops.slice_along(images, axis, start, min(start + new, old))
+        images = ops.cut(images, [axis], [(start, old - minimum(start + new, old))])
     return images
 
 

@@ -20,10 +20,9 @@ from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.origin import BILINEAR_OF_TENSORFLOW_1, BILINEAR_OF_THEANO
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.resize import Resize, Upsample
-from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.requirements import Requirement
 
 
 def _layout(call: LayerCall) -> str:
@@ -73,12 +72,12 @@ def cropping(call: LayerCall, x: Symbol) -> Symbol:
     count = dimensions(call, x)
     axes = list(spatial_axes(count, _layout(call)))
     pairs = borders(call, "cropping", count)
-    sizes = [static_dim(call.layer.class_name, x.shape, axis) for axis in axes]
-    if any(before + after >= size for size, (before, after) in zip(sizes, pairs, strict=True)):
-        call.refuse(f"cropping={pairs} removes all of its input of shape {x.shape}, which Keras does not allow either")
-    ends = [size - after for size, (_, after) in zip(sizes, pairs, strict=True)]
-    cropped: Symbol = call.add(Slice(starts=[before for before, _ in pairs], ends=ends, axes=axes), x)
-    return cropped
+    for axis, (before, after) in zip(axes, pairs, strict=True):
+        if Requirement(before + after + 1, "<=", x.shape[axis]).holds is False:
+            call.refuse(
+                f"cropping={pairs} removes all of its input of shape {x.shape}, which Keras does not allow either"
+            )
+    return ops.cut(x, axes, pairs)
 
 
 @layer("UpSampling1D", mask=stops, defaults={"size": 2}, renamed={"length": "size"})
@@ -98,7 +97,7 @@ def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
         resized: Symbol = call.add(Resize(scales=scales, mode="linear", layout=data_layout), x)
         return resized
     if method != "nearest":
-        sizes = [static_dim("UpSampling2D", x.shape, axis) * scale for axis, scale in zip(axes, scales, strict=True)]
+        sizes = [x.shape[axis] * scale for axis, scale in zip(axes, scales, strict=True)]
         if method != BILINEAR_OF_TENSORFLOW_1:
             return resize_images(call, x, axes, sizes, method)
         for axis, size in zip(axes, sizes, strict=True):

@@ -14,189 +14,183 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.spatial import layout, one_of, spatial_axes
 from sofie_jit.frontends.keras.masks import stops
+from sofie_jit.frontends.resampling import Table, check_known, indices, normalized, resample
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import Dim, ceil_div, maximum, minimum
 from sofie_jit.ir.operators.pad import Pad
-from sofie_jit.ir.operators.resample import Resample
-from sofie_jit.ir.operators.slice import Slice
-from sofie_jit.ir.types import MAX_TABLE, check_table, is_floating
+from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
+from sofie_jit.ir.types import MAX_TABLE, is_floating
 
 F = np.float32
-Weights = list[tuple[int, np.ndarray]]
-"""For each output the index of the first input that it depends on, and the weights of this and the following inputs."""
+TableOf = Callable[[SizeArrays, Dim, Dim], Table]
+"""The table of an interpolation from an old to a new size."""
 
 CUBIC_STEPS = 1024
 """TensorFlow rounds coordinates to multiples of 1 / 1024 of a pixel to look up the weights of a cubic."""
 
 
 def resize_images(
-    call: LayerCall, x: Symbol, axes: Sequence[int], sizes: Sequence[int], method: str, antialias: bool = False
+    call: LayerCall, x: Symbol, axes: Sequence[int], sizes: Sequence[Dim], method: str, antialias: bool = False
 ) -> Symbol:
-    """``x`` resized to ``sizes`` along ``axes`` as by tf.image.resize. Refuses open sizes and interpolated integers."""
+    """``x`` resized to ``sizes`` along ``axes`` as by tf.image.resize. Refuses interpolated integers."""
     _check_sizes(call, sizes)
-    before = [x.shape[axis] for axis in axes]
-    if list(before) == list(sizes):
+    if [x.shape[axis] for axis in axes] == list(sizes):
         return x
     if method != "nearest" and not is_floating(x.dtype):
         call.refuse(f"its images are {x.dtype}, which {method} interpolation would round; pass float32 images")
     for axis, size in zip(axes, sizes, strict=True):
         old = x.shape[axis]
-        if not isinstance(old, int):
-            call.refuse(f"its input has shape {x.shape}; the size of the image must be known")
-        check_table(f"{method} interpolation", size, 256)
+        a = SizeArrays(x.builder, old, size)
+        check_known(f"{method} interpolation", size, 256)
         if method == "nearest":
-            x = ops.take(x, nearest_indices(old, size), axis)
+            x = ops.take(x, nearest_indices(a, old, size), axis)
         elif antialias and method in ANTIALIASED:
-            x = resample(call, x, axis, filtered(old, size, *ANTIALIASED[method], smooth=True))
+            x = resample(call, x, axis, filtered(a, old, size, *ANTIALIASED[method], smooth=True))
         else:
-            x = resample(call, x, axis, METHODS[method](old, size))
+            x = resample(call, x, axis, METHODS[method](a, old, size))
     return x
 
 
 def resize_from_corners(
-    call: LayerCall, x: Symbol, axis: int, new: int, method: str, align_corners: bool = False
+    call: LayerCall, x: Symbol, axis: int, new: Dim, method: str, align_corners: bool = False
 ) -> Symbol:
     """``x`` resized along ``axis`` as by TensorFlow 1, "bilinear" or "nearest".
 
-    The first pixels of both images are aligned, with ``align_corners`` also the last ones. Refuses open sizes.
+    The first pixels of both images are aligned, with ``align_corners`` also the last ones.
     """
-    old = known_size(call, x, axis)
+    old = x.shape[axis]
     _check_sizes(call, [new])
-    check_table(f"{method} interpolation", new, 2)
-    step = F(old - 1) / F(new - 1) if align_corners and new > 1 else F(old) / F(new)
-    coordinates = np.arange(new).astype(F) * step
+    check_known(f"{method} interpolation", new, 2)
+    a = SizeArrays(x.builder, old, new)
+    numerator, denominator = (old - 1, maximum(new - 1, 1)) if align_corners else (old, new)
+    if align_corners and new == 1:
+        numerator, denominator = old, new
+    at = a.cast(a.arange(new), "float32") * (a.number(numerator, "float32") / a.number(denominator, "float32"))
+    last = a.number(old - 1, "int64")
     if method == "nearest":
-        nearest = np.floor(coordinates + F(0.5) if align_corners else coordinates).astype(np.int64)
-        return ops.take(x, np.minimum(nearest, old - 1), axis)
-    weights: Weights = []
-    for at in coordinates:
-        low = min(int(at), old - 1)
-        fraction = at - F(low)
-        weights.append((low, np.array([F(1) - fraction, fraction], F) if low < old - 1 else np.ones(1, F)))
-    return resample(call, x, axis, weights)
+        nearest = a.cast(a.floor(at + F(0.5) if align_corners else at), "int64")
+        return ops.take(x, a.minimum(nearest, last), axis)
+    low = a.minimum(a.cast(at, "int64"), last)
+    share = at - a.cast(low, "float32")
+    return resample(call, x, axis, _two_neighbors(a, low, share, low < last))
 
 
-def resample(call: LayerCall, x: Symbol, axis: int, weights: Weights) -> Symbol:
-    """Weighted sums of neighboring elements along one axis."""
-    check_table("resampling", len(weights), max(len(row) for _, row in weights))
-    table = np.zeros((len(weights), max(len(row) for _, row in weights)), x.dtype)
-    for line, (_, row) in zip(table, weights, strict=True):
-        line[: len(row)] = row
-    spans = np.array([(first, len(row)) for first, row in weights], np.int64)
-    operands = call.constant(table, "weights"), call.constant(spans, "spans")
-    resampled: Symbol = call.add(Resample(axis=axis), x, *operands)
-    return resampled
+def _two_neighbors(a: SizeArrays, low: Array, share: Array, both: Array) -> Table:
+    """The neighbors ``low`` and the next one weighted by distance; where not ``both``, ``low`` alone."""
+    weights = a.stack([a.where(both, F(1) - share, F(1)), a.where(both, share, F(0))], 1)
+    return Table(low, 1 + a.cast(both, "int64"), weights)
 
 
-def _coordinates(old: int, new: int) -> np.ndarray:
+def _coordinates(a: SizeArrays, old: Dim, new: Dim) -> Array:
     """The coordinate of the center of each output in the input; 0 is the center of its first pixel."""
-    coordinates: np.ndarray = (np.arange(new).astype(F) + F(0.5)) * (F(old) / F(new)) - F(0.5)
-    return coordinates
+    scale = a.number(old, "float32") / a.number(new, "float32")
+    return (a.cast(a.arange(new), "float32") + F(0.5)) * scale - F(0.5)
 
 
-def nearest_indices(old: int, new: int) -> np.ndarray:
+def nearest_indices(a: SizeArrays, old: Dim, new: Dim) -> Array:
     """The index of the input that each output repeats."""
-    nearest = np.floor((np.arange(new).astype(F) + F(0.5)) * (F(old) / F(new)))
-    inside: np.ndarray = np.minimum(nearest.astype(np.int64), old - 1)
-    return inside
+    scale = a.number(old, "float32") / a.number(new, "float32")
+    nearest = a.floor((a.cast(a.arange(new), "float32") + F(0.5)) * scale)
+    return a.minimum(a.cast(nearest, "int64"), a.number(old - 1, "int64"))
 
 
-def bilinear(old: int, new: int) -> Weights:
+def bilinear(a: SizeArrays, old: Dim, new: Dim) -> Table:
     """The two neighbors of a coordinate weighted by distance; beyond the outermost pixels only these."""
-    weights: Weights = []
-    for at in _coordinates(old, new):
-        low, high = max(int(np.floor(at)), 0), min(int(np.ceil(at)), old - 1)
-        fraction = at - np.floor(at)
-        weights.append((low, np.array([F(1) - fraction, fraction], F) if high > low else np.ones(1, F)))
-    return weights
+    at = _coordinates(a, old, new)
+    floor = a.floor(at)
+    low, high = a.maximum(floor, F(0)), a.minimum(a.ceil(at), a.number(old - 1, "float32"))
+    return _two_neighbors(a, a.cast(low, "int64"), at - floor, high > low)
 
 
-def bicubic(old: int, new: int) -> Weights:
+def bicubic(a: SizeArrays, old: Dim, new: Dim) -> Table:
     """Keys's cubic (a = -1/2) through the four neighbors of a coordinate; those outside the image have no weight."""
-    weights: Weights = []
-    for at in _coordinates(old, new):
-        start = int(np.floor(at))
-        step = int(np.rint((at - np.floor(at)) * F(CUBIC_STEPS)))
-        distances = np.array([CUBIC_STEPS + step, step, CUBIC_STEPS - step, 2 * CUBIC_STEPS - step]) / CUBIC_STEPS
-        first, last = max(start - 1, 0), min(start + 2, old - 1)
-        row = _cubic(distances).astype(F)[first - start + 1 : last - start + 2]
-        weights.append((first, row * (F(1) / row.sum(dtype=F))))
-    return weights
+    at = _coordinates(a, old, new)
+    floor = a.floor(at)
+    start, step = a.cast(floor, "int64"), a.cast(a.round((at - floor) * F(CUBIC_STEPS)), "int64")
+    first = a.maximum(start - 1, 0 * start)
+    count = a.minimum(start + 2, a.number(old - 1, "int64")) - first + 1
+    steps = (indices(a, first, 4) - a.expand_dims(start, 1)) * CUBIC_STEPS - a.expand_dims(step, 1)
+    distances = a.absolute(a.cast(steps, "float64")) / CUBIC_STEPS
+    return Table(first, count, normalized(a, a.cast(_cubic(a, distances), "float32"), count))
 
 
-def area(old: int, new: int) -> Weights:
+def area(a: SizeArrays, old: Dim, new: Dim) -> Table:
     """The mean of the area of the image that an output covers."""
-    scale = F(old) / F(new)
-    weights: Weights = []
-    for o in range(new):
-        start, end = F(o) * scale, F(o + 1) * scale
-        first, last = int(np.floor(start)), min(int(np.ceil(end)), old)
-        pixels = np.arange(first, last).astype(F)
-        parts = np.minimum(pixels + F(1), end) - np.maximum(pixels, start)
-        parts[(pixels < start) & (pixels + F(1) > end)] = scale  # without the rounding error of end - start
-        weights.append((first, parts / scale))
-    return weights
+    scale = a.number(old, "float32") / a.number(new, "float32")
+    places = a.cast(a.arange(new), "float32")
+    start, end = places * scale, (places + F(1)) * scale
+    first = a.floor(start)
+    count = a.minimum(a.ceil(end), a.number(old, "float32")) - first
+    first, count = a.cast(first, "int64"), a.cast(count, "int64")
+    start, end = a.expand_dims(start, 1), a.expand_dims(end, 1)
+    pixels = a.cast(indices(a, first, ceil_div(old, new) + 2), "float32")
+    parts = a.minimum(pixels + F(1), end) - a.maximum(pixels, start)
+    whole = (pixels < start) & (pixels + F(1) > end)  # without the rounding error of end - start
+    return Table(first, count, a.where(whole, scale, parts) / scale)
 
 
-def filtered(old: int, new: int, kernel: Callable[[np.ndarray], np.ndarray], radius: float, *, smooth: bool) -> Weights:
+def filtered(
+    a: SizeArrays, old: Dim, new: Dim, kernel: Callable[[SizeArrays, Array], Array], radius: float, *, smooth: bool
+) -> Table:
     """Pixels weighted by ``kernel``, a function of their distance; ``smooth`` widens it where images become smaller."""
-    inverse = F(1) / (F(new) / F(old))
-    width = max(inverse, F(1)) if smooth else F(1)
-    weights: Weights = []
-    for o in range(new):
-        at = (F(o) + F(0.5)) * inverse
-        if at > old:
-            weights.append((0, np.zeros(0, F)))
-            continue
-        first = min(max(int(np.ceil(at - F(radius) * width - F(0.5))), 0), old - 1)
-        last = min(max(int(np.floor(at + F(radius) * width - F(0.5))), 0), old - 1)
-        distances = (np.arange(first, last + 1).astype(F) + F(0.5) - at) * (F(1) / width)
-        row = kernel(np.abs(distances)).astype(F)
-        weights.append((first, row * (F(1) / row.sum(dtype=F))))
-    return weights
+    inverse = F(1) / (a.number(new, "float32") / a.number(old, "float32"))
+    width = a.maximum(inverse, F(1)) if smooth else F(1)
+    at = (a.cast(a.arange(new), "float32") + F(0.5)) * inverse
+    last = a.number(old - 1, "float32")
+    least, most = (a.minimum(a.maximum(end, F(0)), last) for end in (
+        a.ceil(at - F(radius) * width - F(0.5)), a.floor(at + F(radius) * width - F(0.5))))  # fmt: skip
+    first = a.cast(least, "int64")
+    count = a.where(at > last + F(1), 0 * first, a.cast(most, "int64") - first + 1)
+    twice = round(2 * radius)
+    taps = (ceil_div(twice * maximum(old, new), new) if smooth else twice) + 2
+    pixels = a.cast(indices(a, first, taps), "float32")
+    distances = (pixels + F(0.5) - a.expand_dims(at, 1)) * (F(1) / width)
+    weights = a.cast(kernel(a, a.cast(a.absolute(distances), "float64")), "float32")
+    return Table(first, count, normalized(a, weights, count))
 
 
-def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.where(x < 1, 1 - x, 0)
+def _triangle(a: SizeArrays, x: Array) -> Array:
+    return a.where(x < 1, 1 - x, 0 * x)
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
+def _cubic(a: SizeArrays, x: Array) -> Array:
     near, far = ((1.5 * x - 2.5) * x) * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return np.where(x >= 2, 0, np.where(x >= 1, far, near))
+    return a.where(x >= 2, 0 * x, a.where(x >= 1, far, near))
 
 
-def _lanczos(radius: int) -> Callable[[np.ndarray], np.ndarray]:
-    def kernel(x: np.ndarray) -> np.ndarray:
-        turn = np.pi * np.maximum(x, 1e-3).astype(np.float64)
-        wave = radius * np.sin(turn) * np.sin(turn / radius) / turn**2
-        return np.where(x > radius, 0, np.where(x <= 1e-3, 1, wave))
+def _lanczos(radius: int) -> Callable[[SizeArrays, Array], Array]:
+    def kernel(a: SizeArrays, x: Array) -> Array:
+        turn = a.where(x > 1e-3, x, 1e-3 + 0 * x) * np.pi
+        wave = radius * a.sin(turn) * a.sin(turn / radius) / (turn * turn)
+        return a.where(x > radius, 0 * x, a.where(x <= 1e-3, 1 + 0 * x, wave))
 
     return kernel
 
 
-def _gaussian(x: np.ndarray) -> np.ndarray:
+def _gaussian(a: SizeArrays, x: Array) -> Array:
     """A standard deviation of half a pixel, cut off at three deviations."""
-    return np.where(x < 1.5, np.exp(-2 * x**2), 0)
+    return a.where(x < 1.5, a.exp(-2.0 * (x * x)), 0 * x)
 
 
-def _mitchell(x: np.ndarray) -> np.ndarray:
+def _mitchell(a: SizeArrays, x: Array) -> Array:
     """The cubic of Mitchell and Netravali with both parameters 1/3."""
-    near, far = (7 / 6 * x - 2) * x**2 + 8 / 9, ((-7 / 18 * x + 2) * x - 10 / 3) * x + 16 / 9
-    return np.where(x >= 2, 0, np.where(x >= 1, far, near))
+    near, far = (7 / 6 * x - 2) * (x * x) + 8 / 9, ((-7 / 18 * x + 2) * x - 10 / 3) * x + 16 / 9
+    return a.where(x >= 2, 0 * x, a.where(x >= 1, far, near))
 
 
-FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+FILTERS: dict[str, tuple[Callable[[SizeArrays, Array], Array], float]] = {
     "lanczos3": (_lanczos(3), 3), "lanczos5": (_lanczos(5), 5), "gaussian": (_gaussian, 1.5),
     "mitchellcubic": (_mitchell, 2),
 }  # fmt: skip
 """Name -> weight as a function of the distance, and the distance beyond which it is 0."""
 
 
-def _filter(name: str) -> Callable[[int, int], Weights]:
-    return lambda old, new: filtered(old, new, *FILTERS[name], smooth=False)
+def _filter(name: str) -> TableOf:
+    return lambda a, old, new: filtered(a, old, new, *FILTERS[name], smooth=False)
 
 
-METHODS: dict[str, Callable[[int, int], Weights]] = {
+METHODS: dict[str, TableOf] = {
     "bilinear": bilinear, "bicubic": bicubic, "area": area, **{name: _filter(name) for name in FILTERS},
 }  # fmt: skip
 ANTIALIASED = {"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0), **FILTERS}
@@ -216,13 +210,13 @@ def resizing(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
     if crop and padded:
         call.refuse("crop_to_aspect_ratio and pad_to_aspect_ratio cannot both be True")
     if crop:
-        x = _crop(call, x, axes, _matching(call, x, axes, size, min))
+        x = _crop(x, axes, _matching(x, axes, size, minimum))
     if padded:
         if fill != "constant":
             call.refuse(f"fill_mode={fill!r} is not supported; expected 'constant'")
-        pads = [0] * (2 * x.rank)
-        for axis, matching in zip(axes, _matching(call, x, axes, size, max), strict=True):
-            pads[axis] = pads[x.rank + axis] = (matching - known_size(call, x, axis)) // 2
+        pads: list[Dim] = [0] * (2 * x.rank)
+        for axis, matching in zip(axes, _matching(x, axes, size, maximum), strict=True):
+            pads[axis] = pads[x.rank + axis] = (matching - x.shape[axis]) // 2
         x = call.add(Pad(pads=pads, constant_value=value), x)
     method = one_of(call, "interpolation", INTERPOLATIONS)
     return resize_images(call, x, axes, size, method, bool(config.get("antialias")))
@@ -237,9 +231,9 @@ def center_crop(call: LayerCall, x: Symbol, training: bool = False) -> Symbol:
     axes, size = _axes(call, x), _size(call)
     if not is_floating(x.dtype):
         x = ops.cast(x, call.dtype)
-    if all(known_size(call, x, axis) >= n for axis, n in zip(axes, size, strict=True)):
-        return _crop(call, x, axes, size)
-    return resize_images(call, _crop(call, x, axes, _matching(call, x, axes, size, min)), axes, size, "bilinear")
+    # the part with the layer's aspect ratio is at least as large as its output if and only if the image is
+    kept = [minimum(matching, n) for matching, n in zip(_matching(x, axes, size, minimum), size, strict=True)]
+    return resize_images(call, _crop(x, axes, kept), axes, size, "bilinear")
 
 
 def _size(call: LayerCall) -> tuple[int, int]:
@@ -249,8 +243,8 @@ def _size(call: LayerCall) -> tuple[int, int]:
     return size
 
 
-def _check_sizes(call: LayerCall, sizes: Sequence[int]) -> None:
-    if not all(0 < size <= MAX_TABLE for size in sizes):
+def _check_sizes(call: LayerCall, sizes: Sequence[Dim]) -> None:
+    if not all(0 < size <= MAX_TABLE for size in sizes if isinstance(size, int)):
         call.refuse(f"its images have the size {' x '.join(map(str, sizes))}; sizes must be from 1 to {MAX_TABLE:,}")
 
 
@@ -262,26 +256,19 @@ def _axes(call: LayerCall, x: Symbol) -> tuple[int, int]:
     return height, width
 
 
-def known_size(call: LayerCall, x: Symbol, axis: int) -> int:
-    """The size of ``x`` along ``axis``. Refuses an open size."""
-    size = x.shape[axis]
-    if not isinstance(size, int):
-        call.refuse(f"its input has shape {x.shape}; the size of the image must be known")
-    return size
+def _matching(x: Symbol, axes: Sequence[int], size: Sequence[int], choose: Callable[..., Dim]) -> tuple[Dim, Dim]:
+    """Height and width with the aspect ratio of ``size``: the largest within the image (minimum) or smallest around it
+    (maximum).
+    """
+    height, width = (x.shape[axis] for axis in axes)
+    matching_height, matching_width = width * size[0] // size[1], height * size[1] // size[0]
+    return maximum(choose(height, matching_height), 1), maximum(choose(width, matching_width), 1)
 
 
-def _matching(
-    call: LayerCall, x: Symbol, axes: Sequence[int], size: Sequence[int], choose: Callable[[int, int], int]
-) -> tuple[int, int]:
-    """Height and width with the aspect ratio of ``size``: the largest within the image (min) or smallest around it."""
-    height, width = (known_size(call, x, axis) for axis in axes)
-    matching_height = int(F(width * size[0]) / F(size[1]))
-    matching_width = int(F(height * size[1]) / F(size[0]))
-    return max(choose(height, matching_height), 1), max(choose(width, matching_width), 1)
-
-
-def _crop(call: LayerCall, x: Symbol, axes: Sequence[int], size: Sequence[int]) -> Symbol:
-    starts = [(known_size(call, x, axis) - n) // 2 for axis, n in zip(axes, size, strict=True)]
-    ends = [start + n for start, n in zip(starts, size, strict=True)]
-    cropped: Symbol = call.add(Slice(starts=starts, ends=ends, axes=list(axes)), x)
-    return cropped
+def _crop(x: Symbol, axes: Sequence[int], sizes: Sequence[Dim]) -> Symbol:
+    """The center of images, of ``sizes`` along ``axes``."""
+    borders = []
+    for axis, size in zip(axes, sizes, strict=True):
+        before = (x.shape[axis] - size) // 2
+        borders.append((before, x.shape[axis] - size - before))
+    return ops.cut(x, axes, borders)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,21 +9,27 @@ import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.layers.call import LayerCall
-from sofie_jit.frontends.keras.layers.resizing import METHODS, known_size, resize_from_corners, resize_images
+from sofie_jit.frontends.keras.layers.resizing import METHODS, resize_from_corners, resize_images
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dim, static_dims
+from sofie_jit.ir.dims import FIX_SIZES, Dim, as_dim, product
+from sofie_jit.ir.ops.size_arrays import SizeArrays, scaled_size
 from sofie_jit.ir.types import is_floating
 
 
 def central_crop(image: Symbol, central_fraction: float) -> Symbol:
     """The center of images, ``central_fraction`` of their height and width."""
-    kept = [slice(None)] * image.rank
-    for axis in (image.rank - 3, image.rank - 2):
-        size = static_dim("central_crop", image.shape, axis)
-        start = int((size - size * central_fraction) / 2)
-        kept[axis] = slice(start, size - start)
-    return ops.getitem(image, kept)
+    axes = [image.rank - 3, image.rank - 2]
+    starts = [
+        scaled_size(
+            "central_crop",
+            image.shape[axis],
+            (1 - central_fraction) / 2,
+            computed=lambda n: (n - n * central_fraction) / 2,
+        )
+        for axis in axes
+    ]
+    return ops.cut(image, axes, [(start, start) for start in starts])
 
 
 def crop_to_bounding_box(
@@ -44,7 +49,8 @@ def pad_to_bounding_box(
 def per_image_standardization(image: Symbol) -> Symbol:
     """``(image - mean) / stddev`` for each image; the deviation is at least ``1 / sqrt(number of elements)``."""
     axes = [-3, -2, -1]
-    least = 1 / math.sqrt(math.prod(static_dims("per_image_standardization", image.shape[-3:])))
+    a, count = SizeArrays(image.builder, *image.shape[-3:]), product(*image.shape[-3:])
+    least = a.cast(1 / a.sqrt(a.number(count, "float64")), image.dtype)
     deviation = ops.maximum(ops.std(image, axes, keepdims=True), least)
     return ops.divide(ops.subtract(image, ops.mean(image, axes, keepdims=True)), deviation)
 
@@ -70,7 +76,7 @@ def convert_image_dtype(image: Symbol, dtype: Any, saturate: bool = False) -> Sy
 def resize(
     call: LayerCall,
     images: Symbol,
-    size: Sequence[int],
+    size: Sequence[Dim],
     method: Any = "bilinear",
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
@@ -80,10 +86,13 @@ def resize(
         call.refuse(f"tf.image.resize with method={method!r} is not supported; expected nearest, {', '.join(METHODS)}")
     if method != "nearest":
         images = ops.cast(images, "float32")
-    sizes = [int(n) for n in size]
+    sizes = list(map(as_dim, size))
     if preserve_aspect_ratio:
-        before = np.array([known_size(call, images, axis) for axis in (1, 2)], np.float32)
-        sizes = [int(n) for n in np.round((np.array(sizes, np.float32) / before).min() * before)]
+        before = [images.shape[axis] for axis in (1, 2)]
+        if not all(isinstance(size, int) for size in before):
+            call.refuse("preserve_aspect_ratio=True needs images of a known size", FIX_SIZES)
+        known = np.array(before, np.float32)
+        sizes = [int(n) for n in np.round((np.array(sizes, np.float32) / known).min() * known)]
     return resize_images(call, images, (1, 2), sizes, method, antialias)
 
 
@@ -97,7 +106,7 @@ def resize_of_tensorflow_1(method: str) -> Callable[..., Symbol]:
             return resize(call, images, size, method)
         images = images if method == "nearest" else ops.cast(images, "float32")
         for axis, new in zip((1, 2), size, strict=True):
-            images = resize_from_corners(call, images, axis, int(new), method, align_corners)
+            images = resize_from_corners(call, images, axis, as_dim(new), method, align_corners)
         return images
 
     return resize_from_first

@@ -83,6 +83,12 @@ def tf_function(call: LayerCall, *args: Any, **kwargs: Any) -> Any:
         function = functools.partial(tf_image.resize, call)
     # TensorFlow's own arguments are dropped
     given = {key: value for key, value in kwargs.items() if not (key in ("name", "validate_indices") or value is None)}
+    if name == "range":
+        bounds = [*args, *(given[key] for key in ("start", "limit", "delta") if key in given)]
+        if not any(isinstance(bound, Symbol) for bound in bounds):
+            numbers = tf_shapes.open_range(call.builder, bounds)
+            if numbers is not None:
+                return numbers
     if name not in LAYERS and (sizes := tf_shapes.compute(name, dict(enumerate(args)) | given)) is not None:
         return [sizes[i] for i in range(len(sizes.values))] if name == "unstack" else sizes
     if function is None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.graph import flatten
-from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim
+from sofie_jit.ir import ops
+from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, maximum, minimum
+from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.types import check_table
 from sofie_jit.records import dataclass
 
@@ -39,8 +41,8 @@ class SymbolicShape:
 def compute(name: str, arguments: Mapping[Any, Any]) -> SymbolicShape | None:
     """The TensorFlow function ``name`` of shapes and constants; None if there is a tensor, or no shape, among them.
 
-    ``arguments`` are by the names of TensorFlow's parameters. Raises UnsupportedLayerError if the result depends on
-    open dimensions, which makes :func:`sofie_jit.load` try again with these fixed.
+    ``arguments`` are by the names of TensorFlow's parameters. Raises UnsupportedLayerError for functions of open
+    dimensions that have no integer form.
     """
     leaves = flatten(list(arguments.values()))
     if not any(isinstance(leaf, SymbolicShape) for leaf in leaves) or any(isinstance(leaf, Symbol) for leaf in leaves):
@@ -88,18 +90,67 @@ def _array(values: Sequence[Dim]) -> np.ndarray:
     return array
 
 
-def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    def numbers(a: Any, b: Any) -> Any:
-        named = [size for size in (a, b) if isinstance(size, SymbolicDim)]
-        if named and function is operator.mul:
-            return a * b
-        if function is operator.sub and a == b:
-            return 0
-        if named:
-            raise UnsupportedLayerError(f"arithmetic with the open dimension '{named[0]}' is not supported")
-        return function(a, b)
+class Ratio(NamedTuple):
+    """A size divided by a number, in floating point, before it is converted to an integer."""
 
-    return lambda a, b, *_: np.frompyfunc(numbers, 2, 1)(a, b)
+    size: SymbolicDim
+    divisor: int
+
+    def __str__(self) -> str:
+        return f"{self.size} / {self.divisor}"
+
+
+def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """A function of arrays from one of two numbers or open dimensions."""
+
+    def checked(a: Any, b: Any) -> Any:
+        if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim):
+            for size in (a, b):
+                _refuse_fractions(size)
+        return function(_without_ratio(a), _without_ratio(b))
+
+    return lambda a, b, *_: np.frompyfunc(checked, 2, 1)(a, b)
+
+
+def _refuse_fractions(size: Any) -> None:
+    if isinstance(size, float):
+        raise UnsupportedLayerError(f"arithmetic of an open dimension with {size} is not supported; use integers")
+
+
+def _without_ratio(size: Any) -> Any:
+    if isinstance(size, Ratio):
+        raise UnsupportedLayerError(f"arithmetic with '{size}' is not supported; cast it to an integer first")
+    return size
+
+
+def _divided(a: Any, b: Any) -> Any:
+    if not isinstance(a, SymbolicDim) and not isinstance(b, SymbolicDim):
+        return a / b
+    if not isinstance(b, int) or b < 1:
+        raise UnsupportedLayerError(f"'{a}' divided by '{b}', one of which is open, is not supported")
+    return Ratio(a, b)
+
+
+def _extremum(number: Callable[..., Any], size: Callable[..., Dim]) -> Callable[..., Any]:
+    """A function of two numbers, and the one that replaces it if they are sizes."""
+    return _elementwise(
+        lambda a, b: (size if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim) else number)(a, b)
+    )
+
+
+def _greater(a: Any, b: Any) -> bool:
+    if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim):
+        raise UnsupportedLayerError(f"a comparison of '{a}' and '{b}', one of which is open, is not supported")
+    return bool(a > b)
+
+
+def _cast(x: np.ndarray, dtype: Any) -> Any:
+    def number(value: Any) -> Any:
+        if "float" in str(dtype):
+            return value if isinstance(value, (SymbolicDim, Ratio)) else float(value)
+        return value.size // value.divisor if isinstance(value, Ratio) else value
+
+    return np.frompyfunc(number, 1, 1)(x)
 
 
 def _getitem(values: np.ndarray, slice_spec: Any) -> Any:
@@ -110,18 +161,29 @@ def _getitem(values: np.ndarray, slice_spec: Any) -> Any:
 
 
 def _range(*bounds: Any) -> np.ndarray:
-    if named := [bound for bound in map(str, bounds) if bound.isidentifier()]:
-        raise UnsupportedLayerError(f"a range up to the open dimension '{named[0]}' is not supported")
     numbers = range(*(int(bound) for bound in bounds))
     check_table("range", len(numbers))
     return _array(numbers)
+
+
+def open_range(builder: Builder, arguments: Sequence[Any]) -> Symbol | None:
+    """``tf.range`` up to an open dimension, as int32; None if all of its arguments are known."""
+    bounds = [np.asarray(_value(argument), object).item() for argument in arguments]
+    if not any(isinstance(bound, SymbolicDim) for bound in bounds):
+        return None
+    start, limit, *step = [0, *bounds] if len(bounds) == 1 else bounds
+    by = step[0] if step else 1
+    if not isinstance(by, int) or by < 1:
+        raise UnsupportedLayerError(f"tf.range up to the open dimension '{limit}' in steps of {by} is not supported")
+    numbers: Symbol = builder.add(Iota(size=maximum(ceil_div(limit - start, by), 0), start=start, step=by))
+    return ops.cast(numbers, "int32")
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "getitem": _getitem,
     "stack": lambda values, axis=0: np.stack([np.asarray(value, object) for value in values], axis),
     "concat": lambda values, axis=0: np.concatenate([np.asarray(value, object) for value in values], axis),
-    "cast": lambda x, dtype: x if "float" not in str(dtype) else np.frompyfunc(float, 1, 1)(x),
+    "cast": _cast,
     "identity": lambda x: x,
     "convert_to_tensor": lambda x, *_: x,
     "reduce_prod": lambda x, *_: math.prod(x.tolist()),
@@ -131,10 +193,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("subtract", "sub"), _elementwise(operator.sub)),
     **dict.fromkeys(("multiply", "mul"), _elementwise(operator.mul)),
     **dict.fromkeys(("floordiv", "floor_div"), _elementwise(operator.floordiv)),
-    **dict.fromkeys(("truediv", "divide"), _elementwise(operator.truediv)),
-    "maximum": _elementwise(max),
-    "minimum": _elementwise(min),
-    "greater": _elementwise(operator.gt),
+    **dict.fromkeys(("truediv", "divide"), _elementwise(_divided)),
+    "maximum": _extremum(max, maximum),
+    "minimum": _extremum(min, minimum),
+    "greater": _elementwise(_greater),
     "ones_like": lambda x, *_: np.ones_like(x),
     "where": lambda condition, x, y: np.where(condition.astype(bool), x, y),
     "unstack": lambda value, *_: value,

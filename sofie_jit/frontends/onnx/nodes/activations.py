@@ -7,7 +7,7 @@ import numpy as np
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis, product, static_dim
+from sofie_jit.ir.dims import normalize_axis, product
 from sofie_jit.ir.operators import activations
 from sofie_jit.ir.operators.softmax import AlongAxis, LogSoftmax, Softmax
 
@@ -73,7 +73,7 @@ def hardmax_of_rows(call: OnnxCall, x: Symbol) -> Symbol:
 
 
 def _hardmax(x: Symbol, axis: int) -> Symbol:
-    return ops.one_hot(ops.argmax(x, axis), static_dim("Hardmax", x.shape, axis), axis, x.dtype)
+    return ops.one_hot(ops.argmax(x, axis), x.shape[axis], axis, x.dtype)
 
 
 @node("Swish", since=24)

@@ -110,7 +110,7 @@ def _bias(
         inside = ops.less(positions(call, keys), ops.cast(_of_batch(lengths), "int64"))
         allowed = inside if allowed is None else ops.logical_and(allowed, inside)
     if mask is not None and mask.shape[-1] != keys:
-        short, whole = (static_dim("Attention", x.shape, axis) for x, axis in ((mask, -1), (k, 2)))
+        short, whole = mask.shape[-1], k.shape[2]
         value = False if mask.dtype == "bool" else -np.inf
         mask = ops.pad(mask, [(0, 0)] * (mask.rank - 1) + [(0, whole - short)], constant_values=value)
     if mask is not None and mask.dtype == "bool":

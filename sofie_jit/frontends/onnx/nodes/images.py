@@ -14,12 +14,13 @@ from sofie_jit.frontends.onnx.nodes.sizes import positions
 from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis, product, static_dim, static_dims
+from sofie_jit.ir.dims import maximum, minimum, normalize_axis, product, static_dim, static_dims
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.operators.scatter import ScatterElements
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import check_table
 
 
@@ -114,14 +115,16 @@ def center_crop_pad(call: OnnxCall, x: Symbol, shape: np.ndarray) -> Symbol:
     for axis, size in zip(axes, sizes, strict=True):
         if x.shape[axis] == size:
             continue
-        old = static_dim("CenterCropPad", x.shape, axis)
-        if not isinstance(size, int) or size < 0:
-            call.refuse(f"the size {size} is not known, or negative")
-        start = abs(size - old) // 2
-        if size < old:
-            x = ops.slice_along(x, axis, start, start + size)
-        else:
-            x = ops.pad(x, [(start, size - old - start) if a == axis else (0, 0) for a in range(x.rank)])
+        if Requirement(0, "<=", size).holds is False:
+            call.refuse(f"the size {size} is negative")
+        old = x.shape[axis]
+        start = maximum(old - size, 0) // 2
+        kept = minimum(old, size)
+        x = ops.cut(x, [axis], [(start, old - kept - start)])
+        before = (size - kept) // 2
+        if size == kept:
+            continue
+        x = ops.pad(x, [(before, size - kept - before) if a == axis else (0, 0) for a in range(x.rank)])
     return x
 
 

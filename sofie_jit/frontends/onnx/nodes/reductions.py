@@ -10,8 +10,9 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, normalize_axis, static_dim
+from sofie_jit.ir.dims import Dim, normalize_axis
 from sofie_jit.ir.operators import math
+from sofie_jit.ir.ops.size_arrays import SizeArrays
 
 Function = Callable[[Symbol, Sequence[int] | None, bool], Symbol]
 
@@ -64,8 +65,8 @@ def _index(call: OnnxCall, operator: type[math.ArgMax], x: Symbol) -> Symbol:
     found = call.operator(operator, "axis", "keepdims")
     if not call.flag("select_last_index"):
         return ops.cast(call.add(found, x), "int64")
-    last = static_dim(operator.__name__, x.shape, found.axis) - 1
-    return ops.subtract(np.int64(last), ops.cast(call.add(found, ops.flip(x, found.axis)), "int64"))
+    last = SizeArrays(x.builder, x.shape[found.axis]).number(x.shape[found.axis] - 1, "int64")
+    return ops.subtract(last, ops.cast(call.add(found, ops.flip(x, found.axis)), "int64"))
 
 
 @node("CumSum", since=11)

@@ -32,6 +32,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
+from sofie_jit.frontends.onnx.size_values import size_values
 from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, inputs_of, is_parameter
 from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Builder, Symbol
@@ -347,6 +348,8 @@ class OnnxCall(NodeCall):
         Raises ValuesNeededError if it depends on small inputs only, whose values the model could be compiled for.
         """
         value = computed(self.builder.rmodel, symbol.name)
+        if value is None:
+            value = size_values(self.builder.rmodel, symbol.name)
         if value is not None:
             return value
         inputs = inputs_of(self.builder.rmodel, symbol.name)

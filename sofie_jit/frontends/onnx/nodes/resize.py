@@ -6,20 +6,22 @@ element there, which is visible in the result.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import dims_of
+from sofie_jit.frontends.resampling import Table, check_known, folded, resample
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, static_dim
+from sofie_jit.ir.dims import FIX_SIZES, Dim, ceil_div, maximum, normalize_axis
 from sofie_jit.ir.operators import resize as operators
-from sofie_jit.ir.operators.resample import Resample
-from sofie_jit.ir.types import check_table, is_floating
+from sofie_jit.ir.ops.size_arrays import Array, SizeArrays, scaled_size
+from sofie_jit.ir.types import is_floating
 
 F = np.float32
 
@@ -27,12 +29,10 @@ F = np.float32
 class Axis(NamedTuple):
     """An axis that is resized."""
 
-    old: int
-    new: int
-    scale: float
-    """The factor in float32; ``new`` is ``old`` times it, rounded down, if the node gives scales."""
-    exact: float
-    """``old`` times the factor, before rounding."""
+    old: Dim
+    new: Dim
+    scale: float | None
+    """The factor, if the node gives it; ``new`` is ``old`` times it, rounded down. None if ``new`` is given."""
     region: tuple[float, float] = (0.0, 1.0)
     """Start and end of the region of interest, as parts of the axis."""
 
@@ -88,37 +88,32 @@ def resize(
         "nearest_mode", "round_prefer_floor"))  # fmt: skip
 
 
-def _known(call: OnnxCall, x: Symbol, axis: int) -> int:
-    return static_dim(call.node.op_type, x.shape, axis)
-
-
 def _by_scales(call: OnnxCall, x: Symbol, scales: Sequence[float], axes: Sequence[int]) -> dict[int, Axis]:
-    """The axes with their factors; those of factor 1 may have an open size and are left out."""
+    """The axes with their factors."""
     if len(scales) != len(axes) or not all(0 < scale < math.inf for scale in scales):
         call.refuse(f"scales are {list(scales)} for {len(axes)} axes; expected one positive number for each")
-    found = {}
-    for axis, scale in zip(axes, scales, strict=True):
-        if scale == 1 and isinstance(x.shape[axis], SymbolicDim):
-            continue
-        old = _known(call, x, axis)
-        found[axis] = Axis(old, math.floor(F(old) * F(scale)), scale, old * scale)
-    return found
+    return {
+        axis: Axis(x.shape[axis], scaled_size("Resize", x.shape[axis], scale, "float32"), scale)
+        for axis, scale in zip(axes, scales, strict=True)
+    }
 
 
 def _by_sizes(call: OnnxCall, x: Symbol, sizes: Sequence[Dim], axes: Sequence[int], policy: str) -> dict[int, Axis]:
-    """The axes with their new sizes; those that keep an open size are left out."""
+    """The axes with their new sizes."""
     if len(sizes) != len(axes):
         call.refuse(f"sizes are {list(sizes)} for {len(axes)} axes; expected one for each")
-    pairs = [(axis, new) for axis, new in zip(axes, sizes, strict=True) if x.shape[axis] != new or isinstance(new, int)]
-    if any(not isinstance(new, int) for _, new in pairs):
-        call.refuse(f"sizes {list(sizes)} depend on an open dimension, which is not supported")
-    known = [(axis, _known(call, x, axis), new) for axis, new in pairs if isinstance(new, int)]
+    found = {axis: Axis(x.shape[axis], new, None) for axis, new in zip(axes, sizes, strict=True)}
     if policy == "stretch":
-        return {axis: Axis(old, new, float(F(new) / F(old)), new) for axis, old, new in known}
+        return found
     if policy not in ("not_larger", "not_smaller"):
         call.refuse(f"keep_aspect_ratio_policy is {policy!r}; expected stretch, not_larger or not_smaller")
-    scale = (min if policy == "not_larger" else max)(new / old for _, old, new in known)
-    return {axis: Axis(old, int(scale * old + 0.5), scale, scale * old) for axis, old, _ in known}
+    pairs = {axis: (part.old, part.new) for axis, part in found.items()
+             if part.old != part.new or isinstance(part.new, int)}  # fmt: skip
+    known = {axis: (old, new) for axis, (old, new) in pairs.items() if isinstance(old, int) and isinstance(new, int)}
+    if known != pairs:
+        call.refuse(f"keep_aspect_ratio_policy={policy!r} needs sizes that are known", FIX_SIZES)
+    scale = (min if policy == "not_larger" else max)((new / old for old, new in known.values()), default=1.0)
+    return {axis: Axis(old, int(scale * old + 0.5), scale) for axis, (old, _) in known.items()}
 
 
 def _resized(
@@ -133,150 +128,202 @@ def _resized(
     beyond = call.number("extrapolation_value", 0.0)
     options = call.number("cubic_coeff_a", -0.75), call.flag("exclude_outside"), call.flag("antialias")
     changed = {axis: part for axis, part in axes.items() if part.old != part.new or part.region != (0, 1)}
-    if min((part.old for part in changed.values()), default=1) < 1:
+    if any(part.old == 0 for part in changed.values()):
         call.refuse("an axis without elements cannot be resized")
     if enlarged := _enlarged(x, changed, mode, transformation, nearest_mode):
         return call.add(enlarged, x)
-    outside = None
-    for axis, part in sorted(changed.items(), key=lambda item: item[1].new / item[1].old):  # reductions first
-        check_table("Resize", part.new, 2)
-        at = coordinates(part, transformation)
+    masks = []
+    for axis, part in sorted(changed.items(), key=lambda item: item[1].scale or 1.0):  # reductions first
+        check_known("Resize", part.new, 2)
+        a = SizeArrays(x.builder, part.old, part.new)
+        at, last = coordinates(a, part, transformation), a.number(part.old - 1, "float32")
         if mode == "nearest":
-            x = ops.take(x, np.clip(ROUNDING[nearest_mode](at), 0, part.old - 1).astype(np.int64), axis)
+            x = ops.take(x, a.cast(_limited(a, ROUNDING[nearest_mode](a, at), last), "int64"), axis)
         else:
-            x = _interpolated(call, x, axis, *taps(part, at, mode, *options))
+            x = _interpolated(call, x, axis, taps(a, part, at, mode, *options))
         if transformation == "tf_crop_and_resize":
-            mask = ((at < 0) | (at > part.old - 1)).reshape([-1 if a == axis else 1 for a in range(x.rank)])
-            outside = mask if outside is None else outside | mask
-    if outside is None or not outside.any():
+            outside = (at < F(0)) | (at > last)
+            masks.append(a.reshape(outside, [part.new if other == axis else 1 for other in range(x.rank)]))
+    if not masks or all(isinstance(mask, np.ndarray) and not mask.any() for mask in masks):
         return x
-    return ops.where(call.symbol(outside, f"{call.name}/outside"), np.array(beyond, x.dtype), x)
+    symbols = [m if isinstance(m, Symbol) else call.symbol(m, f"{call.name}/outside") for m in masks]
+    outside = functools.reduce(ops.logical_or, symbols)
+    return ops.where(outside, np.array(beyond, x.dtype), x)
 
 
 def _enlarged(
     x: Symbol, axes: dict[int, Axis], mode: str, transformation: str, nearest_mode: str
 ) -> operators.Resize | operators.Upsample | None:
     """An operator for images or tensors enlarged by whole factors, if that is what the node does."""
-    whole = [part.new % part.old == 0 and F(part.scale) == part.new // part.old for part in axes.values()]
-    if not whole or not all(whole):
+    factors = {axis: _whole_factor(part) for axis, part in axes.items()}
+    if not factors or not all(factors.values()):
         return None
-    factors = {axis: part.new // part.old for axis, part in axes.items()}
     half = transformation in HALF_PIXEL
     repeats = mode == "nearest" and (
         (half and nearest_mode.startswith("round")) or (transformation == "asymmetric" and nearest_mode == "floor")
     )
     images = x.rank == 4 and set(factors) <= {2, 3} and is_floating(x.dtype)
-    images = images and all(isinstance(size, int) for size in x.shape[1:])
     if images and mode == "linear" and half:
         return operators.Resize(scales=[factors.get(2, 1), factors.get(3, 1)], mode="linear")
     return operators.Upsample(scales=[factors.get(axis, 1) for axis in range(x.rank)]) if repeats else None
 
 
+def _whole_factor(part: Axis) -> int:
+    """The factor by which an axis becomes larger, if it is an integer; else 0."""
+    if part.scale is None:
+        multiple = part.new % part.old == 0 if part.old != 0 else False
+        factor = part.new // part.old if multiple else 0
+        return factor if isinstance(factor, int) else 0
+    return int(part.scale) if part.scale == int(part.scale) else 0
+
+
 # -- coordinates -------------------------------------------------------------------------------------------------------
 
 
-def _half_pixel(axis: Axis, at: Any) -> Any:
-    return (at + F(0.5)) / F(axis.scale) - F(0.5)
+def _scale(a: SizeArrays, axis: Axis) -> Array:
+    """The factor in float32."""
+    if axis.scale is not None:
+        return F(axis.scale)
+    return a.number(axis.new, "float32") / a.number(axis.old, "float32")
 
 
-def _half_pixel_symmetric(axis: Axis, at: Any) -> Any:
-    return F(axis.old / 2 * (1 - axis.new / axis.exact)) + _half_pixel(axis, at)
+def _exact(a: SizeArrays, axis: Axis) -> Array:
+    """The new size before rounding, in float64."""
+    if axis.scale is None:
+        return a.number(axis.new, "float64")
+    return a.number(axis.old, "float64") * axis.scale
 
 
-def _pytorch_half_pixel(axis: Axis, at: Any) -> Any:
-    return _half_pixel(axis, at) if axis.new > 1 else np.zeros_like(at)
+def _half_pixel(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    return (at + F(0.5)) / _scale(a, axis) - F(0.5)
 
 
-def _align_corners(axis: Axis, at: Any) -> Any:
-    return at * F(axis.old - 1) / F(axis.exact - 1) if axis.exact != 1 else np.zeros_like(at)
+def _half_pixel_symmetric(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    old, new = a.number(axis.old, "float64"), a.number(axis.new, "float64")
+    shift = a.cast(old / 2 * (1 - new / _exact(a, axis)), "float32")
+    return shift + _half_pixel(a, axis, at)
 
 
-def _crop(axis: Axis, at: Any) -> Any:
-    (start, end), last = axis.region, axis.old - 1
-    if axis.new == 1:
-        return np.full_like(at, (start + end) * last / 2)
-    return F(start * last) + at * F((end - start) * last) / F(axis.new - 1)
+def _pytorch_half_pixel(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    if isinstance(axis.new, int):
+        return _half_pixel(a, axis, at) if axis.new > 1 else 0 * at
+    return a.where(a.number(axis.new, "int64") > 1, _half_pixel(a, axis, at), 0 * at)
 
 
-TRANSFORMATIONS: dict[str, Callable[[Axis, Any], Any]] = {
+def _align_corners(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    last, exact = a.number(axis.old - 1, "float32"), _exact(a, axis)
+    steps = a.where(a.equal(exact, 1.0), 1.0, exact - 1.0)  # a single output lies at 0
+    return at * last / a.cast(steps, "float32") * a.cast(a.not_equal(exact, 1.0), "float32")
+
+
+def _crop(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    (start, end), last = axis.region, a.number(axis.old - 1, "float64")
+    middle = a.cast((start + end) * last / 2, "float32")
+    steps = a.number(maximum(axis.new - 1, 1), "float32")
+    first = a.cast(start * last, "float32")
+    many = first + at * a.cast((end - start) * last, "float32") / steps
+    if isinstance(axis.new, int):
+        return many if axis.new != 1 else middle + 0 * at
+    return a.where(a.number(axis.new, "int64") > 1, many, middle)
+
+
+def _asymmetric(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    return at / _scale(a, axis)
+
+
+def _half_pixel_for_nearest(a: SizeArrays, axis: Axis, at: Array) -> Array:
+    return (at + F(0.5)) / _scale(a, axis)
+
+
+TRANSFORMATIONS: dict[str, Callable[[SizeArrays, Axis, Array], Array]] = {
     "half_pixel": _half_pixel,
     "half_pixel_symmetric": _half_pixel_symmetric,
     "pytorch_half_pixel": _pytorch_half_pixel,
     "align_corners": _align_corners,
-    "asymmetric": lambda axis, at: at / F(axis.scale),
-    "tf_half_pixel_for_nn": lambda axis, at: (at + F(0.5)) / F(axis.scale),
+    "asymmetric": _asymmetric,
+    "tf_half_pixel_for_nn": _half_pixel_for_nearest,
     "tf_crop_and_resize": _crop,
 }
 """Values of ``coordinate_transformation_mode``: the coordinate in the input of each index of the output."""
 HALF_PIXEL = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
 """Those that agree where an axis is enlarged by a whole factor."""
-ROUNDING: dict[str, Callable[[Any], Any]] = {
-    "round_prefer_floor": lambda at: np.ceil(at - F(0.5)),
-    "round_prefer_ceil": lambda at: np.floor(at + F(0.5)),
-    "floor": np.floor,
-    "ceil": np.ceil,
+ROUNDING: dict[str, Callable[[SizeArrays, Array], Array]] = {
+    "round_prefer_floor": lambda a, at: a.ceil(at - F(0.5)),
+    "round_prefer_ceil": lambda a, at: a.floor(at + F(0.5)),
+    "floor": lambda a, at: a.floor(at),
+    "ceil": lambda a, at: a.ceil(at),
 }
 """Values of ``nearest_mode``."""
 
 
-def coordinates(axis: Axis, transformation: str) -> np.ndarray:
+def coordinates(a: SizeArrays, axis: Axis, transformation: str) -> Array:
     """The coordinate in the input of each index of the output, in float32."""
-    at: np.ndarray = TRANSFORMATIONS[transformation](axis, np.arange(axis.new).astype(F))
-    return at
+    return TRANSFORMATIONS[transformation](a, axis, a.cast(a.arange(axis.new), "float32"))
+
+
+def _limited(a: SizeArrays, at: Array, last: Array) -> Array:
+    return a.minimum(a.maximum(at, 0 * at), last)
 
 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
 
-def _triangle(distance: Any, a: float) -> Any:
-    return np.maximum(1 - distance, 0)
+def _triangle(a: SizeArrays, distance: Array, coefficient: float) -> Array:
+    return a.maximum(1.0 - distance, 0 * distance)
 
 
-def _keys(distance: Any, a: float) -> Any:
+def _keys(a: SizeArrays, distance: Array, c: float) -> Array:
     """Keys's cubic; see equation (4) of https://ieeexplore.ieee.org/document/1163711."""
-    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
-    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0))
+    near = ((c + 2) * distance - (c + 3)) * distance * distance + 1.0
+    far = ((c * distance - 5 * c) * distance + 8 * c) * distance - 4 * c
+    return a.where(distance <= 1.0, near, a.where(distance < 2.0, far, 0 * far))
 
 
-FILTERS = {"linear": (1, _triangle), "cubic": (2, _keys)}
+FILTERS: dict[str, tuple[int, Callable[[SizeArrays, Array, float], Array]]] = {
+    "linear": (1, _triangle),
+    "cubic": (2, _keys),
+}
 """Modes of interpolation: how far the filter reaches, and its value at a distance."""
 
 
 def taps(
-    axis: Axis, at: np.ndarray, mode: str, a: float, exclude_outside: bool, antialias: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each output, weights of adjacent elements of the input and the index of the first, (outputs, 2) of Resample.
+    a: SizeArrays, axis: Axis, at: Array, mode: str, coefficient: float, exclude_outside: bool, antialias: bool
+) -> Table:
+    """For each output the weights of adjacent elements of the input.
 
     Elements outside the axis repeat the outermost one, or are left out if ``exclude_outside``.
     """
     reach, function = FILTERS[mode]
-    shrink = min(axis.scale, 1.0) if antialias else 1.0
-    most = math.ceil(reach / shrink)
-    check_table("Resize", axis.new, 2 * most)
-    low = np.floor(at).astype(np.int64)
-    offsets = np.arange(1 - most, most + 1)
-    distances = np.abs(offsets - (at.astype(np.float64) - low)[:, np.newaxis]) * shrink
-    weights = function(distances, a)
-    indices = low[:, np.newaxis] + offsets
+    most, shrink = _reach(axis, reach) if antialias else (reach, None)
+    check_known("Resize", axis.new, 2 * most)
+    if shrink is None and antialias:
+        shrink = a.minimum(a.cast(_scale(a, axis), "float64"), 1.0)
+    low = a.floor(at)
+    offsets = a.arange(2 * most, 1 - most)
+    share = a.cast(at, "float64") - a.cast(low, "float64")
+    distances = a.absolute(a.cast(offsets, "float64") - a.expand_dims(share, 1))
+    weights = function(a, distances if shrink is None else distances * shrink, coefficient)
+    places = a.expand_dims(a.cast(low, "int64"), 1) + offsets
+    last = a.number(axis.old - 1, "int64")
+    inside = a.minimum(a.maximum(places, 0 * places), last)
     if exclude_outside:
-        weights = np.where((indices < 0) | (indices >= axis.old), 0, weights)
+        weights = weights * a.cast(a.equal(places, inside), "float64")
     if exclude_outside or antialias:
-        total = weights.sum(1, keepdims=True)
-        weights = weights / np.where(total == 0, 1, total)
-    indices = np.clip(indices, 0, axis.old - 1)
-    first = indices[:, :1]
-    table = np.zeros_like(weights)
-    np.add.at(table, (np.arange(axis.new)[:, np.newaxis], indices - first), weights)
-    counts = indices[:, -1:] - first + 1
-    return table[:, : max(int(counts.max(initial=1)), 1)], np.concatenate([first, counts], 1)
+        total = a.cumsum(weights, 1)[:, -1:]
+        weights = weights / a.where(a.equal(total, 0.0), 1.0, total)
+    return folded(a, inside, weights)
 
 
-def _interpolated(call: OnnxCall, x: Symbol, axis: int, weights: np.ndarray, spans: np.ndarray) -> Symbol:
+def _reach(axis: Axis, reach: int) -> tuple[Dim, float | None]:
+    """How far a filter reaches that grows with a reduction, and the factor of its distances if that is known."""
+    if axis.scale is None and not (isinstance(axis.new, int) and isinstance(axis.old, int)):
+        return maximum(ceil_div(reach * axis.old, axis.new), reach), None
+    scale = axis.scale if axis.scale is not None else float(F(axis.new) / F(axis.old))  # type: ignore[arg-type]
+    shrink = min(scale, 1.0)
+    return math.ceil(reach / shrink), shrink
+
+
+def _interpolated(call: OnnxCall, x: Symbol, axis: int, table: Table) -> Symbol:
     if not is_floating(x.dtype):
         call.refuse(f"interpolation of {x.dtype} is not supported: insert a Cast to float")
-    operands = call.constant(weights.astype(x.dtype), "weights"), call.constant(spans, "spans")
-    if axis:
-        return call.add(Resample(axis=axis), x, *operands)
-    lifted = call.add(Resample(axis=1), ops.expand_dims(x, 0), *operands)
-    return ops.squeeze(lifted, [0])
+    return resample(call, x, axis, table)

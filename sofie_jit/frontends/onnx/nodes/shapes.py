@@ -23,7 +23,6 @@ from sofie_jit.ir.dims import (
     minimum,
     normalize_axis,
     product,
-    static_dim,
 )
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.data_dependent import Range
@@ -32,6 +31,7 @@ from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.operators.slice import Slice
+from sofie_jit.ir.ops.size_arrays import border_indices
 from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import check_table
 
@@ -149,7 +149,7 @@ def _slice(
     if any(not isinstance(step, int) for _, _, _, step in needed):
         call.refuse(f"the steps {steps} depend on an open dimension, which is not supported")
     axes_, starts_, ends_, steps_ = (tuple(column) for column in zip(*needed, strict=True))
-    return call.add(Slice(starts=starts_, ends=ends_, axes=axes_, steps=steps_), x)
+    return ops.with_one_element(call.add(Slice(starts=starts_, ends=ends_, axes=axes_, steps=steps_), x))
 
 
 def _is_end(end: Dim, size: Dim) -> bool:
@@ -224,14 +224,8 @@ def _pad(call: OnnxCall, x: Symbol, pads: Sequence[Dim], value: float, axes: lis
         return call.add(operator, x)
     operator.infer(x.type)
     for axis, (before, after) in enumerate(operator.borders(x.shape)):
-        if not isinstance(before, int) or not isinstance(after, int):
-            call.refuse(f"mode {operator.mode!r} with the pads {list(pads)}, which depend on an open dimension")
-        if before or after:
-            size = static_dim("Pad", x.shape, axis)
-            check_table("Pad", max(before, 0) + size + max(after, 0))
-            kept = np.arange(size)[max(-before, 0) : size - max(-after, 0)]
-            indices = np.pad(kept, (max(before, 0), max(after, 0)), operator.mode)  # type: ignore[call-overload]
-            x = ops.take(x, indices, axis)
+        if before != 0 or after != 0:
+            x = ops.take(x, border_indices(x.builder, x.shape[axis], before, after, operator.mode), axis)
     return x
 
 
@@ -297,7 +291,9 @@ def eye_like(call: OnnxCall, x: Symbol) -> Symbol:
     """1 on a diagonal of a matrix, 0 elsewhere."""
     dtype = element_type(call.integer("dtype"), "its output").name if call.has("dtype") else x.dtype
     rows, columns = x.shape
-    if not isinstance(rows, int) or not isinstance(columns, int):
-        call.refuse(f"a matrix of the open shape {x.shape} is not supported")
-    check_table("EyeLike", rows, columns)
-    return call.symbol(np.eye(rows, columns, call.integer("k", 0), dtype), f"{call.name}/eye")
+    k = call.integer("k", 0)
+    if isinstance(rows, int) and isinstance(columns, int):
+        check_table("EyeLike", rows, columns)
+        return call.symbol(np.eye(rows, columns, k, dtype), f"{call.name}/eye")
+    row, column = (call.add(Iota(size=size, start=start)) for size, start in ((rows, k), (columns, 0)))
+    return ops.cast(ops.equal(ops.expand_dims(row, 1), column), dtype)

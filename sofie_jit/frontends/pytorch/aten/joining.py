@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.aten.shapes import reshaped
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product, static_dim
+from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.ops.size_arrays import border_indices
 from sofie_jit.ir.requirements import broadcast_shapes
 from sofie_jit.ir.types import check_table
 
@@ -181,7 +180,7 @@ MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 def padded(call: AtenCall, x: Symbol, pad: Sequence[Any], mode: str, value: Any) -> Symbol:
     """``x`` with a border; ``pad`` has the sizes before and after of each axis, from the last axis on."""
-    if any(not isinstance(width, int) for width in pad) or len(pad) % 2 or len(pad) > 2 * x.rank:
+    if any(not isinstance(width, (int, SymbolicDim)) for width in pad) or len(pad) % 2 or len(pad) > 2 * x.rank:
         call.refuse(f"pad={list(pad)} is not supported for a tensor of shape {x.shape}")
     if mode == "constant":
         borders = [(0, 0)] * (x.rank - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
@@ -192,12 +191,8 @@ def padded(call: AtenCall, x: Symbol, pad: Sequence[Any], mode: str, value: Any)
     for index in range(0, len(pad), 2):
         before, after = pad[index : index + 2]
         axis = x.rank - 1 - index // 2
-        if before or after:
-            size = static_dim("pad", x.shape, axis)
-            check_table("pad", size + max(before, 0) + max(after, 0))
-            picks = np.pad(np.arange(size), (max(before, 0), max(after, 0)), MODES[mode])  # type: ignore[call-overload]
-            picks = picks[max(-before, 0) : len(picks) - max(-after, 0)]
-            x = ops.take(x, picks, axis)
+        if before != 0 or after != 0:
+            x = ops.take(x, border_indices(x.builder, x.shape[axis], before, after, MODES[mode]), axis)
     return x
 
 
@@ -226,7 +221,7 @@ def replication_pad(call: AtenCall, x: Symbol, padding: list[Any]) -> Symbol:
 def pixel_shuffle(call: AtenCall, x: Symbol, upscale_factor: int) -> Symbol:
     """Channels spread over blocks of pixels."""
     *batch, _, height, width = x.shape
-    n, depth = upscale_factor, static_dim("pixel_shuffle", x.shape, -3) // upscale_factor**2
+    n, depth = upscale_factor, x.shape[-3] // upscale_factor**2
     apart = reshaped(call, x, [*batch, depth, n, n, height, width])
     b = len(batch)
     moved = ops.transpose(apart, [*range(b), b, b + 3, b + 1, b + 4, b + 2])
@@ -247,5 +242,5 @@ def pixel_unshuffle(call: AtenCall, x: Symbol, downscale_factor: int) -> Symbol:
 def channel_shuffle(call: AtenCall, x: Symbol, groups: int) -> Symbol:
     """Channels of groups interleaved."""
     batch, _, *rest = x.shape
-    apart = reshaped(call, x, [batch, groups, static_dim("channel_shuffle", x.shape, 1) // groups, *rest])
+    apart = reshaped(call, x, [batch, groups, x.shape[1] // groups, *rest])
     return reshaped(call, ops.swapaxes(apart, 1, 2), x.shape)

@@ -9,13 +9,13 @@ import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.convolution import batched, per_axis, unbatched
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.frontends.resampling import adaptive_max, adaptive_mean
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dim, static_dims
+from sofie_jit.ir.dims import Dim, maximum
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, MaxPool
-from sofie_jit.ir.operators.resample import Resample
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
 
 
 @aten("max_pool1d", "max_pool2d", "max_pool3d")
@@ -75,16 +75,16 @@ def avg_pool(
     if divisor_override is None and not (count_include_pad and not all(axis.ends_in_padding for axis in axes)):
         return unbatched(call.add(operator, images), x)
     ends = (axis.under(axis.out) - axis.size - axis.before - axis.after for axis in axes)
-    beyond = [max(end, 0) for end in static_dims("avg_pool", tuple(ends))]
+    beyond = [maximum(end, 0) for end in ends]
     return unbatched(_sums_of_windows(call, images, operator, beyond, divisor_override), x)
 
 
 def _sums_of_windows(
-    call: AtenCall, x: Symbol, operator: AveragePool, beyond: Sequence[int], divisor: int | None
+    call: AtenCall, x: Symbol, operator: AveragePool, beyond: Sequence[Dim], divisor: int | None
 ) -> Symbol:
     """The sum of each window divided by its elements in the padded image, or by a given number."""
     count = len(operator.kernel_shape)
-    borders = [0, 0, *(operator.pads or ())[:count], 0, 0]
+    borders: list[Dim] = [0, 0, *(operator.pads or ())[:count], 0, 0]
     borders += [after + more for after, more in zip((operator.pads or ())[count:], beyond, strict=True)]
     padded = call.add(Pad(pads=borders), x)
     pool = AveragePool(kernel_shape=operator.kernel_shape, strides=operator.strides)
@@ -92,39 +92,28 @@ def _sums_of_windows(
     mean = call.add(pool, padded)
     if divisor is not None:
         return ops.multiply(mean, size / divisor)
-    inside = np.ones(static_dims("avg_pool", padded.shape[2:]), x.dtype)
-    for axis, more in enumerate(beyond):
-        inside[(slice(None),) * axis + (slice(inside.shape[axis] - more, None),)] = 0
-    return ops.divide(mean, pool.evaluate(inside[None, None])[0, 0])
+    a = SizeArrays(x.builder, *padded.shape[2:])
+    total: Array = a.number(1, "int64")
+    for axis, window in enumerate(pool.window(padded.type)[0]):
+        starts = a.arange(window.out) * a.number(window.stride, "int64")
+        end = a.minimum(starts + window.kernel, a.number(window.size - beyond[axis], "int64"))
+        total = total * a.reshape(end - starts, [window.out if i == axis else 1 for i in range(count)])
+    share = a.cast(total, x.dtype) / size
+    return ops.divide(mean, share)
 
 
 # -- adaptive ----------------------------------------------------------------------------------------------------------
 
 
-def windows(size: int, count: int) -> list[tuple[int, int]]:
-    """The first index of each of ``count`` windows that cover ``size`` elements, and the one after its last."""
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-
-
-def _windows(call: AtenCall, x: Symbol, output_size: Sequence[Any], count: int) -> dict[int, list[tuple[int, int]]]:
-    """The windows along each spatial axis of images with a batch."""
+def _outputs(call: AtenCall, x: Symbol, output_size: Sequence[Any]) -> dict[int, Dim]:
+    """The number of windows along each spatial axis, which are the last axes."""
+    count = int(call.schema.name[-2])
     counts = list(output_size) * count if len(output_size) == 1 else list(output_size)
-    found = {}
-    for axis, n in zip(range(2, 2 + count), counts, strict=True):
-        size = static_dim(call.schema.name, x.shape, axis)
-        n = size if n is None else n
-        if not isinstance(n, int) or n < 1:
-            call.refuse(f"output_size={counts} is not supported")
-        check_table("adaptive pooling", n, 256)
-        found[axis] = windows(size, n)
+    axes = range(x.rank - count, x.rank)
+    found = {axis: x.shape[axis] if n is None else n for axis, n in zip(axes, counts, strict=True)}
+    if any(isinstance(n, int) and n < 1 for n in found.values()):
+        call.refuse(f"output_size={counts} is not supported")
     return found
-
-
-def _equal_sizes(x: Symbol, found: dict[int, list[tuple[int, int]]]) -> list[int]:
-    """The size of the windows along each axis if they divide it into equal parts, else an empty list."""
-    sizes = [pairs[0][1] for pairs in found.values()]
-    equal = all(size * len(pairs) == x.shape[axis] for size, (axis, pairs) in zip(sizes, found.items(), strict=True))
-    return sizes if equal else []
 
 
 def _all_ones(output_size: Sequence[Any]) -> bool:
@@ -135,47 +124,23 @@ def _all_ones(output_size: Sequence[Any]) -> bool:
       "_adaptive_avg_pool3d")  # fmt: skip
 def adaptive_avg_pool(call: AtenCall, x: Symbol, output_size: list[Any]) -> Symbol:
     """The mean of each window."""
-    count = int(call.schema.name[-2])
+    outputs = _outputs(call, x, output_size)
     if _all_ones(output_size):
-        return ops.mean(x, list(range(x.rank - count, x.rank)), keepdims=True)
-    images = batched(x, count)
-    found = _windows(call, images, output_size, count)
-    sizes = _equal_sizes(images, found)
-    if sizes:
-        return unbatched(call.add(AveragePool(kernel_shape=sizes, strides=sizes), images), x)
-    for axis, pairs in found.items():
-        images = resampled(
-            call, images, axis, [(first, np.full(end - first, 1 / (end - first))) for first, end in pairs]
-        )
-    return unbatched(images, x)
+        return ops.mean(x, list(outputs), keepdims=True)
+    for axis, count in outputs.items():
+        x = adaptive_mean(call, x, axis, count)
+    return x
 
 
 @aten("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
 def adaptive_max_pool(call: AtenCall, x: Symbol, output_size: list[Any]) -> tuple[Symbol, Symbol | None]:
     """The largest element of each window; their indices are not supported."""
-    count = int(call.schema.name[-2])
+    outputs = _outputs(call, x, output_size)
     if _all_ones(output_size):
-        return ops.max(x, list(range(x.rank - count, x.rank)), keepdims=True), None
-    images = batched(x, count)
-    found = _windows(call, images, output_size, count)
-    sizes = _equal_sizes(images, found)
-    if not sizes:  # copy the windows side by side, made equally large by repeating their last element
-        sizes = [max(end - first for first, end in pairs) for pairs in found.values()]
-        for (axis, pairs), size in zip(found.items(), sizes, strict=True):
-            indices = [min(first + i, end - 1) for first, end in pairs for i in range(size)]
-            images = ops.take(images, np.array(indices, np.int64), axis)
-    return unbatched(call.add(MaxPool(kernel_shape=sizes, strides=sizes), images), x), None
-
-
-def resampled(call: AtenCall, x: Symbol, axis: int, weights: Sequence[tuple[int, np.ndarray]]) -> Symbol:
-    """Weighted sums of neighbors along an axis: the index of the first neighbor of each output, and the weights."""
-    taps = max(len(row) for _, row in weights)
-    check_table("resampling", len(weights), taps)
-    table = np.zeros((len(weights), taps), x.dtype)
-    for line, (_, row) in zip(table, weights, strict=True):
-        line[: len(row)] = row
-    spans = np.array([(first, len(row)) for first, row in weights], np.int64)
-    return call.add(Resample(axis=axis), x, call.constant(table, "weights"), call.constant(spans, "spans"))
+        return ops.max(x, list(outputs), keepdims=True), None
+    for axis, count in outputs.items():
+        x = adaptive_max(x, axis, count)
+    return x, None
 
 
 # -- powers and windows ------------------------------------------------------------------------------------------------

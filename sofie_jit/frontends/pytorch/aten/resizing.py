@@ -6,101 +6,113 @@ ATen's ``UpSample.h``); images are resized along one axis after the other.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.pytorch.aten.pooling import resampled
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.frontends.resampling import Table, check_known, folded, indices, resample
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import static_dim
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, maximum
+from sofie_jit.ir.ops.size_arrays import Array, SizeArrays, scaled_size
+from sofie_jit.ir.requirements import Requirement
 
-Weights = list[tuple[int, np.ndarray]]
-"""For each output the index of the first input that it depends on, and the weights of this and the following inputs."""
+TableOf = Callable[[SizeArrays, Dim, Dim, "float | None", bool, str], Table]
+"""The table of an interpolation: from an old to a new size, by a factor if that is given, ``align_corners``, dtype."""
 
 
-def _scale(old: int, new: int, factor: float | None, align_corners: bool) -> float:
+def _scale(a: SizeArrays, old: Dim, new: Dim, factor: float | None, align_corners: bool, dtype: str) -> Array:
     """The distance of neighboring outputs in inputs."""
-    if align_corners:
-        return (old - 1) / (new - 1) if new > 1 else 0.0
-    return 1.0 / factor if factor is not None and factor > 0 else old / new
+    if align_corners:  # a single output lies at 0
+        return a.cast(a.number(old - 1, "float64") / a.number(maximum(new - 1, 1), "float64"), dtype)
+    if factor is not None and factor > 0:
+        return np.dtype(dtype).type(1.0 / factor)
+    return a.cast(a.number(old, "float64") / a.number(new, "float64"), dtype)
 
 
-def _coordinates(old: int, new: int, factor: float | None, align_corners: bool, dtype: str) -> np.ndarray:
+def _coordinates(a: SizeArrays, old: Dim, new: Dim, factor: float | None, align_corners: bool, dtype: str) -> Array:
     """The coordinate of each output in the input; 0 is the center of its first element."""
-    kind = np.dtype(dtype).type
-    scale = kind(_scale(old, new, factor, align_corners))
-    at = np.arange(new).astype(dtype)
-    found: np.ndarray = at * scale if align_corners else scale * (at + kind(0.5)) - kind(0.5)
-    return found
+    scale = _scale(a, old, new, factor, align_corners, dtype)
+    at = a.cast(a.arange(new), dtype)
+    return at * scale if align_corners else (at + 0.5) * scale - 0.5
 
 
-def linear(old: int, new: int, factor: float | None, align_corners: bool, dtype: str) -> Weights:
+def linear(a: SizeArrays, old: Dim, new: Dim, factor: float | None, align_corners: bool, dtype: str) -> Table:
     """The two neighbors of a coordinate weighted by distance."""
-    weights: Weights = []
-    for at in _coordinates(old, new, factor, align_corners, dtype):
-        at = max(at, at.dtype.type(0))
-        low = min(int(at), old - 1)
-        share = min(max(at - at.dtype.type(low), at.dtype.type(0)), at.dtype.type(1))
-        weights.append((low, np.array([1 - share, share]) if low < old - 1 else np.ones(1)))
-    return weights
+    at = _coordinates(a, old, new, factor, align_corners, dtype)
+    at, last = a.maximum(at, 0 * at), a.number(old - 1, "int64")
+    low = a.minimum(a.cast(at, "int64"), last)
+    share = at - a.cast(low, dtype)
+    share, both = a.minimum(a.maximum(share, 0 * share), 1 + 0 * share), low < last
+    weights = a.stack([a.where(both, 1 - share, 1 + 0 * share), a.where(both, share, 0 * share)], 1)
+    return Table(low, 1 + a.cast(both, "int64"), weights)
 
 
-def cubic(old: int, new: int, factor: float | None, align_corners: bool, dtype: str) -> Weights:
-    """Keys's cubic (a = -0.75) through the four neighbors of a coordinate; the outermost elements are repeated."""
-    a = -0.75
-    weights: Weights = []
-    for at in _coordinates(old, new, factor, align_corners, dtype):
-        first = math.floor(at)
-        t = float(at) - first
-        near = [((a + 2) * x - (a + 3)) * x * x + 1 for x in (t, 1 - t)]
-        far = [((a * x - 5 * a) * x + 8 * a) * x - 4 * a for x in (t + 1, 2 - t)]
-        row = np.zeros(old)
-        for place, weight in zip(range(first - 1, first + 3), (far[0], near[0], near[1], far[1]), strict=True):
-            row[min(max(place, 0), old - 1)] += weight
-        start = min(max(first - 1, 0), old - 1)
-        weights.append((start, row[start : min(max(first + 2, 0), old - 1) + 1]))
-    return weights
+def cubic(a: SizeArrays, old: Dim, new: Dim, factor: float | None, align_corners: bool, dtype: str) -> Table:
+    """Keys's cubic (-0.75) through the four neighbors of a coordinate; the outermost elements are repeated."""
+    c = -0.75
+    at = _coordinates(a, old, new, factor, align_corners, dtype)
+    low = a.floor(at)
+    t = a.cast(at, "float64") - a.cast(low, "float64")
+    near = [((c + 2) * x - (c + 3)) * x * x + 1 for x in (t, 1 - t)]
+    far = [((c * x - 5 * c) * x + 8 * c) * x - 4 * c for x in (t + 1, 2 - t)]
+    places = a.expand_dims(a.cast(low, "int64"), 1) + a.arange(4, -1)
+    inside = a.minimum(a.maximum(places, 0 * places), a.number(old - 1, "int64"))
+    return folded(a, inside, a.stack([far[0], near[0], near[1], far[1]], 1))
 
 
-def antialiased(kernel: Callable[[float], float], radius: float) -> Callable[..., Weights]:
+def antialiased(kernel: Callable[[SizeArrays, Array], Array], radius: int) -> TableOf:
     """A filter whose width grows with the reduction, as Pillow has it."""
 
-    def weights_of(old: int, new: int, factor: float | None, align_corners: bool, dtype: str) -> Weights:
-        scale = _scale(old, new, factor, align_corners)
-        support = radius * scale if scale >= 1 else radius
-        weights: Weights = []
-        for index in range(new):
-            center = scale * (index + 0.5)
-            first = max(int(center - support + 0.5), 0)
-            last = min(int(center + support + 0.5), old)
-            row = np.array([kernel((place - center + 0.5) / max(scale, 1.0)) for place in range(first, last)])
-            weights.append((first, row / row.sum()))
-        return weights
+    def table_of(a: SizeArrays, old: Dim, new: Dim, factor: float | None, align_corners: bool, dtype: str) -> Table:
+        scale = _scale(a, old, new, factor, align_corners, "float64")
+        width = a.maximum(scale, 1.0)
+        center = (a.cast(a.arange(new), "float64") + 0.5) * scale
+        first = a.cast(a.maximum(center - radius * width + 0.5, 0.0), "int64")
+        end = a.minimum(a.cast(center + radius * width + 0.5, "int64"), a.number(old, "int64"))
+        places = a.cast(indices(a, first, ceil_div(2 * radius * maximum(old, new), new) + 2), "float64")
+        distances = a.absolute(places - a.expand_dims(center, 1) + 0.5) / width
+        kept = kernel(a, distances) * a.cast(places < a.expand_dims(a.cast(end, "float64"), 1), "float64")
+        return Table(first, end - first, kept / a.cumsum(kept, 1)[:, -1:])
 
-    return weights_of
-
-
-def _triangle(x: float) -> float:
-    return max(1 - abs(x), 0.0)
+    return table_of
 
 
-def _cubic_filter(x: float) -> float:
-    x, a = abs(x), -0.5
-    if x < 1:
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-    return (((x - 5) * x + 8) * x - 4) * a if x < 2 else 0.0
+def _triangle(a: SizeArrays, x: Array) -> Array:
+    return a.maximum(1 - x, 0 * x)
 
 
-def nearest(old: int, new: int, factor: float | None, exact: bool) -> np.ndarray:
+def _cubic_filter(a: SizeArrays, x: Array) -> Array:
+    c = -0.5
+    near, far = ((c + 2) * x - (c + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * c
+    return a.where(x < 1, near, a.where(x < 2, far, 0 * x))
+
+
+def nearest(a: SizeArrays, old: Dim, new: Dim, factor: float | None, exact: bool) -> Array:
     """The index of the input that each output repeats."""
-    scale = np.float32(_scale(old, new, factor, align_corners=False))
-    at = np.arange(new, dtype=np.float32) + np.float32(0.5 if exact else 0)
-    found: np.ndarray = np.minimum(np.floor(at * scale).astype(np.int64), old - 1)
+    scale = _scale(a, old, new, factor, False, "float32")
+    at = a.cast(a.arange(new), "float32") + (0.5 if exact else 0.0)
+    return a.minimum(a.cast(a.floor(at * scale), "int64"), a.number(old - 1, "int64"))
+
+
+def _new_sizes(
+    call: AtenCall, x: Symbol, sizes: Sequence[Any] | None, factors: Sequence[Any] | None
+) -> list[tuple[int, Dim, float | None]]:
+    """For each of the last axes, which are resized: the axis, its new size, and the factor if that is given."""
+    count = len(sizes or factors or ())
+    found = []
+    for number in range(count):
+        axis, factor = x.rank - count + number, None if factors is None else float(factors[number])
+        if sizes is not None:
+            new = sizes[number]
+        else:
+            new = scaled_size("interpolate", x.shape[axis], float(factors[number]))  # type: ignore[index]
+        if not isinstance(new, (int, SymbolicDim)) or Requirement(1, "<=", new).holds is False:
+            call.refuse(f"the size {new} is not supported")
+        check_known("interpolate", new, 16)
+        found.append((axis, new, factor))
     return found
 
 
@@ -109,40 +121,30 @@ def _resized(
     x: Symbol,
     sizes: Sequence[Any] | None,
     factors: Sequence[Any] | None,
-    weights_of: Any,
+    table_of: TableOf,
     align_corners: bool,
 ) -> Symbol:
     """``x`` resized along its last axes, with the weights of a function."""
-    count = len(sizes or factors or ())
     if not x.dtype.startswith("float"):
         call.refuse(f"images of {x.dtype} are not supported")
-    for number in range(count):
-        axis = x.rank - count + number
-        old = static_dim("interpolate", x.shape, axis)
-        factor = None if factors is None else float(factors[number])
-        new = sizes[number] if sizes is not None else math.floor(old * factors[number])  # type: ignore[index]
-        if not isinstance(new, int) or new < 1:
-            call.refuse(f"the size {new} is not supported")
-        check_table("interpolate", new, 16)
+    for axis, new, factor in _new_sizes(call, x, sizes, factors):
+        old = x.shape[axis]
         if new != old or factor not in (None, 1.0):
-            x = resampled(call, x, axis, weights_of(old, new, factor, align_corners, x.dtype))
+            a = SizeArrays(x.builder, old, new)
+            x = resample(call, x, axis, table_of(a, old, new, factor, align_corners, x.dtype))
     return x
 
 
 def _repeated(
     call: AtenCall, x: Symbol, sizes: Sequence[Any] | None, factors: Sequence[Any] | None, exact: bool
 ) -> Symbol:
-    count = len(sizes or factors or ())
-    for number in range(count):
-        axis = x.rank - count + number
-        old = static_dim("interpolate", x.shape, axis)
-        factor = None if factors is None else factors[number]
-        new = sizes[number] if sizes is not None else math.floor(old * factors[number])  # type: ignore[index]
-        if not isinstance(new, int) or new < 1:
-            call.refuse(f"the size {new} is not supported")
-        check_table("interpolate", new)
-        whole = old > 0 and new % old == 0 and factor in (None, new // old)
-        x = ops.repeat(x, new // old, axis) if whole else ops.take(x, nearest(old, new, factor, exact), axis)
+    for axis, new, factor in _new_sizes(call, x, sizes, factors):
+        old = x.shape[axis]
+        times = new // old if old != 0 and new % old == 0 else 0
+        if isinstance(times, int) and times and factor in (None, times):
+            x = ops.repeat(x, times, axis)
+        else:
+            x = ops.take(x, nearest(SizeArrays(x.builder, old, new), old, new, factor, exact), axis)
     return x
 
 
@@ -176,16 +178,16 @@ def upsample_nearest_exact(
     return _repeated(call, image, output_size, _factors(call, scale_factors, *single), exact=True)
 
 
-METHODS: dict[tuple[str, ...], Callable[..., Weights]] = {
+METHODS: dict[tuple[str, ...], TableOf] = {
     ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"): linear,
     ("upsample_bicubic2d",): cubic,
-    ("_upsample_bilinear2d_aa",): antialiased(_triangle, 1.0),
-    ("_upsample_bicubic2d_aa",): antialiased(_cubic_filter, 2.0),
+    ("_upsample_bilinear2d_aa",): antialiased(_triangle, 1),
+    ("_upsample_bicubic2d_aa",): antialiased(_cubic_filter, 2),
 }
-"""Operators, and the function of their weights."""
+"""Operators, and the function of their table."""
 
 
-def _upsample(names: tuple[str, ...], weights_of: Callable[..., Weights]) -> None:
+def _upsample(names: tuple[str, ...], table_of: TableOf) -> None:
     @aten(*names)
     def upsample(
         call: AtenCall, x: Symbol | None = None, input: Symbol | None = None, output_size: Any = None,
@@ -195,7 +197,7 @@ def _upsample(names: tuple[str, ...], weights_of: Callable[..., Weights]) -> Non
         image = x if input is None else input
         assert image is not None
         single = [value for value in (scales, scales_d, scales_h, scales_w) if value is not None]
-        return _resized(call, image, output_size, _factors(call, scale_factors, *single), weights_of, align_corners)
+        return _resized(call, image, output_size, _factors(call, scale_factors, *single), table_of, align_corners)
 
 
 for _names, _weights in METHODS.items():
@@ -217,16 +219,15 @@ def grid_sampler(
     rows, columns = grid.shape[1:3]
     coordinates = []
     for index, size in ((1, height), (0, width)):
-        size = static_dim("grid_sampler", (size,), 0)
         at = ops.squeeze(ops.slice_along(grid, 3, index, index + 1), 3)
-        at = ops.multiply(ops.add(at, 1.0), (size - 1) / 2) if align_corners else ops.divide(
-            ops.subtract(ops.multiply(ops.add(at, 1.0), float(size)), 1.0), 2.0)  # fmt: skip
+        at = ops.multiply(ops.add(at, 1.0), _float(at, size - 1, 0.5)) if align_corners else ops.divide(
+            ops.subtract(ops.multiply(ops.add(at, 1.0), _float(at, size)), 1.0), 2.0)  # fmt: skip
         coordinates.append(_padded(at, size, padding_mode, align_corners))
 
     def picked(y: Symbol, x: Symbol) -> Symbol:
         """The pixels at whole coordinates; 0 outside of the image."""
         inside = ops.logical_and(_inside(y, height), _inside(x, width))
-        place = ops.add(ops.multiply(_limited(y, height), float(width)), _limited(x, width))  # type: ignore[arg-type]
+        place = ops.add(ops.multiply(_limited(y, height), _float(y, width)), _limited(x, width))
         index = ops.cast(ops.reshape(place, (batch, -1, 1)), "int64")
         pixels = ops.take_along_axis(flat, index, 1)
         shaped = ops.transpose(ops.reshape(pixels, (batch, rows, columns, channels)), (0, 3, 1, 2))
@@ -251,26 +252,41 @@ def _closeness(a: Symbol, b: Symbol) -> Symbol:
     return ops.subtract(1.0, ops.absolute(ops.subtract(a, b)))
 
 
-def _inside(at: Symbol, size: Any) -> Symbol:
-    return ops.logical_and(ops.greater_equal(at, 0.0), ops.less_equal(at, float(size - 1)))
+def _float(at: Symbol, size: Dim, factor: float = 1.0) -> Any:
+    """A size times ``factor`` as a number of the type of ``at``."""
+    if isinstance(size, int):
+        return size * factor
+    number = SizeArrays(at.builder, size).number(size, at.dtype)
+    return ops.multiply(number, factor) if factor != 1 else number
 
 
-def _limited(at: Symbol, size: Any) -> Symbol:
+def _inside(at: Symbol, size: Dim) -> Symbol:
+    return ops.logical_and(ops.greater_equal(at, 0.0), ops.less_equal(at, _float(at, size - 1)))
+
+
+def _limited(at: Symbol, size: Dim) -> Symbol:
     at = ops.where(ops.isnan(at), 0.0, at)
-    return ops.clip(at, 0.0, float(size - 1))
+    return _between(at, size)
 
 
-def _padded(at: Symbol, size: int, padding_mode: int, align_corners: bool) -> Symbol:
+def _between(at: Symbol, size: Dim) -> Symbol:
+    """Coordinates limited to an axis of ``size``."""
+    if isinstance(size, int):
+        return ops.clip(at, 0.0, float(size - 1))
+    return ops.minimum(ops.maximum(at, 0.0), _float(at, size - 1))
+
+
+def _padded(at: Symbol, size: Dim, padding_mode: int, align_corners: bool) -> Symbol:
     """Coordinates outside of the image: as they are (0), at its border (1), or mirrored (2)."""
     if padding_mode == 0:
         return at
     if padding_mode == 2:
-        low, span = (0.0, float(size - 1)) if align_corners else (-0.5, float(size))
-        if span == 0:
+        if align_corners and size == 1:
             return ops.zeros_like(at)
+        low, span = (0.0, _float(at, maximum(size - 1, 1))) if align_corners else (-0.5, _float(at, size))
         moved = ops.absolute(ops.subtract(at, low))
         turns = ops.floor(ops.divide(moved, span))
         rest = ops.subtract(moved, ops.multiply(turns, span))
         odd = ops.greater(ops.mod(turns, 2.0), 0.5)
         at = ops.where(odd, ops.add(ops.subtract(span, rest), low), ops.add(rest, low))
-    return ops.clip(at, 0.0, float(size - 1))
+    return _between(at, size)

@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, normalize_axis, static_dim
+from sofie_jit.ir.dims import Dim, normalize_axis
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.types import is_floating
 
@@ -50,10 +50,10 @@ def msort(call: AtenCall, x: Symbol) -> Symbol:
 
 
 @aten("kthvalue")
-def kthvalue(call: AtenCall, x: Symbol, k: int, dim: int, keepdim: bool) -> tuple[Symbol, Symbol]:
+def kthvalue(call: AtenCall, x: Symbol, k: Dim, dim: int, keepdim: bool) -> tuple[Symbol, Symbol]:
     """The k-th smallest element along an axis, and its index."""
     axis = normalize_axis("kthvalue", dim, x.rank)
-    found = tuple(ops.slice_along(part, axis, k - 1, k) for part in _top(call, x, k, dim, largest=False))
+    found = tuple(ops.cut(part, [axis], [(k - 1, 0)]) for part in _top(call, x, k, dim, largest=False))
     values, indices = found if keepdim else (ops.squeeze(part, axis) for part in found)
     return values, indices
 
@@ -70,7 +70,7 @@ def median_dim(call: AtenCall, x: Symbol, dim: int, keepdim: bool) -> tuple[Symb
     if is_floating(x.dtype):
         found = ops.any(ops.isnan(x), dim, keepdim)
     axis = normalize_axis("median", dim, x.rank)
-    size = static_dim("median", x.shape, axis)
+    size = x.shape[axis]
     values, indices = kthvalue(call, x, (size + 1) // 2, dim, keepdim)
     if is_floating(x.dtype):
         first = ops.cast(ops.argmax(ops.cast(ops.isnan(x), "int32"), axis, keepdim), "int64")
