@@ -71,7 +71,6 @@ int main()
 
 
 REFUSED = {
-    "layer:16": "RandomCrop",
     "layer:37": "there are no weights",  # of STFTSpectrogram; another one has them
     "layer:40": "Lambda",
     "layer:41": "Evil",
