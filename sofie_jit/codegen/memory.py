@@ -14,7 +14,8 @@ from sofie_jit.ir.dims import BATCH, names_of
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.ir.rows import RowsMixedError, track_rows
+from sofie_jit.ir.rows import RowsMixedError
+from sofie_jit.ir.track_rows import track_rows
 
 
 def storage(rmodel: RModel) -> dict[str, str]:

@@ -1,25 +1,18 @@
-"""Where the rows of the batch are in each tensor of a network, and whether they are independent of each other.
+"""Where the rows of the batch are in a tensor: the values of ``ROperator.rows``, an operator's rule for its outputs.
 
-A batch may be computed in tiles if no row of an output depends on another row. :func:`track_rows` goes through the
-operators and finds for each tensor the axis that counts rows; ``ROperator.rows`` is the rule of an operator. An axis
-may count more than rows: torch's attention makes axes of batch times heads, and networks of graphs join the nodes of
-all graphs into one axis, into which indices point that a network computes. So integers have intervals as well.
+``ir/track_rows.py`` applies these rules to a network. An axis may count more than rows: torch's attention makes axes of
+batch times heads, and networks of graphs join the nodes of all graphs into one axis, into which indices point that a
+network computes. So integers have intervals as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from sofie_jit.ir.dims import BATCH, Dim, Shape, counts_rows, is_at_least, product
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
-
-if TYPE_CHECKING:
-    from sofie_jit.ir.rmodel import RModel
 
 
 class RowsMixedError(Exception):
@@ -99,17 +92,17 @@ def reshaped_rows(known: Rows, before: Shape, after: Shape) -> Rows:
     if known.axis is None:
         return known.moved(None)
     axis = next((axis for axis, size in enumerate(after) if counts_rows(size)), -1)
-    inner = _quotient(product(known.inner, *before[known.axis + 1 :]), product(*after[axis + 1 :]))
+    inner = exact_quotient(product(known.inner, *before[known.axis + 1 :]), product(*after[axis + 1 :]))
     if inner is None:
-        outer = _quotient(product(*before[: known.axis + 1]), BATCH * known.inner)
-        part = None if outer is None else _quotient(outer, product(*after[:axis]))
-        inner = None if part is None else _quotient(after[axis], BATCH * part)
+        outer = exact_quotient(product(*before[: known.axis + 1]), BATCH * known.inner)
+        part = None if outer is None else exact_quotient(outer, product(*after[:axis]))
+        inner = None if part is None else exact_quotient(after[axis], BATCH * part)
     if inner is None or axis < 0:
         raise RowsMixedError
     return Rows(axis, inner, known.integers)
 
 
-def _quotient(number: Dim, part: Dim) -> Dim | None:
+def exact_quotient(number: Dim, part: Dim) -> Dim | None:
     """``number / part`` if it is an integer for all sizes."""
     if part == 0:
         return None
@@ -123,35 +116,3 @@ def repeated_rows(known: Rows, before: Shape, after: Shape) -> Rows:
         return known.moved(known.axis + len(after) - len(before))
     counting = [axis for axis, size in enumerate(after) if counts_rows(size)]
     return replace(known, axis=counting[0], inner=after[counting[0]] // BATCH) if counting else known
-
-
-def track_rows(rmodel: RModel) -> dict[str, Rows]:
-    """The place of the rows in every tensor of a network. Raises RowsMixedError if rows depend on each other."""
-    known = {name: Rows(0) for name in rmodel.inputs}
-    known |= {name: Rows(integers=_interval(values)) for name, values in rmodel.initialized.items()}
-    known[""] = Rows()
-    for op in rmodel.operators:
-        types = [rmodel.tensor_type(name) if name else None for name in op.inputs]
-        found = op.rows(types, [known[name] for name in op.inputs])
-        results = [found] * len(op.outputs) if isinstance(found, Rows) else found
-        for name, result in zip(op.outputs, results, strict=False):
-            if name:
-                _check(result, rmodel.tensor_type(name).shape)
-                known[name] = result
-    return known
-
-
-def _check(rows: Rows, shape: Shape) -> None:
-    """Raises RowsMixedError if an axis of ``shape`` counts rows, and ``rows`` does not say so."""
-    counting = [axis for axis, size in enumerate(shape) if counts_rows(size)]
-    if counting != ([] if rows.axis is None else [rows.axis]):
-        raise RowsMixedError
-    if counting and shape[counting[0]] is not BATCH and _quotient(shape[counting[0]], BATCH * rows.inner) is None:
-        raise RowsMixedError
-
-
-def _interval(values: np.ndarray) -> Interval | None:
-    """The bounds of a small array of integers."""
-    if values.dtype.kind not in "iu" or not 0 < values.size <= 64:
-        return None
-    return Interval(int(values.min()), int(values.max()))
