@@ -42,11 +42,11 @@ def compile_translation(translation: Translation, *, threads: int | None = None,
     if not translation.shapes_known:
         from sofie_jit.models.first_call_model import FirstCallModel
 
-        return FirstCallModel(translation, threads=threads, optimize=optimize)
+        return FirstCallModel(translation, compile_translation, threads=threads, optimize=optimize)
     try:
         rmodel = translation()
     except ValuesNeededError as error:
         from sofie_jit.models.value_model import ValueModel
 
-        return ValueModel(translation, sorted(error.inputs), threads=threads, optimize=optimize)
+        return ValueModel(translation, sorted(error.inputs), compile_translation, threads=threads, optimize=optimize)
     return compile_rmodel(rmodel, threads=threads, optimize=optimize)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +10,8 @@ import numpy as np
 from sofie_jit.errors import InputError, OptionError, counted
 from sofie_jit.frontends.base import Translation
 from sofie_jit.models.arguments import OpenShape
+from sofie_jit.models.kept_models import KeptModels
 from sofie_jit.models.model import Model
-from sofie_jit.models.value_model import KEPT
 from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
@@ -31,13 +29,21 @@ class FirstCallModel(Model):
     are those of the last call; before the first call they raise OptionError.
 
     ``translation``: the network, of unknown shapes.
+    ``compile``: the function that compiles a translation, :func:`sofie_jit.models.compile.compile_translation`.
     """
 
-    def __init__(self, translation: Translation, *, threads: int | None = None, optimize: Optimize = True):
+    def __init__(
+        self,
+        translation: Translation,
+        compile: Callable[..., Model],
+        *,
+        threads: int | None = None,
+        optimize: Optimize = True,
+    ):
         self._options = {"threads": threads, "optimize": optimize}
         self._translation = translation
-        self._models: OrderedDict[Hashable, Model] = OrderedDict()
-        self._lock = threading.Lock()
+        self._compile = compile
+        self._kept = KeptModels(translation.source, "shapes and types of its inputs")
         self._columns: Columns | None = None
 
     # -- description ---------------------------------------------------------------------------------------------
@@ -45,12 +51,12 @@ class FirstCallModel(Model):
     @property
     def _last(self) -> Model:
         """The model of the last call."""
-        if not self._models:
+        if not self._kept:
             raise OptionError(
                 f"the shapes of the inputs of '{self.name}' are not known before the first call: call infer, or load "
                 f"the model with input_shapes=. {self._translation.describe_inputs()}"
             )
-        return next(reversed(self._models.values()))
+        return self._kept.models[-1]
 
     @property
     def _description(self) -> Description:  # type: ignore[override]
@@ -84,20 +90,20 @@ class FirstCallModel(Model):
     @columns.setter
     def columns(self, columns: Columns | None) -> None:
         self._columns = columns
-        for model in self._models.values():
+        for model in self._kept.models:
             model.columns = columns
 
     def describe(self) -> str:
         """Its name, and that of the model of the last call."""
-        return self._last.describe() if self._models else f"{self.name}: compiled for the inputs of the first call"
+        return self._last.describe() if self._kept else f"{self.name}: compiled for the inputs of the first call"
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        return self._last._repr_html_() if self._models else f"<pre>{escape(repr(self))}</pre>"
+        return self._last._repr_html_() if self._kept else f"<pre>{escape(repr(self))}</pre>"
 
     def __repr__(self) -> str:
-        if self._models:
+        if self._kept:
             return repr(self._last)
         return f"<sofie_jit.FirstCallModel '{self.name}': compiled for the inputs of the first call>"
 
@@ -115,20 +121,15 @@ class FirstCallModel(Model):
 
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for the shapes of ``inputs``, and the inputs as arrays."""
-        from sofie_jit.models.compile import compile_translation
-
         arrays = self._arrays(inputs)
         translation = self._translation.for_inputs(arrays)
         key = tuple((str(kind.dtype), *map(str, kind.shape)) for kind in translation.inputs.values())
-        with self._lock:
-            if key not in self._models:
-                model = compile_translation(translation, **self._options)
-                model.columns = self._columns
-                self._models[key] = model
-                if len(self._models) > KEPT:
-                    self._models.popitem(last=False)
-            self._models.move_to_end(key)
-            return self._models[key], arrays
+        return self._kept.get(key, lambda: self._compiled(translation)), arrays
+
+    def _compiled(self, translation: Translation) -> Model:
+        model = self._compile(translation, **self._options)
+        model.columns = self._columns
+        return model
 
     def _arrays(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         values: Sequence[Any] = inputs
@@ -144,4 +145,4 @@ class FirstCallModel(Model):
         return [np.asarray(value) for value in values]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._remake(FirstCallModel), (self._translation,)
+        return self._remake(FirstCallModel), (self._translation, self._compile)

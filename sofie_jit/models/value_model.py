@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +10,13 @@ import numpy as np
 from sofie_jit.errors import InputError
 from sofie_jit.frontends.base import Translation
 from sofie_jit.models.arguments import Arguments, OpenShape
+from sofie_jit.models.kept_models import KeptModels
 from sofie_jit.models.model import Model
 from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
     from sofie_jit.models.description import Description
     from sofie_jit.report.profile import Profile
-
-
-KEPT = 16
-"""The number of most recently used values that stay compiled; each has its own packed weights."""
 
 
 class ValueModel(Model):
@@ -34,12 +28,14 @@ class ValueModel(Model):
 
     ``translation``: the network before its translation.
     ``names``: the inputs whose values the translation needs.
+    ``compile``: the function that compiles a translation, :func:`sofie_jit.models.compile.compile_translation`.
     """
 
     def __init__(
         self,
         translation: Translation,
         names: Sequence[str],
+        compile: Callable[..., Model],
         *,
         threads: int | None = None,
         optimize: Optimize = True,
@@ -48,9 +44,8 @@ class ValueModel(Model):
         self._translation = translation
         self._names = tuple(names)
         self._arguments = Arguments(translation.inputs)
-        self._models: OrderedDict[Hashable, Model] = OrderedDict()
-        self._compiled = 0
-        self._lock = threading.Lock()
+        self._compile = compile
+        self._kept = KeptModels(translation.source, f"values of {', '.join(names)}")
 
     # -- description ---------------------------------------------------------------------------------------------
 
@@ -107,26 +102,8 @@ class ValueModel(Model):
         arrays = dict(zip(self.input_names, self._arguments.standardize(inputs), strict=True))
         values = {name: arrays.pop(name) for name in self._names}
         key = tuple((value.shape, value.tobytes()) for value in values.values())
-        with self._lock:
-            if key not in self._models:
-                self._compile(key, values)
-            self._models.move_to_end(key)
-            return self._models[key], list(arrays.values())
-
-    def _compile(self, key: Hashable, values: dict[str, np.ndarray]) -> None:
-        """Compiles the network for ``values``, and drops those that were not used for the longest time."""
-        from sofie_jit.models.compile import compile_translation
-
-        self._models[key] = compile_translation(self._translation.with_values(values), **self._options)
-        self._compiled += 1
-        if self._compiled == KEPT:
-            warnings.warn(
-                f"model '{self.name}' was compiled for {KEPT} values of {', '.join(self._names)}, each of which took "
-                "time and memory",
-                stacklevel=5,
-            )
-        if len(self._models) > KEPT:
-            self._models.popitem(last=False)
+        model = self._kept.get(key, lambda: self._compile(self._translation.with_values(values), **self._options))
+        return model, list(arrays.values())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._remake(ValueModel), (self._translation, self._names)
+        return self._remake(ValueModel), (self._translation, self._names, self._compile)

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 import sofie_jit
 from sofie_jit.errors import InputError
-from sofie_jit.models import value_model
+from sofie_jit.models import kept_models
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
@@ -73,14 +73,14 @@ def test_what_is_not_known_without_values(path):
 
 
 def test_few_values_stay_compiled(path, monkeypatch):
-    monkeypatch.setattr(value_model, "KEPT", 2)
+    monkeypatch.setattr(kept_models, "KEPT", 2)
     model = sofie_jit.load(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for shape in ([2, 6], [3, 4], [4, 3], [6, 2]):
             assert model.infer(X, [0], shape).shape == tuple(shape)
     assert [str(w.message) for w in caught if "values of shape" in str(w.message)]
-    assert len(model._models) <= 2  # of axes; each is a model that is compiled per value of shape
+    assert len(model._kept) <= 2  # of axes; each is a model that is compiled per value of shape
 
 
 def test_sizes_that_depend_on_no_input_are_no_values(tmp_path):
