@@ -55,6 +55,7 @@ def moved(builder: Builder, x: Symbol, y: Symbol) -> list[Symbol]:
         ((N - 1,), (M - 5,), -2),
         ((M - N,), (M + 2,), 3),
     ]
+    first = add(Slice(starts=(0,), ends=(1,), axes=(1,)), x)  # x[:, :1] would refuse x without elements
     slices = [add(Slice(starts=a, ends=b, axes=(1,), steps=(step,)), x) for a, b, step in parts]
     values, indices = add(TopK(K=minimum(N, 2)), ops.transpose(x, (0, 2, 1)))
     return [
@@ -68,12 +69,12 @@ def moved(builder: Builder, x: Symbol, y: Symbol) -> list[Symbol]:
         ops.diff(ops.concatenate([x, y], 1), axis=2),
         values,
         add(GatherElements(axis=2), ops.transpose(x, (0, 2, 1)), indices),
-        add(Gather(axis=1), ops.concatenate([x, x[:, :1], y], 1), add(Iota(size=N, start=0))),
+        add(Gather(axis=1), ops.concatenate([x, first, y], 1), add(Iota(size=N, start=0))),
         add(Iota(size=M, start=N - 3, step=-2)),
         add(Sizes(values=(N, M - N, N * M))),
         add(Expand(shape=(M, 3)), x[:, :, None]),
         add(Reshape(shape=(-1, N)), ops.transpose(x, (0, 2, 1))),
-        add(ReduceMean(axes=(1,)), ops.concatenate([x, x[:, :1] + 1.0], 1)),
+        add(ReduceMean(axes=(1,)), ops.concatenate([x, first + 1.0], 1)),
     ]
 
 

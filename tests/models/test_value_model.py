@@ -42,7 +42,7 @@ def test_each_value_is_compiled_once(path):
         expected = X.sum(tuple(axes)).reshape(shape)
         np.testing.assert_array_equal(model.infer(X, axes, shape), expected)
         np.testing.assert_array_equal(model.infer({"shape": shape, "x": X, "axes": axes}), expected)
-    assert len(model._models) == 3
+    assert len(model._kept) == 3
     out = np.empty((2, 3), np.float32)
     assert model.infer(X, [2], [2, 3], out=out) is out
     copy = pickle.loads(pickle.dumps(model))
