@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import InputError, MissingDependencyError
+from sofie_jit.frontends import format_of
 
 Call = Callable[[np.ndarray], np.ndarray]
 
@@ -45,8 +46,8 @@ class Engine:
     """A program that it needs; '' if none."""
     ours: bool = False
     """Whether it is this package, not a peer."""
-    only_keras: bool = False
-    """Whether it runs live models of Keras only."""
+    format: str = ""
+    """The only format of models that it runs; '' if it runs all."""
 
     @property
     def missing(self) -> str:
@@ -70,13 +71,15 @@ ENGINES = {
     "sofie_jit": Engine("sofie", ours=True),
     "header": Engine("header", program="g++", ours=True),
     "header, inside C++": Engine("header_inside", program="g++", ours=True),
-    "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS), only_keras=True),
+    "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS), format="Keras"),
     "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime",)),
     "OpenVINO": Engine("openvino", ("openvino",)),
-    "XLA": Engine("xla", _KERAS, only_keras=True),
-    "tf.function": Engine("tf_function", _KERAS, only_keras=True),
-    "model(x)": Engine("keras_call", _KERAS, only_keras=True),
-    "predict": Engine("keras_predict", _KERAS, only_keras=True),
+    "XLA": Engine("xla", _KERAS, format="Keras"),
+    "tf.function": Engine("tf_function", _KERAS, format="Keras"),
+    "model(x)": Engine("keras_call", _KERAS, format="Keras"),
+    "PyTorch": Engine("torch_eager", ("torch",), format="PyTorch"),
+    "torch.compile": Engine("torch_compile", ("torch",), "g++", format="PyTorch"),
+    "predict": Engine("keras_predict", _KERAS, format="Keras"),
 }
 """Name in tables -> engine."""
 
@@ -107,13 +110,14 @@ def prepare(engine: str, source: Any, x: np.ndarray, *, threads: int = 1, direct
     ``engine``: a key of :data:`ENGINES`. ``source``: a live ``keras.Model``, or the path of a file of another format.
     ``directory``: where converted files are written, and used again if they exist; by default a temporary directory.
 
-    Raises MissingDependencyError if the engine is not installed, InputError if it runs models of Keras only and this is
-    another one, and the engine's exceptions if it cannot run the model.
+    Raises MissingDependencyError if the engine is not installed, InputError if it does not run models of this
+    format, and the engine's exceptions if it cannot run the model.
     """
     if missing := ENGINES[engine].missing:
         raise MissingDependencyError(f"{engine}: {missing}")
-    if ENGINES[engine].only_keras and isinstance(source, Path):
-        raise InputError("it runs models of Keras only")
+    wanted = ENGINES[engine].format
+    if wanted and wanted != format_of(source):
+        raise InputError(f"it runs models of {wanted} only")
     adapter = ENGINES[engine].adapter
     with tempfile.TemporaryDirectory() as temporary:
         path = adapter.convert(source, x, directory or Path(temporary))

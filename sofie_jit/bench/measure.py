@@ -132,14 +132,17 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     directory, threads = Path(request["directory"]), request["threads"]
     try:
         translation = frontends.open(request["file"])
-        original = translation.original(request["file"])
         data = None if request["inputs"] is None else np.load(request["inputs"])
+        if data is not None and not translation.shapes_known:
+            translation = translation.for_inputs([data])
+        original = translation.original(request["file"])
         examples = [_example(original, batch, data) for batch in request["batches"]]
     except SofieError as error:
         return {"error": type(error).__name__, "message": str(error)}
     is_keras = translation.format == "Keras"
     source = original.model if is_keras else Path(request["file"])
-    engines = request["engines"] or [name for name, engine in ENGINES.items() if is_keras or not engine.only_keras]
+    formats = ("", translation.format)
+    engines = request["engines"] or [name for name, engine in ENGINES.items() if engine.format in formats]
     cells: list[Cell] = []
     for x in examples:
         cells += _cells(original, source, x, engines, threads, request["rounds"], request["block"], directory)

@@ -77,6 +77,12 @@ FORMATS: list[Format] = [
 """All formats; the first that matches is used."""
 
 
+def format_of(source: Any) -> str:
+    """The name of the format of a source, a path or a live model; '' if it is none of the supported ones."""
+    content = examine(source)
+    return next((format.name for format in FORMATS if format.matches(content)), "")
+
+
 COMMON = ("untrusted", "meanwhile")
 """Keyword arguments that ``open`` of every frontend takes."""
 

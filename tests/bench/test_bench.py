@@ -201,7 +201,7 @@ def test_onnx_files(tmp_path: Path) -> None:
     network.add_output_tensor_names("y")
     network.save_onnx(tmp_path / "m.onnx")
     cells, starts = measure(tmp_path / "m.onnx", batches=(1, 3), starts=1, rounds=1, block=0)
-    usable = [name for name, engine in ENGINES.items() if not engine.only_keras]
+    usable = [name for name, engine in ENGINES.items() if not engine.format]
     assert [cell.engine for cell in cells] == usable * 2
     for cell in cells:
         missing = ENGINES[cell.engine].missing
