@@ -219,6 +219,26 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path, monkeypatch: pytest.Monk
     check([sofie_jit.load(path).infer(x)], [model.infer(x)], "external, read again")
 
 
+RESIZED = {
+    "bilinear": ("Resizing", {"height": 7, "width": 5}),
+    "bicubic": ("Resizing", {"height": 7, "width": 5, "interpolation": "bicubic"}),
+    "enlarged": ("UpSampling2D", {"size": 2, "interpolation": "bicubic"}),
+    "cropped": ("CenterCrop", {"height": 4, "width": 4}),
+}
+
+
+@pytest.mark.parametrize("case", RESIZED)
+def test_weights_that_depend_on_open_sizes(case: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    name, options = RESIZED[case]
+    keras.Sequential([keras.Input((None, None, 3)), getattr(keras.layers, name)(**options)]).save(tmp_path / "m.keras")
+    rmodel = frontends.open(tmp_path / "m.keras")()
+    out = saved(rmodel, tmp_path / "m.onnx")
+    for height, width in ((11, 13), (5, 4), (20, 6)):
+        images = np.random.default_rng(0).normal(size=(2, height, width, 3)).astype(np.float32)
+        check(run(out, dict(zip(rmodel.inputs, [images], strict=True))), evaluate(rmodel, [images], "float64"), case)
+
+
 def test_refusals(tmp_path: Path) -> None:
     model = sofie_jit.load(MODEL_FILE)
     with pytest.raises(OptionError, match=r"is written as \.onnx"):

@@ -127,9 +127,12 @@ def resample(g: GraphWriter, op: Resample, x: str, weights: str, spans: str) -> 
     """A product with the matrix of all weights."""
     kind = g.types[x]
     axis = op.axis % kind.rank
-    matrix = weight_matrix(g.constants[weights], g.constants[spans], kind.shape[axis])
+    if weights in g.constants and spans in g.constants:
+        matrix = g.constant(weight_matrix(g.constants[weights], g.constants[spans], kind.shape[axis]))
+    else:
+        matrix = computed_matrix(g, weights, spans, kind.shape[axis])
     last = [*(i for i in range(kind.rank) if i != axis), axis]
-    product = g("MatMul", g.transpose(x, last), g.constant(matrix))
+    product = g("MatMul", g.transpose(x, last), matrix)
     return g.transpose(product, np.argsort(last).tolist())
 
 
@@ -147,6 +150,18 @@ def weight_matrix(weights: np.ndarray, spans: np.ndarray, size: Any) -> np.ndarr
         count = min(max(count, 0), size - first, weights.shape[1])
         matrix[first : first + count, o] = weights[o, :count]
     return matrix
+
+
+def computed_matrix(g: GraphWriter, weights: str, spans: str, size: Dim) -> str:
+    """The same as :func:`weight_matrix`, computed by nodes, for weights that depend on the sizes of images."""
+    zero, taps = g.constant(0, "int64"), g.size(g.shape(weights)[1])
+    places = g("Range", zero, g("Squeeze", g.size(size)), g.constant(1, "int64"))
+    first, count = g.several(2, "Split", g.cast(spans, "int64", g.dtype(spans)), axis=1, num_outputs=2)
+    tap = g("Sub", places, g("Min", g("Max", first, zero), g.size(size)))
+    inside = g("And", g("GreaterOrEqual", tap, zero), g("Less", tap, g("Min", count, taps)))
+    last_tap = g("Sub", taps, g.constant(1, "int64"))
+    chosen = g("GatherElements", weights, g("Min", g("Max", tap, zero), last_tap), axis=1)
+    return g("Transpose", g("Where", inside, chosen, g.number(0, g.dtype(weights))), perm=[1, 0])
 
 
 def move_channels(g: GraphWriter, x: str, axis: int) -> tuple[str, Sequence[int]]:
