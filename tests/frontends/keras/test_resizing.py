@@ -143,7 +143,7 @@ def test_open_sizes() -> None:
     values = images(2, (9, 12, 2))
     for one, other in zip(loaded.infer(values), evaluate(fixed(), [values]), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    with pytest.raises(InputError, match=r"cropping2d \(Cropping2D\).*height = 1"):
+    with pytest.raises(InputError, match=r"cropping2d\w* \(Cropping2D\).*height = 1"):
         loaded.infer(images(2, (1, 9, 2)))
 
 

@@ -116,7 +116,7 @@ def test_recurrent_networks_step_by_step(name, tmp_path):
 def test_weights_of_an_open_size_are_refused(tmp_path):
     inputs = [info("x", [3, 1, 2]), info("w", [1, "gates", 2]), info("r", [1, 9, 3])]
     graph = helper.make_graph([helper.make_node("GRU", ["x", "w", "r"], ["y"])], "g", inputs, [info("y", None)])
-    with pytest.raises(ShapeError, match=r"y \(GRU\).*'gates' is left open"):
+    with pytest.raises(ShapeError, match=r"y \(GRU\).*'gates' is open"):
         frontends.open(saved(tmp_path, graph))()
 
 

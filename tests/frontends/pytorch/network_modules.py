@@ -311,7 +311,8 @@ def spectra(x: torch.Tensor) -> Any:
     image = x.view(-1, 2, 8, 8)
     transform = torch.fft.rfft2(image)
     return [
-        y.abs(), y.real, torch.fft.irfft2(transform, s=(8, 8)), torch.fft.fftn(image).real, torch.fft.fftshift(x, 2),
+        y.abs(), y.real, torch.fft.irfft2(transform, s=(8, 8)), torch.fft.fftn(image, dim=(1, 2, 3)).real,
+        torch.fft.fftshift(x, 2),
         torch.fft.ifft2(torch.fft.fft2(image)).real, torch.polar(x.abs(), x).imag, torch.fft.rfftfreq(8) + x[:, :, :5],
         (transform / (transform + 2)).real, torch.hamming_window(8) * image, torch.kaiser_window(8) * image,
     ]  # fmt: skip
