@@ -1,7 +1,7 @@
 """Tables of weights for Resample: tensors resized by interpolation, and pooled by windows that depend on the size.
 
 A table is made of arrays if the sizes of the axis are known, else of tensors that the network computes from them by the
-same formula (:class:`~sofie_jit.ir.ops.size_arrays.SizeArrays`).
+same formula (:class:`~sofie_jit.ir.size_arrays.SizeArrays`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, ceil_div, minimum
 from sofie_jit.ir.operators.resample import Resample
 from sofie_jit.ir.operators.scatter import ScatterElements
-from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
+from sofie_jit.ir.size_arrays import Array, SizeArrays
 from sofie_jit.ir.types import check_table
 
 

@@ -26,8 +26,8 @@ from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.operators.slice import Slice
-from sofie_jit.ir.ops.size_arrays import PROVEN
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.size_arrays import PROVEN
 from sofie_jit.ir.types import is_floating
 from sofie_jit.records import dataclass
 

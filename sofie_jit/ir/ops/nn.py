@@ -47,7 +47,7 @@ from sofie_jit.ir.ops.shapes import (
     take,
     transpose,
 )
-from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.size_arrays import SizeArrays
 from sofie_jit.ir.symbol import Symbol
 from sofie_jit.ir.types import check_table, is_integer
 

@@ -38,8 +38,8 @@ from sofie_jit.ir.ops.core import (
     weight_of,
 )
 from sofie_jit.ir.ops.elementwise import add, equal, greater_equal, multiply, subtract, where
-from sofie_jit.ir.ops.size_arrays import SizeArrays, border_indices
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import SizeArrays, border_indices
 from sofie_jit.ir.symbol import GraphBuilder, Symbol
 from sofie_jit.ir.types import MAX_ELEMENTS, TensorType, check_table, is_integer
 

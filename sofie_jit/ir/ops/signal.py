@@ -17,8 +17,8 @@ from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.ops.core import apply, cast, floating
 from sofie_jit.ir.ops.matrix_product import matmul
 from sofie_jit.ir.ops.shapes import concatenate, cut, pad, reshape, slice_along, split, swapaxes
-from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import Array, SizeArrays
 from sofie_jit.ir.symbol import Symbol
 from sofie_jit.ir.types import check_table
 

@@ -37,7 +37,7 @@ from sofie_jit.ir.ops.shapes import (
     take_along_axis,
     transpose,
 )
-from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.size_arrays import SizeArrays
 from sofie_jit.ir.symbol import Symbol
 
 

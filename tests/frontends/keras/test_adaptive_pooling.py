@@ -12,8 +12,8 @@ import pytest
 import sofie_jit
 from sofie_jit.frontends.resampling import windows
 from sofie_jit.ir.builder import Builder
-from sofie_jit.ir.ops.size_arrays import SizeArrays
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.size_arrays import SizeArrays
 from tolerance import check, check_file
 
 layers = keras.layers

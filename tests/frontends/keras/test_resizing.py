@@ -17,8 +17,8 @@ from sofie_jit.errors import DtypeError, InputError, ShapeError, UnsupportedLaye
 from sofie_jit.frontends.keras.layers.resizing import INTERPOLATIONS, METHODS
 from sofie_jit.ir.builder import Builder
 from sofie_jit.ir.operators import Resample
-from sofie_jit.ir.ops.size_arrays import SizeArrays
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.size_arrays import SizeArrays
 from sofie_jit.verification.evaluate import evaluate
 from tolerance import check, check_file
 

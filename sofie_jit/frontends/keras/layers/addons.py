@@ -22,8 +22,8 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.activations import Gelu, Mish, Shrink, TanhShrink
-from sofie_jit.ir.ops.size_arrays import SizeArrays
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import SizeArrays
 
 PACKAGE = "Addons"
 CHANNELS_LAST = {"data_format": "channels_last"}

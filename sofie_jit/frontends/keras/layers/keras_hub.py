@@ -20,7 +20,7 @@ from sofie_jit.frontends.keras.masks import passes, stops
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
-from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.size_arrays import SizeArrays
 
 
 def both(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from sofie_jit.frontends.keras.masks import stops
 from sofie_jit.frontends.keras.weights import NON_TRAINABLE
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.size_arrays import SizeArrays
 
 DEFAULTS = {
     "nb_filters": 64, "kernel_size": 3, "nb_stacks": 1, "dilations": (1, 2, 4, 8, 16, 32), "padding": "causal",

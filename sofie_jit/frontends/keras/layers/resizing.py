@@ -19,7 +19,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, ceil_div, maximum, minimum
 from sofie_jit.ir.operators.pad import Pad
-from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
+from sofie_jit.ir.size_arrays import Array, SizeArrays
 from sofie_jit.ir.types import MAX_TABLE, is_floating
 
 F = np.float32

@@ -13,7 +13,7 @@ from sofie_jit.frontends.keras.layers.resizing import METHODS, resize_from_corne
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import FIX_SIZES, Dim, as_dim, product
-from sofie_jit.ir.ops.size_arrays import SizeArrays, scaled_size
+from sofie_jit.ir.size_arrays import SizeArrays, scaled_size
 from sofie_jit.ir.types import is_floating
 
 

@@ -12,7 +12,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, normalize_axis
 from sofie_jit.ir.operators import math
-from sofie_jit.ir.ops.size_arrays import SizeArrays
+from sofie_jit.ir.size_arrays import SizeArrays
 
 Function = Callable[[Symbol, Sequence[int] | None, bool], Symbol]
 

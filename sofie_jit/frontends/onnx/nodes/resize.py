@@ -20,7 +20,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import FIX_SIZES, Dim, ceil_div, maximum, normalize_axis
 from sofie_jit.ir.operators import resize as operators
-from sofie_jit.ir.ops.size_arrays import Array, SizeArrays, scaled_size
+from sofie_jit.ir.size_arrays import Array, SizeArrays, scaled_size
 from sofie_jit.ir.types import is_floating
 
 F = np.float32

@@ -31,8 +31,8 @@ from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.operators.slice import Slice
-from sofie_jit.ir.ops.size_arrays import border_indices
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import border_indices
 from sofie_jit.ir.types import check_table
 
 # -- shapes ------------------------------------------------------------------------------------------------------------

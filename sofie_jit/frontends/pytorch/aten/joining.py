@@ -13,8 +13,8 @@ from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
-from sofie_jit.ir.ops.size_arrays import border_indices
 from sofie_jit.ir.requirements import broadcast_shapes
+from sofie_jit.ir.size_arrays import border_indices
 from sofie_jit.ir.types import check_table
 
 

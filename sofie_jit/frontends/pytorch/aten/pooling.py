@@ -15,7 +15,7 @@ from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, maximum
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, MaxPool
-from sofie_jit.ir.ops.size_arrays import Array, SizeArrays
+from sofie_jit.ir.size_arrays import Array, SizeArrays
 
 
 @aten("max_pool1d", "max_pool2d", "max_pool3d")

@@ -16,8 +16,8 @@ from sofie_jit.frontends.resampling import Table, check_known, folded, indices, 
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, maximum
-from sofie_jit.ir.ops.size_arrays import Array, SizeArrays, scaled_size
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import Array, SizeArrays, scaled_size
 
 TableOf = Callable[[SizeArrays, Dim, Dim, "float | None", bool, str], Table]
 """The table of an interpolation: from an old to a new size, by a factor if that is given, ``align_corners``, dtype."""

@@ -114,7 +114,7 @@ def scaled_size(
 
     >>> from sofie_jit.ir.dims import SymbolicDim
     >>> scaled_size("Resize", 10, 0.7, "float32"), scaled_size("Resize", SymbolicDim("n"), 0.7, "float32")
-    (7, 7*n//10)
+    (7, (7*n)//10)
     """
     number = np.dtype(dtype).type
     product = computed or (lambda n: n * number(factor))
