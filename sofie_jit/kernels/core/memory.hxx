@@ -17,8 +17,8 @@ SOFIE_JIT_INLINE constexpr std::size_t align_up(std::size_t bytes)
 }
 
 // Rows of the batch that pass through the whole network at once, given the arena's bytes per row: as many as keep the
-// arena within a quarter of a common second-level cache, but whole register tiles (tile.hxx) unless that needs more than
-// a large second-level cache. (With a limit of 16 MB, ParticleNet takes 1.4 times as long for 64 rows.)
+// arena within a quarter of a common second-level cache, but whole register tiles (tile.hxx) unless that needs more
+// than a large second-level cache. (With a limit of 16 MB, ParticleNet takes 1.1 times as long for 64 rows.)
 constexpr std::size_t batch_tile(std::size_t row_bytes)
 {
    constexpr std::size_t cached = 256 << 10, limit = 2 << 20, full = tuning::mc_step;

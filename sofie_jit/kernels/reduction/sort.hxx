@@ -44,8 +44,8 @@ std::int32_t *merge_sort(std::size_t size, std::size_t k, bool descending, const
    return from;
 }
 
-// Most elements that `insertion_top_k` keeps. For 17 of 100 random numbers it takes 0.4 of the time of a merge sort, for
-// 10 of 1,000 a twentieth; for rows that are sorted the other way round up to twice the time.
+// Most elements that `insertion_top_k` keeps. For 17 of 100 random numbers it takes 0.4 of the time of a merge sort,
+// for 10 of 1,000 a twentieth; for rows that are sorted the other way round up to twice the time.
 constexpr std::size_t insertion_max_k = 32;
 
 // Writes the indices of the first k elements of x in order to `indices`, for k <= insertion_max_k. An element after
