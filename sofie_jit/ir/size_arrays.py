@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -123,6 +122,8 @@ def scaled_size(
     sizes = np.arange(PROVEN)
     wanted = np.floor(product(sizes.astype(dtype)))
     for limit in (1, 16, 1024, PROVEN):
+        from fractions import Fraction  # with decimal, it takes 3 ms to import
+
         ratio = Fraction(float(factor)).limit_denominator(limit)
         if ratio.numerator < PROVEN**2 and (sizes * ratio.numerator // ratio.denominator == wanted).all():
             return size * ratio.numerator // ratio.denominator
