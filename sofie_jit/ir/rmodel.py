@@ -355,7 +355,7 @@ def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | N
     sizes: dict[str, int] = {}
     declared = ", ".join(f"{name} {format_shape(kind.shape)}" for name, kind in inputs.items())
     if len(shapes) != len(inputs):
-        raise ShapeError(f"{len(shapes)} input shapes given, one is needed for each of the inputs: {declared}")
+        raise ShapeError(f"one shape is needed for each of the inputs {declared}; got {counted(len(shapes), 'shape')}")
     for (name, kind), shape in zip(inputs.items(), shapes, strict=True):
         mismatch = f"input '{name}' is {format_shape(kind.shape)}, which cannot have the shape {tuple(shape)}"
         if len(shape) != kind.rank:

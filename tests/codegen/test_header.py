@@ -301,6 +301,14 @@ def test_one_reader_for_both_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(got, model.infer(rows(model)).ravel())
 
 
+def test_older_standards_of_cpp_are_an_error(tmp_path: Path) -> None:
+    two_inputs().save_header(tmp_path / "model.hxx")
+    command = [COMPILERS[0], "-std=c++14", "-fsyntax-only", str(tmp_path / "model.hxx")]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode != 0
+    assert "sofie-jit headers need C++17" in found.stderr
+
+
 def test_options_that_cannot_be(tmp_path: Path) -> None:
     for name in ("a b", "1st", "class", "a::", "::a", "a::std", "_A", "a__b", "a;b", "é"):
         with pytest.raises(GraphError, match="namespace"):

@@ -113,7 +113,7 @@ def test_impossible_sizes(make, shape, message):
         ([(None, 8, 3)], "cannot have the shape"),
         ([(None, 8, 12, 4)], "found 4 where 3 is needed"),
         ([(None, 8, 0, 3)], "found 0"),
-        ([(None, 8, 12, 3)] * 2, "2 input shapes given"),
+        ([(None, 8, 12, 3)] * 2, "got 2 shapes"),
         ([(None, 9, 12, 3)], "Concat"),
     ],
 )
