@@ -31,7 +31,7 @@ from sofie_jit.codegen.expressions import (
 )
 from sofie_jit.codegen.kernel_library import renamed
 from sofie_jit.codegen.plan import Plan, Step
-from sofie_jit.codegen.tuning import ALIGNMENT
+from sofie_jit.codegen.tuning import ALIGNMENT, LARGE_WEIGHTS_BYTES, LARGE_WEIGHTS_TILE_BYTES
 from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
 from sofie_jit.ir.requirements import Requirement
 
@@ -348,7 +348,7 @@ class SessionPrinter:
             elements = [*(self.dim_text(factor, as_factor=True) for factor in factors), str(number)]
             moved.append(f"{self.name(name)} + first * {' * '.join(elements)}")
         return [
-            f"const std::size_t tile = k::batch_tile({self._bytes(self._bytes_per_row())});",
+            f"const std::size_t tile = k::batch_tile({self._bytes(self._bytes_per_row())}{self._tile_limit()});",
             "const std::size_t whole = batch;",
             "if (batch > tile)",
             "   batch = tile; // the arena holds one tile",
@@ -360,6 +360,11 @@ class SessionPrinter:
             "}",
             "return 0;",
         ]
+
+    def _tile_limit(self) -> str:
+        """The second argument of ``batch_tile``, if it is not the default."""
+        large = sum(self.plan.rmodel.initialized[name].nbytes for name in self.plan.weights) > LARGE_WEIGHTS_BYTES
+        return f", {LARGE_WEIGHTS_TILE_BYTES}" if large else ""
 
     @property
     def _in_rows(self) -> bool:

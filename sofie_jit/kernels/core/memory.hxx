@@ -18,10 +18,10 @@ SOFIE_JIT_INLINE constexpr std::size_t align_up(std::size_t bytes)
 
 // Rows of the batch that pass through the whole network at once, given the arena's bytes per row: as many as keep the
 // arena within a quarter of a common second-level cache, but whole register tiles (tile.hxx) unless that needs more
-// than a large second-level cache. (With a limit of 16 MB, ParticleNet takes 1.1 times as long for 64 rows.)
-constexpr std::size_t batch_tile(std::size_t row_bytes)
+// than `limit`.
+constexpr std::size_t batch_tile(std::size_t row_bytes, std::size_t limit = tuning::tile_bytes)
 {
-   constexpr std::size_t cached = 256 << 10, limit = 2 << 20, full = tuning::mc_step;
+   constexpr std::size_t cached = 256 << 10, full = tuning::mc_step;
    const std::size_t row = row_bytes ? row_bytes : 1;
    const std::size_t rows = cached / row > full ? cached / row / full * full : full;
    const std::size_t max_rows = limit / row > 1 ? limit / row : 1;

@@ -9,6 +9,7 @@ namespace sofie_jit {
 inline namespace SOFIE_JIT_ISA {
 namespace tuning {
 
+constexpr std::size_t tile_bytes = 2097152;
 constexpr std::size_t alignment = 64;
 constexpr int max_rank = 8;
 constexpr int virtual_lanes = 16;
