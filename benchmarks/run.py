@@ -31,7 +31,7 @@ from typing import Any
 import figures
 import summary
 
-from sofie_jit.bench import ENGINES, environment, find_engines
+from sofie_jit.bench import engines_for, environment, find_engines
 from sofie_jit.bench.measure import measure
 from sofie_jit.errors import SofieError
 
@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="directory (default benchmarks/results)")
     parser.add_argument("--models", type=lambda text: text.split(","), help="comma-separated names (default all)")
-    parser.add_argument("--engines", type=find_engines, default=list(ENGINES),
+    parser.add_argument("--engines", type=find_engines, default=engines_for("Keras"),
                         help="comma-separated names (default all)")  # fmt: skip
     parser.add_argument("--threads", type=numbers, default=sorted({1, environment.cores()}),
                         help="comma-separated numbers of threads (default 1 and the number of cores)")  # fmt: skip

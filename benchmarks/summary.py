@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sofie_jit.bench import ENGINES
+from sofie_jit.bench import ENGINES, engines_for
 from sofie_jit.bench.report import microseconds
 
 SOFIE_JIT, INSIDE = "sofie_jit", "header, inside C++"
-PEERS = [name for name, engine in ENGINES.items() if not engine.ours]
+PEERS = [name for name in engines_for("Keras") if not ENGINES[name].ours]
 
 
 SOFIE = json.loads(Path(__file__).with_name("sofie.json").read_text())

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from models import BENCHMARKS
-from sofie_jit.bench import ENGINES, TOLERANCE, difference, prepare
+from sofie_jit.bench import ENGINES, TOLERANCE, difference, engines_for, prepare
 from sofie_jit.bench.measure import Cell
 from sofie_jit.report.timing import round_robin, sample_of
 
@@ -40,7 +40,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("converted")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", engines_for("Keras"))
 @pytest.mark.parametrize(
     ("name", "batch"), [(name, batch) for name, benchmark in BENCHMARKS.items() for batch in benchmark.batches]
 )

@@ -1,7 +1,7 @@
 """``python tests/endurance.py``: what long use does to a process. Prints a line for each promise of its kind.
 
 Calls without end and memory that stays; many loads of one network and of many; a Model that is collected with its
-weights; and how long the slowest calls take, beside ONNX Runtime if it and the package onnx are installed.
+weights; and how long the slowest calls take, compared with ONNX Runtime if it and the package onnx are installed.
 """
 
 from __future__ import annotations

@@ -84,6 +84,15 @@ ENGINES = {
 """Name in tables -> engine."""
 
 
+def engines_for(format: str) -> list[str]:
+    """Keys of :data:`ENGINES` that run models of this format.
+
+    >>> engines_for("ONNX")
+    ['sofie_jit', 'header', 'header, inside C++', 'ONNX Runtime', 'OpenVINO']
+    """
+    return [name for name, engine in ENGINES.items() if engine.format in ("", format)]
+
+
 def find_engines(names: str) -> list[str]:
     """Keys of :data:`ENGINES` for a comma-separated list; case, spaces and punctuation do not matter.
 

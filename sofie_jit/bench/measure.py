@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit import errors, frontends
-from sofie_jit.bench import ENGINES, TOLERANCE, difference, environment, prepare
+from sofie_jit.bench import ENGINES, TOLERANCE, difference, engines_for, environment, prepare
 from sofie_jit.errors import InputError, SofieError
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.report.timing import Sample, round_robin, sample_of
@@ -141,8 +141,7 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": type(error).__name__, "message": str(error)}
     is_keras = translation.format == "Keras"
     source = original.model if is_keras else Path(request["file"])
-    formats = ("", translation.format)
-    engines = request["engines"] or [name for name, engine in ENGINES.items() if engine.format in formats]
+    engines = request["engines"] or engines_for(translation.format)
     cells: list[Cell] = []
     for x in examples:
         cells += _cells(original, source, x, engines, threads, request["rounds"], request["block"], directory)

@@ -78,9 +78,13 @@ FORMATS: list[Format] = [
 
 
 def format_of(source: Any) -> str:
-    """The name of the format of a source, a path or a live model; '' if it is none of the supported ones."""
-    content = examine(source)
-    return next((format.name for format in FORMATS if format.matches(content)), "")
+    """The name of the format of a path or a live model; '' if the format is not supported."""
+    found = _format(examine(source))
+    return found.name if found else ""
+
+
+def _format(content: Content) -> Format | None:
+    return next((format for format in FORMATS if format.matches(content)), None)
 
 
 COMMON = ("untrusted", "meanwhile")
@@ -118,7 +122,7 @@ def _open(
     source: Any, *, untrusted: bool | None, meanwhile: Callable[[], object] | None, options: dict[str, Any]
 ) -> Translation:
     content = examine(source)
-    found = next((format for format in FORMATS if format.matches(content)), None)
+    found = _format(content)
     if found is None:
         raise ModelFileError(_unknown(content))
     frontend = _imported(found)

@@ -1,8 +1,8 @@
-"""What users have registered in this process: layers and operators of any frontend."""
+"""The layers and operators that were registered in this process, for any frontend."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 
 registered: set[Hashable] = set()
-"""While it is not empty, files may be translated otherwise than in other processes."""
+"""If it is not empty, files may be translated differently than in other processes."""

@@ -61,7 +61,7 @@ class Rows:
         return replace(self, axis=axis, first=None)
 
     def behind(self, axes: int) -> Rows:
-        """The same after so many more axes."""
+        """The same in a tensor that has this number of axes more in front."""
         return self if self.axis is None else self.moved(self.axis + axes)
 
     def plain(self) -> Rows:

@@ -10,17 +10,16 @@ import numpy as np
 from sofie_jit.errors import InputError, OptionError, counted
 from sofie_jit.frontends.base import Translation
 from sofie_jit.models.arguments import OpenShape
-from sofie_jit.models.kept_models import KeptModels
+from sofie_jit.models.kept_models import CompiledWhenCalled, KeptModels
 from sofie_jit.models.model import Model
 from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
     from sofie_jit.models.columns import Columns
     from sofie_jit.models.description import Description
-    from sofie_jit.report.profile import Profile
 
 
-class FirstCallModel(Model):
+class FirstCallModel(CompiledWhenCalled):
     """A :class:`Model` that is compiled for the shapes and types of the inputs that it is first called with.
 
     :func:`sofie_jit.load` returns one for a TorchScript file if ``input_shapes=`` is not given. The first dimension
@@ -108,16 +107,6 @@ class FirstCallModel(Model):
         return f"<sofie_jit.FirstCallModel '{self.name}': compiled for the inputs of the first call>"
 
     # -- running -------------------------------------------------------------------------------------------------
-
-    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        """As :meth:`Model.infer`. The first call, and each one with other shapes, compiles the network."""
-        model, arrays = self._model_for(inputs)
-        return model.infer(*arrays, out=out, threads=threads)
-
-    def profile(self, *inputs: Any) -> Profile:
-        """As :meth:`Model.profile`, for the code of the shapes of these inputs."""
-        model, arrays = self._model_for(inputs)
-        return model.profile(*arrays)
 
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for the shapes of ``inputs``, and the inputs as arrays."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import threading
 import warnings
+from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sofie_jit.models.model import Model
+
+if TYPE_CHECKING:
+    from sofie_jit.report.profile import Profile
 
 KEPT = 16
 """The number of models that are kept; each has its own packed weights."""
@@ -51,3 +58,21 @@ class KeptModels:
             )
         if len(self._models) > KEPT:
             self._models.popitem(last=False)
+
+
+class CompiledWhenCalled(Model):
+    """A :class:`Model` that is compiled for some facts about its inputs when it is first called with them."""
+
+    @abstractmethod
+    def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
+        """The model for ``inputs``, and its arguments."""
+
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+        """As :meth:`Model.infer`. The first call with new facts about the inputs compiles the network for them."""
+        model, arrays = self._model_for(inputs)
+        return model.infer(*arrays, out=out, threads=threads)
+
+    def profile(self, *inputs: Any) -> Profile:
+        """As :meth:`Model.profile`, for the code that computes these inputs."""
+        model, arrays = self._model_for(inputs)
+        return model.profile(*arrays)

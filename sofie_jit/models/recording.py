@@ -8,12 +8,12 @@ therefore it is for this content of the file only, and the caller compares its r
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from sofie_jit.digests import digest
 from sofie_jit.errors import SofieError
 from sofie_jit.models.recipe import Recipe, Step, operands
 
@@ -41,7 +41,7 @@ class Recorder:
         self._place = 0
         self.steps: list[Step] = []
         self._numbers: dict[str, int] = {}
-        self._known: dict[bytes, int] = {}
+        self._known: dict[str, int] = {}
 
     def watch(self, array: np.ndarray) -> np.ndarray:
         """``array`` as one that records the operations on it, if its origin is known."""
@@ -157,9 +157,8 @@ def _is_constant(array: np.ndarray) -> bool:
     return data[array.itemsize :] == data[: -array.itemsize]
 
 
-def _digest(array: np.ndarray) -> bytes:
-    facts = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(facts + np.ascontiguousarray(array).tobytes()).digest()
+def _digest(array: np.ndarray) -> str:
+    return digest(f"{array.dtype.str}{array.shape}".encode(), np.ascontiguousarray(array).tobytes())
 
 
 def _renumbered(part: Any, places: Mapping[int, int]) -> Any:

@@ -10,16 +10,15 @@ import numpy as np
 from sofie_jit.errors import InputError
 from sofie_jit.frontends.base import Translation
 from sofie_jit.models.arguments import Arguments, OpenShape
-from sofie_jit.models.kept_models import KeptModels
+from sofie_jit.models.kept_models import CompiledWhenCalled, KeptModels
 from sofie_jit.models.model import Model
 from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
     from sofie_jit.models.description import Description
-    from sofie_jit.report.profile import Profile
 
 
-class ValueModel(Model):
+class ValueModel(CompiledWhenCalled):
     """A :class:`Model` of a network whose operators depend on the values of some inputs, which is compiled for each.
 
     :func:`sofie_jit.load` returns one if an input determines the shape of a tensor or how it is computed. The 16 most
@@ -86,16 +85,6 @@ class ValueModel(Model):
         return f"<sofie_jit.ValueModel '{self.name}': {inputs}; compiled per value of {', '.join(self._names)}>"
 
     # -- running -------------------------------------------------------------------------------------------------
-
-    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        """As :meth:`Model.infer`. The first call with new values compiles the network for them."""
-        model, arrays = self._model_for(inputs)
-        return model.infer(*arrays, out=out, threads=threads)
-
-    def profile(self, *inputs: Any) -> Profile:
-        """As :meth:`Model.profile`, for the code of these values."""
-        model, arrays = self._model_for(inputs)
-        return model.profile(*arrays)
 
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for the values among ``inputs``, and its arguments."""

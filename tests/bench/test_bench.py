@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 
 from sofie_jit import InputError, MissingDependencyError, ModelFileError, RModel
-from sofie_jit.bench import ENGINES, Engine, difference, environment, find_engines, onnx_runtime, prepare, report
+from sofie_jit.bench import (
+    ENGINES,
+    Engine,
+    difference,
+    engines_for,
+    environment,
+    find_engines,
+    onnx_runtime,
+    prepare,
+    report,
+)
 from sofie_jit.bench.measure import Cell, Start, _cells, _example, measure
 from sofie_jit.cli import main
 from sofie_jit.frontends.keras.original import KerasModel, library_of
@@ -92,7 +102,7 @@ def test_a_call_may_have_its_own_clock() -> None:
 # -- engines ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", engines_for("Keras"))
 def test_engines_agree_with_keras(engine: str, model: Any, converted: Path) -> None:
     if missing := ENGINES[engine].missing:
         pytest.skip(f"{engine}: {missing}")
@@ -201,7 +211,7 @@ def test_onnx_files(tmp_path: Path) -> None:
     network.add_output_tensor_names("y")
     network.save_onnx(tmp_path / "m.onnx")
     cells, starts = measure(tmp_path / "m.onnx", batches=(1, 3), starts=1, rounds=1, block=0)
-    usable = [name for name, engine in ENGINES.items() if not engine.format]
+    usable = engines_for("ONNX")
     assert [cell.engine for cell in cells] == usable * 2
     for cell in cells:
         missing = ENGINES[cell.engine].missing

@@ -145,7 +145,7 @@ def particle_net(k: Any) -> Any:
 
 @published
 def calorimeter_regression(k: Any) -> Any:
-    """Layers of a calorimeter as images, with the energy beside, 2018."""
+    """Layers of a calorimeter as images, and the energy, 2018."""
     L = k.layers
     inputs = [k.Input((3, 16, 1)), k.Input((12, 12, 1)), k.Input((1,))]
     parts = []

@@ -40,7 +40,7 @@ def fraud(k: Any) -> Any:
 
 @published
 def rossmann(k: Any) -> Any:
-    """Embeddings of categories beside numbers, Kaggle 2016."""
+    """Embeddings of categories, joined with numbers, Kaggle 2016."""
     L = k.layers
     categories = [k.Input((1,), name=name) for name in ("store", "day", "promotion")]
     numbers = k.Input((5,), name="numbers")
@@ -114,7 +114,7 @@ def movie_ratings(k: Any) -> Any:
 
 @published
 def neural_matrix_factorization(k: Any) -> Any:
-    """Generalized products beside an MLP, 2018."""
+    """Generalized products and an MLP, added, 2018."""
     L = k.layers
     user, item = k.Input((1,), dtype="int32", name="user_input"), k.Input((1,), dtype="int32", name="item_input")
     flat = [L.Flatten()(L.Embedding(VOCABULARY, size)(x)) for size in (4, 6) for x in (user, item)]

@@ -173,7 +173,7 @@ def perceiver(k: Any) -> Any:
 
 @published
 def tab_transformer(k: Any) -> Any:
-    """Categories as tokens, numbers beside, Keras's example 2022."""
+    """Categories as tokens, joined with numbers, Keras's example 2022."""
     L = k.layers
     categories, numbers = k.Input((4,), dtype="int32"), k.Input((3,))
     x = L.Flatten()(block(k, L.Embedding(VOCABULARY, 6)(categories)))
