@@ -22,10 +22,9 @@ MAX_DIRECTORY = 1 << 24
 ELEMENT_TYPES = {
     "float32": "<f4", "float64": "<f8", "int8": "<i1", "int16": "<i2", "int32": "<i4", "int64": "<i8", "uint8": "<u1",
     "bool": "?", "float16": "<f2", "uint16": "<u2", "uint32": "<u4", "uint64": "<u8",
+    "complex64": "<c8", "complex128": "<c16",
 }  # fmt: skip
 """Element types that are read -> that of the array."""
-WIDTHS = {"bfloat16": 2, "complex32": 4, "complex64": 8, "complex128": 16}
-"""Bytes of elements of other types."""
 
 MAPPED = 1 << 26
 """Members of this many bytes stay in the mapped file. Smaller ones are copied: the file may be overwritten later."""

@@ -16,6 +16,7 @@ from sofie_jit.frontends.pytorch.aten.registry import AtenCall
 from sofie_jit.frontends.pytorch.aten.schemas import REQUIRED, Parameter, Schema, schemas
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
+    PART_TYPES,
     SCALAR_TYPES,
     Array,
     Complex,
@@ -26,6 +27,7 @@ from sofie_jit.frontends.pytorch.values import (
     known_number,
     shape_of,
 )
+from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import SymbolicDim, product
 
@@ -264,6 +266,9 @@ class Evaluator:
                 return array
 
             def write(current: Array, new: Array) -> Array:
+                if isinstance(current, Complex) and isinstance(new, Complex):
+                    parts = (current.real, new.real), (current.imag, new.imag)
+                    return Complex(*(writer(call, *part, index, plain) for part in parts))  # type: ignore[misc]
                 array: Array = writer(call, call.symbol(current), call.symbol(new), index, plain)  # type: ignore[misc]
                 return array
 
@@ -290,7 +295,7 @@ class Evaluator:
         if handler is None:
             raise registry.unsupported(label)
         result = call.run(handler, _plain(changed[1]))
-        value = call.cast(result if isinstance(result, Symbol) else call.symbol(result), dtype_of(tensor.value))
+        value = _as_before(call, result, tensor.value)
         if value is not tensor.value:  # such as dropout, which does nothing
             tensor.change(value)
         return tensor
@@ -309,6 +314,18 @@ class Evaluator:
                 except Mismatch:
                     continue
         raise registry.unsupported(label)
+
+
+def _as_before(call: AtenCall, result: Any, before: Array) -> Array:
+    """The result of an operator that works in place, as the element type that the tensor has."""
+    if isinstance(result, Complex):
+        if not isinstance(before, Complex):
+            call.refuse(f"it writes complex numbers into a tensor of {dtype_of(before)}")
+        return result
+    if isinstance(before, Complex):
+        real = call.cast(call.symbol(result), PART_TYPES[dtype_of(before)])
+        return Complex(real, call.cast(0, real.dtype)) if not real.rank else Complex(real, ops.zeros_like(real))
+    return call.cast(call.symbol(result), dtype_of(before))
 
 
 def supported(target: str, label: str) -> None:

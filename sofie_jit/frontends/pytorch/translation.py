@@ -21,7 +21,14 @@ from sofie_jit.frontends.pytorch.model import ExportedModel, Node
 from sofie_jit.frontends.pytorch.modules import ModuleCall, defined, module_calls, tensor_names
 from sofie_jit.frontends.pytorch.promotion import TORCH
 from sofie_jit.frontends.pytorch.results import Results
-from sofie_jit.frontends.pytorch.values import NUMBERS, Tensor, Undecided
+from sofie_jit.frontends.pytorch.values import (
+    NUMBERS,
+    Tensor,
+    Undecided,
+    complex_number,
+    constant_tensor,
+    refused_output,
+)
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import bind_shape
 from sofie_jit.ir.requirements import undecided
@@ -130,7 +137,8 @@ class _Graph:
             if constant.tensor.array is None:
                 self.values[constant.name] = constant.tensor
             else:
-                self.values[constant.name] = Tensor(constant.tensor.array, owner=constant.target)
+                array = constant.tensor.array
+                self.values[constant.name] = constant_tensor(array, constant.target, self.builder)
         outputs = self.outputs()
         wanted = {} if self.wanted is None else dict(outputs)
         early: dict[str, Any] = {}
@@ -247,6 +255,8 @@ class _Graph:
             if kind == "as_float":
                 return float(given)  # text for infinity and NaN
             return [float(item) for item in given] if kind == "as_floats" else given
+        if kind == "as_complex":
+            return complex_number(complex(float(given["real"]), float(given["imag"])), self.builder)
         if kind in ("as_memory_format", "as_layout", "as_device"):
             return kind
         raise UnsupportedLayerError(f"{label}: an argument of the kind {kind.removeprefix('as_')} is not supported")
@@ -286,7 +296,7 @@ class _Graph:
             found = found.value
         if isinstance(found, (*NUMBERS, Symbol, np.ndarray)) or found is None:
             return found
-        raise UnsupportedLayerError(f"the output '{name}' is of type {type(found).__name__}, which is not supported")
+        raise refused_output(found, name)
 
 
 def _nested(structure: Any, values: list[Any]) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.constants import computed
-from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
 from sofie_jit.ir.types import COMPUTED
 from sofie_jit.records import dataclass
@@ -47,6 +47,10 @@ class Complex:
     def rank(self) -> int:
         """The number of axes."""
         return self.real.rank
+
+
+PART_TYPES = {"complex64": "float32", "complex128": "float64"}
+"""Complex element types -> that of their real and imaginary part."""
 
 
 Array = Symbol | np.ndarray | Complex
@@ -96,6 +100,20 @@ def known_array(value: Array) -> np.ndarray | None:
     if isinstance(value, Symbol):
         return computed(value.builder.rmodel, value.name)
     return value if isinstance(value, np.ndarray) else None
+
+
+def constant_tensor(array: np.ndarray, owner: str, builder: Builder) -> Tensor:
+    """A tensor of the file, which belongs to the parameter or buffer ``owner``."""
+    if array.dtype.kind != "c":
+        return Tensor(array, owner=owner)
+    parts = (builder.constant(part.copy(), owner) for part in (array.real, array.imag))
+    return Tensor(Complex(*parts), owner=owner)
+
+
+def complex_number(value: complex, builder: Builder) -> Tensor:
+    """A complex number as a tensor without axes."""
+    parts = (builder.constant(np.array(part, np.float32), "complex") for part in (value.real, value.imag))
+    return Tensor(Complex(*parts))
 
 
 class Tensor:
@@ -167,6 +185,15 @@ class Tensor:
                 self._seen = self.base._version
         self._value = value
         self._version += 1
+
+
+def refused_output(value: object, name: str) -> UnsupportedLayerError:
+    """The error for an output that is neither a tensor nor a number."""
+    if isinstance(value, Complex):
+        return UnsupportedLayerError(
+            f"the output '{name}' is complex, which is not supported; let the module return torch.view_as_real of it"
+        )
+    return UnsupportedLayerError(f"the output '{name}' is of type {type(value).__name__}, which is not supported")
 
 
 def check_dtype(dtype: str, what: str) -> None:

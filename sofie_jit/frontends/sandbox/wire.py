@@ -138,7 +138,7 @@ def _decode(value: Any, kind: Any, stream: BinaryIO) -> Any:
         return _decode(encoded, arguments[range(len(arguments))[index]], stream)
     if kind in (bytes, np.ndarray):
         dtype, shape = np.dtype(value[0]), value[1]
-        if dtype.kind not in "fiub" or any(type(size) is not int or size < 0 for size in shape):
+        if dtype.kind not in "fiubc" or any(type(size) is not int or size < 0 for size in shape):
             raise ValueError(f"an array of type {dtype} and shape {shape}")
         data = _exactly(stream, dtype.itemsize * math.prod(shape))
         return data if kind is bytes else np.frombuffer(data, dtype).reshape(shape)

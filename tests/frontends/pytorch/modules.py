@@ -256,10 +256,14 @@ class embedding(nn.Module):  # noqa: N801
 class embedding_bag(nn.Module):  # noqa: N801
     def __init__(self) -> None:
         super().__init__()
-        self.sum, self.mean, self.max = (nn.EmbeddingBag(12, 4, mode=mode) for mode in ("sum", "mean", "max"))
+        self.bags = nn.ModuleList(
+            nn.EmbeddingBag(12, 4, mode=mode, padding_idx=index)
+            for mode in ("sum", "mean", "max")
+            for index in (None, 3)
+        )
 
     def forward(self, x: torch.Tensor) -> Any:
-        return self.sum(x), self.mean(x), self.max(x)
+        return [bag(x) for bag in self.bags] + [bag(x * 0 + 3) for bag in self.bags]
 
 
 @case((6, 3))

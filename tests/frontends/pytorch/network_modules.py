@@ -318,6 +318,61 @@ def spectra(x: torch.Tensor) -> Any:
     ]  # fmt: skip
 
 
+@case((2, 16, 16))
+class fourier_layer(nn.Module):  # noqa: N801
+    """The layer of a Fourier neural operator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low, self.high = (nn.Parameter(torch.randn(2, 3, 4, 4, dtype=torch.complex64)) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        modes = torch.fft.rfft2(x)
+        kept = torch.zeros(x.shape[0], 3, 16, 9, dtype=torch.complex64)
+        kept[:, :, :4, :4] = torch.einsum("bixy,ioxy->boxy", modes[:, :, :4, :4], self.low)
+        kept[:, :, -4:, :4] = torch.einsum("bixy,ioxy->boxy", modes[:, :, -4:, :4], self.high)
+        return torch.fft.irfft2(kept, s=(16, 16))
+
+
+@case((3, 12))
+class state_space_layer(nn.Module):  # noqa: N801
+    """A diagonal state space layer: a convolution whose kernel is a sum of complex exponentials."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = nn.Parameter(torch.randn(3, 4, 2))
+        self.decay, self.frequency = nn.Parameter(torch.rand(3, 4)), nn.Parameter(torch.randn(3, 4))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        rates = 0.1 * (-torch.exp(self.decay) + 1j * self.frequency)
+        kernel = torch.exp(rates.unsqueeze(-1) * torch.arange(12))
+        factors = torch.view_as_complex(self.output) * (torch.exp(rates) - 1) / rates
+        response = 2 * torch.einsum("hn,hnl->hl", factors, kernel).real
+        return torch.fft.irfft(torch.fft.rfft(x, 24) * torch.fft.rfft(response, 24), 24)[..., :12]
+
+
+@case((5, 6))
+class complex_numbers(nn.Module):  # noqa: N801
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix, self.shift = (nn.Parameter(torch.randn(*size, dtype=torch.complex64)) for size in ((6, 4), (5, 6)))
+        self.linear = nn.Linear(6, 3, dtype=torch.complex64)
+        self.convolution = nn.Conv1d(5, 2, 3, dtype=torch.complex64)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        z = torch.complex(x, x / 2) + self.shift
+        changed = z.clone()
+        changed[..., 0] = x[..., 0]
+        changed[:, 1] *= 2 - 0.5j
+        results = [
+            z @ self.matrix, self.linear(z), self.convolution(z), torch.cat([z, torch.complex(x, x)], -1), changed,
+            torch.where(x > 0, z, torch.zeros_like(z)), z.log(), z.sqrt(), z.pow(3), 1 / z, z / (z + 3), z.conj() * z,
+            z.masked_fill(x > 1, 2.0), z.sum(1), z.to(torch.complex128), torch.outer(self.shift[0], z[0, 0]), 3 - z,
+            torch.stack([z.flip(1), z.roll(1, 2)]), x.to(torch.complex64) * 2j, torch.exp(1j * x), z.square(),
+        ]  # fmt: skip
+        return [torch.view_as_real(y) for y in results] + [z.abs(), z.angle(), z.real, z.imag]
+
+
 @case((3, 6, 7))
 def windows(x: torch.Tensor) -> Any:
     columns = F.unfold(x, (2, 3), padding=1, stride=2)

@@ -6,15 +6,19 @@ from typing import Any
 
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
 from sofie_jit.frontends.pytorch.promotion import result_type
+from sofie_jit.frontends.pytorch.values import PART_TYPES, Complex
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.expand import Expand
 
 
 @aten("to", "_to_copy", "type_as")
-def to(call: AtenCall, x: Operand, dtype: Any = None, other: Symbol | None = None) -> Symbol:
+def to(call: AtenCall, x: Operand, dtype: Any = None, other: Symbol | None = None) -> Any:
     """``x`` as another element type."""
     wanted = other.dtype if other is not None else dtype
+    if wanted in PART_TYPES:
+        part = call.cast(x, PART_TYPES[wanted])
+        return Complex(part, ops.zeros_like(part))
     if not isinstance(x, Symbol):
         return call.cast(x, wanted or result_type(x))
     return x if wanted is None or wanted == x.dtype else call.cast(x, wanted)

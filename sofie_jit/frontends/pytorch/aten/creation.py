@@ -10,6 +10,7 @@ import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
 from sofie_jit.frontends.pytorch.promotion import result_type
+from sofie_jit.frontends.pytorch.values import PART_TYPES, Complex
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim
@@ -18,44 +19,46 @@ from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.types import check_table, is_floating
 
 
-def filled(call: AtenCall, shape: Sequence[Dim], value: Operand, dtype: str) -> Symbol:
+def filled(call: AtenCall, shape: Sequence[Dim], value: Operand, dtype: str) -> Any:
     """A tensor filled with a value."""
+    if dtype in PART_TYPES:
+        return Complex(*(filled(call, shape, part, PART_TYPES[dtype]) for part in (value, 0)))
     element = call.cast(value, dtype)
     return element if not shape else call.add(Expand(shape=tuple(shape)), element)
 
 
 @aten("zeros", "empty.memory_format", "new_zeros", "new_empty")
-def zeros(call: AtenCall, size: list[Any], dtype: Any, x: Symbol | None = None) -> Symbol:
+def zeros(call: AtenCall, size: list[Any], dtype: Any, x: Symbol | None = None) -> Any:
     """0 in a shape."""
     return filled(call, size, 0, dtype or ("float32" if x is None else x.dtype))
 
 
 @aten("ones", "new_ones")
-def ones(call: AtenCall, size: list[Any], dtype: Any, x: Symbol | None = None) -> Symbol:
+def ones(call: AtenCall, size: list[Any], dtype: Any, x: Symbol | None = None) -> Any:
     """1 in a shape."""
     return filled(call, size, 1, dtype or ("float32" if x is None else x.dtype))
 
 
 @aten("full", "new_full")
-def full(call: AtenCall, size: list[Any], fill_value: Operand, dtype: Any, x: Symbol | None = None) -> Symbol:
+def full(call: AtenCall, size: list[Any], fill_value: Operand, dtype: Any, x: Symbol | None = None) -> Any:
     """A value in a shape."""
     return filled(call, size, fill_value, dtype or (result_type(fill_value) if x is None else x.dtype))
 
 
 @aten("zeros_like", "empty_like")
-def zeros_like(call: AtenCall, x: Symbol, dtype: Any) -> Symbol:
+def zeros_like(call: AtenCall, x: Symbol, dtype: Any) -> Any:
     """0 in the shape of a tensor."""
     return filled(call, x.shape, 0, dtype or x.dtype)
 
 
 @aten("ones_like")
-def ones_like(call: AtenCall, x: Symbol, dtype: Any) -> Symbol:
+def ones_like(call: AtenCall, x: Symbol, dtype: Any) -> Any:
     """1 in the shape of a tensor."""
     return filled(call, x.shape, 1, dtype or x.dtype)
 
 
 @aten("full_like")
-def full_like(call: AtenCall, x: Symbol, fill_value: Operand, dtype: Any) -> Symbol:
+def full_like(call: AtenCall, x: Symbol, fill_value: Operand, dtype: Any) -> Any:
     """A value in the shape of a tensor."""
     return filled(call, x.shape, fill_value, dtype or x.dtype)
 

@@ -48,6 +48,8 @@ from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.types import is_floating
 
 Handler = Callable[..., Any]
+ComplexRule = Callable[["AtenCall", Handler, Mapping[str, Any]], Any]
+"""Function of a call, its handler for real arguments, and its arguments by their names in the schema."""
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 Operand = Symbol | bool | int | float | SymbolicDim
@@ -69,8 +71,7 @@ WITHOUT_EFFECT = frozenset(
 """Arguments that do not change results."""
 
 _handlers: dict[str, Handler] = {}
-_of_complex: dict[str, Handler] = {}
-_by_parts: set[str] = set()
+_of_complex: dict[str, ComplexRule] = {}
 
 
 def aten(*names: str) -> Callable[[AnyHandler], AnyHandler]:
@@ -89,19 +90,19 @@ def aten(*names: str) -> Callable[[AnyHandler], AnyHandler]:
     return register
 
 
+def complex_rule(rule: ComplexRule, *names: str) -> None:
+    """Registers how operators are computed that have a complex argument."""
+    _of_complex.update(dict.fromkeys(names, rule))
+
+
 def of_complex(*names: str) -> Callable[[AnyHandler], AnyHandler]:
     """Registers a function as the handler of operators that have a complex argument; it gets arguments as they are."""
 
     def register(handler: AnyHandler) -> AnyHandler:
-        _of_complex.update(dict.fromkeys(names, handler))
+        complex_rule(lambda call, _, given: call.apply(handler, given), *names)
         return handler
 
     return register
-
-
-def by_parts(*names: str) -> None:
-    """Registers operators that treat the real and the imaginary part of complex tensors in the same way."""
-    _by_parts.update(names)
 
 
 @cache
@@ -144,10 +145,13 @@ class AtenCall(NodeCall):
     def run(self, handler: Handler, given: Mapping[str, Any]) -> Any:
         """Calls a handler with the arguments ``given`` by their names in the schema."""
         if any(isinstance(value, Complex) for value in _items(given.values())):
-            if self.schema.name in _by_parts:
-                parts = [self.run(handler, {key: _part(value, part) for key, value in given.items()}) for part in PARTS]
-                return _joined(*parts)
-            handler = _of_complex.get(self.schema.name, handler)
+            rule = _of_complex.get(self.schema.name)
+            if rule is not None:
+                return rule(self, handler, given)
+        return self.apply(handler, given)
+
+    def apply(self, handler: Handler, given: Mapping[str, Any]) -> Any:
+        """Calls a handler with the arguments ``given``, which may be complex."""
         taken = parameters(handler)
         arguments = {}
         named_self = any(parameter.name == "self" for parameter in self.schema.parameters)
@@ -219,24 +223,8 @@ class AtenCall(NodeCall):
         return x if is_floating(x.dtype) else ops.cast(x, "float32")
 
 
-PARTS = ("real", "imag")
-
-
 def _items(values: Iterable[Any]) -> list[Any]:
     return [item for value in values for item in (value if isinstance(value, list) else [value])]
-
-
-def _part(value: Any, part: str) -> Any:
-    """The real or imaginary part of complex tensors; other arguments as they are."""
-    if isinstance(value, list):
-        return [_part(item, part) for item in value]
-    return getattr(value, part) if isinstance(value, Complex) else value
-
-
-def _joined(real: Any, imag: Any) -> Any:
-    if isinstance(real, (list, tuple)):
-        return [Complex(a, b) for a, b in zip(real, imag, strict=True)]
-    return Complex(real, imag)
 
 
 def _element(kind: Any) -> Any:

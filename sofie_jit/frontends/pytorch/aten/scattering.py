@@ -169,9 +169,10 @@ def embedding_bag(
     call: AtenCall, weight: Symbol, indices: Symbol, offsets: Symbol, scale_grad_by_freq: Any, mode: int, sparse: Any,
     per_sample_weights: Symbol | None, include_last_offset: bool, padding_idx: int | None = None,
 ) -> tuple[Symbol | None, ...]:  # fmt: skip
-    """Sums (mode 0), means (1) or maxima (2) of the rows of a table in each bag; bags begin at ``offsets``."""
-    if padding_idx is not None and padding_idx >= 0:
-        call.refuse("padding_idx is not supported")
+    """Sums (mode 0), means (1) or maxima (2) of the rows of a table in each bag; bags begin at ``offsets``.
+
+    Indices ``padding_idx`` do not count. They go to one more bag, which is dropped.
+    """
     if include_last_offset:
         offsets = sliced(call, offsets, 0, 0, offsets.shape[0] - 1)
     rows = call.add(Gather(axis=0), weight, indices)
@@ -179,7 +180,11 @@ def embedding_bag(
         rows = ops.multiply(rows, ops.expand_dims(per_sample_weights, -1))
     positions = call.symbol(arange(call, indices.shape[0], "int64"))
     bag = ops.subtract(ops.cast(ops.searchsorted(ops.cast(offsets, "int64"), positions, "right"), "int64"), 1)
-    shape = (offsets.shape[0], weight.shape[1])
+    bags = offsets.shape[0]
+    padded = padding_idx is not None and padding_idx >= 0
+    if padded:
+        bag = ops.where(ops.equal(ops.cast(indices, "int64"), padding_idx), call.symbol(bags), bag)
+    shape = (bags + 1 if padded else bags, weight.shape[1])
     start = broadcast(call, call.cast(IDENTITIES["max"] if mode == 2 else 0.0, weight.dtype), shape)
     places = broadcast(call, ops.expand_dims(bag, -1), rows.shape)
     total = _scattered(call, start, 0, places, rows, "max" if mode == 2 else "add")
@@ -188,7 +193,7 @@ def embedding_bag(
         total = ops.divide(total, ops.maximum(counts, 1.0))
     elif mode == 2:
         total = ops.where(ops.greater(counts, 0.0), total, 0.0)
-    return total, None, None, None
+    return sliced(call, total, 0, 0, bags) if padded else total, None, None, None
 
 
 @aten("masked_scatter")

@@ -1,4 +1,4 @@
-"""Fourier transforms of real input, and complex tensors, which are pairs of their real and imaginary part."""
+"""Fourier transforms."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten, by_parts, of_complex
+from sofie_jit.frontends.pytorch.aten.complex_numbers import as_complex, by_parts
+from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.values import Complex
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, static_dim
 from sofie_jit.ir.types import check_table
-
-
-def _complex(call: AtenCall, x: Any) -> Complex:
-    if isinstance(x, Complex):
-        return x
-    real = call.floating(call.symbol(x))
-    return Complex(real, ops.zeros_like(real))
 
 
 def _normalized(x: Symbol, norm: str | None, size: int, inverse: bool) -> Symbol:
@@ -50,7 +44,7 @@ def rfft(call: AtenCall, x: Symbol, n: int | None, dim: int, norm: str | None) -
 @aten("fft_irfft")
 def irfft(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None) -> Symbol:
     """The real tensor with a given Fourier transform along an axis."""
-    given = _complex(call, x)
+    given = as_complex(call, x)
     axis = normalize_axis("irfft", dim, given.rank)
     size = n or 2 * (static_dim("irfft", given.real.shape, axis) - 1)
     y = ops.irfft((_last(given.real, axis), _last(given.imag, axis)), size)
@@ -58,7 +52,7 @@ def irfft(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None) -> 
 
 
 def _transform(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None, inverse: bool) -> Complex:
-    given = _complex(call, x)
+    given = as_complex(call, x)
     axis = normalize_axis("fft", dim, given.rank)
     size = static_dim("fft", given.real.shape, axis)
     if n not in (None, size):
@@ -119,7 +113,7 @@ def rfftn(call: AtenCall, x: Symbol, s: list[int] | None, dim: list[int] | None,
 @aten("fft_irfft2", "fft_irfftn")
 def irfftn(call: AtenCall, x: Any, s: list[int] | None, dim: list[int] | None, norm: str | None) -> Symbol:
     """The real tensor with a given Fourier transform along several axes."""
-    given = _complex(call, x)
+    given = as_complex(call, x)
     *others, (last, count) = _along(call, given, s, dim, given.rank)
     for axis, size in others:
         given = ifft(call, given, size, axis, norm)
@@ -170,117 +164,3 @@ def stft(
     scale = 1 / math.sqrt(n_fft) if normalized else 1.0
     real, imag = (ops.multiply(ops.swapaxes(part, part.rank - 2, part.rank - 1), scale) for part in parts)
     return Complex(real, imag) if return_complex else ops.stack([real, imag], -1)
-
-
-@aten("real")
-def real(call: AtenCall, x: Any) -> Symbol:
-    """The real part."""
-    return x.real if isinstance(x, Complex) else call.symbol(x)
-
-
-@aten("imag")
-def imag(call: AtenCall, x: Any) -> Symbol:
-    """The imaginary part."""
-    return _complex(call, x).imag
-
-
-@aten("view_as_real", "view_as_real_copy")
-def view_as_real(call: AtenCall, x: Any) -> Symbol:
-    """Real and imaginary part along a new last axis."""
-    given = _complex(call, x)
-    return ops.stack([given.real, given.imag], -1)
-
-
-@aten("view_as_complex", "view_as_complex_copy")
-def view_as_complex(call: AtenCall, x: Symbol) -> Complex:
-    """A complex tensor from real and imaginary parts along the last axis."""
-    first, second = ops.unstack(x, axis=-1)
-    return Complex(first, second)
-
-
-@aten("complex")
-def complex_(call: AtenCall, real: Symbol, imag: Symbol) -> Complex:
-    """A complex tensor from its real and imaginary part."""
-    return Complex(real, imag)
-
-
-@aten("polar")
-def polar(call: AtenCall, abs: Symbol, angle: Symbol) -> Complex:
-    """A complex tensor from its magnitude and angle."""
-    return Complex(ops.multiply(abs, ops.cos(angle)), ops.multiply(abs, ops.sin(angle)))
-
-
-@aten("conj", "_conj", "conj_physical")
-def conjugate(call: AtenCall, x: Any) -> Any:
-    """The complex conjugate."""
-    return Complex(x.real, ops.negative(x.imag)) if isinstance(x, Complex) else x
-
-
-@aten("angle")
-def angle(call: AtenCall, x: Any) -> Symbol:
-    """The angle in the complex plane."""
-    given = _complex(call, x)
-    return ops.arctan2(given.imag, given.real)
-
-
-# -- arithmetic of complex tensors -------------------------------------------------------------------------------------
-
-by_parts(
-    "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "transpose", "permute", "t", "mT", "movedim",
-    "slice", "narrow", "select", "expand", "contiguous", "clone", "cat", "stack", "neg", "flip", "roll", "sum", "mean",
-    "gather", "index_select", "split", "chunk", "detach",
-)  # fmt: skip
-
-
-@of_complex("add")
-def add(call: AtenCall, x: Any, other: Any, alpha: Any) -> Complex:
-    """``x + alpha * other``."""
-    a, b = _complex(call, x), _complex(call, other)
-    b = b if alpha == 1 else Complex(ops.multiply(b.real, float(alpha)), ops.multiply(b.imag, float(alpha)))
-    return Complex(ops.add(a.real, b.real), ops.add(a.imag, b.imag))
-
-
-@of_complex("sub")
-def sub(call: AtenCall, x: Any, other: Any, alpha: Any) -> Complex:
-    """``x - alpha * other``."""
-    return add(call, x, other, -alpha)
-
-
-@of_complex("mul")
-def mul(call: AtenCall, x: Any, other: Any) -> Complex:
-    """``x * other``."""
-    if not isinstance(x, Complex) or not isinstance(other, Complex):
-        given, factor = (x, other) if isinstance(x, Complex) else (other, x)
-        return Complex(ops.multiply(given.real, factor), ops.multiply(given.imag, factor))
-    real = ops.subtract(ops.multiply(x.real, other.real), ops.multiply(x.imag, other.imag))
-    return Complex(real, ops.add(ops.multiply(x.real, other.imag), ops.multiply(x.imag, other.real)))
-
-
-@of_complex("div")
-def div(call: AtenCall, x: Any, other: Any, rounding_mode: Any = None) -> Complex:
-    """``x / other``."""
-    if isinstance(other, Complex):
-        scale = ops.add(ops.square(other.real), ops.square(other.imag))
-        inverse = Complex(ops.divide(other.real, scale), ops.divide(ops.negative(other.imag), scale))
-        return mul(call, x if isinstance(x, Complex) else call.symbol(x), inverse)
-    return Complex(ops.divide(x.real, other), ops.divide(x.imag, other))
-
-
-@of_complex("abs")
-def absolute(call: AtenCall, x: Complex) -> Symbol:
-    """The magnitude."""
-    return ops.hypot(x.real, x.imag)
-
-
-@of_complex("exp")
-def exponential(call: AtenCall, x: Complex) -> Complex:
-    """The exponential function."""
-    return polar(call, ops.exp(x.real), x.imag)
-
-
-@of_complex("matmul", "bmm", "mm")
-def product_of_matrices(call: AtenCall, x: Any, other: Any = None, mat2: Any = None) -> Complex:
-    """The product of matrices."""
-    a, b = _complex(call, x), _complex(call, mat2 if other is None else other)
-    real = ops.subtract(ops.matmul(a.real, b.real), ops.matmul(a.imag, b.imag))
-    return Complex(real, ops.add(ops.matmul(a.real, b.imag), ops.matmul(a.imag, b.real)))

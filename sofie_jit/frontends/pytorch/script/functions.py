@@ -12,6 +12,7 @@ from sofie_jit.frontends.pytorch import scalars
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     SCALAR_TYPES,
+    Complex,
     Tensor,
     Undecided,
     dtype_of,
@@ -182,12 +183,18 @@ def device(self: Program, *values: Any) -> Any:
 
 
 @function(
-    "is_cuda", "requires_grad", "is_sparse", "is_quantized", "is_mkldnn", "is_complex", "is_nested", "is_mps", "is_xpu",
+    "is_cuda", "requires_grad", "is_sparse", "is_quantized", "is_mkldnn", "is_nested", "is_mps", "is_xpu",
     "is_meta", "is_grad_enabled", "is_autocast_enabled", "is_scripting", "is_tracing", "has_torch_function",
 )  # fmt: skip
 def no(self: Program, *values: Any) -> bool:
     """A property that tensors do not have here."""
     return False
+
+
+@function("is_complex")
+def is_complex(self: Program, value: Any) -> bool:
+    """Whether the elements are complex numbers."""
+    return isinstance(_array(value), Complex)
 
 
 @function("is_floating_point")

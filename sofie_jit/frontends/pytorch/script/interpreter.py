@@ -16,7 +16,7 @@ from sofie_jit.frontends.pytorch import scalars
 from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
 from sofie_jit.frontends.pytorch.script.functions import FUNCTIONS
-from sofie_jit.frontends.pytorch.values import Tensor, Undecided
+from sofie_jit.frontends.pytorch.values import Tensor, Undecided, complex_number
 
 MAX_STEPS = 2_000_000
 """Maximum number of expressions that are evaluated."""
@@ -362,6 +362,23 @@ class Interpreter:
         pairs = zip(node.keys, node.values, strict=True)
         return {self.evaluate(key, scope): self.evaluate(value, scope) for key, value in pairs if key is not None}
 
+    def constant(self, node: ast.Constant, scope: dict[str, Any]) -> Any:
+        if isinstance(node.value, complex):
+            return complex_number(node.value, self.evaluator.builder)
+        return node.value
+
+    def sum_of_parts(self, node: ast.BinOp, scope: dict[str, Any]) -> Any:
+        """A complex number, such as ``0.+1.j``."""
+        try:
+            number = ast.literal_eval(node)
+        except ValueError:
+            number = None
+        if not isinstance(number, complex):
+            raise UnsupportedLayerError(
+                f"{self.path or 'forward'}: the expression {ast.unparse(node):.80} is not known"
+            )
+        return complex_number(number, self.evaluator.builder)
+
     def unary(self, node: ast.UnaryOp, scope: dict[str, Any]) -> Any:
         value = self.evaluate(node.operand, scope)
         if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
@@ -372,7 +389,8 @@ class Interpreter:
 
 
 EXPRESSIONS: dict[type[ast.expr], Any] = {
-    ast.Constant: lambda self, node, scope: node.value,
+    ast.Constant: Interpreter.constant,
+    ast.BinOp: Interpreter.sum_of_parts,
     ast.Name: Interpreter.name,
     ast.Attribute: Interpreter.attribute,
     ast.Call: Interpreter.call,

@@ -18,7 +18,15 @@ from sofie_jit.frontends.pytorch.results import Results
 from sofie_jit.frontends.pytorch.script import inputs
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
 from sofie_jit.frontends.pytorch.script.interpreter import Interpreter, Refused, ScriptObject
-from sofie_jit.frontends.pytorch.values import NUMBERS, Tensor
+from sofie_jit.frontends.pytorch.values import (
+    NUMBERS,
+    Complex,
+    Tensor,
+    complex_number,
+    constant_tensor,
+    known_array,
+    refused_output,
+)
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import bind_shape
 from sofie_jit.ir.rmodel import RModel
@@ -138,7 +146,7 @@ class Translation(base.Translation):
                     made[number] = (
                         Refused(f"a tensor of type {tensor.dtype}")
                         if tensor.array is None
-                        else Tensor(tensor.array, owner=path)
+                        else constant_tensor(tensor.array, path, builder)
                     )
                 return made[number]
             if "tuple" in stored:
@@ -155,7 +163,7 @@ class Translation(base.Translation):
 
         constants = value(self.model.constants, "CONSTANTS")
         listed = constants if isinstance(constants, (tuple, list)) else ()
-        interpreter = Interpreter(self.code, [_constant(given) for given in listed], Evaluator(builder))
+        interpreter = Interpreter(self.code, [_constant(given, builder) for given in listed], Evaluator(builder))
         interpreter.root = value(self.model.root, "")
         return interpreter
 
@@ -191,9 +199,7 @@ class Translation(base.Translation):
                 return parts if isinstance(value, list) else {"tuple": parts}
             found = value.value if isinstance(value, Tensor) else value
             if not isinstance(found, (Symbol, np.ndarray, *NUMBERS)) and found is not None:
-                raise UnsupportedLayerError(
-                    f"the output '{name}' is of type {type(found).__name__}, which is not supported"
-                )
+                raise refused_output(found, name)
             results.add(name, found)
             return len(results.names) - 1
 
@@ -231,8 +237,11 @@ def _key(key: Any) -> Any:
     return tuple(key["tuple"]) if isinstance(key, dict) else key
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: Any, builder: Builder) -> Any:
     """A constant of the code. Traces have Python's numbers as tensors without axes, which count as numbers."""
+    if isinstance(value, Tensor) and isinstance(value.value, Complex) and not value.value.rank:
+        number = complex(*(np.asarray(known_array(part)).item() for part in (value.value.real, value.value.imag)))
+        return complex_number(number, builder)
     if isinstance(value, Tensor) and isinstance(value.value, np.ndarray) and not value.value.ndim:
         number = value.value.item()
         return (
