@@ -175,7 +175,7 @@ namespace {namespace} {{
 {opening}
 {arrays(tensors) if weights == "embedded" else entries(tensors)}
 {session}
-{_constructor(name, len(tensors), weights)}
+{_constructor(name, len(tensors), weights)}{_sized_constructor(r) if weights != "embedded" else ""}
 {_infer(rmodel, r)}
 }};
 
@@ -329,11 +329,31 @@ def _checking(r: Parts) -> str:
 def _constructor(name: str, count: int, weights: Weights) -> str:
     if weights == "embedded":
         return "   Session() : Session(embedded_weights) {}\n"
+    if not count:
+        return f"""   // The network has no weights: no file is read, as in SOFIE.
+   Session(const std::string & = {literal(name + SUFFIXES[weights])})
+      : Session(static_cast<const void *const *>(nullptr))
+   {{
+   }}
+"""
     return f"""   // Reads the weights from a file: the text or the binary one that save_header writes.
    Session(const std::string &filename = {literal(name + SUFFIXES[weights])})
       : Session(k::WeightFile(filename, weight_entries, {count}).pointers())
    {{
    }}
+"""
+
+
+def _sized_constructor(r: Parts) -> str:
+    """SOFIE's constructor of networks with open sizes, which allocates memory for them."""
+    if not r.dims and not r.found:
+        return ""
+    return """
+   // SOFIE's constructor: the sizes that follow are those of calls, which allocate what they need.
+   template <class... Sizes>
+   Session(const std::string &filename, std::size_t, Sizes...) : Session(filename)
+   {
+   }
 """
 
 

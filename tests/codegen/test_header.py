@@ -78,13 +78,15 @@ def test_sofie_signatures(tmp_path: Path) -> None:
 #include <type_traits>
 int main()
 {
-   TMVA_SOFIE_sum::Session session(std::string("sum.dat"));
+   TMVA_SOFIE_sum::Session session(std::string("no weights, no file"));
+   const TMVA_SOFIE_sum::Session sized("sum.dat", 2);
    float a[] = {1, 2, 3, 4}, b[] = {10, 20, 30, 40}, y[4];
    std::vector<float> result = session.infer(a, b);
    static_assert(std::is_same_v<decltype(session.infer(std::size_t(2), a, b)), std::vector<float>>);
    TMVA_SOFIE_sum::doInfer(session, a, b, y);
    const TMVA_SOFIE_sum::Session copy = session;
-   return result == std::vector<float>{11, 22, 33, 44} && y[3] == 44.0f && copy.infer(a, b) == result ? 0 : 1;
+   const bool equal = copy.infer(a, b) == result && sized.infer(a, b) == result;
+   return equal && result == std::vector<float>{11, 22, 33, 44} && y[3] == 44.0f ? 0 : 1;
 }
 """
     outputs(build(tmp_path, main, COMPILERS[0]))

@@ -8,6 +8,8 @@ the HDF5 library needs one, would have to send the weights: 100 MB take 56 ms he
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -103,6 +105,16 @@ def value_info(value: proto.ValueInfoProto) -> ValueInfo:
     return ValueInfo(value.name, dtype, None if shape is None else [_dim(dim) for dim in shape.dim])
 
 
+def _declared(tensor: Tensor, value: ValueInfo) -> Tensor:
+    """An initializer in the shape in which the inputs of the graph list it, if it has as many elements."""
+    shape = tuple(size for size in value.shape or () if isinstance(size, int))
+    known = value.shape is not None and len(shape) == len(value.shape)
+    if not known or shape == tensor.shape or math.prod(shape) != math.prod(tensor.shape):
+        return tensor
+    stored = None if tensor.stored is None else tensor.stored.reshape(shape)
+    return dataclasses.replace(tensor, shape=shape, stored=stored)
+
+
 def _dim(dim: proto.Dimension) -> int | str | None:
     """A size, a name, or None; some exporters write -1 for an unknown size."""
     if dim.dim_value is not None:
@@ -181,6 +193,9 @@ class _Reader:
         if len(constants) < len(initializers):
             raise ModelFileError(f"{where}the initializer '{_twice([t.name for t in initializers])}' is defined twice")
         inputs = [value_info(value) for value in graph.input]
+        constants |= {
+            value.name: _declared(constants[value.name], value) for value in inputs if value.name in constants
+        }
         if name := _twice([value.name for value in inputs]):
             raise ModelFileError(f"{where}the input '{name}' is defined twice")
         given = dict.fromkeys([*(value.name for value in inputs), *constants])

@@ -69,10 +69,10 @@ def test_a_loop_of_known_length(tmp_path):
         nodes, "g", [info("x", [2]), info("count", [], INT64)], [info("last", None), info("rows", None)], [start]
     )
     model, x = sofie_jit.load(saved(tmp_path, graph)), np.float32([1, -2])
-    for count in (3, 1):
+    for count in (3, 1, 0):
         last, rows = model.infer(x, count)
         np.testing.assert_allclose(last, count * x)
-        np.testing.assert_allclose(rows, [i * (i + 1) * x for i in range(count)])
+        np.testing.assert_allclose(rows, np.reshape([i * (i + 1) * x for i in range(count)], (count, 2)))
     with pytest.raises(UnsupportedLayerError, match="would become more than 10,000 nodes"):
         model.infer(x, 10**9)
 

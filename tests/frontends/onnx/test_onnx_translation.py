@@ -110,6 +110,36 @@ def test_axes_became_inputs(tmp_path, op, attributes, constants):
     np.testing.assert_array_equal(computed(new, x=x)[0], expected)
     assert expected.shape != x.shape
 
+    late = saved(tmp_path, [node(op, "x", "y", **attributes, axes=constants["axes"].tolist())], {"x": x}, opset=21)
+    np.testing.assert_array_equal(computed(late, x=x)[0], expected)  # SOFIE's test models have such nodes
+
+
+def test_no_axes_of_a_reduction_are_all_axes(tmp_path):
+    empty = node("ReduceMin", "x", "y", keepdims=0)
+    empty.attribute.append(helper.make_attribute("axes", [], attr_type=onnx.AttributeProto.INTS))
+    for reduction in (node("ReduceMin", "x", "y", keepdims=0), empty):
+        np.testing.assert_array_equal(computed(saved(tmp_path, [reduction], {"x": X}, opset=16), x=X)[0], X.min())
+
+
+def test_inputs_of_the_graph_give_the_shapes_of_initializers(tmp_path):
+    weights = np.arange(6, dtype=np.float32).reshape(2, 3)
+    path = saved(tmp_path, [node("Sub", "x w", "y")], {"x": [3, 2], "w": [3, 2]}, w=weights)
+    x = np.ones((3, 2), np.float32)
+    np.testing.assert_array_equal(computed(path, x=x)[0], x - weights.reshape(3, 2))
+    for declared in ([], ["N", 3], [1, 3]):
+        path = saved(tmp_path, [node("Sub", "x w", "y")], {"x": [2, 3], "w": declared}, w=weights)
+        np.testing.assert_array_equal(computed(path, x=weights)[0], 0 * weights)
+
+
+def test_a_mask_of_numbers_is_added(tmp_path):
+    q, k, v = RNG.normal(size=(3, 1, 2, 3, 4)).astype(np.float32)
+    mask = np.int32([[0, 1, 5], [0, -2, 3], [4, 0, 0]])
+    given = {"q": q, "k": k, "v": v}
+    nodes, as_float = [node("Attention", "q k v mask", "y")], {"mask": mask.astype(np.float32)}
+    (expected,) = computed(saved(tmp_path, nodes, given | as_float, opset=23), **given, **as_float)
+    (found,) = computed(saved(tmp_path, nodes, given | {"mask": mask}, opset=23), **given, mask=mask)
+    np.testing.assert_array_equal(found, expected)
+
 
 def test_top_k_along_every_axis(tmp_path):
     x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)

@@ -113,6 +113,8 @@ def _bias(
         short, whole = mask.shape[-1], k.shape[2]
         value = False if mask.dtype == "bool" else -np.inf
         mask = ops.pad(mask, [(0, 0)] * (mask.rank - 1) + [(0, whole - short)], constant_values=value)
+    if mask is not None and mask.dtype not in ("bool", q.dtype):
+        mask = ops.cast(mask, q.dtype)
     if mask is not None and mask.dtype == "bool":
         allowed = mask if allowed is None else ops.logical_and(mask, allowed)
         mask = None

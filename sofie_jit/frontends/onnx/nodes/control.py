@@ -70,8 +70,15 @@ def loop(
             call.refuse("its condition is computed by the model; only known numbers of iterations are supported")
         goes_on, count = bool(known.item()), count + 1
     if not count and collected:
-        call.refuse("it collects the results of no iteration, whose shape is not known")
+        given = [np.array(0), np.array(True), *states]
+        example = call.translate(body, {info.name: value for info, value in zip(body.inputs, given, strict=True)})
+        return (*states, *(_none(call, row) for row in example[1 + len(states) :]))
     return (*states, *(_stacked(call, rows, 0) for rows in collected))
+
+
+def _none(call: OnnxCall, example: Value) -> Value:
+    """What no iteration collects: no elements of the type of ``example``, which an iteration would return."""
+    return combined(call, lambda values: ops.slice_along(ops.expand_dims(values[0], [0]), 0, 0, 0), [example])
 
 
 @node("Scan", since=9)

@@ -34,7 +34,7 @@ FUNCTIONS: dict[str, tuple[Function, Callable[[Symbol], Symbol]]] = {
 def _reduction(name: str, function: Function, elementwise: Callable[[Symbol], Symbol]) -> None:
     @node(name)
     def by_attribute(call: OnnxCall, x: Symbol) -> Symbol:
-        return function(x, call.integers("axes"), call.flag("keepdims", True))
+        return function(x, call.integers("axes") or None, call.flag("keepdims", True))
 
     @node(name, since=13 if name == "ReduceSum" else 18)
     def by_input(call: OnnxCall, x: Symbol, axes: np.ndarray | None = None) -> Symbol:

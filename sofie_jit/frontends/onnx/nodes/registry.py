@@ -31,6 +31,7 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
+from sofie_jit.frontends.onnx.former_attributes import version_of
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
 from sofie_jit.frontends.onnx.size_values import size_values
 from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, inputs_of, is_parameter
@@ -176,7 +177,8 @@ def known_result(call: OnnxCall, inputs: Sequence[Value | None]) -> Any:
 def find(node: Node) -> Handler:
     """The handler of a node. Raises UnsupportedLayerError if there is none for its version."""
     versions = handlers().get((node.domain, node.op_type), {})
-    fitting = [since for since in versions if since <= node.version]
+    version = version_of(node)
+    fitting = [since for since in versions if since <= version]
     if fitting:
         return versions[max(fitting)]
     if versions:
