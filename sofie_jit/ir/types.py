@@ -106,12 +106,12 @@ def tensor_type(values: np.ndarray) -> TensorType:
     >>> print(tensor_type(np.zeros((2, 3), np.float32)))
     float32 (2, 3)
     """
-    return TensorType(_dtype_name(values.dtype), tuple(values.shape))
+    return _tensor_type(values.dtype, tuple(values.shape))
 
 
-@functools.cache
-def _dtype_name(dtype: np.dtype) -> str:
-    return str(dtype.name)  # numpy assembles the name anew each time
+@functools.lru_cache(maxsize=4096)  # numpy assembles the name anew each time, and each pass asks for all weights
+def _tensor_type(dtype: np.dtype, shape: Shape) -> TensorType:
+    return TensorType(str(dtype.name), shape)
 
 
 def check_table(operator: str, *sizes: int) -> None:

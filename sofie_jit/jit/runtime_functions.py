@@ -40,6 +40,9 @@ TYPES: dict[str, dict[str, Any]] = {
 IN_LIBRARIES = ("session", "thread_pool", "python_call")
 """The headers that are part of compiled libraries, in this order; the others describe Cling."""
 
+AT_START = ("session", "registers")
+"""Headers that every network needs, compiled as one text: a second one would take 20 ms."""
+
 _LOCK = RLock()
 _FUNCTIONS: dict[str, SimpleNamespace] = {}
 _POOLS: list[SimpleNamespace] = []
@@ -68,11 +71,19 @@ def functions(name: str) -> SimpleNamespace:
     """
     with _LOCK:
         if name not in _FUNCTIONS:
-            from sofie_jit.jit.compiler import compiler  # not at the top: a compiled library does not need it
-
-            names = [f"sofie_jit_runtime::{function}" for function in TYPES[name]]
-            adopt({name: compiler().define(text(name), f"runtime/{name}.hxx", *names)})
+            _compile(*(AT_START if name in AT_START else [name]))
         return _FUNCTIONS[name]
+
+
+def _compile(*names: str) -> None:
+    """Compiles these headers as one text."""
+    from sofie_jit.jit.compiler import compiler  # not at the top: a compiled library does not need it
+
+    functions = [(name, f"sofie_jit_runtime::{function}") for name in names for function in TYPES[name]]
+    what = " and ".join(f"runtime/{name}.hxx" for name in names)
+    found = compiler().define("\n".join(map(text, names)), what, *(function for _, function in functions))
+    addresses = list(zip(functions, found, strict=True))
+    adopt({name: [address for (header, _), address in addresses if header == name] for name in names})
 
 
 def start() -> None:

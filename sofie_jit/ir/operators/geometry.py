@@ -6,6 +6,7 @@ leading axes of size 1.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -167,11 +168,26 @@ def window_axes(
     Raises ShapeError if the attributes do not fit the image, or if the window does not fit into it.
     """
     rank = len(sizes)
-    strides, dilations = strides or [1] * rank, dilations or [1] * rank
+    lists = sizes, kernel, strides or [1] * rank, pads or (), dilations or [1] * rank
+    return _window_axes(operator, *map(tuple, lists), auto_pad, ceil_mode)
+
+
+@functools.lru_cache(maxsize=4096)  # each pass over a network asks again: 37 times per convolution of MobileNetV2
+def _window_axes(
+    operator: str,
+    sizes: tuple[Dim, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    auto_pad: str,
+    ceil_mode: bool,
+) -> tuple[Axis, ...]:
+    rank = len(sizes)
     if auto_pad not in AUTO_PADS:
         raise ShapeError(f"{operator}: auto_pad must be one of {', '.join(AUTO_PADS)}, got {auto_pad!r}")
     if pads and any(pads) and auto_pad != "NOTSET":
-        raise ShapeError(f"{operator}: either pads or auto_pad can be given, got pads={pads} and {auto_pad}")
+        raise ShapeError(f"{operator}: either pads or auto_pad can be given, got pads={list(pads)} and {auto_pad}")
     for name, values, count in (("kernel", kernel, rank), ("strides", strides, rank), ("dilations", dilations, rank)):
         if len(values) != count or min(values) < 1:
             raise ShapeError(f"{operator}: {name} needs {count} positive numbers, got {list(values)}")
