@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, InputError, ModelFileError, UnsupportedLayerError
+from sofie_jit.errors import InputError, ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
@@ -18,6 +18,7 @@ from sofie_jit.frontends.onnx import narrow
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.frontends.onnx.values import Narrow, Value, constant, dims_of
+from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape
@@ -191,9 +192,12 @@ def translate(
     Raises UnsupportedLayerError listing all problems, ValuesNeededError if values of inputs would solve them, and
     ModelFileError if ``replace`` names an unknown node.
     """
-    names = {node.name for node in graph.walk()}
+    names = dict.fromkeys(node.name for node in graph.walk() if node.name)
     if unknown := [name for name in replace or {} if name not in names]:
-        raise ModelFileError(f"replace= names '{unknown[0]}', which is not a node of this model")
+        raise ModelFileError(
+            f"replace= names '{unknown[0]}', which is not a node of this model; "
+            + (f"its nodes are: {some(names)}" if names else "its nodes have no names")
+        )
     rmodel = RModel(graph.name or "model")
     builder = Builder(rmodel)
     stored = {value.name: value.dtype for value in graph.inputs}
@@ -284,15 +288,9 @@ class _Translator:
         self.builder.origin = f"{call.label}, replaced"
         wide = zip(map(narrow.widened, inputs), call.node.inputs, strict=True)
         given = [None if value is None else call.symbol(value, name) for value, name in wide]
-        result = function(*given)
+        result = call_replacement(call.label, function, given, {}, as_tuple)
         self.builder.origin = ""
-        results = result if isinstance(result, (tuple, list)) else (result,)
-        if not all(isinstance(symbol, Symbol) for symbol in results):
-            raise GraphError(
-                f"{call.label}: the function in replace= must return tensors that it computes from its arguments by "
-                f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
-            )
-        return call.outputs(tuple(results))
+        return call.outputs(as_tuple(result))
 
     def output(self, value: Value | None, info: ValueInfo) -> Symbol:
         """An output of the model as a tensor."""

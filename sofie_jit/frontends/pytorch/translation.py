@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError
+from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError, counted
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
@@ -29,6 +29,7 @@ from sofie_jit.frontends.pytorch.values import (
     constant_tensor,
     refused_output,
 )
+from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import bind_shape
 from sofie_jit.ir.requirements import undecided
@@ -277,13 +278,12 @@ class _Graph:
         label = f"{call.path}, replaced"
         self.builder.origin = label
         given = [self.result({"as_tensor": {"name": name}}, name) for name in call.inputs]
-        result = self.replace[call.path](*given)
+        results = as_tuple(call_replacement(call.path, self.replace[call.path], given, {}, as_tuple))
         self.builder.origin = ""
-        results = list(result) if isinstance(result, (tuple, list)) else [result]
-        if not all(isinstance(symbol, Symbol) for symbol in results) or len(results) != len(call.outputs):
+        if len(results) != len(call.outputs):
             raise GraphError(
-                f"{call.path}: the function in replace= must return {len(call.outputs)} tensors that it computes from "
-                f"its arguments by arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
+                f"{call.path}: the function in replace= must return {counted(len(call.outputs), 'tensor')}; "
+                f"it returned {len(results)}"
             )
         self.values.update({name: Tensor(symbol) for name, symbol in zip(call.outputs, results, strict=True)})
 

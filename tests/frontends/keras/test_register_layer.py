@@ -198,8 +198,10 @@ def test_what_replace_refuses(tmp_path: Path) -> None:
     lambda_model().save(tmp_path / "m.keras")
     with pytest.raises(sofie_jit.ModelFileError, match=r"names 'lambda_7', which is not a layer.*distance"):
         sofie_jit.load(tmp_path / "m.keras", replace={"lambda_7": abs})
-    with pytest.raises(sofie_jit.GraphError, match=r"should return tensors.*it returned \[3\]"):
+    with pytest.raises(sofie_jit.GraphError, match=r"must return tensors.*it returned 3"):
         sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda t: 3})
+    with pytest.raises(sofie_jit.GraphError, match=r"distance \(.*<lambda>\(\), cannot be called .* \(float32 \(batch"):
+        sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda: 3})
     with pytest.raises(sofie_jit.GraphError, match="Python cannot test it"):
         sofie_jit.load(tmp_path / "m.keras", replace={"distance": lambda t: t if t > 0 else -t})
     with pytest.raises(sofie_jit.GraphError, match="defines no function 'near'"):

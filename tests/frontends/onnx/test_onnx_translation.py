@@ -10,7 +10,7 @@ from onnx_files import PRODUCTION
 
 import sofie_jit
 from sofie_jit import check, frontends, ops
-from sofie_jit.errors import ModelFileError, OptionError, UnsupportedLayerError
+from sofie_jit.errors import GraphError, ModelFileError, OptionError, UnsupportedLayerError
 from sofie_jit.frontends.fixed_sizes import with_input_shapes
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.verification.evaluate import evaluate
@@ -463,8 +463,12 @@ def test_functions_in_place_of_nodes(tmp_path):
     path = saved(tmp_path, nodes, {"x": X})
     rmodel = frontends.open(path, replace={"special": lambda x: ops.square(x)})()
     np.testing.assert_array_equal(evaluate(rmodel, X)[0], -X * X)
-    with pytest.raises(ModelFileError, match="replace= names 'other', which is not a node of this model"):
+    with pytest.raises(ModelFileError, match=r"'other', which is not a node .*; its nodes are: special, y$"):
         frontends.open(path, replace={"other": lambda x: x})()
+    with pytest.raises(GraphError, match=r"special \(.*Special.*<lambda>\(a, b\), cannot be called with .* \(float32"):
+        frontends.open(path, replace={"special": lambda a, b: a})()
+    with pytest.raises(GraphError, match=r"must have a function for it, got 'square'"):
+        frontends.open(path, replace={"special": "square"})()
 
 
 def test_options_of_keras_are_refused(tmp_path):

@@ -104,6 +104,8 @@ def test_modules_of_torchscript_can_be_outputs_and_can_be_replaced() -> None:
     assert plain.shape == (2, 4)
     replaced = sofie_jit.load(path, replace={"layers.0": lambda x: x * 2}, outputs=["layers.0"], **options)
     assert np.array_equal(replaced.infer(x), 2 * x)
+    with pytest.raises(sofie_jit.GraphError, match=r"layers\.0: the .* <lambda>\(\), cannot be called with"):
+        sofie_jit.load(path, replace={"layers.0": lambda: 1}, **options)
 
 
 def test_rows_do_not_depend_on_the_batch() -> None:
@@ -123,6 +125,12 @@ def test_modules_can_be_outputs_and_can_be_replaced() -> None:
     assert np.array_equal(doubled.infer(x), np.full((2, 10), 2, np.float32))
     with pytest.raises(sofie_jit.ModelFileError, match=r"replace= names '9'.*its modules are: 0, 1, 2, 3"):
         sofie_jit.load(path, replace={"9": lambda x: x})
+    with pytest.raises(
+        sofie_jit.GraphError, match=r"mlp.pt2: 0: the .* <lambda>\(x, y\), cannot be called"
+    ):
+        sofie_jit.load(path, replace={"0": lambda x, y: x})
+    with pytest.raises(sofie_jit.GraphError, match="must return 1 tensor; it returned 2"):
+        sofie_jit.load(path, replace={"0": lambda x: (x, x)})
 
 
 def test_check_and_info(capsys: pytest.CaptureFixture[str]) -> None:

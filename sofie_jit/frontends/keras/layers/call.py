@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, GraphError, UnsupportedLayerError, WeightsError, counted
+from sofie_jit.errors import DtypeError, UnsupportedLayerError, WeightsError, counted
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.graph import Layer, LayerNode, TensorRef, flatten, map_leaves
 from sofie_jit.frontends.keras.layers.registry import IGNORED_OPTIONS, Entry, check_policy, find
 from sofie_jit.frontends.keras.masks import Masks, hand_on, pass_masks
+from sofie_jit.frontends.replacement import call_replacement
 from sofie_jit.frontends.wording import replacing
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast
@@ -138,15 +139,10 @@ class LayerCall(NodeCall):
         given = {key: value for key, value in kwargs.items() if key not in ("training", "mask") and value is not None}
         outer, self.builder.origin = self.builder.origin, f"{self.layer}, replaced"
         try:
-            result = function(*args, **given)
+            result = call_replacement(self.layer, function, args, given, flatten)
         except Exception as error:
             raise ReplacementError(error) from error
         self.builder.origin = outer
-        if not all(isinstance(symbol, Symbol) for symbol in flatten(result)):
-            raise GraphError(
-                f"{self.layer}: the function in replace= should return tensors that it computes from its arguments by "
-                f"arithmetic and the functions of sofie_jit.ops; it returned {flatten(result)!r:.100}"
-            )
         return result
 
     def _arguments(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, ModelFileError, OptionError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import ModelFileError, OptionError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.content import some
@@ -27,6 +27,7 @@ from sofie_jit.frontends.pytorch.values import (
     known_array,
     refused_output,
 )
+from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.dims import bind_shape
 from sofie_jit.ir.rmodel import RModel
@@ -269,14 +270,8 @@ def _replacement(path: str, function: Callable[..., Any], builder: Builder) -> C
         for value in given:
             plain = value.value if isinstance(value, Tensor) else value
             symbols.append(builder.constant(plain) if isinstance(plain, np.ndarray) else plain)
-        result = function(*symbols)
+        result = call_replacement(path, function, symbols, {}, as_tuple)
         builder.origin = ""
-        parts = result if isinstance(result, (tuple, list)) else (result,)
-        if not all(isinstance(symbol, Symbol) for symbol in parts):
-            raise GraphError(
-                f"{path}: the function in replace= must return tensors that it computes from its arguments by "
-                f"arithmetic and the functions of sofie_jit.ops; it returned {result!r:.100}"
-            )
-        return tuple(map(Tensor, parts)) if isinstance(result, (tuple, list)) else Tensor(result)
+        return tuple(map(Tensor, result)) if isinstance(result, (tuple, list)) else Tensor(result)
 
     return call
