@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, Shape, bind_shape, bounds, format_shape
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, bounds, format_shape
 from sofie_jit.records import dataclass
 
 WORDS = {"==": "equal to", "<=": "at most"}
@@ -24,6 +24,8 @@ class Requirement:
     >>> n = SymbolicDim("n")
     >>> Requirement(n, "<=", n + 1).holds, Requirement(n, "==", 5).holds
     (True, None)
+    >>> print(Requirement(1, "<=", n))
+    the size n must be at least 1
     """
 
     left: Dim
@@ -44,6 +46,8 @@ class Requirement:
         return Requirement(left, self.relation, right)
 
     def __str__(self) -> str:
+        if self.relation == "<=" and isinstance(self.left, int) and isinstance(self.right, SymbolicDim):
+            return f"the size {self.right} must be at least {self.left}"
         return f"the size {self.left} must be {WORDS[self.relation]} {self.right}"
 
 
