@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from sofie_jit.codegen.identifiers import literal
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text
 from sofie_jit.codegen.print_header import TARGETS, for_target
@@ -68,6 +70,7 @@ def library_source(
             _flops(code, work),
             _descriptions(code, tensors),
             _shape(code, tensors),
+            _largest(code),
             f"}} // namespace {NAMESPACE}",
             _weights(len(weight_offsets)),
             runtime_functions.text("table"),
@@ -194,12 +197,14 @@ def _constants(code: JitText, output_count: int, weight_offsets: Sequence[int]) 
     failures = [texts.get(status, "") for status in range(1 + max(texts, default=0))]
     offsets = ", ".join(map(str, weight_offsets)) or "0"
     return f"""constexpr int size_count = {len(code.dims)}, input_count = {len(inputs)}, output_count = {output_count};
+constexpr int set_size_count = {len(code.found)};
 constexpr int batch_index = {batch}, weight_count = {len(weight_offsets)}, max_rank = {max(*ranks, 1)};
 constexpr int failure_count = {len(failures) - 1};
 constexpr bool is_tiled = {str(code.tiled).lower()};
 constexpr std::size_t rows_together = {code.rows_together};
 constexpr double flops_per_thread = {FLOPS_PER_THREAD};
 const char *const size_names[] = {{{", ".join([*map(literal, code.dims), "nullptr"])}}};
+const char *const set_size_names[] = {{{", ".join([*map(literal, code.found), "nullptr"])}}};
 const char *const failures[] = {{{", ".join(map(literal, failures))}}};
 const std::size_t weight_offsets[] = {{{offsets}}};"""
 
@@ -220,16 +225,13 @@ def _flops(code: JitText, work: Sequence[tuple[float, Sequence[str]]]) -> str:
 
 def _descriptions(code: JitText, tensors: Sequence[tuple[str, TensorType]]) -> str:
     rows = "".join(f"   {{{literal(name)}, {literal(kind.dtype)}, {kind.rank}}},\n" for name, kind in tensors)
-    return f"const sofie_jit_tensor described[] = {{\n{rows}}};"
+    sizes = ", ".join(str(np.dtype(kind.dtype).itemsize) for _, kind in tensors)
+    return f"const sofie_jit_tensor described[] = {{\n{rows}}};\nconstexpr std::size_t item_sizes[] = {{{sizes}}};"
 
 
 def _shape(code: JitText, tensors: Sequence[tuple[str, TensorType]]) -> str:
-    """The function that computes the shape of a tensor from the sizes of the open dimensions."""
-    names = {dim: f"size{index}" for index, dim in enumerate(code.dims)}
-    sizes = "".join(
-        f"   const std::size_t {name} = static_cast<std::size_t>(sizes[{index}]);\n   static_cast<void>({name});\n"
-        for index, name in enumerate(names.values())
-    )
+    """The function that computes the shape of a tensor from the open sizes and those that operators set."""
+    names, sizes = _named_sizes([*code.dims, *code.found])
     cases = []
     for index, (_, kind) in enumerate(tensors):
         axes = [dim.cpp(names) if isinstance(dim, SymbolicDim) else str(dim) for dim in kind.shape]
@@ -241,3 +243,25 @@ def _shape(code: JitText, tensors: Sequence[tuple[str, TensorType]]) -> str:
 {sizes}   switch (tensor) {{
 {"".join(cases)}   }}
 }}"""
+
+
+def _largest(code: JitText) -> str:
+    """The function that computes the largest values of the sizes that operators set."""
+    names, sizes = _named_sizes(code.dims)
+    bounds = [dim.cpp(names) if isinstance(dim, SymbolicDim) else str(dim) for dim in code.found.values()]
+    steps = "".join(f"   largest[{i}] = static_cast<std::int64_t>({bound});\n" for i, bound in enumerate(bounds))
+    return f"""inline void largest_sizes(const std::int64_t *sizes, std::int64_t *largest)
+{{
+   static_cast<void>(sizes);
+   static_cast<void>(largest);
+{sizes}{steps}}}"""
+
+
+def _named_sizes(dims: Sequence[str]) -> tuple[dict[str, str], str]:
+    """C++ names of sizes, and the declarations of these names from an array ``sizes``."""
+    names = {dim: f"size{index}" for index, dim in enumerate(dims)}
+    declarations = "".join(
+        f"   const std::size_t {name} = static_cast<std::size_t>(sizes[{index}]);\n   static_cast<void>({name});\n"
+        for index, name in enumerate(names.values())
+    )
+    return names, declarations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit.codegen.stored_network import decode_network, encode_network
-from sofie_jit.errors import GraphError, OptionError
+from sofie_jit.errors import OptionError
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit import library as machine_code
 from sofie_jit.jit import library_file, processor, runtime_functions
@@ -66,11 +66,6 @@ def save_library(
     lowered = lower(network, optimize)
     codes = library_source.texts(lowered, processor.vector_bytes(macros), dispatch=dispatch)
     code = next(iter(codes.values()))
-    if code.found:
-        raise GraphError(
-            f"the sizes {', '.join(code.found)} of outputs depend on the data (NonZero, Compress, ...), which the "
-            "interface of compiled libraries does not support; save a header instead"
-        )
     signature = Signature.of(lowered, labels)
     arrays = {name: _native(lowered.initialized[name]) for name in code.weights}
     places, size = _places(arrays)

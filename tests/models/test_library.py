@@ -20,11 +20,12 @@ from sofie_jit import RModel
 from sofie_jit.cli import main
 from sofie_jit.codegen.print_jit import jit_text
 from sofie_jit.demo import MODEL_FILE, load_digits
+from sofie_jit.ir.types import COMPUTED
 from sofie_jit.jit import library_file, processor
 from sofie_jit.jit.library_file import LibraryFile
 from sofie_jit.jit.library_source import code_source
 from sofie_jit.models.model import Model
-from sofie_jit.operators import Add, Concat, Gather, Gemm, NonZero, ReduceSum, Relu
+from sofie_jit.operators import Add, Cast, Concat, Exp, Gather, Gemm, Mul, NonZero, ReduceSum, Relu
 from sofie_jit.passes.pipeline import lower
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="needs a C++ compiler")
@@ -346,11 +347,62 @@ def test_build_command(tmp_path: Path, images: np.ndarray, model: Model, monkeyp
 
 def test_sizes_that_depend_on_the_data(tmp_path: Path) -> None:
     network = RModel("found")
-    network.add_input_tensor_info("x", "float32", (None,))
+    network.add_input_tensor_info("x", "float32", (None, "width"))
     network.add_operator(NonZero(count="n", inputs=["x"], outputs=["places"]))
-    network.add_output_tensor_names("places")
-    with pytest.raises(sofie_jit.GraphError, match="depend on the data"):
-        network.save_library(tmp_path / "m.so")
+    network.add_operator(Relu(inputs=["x"], outputs=["y"]))
+    network.add_output_tensor_names("y", "places")
+    library = sofie_jit.load(network.save_library(tmp_path / "m.so"))
+    x = np.array([[0, -1.5, 2], [3, 0, 0]], np.float32)
+    for again in (library, pickle.loads(pickle.dumps(library))):
+        for array in (x, x[:0], np.zeros((4, 5), np.float32)):
+            y, places = again.infer(array)
+            np.testing.assert_array_equal(places, np.nonzero(array))
+            np.testing.assert_array_equal(y, np.maximum(array, 0))
+
+    functions = ctypes.CDLL(str(tmp_path / "m.so"))
+    functions.sofie_jit_open.restype = ctypes.c_void_p
+    functions.sofie_jit_set_size_name.restype = ctypes.c_char_p
+    assert functions.sofie_jit_set_size_count() == 1
+    assert functions.sofie_jit_set_size_name(0) == b"n"
+    sizes, shape = (ctypes.c_int64 * 3)(2, 3, -1), (ctypes.c_int64 * 2)()
+    functions.sofie_jit_largest_sizes(sizes, ctypes.byref(sizes, 16))
+    assert sizes[2] == 6
+    functions.sofie_jit_output_shape(1, sizes, shape)
+    assert list(shape) == [2, 6]
+    y, places, found = np.zeros((2, 3), np.float32), np.full(12, -7, np.int64), (ctypes.c_int64 * 1)(-1)
+    outputs = (ctypes.c_void_p * 3)(y.ctypes.data, places.ctypes.data, ctypes.addressof(found))
+    opened = ctypes.c_void_p(functions.sofie_jit_open())
+    assert functions.sofie_jit_run(opened, sizes, (ctypes.c_void_p * 1)(x.ctypes.data), outputs, 2) == 0
+    functions.sofie_jit_close(opened)
+    assert list(found) == [3]
+    np.testing.assert_array_equal(places[:6].reshape(2, 3), np.nonzero(x))
+    assert (places[6:] == -7).all()
+
+
+def test_threads_in_c_divide_rows_of_any_type(tmp_path: Path) -> None:
+    network = RModel("types")
+    network.add_input_tensor_info("scale", "float32", (None, 3))
+    network.add_operator(Exp(inputs=["scale"], outputs=["b"]))
+    for dtype in COMPUTED:
+        network.add_input_tensor_info(f"x {dtype}", dtype, (None, 3))
+        network.add_operator(Cast(to="float32", inputs=[f"x {dtype}"], outputs=[f"a {dtype}"]))
+        network.add_operator(Mul(inputs=[f"a {dtype}", "b"], outputs=[f"c {dtype}"]))
+        network.add_operator(Cast(to=dtype, inputs=[f"c {dtype}"], outputs=[f"y {dtype}"]))
+        network.add_output_tensor_names(f"y {dtype}")
+    rows = 100_001
+    rng = np.random.default_rng(0)
+    scale = rng.normal(size=(rows, 3)).astype(np.float32)
+    arrays = [scale, *(rng.integers(0, 9, (rows, 3)).astype(dtype) for dtype in COMPUTED)]
+    want = network.compile().infer(*arrays)
+    found = [np.zeros_like(y) for y in want]
+    functions = ctypes.CDLL(str(network.save_library(tmp_path / "m.so")))
+    functions.sofie_jit_open.restype = ctypes.c_void_p
+    opened = ctypes.c_void_p(functions.sofie_jit_open())
+    inputs, outputs = ((ctypes.c_void_p * len(group))(*(x.ctypes.data for x in group)) for group in (arrays, found))
+    assert functions.sofie_jit_run(opened, (ctypes.c_int64 * 1)(rows), inputs, outputs, 2) == 0
+    functions.sofie_jit_close(opened)
+    for dtype, y, expected in zip(COMPUTED, found, want, strict=True):
+        np.testing.assert_array_equal(y, expected, err_msg=dtype)
 
 
 def test_functions_that_are_needed_now_and_later() -> None:

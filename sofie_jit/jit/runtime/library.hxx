@@ -13,13 +13,8 @@ namespace sofie_jit_library {
 namespace runtime = sofie_jit_runtime;
 
 constexpr int bad_size = -4;
-constexpr int tensor_count = input_count + output_count;
-
-inline std::size_t item_size(const sofie_jit_tensor &tensor)
-{
-   const char last = tensor.dtype[0] == 'b' ? 'b' : tensor.dtype[tensor.dtype[0] == 'f' ? 5 : 3];
-   return last == 'b' ? 1 : last == '6' ? 8 : 4;
-}
+constexpr int tensor_count = input_count + output_count + (set_size_count ? 1 : 0);
+static_assert(!is_tiled || !set_size_count, "tiles would set the sizes several times");
 
 // Starts the pool of threads, once, and again in forked processes, which have none of the threads.
 inline void start_pool()
@@ -59,7 +54,7 @@ inline int run(const void *session, const std::int64_t *sizes, const void *const
    for (int i = 0; is_tiled && i < tensor_count; ++i) {
       std::int64_t axes[max_rank];
       shape(i, sizes, axes);
-      row_bytes[i] = item_size(described[i]);
+      row_bytes[i] = item_sizes[i];
       for (int axis = 1; axis < described[i].rank; ++axis) // the first one is the batch
          row_bytes[i] *= static_cast<std::size_t>(axes[axis]);
    }
@@ -78,6 +73,21 @@ SOFIE_JIT_EXPORTED int sofie_jit_size_count(void)
 SOFIE_JIT_EXPORTED const char *sofie_jit_size_name(int index)
 {
    return sofie_jit_library::size_names[index];
+}
+
+SOFIE_JIT_EXPORTED int sofie_jit_set_size_count(void)
+{
+   return sofie_jit_library::set_size_count;
+}
+
+SOFIE_JIT_EXPORTED const char *sofie_jit_set_size_name(int index)
+{
+   return sofie_jit_library::set_size_names[index];
+}
+
+SOFIE_JIT_EXPORTED void sofie_jit_largest_sizes(const int64_t *sizes, int64_t *largest)
+{
+   sofie_jit_library::largest_sizes(sizes, largest);
 }
 
 SOFIE_JIT_EXPORTED int sofie_jit_input_count(void)

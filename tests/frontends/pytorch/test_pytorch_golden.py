@@ -125,9 +125,7 @@ def test_modules_can_be_outputs_and_can_be_replaced() -> None:
     assert np.array_equal(doubled.infer(x), np.full((2, 10), 2, np.float32))
     with pytest.raises(sofie_jit.ModelFileError, match=r"replace= names '9'.*its modules are: 0, 1, 2, 3"):
         sofie_jit.load(path, replace={"9": lambda x: x})
-    with pytest.raises(
-        sofie_jit.GraphError, match=r"mlp.pt2: 0: the .* <lambda>\(x, y\), cannot be called"
-    ):
+    with pytest.raises(sofie_jit.GraphError, match=r"mlp.pt2: 0: the .* <lambda>\(x, y\), cannot be called"):
         sofie_jit.load(path, replace={"0": lambda x, y: x})
     with pytest.raises(sofie_jit.GraphError, match="must return 1 tensor; it returned 2"):
         sofie_jit.load(path, replace={"0": lambda x: (x, x)})
