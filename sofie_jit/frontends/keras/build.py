@@ -23,8 +23,7 @@ from sofie_jit.frontends.keras.graph import (
 )
 from sofie_jit.records import dataclass
 
-WIDER_TYPES = {"float16": "float32", "bfloat16": "float32", "uint8": "int32", "int8": "int32", "uint16": "int32",
-               "int16": "int32", "uint32": "int64"}  # fmt: skip
+WIDER_TYPES = {"float16": "float32", "bfloat16": "float32"}
 """Element types of inputs -> the ones they are computed in, which hold all of their values."""
 
 

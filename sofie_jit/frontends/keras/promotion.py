@@ -8,6 +8,11 @@ import numpy as np
 
 from sofie_jit.ir.types import is_floating, is_integer
 
+SUMMED_AS = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
+"""Element types -> the type in which Keras adds and multiplies all elements along an axis."""
+MULTIPLIED = ("int32", "int64", "float32", "float64")
+"""Element types of the products of matrices that TensorFlow has; Keras takes others in floating point and rounds."""
+
 
 class KerasPromotion:
     """The policy of :mod:`sofie_jit.ir.promotion` by which models of Keras are translated.

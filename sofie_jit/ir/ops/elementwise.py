@@ -75,9 +75,12 @@ def floor_divide(x1: TensorLike, x2: TensorLike) -> Symbol:
     a, b = promote(x1, x2)
     if is_floating(a.dtype):
         return floor(divide(a, b))
-    if a.dtype == "int64":
-        raise DtypeError("floor_divide is not supported for int64: cast to int32 or a floating-point type first")
-    return cast(floor(divide(cast(a, "float64"), cast(b, "float64"))), "int32")  # float64 is exact
+    if a.dtype in ("int64", "uint64"):
+        quotient = apply(elementwise.Div(), a, b)  # rounded towards 0
+        below = logical_and(not_equal(multiply(quotient, b), a), not_equal(less(a, 0), less(b, 0)))
+        return subtract(quotient, cast(below, a.dtype))
+    quotient = floor(divide(cast(a, "float64"), cast(b, "float64")))  # float64 is exact
+    return cast(quotient, "int32" if a.dtype == "bool" else a.dtype)
 
 
 def power(x1: TensorLike, x2: TensorLike) -> Symbol:

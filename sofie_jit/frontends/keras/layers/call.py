@@ -171,6 +171,8 @@ class LayerCall(NodeCall):
 
     def _autocast(self, value: Any) -> Any:
         """``value`` with floating-point tensors converted to the layer's dtype, as Keras does for layers."""
+        if isinstance(value, Mapping):
+            return {key: self._autocast(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(self._autocast(item) for item in value)
         cast = (

@@ -6,16 +6,20 @@ it, and the arguments of the function that are in the node's config, as argument
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sofie_jit.errors import ShapeError
+import numpy as np
+
+from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.frontends.keras import activation
 from sofie_jit.frontends.keras.layers import activations as layers
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import Handler, layer
 from sofie_jit.frontends.keras.masks import stays, stops
+from sofie_jit.frontends.keras.promotion import MULTIPLIED, SUMMED_AS
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.activations import Sigmoid
@@ -32,6 +36,36 @@ UNARY = (
     "isfinite", "isposinf", "isneginf", "signbit", "sinc", "angle", "erfinv", "i0",
 )  # fmt: skip
 """Functions whose class has their name, capitalized."""
+
+
+def _summed(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    """``function``, a sum or product of elements, with integers of less than 32 bits in a wider type."""
+
+    @functools.wraps(function)
+    def in_wider_type(x: Symbol, **options: Any) -> Symbol:
+        if options.get("dtype") is None:
+            x = ops.cast(x, SUMMED_AS.get(x.dtype, x.dtype))
+        return function(x, **options)
+
+    return in_wider_type
+
+
+def _mod(x1: Any, x2: Any) -> Symbol:
+    """The remainder; an integer of Python is of type int32 here, not of the type of the other operand."""
+    return ops.mod(*(np.int32(x) if isinstance(x, int) else x for x in (x1, x2)))
+
+
+def _multiplied(function: Callable[..., Symbol], *operands: Any, **options: Any) -> Symbol:
+    """``function``, a product of matrices, of ``operands``; refuses element types that TensorFlow does not multiply."""
+    if others := [x.dtype for x in operands if isinstance(x, Symbol) and x.dtype not in MULTIPLIED]:
+        raise DtypeError(f"products of matrices of {others[0]} are not supported; cast them to float32 or int32 before")
+    return function(*operands, **options)
+
+
+def _multiplied_as_int32(function: Callable[..., Symbol], *operands: Any) -> Symbol:
+    """As :func:`_multiplied`, with int8 in int32."""
+    wider = [ops.cast(x, "int32") if isinstance(x, Symbol) and x.dtype == "int8" else x for x in operands]
+    return _multiplied(function, *wider)
 
 
 def _dstack(xs: Sequence[Symbol]) -> Symbol:
@@ -106,7 +140,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "TrueDivide": (ops.divide, ()),
     "DivideNoNan": (ops.divide_no_nan, ()),
     "FloorDivide": (ops.floor_divide, ()),
-    "Mod": (ops.mod, ()),
+    "Mod": (_mod, ()),
     "Power": (ops.power, ()),
     "Maximum": (ops.maximum, ()),
     "Minimum": (ops.minimum, ()),
@@ -161,9 +195,9 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "IsIn": (ops.isin, ("assume_unique", "invert")),
     "InTopK": (ops.in_top_k, ("k",)),
     # reductions
-    "Sum": (ops.sum, REDUCTION),
+    "Sum": (_summed(ops.sum), REDUCTION),
     "Mean": (ops.mean, REDUCTION),
-    "Prod": (ops.prod, (*REDUCTION, "dtype")),
+    "Prod": (_summed(ops.prod), (*REDUCTION, "dtype")),
     "Max": (ops.max, REDUCTION),
     "Min": (ops.min, REDUCTION),
     "Amax": (ops.max, REDUCTION),
@@ -183,9 +217,11 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "Argmin": (ops.argmin, REDUCTION),
     "Cumsum": (ops.cumsum, ("axis", "dtype")),
     "Cumprod": (ops.cumprod, ("axis", "dtype")),
+    "Nansum": (_summed(ops.nansum), REDUCTION),
+    "Nanprod": (_summed(ops.nanprod), REDUCTION),
     **{
         f"Nan{name}": (getattr(ops, f"nan{name}"), REDUCTION)
-        for name in ("sum", "prod", "max", "min", "mean", "var", "std", "median", "argmax", "argmin")
+        for name in ("max", "min", "mean", "var", "std", "median", "argmax", "argmin")
     },
     **{f"Nan{name}": (getattr(ops, f"nan{name}"), ("axis", "dtype")) for name in ("cumsum", "cumprod")},
     "Median": (ops.median, REDUCTION),
@@ -195,7 +231,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     },
     "Sort": (ops.sort, ("axis",)),
     "Argsort": (ops.argsort, ("axis",)),
-    "Trace": (ops.trace, ("offset", "axis1", "axis2")),
+    "Trace": (_summed(ops.trace), ("offset", "axis1", "axis2")),
     "Trapezoid": (ops.trapezoid, ("x", "dx", "axis")),
     "TopK": (ops.top_k, ("k", "sorted")),
     # shapes
@@ -257,12 +293,12 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "Triu": (lambda x, k: ops.triangle(x, k, lower=False), ("k",)),
     "Diff": (ops.diff, ("n", "axis")),
     # products
-    "Matmul": (ops.matmul, ()),
-    "Dot": (ops.dot, ()),
-    "Tensordot": (ops.tensordot, ("axes",)),
+    "Matmul": (lambda x1, x2: _multiplied_as_int32(ops.matmul, x1, x2), ()),
+    "Dot": (lambda x1, x2: _multiplied(ops.dot, x1, x2), ()),
+    "Tensordot": (lambda x1, x2, axes: _multiplied(ops.tensordot, x1, x2, axes=axes), ("axes",)),
     "Outer": (ops.outer, ()),
-    "Inner": (ops.inner, ()),
-    "Vdot": (ops.vdot, ()),
+    "Inner": (lambda x1, x2: _multiplied(ops.inner, x1, x2), ()),
+    "Vdot": (lambda x1, x2: _multiplied(ops.vdot, x1, x2), ()),
     "Kron": (ops.kron, ()),
     "Cross": (ops.cross, ("axisa", "axisb", "axisc", "axis")),
     "CDist": (ops.cdist, ()),
@@ -358,4 +394,4 @@ layer("ops.ReLU", mask=stops)(layers.relu)
 @layer("ops.Einsum", mask=stops)
 def einsum(call: LayerCall, *operands: Any) -> Symbol:
     """Einstein sum of any number of tensors."""
-    return ops.einsum(call.config["subscripts"], *operands)
+    return _multiplied_as_int32(functools.partial(ops.einsum, call.config["subscripts"]), *operands)

@@ -13,6 +13,7 @@ from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.masks import all_of, stops
+from sofie_jit.frontends.keras.promotion import MULTIPLIED
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.concat import Concat
@@ -78,9 +79,13 @@ def multiply(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
 
 @layer("Average", mask=merged_mask)
 def average(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
-    """The element-wise mean of all inputs; of integers in float64, in which TensorFlow divides them."""
-    tensors = [x if is_floating(x.dtype) else call.add(Cast(to="float64"), x) for x in _tensors(call, inputs)]
-    return call.add(Mean(), *tensors)
+    """The element-wise mean of all inputs; sums of integers are divided in floating point, as TensorFlow does."""
+    tensors = _tensors(call, inputs)
+    if is_floating(tensors[0].dtype):
+        return call.add(Mean(), *tensors)
+    total = functools.reduce(ops.add, tensors)
+    dtype = "float32" if total.dtype in ("int8", "int16", "uint8", "uint16") else "float64"
+    return ops.divide(ops.cast(total, dtype), len(tensors))
 
 
 @layer("Maximum", mask=merged_mask)
@@ -156,6 +161,8 @@ def dot(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
         call.refuse(
             f"it needs two tensors of at least two axes, the batch included, got {[str(x.type) for x in tensors]}"
         )
+    if others := [x.dtype for x in tensors if x.dtype not in MULTIPLIED]:
+        call.refuse(f"products of {others[0]} are not supported; cast them to float32 or int32 before")
     option = call.config["axes"]
     pair = [option, option] if isinstance(option, int) else list(option)
     (a,), (b,) = (axes_of_option(call, x, axis) for x, axis in zip(tensors, pair, strict=True))

@@ -12,6 +12,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
     layout,
     per_axis,
     per_axis_default,
+    spatial_axes,
     window_options,
 )
 from sofie_jit.frontends.keras.masks import stops
@@ -20,6 +21,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
 from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.types import is_floating
 
 GLOBAL = {"data_format": "channels_last", "keepdims": False}
 """Defaults of the global layers."""
@@ -50,6 +52,9 @@ def average_pooling(call: LayerCall, x: Symbol) -> Symbol:
 @layer("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", mask=stops, defaults=GLOBAL)
 def global_max_pooling(call: LayerCall, x: Symbol) -> Symbol:
     """The largest element of each channel."""
+    if not is_floating(x.dtype):
+        axes = spatial_axes(dimensions(call, x), layout(call))
+        return ops.max(x, tuple(axes), keepdims=bool(call.config["keepdims"]))
     return _global_pooling(call, x, GlobalMaxPool)
 
 

@@ -48,6 +48,7 @@ IGNORED_OPTIONS = (
     "name", "trainable", "dtype", "autocast", "batch_shape", "seed", "quantization_config",
     "*_initializer", "*_regularizer", "*_constraint", "unit_forget_bias", "dropout", "recurrent_dropout",
     "implementation", "unroll", "momentum", "renorm_momentum", "renorm_clipping", "synchronized",
+    "bounding_box_format",
 )  # fmt: skip
 """Options of Keras's layers that have no influence on inference."""
 

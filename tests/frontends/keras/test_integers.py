@@ -1,0 +1,61 @@
+"""Inputs of integer types: results have Keras's values, which wrap around, and its types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sofie_jit
+from tolerance import leaves
+
+
+def _computations(x: Any, dtype: str) -> dict[str, Any]:
+    from keras import layers, ops
+
+    found = {
+        "twice": x * 2, "sum of two": ops.add(x, x), "square": ops.square(x), "cube": x * x * x, "less": x - 100,
+        "sum": ops.sum(x, -1), "product": ops.prod(x, -1), "trace": ops.trace(x, axis1=1, axis2=2),
+        "without nan": ops.nansum(x, 1, keepdims=True), "cumsum": ops.cumsum(x, 1), "count": ops.count_nonzero(x, -1),
+        "mean": ops.mean(x, -1), "max": ops.max(x, 1), "argmax": ops.argmax(x, -1), "sort": ops.sort(x, -1),
+        "floor": x // 7, "floor of tensors": ops.floor_divide(x, x % 7 + 1), "third": x / 3,
+        "where": ops.where(x > 50, x, 0), "clip": ops.clip(x, 10, 99), "padding": layers.ZeroPadding1D(1)(x),
+        "max pool": layers.GlobalMaxPooling1D()(x), "mean pool": layers.GlobalAveragePooling1D()(x),
+        "add": layers.Add()([x, x]), "multiply": layers.Multiply()([x, x]), "average": layers.Average()([x, x]),
+        "concatenate": layers.Concatenate()([x, x]), "flatten": layers.Flatten()(x),
+        "rescaling": layers.Rescaling(1 / 255)(x), "bins": layers.Discretization([10.0, 50.0])(x),
+        "embedding": layers.Embedding(250, 2)(x), "dense": layers.Dense(2)(x),
+    }  # fmt: skip
+    if dtype[0] == "i":
+        found["negative"], found["floor of negatives"] = -x, (x - 100) // 7
+    if dtype in ("int8", "int32", "int64"):
+        found["matmul"], found["einsum"] = ops.matmul(x, x), ops.einsum("bij,bkj->bik", x, x)
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"])
+def test_integers(dtype: str, tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((4, 4), dtype=dtype)
+    computed = _computations(inputs, dtype)
+    model = keras.Model(inputs, list(computed.values()))
+    x = np.random.default_rng(0).integers(0, 120 if dtype == "int8" else 250, (3, 4, 4)).astype(dtype)
+    model.save(tmp_path / "m.keras")
+    loaded = sofie_jit.load(tmp_path / "m.keras")
+    for name, got, want in zip(computed, leaves(loaded.infer(x)), leaves(model(x)), strict=True):
+        assert got.dtype.name == want.dtype.name, name
+        np.testing.assert_allclose(got, np.asarray(want), rtol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "bool"])
+def test_products_of_small_integers_are_refused(dtype: str) -> None:
+    """Keras computes them in floating point, and converts numbers that are too large in a way of the processor."""
+    import keras
+
+    inputs = keras.Input((4, 4), dtype=dtype)
+    for outputs in (keras.ops.matmul(inputs, inputs), keras.layers.Dot(-1)([inputs, inputs])):
+        with pytest.raises(sofie_jit.SofieError, match=f"products of .*{dtype}.*cast them"):
+            sofie_jit.load(keras.Model(inputs, outputs))
