@@ -212,7 +212,7 @@ def test_inputs_keep_their_order_and_types():
     assert [(i.name, i.dtype, i.shape) for i in model.inputs] == [
         ("b", "int32", (None, 3)),
         ("a", "float32", (None, 4)),
-        ("c", "int32", (None, None, 2)),
+        ("c", "uint8", (None, None, 2)),
     ]
 
 

@@ -27,7 +27,7 @@ def _minor(call: LayerCall) -> int | None:
 
 
 AS_GIVEN = frozenset((
-    "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "Equalization", "MixUp", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
     "RandomContrast", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPosterization", "RandomSaturation",
 ))  # fmt: skip
 """Layers that do not convert images to floating point at inference, since Keras 3.6."""
@@ -35,7 +35,7 @@ AS_GIVEN = frozenset((
 
 @layer("RandomHeight", "RandomWidth")
 @layer(
-    "AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
+    "AugMix", "CutMix", "Equalization", "MixUp", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
     "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
     "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
@@ -48,7 +48,10 @@ def augmentation(call: LayerCall, images: Any, training: bool = False) -> Any:
     call.config.ignore(*call.config)
     minor = _minor(call)
     given = call.layer.class_name in AS_GIVEN and call.layer.keras_major >= 3 and (minor is None or minor >= 6)
-    return _of_images(call, images, lambda x: x if given else ops.cast(x, call.dtype))
+    result = _of_images(call, images, lambda x: x if given else ops.cast(x, call.dtype))
+    if call.layer.class_name == "RandomFlip" and isinstance(result, dict) and "segmentation_masks" in result:
+        result["segmentation_masks"] = ops.cast(result["segmentation_masks"], call.dtype)
+    return result
 
 
 def _of_images(call: LayerCall, data: Any, change: Callable[[Symbol], Symbol]) -> Any:
@@ -58,25 +61,26 @@ def _of_images(call: LayerCall, data: Any, change: Callable[[Symbol], Symbol]) -
     if not isinstance(data, Mapping) or not isinstance(data.get("images"), Symbol):
         call.refuse(f"called with a {type(data).__name__} of tensors; expected images, or a dict with the key 'images'")
     result = {**data, "images": change(data["images"])}
-    if "segmentation_masks" in data and call.layer.class_name == "RandomFlip":
-        result["segmentation_masks"] = ops.cast(data["segmentation_masks"], call.dtype)
     if boxes := data.get("bounding_boxes"):
-        result["bounding_boxes"] = _of_number(call, {**boxes, "boxes": ops.cast(boxes["boxes"], "float32")})
+        result["bounding_boxes"] = {**boxes, "boxes": ops.cast(boxes["boxes"], "float32")}
     return result
 
 
-def _of_number(call: LayerCall, boxes: dict[str, Symbol]) -> dict[str, Symbol]:
-    """``boxes``; by MaxNumBoundingBoxes, its number of them, the missing ones filled up."""
-    if call.layer.class_name != "MaxNumBoundingBoxes":
-        return boxes
-    number, fill = int(call.config["max_number"]), call.config.get("fill_value", -1)
+@layer("MaxNumBoundingBoxes", mask=stops, defaults={"fill_value": -1})
+def max_num_bounding_boxes(call: LayerCall, images: Any, training: bool = False) -> Any:
+    """The images with ``max_number`` boxes: further ones are left out, missing ones are filled with ``fill_value``."""
+    call.config.ignore("data_format")
+    number, fill = int(call.config["max_number"]), call.config["fill_value"]
 
     def of_number(x: Symbol) -> Symbol:
         kept = minimum(x.shape[1], number)
         x = ops.cut(x, [1], [(0, x.shape[1] - kept)])
         return ops.pad(x, [(0, number - kept if axis == 1 else 0) for axis in range(x.rank)], constant_values=fill)
 
-    return {key: of_number(value) for key, value in boxes.items()}
+    result = _of_images(call, images, lambda x: x)
+    if isinstance(result, dict) and "bounding_boxes" in result:
+        result["bounding_boxes"] = {key: of_number(value) for key, value in result["bounding_boxes"].items()}
+    return result
 
 
 @layer(
