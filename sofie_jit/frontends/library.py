@@ -10,10 +10,10 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sofie_jit.errors import ModelFileError
-from sofie_jit.frontends.base import Node
+from sofie_jit.errors import InputError, ModelFileError
+from sofie_jit.frontends.base import Node, OriginalModel
 from sofie_jit.frontends.base import Translation as BaseTranslation
 from sofie_jit.jit.library_file import LibraryFile
 
@@ -59,6 +59,9 @@ class Translation(BaseTranslation):
 
     def nodes(self) -> Sequence[Node]:
         return [Node(op.origin or op.outputs[0], op.op_type) for op in self.network.operators]
+
+    def original(self, source: Any, **options: Any) -> OriginalModel:
+        raise InputError(f"{self.source} is a compiled library: give the model file that it was made from")
 
     @property
     def metadata(self) -> Mapping[str, str]:

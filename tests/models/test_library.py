@@ -251,6 +251,15 @@ def test_needs_numpy_only(path: Path, library: Model, images: np.ndarray, tmp_pa
     assert run.stdout.endswith("alone\n"), run.stderr
 
 
+def test_what_needs_the_model_file(path: Path, library: Model, tmp_path: Path, capsys) -> None:
+    with pytest.raises(
+        sofie_jit.GraphError, match=r"lowered operators \(.*Dense.*save the model that it was"
+    ):
+        library.save_onnx(tmp_path / "m.onnx")
+    assert main(["compare", str(path)]) == 1
+    assert "is a compiled library: give the model file that it was made from" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
 def test_c_example(path: Path, library: Model, images: np.ndarray, tmp_path: Path) -> None:
     include = Path(sofie_jit.__file__).parent / "include"
