@@ -252,9 +252,7 @@ def test_needs_numpy_only(path: Path, library: Model, images: np.ndarray, tmp_pa
 
 
 def test_what_needs_the_model_file(path: Path, library: Model, tmp_path: Path, capsys) -> None:
-    with pytest.raises(
-        sofie_jit.GraphError, match=r"lowered operators \(.*Dense.*save the model that it was"
-    ):
+    with pytest.raises(sofie_jit.GraphError, match=r"lowered operators \(.*Dense.*save the model that it was"):
         library.save_onnx(tmp_path / "m.onnx")
     assert main(["compare", str(path)]) == 1
     assert "is a compiled library: give the model file that it was made from" in capsys.readouterr().err
