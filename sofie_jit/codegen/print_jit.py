@@ -7,7 +7,7 @@ equal architectures share compiled code. (Headers for other programs: print_head
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from sofie_jit.codegen.arena import Slot
 from sofie_jit.codegen.emitter import Target
@@ -35,6 +35,9 @@ CALLS = "sofie_jit_calls"
 
 INCOMPLETE = {-2: "rows", -3: "team"}
 """Status of ``infer`` if deferred functions must be compiled first -> the reason (``DeferredFunction.when``)."""
+
+NETWORK_FUNCTIONS = ("create", "destroy", "infer")
+"""The functions of every network; ``jit/runtime/session.hxx`` has their types."""
 
 SLOW = 1_000_000
 """Floating-point operations that take some ten microseconds; an unoptimized call costs 10 ns more."""
@@ -67,6 +70,15 @@ class JitText:
     """The same with those that only teams of threads need."""
     op_timings: list[int]
     """Places of the operators whose seconds a profiling Session adds up, after those of reading the clock."""
+
+    @property
+    def functions(self) -> list[str]:
+        """Names of the functions that the text defines for Python."""
+        return [
+            *NETWORK_FUNCTIONS,
+            *(["set_deferred"] if self.deferred else []),
+            *(["take_op_timings"] if self.op_timings else []),
+        ]
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -153,7 +165,7 @@ class JitPrinter(SessionPrinter):
         returns = "" if result == "void" else "return "
         called = ", ".join([*names, *map(self.text, function.arguments)])
         body = f"{returns}k::{function.function}({called});"
-        if not function.deferred or BATCH not in self.plan.dims:
+        if not function.deferred or not self.plan.tiled:  # the rows of a tiled batch can be computed one by one
             return self._outlined(result, parameters, body)
         pointer = self._deferred("rows", result, parameters, body)
         return self._outlined(result, parameters, f"{returns}{pointer}({', '.join(names)});")
@@ -293,7 +305,7 @@ int infer(const void *session, const std::size_t *{"dims" if plan.dims else ""},
 {{
 {check}   return static_cast<const Session *>(session)->run({", ".join(given)});
 }}
-{_TAKE_OP_TIMINGS.format(size=1 + len(printer.op_timings)) if profile else ""}"""
+{_set_deferred(printer.deferred)}{_TAKE_OP_TIMINGS.format(size=1 + len(printer.op_timings)) if profile else ""}"""
     namespace = f"sofie_jit_model_{hashlib.sha256(body.encode()).hexdigest()[:20]}"
     used = ["core/memory.hxx", *plan.kernels, *(["core/profile.hxx"] if profile else []), "core/team.hxx"]
     return JitText(
@@ -308,18 +320,26 @@ int infer(const void *session, const std::size_t *{"dims" if plan.dims else ""},
     )
 
 
-def completing(text: JitText, when: str, compiled: Mapping[str, int] | None = None) -> str:
-    """The statement that sets the pointers to the deferred functions that are needed ``when``.
-
-    ``compiled``: the addresses of these functions by their pointers, if they are not defined in the same program.
-    """
-    steps = []
-    for pointer, function in text.deferred.items():
-        if function.when == when:
-            address = None if compiled is None else f"reinterpret_cast<decltype({pointer})>({compiled[pointer]}ull)"
-            steps.append(f"{pointer} = {address or function.name}")
-    steps.append(f"__atomic_store_n(&{text.namespace}::complete_{when}, true, __ATOMIC_RELEASE)")
+def completing(text: JitText, when: str) -> str:
+    """The statement that sets the pointers to the deferred functions that are needed ``when``, which are defined."""
+    steps = [f"{pointer} = {function.name}" for pointer, function in text.deferred.items() if function.when == when]
+    steps.append(_completed(when, f"{text.namespace}::"))
     return f"static const bool {text.namespace}_complete_{when} = ({', '.join(steps)}, true);\n"
+
+
+def _set_deferred(deferred: dict[str, DeferredFunction]) -> str:
+    """The function that sets the pointers to all deferred functions, given their addresses; empty if there are none."""
+    if not deferred:
+        return ""
+    steps = [f"{name} = reinterpret_cast<decltype({name})>(functions[{i}]);" for i, name in enumerate(deferred)]
+    steps += [f"{_completed(when)};" for when in dict.fromkeys(function.when for function in deferred.values())]
+    body = "\n   ".join(steps)
+    return f"void set_deferred(const std::uint64_t *functions)\n{{\n   {body}\n}}\n"
+
+
+def _completed(when: str, scope: str = "") -> str:
+    """The expression that notes that the pointers are set."""
+    return f"__atomic_store_n(&{scope}complete_{when}, true, __ATOMIC_RELEASE)"
 
 
 def _hashed(kind: str, definition: str) -> str:

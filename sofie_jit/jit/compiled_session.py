@@ -7,14 +7,19 @@ from ctypes import PYFUNCTYPE, addressof, c_uint64, c_void_p
 
 import numpy as np
 
-from sofie_jit.codegen.print_jit import INCOMPLETE, JitText, jit_text
+from sofie_jit.codegen.print_jit import INCOMPLETE, NETWORK_FUNCTIONS, JitText, jit_text
 from sofie_jit.errors import OptionError
+from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit import cache, cache_folder, deferred_functions, runtime_functions
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.jit.session import Session, words
 
 _TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
+
+MOST_FLOPS_ALONE = 1e9
+"""Floating-point operations of the largest call that does without functions that another process is still compiling.
+One thread, row by row, takes about 0.1 s for them, as Cling would to compile the functions."""
 
 
 class CompiledSession(Session):
@@ -31,46 +36,73 @@ class CompiledSession(Session):
 
     def __init__(self, lowered: RModel, *, profile: bool = False):
         code, functions = _compiled(lowered, profile=True) if profile else _cached(lowered) or _compiled(lowered)
-        self._take_op_timings = functions[3:]
+        self._take_op_timings = functions.get("take_op_timings")
         arrays = [_native(lowered.initialized[name]) for name in code.weights]
         addresses = words([array.ctypes.data for array in arrays])
-        super().__init__(code, functions[:3], addressof(addresses))
+        super().__init__(code, [functions[name] for name in NETWORK_FUNCTIONS], addressof(addresses))
 
     def run(
-        self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
+        self,
+        dims: Sequence[int],
+        arrays: Sequence[np.ndarray],
+        *,
+        threads: int = 1,
+        release_gil: bool = False,
+        flops: float = 0.0,
     ) -> int:
-        """As :meth:`Session.run`; takes deferred functions from the cache, or compiles them, when a call needs them."""
-        if threads > 1 and not runtime_functions.is_known("thread_pool"):
-            deferred_functions.found(self.code)
+        """As :meth:`Session.run`; handles calls that need deferred functions.
+
+        While another process compiles them, the call does without: on one thread instead of several, and row by row
+        instead of several rows at a time, which give the same bits. If none does, or if the call is a long one, they
+        are compiled first.
+        """
+        waits = flops <= MOST_FLOPS_ALONE
+        if threads > 1 and not runtime_functions.is_known("thread_pool") and waits and not self.is_complete():
+            threads = 1
         status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         while when := INCOMPLETE.get(status):
-            compiler().complete(self.code, when, deferred_functions.found(self.code))
+            if self.is_complete() or not waits:
+                compiler().complete(self.code, when)
+            elif when == "rows":
+                return self._run_single_rows(dims, arrays)
+            else:
+                threads = 1
             status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         return status
+
+    def is_complete(self) -> bool:
+        """As :meth:`Session.is_complete`. Takes the functions that the other process has compiled."""
+        return not deferred_functions.are_coming(self.code)
+
+    def _run_single_rows(self, dims: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
+        """As :meth:`run`, one row of the batch after the other."""
+        batch = self.code.dims.index(str(BATCH))
+        frame = self._frame(dims, arrays) + [array.nbytes // dims[batch] for array in arrays]
+        return int(runtime_functions.functions("session").run_single_rows(words(frame), len(arrays), batch))
 
     def take_op_timings(self) -> np.ndarray:
         """Seconds since the last call of this method: of reading the clock, then of each of ``code.op_timings``.
 
         Raises OptionError if the session was made without ``profile``.
         """
-        if not self._take_op_timings:
+        if self._take_op_timings is None:
             raise OptionError("this session does not read the clock: make it with profile=True")
         seconds = np.empty(1 + len(self.code.op_timings))
-        _TAKE_OP_TIMINGS(self._take_op_timings[0])(self.handle, seconds.ctypes.data)
+        _TAKE_OP_TIMINGS(self._take_op_timings)(self.handle, seconds.ctypes.data)
         return seconds
 
 
-def _cached(lowered: RModel) -> tuple[JitText, Sequence[int]] | None:
+def _cached(lowered: RModel) -> tuple[JitText, dict[str, int]] | None:
     """The text of a network, and the addresses of its functions if the cache has them."""
     width = cache.vector_bytes() if cache_folder.chosen() else None
     if width is None:
         return None
     code = jit_text(lowered, vector_bytes=width)
     library = cache.find(code)
-    return None if library is None else (code, library.functions)
+    return None if library is None else (code, dict(zip(NETWORK_FUNCTIONS, library.functions, strict=True)))
 
 
-def _compiled(lowered: RModel, *, profile: bool = False) -> tuple[JitText, Sequence[int]]:
+def _compiled(lowered: RModel, *, profile: bool = False) -> tuple[JitText, dict[str, int]]:
     """The text of a network, and the addresses of its functions as Cling compiled them."""
     vector_bytes = runtime_functions.functions("registers").vector_bytes()
     code = jit_text(lowered, profile=profile, vector_bytes=vector_bytes)

@@ -6,11 +6,11 @@ import ctypes
 import hashlib
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
-from ctypes import c_uint64
+from collections.abc import Sequence
+from ctypes import PYFUNCTYPE, c_uint64, c_void_p
 
 from sofie_jit.codegen.kernel_library import kernel_namespace, kernel_text
-from sofie_jit.codegen.print_jit import CALLS, JitText, completing
+from sofie_jit.codegen.print_jit import CALLS, INCOMPLETE, JitText, completing
 from sofie_jit.errors import CompileError
 from sofie_jit.jit import cling
 
@@ -44,7 +44,8 @@ class Compiler:
 
     ``declare_kernels``: the headers of ``sofie_jit/kernels``.
     ``compile``: a network, with the functions through which it enters the kernels.
-    ``complete``: the functions of a network that were deferred until a call needs them.
+    ``complete``: the functions of a network that were deferred until a call needs them; ``adopt`` takes those that
+    another compiler has compiled.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Compiler:
         self._addresses = (c_uint64 * _MOST_FUNCTIONS)()
         self._numbers = itertools.count()
         self._declared: set[str] = set()
-        self._networks: dict[str, list[int]] = {}
+        self._networks: dict[str, dict[str, int]] = {}
         self._completed: set[tuple[str, str]] = set()
 
     # -- texts ---------------------------------------------------------------------------------------------------
@@ -112,11 +113,11 @@ class Compiler:
                 self.define("\n".join(map(kernel_text, group)), f"kernel {', '.join(group)}")
                 self._declared.update(group)
 
-    def compile(self, code: JitText) -> list[int]:
+    def compile(self, code: JitText) -> dict[str, int]:
         """Compiles a network, at most once per process.
 
-        Returns the addresses of the functions ``create``, ``destroy``, ``infer`` (see ``runtime/session.hxx``) and, if
-        the network is compiled for profiling, ``take_op_timings``.
+        Returns the addresses of the functions ``create``, ``destroy``, ``infer`` (see ``runtime/session.hxx``), if
+        functions are deferred ``set_deferred``, and if the network is compiled for profiling ``take_op_timings``.
 
         Raises CompileError.
         """
@@ -125,7 +126,7 @@ class Compiler:
             if namespace not in self._networks:
                 self.declare_kernels(code.kernels)
                 self._define_calls(code)
-                functions = ["create", "destroy", "infer", *(["take_op_timings"] if code.op_timings else [])]
+                functions = code.functions
                 deferred = code.deferred.values()
                 waiting = {function.when for function in deferred if function.name not in self._declared}
                 complete = sorted({function.when for function in deferred} - waiting)
@@ -133,7 +134,7 @@ class Compiler:
                 text = code.text + "".join(in_calls(completing(code, when)) for when in complete)
                 addresses = self.define(text, "the model", *(f"{namespace}::{name}" for name in functions))
                 self._completed.update((namespace, when) for when in complete)
-                self._networks[namespace] = addresses
+                self._networks[namespace] = dict(zip(functions, addresses, strict=True))
             return self._networks[namespace]
 
     def _define_calls(self, code: JitText) -> None:
@@ -150,22 +151,28 @@ class Compiler:
         self.define(in_calls("\n".join(calls.values())), "the model")
         self._declared.update(calls)
 
-    def complete(self, code: JitText, when: str, compiled: Mapping[str, int] | None = None) -> None:
+    def adopt(self, code: JitText, addresses: Sequence[int]) -> None:
+        """Sets the pointers to the deferred functions of a network that another compiler has compiled.
+
+        ``code``: a network that :meth:`compile` has compiled.
+        ``addresses``: those of the functions, in the order of ``code.deferred``.
+        """
+        with self._lock:
+            if code.deferred:
+                set_deferred = self._networks[code.namespace]["set_deferred"]
+                PYFUNCTYPE(None, c_void_p)(set_deferred)((c_uint64 * len(addresses))(*addresses))
+            self._completed.update((code.namespace, when) for when in INCOMPLETE.values())
+
+    def complete(self, code: JitText, when: str) -> None:
         """Compiles the deferred functions of a network that are needed ``when`` (see ``DeferredFunction.when``).
 
         ``code``: a network that :meth:`compile` has compiled.
-        ``compiled``: the addresses of these functions if another compiler has compiled them, by their pointers.
 
         Raises CompileError.
         """
         namespace = code.namespace
         with self._lock:
             if (namespace, when) in self._completed:
-                return
-            if compiled is not None:
-                text = in_calls(completing(code, when, compiled))
-                self.define(text, "the model", f"&{namespace}::complete_{when}")
-                self._completed.add((namespace, when))
                 return
             if when == "team":
                 self.declare_kernels(code.parallel_kernels)

@@ -275,7 +275,7 @@ def undeclared() -> Iterator[None]:
 @pytest.mark.usefixtures("undeclared")
 def test_deferred_functions_from_another_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the system's compiler has compiled a network, a bigger batch compiles no kernels."""
-    monkeypatch.setattr(deferred_functions, "_expected", set())
+    monkeypatch.setattr(deferred_functions, "_ordered", set())
     monkeypatch.setattr(deferred_functions, "DELAY", 1e6)
     timers = []
     monkeypatch.setattr(threading.Timer, "start", lambda timer: timers.append(timer))
@@ -285,26 +285,27 @@ def test_deferred_functions_from_another_process(folder: Path, monkeypatch: pyte
     assert (timer.daemon, list(folder.glob("*.so"))) == (True, [])
     timer.function(*timer.args)
     assert len(list(folder.glob("*.so"))) == 1
-    completed = []
-    complete = Compiler.complete
+    compiled = []
+    define = Compiler.define
 
-    def noted(self: Compiler, code: JitText, when: str, compiled: dict | None = None) -> None:
-        completed.append((when, bool(compiled)))
-        complete(self, code, when, compiled)
+    def noted(self: Compiler, text: str, what: str, *functions: str) -> list[int]:
+        compiled.append(what)
+        return define(self, text, what, *functions)
 
-    monkeypatch.setattr(Compiler, "complete", noted)
+    monkeypatch.setattr(Compiler, "define", noted)
     results = model.infer(X), model.infer(np.repeat(X, 400_000, 0), threads=2)
-    assert ("rows", True) in completed
-    assert all(found for _, found in completed)
+    assert compiled == []
     assert (results[0][:1] == first).all()
     assert (results[1][::400_000] == results[0]).all()
 
 
 def test_few_networks_are_compiled_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deferred_functions, "_expected", set())
+    monkeypatch.setattr(deferred_functions, "_ordered", set())
     started = []
     monkeypatch.setattr(threading.Timer, "start", lambda timer: started.append(timer))
-    for outputs in range(41, 49):
-        deferred_functions.expect(text(network(outputs=outputs)))
+    networks = [text(network(outputs=outputs)) for outputs in range(41, 43 + deferred_functions.MOST)]
+    for code in networks:
+        deferred_functions.expect(code)
     assert len(started) == deferred_functions.MOST
-    assert deferred_functions.found(text(network(outputs=48))) is None
+    assert deferred_functions.are_coming(networks[0])
+    assert not deferred_functions.are_coming(networks[-1])
