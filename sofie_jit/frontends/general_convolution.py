@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from sofie_jit.errors import ShapeError
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import product, static_dim, static_dims
+from sofie_jit.ir.dims import Dim, product, static_dim, static_dims
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import check_table
-
-
-def fixed_axes(operator: str, axes: Sequence[Axis]) -> Sequence[Any]:
-    """``axes``, whose sizes must be known: Axis with ints. Raises ShapeError."""
-    for axis in axes:
-        static_dims(operator, (axis.size, axis.before, axis.after, axis.out))
-    return axes
 
 
 def conv(operator: Conv, x: Symbol, w: Symbol) -> Symbol:
     """``operator`` without a bias: x (N, C, spatial axes), w (M, C / group, spatial axes)."""
-    axes = fixed_axes("Conv", operator.window(x.type, w.type)[0])
-    return _correlated(x, w, axes, operator.group)
+    return _correlated(x, w, operator.window(x.type, w.type)[0], operator.group)
 
 
 def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
@@ -40,8 +33,7 @@ def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
 
     It is a convolution of the image, with zeros between its pixels, by the reversed kernel.
     """
-    window, channels, outputs = operator.window(x.type, w.type)
-    axes = fixed_axes("ConvTranspose", window)
+    axes, channels, outputs = operator.window(x.type, w.type)
     group, spatial = operator.group, w.shape[2:]
     shapes = (group, channels // group, outputs // group, *spatial), (outputs, channels // group, *spatial)
     x, windows = _stuffed(x, axes)
@@ -52,17 +44,55 @@ def conv_transpose(operator: ConvTranspose, x: Symbol, w: Symbol) -> Symbol:
         return _correlated(x, turned, windows, group)
     reverse = np.flip(array, tuple(range(2, w.rank)))
     constant = w.builder.constant(np.ascontiguousarray(reverse.reshape(shapes[0]).swapaxes(1, 2).reshape(shapes[1])))
-    cut = [(min(axis.before, 0), min(axis.after, 0)) for axis in windows]
-    if any(n for pair in cut for n in pair):
-        borders = [0, 0, *(before for before, _ in cut), 0, 0, *(after for _, after in cut)]
+    befores, afters = (static_dims("ConvTranspose", sizes, "pads") for sizes in zip(*map(_pads, windows), strict=True))
+    if min(*befores, *afters) < 0:
+        borders = [0, 0, *(min(n, 0) for n in befores), 0, 0, *(min(n, 0) for n in afters)]
         x = x.builder.add(Pad(pads=borders), x)
-    pads = [max(axis.before, 0) for axis in windows] + [max(axis.after, 0) for axis in windows]
+    pads = [max(n, 0) for n in (*befores, *afters)]
     dilations = [axis.dilation for axis in windows]
     y: Symbol = x.builder.add(Conv(pads=pads, dilations=dilations, group=group), x, constant)
     return y
 
 
-def _stuffed(x: Symbol, axes: Sequence[Any]) -> tuple[Symbol, Sequence[Any]]:
+def col2im(
+    name: str, columns: Symbol, image: Sequence[Dim], kernel: Sequence[int], strides: Sequence[int],
+    dilations: Sequence[int], pads: Sequence[tuple[int, int]],
+) -> Symbol:  # fmt: skip
+    """Windows (N, C * elements of a window, number of windows) added up to images (N, C, spatial axes).
+
+    It is the transposed convolution of each channel, with one filter for each element of a window.
+
+    ``name``: that of the operator in the model. ``image``: sizes of the image.
+
+    Raises ShapeError if the windows do not fit the image.
+    """
+    taps = math.prod(kernel)
+    channels, rest = divmod(static_dim(name, columns.shape, 1), taps)
+    axes = [
+        Axis(size, k, stride, dilation, before, after)
+        for size, k, stride, dilation, (before, after) in zip(image, kernel, strides, dilations, pads, strict=True)
+    ]
+    counts = outputs_of(axes)
+    if rest or Requirement(columns.shape[2], "==", product(*counts)).holds is False:
+        raise ShapeError(
+            f"{name}: {columns.shape[1]} rows and {columns.shape[2]} columns do not fit windows of {list(kernel)} in "
+            f"images of {list(image)}"
+        )
+    check_table(name, channels, taps, taps)
+    windows = ops.reshape(columns, (product(columns.shape[0], channels), taps, *counts))
+    weight = columns.builder.constant(np.eye(taps, dtype=columns.dtype).reshape(taps, 1, *kernel))
+    whole = columns.builder.add(ConvTranspose(strides=strides, dilations=dilations), windows, weight)
+    borders = [
+        (-axis.before, axis.size + axis.before - axis.under(count)) for axis, count in zip(axes, counts, strict=True)
+    ]
+    return ops.reshape(ops.pad(whole, [(0, 0), (0, 0), *borders]), (columns.shape[0], channels, *image))
+
+
+def _pads(axis: Axis) -> tuple[Dim, Dim]:
+    return axis.before, axis.after
+
+
+def _stuffed(x: Symbol, axes: Sequence[Axis]) -> tuple[Symbol, Sequence[Axis]]:
     """``x`` with zeros between its pixels, and the windows of the convolution that ``axes`` are the transpose of."""
     windows = []
     for axis, part in enumerate(axes, 2):
@@ -80,25 +110,20 @@ def _spread(x: Symbol, axis: int, stride: int) -> Symbol:
     apart = ops.expand_dims(x, axis + 1)
     padded = ops.pad(apart, [(0, stride - 1 if a == axis + 1 else 0) for a in range(apart.rank)])
     merged = ops.reshape(padded, (*x.shape[:axis], product(x.shape[axis], stride), *x.shape[axis + 1 :]))
-    return ops.slice_along(merged, axis, 0, static_dim("ConvTranspose", merged.shape, axis) - stride + 1)
+    return ops.cut(merged, [axis], [(0, stride - 1)])
 
 
-def _correlated(x: Symbol, w: Symbol, axes: Sequence[Any], group: int) -> Symbol:
+def _correlated(x: Symbol, w: Symbol, axes: Sequence[Axis], group: int) -> Symbol:
     """The windows of ``x`` times the kernel."""
-    count = len(axes)
-    pads = [(axis.before, axis.after) for axis in axes]
-    x = ops.pad(x, [(0, 0), (0, 0), *((max(a, 0), max(b, 0)) for a, b in pads)])
-    for number in reversed(range(count)):
-        axis, before = axes[number], pads[number][0]
-        check_table("a window", axis.out, axis.kernel)
-        taps = np.arange(axis.kernel)[:, np.newaxis] * axis.dilation + np.arange(axis.out) * axis.stride
-        x = ops.take(x, taps - min(before, 0), 2 + number)  # negative pads cut the image
+    count, sizes = len(axes), outputs_of(axes)
+    x = ops.pad(x, [(0, 0), (0, 0), *map(_pads, axes)])
+    for number, axis in reversed(list(enumerate(axes, 2))):
+        x = ops.windows(x, number, axis.kernel, axis.stride, axis.dilation, axis.out)
     batch, channels = x.shape[:2]
     outputs = w.shape[0]
-    # (N, C, k, out, k, out, ...) -> (N, group, C / group * k * k, out * out)
-    order = [0, 1, *range(2, 2 + 2 * count, 2), *range(3, 3 + 2 * count, 2)]
-    sizes = static_dims("Conv", outputs_of(axes))
+    # (N, C, out, k, out, k, ...) -> (N, group, C / group * k * k, out * out)
+    order = [0, 1, *range(3, 3 + 2 * count, 2), *range(2, 2 + 2 * count, 2)]
     terms = product(channels, *(axis.kernel for axis in axes)) // group
-    columns = ops.reshape(ops.transpose(x, order), (batch, group, terms, math.prod(sizes)))
+    columns = ops.reshape(ops.transpose(x, order), (batch, group, terms, product(*sizes)))
     rows = ops.reshape(w, (group, product(outputs) // group, terms))
     return ops.reshape(ops.matmul(rows, columns), (batch, outputs, *sizes))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.ir import dims
-from sofie_jit.ir.dims import product
+from sofie_jit.ir.dims import Dim, product
 from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import activations
 from sofie_jit.ir.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
@@ -293,9 +293,13 @@ def _pair(value: Any) -> tuple[int, int]:
     return first, second
 
 
-def windows(x: Symbol, axis: int, size: int, stride: int = 1, dilation: int = 1) -> Symbol:
-    """``axis`` replaced by two: the windows along it, and the elements of each window."""
-    count = dims.maximum((x.shape[axis] - (size - 1) * dilation - 1) // stride + 1, 0)
+def windows(x: Symbol, axis: int, size: int, stride: int = 1, dilation: int = 1, count: Dim | None = None) -> Symbol:
+    """``axis`` replaced by two: the windows along it, and the elements of each window.
+
+    ``count``: the number of windows, if it is known to be this one; by default all that fit.
+    """
+    if count is None:
+        count = dims.maximum((x.shape[axis] - (size - 1) * dilation - 1) // stride + 1, 0)
     check_table("windows", *(n for n in (count, size) if isinstance(n, int)))
     a = SizeArrays(x.builder, count)
     starts = a.expand_dims(a.arange(count) * a.number(stride, "int64"), 1)

@@ -210,12 +210,12 @@ def flip(x: Symbol, axis: Axes = None) -> Symbol:
     return apply(Slice(starts=starts, ends=ends, axes=axes, steps=starts), x)
 
 
-def roll(x: Symbol, shift: int | Sequence[int], axis: Axes = None) -> Symbol:
+def roll(x: Symbol, shift: Dim | Sequence[Dim], axis: Axes = None) -> Symbol:
     """``x`` shifted by ``shift`` along ``axis``; elements shifted beyond the end come in at the front."""
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     axes = [axis] if isinstance(axis, int) else list(axis)
-    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    shifts = list(shift) if isinstance(shift, Sequence) else [shift] * len(axes)
     for a, by in zip(axes, shifts, strict=True):
         size = x.shape[a]
         if (moved := by % dims.maximum(size, 1)) != 0:

@@ -26,7 +26,7 @@ Complex = tuple[Symbol, Symbol]
 """Real and imaginary part of a complex tensor."""
 
 
-def _basis(a: SizeArrays, rows: Dim, columns: Dim, size: Dim, first: int = 0) -> tuple[Array, Array]:
+def fourier_basis(a: SizeArrays, rows: Dim, columns: Dim, size: Dim, first: int = 0) -> tuple[Array, Array]:
     """Cosines and negative sines of ``2 pi (first + row) column / size``, (rows, columns), in float64."""
     if a.known:
         check_table("a Fourier transform", int(rows), int(columns) - 1)  # type: ignore[arg-type]
@@ -38,17 +38,28 @@ def _basis(a: SizeArrays, rows: Dim, columns: Dim, size: Dim, first: int = 0) ->
     return a.cos(angles), a.where(is_real, 0.0, -a.sin(angles))  # exactly real where it should be
 
 
-def _resized(x: Symbol, size: Dim) -> Symbol:
-    """``x`` cut, or padded with zeros, to ``size`` along the last axis."""
-    n = x.shape[-1]
+def inverse_real_basis(a: SizeArrays, bins: Dim, size: Dim) -> tuple[Array, Array]:
+    """What the real and imaginary parts of the first frequencies of a real signal add to it: (bins, size) each."""
+    cosines, sines = fourier_basis(a, bins, size, size)
+    places, whole = a.arange(bins), a.number(size, "int64")
+    single = a.equal(places, 0 * places) | a.equal(places + places, whole)
+    twice = a.expand_dims(a.where(single, 1.0, 2.0), 1) / a.number(size, "float64")
+    return cosines * twice, sines * twice
+
+
+def with_length(x: Symbol, size: Dim, axis: int = -1) -> Symbol:
+    """``x`` cut, or padded with zeros, to ``size`` along an axis."""
+    n = x.shape[axis]
     if n == size:
         return x
     if isinstance(n, int) and isinstance(size, int) and n > size:
-        return slice_along(x, -1, 0, size)
-    return pad(x, [(0, 0)] * (x.rank - 1) + [(0, size - n)])
+        return slice_along(x, axis, 0, size)
+    widths: list[tuple[Dim, Dim]] = [(0, 0)] * x.rank
+    widths[axis] = 0, size - n
+    return pad(x, widths)
 
 
-def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
+def rfft(x: Symbol, fft_length: Dim | None = None) -> Complex:
     """The Fourier transform of a real tensor along the last axis: ``fft_length // 2 + 1`` frequencies.
 
     ``fft_length`` is by default the size of the axis; ``x`` is cut or padded with zeros to it.
@@ -59,22 +70,18 @@ def rfft(x: Symbol, fft_length: int | None = None) -> Complex:
     """
     dtype, size = floating(x), fft_length or x.shape[-1]
     bins, a = size // 2 + 1, SizeArrays(x.builder, size)
-    y = matmul(cast(_resized(x, size), "float64"), a.concatenate(_basis(a, size, bins, size), 1))
+    y = matmul(cast(with_length(x, size), "float64"), a.concatenate(fourier_basis(a, size, bins, size), 1))
     real, imaginary = split(cast(y, dtype), [bins], -1)
     return real, imaginary
 
 
-def irfft(x: Complex, fft_length: int | None = None) -> Symbol:
+def irfft(x: Complex, fft_length: Dim | None = None) -> Symbol:
     """The real tensor whose :func:`rfft` is ``x``; ``fft_length`` is by default ``2 * (frequencies - 1)``."""
     real, imaginary = x
     dtype, size = floating(real), fft_length or 2 * (real.shape[-1] - 1)
     bins, a = size // 2 + 1, SizeArrays(real.builder, size)
-    cosines, sines = _basis(a, bins, size, size)
-    places, whole = a.arange(bins), a.number(size, "int64")
-    single = a.equal(places, 0 * places) | a.equal(places + places, whole)
-    twice = a.expand_dims(a.where(single, 1.0, 2.0), 1) / a.number(size, "float64")
-    parts = [cast(_resized(part, bins), "float64") for part in (real, imaginary)]
-    return cast(matmul(concatenate(parts, -1), a.concatenate([cosines * twice, sines * twice], 0)), dtype)
+    parts = [cast(with_length(part, bins), "float64") for part in (real, imaginary)]
+    return cast(matmul(concatenate(parts, -1), a.concatenate(inverse_real_basis(a, bins, size), 0)), dtype)
 
 
 def fft(x: Complex) -> Complex:
@@ -96,7 +103,7 @@ def _transform(x: Complex, axis: int, inverse: bool) -> Complex:
     real, imaginary = (swapaxes(part, axis, -1) if axis != -1 else part for part in x)
     dtype, size = floating(real), real.shape[-1]
     a = SizeArrays(real.builder, size)
-    cosines, sines = _basis(a, size, size, size)
+    cosines, sines = fourier_basis(a, size, size, size)
     if inverse:
         number = a.number(size, "float64")
         cosines, sines = cosines / number, -sines / number
@@ -133,7 +140,7 @@ def stft(
     end = skipped + (count - 1) * sequence_stride + len(weights)
     used = cut(x, [-1], [(skipped, x.shape[-1] - end)])
     bins = fft_length // 2 + 1
-    parts = _basis(SizeArrays(x.builder), len(weights), bins, fft_length, skipped)
+    parts = fourier_basis(SizeArrays(x.builder), len(weights), bins, fft_length, skipped)
     basis = np.concatenate(parts, axis=1) * weights[:, np.newaxis]
     rows = reshape(cast(used, "float64"), (product(*x.shape[:-1]), used.shape[-1], 1))
     kernel = x.builder.constant(basis[:, np.newaxis])

@@ -37,10 +37,21 @@ def test_integers_and_a_single_image(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(-5, 300, size=(8, 9, 2)).astype(np.int32)
     model = keras.Model(inputs, layer(inputs))
     model.save(tmp_path / "m.keras")
-    with pytest.raises(sofie_jit.ShapeError, match="fix the sizes that are open"):
-        sofie_jit.load(tmp_path / "m.keras")  # the first axis is read as the batch
-    loaded = sofie_jit.load(tmp_path / "m.keras", input_shapes=[(8, 9, 2)])
-    np.testing.assert_array_equal(loaded.infer(x), model(x))
+    for options in ({}, {"input_shapes": [(8, 9, 2)]}):  # by default, the first axis is open
+        np.testing.assert_array_equal(sofie_jit.load(tmp_path / "m.keras", **options).infer(x), model(x))
+
+
+def test_images_of_any_size() -> None:
+    inputs = keras.Input((None, None, 2))
+    options = {"tile_grid_size": (3, 2), "clip_limit": 1.5}
+    layer = keras.layers.ContrastLimitedAdaptiveHistogramEqualization(**options)
+    model = keras.Model(inputs, layer(inputs))
+    loaded = sofie_jit.load(model)
+    for shape in ((2, 3, 2, 2), (1, 13, 10, 2), (3, 2, 1, 2), (1, 4, 1, 2)):
+        x = np.random.default_rng(0).normal(120, 60, size=shape).astype(np.float32)
+        y = loaded.infer(x)
+        np.testing.assert_allclose(y, model(x), rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(y, sofie_jit.load(model, input_shapes=[(None, *shape[1:])]).infer(x))
 
 
 def test_hostile_grids_are_refused() -> None:

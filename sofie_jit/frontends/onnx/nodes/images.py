@@ -2,86 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from sofie_jit.frontends import general_convolution
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
-from sofie_jit.frontends.onnx.nodes.sizes import positions
 from sofie_jit.frontends.onnx.values import dims_of
+from sofie_jit.frontends.window_argmax import window_argmax
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import maximum, minimum, normalize_axis, product, static_dim, static_dims
-from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.dims import Shape, maximum, minimum, normalize_axis, product, static_dims
 from sofie_jit.ir.operators.expand import Expand
-from sofie_jit.ir.operators.geometry import Axis, outputs_of
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.operators.scatter import ScatterElements
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import SizeArrays
 from sofie_jit.ir.types import check_table
 
 
 @node("Col2Im", since=18)
 def col2im(call: OnnxCall, x: Symbol, image_shape: np.ndarray, block_shape: np.ndarray) -> Symbol:
     """Windows (N, C * elements of a window, number of windows) added up to images: a transposed convolution."""
-    image, block = ([int(n) for n in sizes.ravel().tolist()] for sizes in (image_shape, block_shape))
-    rank, taps = len(image), math.prod(block)
+    image, block = dims_of(image_shape), [int(n) for n in block_shape.ravel().tolist()]
+    rank = len(image)
     strides, dilations = (call.integers(name) or [1] * rank for name in ("strides", "dilations"))
     pads = call.integers("pads") or [0] * (2 * rank)
-    axes: Sequence[Any] = [
-        Axis(*part) for part in zip(image, block, strides, dilations, pads[:rank], pads[rank:], strict=True)
-    ]
-    rows, windows = static_dims("Col2Im", x.shape[1:])
-    if rows % taps or windows != math.prod(static_dims("Col2Im", outputs_of(axes))):
-        call.refuse(f"{rows} rows and {windows} columns do not fit windows of {block} in images of {image}")
-    channels = rows // taps
-    check_table("Col2Im", channels, taps, taps)
-    kernel = np.tile(np.eye(taps), (channels, 1)).reshape(channels * taps, 1, *block)
-    more = [axis.size + axis.before + axis.after - axis.under(axis.out) for axis in axes]
-    operator = ConvTranspose(strides=strides, dilations=dilations, pads=pads, output_padding=more, group=channels)
-    columns = ops.reshape(x, (x.shape[0], rows, *outputs_of(axes)))
-    taps_of_windows = call.constant(kernel.astype(x.dtype), "taps")
-    if channels == 1:
-        return call.add(operator, columns, taps_of_windows)
-    return general_convolution.conv_transpose(operator, columns, taps_of_windows)
+    borders = list(zip(pads[:rank], pads[rank:], strict=True))
+    return general_convolution.col2im("Col2Im", x, image, block, strides, dilations, borders)
 
 
 def max_pool_with_indices(call: OnnxCall, operator: MaxPool, x: Symbol) -> tuple[Symbol, Symbol]:
     """The maximum of each window, and its index among all elements of ``x``."""
-    axes = general_convolution.fixed_axes("MaxPool", operator.window(x.type)[0])
-    sizes, batch, channels = [axis.size for axis in axes], x.shape[0], static_dim("MaxPool", x.shape, 1)
-    check_table("MaxPool", *static_dims("MaxPool", outputs_of(axes)), *(axis.kernel for axis in axes))
-    values, places = x, np.zeros([1] * (2 * len(axes)), np.int64)
-    order = range(len(sizes))
-    strides = [math.prod(sizes[axis + 1 :]) for axis in order]
-    if call.flag("storage_order"):
-        strides = [math.prod(sizes[:axis]) for axis in order]
-    for number in reversed(order):
-        axis = axes[number]
-        at = np.stack([axis.positions(tap) for tap in range(axis.kernel)])
-        low, high = max(-int(at.min()), 0), max(int(at.max()) + 1 - axis.size, 0)
-        smallest = -np.inf if x.dtype.startswith("float") else np.iinfo(x.dtype).min
-        widths = [(low, high) if a == 2 + number else (0, 0) for a in range(values.rank)]
-        values = ops.take(ops.pad(values, widths, constant_values=smallest), at + low, 2 + number)
-        shape = [1] * (2 * len(axes))
-        shape[2 * number], shape[2 * number + 1] = at.shape
-        places = places + at.reshape(shape) * strides[number]
-    taps, out = math.prod(axis.kernel for axis in axes), static_dims("MaxPool", outputs_of(axes))
-    windows = [*range(3, 3 + 2 * len(axes), 2), *range(2, 2 + 2 * len(axes), 2)]
-    values = ops.reshape(ops.transpose(values, [0, 1, *windows]), (batch, channels, math.prod(out), taps))
-    table = places.transpose([axis - 2 for axis in windows]).reshape(-1)
-    best = ops.cast(ops.argmax(values, -1, keepdims=True), "int64")
-    largest = ops.reshape(ops.take_along_axis(values, best, -1), (batch, channels, *out))
-    within = ops.add(best, (np.arange(math.prod(out)) * taps).reshape(-1, 1))
-    index = ops.reshape(ops.take(call.constant(table, "places"), within, 0), (batch, channels, *out))
-    first = ops.add(
-        ops.multiply(ops.reshape(positions(call, batch), (-1, 1)), channels), np.arange(channels)[np.newaxis]
-    )
-    offset = ops.reshape(ops.multiply(first, math.prod(sizes)), (batch, channels, *[1] * len(axes)))
-    return largest, ops.add(index, offset)
+    index = window_argmax(operator, x, column_major=call.flag("storage_order"))
+    batch, channels, *sizes = x.shape
+    a = SizeArrays(x.builder, *x.shape)
+    image = a.reshape(a.arange(batch), (batch, 1)) * a.number(channels, "int64") + a.arange(channels)
+    first = a.reshape(image * a.number(product(*sizes), "int64"), (batch, channels, *[1] * len(sizes)))
+    return call.add(operator, x), ops.add(index, first)
 
 
 @node("MaxUnpool", since=9)
@@ -90,17 +46,18 @@ def max_unpool(call: OnnxCall, x: Symbol, indices: Symbol, output_shape: np.ndar
     kernel = call.integers("kernel_shape") or []
     rank = len(kernel)
     strides, pads = call.integers("strides") or [1] * rank, call.integers("pads") or [0] * (2 * rank)
-    sizes = static_dims("MaxUnpool", x.shape)
-    spatial = [(n - 1) * strides[i] - pads[i] - pads[rank + i] + kernel[i] for i, n in enumerate(sizes[2:])]
-    shape = (*sizes[:2], *spatial)
-    check_table("MaxUnpool", *shape)
-    zero = call.constant(np.zeros(math.prod(shape), x.dtype), "zeros")
+    spatial = [(n - 1) * strides[i] - pads[i] - pads[rank + i] + kernel[i] for i, n in enumerate(x.shape[2:])]
+    shape: Shape = (*x.shape[:2], *spatial)
+    check_table("MaxUnpool", *(n for n in shape if isinstance(n, int)))
     flat = [ops.reshape(part, (-1,)) for part in (indices, x)]
-    y = ops.reshape(call.add(ScatterElements(axis=0), zero, *flat), shape)
+    y = ops.reshape(call.add(ScatterElements(axis=0), zeros(call, (product(*shape),), x.dtype), *flat), shape)
     if output_shape is None:
         return y
-    whole = [int(n) for n in output_shape.ravel().tolist()]
-    if len(whole) != len(shape) or any(a < b for a, b in zip(whole, shape, strict=True)):
+    whole = dims_of(output_shape)
+    fits = len(whole) == len(shape) and all(
+        Requirement(a, "<=", b).holds is not False for a, b in zip(shape, whole, strict=True)
+    )
+    if not fits:
         call.refuse(f"output_shape is {whole}, but the windows make {shape}")
     return ops.pad(y, [(0, a - b) for a, b in zip(whole, shape, strict=True)])
 
@@ -183,6 +140,6 @@ def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
     return ops.reshape(moved, (batch, product(channels, n, n), height // n, width // n))
 
 
-def zeros(call: OnnxCall, shape: tuple[int, ...], dtype: str) -> Symbol:
+def zeros(call: OnnxCall, shape: Shape, dtype: str) -> Symbol:
     """A tensor of zeros."""
     return call.add(Expand(shape=shape), call.constant(np.zeros((), dtype), "zero"))

@@ -8,9 +8,13 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.tensors import element_type
+from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.dims import Dim, normalize_axis, product, static_dim
+from sofie_jit.ir.ops.signal import fourier_basis, inverse_real_basis, with_length
+from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.size_arrays import Array, SizeArrays
 from sofie_jit.ir.types import check_table
 
 # -- transforms --------------------------------------------------------------------------------------------------------
@@ -34,54 +38,39 @@ def _dft(call: OnnxCall, x: Symbol, length: np.ndarray | None, given: int) -> Sy
     if axis == x.rank - 1 or parts not in (1, 2):
         call.refuse(f"its input has shape {x.shape} and its axis is {given}; expected 1 or 2 numbers in the last axis")
     rows = ops.moveaxis(x, axis, -2)
-    found = static_dim("DFT", rows.shape, -2)
-    size = (2 * (found - 1) if inverse and onesided else found) if length is None else int(length.item())
-    if size < 1:
+    found = rows.shape[-2]
+    size = (2 * (found - 1) if inverse and onesided else found) if length is None else dims_of(length)[0]
+    if Requirement(1, "<=", size).holds is False:
         call.refuse(f"dft_length is {size}; expected a positive number")
+    a = SizeArrays(x.builder, size)
     if inverse and onesided:
-        found = size // 2 + 1
-        result = _product(_cut(rows, found), _inverse_real(found, size, parts))
+        basis = _inverse_real(a, size // 2 + 1, size, parts)
+        result = _product(with_length(rows, size // 2 + 1, -2), basis, size, 1)
     else:
         bins = size // 2 + 1 if onesided else size
-        result = _product(_cut(rows, size), _basis(size, bins, parts, inverse))
+        result = _product(with_length(rows, size, -2), _basis(a, size, bins, parts, inverse), bins, 2)
     return ops.moveaxis(result, -2, axis)
 
 
-def _cut(x: Symbol, size: int) -> Symbol:
-    """``x`` cut or padded with zeros to ``size`` along the last axis but one."""
-    found = static_dim("DFT", x.shape, -2)
-    if found > size:
-        return ops.slice_along(x, -2, 0, size)
-    return ops.pad(x, [(0, 0)] * (x.rank - 2) + [(0, size - found), (0, 0)]) if found < size else x
+def _basis(a: SizeArrays, size: Dim, bins: Dim, parts: int, inverse: bool) -> Array:
+    """(size * parts, bins * 2): what each real or imaginary part adds to each part of a frequency."""
+    cosines, sines = fourier_basis(a, size, bins, size)
+    if inverse:
+        number = a.number(size, "float64")
+        cosines, sines = cosines / number, -sines / number
+    of_real, of_imaginary = a.stack([cosines, sines], -1), a.stack([-sines, cosines], -1)
+    return a.reshape(a.stack([of_real, of_imaginary][:parts], 1), (product(size, parts), product(bins, 2)))
 
 
-def _angles(rows: int, columns: int, size: int) -> np.ndarray:
-    check_table("a Fourier transform", 4 * rows, columns)
-    steps = np.outer(np.arange(rows), np.arange(columns)) % size  # exact, unlike a large angle
-    return 2 * math.pi / size * steps
+def _inverse_real(a: SizeArrays, bins: Dim, size: Dim, parts: int) -> Array:
+    """(bins * parts, size): what the first frequencies of a real signal add to it."""
+    return a.reshape(a.stack(list(inverse_real_basis(a, bins, size))[:parts], 1), (product(bins, parts), size))
 
 
-def _basis(size: int, bins: int, parts: int, inverse: bool) -> np.ndarray:
-    """(size, parts, bins, 2): what each real or imaginary part adds to each part of a frequency."""
-    angles = _angles(size, bins, size)
-    cosines, sines = np.cos(angles), np.sin(angles) if inverse else -np.sin(angles)
-    basis = np.stack([np.stack([cosines, sines], -1), np.stack([-sines, cosines], -1)][:parts], 1)
-    return basis / size if inverse else basis
-
-
-def _inverse_real(bins: int, size: int, parts: int) -> np.ndarray:
-    """(bins, parts, size, 1): what the first frequencies of a real signal add to it."""
-    angles = _angles(bins, size, size)
-    twice = np.where((np.arange(bins) == 0) | (2 * np.arange(bins) == size), 1, 2)[:, np.newaxis] / size
-    return np.stack([np.cos(angles) * twice, -np.sin(angles) * twice][:parts], 1)[..., np.newaxis]
-
-
-def _product(x: Symbol, basis: np.ndarray) -> Symbol:
-    """``x`` (..., n, parts) times a basis (n, parts, m, parts), computed in float64."""
-    n, parts, m, results = basis.shape
-    rows = ops.reshape(ops.cast(x, "float64"), (*x.shape[:-2], n * parts))
-    product = ops.matmul(rows, basis.reshape(n * parts, m * results))
-    return ops.reshape(ops.cast(product, x.dtype), (*x.shape[:-2], m, results))
+def _product(x: Symbol, basis: Array, bins: Dim, results: int) -> Symbol:
+    """``x`` (..., n, parts) times a basis (n * parts, bins * results), computed in float64: (..., bins, results)."""
+    rows = ops.reshape(ops.cast(x, "float64"), (*x.shape[:-2], product(*x.shape[-2:])))
+    return ops.reshape(ops.cast(ops.matmul(rows, basis), x.dtype), (*x.shape[:-2], bins, results))
 
 
 @node("STFT", since=17)
@@ -97,17 +86,16 @@ def stft(
         size = int(frame_length.item())
     else:
         size = static_dim("STFT", x.shape if window is None else window.shape, 1 if window is None else 0)
-    total = static_dim("STFT", x.shape, 1)
-    count = (total - size) // step + 1 if step > 0 else 0
-    if size < 1 or count < 1 or (onesided and parts != 1):
+    count = (x.shape[1] - size) // step + 1 if step > 0 else 0
+    if size < 1 or Requirement(1, "<=", count).holds is False or (onesided and parts != 1):
         call.refuse(f"frames of {size} numbers every {step} do not fit a signal of shape {signal.shape}")
-    check_table("STFT", count, size)
-    frames = ops.take(x, np.arange(count)[:, np.newaxis] * step + np.arange(size), 1)
+    frames = ops.windows(x, 1, size, step)
     if window is not None:
         missing = size - static_dim("STFT", window.shape, 0)
         window = ops.pad(window, [(missing // 2, missing - missing // 2)]) if missing > 0 else window
         frames = ops.multiply(frames, ops.reshape(window, (size, 1)))
-    return _product(frames, _basis(size, size // 2 + 1 if onesided else size, parts, inverse=False))
+    bins = size // 2 + 1 if onesided else size
+    return _product(frames, _basis(SizeArrays(x.builder), size, bins, parts, inverse=False), bins, 2)
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from sofie_jit.ir.dims import static_dim
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.matmul import MatMul
-from sofie_jit.ir.types import check_table
 
 
 def per_axis(call: AtenCall, name: str, values: Sequence[Any], count: int) -> list[int]:
@@ -162,23 +161,14 @@ def conv_tbc(call: AtenCall, x: Symbol, weight: Symbol, bias: Symbol, pad: int) 
 
 @aten("col2im")
 def col2im(
-    call: AtenCall, x: Symbol, output_size: list[int], kernel_size: list[int], dilation: list[int], padding: list[int],
+    call: AtenCall, x: Symbol, output_size: list[Any], kernel_size: list[int], dilation: list[int], padding: list[int],
     stride: list[int],
 ) -> Symbol:  # fmt: skip
-    """Windows as columns of a matrix added up to images: a transposed convolution."""
+    """Windows as columns of a matrix added up to images."""
     kernel, strides, pads, dilations = (
         per_axis(call, "", values, 2) for values in (kernel_size, stride, padding, dilation)
     )
     columns = x if x.rank == 3 else ops.expand_dims(x, 0)
-    taps = kernel[0] * kernel[1]
-    channels = static_dim("col2im", columns.shape, 1) // taps
-    check_table("col2im", channels, taps, taps)
-    extents = [dilations[axis] * (kernel[axis] - 1) + 1 for axis in range(2)]
-    padded = [output_size[axis] + 2 * pads[axis] for axis in range(2)]
-    counts = [(padded[axis] - extents[axis]) // strides[axis] + 1 for axis in range(2)]
-    more = [padded[axis] - extents[axis] - (counts[axis] - 1) * strides[axis] for axis in range(2)]
-    images = ops.reshape(columns, (-1, taps, *counts))  # each channel as an image
-    operator = ConvTranspose(strides=strides, dilations=dilations, pads=pads * 2, output_padding=more)
-    weight = np.eye(taps, dtype=x.dtype).reshape(taps, 1, *kernel)
-    y = ops.reshape(call.add(operator, images, call.constant(weight, "taps")), (-1, channels, *output_size))
+    borders = [(border, border) for border in pads]
+    y = general_convolution.col2im("col2im", columns, output_size, kernel, strides, dilations, borders)
     return y if x.rank == 3 else ops.squeeze(y, 0)

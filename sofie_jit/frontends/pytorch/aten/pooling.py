@@ -10,6 +10,7 @@ import numpy as np
 from sofie_jit.frontends.pytorch.aten.convolution import batched, per_axis, unbatched
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.resampling import adaptive_max, adaptive_mean
+from sofie_jit.frontends.window_argmax import window_argmax
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, maximum
@@ -40,8 +41,8 @@ def max_pool(
 def max_pool_with_indices(
     call: AtenCall, x: Symbol, kernel_size: list[Any], stride: list[Any], padding: list[Any], dilation: list[Any],
     ceil_mode: bool,
-) -> tuple[Symbol, Symbol | None]:  # fmt: skip
-    """The largest element of each window; their indices are not supported."""
+) -> tuple[Symbol, Symbol]:  # fmt: skip
+    """The largest element of each window, and its index within its image."""
     count = next(int(letter) for letter in call.schema.name if letter.isdigit())
     kernel = per_axis(call, "kernel_size", kernel_size, count)
     operator = MaxPool(
@@ -51,7 +52,8 @@ def max_pool_with_indices(
         dilations=per_axis(call, "dilation", dilation, count),
         ceil_mode=ceil_mode,
     )
-    return unbatched(call.add(operator, batched(x, count)), x), None
+    images = batched(x, count)
+    return unbatched(call.add(operator, images), x), unbatched(window_argmax(operator, images), x)
 
 
 @aten("avg_pool1d", "avg_pool2d", "avg_pool3d")

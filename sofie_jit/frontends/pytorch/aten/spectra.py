@@ -13,17 +13,20 @@ from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.values import Complex
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis, static_dim
+from sofie_jit.ir.dims import Dim, normalize_axis
+from sofie_jit.ir.ops.signal import with_length
+from sofie_jit.ir.size_arrays import SizeArrays
 from sofie_jit.ir.types import check_table
 
 
-def _normalized(x: Symbol, norm: str | None, size: int, inverse: bool) -> Symbol:
+def _normalized(x: Symbol, norm: str | None, size: Dim, inverse: bool) -> Symbol:
     """``x``, which was not normalized (or by ``1 / size`` if ``inverse``), with the factor of ``norm``."""
-    if norm == "ortho":
-        return ops.multiply(x, math.sqrt(size) if inverse else 1 / math.sqrt(size))
-    if norm == "forward":
-        return ops.multiply(x, float(size) if inverse else 1 / size)
-    return x
+    if norm not in ("ortho", "forward"):
+        return x
+    a = SizeArrays(x.builder, size)
+    number = a.number(size, "float64")
+    factor = a.sqrt(number) if norm == "ortho" else number
+    return ops.multiply(x, a.cast(factor if inverse else 1 / factor, x.dtype))
 
 
 def _last(x: Symbol, axis: int) -> Symbol:
@@ -35,7 +38,7 @@ def rfft(call: AtenCall, x: Symbol, n: int | None, dim: int, norm: str | None) -
     """The Fourier transform of a real tensor along an axis."""
     axis = normalize_axis("rfft", dim, x.rank)
     x = call.floating(x)
-    size = n or static_dim("rfft", x.shape, axis)
+    size = n or x.shape[axis]
     parts = ops.rfft(_last(x, axis), size)
     real, imag = (ops.moveaxis(_normalized(part, norm, size, inverse=False), -1, axis) for part in parts)
     return Complex(real, ops.add(imag, 0.0))  # without negative zeros, which would give other angles
@@ -46,7 +49,7 @@ def irfft(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None) -> 
     """The real tensor with a given Fourier transform along an axis."""
     given = as_complex(call, x)
     axis = normalize_axis("irfft", dim, given.rank)
-    size = n or 2 * (static_dim("irfft", given.real.shape, axis) - 1)
+    size = n or 2 * (given.real.shape[axis] - 1)
     y = ops.irfft((_last(given.real, axis), _last(given.imag, axis)), size)
     return ops.moveaxis(_normalized(y, norm, size, inverse=True), -1, axis)
 
@@ -54,13 +57,12 @@ def irfft(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None) -> 
 def _transform(call: AtenCall, x: Any, n: int | None, dim: int, norm: str | None, inverse: bool) -> Complex:
     given = as_complex(call, x)
     axis = normalize_axis("fft", dim, given.rank)
-    size = static_dim("fft", given.real.shape, axis)
-    if n not in (None, size):
-        call.refuse(f"n={n} for an axis of size {size} is not supported")
-    moved = _last(given.real, axis), _last(given.imag, axis)
+    size = n or given.real.shape[axis]
+    moved = with_length(_last(given.real, axis), size), with_length(_last(given.imag, axis), size)
     if inverse:  # the transform of the conjugate, conjugated
         real, imag = ops.fft((moved[0], ops.negative(moved[1])))
-        parts = ops.divide(real, float(size)), ops.divide(ops.negative(imag), float(size))
+        number = SizeArrays(real.builder, size).number(size, real.dtype)
+        parts = ops.divide(real, number), ops.divide(ops.negative(imag), number)
     else:
         parts = ops.fft(moved)
     first, second = (ops.moveaxis(_normalized(part, norm, size, inverse), -1, axis) for part in parts)
@@ -120,11 +122,11 @@ def irfftn(call: AtenCall, x: Any, s: list[int] | None, dim: list[int] | None, n
     return irfft(call, given, count, last, norm)
 
 
-def _shifted(name: str, share: Callable[[int], int]) -> None:
+def _shifted(name: str, share: Callable[[Dim], Dim]) -> None:
     @aten(name)
     def compute(call: AtenCall, x: Symbol, dim: list[int] | None) -> Symbol:
         axes = [normalize_axis(name, axis, x.rank) for axis in (range(x.rank) if dim is None else dim)]
-        return ops.roll(x, [share(static_dim(name, x.shape, axis)) for axis in axes], axes)
+        return ops.roll(x, [share(x.shape[axis]) for axis in axes], axes)
 
 
 _shifted("fft_fftshift", lambda size: size // 2)

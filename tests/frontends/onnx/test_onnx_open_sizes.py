@@ -1,0 +1,146 @@
+"""Operators of images and signals of open sizes, against ONNX Runtime and against models with fixed sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import sofie_jit
+from sofie_jit import frontends
+from sofie_jit.verification.evaluate import evaluate
+
+RNG = np.random.default_rng(0)
+
+
+def node(op: str, inputs: str, outputs: str, **attributes) -> onnx.NodeProto:
+    return helper.make_node(op, inputs.split(), outputs.split(), **attributes)
+
+
+SAMPLING = [
+    ("linear", "zeros", 0),
+    ("linear", "reflection", 1),
+    ("nearest", "border", 0),
+    ("cubic", "reflection", 0),
+    ("cubic", "zeros", 1),
+]
+
+IMAGES = [
+    *(
+        node("GridSample", "x grid", f"sampled{i}", mode=mode, padding_mode=padding, align_corners=corners)
+        for i, (mode, padding, corners) in enumerate(SAMPLING)
+    ),
+    node("MaxPool", "x", "largest index", kernel_shape=[2, 3], strides=[2, 2], pads=[0, 1, 1, 1]),
+    node("MaxPool", "x", "l2 column_index", kernel_shape=[2, 1], pads=[1, 0, 0, 0], storage_order=1),
+    node("MaxPool", "x", "same places", kernel_shape=[1, 1]),
+    node("MaxUnpool", "same places", "unpooled", kernel_shape=[1, 1], strides=[1, 1]),
+    node("Shape", "x", "sizes", start=2),
+    node("Conv", "x kernel", "filtered", pads=[1, 1, 1, 1]),
+    node("Reshape", "filtered columns_shape", "columns"),
+    node("Col2Im", "columns sizes block", "added", pads=[1, 1, 1, 1]),
+]
+
+SIGNALS = [
+    node("DFT", "signal", "spectrum", axis=1),
+    node("DFT", "signal", "half", axis=1, onesided=1),
+    node("DFT", "spectrum", "back", axis=1, inverse=1),
+    node("STFT", "padded step window", "frames"),
+    node("STFT", "padded step window", "all_frames", onesided=0),
+]
+
+
+def save(path: Path, nodes, inputs, constants, opset=20) -> Path:
+    outputs = [name for node in nodes for name in node.output]
+    read = {name for node in nodes for name in node.input}
+    results = [helper.make_empty_tensor_value_info(name) for name in outputs if name not in read or "index" in name]
+    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
+    graph = helper.make_graph(nodes, "open", values, results, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    onnx.save(model, path)
+    return path
+
+
+def check(path: Path, feeds: list[list[np.ndarray]], exact: bool) -> None:
+    """The results of one compiled model, at several sizes."""
+    opened, runtime = sofie_jit.load(path), onnxruntime.InferenceSession(path)
+    for number, feed in enumerate(feeds):
+        names = [value.name for value in runtime.get_inputs()]
+        found = opened.infer(dict(zip(names, feed, strict=True)))
+        expected = runtime.run(None, dict(zip(names, feed, strict=True)))
+        for name, a, b in zip(opened.output_names, found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5, err_msg=f"{name} {number}")
+        if number == 0:
+            fixed = sofie_jit.load(path, input_shapes=[array.shape for array in feed])
+            for name, a, b in zip(opened.output_names, found, fixed.infer(*feed), strict=True):
+                (np.testing.assert_array_equal if exact else np.testing.assert_allclose)(a, b, err_msg=name)
+
+
+def random(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def test_images(tmp_path: Path) -> None:
+    kernel = random(18, 2, 3, 3)
+    constants = {
+        "kernel": kernel,
+        "columns_shape": np.array([0, 18, -1]),
+        "block": np.array([3, 3]),
+    }
+    inputs = {"x": ["n", 2, "h", "w"], "grid": ["n", "gh", "gw", 2]}
+    path = save(tmp_path / "images.onnx", IMAGES, inputs, constants)
+    sizes = [(2, 5, 6, 3, 4), (1, 1, 1, 1, 1), (3, 8, 2, 1, 9), (1, 2, 7, 0, 2)]
+    check(path, [[random(n, 2, h, w), random(n, gh, gw, 2)] for n, h, w, gh, gw in sizes], exact=True)
+
+
+def test_signals(tmp_path: Path) -> None:
+    nodes = [
+        node("Pad", "signal borders", "padded"),
+        *SIGNALS,
+    ]
+    constants = {
+        "borders": np.array([0, 3, 0, 0, 0, 0]),
+        "step": np.array(2),
+        "window": np.array([0.25, 1, 0.5, 0.25], np.float32),
+    }
+    path = save(tmp_path / "signals.onnx", nodes, {"signal": ["n", "time", 1]}, constants, opset=17)
+    check(path, [[random(n, time, 1)] for n, time in ((2, 7), (1, 1), (3, 12), (1, 2))], exact=False)
+
+
+def test_convolutions_with_computed_weights_and_offsets(tmp_path: Path) -> None:
+    """Operators that ONNX Runtime does not have in this form: compared with the network of that size, in float64."""
+    nodes = [
+        node("DeformConv", "x kernel offset", "deformed", pads=[1, 1, 1, 1]),
+        node("Relu", "weight", "positive"),
+        node("Conv", "x positive", "filtered", strides=[2, 1], pads=[1, 0, 1, 2]),
+        node("ConvTranspose", "x weight", "spread", strides=[2, 3]),
+    ]
+    inputs = {"x": ["n", 2, "h", "w"], "offset": ["n", 18, "h", "w"], "weight": [2, 2, 2, 3]}
+    path = save(tmp_path / "deformed.onnx", nodes, inputs, {"kernel": random(3, 2, 3, 3)})
+    opened = sofie_jit.load(path)
+    for number, (n, h, w) in enumerate(((2, 5, 6), (1, 1, 1), (1, 2, 7))):
+        feed = [random(n, 2, h, w), random(n, 18, h, w), random(2, 2, 2, 3)]
+        found = opened.infer(*feed)
+        fixed = frontends.open(path, input_shapes=[array.shape for array in feed])()
+        for a, b in zip(found, evaluate(fixed, [array.astype(np.float64) for array in feed]), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+        if number == 0:
+            for a, b in zip(found, fixed.compile().infer(*feed), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_windows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "m.onnx",
+        [node("Col2Im", "x image block", "y")],
+        {"x": ["n", 8, "windows"]},
+        {"image": np.array([3, 3]), "block": np.array([2, 2])},
+    )
+    model = sofie_jit.load(path)
+    assert model.infer(random(1, 8, 4)).shape == (1, 2, 3, 3)
+    with pytest.raises(sofie_jit.InputError, match="4"):
+        model.infer(random(1, 8, 5))
