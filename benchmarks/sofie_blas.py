@@ -120,10 +120,10 @@ def main() -> None:
             directory.mkdir()
             for batch in [batch for known, batch in GOALS if known == name]:
                 x = np.random.default_rng(0).normal(size=(batch, *model.input_shape[1:])).astype("f")
-                timed = header.TimedInside(header.convert(model, x, directory))
+                timed = header.TimedInside(header.convert(model, (x,), directory), (x,))
                 blas = Blas(library, [size for layer in model.layers for size in products(layer, batch)])
-                calls = max(1, int(0.02 / timed.seconds(x, 1)))
-                times = [(timed.seconds(x, calls) / calls, blas.seconds(calls) / calls) for _ in range(args.rounds)]
+                calls = max(1, int(0.02 / timed.seconds(1, x)))
+                times = [(timed.seconds(calls, x) / calls, blas.seconds(calls) / calls) for _ in range(args.rounds)]
                 header_times, product_times = zip(*times, strict=True)
                 ratios = statistics.median(a / b for a, b in times), min(header_times) / min(product_times)
                 times_in_us = (f"{min(side) * 1e6:.3g}" for side in (header_times, product_times))

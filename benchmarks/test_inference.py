@@ -59,7 +59,7 @@ def test_inference(
     threads = request.config.getoption("--threads")
     directory = converted / name
     directory.mkdir(exist_ok=True)
-    call = prepare(engine, keras_model(name), x, threads=threads, directory=directory)
+    call = prepare(engine, keras_model(name), (x,), threads=threads, directory=directory)
     distance = difference(call(x), expected)
     assert distance <= TOLERANCE
     benchmark.group = f"{name}, batch {batch}"

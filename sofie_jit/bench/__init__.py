@@ -2,13 +2,12 @@
 
 An engine is a module of this package with a docstring and two functions:
 
-* ``convert(source, x, directory)`` converts a model to the engine's format, for arrays with the shape and type of
-  ``x``, and returns the path; an existing file is used again. ``source`` is a live ``keras.Model``, or the path of a
-  file of another format.
-* ``load(path, x, threads)`` loads that file in a process. It returns a function that evaluates the model on arrays like
-  ``x``, from numpy array to numpy array, with the given number of threads.
-
-Models need one input and one output.
+* ``convert(source, inputs, directory)`` converts a model to the engine's format, for arrays with the shapes and types
+  of ``inputs``, one per input of the model, and returns the path; an existing file is used again. ``source`` is a live
+  ``keras.Model``, or the path of a file of another format.
+* ``load(path, inputs, threads)`` loads that file in a process. It returns a function that evaluates the model on arrays
+  like ``inputs``, which are its arguments, with the given number of threads. The function returns an array, or a
+  nested structure of arrays if the model has several outputs.
 """
 
 from __future__ import annotations
@@ -27,8 +26,13 @@ import numpy as np
 
 from sofie_jit.errors import InputError, MissingDependencyError
 from sofie_jit.frontends import format_of
+from sofie_jit.frontends.base import leaves
 
-Call = Callable[[np.ndarray], np.ndarray]
+Inputs = tuple[np.ndarray, ...]
+"""An array for each input of a model; the first axis of the first one counts rows."""
+
+Call = Callable[..., Any]
+"""A function from arrays, one per input, to an array, or to a structure of arrays if there are several outputs."""
 
 TOLERANCE = 1e-4
 """Maximum difference of an engine's output from the original's, relative to its scale; larger than any rounding."""
@@ -113,8 +117,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z]+", "", name.lower().replace("c++", "cpp"))
 
 
-def prepare(engine: str, source: Any, x: np.ndarray, *, threads: int = 1, directory: Path | None = None) -> Call:
-    """Prepares an engine: returns a function that evaluates a model on arrays like ``x``.
+def prepare(engine: str, source: Any, inputs: Inputs, *, threads: int = 1, directory: Path | None = None) -> Call:
+    """Prepares an engine: returns a function that evaluates a model on arrays like ``inputs``.
 
     ``engine``: a key of :data:`ENGINES`. ``source``: a live ``keras.Model``, or the path of a file of another format.
     ``directory``: where converted files are written, and used again if they exist; by default a temporary directory.
@@ -129,19 +133,26 @@ def prepare(engine: str, source: Any, x: np.ndarray, *, threads: int = 1, direct
         raise InputError(f"it runs models of {wanted} only")
     adapter = ENGINES[engine].adapter
     with tempfile.TemporaryDirectory() as temporary:
-        path = adapter.convert(source, x, directory or Path(temporary))
-        call: Call = adapter.load(path, x, threads)
-        call(x)
+        path = adapter.convert(source, inputs, directory or Path(temporary))
+        call: Call = adapter.load(path, inputs, threads)
+        call(*inputs)
     return call
 
 
-def difference(answer: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference of two arrays, relative to the largest expected magnitude; infinite if shapes differ.
+def difference(answer: Any, expected: Any) -> float:
+    """The largest difference of arrays, relative to the largest expected magnitude of each; infinite if shapes differ.
+
+    ``answer``, ``expected``: arrays, or structures of arrays.
 
     >>> difference(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
     0.25
     """
-    if answer.shape != expected.shape:
+    pairs = leaves(answer), leaves(expected)
+    if [array.shape for array in pairs[0]] != [array.shape for array in pairs[1]]:
         return float("inf")
-    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+    return max(_difference(*pair) for pair in zip(*pairs, strict=True))
+
+
+def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
+    scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0)) or 1.0
     return float(np.abs(answer.astype(np.float64) - expected).max(initial=0.0)) / scale

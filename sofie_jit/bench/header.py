@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sofie_jit import frontends
-from sofie_jit.bench import model_file
+from sofie_jit.bench import Inputs, model_file
 from sofie_jit.codegen.expressions import CPP_TYPES
+from sofie_jit.codegen.stored_types import decode_type, encode_type
+from sofie_jit.errors import InputError
+from sofie_jit.ir.dims import bind_shape, names_of, static_dims
+from sofie_jit.ir.rmodel import sizes_of
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
 
@@ -26,66 +30,79 @@ Session *create(const char *weights)
 {{
    return new Session(weights);
 }}
-int run(const Session *session, std::size_t batch, const {x} *x, {y} *y)
+int run(const Session *session, const std::size_t *sizes, void *const *arrays)
 {{
-   return session->run(batch, x, y);
+   static_cast<void>(sizes);
+   return session->run({arguments});
 }}
-double seconds(const Session *session, std::size_t batch, const {x} *x, {y} *y, std::size_t calls)
+double seconds(const Session *session, const std::size_t *sizes, void *const *arrays, std::size_t calls)
 {{
    const auto start = std::chrono::steady_clock::now();
    for (std::size_t i = 0; i < calls; ++i)
-      session->run(batch, x, y);
+      run(session, sizes, arrays);
    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }}
 }}
 """
 
 
-def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
-    """Compiles a shared library; its weights are in a file next to it."""
+def convert(source: Any, inputs: Inputs, directory: Path) -> Path:
+    """Compiles a shared library; its weights and the types of its tensors are in files next to it."""
     path = directory / "model.so"
     if not path.exists():
         rmodel = frontends.open(model_file.write(source, directory), untrusted=False)()
         rmodel.save_header(directory / "model.hxx")
-        (y,) = (rmodel.tensor_type(name) for name in rmodel.outputs)
-        (directory / "model.cc").write_text(SOURCE.format(x=CPP_TYPES[x.dtype.name], y=CPP_TYPES[y.dtype]))
-        np.save(directory / "model_output.npy", np.empty((0, *y.shape[1:]), y.dtype))
+        outputs = [rmodel.tensor_type(name) for name in rmodel.outputs]
+        given = list(rmodel.inputs.values())
+        names = names_of(dim for kind in given for dim in kind.shape)
+        if found := set(names_of(dim for kind in outputs for dim in kind.shape)).difference(names):
+            raise InputError(f"the sizes {', '.join(sorted(found))} of outputs depend on the data")
+        types = [*(f"const {CPP_TYPES[kind.dtype]}" for kind in given), *(CPP_TYPES[kind.dtype] for kind in outputs)]
+        sizes = [f"sizes[{index}]" for index in range(len(names))]
+        pointers = [f"static_cast<{kind} *>(arrays[{index}])" for index, kind in enumerate(types)]
+        (directory / "model.cc").write_text(SOURCE.format(arguments=", ".join([*sizes, *pointers])))
+        described = {"inputs": list(map(encode_type, given)), "outputs": list(map(encode_type, outputs))}
+        (directory / "model.json").write_text(json.dumps(described))
         subprocess.run(["g++", *FLAGS, "model.cc", "-o", path.name], cwd=directory, check=True)
     return path
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Library:
     """Loads the shared library."""
-    return Library(path)
+    return Library(path, inputs)
 
 
 class Library:
-    """The compiled header, which runs on the calling thread."""
+    """The compiled header, which runs on the calling thread, for arrays like ``inputs``."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, inputs: Inputs):
         self._library = ctypes.PyDLL(os.fspath(path))
         self._library.create.restype = ctypes.c_void_p
         self._library.seconds.restype = ctypes.c_double
         self._session = ctypes.c_void_p(self._library.create(os.fsencode(path.with_suffix(".dat"))))
-        output = np.load(path.with_name("model_output.npy"))
-        self._row, self._dtype = output.shape[1:], output.dtype
+        described = json.loads(path.with_suffix(".json").read_text())
+        types = {f"x{i}": decode_type(kind) for i, kind in enumerate(described["inputs"])}
+        sizes = sizes_of(types, [x.shape for x in inputs])
+        self._sizes = (ctypes.c_size_t * max(len(sizes), 1))(*sizes.values())
+        outputs = map(decode_type, described["outputs"])
+        self._outputs = [(static_dims("bench", bind_shape(kind.shape, sizes)), kind.dtype) for kind in outputs]
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        y = np.empty((len(x), *self._row), self._dtype)
-        self._library.run(self._session, ctypes.c_size_t(len(x)), _address(x), _address(y))
-        return y
+    def __call__(self, *arrays: np.ndarray) -> Any:
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        self._library.run(self._session, self._sizes, _addresses(*arrays, *results))
+        return results[0] if len(results) == 1 else results
 
 
 class TimedInside(Library):
     """The same with the clock in C++, so that no Python runs between two calls."""
 
-    def seconds(self, x: np.ndarray, calls: int) -> float:
+    def seconds(self, calls: int, *arrays: np.ndarray) -> float:
         """The duration of ``calls`` calls in seconds."""
-        y = np.empty((len(x), *self._row), self._dtype)
-        arguments = (ctypes.c_size_t(len(x)), _address(x), _address(y), ctypes.c_size_t(calls))
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        arguments = (self._sizes, _addresses(*arrays, *results), ctypes.c_size_t(calls))
         taken: float = self._library.seconds(self._session, *arguments)
         return taken
 
 
-def _address(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
+def _addresses(*arrays: np.ndarray) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from sofie_jit.bench import header
+from sofie_jit.bench import Inputs, header
 
 convert = header.convert
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> header.TimedInside:
+def load(path: Path, inputs: Inputs, threads: int) -> header.TimedInside:
     """Loads the library of :mod:`header`, whose calls are timed in C++."""
-    return header.TimedInside(path)
+    return header.TimedInside(path, inputs)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def write(model: Any, directory: Path) -> Path:
@@ -21,3 +24,18 @@ def read(path: Path) -> Any:
     import keras
 
     return keras.models.load_model(path, compile=False)
+
+
+def arguments(model: Any, arrays: Sequence[Any]) -> Any:
+    """Arrays, one per input, as the model takes them: one array, a list, or a dict by name."""
+    import keras
+
+    return arrays[0] if len(arrays) == 1 else keras.tree.pack_sequence_as(model.input, list(arrays))
+
+
+def outputs(model: Any, results: Any) -> Any:
+    """The results of a model as an array, or as a list of arrays in the order of its outputs."""
+    import keras
+
+    arrays = [np.asarray(result) for result in keras.tree.flatten(results)]
+    return arrays[0] if len(arrays) == 1 else arrays

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.bench import keras_file
+from sofie_jit.bench import Call, Inputs, keras_file
 
 
-def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
+def convert(model: Any, inputs: Inputs, directory: Path) -> Path:
     """Saves the model with Keras."""
     return keras_file.write(model, directory)
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Call:
     """Loads the model; ``predict`` gets the whole batch at once."""
-    model, batch = keras_file.read(path), max(len(x), 1)
-    return lambda x: np.asarray(model.predict(x, batch_size=batch, verbose=0))
+    model, batch = keras_file.read(path), max(len(inputs[0]), 1)
+
+    def call(*arrays: np.ndarray) -> Any:
+        results = model.predict(keras_file.arguments(model, arrays), batch_size=batch, verbose=0)
+        return keras_file.outputs(model, results)
+
+    return call

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.bench import saved_model
+from sofie_jit.bench import Call, Inputs, saved_model
+from sofie_jit.errors import InputError
+
+_NUMBER = re.compile(r"x(\d+)")
+"""The number of an input in its name, as :mod:`saved_model` names it."""
 
 
-def convert(model: Any, x: np.ndarray, directory: Path) -> Path:
-    """Converts the model for batches like ``x``."""
-    path = directory / f"batch_{len(x)}.tflite"
+def convert(model: Any, inputs: Inputs, directory: Path) -> Path:
+    """Converts the model for arrays like ``inputs``."""
+    path = directory / f"batch_{len(inputs[0])}.tflite"
     if not path.exists():
         import tensorflow as tf
 
         # the converter from functions gives NaN with Keras 3
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model.write(model, x, directory)))
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model.write(model, inputs, directory)))
         path.write_bytes(converter.convert())
     return path
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Call:
     """Makes an interpreter and allocates its tensors once."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    source_index, target_index = source["index"], target["index"]
+    details = sorted(interpreter.get_input_details(), key=lambda given: int(_NUMBER.findall(given["name"])[-1]))
+    sources = [given["index"] for given in details]
+    targets = [given["index"] for given in interpreter.get_output_details()]
     set_tensor, invoke, get_tensor = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
+    if len(targets) > 1:
+        raise InputError("its files do not keep the order of several outputs")
 
-    def call(x: np.ndarray) -> np.ndarray:
-        set_tensor(source_index, x)
+    def call(*arrays: np.ndarray) -> Any:
+        for source, array in zip(sources, arrays, strict=True):
+            set_tensor(source, array)
         invoke()
-        y: np.ndarray = get_tensor(target_index)
-        return y
+        return get_tensor(targets[0])
 
     return call

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from sofie_jit import errors, frontends
-from sofie_jit.bench import ENGINES, TOLERANCE, difference, engines_for, environment, prepare
-from sofie_jit.errors import InputError, SofieError
+from sofie_jit.bench import ENGINES, TOLERANCE, Inputs, difference, engines_for, environment, prepare
+from sofie_jit.errors import InputError, SofieError, counted
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.report.timing import Sample, round_robin, sample_of
 
@@ -64,7 +64,7 @@ def measure(
     batches: Sequence[int] = (1,),
     engines: Sequence[str] | None = None,
     threads: int = 1,
-    inputs: str | os.PathLike[str] | None = None,
+    inputs: Sequence[np.ndarray] = (),
     starts: int = 0,
     rounds: int = 10,
     block: float = 0.03,
@@ -74,7 +74,8 @@ def measure(
     """Times ``engines``, keys of :data:`ENGINES`, on a saved model at each of ``batches``.
 
     ``engines``: by default all that run models of its format.
-    ``inputs``: a .npy file of rows to evaluate, repeated as needed; by default normally distributed numbers.
+    ``inputs``: an array for each input of the model, whose rows are repeated as needed; by default normally distributed
+    numbers, and zeros for integers.
     ``starts``: number of new processes to start with each engine at the first batch; 0 does not measure this.
     ``rounds``, ``block``: see :func:`round_robin`.
     ``directory``: place of the converted models, for later calls with the same ``file``.
@@ -87,12 +88,13 @@ def measure(
     if not Path(file).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(file))
     with tempfile.TemporaryDirectory() as temporary:
-        answer = Path(temporary) / "answer.json"
+        answer, stored = Path(temporary) / "answer.json", f"{temporary}/inputs.npz"
         request = {
             "file": os.fspath(file), "batches": list(batches), "engines": engines and list(engines), "threads": threads,
-            "inputs": None if inputs is None else os.fspath(inputs), "starts": starts, "rounds": rounds, "block": block,
+            "inputs": stored, "starts": starts, "rounds": rounds, "block": block,
             "directory": os.fspath(directory or temporary), "answer": str(answer),
         }  # fmt: skip
+        np.savez(stored, *inputs)
         given, log_file = Path(temporary) / "request.json", Path(temporary) / "errors.txt"
         given.write_text(json.dumps(request))
         command = [sys.executable, "-m", "sofie_jit.bench.measure", str(given)]
@@ -132,70 +134,82 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     directory, threads = Path(request["directory"]), request["threads"]
     try:
         translation = frontends.open(request["file"])
-        data = None if request["inputs"] is None else np.load(request["inputs"])
-        if data is not None and not translation.shapes_known:
-            translation = translation.for_inputs([data])
+        with np.load(request["inputs"]) as stored:
+            data = tuple(stored.values())
+        if data and not translation.shapes_known:
+            translation = translation.for_inputs(list(data))
         original = translation.original(request["file"])
         examples = [_example(original, batch, data) for batch in request["batches"]]
+        names = list(translation.inputs)
+        expected = [original.evaluate(original.arranged(names, inputs)) for inputs in examples]
     except SofieError as error:
         return {"error": type(error).__name__, "message": str(error)}
     is_keras = translation.format == "Keras"
     source = original.model if is_keras else Path(request["file"])
     engines = request["engines"] or engines_for(translation.format)
     cells: list[Cell] = []
-    for x in examples:
-        cells += _cells(original, source, x, engines, threads, request["rounds"], request["block"], directory)
-    usable = [cell.engine for cell in cells if cell.batch == len(examples[0]) and not cell.problem]
+    for inputs, wanted in zip(examples, expected, strict=True):
+        cells += _cells(wanted, source, inputs, engines, threads, request["rounds"], request["block"], directory)
+    usable = [cell.engine for cell in cells if cell.batch == len(examples[0][0]) and not cell.problem]
     tries = request["starts"]
     starts = [_start(engine, source, examples[0], threads, directory, tries) for engine in usable if tries]
     return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
 
 
-def _example(original: OriginalModel, batch: int, data: np.ndarray | None) -> np.ndarray:
-    """``batch`` rows for a model: of ``data``, or random numbers."""
-    if len(original.inputs) != 1 or original.output_count != 1:
-        raise InputError(
-            f"bench takes models with one input and one output; this one has {len(original.inputs)} and "
-            f"{original.output_count}. sofie-jit profile takes any model"
-        )
-    ((dtype_name, shape),) = original.inputs
-    if not shape:
-        raise InputError("the model's input is a single number, which has no batch")
-    row = shape[1:]
-    dtype = np.dtype(dtype_name)
-    if data is not None:
-        if not len(data):
-            raise InputError("the file of inputs has no rows")
-        return np.ascontiguousarray(np.resize(data, (batch, *data.shape[1:])), dtype)
-    known = [size for size in row if size is not None]
-    if len(known) < len(row):
-        sizes = ", ".join(map(str, row))
-        raise InputError(f"the model's input has shape (None, {sizes}): give inputs (--input) to run on")
+def _example(original: OriginalModel, batch: int, data: Inputs) -> Inputs:
+    """Inputs for a model with ``batch`` rows: of ``data``, or random numbers."""
+    types = [(np.dtype(dtype), shape) for dtype, shape in original.inputs]
+    if data and len(data) != len(types):
+        raise InputError(f"the model has {counted(len(types), 'input')}; got {counted(len(data), 'array')}")
+    if not types or not types[0][1]:
+        raise InputError("the model has no inputs, or the first one is a single number, which has no batch")
     rng = np.random.default_rng(1)
-    return rng.normal(size=(batch, *known)).astype(dtype) if dtype.kind == "f" else np.zeros((batch, *known), dtype)
+    return tuple(
+        _rows(data[index], batch, dtype, shape) if data else _random(rng, batch, dtype, shape)
+        for index, (dtype, shape) in enumerate(types)
+    )
+
+
+def _rows(data: np.ndarray, batch: int, dtype: np.dtype, shape: Sequence[int | None]) -> np.ndarray:
+    """``batch`` rows of ``data``, or all of it if its first axis has a fixed size."""
+    if not shape or shape[0] is not None:
+        return np.ascontiguousarray(data, dtype)
+    if not len(data):
+        raise InputError("an array of inputs has no rows")
+    return np.ascontiguousarray(np.resize(data, (batch, *data.shape[1:])), dtype)
+
+
+def _random(rng: np.random.Generator, batch: int, dtype: np.dtype, shape: Sequence[int | None]) -> np.ndarray:
+    """Normally distributed numbers, or zeros of other types."""
+    sizes = [batch if axis == 0 and size is None else size for axis, size in enumerate(shape)]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        listed = ", ".join(map(str, shape))
+        raise InputError(f"an input of the model has the shape ({listed}): give inputs (--input) to run on")
+    return rng.normal(size=known).astype(dtype) if dtype.kind == "f" else np.zeros(known, dtype)
 
 
 def _cells(
-    original: OriginalModel, source: Any, x: np.ndarray, engines: list[str], threads: int, rounds: int, block: float,
-    directory: Path,
+    expected: Sequence[np.ndarray], source: Any, inputs: Inputs, engines: list[str], threads: int, rounds: int,
+    block: float, directory: Path,
 ) -> list[Cell]:  # fmt: skip
-    (expected,) = original.evaluate(x)
+    rows = len(inputs[0])
     cells: dict[str, Cell] = {}
     samples: dict[str, Sample] = {}
     for engine in engines:
-        print(f"{STEP}batch {len(x)}: preparing {engine}", flush=True)
+        print(f"{STEP}batch {rows}: preparing {engine}", flush=True)
         try:
-            call = prepare(engine, source, x, threads=threads, directory=directory)
-            distance = difference(call(x), expected)
+            call = prepare(engine, source, inputs, threads=threads, directory=directory)
+            distance = difference(call(*inputs), expected)
             if distance <= TOLERANCE:
-                samples[engine] = sample_of(call, x)
-                cells[engine] = Cell(engine, len(x), threads, difference=distance)
+                samples[engine] = sample_of(call, *inputs)
+                cells[engine] = Cell(engine, rows, threads, difference=distance)
             else:
                 problem = f"its output differs by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
-                cells[engine] = Cell(engine, len(x), threads, problem=problem)
+                cells[engine] = Cell(engine, rows, threads, problem=problem)
         except Exception as error:  # any exception of an engine is a result, and is shown
-            cells[engine] = Cell(engine, len(x), threads, problem=_one_line(error))
-    print(f"{STEP}batch {len(x)}: {len(samples)} engines take turns", flush=True)
+            cells[engine] = Cell(engine, rows, threads, problem=_one_line(error))
+    print(f"{STEP}batch {rows}: {len(samples)} engines take turns", flush=True)
     for engine, seconds in round_robin(samples, rounds=rounds, block=block, slow=SLOW).items():
         cells[engine] = replace(cells[engine], minimum=min(seconds), median=statistics.median(seconds))
     return list(cells.values())
@@ -206,16 +220,16 @@ def _one_line(error: Exception) -> str:
     return f"{text[:200]}..." if len(text) > 200 else text or type(error).__name__
 
 
-def _start(engine: str, source: Any, x: np.ndarray, threads: int, directory: Path, tries: int) -> Start:
+def _start(engine: str, source: Any, inputs: Inputs, threads: int, directory: Path, tries: int) -> Start:
     from sofie_jit.bench import start
 
     print(f"{STEP}new processes: {engine}", flush=True)
-    path = ENGINES[engine].adapter.convert(source, x, directory)
+    path = ENGINES[engine].adapter.convert(source, inputs, directory)
     try:
-        seconds, memory = start.measure(ENGINES[engine].module, path, x, threads, tries)
-        return Start(engine, len(x), threads, seconds, memory)
+        seconds, memory = start.measure(ENGINES[engine].module, path, inputs, threads, tries)
+        return Start(engine, len(inputs[0]), threads, seconds, memory)
     except SofieError as error:
-        return Start(engine, len(x), threads, problem=str(error))
+        return Start(engine, len(inputs[0]), threads, problem=str(error))
 
 
 def main() -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.bench import model_file
+from sofie_jit.bench import Call, Inputs, model_file
 
 
-def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
-    """Converts an ONNX file to OpenVINO's format, for batches like ``x``, with float32 weights."""
-    path = directory / f"batch_{len(x)}.xml"
+def convert(source: Any, inputs: Inputs, directory: Path) -> Path:
+    """Converts an ONNX file to OpenVINO's format, for arrays like ``inputs``, with float32 weights."""
+    path = directory / f"batch_{len(inputs[0])}.xml"
     if not path.exists():
         import openvino
 
-        converted = openvino.convert_model(str(model_file.write_onnx(source, directory)), input=list(x.shape))
+        file, shapes = model_file.write_onnx(source, directory), [list(x.shape) for x in inputs]
+        converted = openvino.convert_model(str(file), input=shapes)
         openvino.save_model(converted, path, compress_to_fp16=False)
     return path
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Call:
     """Compiles one request for low latency, in float32."""
     import openvino
 
@@ -34,11 +34,11 @@ def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.n
         "ENABLE_CPU_PINNING": False,  # the process is pinned already
     }
     request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
-    infer, output = request.infer, request.get_output_tensor(0)
+    infer = request.infer
+    outputs = [request.get_output_tensor(index) for index in range(len(request.model_outputs))]
 
-    def call(x: np.ndarray) -> np.ndarray:
-        infer((x,), share_inputs=True, share_outputs=True)
-        y: np.ndarray = output.data.copy()
-        return y
+    def call(*arrays: np.ndarray) -> Any:
+        infer(arrays, share_inputs=True, share_outputs=True)
+        return outputs[0].data.copy() if len(outputs) == 1 else [output.data.copy() for output in outputs]
 
     return call

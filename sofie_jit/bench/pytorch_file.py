@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sofie_jit.bench import Call
 
 
 def read(path: Path, threads: int) -> Any:
@@ -22,14 +23,16 @@ def read(path: Path, threads: int) -> Any:
     return torch.export.load(path).module()
 
 
-def caller(module: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that evaluates a module with one input and one output, from array to array."""
+def caller(module: Any) -> Call:
+    """A function that evaluates a module, from arrays to arrays."""
     import torch
+    from torch.utils import _pytree as pytree
 
-    def call(x: np.ndarray) -> np.ndarray:
+    def call(*arrays: np.ndarray) -> Any:
         with torch.inference_mode():
-            found = module(torch.from_numpy(x))
-            y: np.ndarray = (found if isinstance(found, torch.Tensor) else found[0]).numpy()
-            return y
+            found = module(*map(torch.from_numpy, arrays))
+            if isinstance(found, torch.Tensor):
+                return found.numpy()
+            return [tensor.numpy() for tensor in pytree.tree_leaves(found) if isinstance(tensor, torch.Tensor)]
 
     return call

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sofie_jit import loading
-from sofie_jit.bench import model_file
+from sofie_jit.bench import Call, Inputs, model_file
 
 
-def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
+def convert(source: Any, inputs: Inputs, directory: Path) -> Path:
     """A file of another format as it is; Keras saves its models."""
     return model_file.write(source, directory)
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Call:
     """Loads the model; :meth:`sofie_jit.Model.infer` is called."""
     model = loading.load(path, threads=threads)
-    return lambda x: model.infer(x)  # looked up in every call, as in users' code
+    if len(inputs) == 1:
+        return lambda x: model.infer(x)  # looked up in every call, as in users' code
+    return lambda *arrays: model.infer(*arrays)

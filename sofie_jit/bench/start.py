@@ -1,6 +1,6 @@
 """Measures the start of an engine in a new process: time to the first result, and memory.
 
-:func:`measure` starts new interpreters with ``python -m sofie_jit.bench.start MODULE PATH INPUT THREADS``.
+:func:`measure` starts new interpreters with ``python -m sofie_jit.bench.start MODULE PATH INPUTS THREADS``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sofie_jit.bench import Inputs
 from sofie_jit.errors import SofieError
 from sofie_jit.jit import cache_folder
 
@@ -22,7 +23,7 @@ ENOUGH = 4.0
 """Seconds of all tries together after which no further one is started."""
 
 
-def measure(module: str, path: Path, x: np.ndarray, threads: int, tries: int) -> tuple[float, int]:
+def measure(module: str, path: Path, inputs: Inputs, threads: int, tries: int) -> tuple[float, int]:
     """Seconds from the start of an interpreter to the first result, and bytes of memory; the minima of ``tries`` tries.
 
     The cache of compiled models is off, so the time of sofie_jit is that of a model that is compiled.
@@ -31,8 +32,9 @@ def measure(module: str, path: Path, x: np.ndarray, threads: int, tries: int) ->
     ``path``: the file that its ``convert`` wrote. Raises SofieError if the process fails.
     """
     with tempfile.TemporaryDirectory() as directory:
-        np.save(Path(directory) / "x.npy", x)
-        command = [sys.executable, "-m", "sofie_jit.bench.start", module, str(path), f"{directory}/x.npy", str(threads)]
+        file = f"{directory}/inputs.npz"
+        np.savez(file, *inputs)
+        command = [sys.executable, "-m", "sofie_jit.bench.start", module, str(path), file, str(threads)]
         runs = [_run(command)]
         while len(runs) < tries and sum(seconds for seconds, _ in runs) < ENOUGH:
             runs.append(_run(command))
@@ -66,9 +68,10 @@ def resident_memory() -> int:
 
 def main() -> None:
     """The new process: computes one result, then prints its memory."""
-    module, path, inputs, threads = sys.argv[1:]
-    x = np.load(inputs)
-    importlib.import_module(f"sofie_jit.bench.{module}").load(Path(path), x, int(threads))(x)
+    module, path, file, threads = sys.argv[1:]
+    with np.load(file) as stored:
+        inputs = tuple(stored.values())
+    importlib.import_module(f"sofie_jit.bench.{module}").load(Path(path), inputs, int(threads))(*inputs)
     print(MARK + str(resident_memory()), flush=True)
 
 

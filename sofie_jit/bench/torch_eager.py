@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sofie_jit.bench import pytorch_file
+from sofie_jit.bench import Call, Inputs, pytorch_file
 
 
-def convert(source: Any, x: np.ndarray, directory: Path) -> Path:
+def convert(source: Any, inputs: Inputs, directory: Path) -> Path:
     """The file itself."""
     path: Path = source
     return path
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Call:
     """Loads the module."""
     return pytorch_file.caller(pytorch_file.read(path, threads))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from sofie_jit.bench import tf_function
+from sofie_jit.bench import Call, Inputs, tf_function
 
 convert = tf_function.convert
 
 
-def load(path: Path, x: np.ndarray, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(path: Path, inputs: Inputs, threads: int) -> Call:
     """Compiles the graph of :mod:`tf_function`."""
-    return tf_function.load(path, x, threads, jit_compile=True)
+    return tf_function.load(path, inputs, threads, jit_compile=True)

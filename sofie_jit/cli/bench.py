@@ -15,7 +15,11 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from sofie_jit import frontends
 from sofie_jit.cli import list_of, positive
+from sofie_jit.cli.inputs import HELP, input_file, read
 from sofie_jit.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,18 +30,21 @@ sofie-jit bench m.h5
 sofie-jit bench m.h5 --batch 1,32,1024 --start
 sofie-jit bench m.onnx --threads 2
 sofie-jit bench m.h5 --engines sofie_jit,litert,onnxruntime --threads 2
-sofie-jit bench m.h5 --input x.npy --json"""
+sofie-jit bench m.h5 --input x.npy --json
+sofie-jit bench tagger.onnx --input particles.npy tracks.npy --batch 1,64"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
-    parser.add_argument("file", metavar="FILE", help="a saved model with one input and one output")
+    parser.add_argument("file", metavar="FILE", help="a saved model")
     parser.add_argument(
         "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default: 1)"
     )
     parser.add_argument("--engines", metavar="NAME,...", help="the engines (default: all that run the model's format)")
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default: 1)")
-    parser.add_argument("--input", metavar="X.npy", help="rows to evaluate (default: random numbers)")
+    parser.add_argument(
+        "--input", metavar="INPUT", nargs="+", type=input_file, help=f"{HELP} (default: random numbers)"
+    )
     parser.add_argument(
         "--start",
         action="store_true",
@@ -59,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         batches=args.batch,
         engines=find_engines(args.engines) if args.engines else None,
         threads=args.threads,
-        inputs=args.input,
+        inputs=_arrays(args),
         starts=3 if args.start else 0,
         rounds=args.rounds,
         progress=_show if sys.stderr.isatty() else lambda step: None,
@@ -68,6 +75,15 @@ def run(args: argparse.Namespace) -> int:
         _show("")
     print(_json(cells, starts) if args.json else report.table(cells, starts))
     return 0
+
+
+def _arrays(args: argparse.Namespace) -> list[np.ndarray]:
+    """The inputs that are given, in the order of the model's."""
+    if not args.input:
+        return []
+    translation = frontends.open(args.file)
+    positions = [f"input {number}" for number in range(len(args.input))]  # of TorchScript, whose shapes are not known
+    return list(read(list(translation.inputs) if translation.shapes_known else positions, args.input).values())
 
 
 def _show(step: str) -> None:

@@ -40,12 +40,12 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
     return time.perf_counter() - start
 
 
-def sample_of(call: Any, x: Any) -> Sample:
-    """Measures ``call(x)``, with the call's own clock if it has one (``call.seconds(x, number)``)."""
+def sample_of(call: Any, *arguments: Any) -> Sample:
+    """Measures ``call(*arguments)``, with the call's own clock if it has one (``call.seconds(number, *arguments)``)."""
     own = getattr(call, "seconds", None)
     if own is not None:
-        return lambda number: float(own(x, number))
-    return lambda number: _seconds(functools.partial(call, x), number)
+        return lambda number: float(own(number, *arguments))
+    return lambda number: _seconds(functools.partial(call, *arguments), number)
 
 
 def round_robin(

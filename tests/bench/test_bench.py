@@ -18,6 +18,7 @@ from sofie_jit import InputError, MissingDependencyError, ModelFileError, RModel
 from sofie_jit.bench import (
     ENGINES,
     Engine,
+    Inputs,
     difference,
     engines_for,
     environment,
@@ -95,7 +96,7 @@ def test_a_call_may_have_its_own_clock() -> None:
     def call(x: object) -> None: ...
 
     assert 0 < sample_of(call, 1)(1000) < 1
-    own = SimpleNamespace(seconds=lambda x, number: 3.0 * number)
+    own = SimpleNamespace(seconds=lambda number, x: 3.0 * number)
     assert sample_of(own, 1)(2) == 6.0
 
 
@@ -106,7 +107,7 @@ def test_a_call_may_have_its_own_clock() -> None:
 def test_engines_agree_with_keras(engine: str, model: Any, converted: Path) -> None:
     if missing := ENGINES[engine].missing:
         pytest.skip(f"{engine}: {missing}")
-    call = prepare(engine, model, X, directory=converted)
+    call = prepare(engine, model, (X,), directory=converted)
     answer = call(X)
     assert isinstance(answer, np.ndarray)
     assert difference(answer, np.asarray(model(X))) < 1e-6
@@ -121,7 +122,7 @@ def test_an_adapted_normalization_is_part_of_the_exported_graph(tmp_path: Path) 
     normalization = keras.layers.Normalization()
     normalization.adapt(x)
     model = keras.Sequential([keras.Input((4,)), normalization])
-    call = onnx_runtime.load(onnx_runtime.convert(model, x, tmp_path), x, 1)
+    call = onnx_runtime.load(onnx_runtime.convert(model, (x,), tmp_path), (x,), 1)
     np.testing.assert_allclose(call(x), np.asarray(model(x)), rtol=0, atol=1e-6)
 
 
@@ -137,9 +138,9 @@ def test_absent_engines_are_named(monkeypatch: pytest.MonkeyPatch, model: Any) -
     monkeypatch.setitem(ENGINES, "no compiler", Engine("header", (), "no-such-program"))
     assert ENGINES["absent"].missing == "not installed: pip install no-such-package"
     with pytest.raises(MissingDependencyError, match="absent: not installed"):
-        prepare("absent", model, X)
+        prepare("absent", model, (X,))
     with pytest.raises(MissingDependencyError, match="no-such-program is not installed"):
-        prepare("no compiler", model, X)
+        prepare("no compiler", model, (X,))
 
 
 def test_find_engines() -> None:
@@ -163,19 +164,20 @@ def test_difference() -> None:
 
 
 def test_wrong_and_failing_engines_are_not_timed(monkeypatch: pytest.MonkeyPatch, model: Any, tmp_path: Path) -> None:
-    def load(path: Path, x: np.ndarray, threads: int) -> Any:
+    def load(path: Path, inputs: Inputs, threads: int) -> Any:
         return lambda x: np.full((len(x), 3), np.nan, np.float32)
 
-    def fails(path: Path, x: np.ndarray, threads: int) -> Any:
+    def fails(path: Path, inputs: Inputs, threads: int) -> Any:
         raise RuntimeError("no such\noperator")
 
     for name, function in (("wrong", load), ("failing", fails)):
-        adapter = SimpleNamespace(convert=lambda model, x, directory: directory, load=function)
+        adapter = SimpleNamespace(convert=lambda model, inputs, directory: directory, load=function)
         monkeypatch.setitem(sys.modules, f"sofie_jit.bench.{name}", adapter)
         monkeypatch.setitem(ENGINES, name, Engine(name))
     monkeypatch.setitem(ENGINES, "absent", Engine("sofie", ("no-such-package",)))
     engines = ["wrong", "failing", "absent", "model(x)"]
-    cells = _cells(KerasModel(library_of(model), model), model, X, engines, 1, 1, 0.0, tmp_path)
+    expected = KerasModel(library_of(model), model).evaluate(X)
+    cells = _cells(expected, model, (X,), engines, 1, 1, 0.0, tmp_path)
     assert [cell.engine for cell in cells] == ["wrong", "failing", "absent", "model(x)"]
     for cell, said in zip(
         cells, ["differs by nan", "no such operator", "pip install no-such-package", ""], strict=True
@@ -189,9 +191,8 @@ def test_wrong_and_failing_engines_are_not_timed(monkeypatch: pytest.MonkeyPatch
 def test_measure(model: Any, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     model.save(file)
-    np.save(tmp_path / "x.npy", X[:2])
     cells, starts = measure(
-        file, batches=(1, 3), engines=["sofie_jit", "model(x)"], inputs=tmp_path / "x.npy", starts=1, rounds=1, block=0
+        file, batches=(1, 3), engines=["sofie_jit", "model(x)"], inputs=[X[:2]], starts=1, rounds=1, block=0
     )
     assert [(cell.engine, cell.batch, cell.threads) for cell in cells] == [
         ("sofie_jit", 1, 1), ("model(x)", 1, 1), ("sofie_jit", 3, 1), ("model(x)", 3, 1),
@@ -199,6 +200,26 @@ def test_measure(model: Any, tmp_path: Path) -> None:
     assert all(0 < cell.minimum <= cell.median and not cell.problem for cell in cells)
     assert [start.engine for start in starts] == ["sofie_jit", "model(x)"]
     assert all(start.seconds > 0 and start.memory > 1e6 for start in starts)
+
+
+def test_several_inputs_and_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import keras
+
+    jets, mask = keras.Input((None, 3), name="jets"), keras.Input((None,), dtype="int32", name="mask")
+    pooled = keras.layers.GlobalAveragePooling1D()(jets, mask=keras.ops.cast(mask, "bool"))
+    score, mass = keras.layers.Dense(2, activation="softmax")(pooled), keras.layers.Dense(1)(pooled)
+    keras.Model({"jets": jets, "mask": mask}, [score, mass]).save(tmp_path / "m.keras")
+    np.save(tmp_path / "jets.npy", np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32))
+    np.save(tmp_path / "mask.npy", np.array([[1, 1, 1, 0, 0], [1, 0, 0, 0, 1]], np.int32))
+    given = [f"mask={tmp_path}/mask.npy", f"jets={tmp_path}/jets.npy"]
+    command = ["bench", str(tmp_path / "m.keras"), "--input", *given, "--batch", "1,3", "--rounds", "1", "--json"]
+    assert main(command) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    usable = engines_for("Keras")
+    assert [cell["engine"] for cell in cells] == usable * 2
+    for cell in cells:
+        refused = cell["engine"] == "LiteRT" and "order of several outputs" in cell["problem"]
+        assert refused or "not installed" in cell["problem"] or (not cell["problem"] and cell["minimum"] > 0), cell
 
 
 def test_onnx_files(tmp_path: Path) -> None:
@@ -219,18 +240,20 @@ def test_onnx_files(tmp_path: Path) -> None:
     assert {start.engine for start in starts} >= {"sofie_jit", "ONNX Runtime"}
     assert not any(start.problem for start in starts)
     with pytest.raises(InputError, match="Keras only"):
-        prepare("predict", tmp_path / "m.onnx", X)
+        prepare("predict", tmp_path / "m.onnx", (X,))
 
 
 def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import keras
 
     two = keras.Model([a := keras.Input((2,)), b := keras.Input((2,))], keras.layers.Add()([a, b]))
-    with pytest.raises(InputError, match="2 and 1"):
-        _example(KerasModel(keras, two), 1, None)
+    with pytest.raises(InputError, match="the model has 2 inputs; got 1 array"):
+        _example(KerasModel(keras, two), 1, (X,))
     steps = keras.Input((None, 3))
     with pytest.raises(InputError, match=r"\(None, None, 3\)"):
-        _example(KerasModel(keras, keras.Model(steps, keras.layers.GlobalMaxPooling1D()(steps))), 1, None)
+        _example(KerasModel(keras, keras.Model(steps, keras.layers.GlobalMaxPooling1D()(steps))), 1, ())
+    with pytest.raises(InputError, match="no rows"):
+        _example(KerasModel(keras, two), 1, (X[:0], X))
     assert main(["bench", str(tmp_path / "missing.h5")]) == 1
     assert "missing.h5" in capsys.readouterr().err
     assert main(["bench", str(tmp_path / "missing.h5"), "--threads", "99999"]) == 1

@@ -35,7 +35,7 @@ def test_engines_agree_with_the_module(module: torch.nn.Module, exported: Path, 
     wanted = module(torch.from_numpy(X)).detach().numpy()
     torch.jit.save(torch.jit.trace(module, torch.from_numpy(X)), tmp_path / "m.pt")
     for engine, path in (("PyTorch", exported), ("PyTorch", tmp_path / "m.pt"), ("torch.compile", exported)):
-        assert difference(prepare(engine, path, X)(X), wanted) < 1e-6
+        assert difference(prepare(engine, path, (X,))(X), wanted) < 1e-6
 
 
 def test_bench_of_a_file(exported: Path) -> None:
@@ -46,4 +46,4 @@ def test_bench_of_a_file(exported: Path) -> None:
 
 def test_other_formats_are_refused() -> None:
     with pytest.raises(InputError, match="it runs models of PyTorch only"):
-        prepare("PyTorch", MODEL_FILE, X)
+        prepare("PyTorch", MODEL_FILE, (X,))
