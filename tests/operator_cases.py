@@ -169,6 +169,13 @@ def _images() -> Iterator[Case]:
     yield make("Resample", LAST, Weight(numbers(5, 3)), spans, axis=2)
 
 
+def _trees() -> list[Weight]:
+    """Base values, thresholds, nodes, roots, targets and weights of two trees: of two comparisons, and of one leaf."""
+    nodes = np.array([[8 * 3, 1], [-3, 0], [8 * 1 + 5, 3], [-1, 2], [-2, 2], [-2, 3]], np.int32)
+    tables = (np.array([0, 5], np.int32), np.array([0, 2, 1, 2], np.int32), numbers(4, seed=2))
+    return [Weight(array) for array in (numbers(3), numbers(6, seed=1), nodes, *tables)]
+
+
 def _rows() -> Iterator[Case]:
     scale, bias = numbers(6), numbers(6, seed=1)
     variance = Weight(np.exp(numbers(6)))
@@ -256,6 +263,10 @@ def _movement() -> Iterator[Case]:
     yield make("RoundTo", ROWS, to="float16")
     yield make("RoundTo: bfloat16", ROWS, to="bfloat16")
     yield make("BitCast", COUNT, to="float32")
+    for aggregate in ("SUM", "AVERAGE", "MIN", "MAX"):
+        yield make(
+            f"DecisionTrees: {aggregate.lower()}", numbers(BATCH, 4), *_trees(), aggregate=aggregate, least_features=4
+        )
     yield make("HashBucket", integers(BATCH, 7, low=-(2**62), high=2**62, dtype="int64"), num_buckets=1000)
     yield make("HashBucket: keyed", COUNT, num_buckets=7, key=(3, 2**64 - 5))
     yield make("CrossHashed", COUNT.astype("int64"), OTHER.astype("int64"), num_buckets=100)

@@ -27,6 +27,8 @@ _STEPS = (
     "weights that are computed by the model, peepholes, `clip`, `input_forget` and the activations Affine and "
     "ScaledTanh need a known number of steps, at most 256"
 )
+_STRINGS = "strings"
+_LABELS = "labels that are strings, unless nothing uses them"
 LIMITS: dict[str, tuple[str, ...]] = {
     "BatchNormalization": (),
     "Det": ("matrices of more than four rows",),
@@ -45,6 +47,15 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "Resize": (),
     "Scan": ("its number of iterations must be known",),
     "Upsample": (),
+    "ai.onnx.ml.CategoryMapper": (_STRINGS,),
+    "ai.onnx.ml.DictVectorizer": (_STRINGS,),
+    "ai.onnx.ml.LabelEncoder": (_STRINGS,),
+    "ai.onnx.ml.LinearClassifier": (_LABELS,),
+    "ai.onnx.ml.OneHotEncoder": (_STRINGS, "`zeros=0`"),
+    "ai.onnx.ml.SVMClassifier": (_LABELS, "probabilities (`prob_a`, `prob_b`)"),
+    "ai.onnx.ml.TreeEnsemble": ("the mode BRANCH_MEMBER",),
+    "ai.onnx.ml.TreeEnsembleClassifier": (_LABELS,),
+    "ai.onnx.ml.ZipMap": ("dictionaries: the result is the matrix of scores",),
 }
 """What handlers refuse that compose an operator of others; their operator in the RModel may lack more."""
 
@@ -65,8 +76,8 @@ def supported_operators() -> dict[str, OperatorSupport]:
     for (domain, name), versions in handlers().items():
         missing = {} if domain else UNSUPPORTED.get(name, {})
         lacking = tuple(f"`{part}`: {entry.reason}" for part, entry in missing.items() if entry.harmless is not None)
-        limits = lacking if domain else LIMITS.get(name, lacking)
         key = f"{domain}.{name}" if domain else name
+        limits = LIMITS.get(key, lacking)
         found[key] = OperatorSupport(domain or "ai.onnx", name, tuple(sorted(versions)), limits)
     return dict(sorted(found.items()))
 

@@ -1,0 +1,269 @@
+"""Operators of ai.onnx.ml against ONNX Runtime: decision trees, linear models, preprocessing."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import sofie_jit
+from sofie_jit import frontends
+from sofie_jit.errors import ModelFileError, SofieError
+from sofie_jit.verification.evaluate import evaluate
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
+
+
+def saved(op, outputs="y", inputs=None, version=3, width=4, **attributes) -> bytes:
+    inputs = inputs or {"x": X}
+    infos = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(array.dtype), ["N", width if name == "x" else 1]
+        )
+        for name, array in inputs.items()
+    ]
+    node = helper.make_node(op, list(inputs), outputs.split(), "node", domain="ai.onnx.ml", **attributes)
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs.split()]
+    if len(results) == 2:
+        results[0].type.tensor_type.elem_type = TensorProto.INT64
+    graph = helper.make_graph([node], "g", infos, results)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", version)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def original(content: bytes, *arrays) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.run(None, {info.name: array for info, array in zip(session.get_inputs(), arrays, strict=True)})
+
+
+def computed(content: bytes, *arrays) -> list[np.ndarray]:
+    return evaluate(frontends.open(content)(), list(arrays))
+
+
+def assert_equal(found, expected):
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * max(1, np.abs(theirs).max(initial=0)))
+
+
+# -- trees -------------------------------------------------------------------------------------------------------------
+
+
+def forest(prefix="target", trees=12, ids=(0,), modes=MODES, depth=4, low=-1.0, missing=False, **attributes):
+    """Random trees whose nodes are numbered in a random order."""
+    rng = np.random.default_rng(3)
+    fields = ("nodeids", "treeids", "modes", "featureids", "values", "truenodeids", "falsenodeids")
+    lists = {f"nodes_{name}": [] for name in fields} | {"nodes_missing_value_tracks_true": []}
+    weights = {f"{prefix}_{name}": [] for name in ("treeids", "nodeids", "ids", "weights")}
+    for tree in range(trees):
+        number = rng.permutation(2**depth - 1).tolist()
+        for node, label in enumerate(number):
+            is_leaf = 2 * node + 1 >= len(number) or (node > 2 and rng.random() < 0.3)
+            feature = int(rng.integers(0, 4))
+            children = [0, 0] if is_leaf else [number[2 * node + 1], number[2 * node + 2]]
+            value = float(X[rng.integers(0, 60), feature]) if rng.random() < 0.5 else float(rng.normal())
+            mode = "LEAF" if is_leaf else str(rng.choice(modes))
+            row = (label, tree, mode, feature, value, *children, int(missing and rng.random() < 0.5))
+            for listed, element in zip(lists.values(), row, strict=True):
+                listed.append(element)
+            for target in ids if is_leaf else ():
+                row = (tree, label, target, float(rng.uniform(low, 1) / trees))
+                for listed, element in zip(weights.values(), row, strict=True):
+                    listed.append(element)
+    # the first node of a tree is its root
+    return lists | weights | attributes
+
+
+FORESTS = {
+    "sum": {},
+    "base": {"base_values": [0.25]},
+    "targets": {"ids": (2, 0, 1), "n_targets": 3, "base_values": [0.5, -1.0, 2.0]},
+    "average": {"aggregate_function": "AVERAGE", "ids": (0, 1), "n_targets": 2},
+    "minimum": {"aggregate_function": "MIN"},
+    "maximum": {"aggregate_function": "MAX", "base_values": [1.0]},
+    "missing": {"missing": True},
+    "one mode": {"modes": ["BRANCH_LT"]},
+    "logistic": {"post_transform": "LOGISTIC", "ids": (0, 1), "n_targets": 2},
+    "stumps": {"depth": 2, "trees": 3},
+    "leaves": {"depth": 1, "trees": 2},
+}
+
+
+@pytest.mark.parametrize("name", FORESTS)
+def test_regressors(name):
+    content = saved("TreeEnsembleRegressor", **{"n_targets": 1, **forest(**FORESTS[name])})
+    x = X.copy()
+    x[::5, 1], x[3] = np.nan, [np.inf, -np.inf, 0, -0.0]
+    assert_equal(computed(content, x), original(content, x))
+
+
+def test_trees_in_compiled_code_and_headers(tmp_path):
+    content = saved("TreeEnsembleRegressor", **forest(**FORESTS["targets"], missing=True, trees=37))
+    model = sofie_jit.load(content, threads=1)
+    x = RNG.normal(size=(1000, 4)).astype(np.float32)
+    x[::7, 2] = np.nan
+    expected = original(content, x)[0]
+    exact = evaluate(frontends.open(content)(), [x], "float64")[0]
+    found = model.infer(x)
+    error, allowed = abs(found - exact).max(), 2 * abs(expected - exact).max()
+    assert error <= max(allowed, 1e-6 * abs(exact).max())
+    for rows in (0, 1, 7):
+        np.testing.assert_array_equal(model.infer(x[:rows]), found[:rows], strict=True)
+    assert "decision_trees" in model.save_header(tmp_path / "trees.hxx", self_test=True).read_text()
+    with pytest.raises(SofieError, match="decision trees are operators of ai"):
+        model.save_onnx(tmp_path / "trees.onnx")
+
+
+CLASSIFIERS = {
+    "three": {"ids": (0, 1, 2), "classlabels_int64s": [3, 5, 4]},
+    "softmax": {
+        "ids": (0, 1, 2),
+        "classlabels_int64s": [0, 1, 2],
+        "post_transform": "SOFTMAX",
+        "base_values": [0.1, 0.2, 0.3],
+    },
+    "softmax zero": {"ids": (0, 1, 2), "classlabels_int64s": [0, 1, 2], "post_transform": "SOFTMAX_ZERO"},
+    "probabilities of one": {"low": 0.0, "classlabels_int64s": [7, 9]},
+    "margin": {"classlabels_int64s": [0, 1]},
+    "logistic": {"classlabels_int64s": [0, 1], "post_transform": "LOGISTIC", "base_values": [0.3]},
+    "second": {"classlabels_int64s": [0, 1], "ids": (1,)},
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_classifiers(name):
+    content = saved("TreeEnsembleClassifier", "label scores", **forest("class", **CLASSIFIERS[name]))
+    assert_equal(computed(content, X), original(content, X))
+
+
+def test_trees_of_version_5():
+    split = numpy_helper.from_array(np.float32([0.1, -0.5, 0.7]), "s")
+    content = saved(
+        "TreeEnsemble", version=5, n_targets=2, aggregate_function=1, nodes_splits=split, tree_roots=[0, 2],
+        nodes_modes=numpy_helper.from_array(np.uint8([0, 1, 3]), "m"), nodes_featureids=[0, 1, 3],
+        nodes_truenodeids=[1, 0, 3], nodes_trueleafs=[0, 1, 1], nodes_falsenodeids=[1, 2, 3],
+        nodes_falseleafs=[1, 1, 1],
+        leaf_targetids=[0, 1, 1, 0], leaf_weights=numpy_helper.from_array(np.float32([1, 2, 3, 4]), "w"),
+    )  # fmt: skip
+    expected = np.zeros((60, 2))
+    for row, x in zip(expected, X, strict=True):
+        leaf = (0 if x[1] < -0.5 else 2) if x[0] <= np.float32(0.1) else 1
+        row[[0, 1, 1][leaf]] += [1, 2, 3][leaf]
+        row[0] += 4
+    np.testing.assert_array_equal(computed(content, X)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nodes_truenodeids": [99]}, "refers to a node that does not exist"),
+        ({"nodes_nodeids": [1]}, "the same number"),
+        ({"nodes_featureids": [-3]}, "a feature that does not exist"),
+        ({"nodes_featureids": [2**40]}, "a feature that does not exist"),
+        ({"nodes_featureids": [100]}, "at most"),
+        ({"nodes_modes": ["NEAR"]}, "'NEAR' of a node is not known"),
+        ({"target_ids": [5]}, "a target that does not exist"),
+        ({"nodes_truenodeids": [0]}, "reached on two ways"),
+    ],
+)
+def test_broken_trees_are_refused(change, message):
+    attributes = {
+        "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": [1, 0, 0],
+        "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF"], "nodes_values": [0.5, 0.0, 0.0], "nodes_truenodeids": [1, 0, 0],
+        "nodes_falsenodeids": [2, 0, 0], "target_treeids": [0, 0], "target_nodeids": [1, 2], "target_ids": [0, 0],
+        "target_weights": [1.0, 2.0],
+    }  # fmt: skip
+    assert computed(saved("TreeEnsembleRegressor", **attributes), X)
+    for name, (first, *_) in change.items():
+        attributes[name] = [first, *attributes[name][1:]]
+    with pytest.raises((ModelFileError, SofieError), match=message):
+        frontends.open(saved("TreeEnsembleRegressor", **attributes))()
+
+
+# -- linear models, support vectors, preprocessing ---------------------------------------------------------------------
+
+W = RNG.normal(size=12).astype(np.float32).tolist()
+VECTORS = {"support_vectors": RNG.normal(size=20).astype(np.float32).tolist(), "kernel_params": [0.3, 0.2, 2.0]}
+PAIRS = {
+    "coefficients": RNG.normal(size=10).astype(np.float32).tolist(),
+    "vectors_per_class": [2, 1, 2],
+    "rho": [0.1, -0.2, 0.3],
+}
+LINEAR = {"kernel_type": "LINEAR", "kernel_params": [0.0] * 3}
+SVR = {"coefficients": W[:5], "rho": [0.5], "n_supports": 5, **VECTORS}
+TWO = {"coefficients": W[:5], "vectors_per_class": [2, 3], "rho": [0.1], "classlabels_ints": [4, 6]}
+THREE = {"coefficients": W, "intercepts": [0.0, 0.5, 0.1], "classlabels_ints": [4, 5, 6]}
+NODES = {
+    "LinearRegressor": {"coefficients": W, "intercepts": [1.0, 2.0, 3.0], "targets": 3},
+    "LinearRegressor: one": {"coefficients": W[:4]},
+    "LinearClassifier": {**THREE, "post_transform": "SOFTMAX"},
+    "LinearClassifier: logistic": {
+        "coefficients": W[:4], "intercepts": [0.2], "classlabels_ints": [0, 1], "post_transform": "LOGISTIC",
+    },
+    "LinearClassifier: margin": {"coefficients": W[:4], "intercepts": [0.2], "classlabels_ints": [3, 8]},
+    **{f"SVMRegressor: {kind}": {**SVR, "kernel_type": kind} for kind in ("LINEAR", "POLY", "RBF", "SIGMOID")},
+    "SVMRegressor: one class": {**SVR, "kernel_type": "RBF", "one_class": 1},
+    "SVMClassifier": {**PAIRS, **VECTORS, "kernel_type": "RBF", "classlabels_ints": [1, 2, 3]},
+    "SVMClassifier: two": {**TWO, **VECTORS, "kernel_type": "POLY"},
+    "SVMClassifier: linear": {**LINEAR, "coefficients": W, "rho": [0.25], "classlabels_ints": [1, 2, 3]},
+    "Scaler": {"offset": [1.0, 2.0, 3.0, 4.0], "scale": [2.0, 0.5, 1.0, 3.0]},
+    "Scaler: one": {"offset": [1.0], "scale": [2.0]},
+    **{f"Normalizer: {norm}": {"norm": norm} for norm in ("MAX", "L1", "L2")},
+    "Binarizer": {"threshold": 0.25},
+    "Imputer": {"imputed_value_floats": [1.0, 2.0, 3.0, 4.0], "replaced_value_float": float("nan")},
+    "LabelEncoder": {"keys_floats": [float(X[0, 0]), float("nan")], "values_floats": [2.0, 7.0], "default_float": -5.0},
+    "OneHotEncoder": {"cats_int64s": [-1, 0, 1]},
+    "FeatureVectorizer": {"inputdimensions": [4]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_other_operators(name):
+    op = name.partition(":")[0]
+    content = saved(
+        op,
+        "label scores" if op.endswith("Classifier") else "y",
+        version=4 if op == "LabelEncoder" else 2,
+        **NODES[name],
+    )
+    x = X.copy()
+    if op in ("Imputer", "LabelEncoder"):
+        x[1, 0] = np.nan
+    assert_equal(computed(content, x), original(content, x))
+
+
+def test_integers():
+    x = RNG.integers(-2, 3, (9, 4))
+    for op, attributes in (
+        ("LabelEncoder", {"keys_int64s": [-1, 1], "values_int64s": [10, 20]}),
+        ("LabelEncoder", {"keys_int64s": [-1, 1], "values_floats": [0.5, 1.5], "default_float": 9.0}),
+        ("OneHotEncoder", {"cats_int64s": [2, -1, 0]}),
+        ("Imputer", {"imputed_value_int64s": [7], "replaced_value_int64": 2}),
+        ("Scaler", {"offset": [0.5], "scale": [2.0]}),
+    ):
+        content = saved(op, inputs={"x": x}, version=2, **attributes)
+        with_type = content
+        if "values_int64s" in attributes or "imputed_value_int64s" in attributes:
+            model = onnx.load_from_string(content)
+            model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+            with_type = model.SerializeToString()
+        assert_equal(computed(with_type, x), original(with_type, x))
+
+
+def test_dictionaries_of_scores_are_a_matrix():
+    content = saved("ZipMap", classlabels_int64s=[0, 1, 2, 3])
+    np.testing.assert_array_equal(computed(content, X)[0], X)
+
+
+def test_labels_that_are_strings_are_refused_with_the_way_on():
+    attributes = {"coefficients": W, "intercepts": [0.0, 0.5, 0.1], "classlabels_strings": ["a", "b", "c"]}
+    content = saved("LinearClassifier", "label scores", **attributes)
+    with pytest.raises(SofieError, match=r"its labels are strings.* outputs="):
+        frontends.open(content)()
+    (scores,) = evaluate(frontends.open(content, outputs=["scores"])(), [X])
+    np.testing.assert_allclose(scores, X @ np.reshape(W, (3, 4)).T + [0, 0.5, 0.1], atol=1e-5)
