@@ -33,7 +33,8 @@ UNREADABLE = {
     b"PK": "begins like a zip archive but has no directory at its end; it is incomplete: fetch or save it again",
     b"version https://git-lfs": "is a Git LFS pointer, not the model itself: run 'git lfs pull'",
     b"<": "is an HTML or XML page, not a model: look at what was downloaded",
-    b"\x80": "looks like a pickle, which is never loaded because it can run code",
+    b"\x80": "looks like a pickle, which is never loaded because it can run code: load it with the library that "
+    "wrote it (torch, joblib), and save the model in a supported format",
     b"\x1f\x8b": "is compressed by gzip: unpack it first",
 }
 """First bytes -> the kind of file, and a remedy, for error messages."""

@@ -20,6 +20,7 @@ from sofie_jit.frontends.pytorch.values import (
     SCALAR_TYPES,
     Array,
     Complex,
+    Packed,
     Tensor,
     Undecided,
     dtype_of,
@@ -168,6 +169,8 @@ class Evaluator:
                 return None
             if base in scalars.FUNCTIONS and (found := self._of_numbers(base, arguments, named)) is not None:
                 return found[0]
+            if (size := self._size_in_place(base, arguments, named)) is not None:
+                return size
             schema, bound = self._bound(target, arguments, named, label)
             if base in COPIES and _is_size(bound["self"]) and bound.get("dtype") in (None, "int64"):
                 return Tensor(bound["self"].value)
@@ -213,6 +216,20 @@ class Evaluator:
             return [result]
         floats = any(isinstance(v, float) for v in given) and not isinstance(result, bool)
         return [Tensor(known_number(float(result) if floats and not isinstance(result, SymbolicDim) else result))]
+
+    def _size_in_place(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Tensor | None:
+        """The first argument after an operator that works in place, if that is an open size; None if not."""
+        function = name.removesuffix("_")
+        if function == name or function not in scalars.FUNCTIONS or not arguments:
+            return None
+        first = arguments[0]
+        if not _is_size(first) or first.root.owner:
+            return None
+        found = self._of_numbers(function, arguments, named)
+        if found is None or not isinstance(found[0], Tensor):
+            return None
+        first.change(found[0].value)
+        return first  # type: ignore[no-any-return]
 
     def _bound(
         self, target: str, arguments: Sequence[Any], named: Mapping[str, Any], label: str
@@ -357,7 +374,7 @@ def _plain(value: Any) -> Any:
 
 
 def _wrapped(result: Any) -> Any:
-    if isinstance(result, (Symbol, np.ndarray, Complex)):
+    if isinstance(result, (Symbol, np.ndarray, Complex, Packed)):
         return Tensor(result)
     if isinstance(result, (list, tuple)):
         return type(result)(map(_wrapped, result))

@@ -53,7 +53,26 @@ PART_TYPES = {"complex64": "float32", "complex128": "float64"}
 """Complex element types -> that of their real and imaginary part."""
 
 
-Array = Symbol | np.ndarray | Complex
+@dataclass(frozen=True)
+class Packed:
+    """A packed sequence, both its data and its batch sizes: the padded sequence, and the length of each row."""
+
+    padded: Symbol
+    """(batch, time, features); the time is that of the longest sequence."""
+    lengths: Symbol
+
+    @property
+    def dtype(self) -> str:
+        """The element type of the data."""
+        return self.padded.dtype
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """The shape of the batch sizes; the data have one that depends on the lengths."""
+        return self.padded.shape[1:2]
+
+
+Array = Symbol | np.ndarray | Complex | Packed
 """The value of a tensor."""
 
 
@@ -61,6 +80,8 @@ def dtype_of(value: Array) -> str:
     """The element type by numpy's name; int64 for an open size."""
     if isinstance(value, Complex):
         return "complex64" if value.real.dtype == "float32" else "complex128"
+    if isinstance(value, Packed):
+        return value.dtype
     name = value.dtype if isinstance(value, Symbol) else value.dtype.name
     return "int64" if name == "object" else name
 

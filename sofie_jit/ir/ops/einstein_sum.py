@@ -11,19 +11,19 @@ from sofie_jit.ir.ops.core import TensorLike, promote
 from sofie_jit.ir.ops.elementwise import multiply
 from sofie_jit.ir.ops.matrix_product import matmul
 from sofie_jit.ir.ops.reductions import sum
-from sofie_jit.ir.ops.shapes import reshape, transpose
+from sofie_jit.ir.ops.shapes import diagonal, reshape, transpose
 from sofie_jit.ir.symbol import Symbol
 
 
-def einsum(subscripts: str, *operands: TensorLike) -> Symbol:
+def einsum(subscripts: str, *operands: TensorLike, path: Sequence[tuple[int, int]] | None = None) -> Symbol:
     """Einstein sum, as ``numpy.einsum``.
 
     Each term of ``subscripts`` names the axes of one operand by letters; the operands are multiplied and summed over
     the letters that are missing in the result. "..." stands for axes without names, which are aligned at the last one.
-    Several operands are multiplied from left to right.
+    A letter that appears twice in a term is a diagonal. Several operands are multiplied from left to right, or in the
+    order of ``path``: pairs of indices into the operands that are left, to which each product is appended.
 
-    Raises ShapeError if the sizes of a letter differ, if a letter appears twice in one term, or if the numbers of axes
-    do not fit.
+    Raises ShapeError if the sizes of a letter differ, or if the numbers of axes or ``path`` do not fit.
 
     >>> ops.einsum("bij,jk->bik", x, np.ones((3, 5), np.float32)).shape
     (batch, 2, 5)
@@ -31,11 +31,17 @@ def einsum(subscripts: str, *operands: TensorLike) -> Symbol:
     tensors = promote(*operands)
     terms, result = parse(subscripts, [x.rank for x in tensors])
     _check(subscripts, terms, result, tensors)
-    (labels, x), *others = zip(terms, tensors, strict=True)
-    for index, (term, y) in enumerate(others):
-        needed = set("".join(terms[index + 2 :])) | set(result)
-        labels, x = _multiplied(labels, x, term, y, needed)
-    return _arranged(labels, x, result)
+    left = [_without_diagonals(term, x) for term, x in zip(terms, tensors, strict=True)]
+    for pair in [(0, 1)] * (len(left) - 1) if path is None else path:
+        if len(set(pair)) < 2 or not set(pair) <= set(range(len(left))):
+            raise ShapeError(f"einsum '{subscripts}': the path {path} does not fit {counted(len(terms), 'tensor')}")
+        first, second = (left[index] for index in sorted(pair))
+        others = [operand for index, operand in enumerate(left) if index not in pair]
+        made = _multiplied(*first, *second, set(result).union(*(term for term, _ in others)))
+        left = [made, *others] if path is None else [*others, made]
+    if len(left) > 1:
+        raise ShapeError(f"einsum '{subscripts}': the path {path} leaves {len(left)} tensors")
+    return _arranged(*left[0], result)
 
 
 def parse(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
@@ -64,8 +70,6 @@ def _check(subscripts: str, terms: list[str], result: str, operands: Sequence[Sy
     for term in [*terms, result]:
         if not term.isalpha() and term:
             raise ShapeError(f"einsum '{subscripts}': '{term}' should consist of letters")
-        if len(set(term)) < len(term):
-            raise ShapeError(f"einsum '{subscripts}': '{term}' names an axis twice; take ops.diagonal before")
     for term, x in zip(terms, operands, strict=True):
         for label, size in zip(term, x.shape, strict=True):
             if sizes.setdefault(label, size) != size and 1 not in (size, sizes[label]):
@@ -74,8 +78,19 @@ def _check(subscripts: str, terms: list[str], result: str, operands: Sequence[Sy
                     f"{format_shape(x.shape)}"
                 )
             sizes[label] = size if sizes[label] == 1 else sizes[label]
+    if len(set(result)) < len(result):
+        raise ShapeError(f"einsum '{subscripts}': the result names an axis twice")
     if missing := set(result) - set(sizes):
         raise ShapeError(f"einsum '{subscripts}': the result's axis '{min(missing)}' is in none of the tensors")
+
+
+def _without_diagonals(term: str, x: Symbol) -> tuple[str, Symbol]:
+    """A term and its tensor, where the diagonal, the last axis, takes the place of two axes of one name."""
+    while repeated := [c for c, count in Counter(term).items() if count > 1]:
+        first, second = [axis for axis, c in enumerate(term) if c == repeated[0]][:2]
+        x = diagonal(x, 0, first, second)
+        term = term[:first] + term[first + 1 : second] + term[second + 1 :] + repeated[0]
+    return term, x
 
 
 def _arranged(labels: str, x: Symbol, wanted: str) -> Symbol:

@@ -22,6 +22,7 @@ class Case(NamedTuple):
     traceable: bool = True
     shapes: tuple[tuple[int | str, ...], ...] | None = None
     """The shapes of the inputs, with names of open sizes; by default only the first size is open."""
+    exportable: bool = True
 
 
 CASES: dict[str, Case] = {}
@@ -355,6 +356,7 @@ def shapes(x: torch.Tensor) -> Any:
 def products(a: torch.Tensor, b: torch.Tensor) -> Any:
     return [
         a @ b, torch.bmm(a, b), torch.einsum("bij,bjk->bik", a, b), torch.einsum("bij,bjk->b", a, b),
+        torch.einsum("bii->bi", a[:, :3, :3]), torch.einsum("bii,bjk->bk", a[:, :3, :3], b),
         a[:, 0] @ torch.ones(4, 2), torch.baddbmm(torch.ones(5, 3), a, b, beta=0.5, alpha=2),
         torch.addmm(torch.ones(2), a[:, 0], torch.ones(4, 2)), torch.cross(a[:, :3, :3], b[:, :3], dim=1),
         torch.cdist(a, b.mT), torch.cdist(a, b.mT, p=1), torch.matmul(a, torch.ones(4)),

@@ -373,6 +373,45 @@ class complex_numbers(nn.Module):  # noqa: N801
         return [torch.view_as_real(y) for y in results] + [z.abs(), z.angle(), z.real, z.imag]
 
 
+@case((2, 96))
+def inverse_transforms(x: torch.Tensor) -> Any:
+    window, short = torch.hann_window(32), torch.hamming_window(12)
+    transform = torch.stft(x[:, 0], 32, 8, 32, window, return_complex=True)
+    other = torch.stft(x[:, 1], 16, 4, 12, short, normalized=True, return_complex=True)
+    return [
+        torch.istft(transform * 2, 32, 8, 32, window, length=96), torch.istft(transform, 32, 8, 32, window),
+        torch.istft(other, 16, 4, 12, short, normalized=True, length=90), torch.istft(transform[0], 32, 8, 32, window),
+    ]  # fmt: skip
+
+
+class PackedSequences(nn.Module):
+    """A recurrent layer on sequences of several lengths."""
+
+    def __init__(self, layer: nn.RNNBase, total_length: int | None = None):
+        super().__init__()
+        self.layer, self.total_length = layer, total_length
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> Any:
+        first = self.layer.batch_first
+        x = x if first else x.transpose(0, 1)
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=first, enforce_sorted=False)
+        y, state = self.layer(packed)
+        return *nn.utils.rnn.pad_packed_sequence(y, first, -2.0, self.total_length), state
+
+
+def sequences(batch: int) -> tuple[torch.Tensor, ...]:
+    """Sequences, and their lengths."""
+    return torch.randn(batch, 8, 4), torch.randint(1, 8, (batch,))
+
+
+for name, made in {
+    "packed_lstm": lambda: PackedSequences(nn.LSTM(4, 5, 2, batch_first=True, bidirectional=True)),
+    "packed_gru": lambda: PackedSequences(nn.GRU(4, 5, batch_first=True), 8),
+    "packed_rnn": lambda: PackedSequences(nn.RNN(4, 5, bidirectional=True)),
+}.items():
+    CASES[name] = Case(made, sequences, exportable=False)
+
+
 @case((3, 6, 7))
 def windows(x: torch.Tensor) -> Any:
     columns = F.unfold(x, (2, 3), padding=1, stride=2)

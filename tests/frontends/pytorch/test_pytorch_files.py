@@ -265,6 +265,23 @@ return torch.add(d["a"], __torch__.helper(x, scale=2., ))
     assert np.array_equal(script_result(tmp_path, forward, more=helper), 3 * X + 2 + 2 * X)
 
 
+def test_sizes_are_changed_in_place(tmp_path: Path) -> None:
+    """Traces of einops contain such code."""
+    forward = """
+rows = ops.prim.NumToTensor(torch.size(x, 0))
+product = torch.mul(rows, CONSTANTS.c0)
+count = int(torch.mul_(product, 3))
+return torch.reshape(x, [count, 1])
+"""
+    path = archives.script(tmp_path / "m.pt", forward.replace("CONSTANTS.c0", "1"))
+    assert np.array_equal(result(path, input_shapes=[(None, 3)]), X.reshape(-1, 1))
+
+
+def test_complex_numbers_in_code(tmp_path: Path) -> None:
+    forward = "return torch.imag(torch.mul(torch.mul(x, 0.5+2.j), -1j))"
+    assert np.allclose(script_result(tmp_path, forward), -0.5 * X)
+
+
 def test_changes_in_place_reach_views_and_originals(tmp_path: Path) -> None:
     forward = """
 y = torch.clone(x)

@@ -72,9 +72,10 @@ def addbmm(call: AtenCall, x: Symbol, batch1: Symbol, batch2: Symbol, beta: Any,
 
 
 @aten("einsum")
-def einsum(call: AtenCall, equation: str, tensors: list[Symbol]) -> Symbol:
-    """Einstein's sum."""
-    return ops.einsum(equation, *tensors)
+def einsum(call: AtenCall, equation: str, tensors: list[Symbol], path: list[int] | None) -> Symbol:
+    """Einstein's sum; ``path`` has the order of the products, as opt_einsum chooses it."""
+    pairs = None if path is None else list(zip(path[::2], path[1::2], strict=False))
+    return ops.einsum(equation, *tensors, path=pairs)
 
 
 @aten("outer", "ger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,18 +24,33 @@ Cell = Callable[[str], Recurrent]
 """Makes the operator of a direction."""
 
 
+def lstm_cells(call: AtenCall, states: Sequence[Symbol]) -> Cell:
+    """The operator of a long short-term memory with given states."""
+    size: Any = states[1].shape[-1]
+    return lambda direction: LSTM(hidden_size=size, direction=direction)
+
+
+def gru_cells(call: AtenCall, states: Sequence[Symbol]) -> Cell:
+    """The operator of a gated recurrent unit with given states."""
+    size: Any = states[0].shape[-1]
+    return lambda direction: GRU(hidden_size=size, direction=direction, linear_before_reset=True)
+
+
+def rnn_cells(call: AtenCall, states: Sequence[Symbol]) -> Cell:
+    """The operator of a simple recurrent network with given states."""
+    function = Tanh() if call.schema.name == "rnn_tanh" else Relu()
+    size: Any = states[0].shape[-1]
+    return lambda direction: RNN(hidden_size=size, direction=direction, activations=[function])
+
+
 @aten("lstm.input")
 def lstm(
     call: AtenCall, input: Symbol, hx: list[Symbol], params: list[Symbol], has_biases: bool, num_layers: int,
     dropout: float, train: bool, bidirectional: bool, batch_first: bool,
 ) -> tuple[Symbol, ...]:  # fmt: skip
     """Long short-term memories, one after the other: the output, and the last states of all layers."""
-    _at_inference(call, dropout, train)
-    size = hx[1].shape[-1]
-    return _stack(
-        call, lambda direction: LSTM(hidden_size=size, direction=direction), input, hx, params, has_biases,  # type: ignore[arg-type]
-        num_layers, bidirectional, batch_first,
-    )  # fmt: skip
+    cells = lstm_cells(call, hx)
+    return stacked(call, cells, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
 @aten("gru.input")
@@ -43,12 +59,8 @@ def gru(
     dropout: float, train: bool, bidirectional: bool, batch_first: bool,
 ) -> tuple[Symbol, ...]:  # fmt: skip
     """Gated recurrent units, one after the other: the output, and the last states of all layers."""
-    _at_inference(call, dropout, train)
-    size = hx.shape[-1]
-    return _stack(
-        call, lambda direction: GRU(hidden_size=size, direction=direction, linear_before_reset=True), input, [hx],  # type: ignore[arg-type]
-        params, has_biases, num_layers, bidirectional, batch_first,
-    )  # fmt: skip
+    cells = gru_cells(call, [hx])
+    return stacked(call, cells, input, [hx], params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
 @aten("rnn_tanh.input", "rnn_relu.input")
@@ -57,25 +69,20 @@ def rnn(
     dropout: float, train: bool, bidirectional: bool, batch_first: bool,
 ) -> tuple[Symbol, ...]:  # fmt: skip
     """Simple recurrent networks, one after the other: the output, and the last states of all layers."""
-    _at_inference(call, dropout, train)
-    function = Tanh() if call.schema.name == "rnn_tanh" else Relu()
-    size = hx.shape[-1]
-    return _stack(
-        call, lambda direction: RNN(hidden_size=size, direction=direction, activations=[function]), input, [hx],  # type: ignore[arg-type]
-        params, has_biases, num_layers, bidirectional, batch_first,
-    )  # fmt: skip
+    cells = rnn_cells(call, [hx])
+    return stacked(call, cells, input, [hx], params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
-def _at_inference(call: AtenCall, dropout: float, train: bool) -> None:
+def stacked(
+    call: AtenCall, cell: Cell, input: Symbol, states: Sequence[Symbol], params: Sequence[Symbol], has_biases: bool,
+    num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool, mask: Symbol | None = None,
+) -> tuple[Symbol, ...]:  # fmt: skip
+    """The layers of a recurrent network; ``states`` are (layers * directions, batch, units).
+
+    Where ``mask`` (batch, time) is false, the states stay, and the output is 0.
+    """
     if train and dropout:
         call.refuse("it is in training mode: call model.eval() before the model is exported")
-
-
-def _stack(
-    call: AtenCall, cell: Cell, input: Symbol, states: Sequence[Symbol], params: Sequence[Symbol], has_biases: bool,
-    num_layers: int, bidirectional: bool, batch_first: bool,
-) -> tuple[Symbol, ...]:  # fmt: skip
-    """The layers of a recurrent network; ``states`` are (layers * directions, batch, units)."""
     directions = ["forward", "reverse"] if bidirectional else ["forward"]
     x = input
     if x.rank == 2:  # without a batch
@@ -100,7 +107,8 @@ def _stack(
                 weights[: per_cell - projected],
                 initial,
                 f"layer{index}",
-                *weights[per_cell - projected :],
+                weights[-1] if projected else None,
+                mask,
             )
             outputs.append(ops.reshape(y, (*y.shape[:2], y.shape[3])))
             for collected, state in zip(last, after, strict=True):
@@ -125,7 +133,7 @@ def _state(state: Symbol, index: int) -> Symbol | None:
 
 def _cell(
     call: AtenCall, operator: Recurrent, x: Symbol, weights: Sequence[Symbol], initial: Sequence[Symbol | None],
-    hint: str, projection: Symbol | None = None,
+    hint: str, projection: Symbol | None = None, mask: Symbol | None = None,
 ) -> tuple[Symbol, ...]:  # fmt: skip
     """One direction of a layer. With a projection, states and outputs are projected after each step."""
     order = ORDERS[type(operator)]
@@ -147,6 +155,10 @@ def _cell(
     if any(state is not None for state in initial):
         inputs += [None] * (5 - len(inputs))
         inputs += initial
+    if mask is not None:
+        operator = dataclasses.replace(operator, zero_output_for_mask=True)
+        count = 5 + len(operator.states) + len(operator.after_states)
+        inputs += [None] * (count - len(inputs)) + [mask]
     results = call.add_all(operator, *inputs)
     if projection is None:
         return results

@@ -36,6 +36,7 @@ from sofie_jit.frontends.pytorch.values import (
     Array,
     Complex,
     Number,
+    Packed,
     check_dtype,
     dtype_of,
     known_number,
@@ -48,7 +49,7 @@ from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.types import is_floating
 
 Handler = Callable[..., Any]
-ComplexRule = Callable[["AtenCall", Handler, Mapping[str, Any]], Any]
+Rule = Callable[["AtenCall", Handler, Mapping[str, Any]], Any]
 """Function of a call, its handler for real arguments, and its arguments by their names in the schema."""
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
@@ -71,7 +72,7 @@ WITHOUT_EFFECT = frozenset(
 """Arguments that do not change results."""
 
 _handlers: dict[str, Handler] = {}
-_of_complex: dict[str, ComplexRule] = {}
+_rules: dict[tuple[type, str], Rule] = {}
 
 
 def aten(*names: str) -> Callable[[AnyHandler], AnyHandler]:
@@ -90,16 +91,24 @@ def aten(*names: str) -> Callable[[AnyHandler], AnyHandler]:
     return register
 
 
-def complex_rule(rule: ComplexRule, *names: str) -> None:
+def complex_rule(rule: Rule, *names: str) -> None:
     """Registers how operators are computed that have a complex argument."""
-    _of_complex.update(dict.fromkeys(names, rule))
+    _rules.update({(Complex, name): rule for name in names})
 
 
 def of_complex(*names: str) -> Callable[[AnyHandler], AnyHandler]:
     """Registers a function as the handler of operators that have a complex argument; it gets arguments as they are."""
+    return _handler_of(Complex, names)
 
+
+def of_packed(*names: str) -> Callable[[AnyHandler], AnyHandler]:
+    """Registers a function as the handler of operators on packed sequences; it gets arguments as they are."""
+    return _handler_of(Packed, names)
+
+
+def _handler_of(kind: type, names: Iterable[str]) -> Callable[[AnyHandler], AnyHandler]:
     def register(handler: AnyHandler) -> AnyHandler:
-        complex_rule(lambda call, _, given: call.apply(handler, given), *names)
+        _rules.update({(kind, name): lambda call, _, given: call.apply(handler, given) for name in names})
         return handler
 
     return register
@@ -144,8 +153,8 @@ class AtenCall(NodeCall):
 
     def run(self, handler: Handler, given: Mapping[str, Any]) -> Any:
         """Calls a handler with the arguments ``given`` by their names in the schema."""
-        if any(isinstance(value, Complex) for value in _items(given.values())):
-            rule = _of_complex.get(self.schema.name)
+        for kind in {type(value) for value in _items(given.values())} & {Complex, Packed}:
+            rule = _rules.get((kind, self.schema.name))
             if rule is not None:
                 return rule(self, handler, given)
         return self.apply(handler, given)
@@ -170,6 +179,8 @@ class AtenCall(NodeCall):
             return [self._argument(_element(kind), name, item) for item in value]
         if kind is Symbol and isinstance(value, (Symbol, np.ndarray, Complex, *NUMBERS)):
             return self.symbol(value, name)
+        if isinstance(value, Packed) and kind not in (Any, Packed):
+            self.refuse(PACKED.format(name))
         if kind is np.ndarray and isinstance(value, (Symbol, Complex)):
             return self.known(value, name)
         if isinstance(value, np.ndarray) and value.dtype != object and kind is Operand:
@@ -186,6 +197,8 @@ class AtenCall(NodeCall):
             return value
         if isinstance(value, Complex):
             self.refuse(f"complex numbers as {name} are not supported")
+        if isinstance(value, Packed):
+            self.refuse(PACKED.format(name))
         if not isinstance(value, np.ndarray):
             value = known_number(value)
         if value.dtype == object:
@@ -243,6 +256,7 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == default)
 
 
+PACKED = "a packed sequence as {} is not supported; only recurrent layers and pad_packed_sequence take one"
 REPLACE_MODULE = "replace the module that contains it, load(..., replace={path: function})"
 
 

@@ -89,6 +89,9 @@ def split(call: AtenCall, x: Symbol, split_size: Any = None, split_sizes: Any = 
         total = x.shape[axis]
         if sizes == total:
             return [x]
+        count = total // sizes
+        if isinstance(total, SymbolicDim) and isinstance(count, int) and count * sizes == total:
+            return _parts(call, x, axis, [sizes] * count)
         total = static_dim("split", x.shape, axis)
         if not isinstance(sizes, int) or sizes < 1:
             call.refuse(f"parts of size {sizes} are not supported")
@@ -112,6 +115,9 @@ def _parts(call: AtenCall, x: Symbol, axis: int, sizes: Sequence[Dim]) -> list[S
 def chunk(call: AtenCall, x: Symbol, chunks: int, dim: int) -> list[Symbol]:
     """A number of parts along an axis; there may be fewer, and the last may be smaller."""
     axis = normalize_axis("chunk", dim, x.rank)
+    size = x.shape[axis]
+    if isinstance(size, SymbolicDim) and size // chunks * chunks == size:
+        return _parts(call, x, axis, [size // chunks] * chunks)
     size = static_dim("chunk", x.shape, axis)
     return split(call, x, max(1, -(-size // chunks)), dim=axis)
 

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.complex_numbers import as_complex, by_parts
+from sofie_jit.frontends.pytorch.aten.creation import filled
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.frontends.pytorch.aten.slices import sliced
 from sofie_jit.frontends.pytorch.values import Complex
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, normalize_axis
+from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.ops.signal import with_length
 from sofie_jit.ir.size_arrays import SizeArrays
 from sofie_jit.ir.types import check_table
@@ -166,3 +169,47 @@ def stft(
     scale = 1 / math.sqrt(n_fft) if normalized else 1.0
     real, imag = (ops.multiply(ops.swapaxes(part, part.rank - 2, part.rank - 1), scale) for part in parts)
     return Complex(real, imag) if return_complex else ops.stack([real, imag], -1)
+
+
+@aten("istft")
+def istft(
+    call: AtenCall, x: Any, n_fft: int, hop_length: int | None, win_length: int | None, window: Symbol | None,
+    center: bool, normalized: bool, onesided: bool | None, length: int | None,
+) -> Symbol:  # fmt: skip
+    """The signal with given Fourier transforms of frames: their inverses times the window, added up, and divided by the
+    sum of the squared windows.
+    """
+    given = as_complex(call, x)
+    real, imag = (part if part.rank == 3 else ops.expand_dims(part, 0) for part in (given.real, given.imag))
+    size, hop = win_length or n_fft, hop_length or n_fft // 4
+    weights = np.ones(size) if window is None else call.known(window, "window").astype("float64")
+    left = (n_fft - size) // 2
+    weights = np.pad(weights, (left, n_fft - size - left))
+    bins = n_fft if onesided is False else n_fft // 2 + 1
+    check_table("istft", 2 * bins, n_fft)
+    parts = ops.cast(ops.concatenate([real, imag], 1), "float64")
+    basis = _inverse_basis(n_fft, bins) * (weights * (math.sqrt(n_fft) if normalized else 1.0))
+    y = call.add(ConvTranspose(strides=[hop]), parts, call.constant(basis[:, np.newaxis], "basis"))
+    ones = filled(call, (1, 1, real.shape[-1]), 1.0, "float64")
+    envelope = call.add(
+        ConvTranspose(strides=[hop]), ones, call.constant((weights**2)[np.newaxis, np.newaxis], "window")
+    )
+    start = n_fft // 2 if center else 0
+    end = y.shape[-1] - start if length is None else start + length
+    kept = [sliced(call, part, 2, start, end) for part in (y, envelope)]
+    signal = ops.cast(ops.reshape(ops.divide(*kept), (real.shape[0], kept[0].shape[-1])), real.dtype)
+    missing = 0 if length is None else length - signal.shape[-1]
+    if isinstance(missing, int) and missing > 0:
+        signal = ops.pad(signal, [(0, 0), (0, missing)])
+    return signal if given.rank == 3 else ops.squeeze(signal, 0)
+
+
+def _inverse_basis(size: int, bins: int) -> np.ndarray:
+    """The signal of each real and each imaginary part of a Fourier transform; pairs of conjugate parts count twice."""
+    angle = 2 * np.pi * (np.outer(np.arange(bins), np.arange(size)) % size) / size
+    factor = np.full((bins, 1), 1 / size)
+    if bins < size:
+        factor[1 : (size + 1) // 2] *= 2
+    sines = np.sin(angle)
+    sines[[0, *([size // 2] if size % 2 == 0 else [])]] = 0.0
+    return np.concatenate([factor * np.cos(angle), -factor * sines])

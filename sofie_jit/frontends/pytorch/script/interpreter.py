@@ -367,7 +367,7 @@ class Interpreter:
             return complex_number(node.value, self.evaluator.builder)
         return node.value
 
-    def sum_of_parts(self, node: ast.BinOp, scope: dict[str, Any]) -> Any:
+    def complex_sum(self, node: ast.BinOp, scope: dict[str, Any]) -> Any:
         """A complex number, such as ``0.+1.j``."""
         try:
             number = ast.literal_eval(node)
@@ -380,6 +380,8 @@ class Interpreter:
         return complex_number(number, self.evaluator.builder)
 
     def unary(self, node: ast.UnaryOp, scope: dict[str, Any]) -> Any:
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+            return self.constant(ast.Constant(-node.operand.value), scope)  # type: ignore[operator]
         value = self.evaluate(node.operand, scope)
         if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
             return -value
@@ -390,7 +392,7 @@ class Interpreter:
 
 EXPRESSIONS: dict[type[ast.expr], Any] = {
     ast.Constant: Interpreter.constant,
-    ast.BinOp: Interpreter.sum_of_parts,
+    ast.BinOp: Interpreter.complex_sum,
     ast.Name: Interpreter.name,
     ast.Attribute: Interpreter.attribute,
     ast.Call: Interpreter.call,
