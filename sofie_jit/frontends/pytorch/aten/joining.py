@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.aten.shapes import reshaped
 from sofie_jit.ir import ops
@@ -131,6 +133,8 @@ def repeat_interleave(call: AtenCall, x: Symbol, repeats: Any, dim: int | None) 
     if dim is None:
         x, dim = reshaped(call, x, [product(*x.shape)]), 0
     axis = normalize_axis("repeat_interleave", dim, x.rank)
+    if isinstance(repeats, np.ndarray) and repeats.size == 1:
+        repeats = repeats.item()  # the same number for all; it may be an open size
     if isinstance(repeats, (int, SymbolicDim)):
         before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
         spread = call.add(Expand(shape=(*before, size, repeats, *after)), reshaped(call, x, [*before, size, 1, *after]))
