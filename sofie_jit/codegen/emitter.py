@@ -28,7 +28,7 @@ from sofie_jit.codegen.expressions import (
 )
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
-from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, ceil_div, counts_rows, product
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, ceil_div, counts_rows, product, static_dims
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.symbolic import reserved
@@ -195,7 +195,11 @@ class Emitter:
         """A weight packed once, when the Session is made: ``function<T>(arguments...)`` returns ``Buffer<T>``.
 
         ``dtype`` is T, by default that of the first input. Calls with equal arguments share one buffer.
+
+        Raises ShapeError if it depends on a size that is open.
         """
+        sizes = tuple(argument.value for argument in arguments if isinstance(argument, Size))
+        static_dims(self.op.op_type, sizes, "weights")
         return self._resources.pack(dtype or self._dtype(), function, arguments)
 
     def scratch(self, dtype: str, shape: Shape, *, per_thread: bool = False) -> ScratchPointer:

@@ -70,7 +70,7 @@ def _zero_point(code: Emitter, index: int, dtype: str, count: Dim) -> Struct:
 def matmul_integer(op: MatMulInteger, code: Emitter) -> Call:
     """``matmul_integer``; B is packed once if it is a weight."""
     a, b, y = code.type_of(0), code.type_of(1), code.outputs[0]
-    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    m, k, n = a.shape[-2], *b.shape[-2:]
     a_zero, b_zero = _zero_point(code, 2, a.dtype, m), _zero_point(code, 3, b.dtype, n)
     per_row = bool(a_zero.members[1])
     is_packed = code.is_constant(1) and (code.is_constant(3) or not code.has_input(3)) and b.rank == 2

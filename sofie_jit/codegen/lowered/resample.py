@@ -12,7 +12,7 @@ from sofie_jit.ir.operators.resample import Resample
 
 @emits(Resample, kernels=("resize/resample.hxx",))
 def resample(op: Resample, code: Emitter) -> list[Call]:
-    """``resample`` along one axis; ``limit_spans`` before it if the network computes the spans."""
+    """``resample`` along one axis; ``limit_spans`` before it if the spans, or the size of the axis, are not known."""
     x = code.type_of(0)
     axis = op.resampled_axis(x)
     size, (out, taps) = code.dim(x.shape[axis]), map(code.dim, code.type_of(1).shape)
@@ -22,7 +22,7 @@ def resample(op: Resample, code: Emitter) -> list[Call]:
         kernel = f"resample<{by_register_width(lambda lanes: inner < lanes, x.dtype)}>"
     spans: Pointer
     limit = []
-    if code.is_constant(2):
+    if code.is_constant(2) and isinstance(size.value, int):
         spans = code.packed("pack_spans", code.raw(2), out, size, taps, dtype="int64")
     else:
         limited = code.scratch("int64", code.type_of(2).shape)

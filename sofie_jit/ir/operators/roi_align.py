@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import DtypeError, OutOfRangeError, ShapeError
-from sofie_jit.ir.dims import counts_rows, format_shape, static_dims
+from sofie_jit.ir.dims import counts_rows, format_shape, is_at_least
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.types import TensorType, check_table, float_dtype
 from sofie_jit.records import dataclass
 
@@ -49,12 +50,15 @@ class RoiAlign(ROperator):
         if x.rank != 4 or rois.rank != 2 or rois.shape[1] != 4 or batch_indices.shape != rois.shape[:1]:
             shapes = ", ".join(format_shape(t.shape) for t in (x, rois, batch_indices))
             raise ShapeError(f"RoiAlign needs images (N, C, H, W), regions (R, 4) and indices (R,), got {shapes}")
-        channels, height, width = static_dims("RoiAlign", x.shape[1:])
+        channels, *image = x.shape[1:]
         out = (self.output_height, self.output_width)
-        if min(height, width, *out) < 1 or self.sampling_ratio < 0:
+        if any(is_at_least(-size, 0) for size in (*image, *out)) or self.sampling_ratio < 0:
             raise ShapeError(f"RoiAlign: images {format_shape(x.shape)} cannot become {out}")
         check_table("RoiAlign", *out, max(self.sampling_ratio, 1), max(self.sampling_ratio, 1))
         return TensorType(dtype, (rois.shape[0], channels, *out))
+
+    def requirements(self, x: TensorType, rois: TensorType, batch_indices: TensorType) -> list[Requirement]:
+        return [Requirement(1, "<=", size) for size in x.shape[2:]]
 
     def evaluate(self, x: np.ndarray, rois: np.ndarray, batch_indices: np.ndarray) -> np.ndarray:
         y = np.zeros((len(rois), x.shape[1], self.output_height, self.output_width), x.dtype)
