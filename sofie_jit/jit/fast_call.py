@@ -5,6 +5,7 @@ It takes calls with arrays of exactly the right types and shapes, and hands all 
 
 from __future__ import annotations
 
+import ast
 import copyreg
 import ctypes
 import inspect
@@ -27,8 +28,12 @@ from sofie_jit.jit.session import Session
 RELEASE_GIL_BYTES = 64 * 1024
 """Calls that read and write fewer bytes keep the GIL, because releasing it would take longer than the call."""
 
-MOST_TENSORS, MOST_DIMS, MOST_AXES = 16, 8, 8
+MOST_TENSORS, MOST_DIMS, MOST_AXES, MOST_COMPUTED, MOST_INSTRUCTIONS = 16, 8, 8, 16, 128
 """The sizes of the arrays in ``runtime/python_call.hxx``."""
+
+_CONSTANT, _DIM, _STORE = 0, 1, 2
+_OPERATIONS: dict[Any, int] = {ast.Add: 3, ast.Sub: 4, ast.Mult: 5, ast.FloorDiv: 6, "min": 7, "max": 8}
+"""Operations of ``compute_sizes`` in ``runtime/python_call.hxx``."""
 
 _CPYTHON = (
     "PyCapsule_GetPointer", "PyCapsule_New", "PyCFunction_NewEx", "PyObject_Vectorcall", "Py_IncRef", "Py_DecRef",
@@ -71,23 +76,36 @@ def fast_call(
     GIL.
 
     Returns None if there is no fast path: in Python without a GIL, in other implementations than CPython, for more
-    tensors or axes than the C++ has room for, and if the size of an axis is a product of open dimensions.
+    tensors, axes or expressions for sizes than the C++ has room for, and if an operator sets the size of an output.
     """
     names = list(session.code.dims)
     types = [*inputs.values(), *outputs]
-    simple = all(dim in names for kind in types for dim in kind.shape if isinstance(dim, SymbolicDim))
+    open_sizes = [dim for kind in types for dim in kind.shape if isinstance(dim, SymbolicDim)]
+    computed = list(dict.fromkeys(dim for dim in open_sizes if dim not in names))
+    simple = {name for dim in open_sizes for name in dim.names}.issubset(names)
+    sizes = [step for dim in computed for step in _instructions(dim, names)] if simple else []
     fits = len(types) <= MOST_TENSORS and len(names) <= MOST_DIMS and max(kind.rank for kind in types) <= MOST_AXES
+    fits = fits and len(computed) <= MOST_COMPUTED and len(sizes) <= MOST_INSTRUCTIONS
     python_call = _FACTORY.connected(doc)
     if python_call is None or not simple or not fits or not all(split_count(kind.shape)[0] for kind in types):
         return None
     batch = names.index(str(BATCH)) if BATCH in names else -1
     header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads]
     header += [session.code.tiled, session.code.rows_together]
-    header += [len(inputs), len(outputs), len(names), len(work)]
+    header += [len(inputs), len(outputs), len(names), len(work), len(sizes)]
     labels = [*inputs, *[""] * len(outputs)]
-    tensors = [number for label, kind in zip(labels, types, strict=True) for number in _tensor(label, kind, names)]
+    tensors = [
+        number
+        for label, kind in zip(labels, types, strict=True)
+        for number in _tensor(label, kind, [*names, *map(str, computed)])
+    ]
     terms = [number for number, factors in work for number in _term(number, factors, names)]
-    arrays = [np.array(header, np.int64), np.array(tensors, np.int64), np.array(terms, np.float64)]
+    arrays = [
+        np.array(header, np.int64),
+        np.array(tensors, np.int64),
+        np.array(terms, np.float64),
+        np.array(sizes, np.int64),
+    ]
     function = python_call.new_call(*(array.ctypes.data for array in arrays))
     _FACTORY.remember(function, fallback)
     return function
@@ -155,6 +173,27 @@ class _Factory:
 _FACTORY = _Factory()
 
 
+def _instructions(dim: SymbolicDim, names: Sequence[str]) -> list[tuple[int, int]]:
+    """The steps that compute a size, and store it, as ``runtime/python_call.hxx`` reads them."""
+
+    def steps(node: ast.expr) -> list[tuple[int, int]]:
+        match node:
+            case ast.Constant(value=int(number)):
+                return [(_CONSTANT, number)]
+            case ast.Name(id=name):
+                return [(_DIM, names.index(name))]
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return [(_CONSTANT, 0), *steps(operand), (_OPERATIONS[ast.Sub], 0)]
+            case ast.BinOp(left=left, op=operation, right=right):
+                return [*steps(left), *steps(right), (_OPERATIONS[type(operation)], 0)]
+            case ast.Call(func=ast.Name(id=function), args=[first, *others]):
+                rest = [step for other in others for step in (*steps(other), (_OPERATIONS[function], 0))]
+                return [*steps(first), *rest]
+        raise AssertionError(ast.dump(node))
+
+    return [*steps(ast.parse(str(dim), mode="eval").body), (_STORE, 0)]
+
+
 def _term(number: float, factors: Sequence[str], names: Sequence[str]) -> list[float]:
     """A term of the work as ``runtime/python_call.hxx`` reads it: a number of threads, and a power of each size."""
     powers = [float(factors.count(name)) for name in names]
@@ -164,7 +203,7 @@ def _term(number: float, factors: Sequence[str], names: Sequence[str]) -> list[f
 def _tensor(name: str, kind: TensorType, names: Sequence[str]) -> list[int]:
     """A tensor as ``runtime/python_call.hxx`` reads it: name, dtype, its number and size, rank, and sizes of the axes.
 
-    A negative size -1 - i stands for run-time dimension i.
+    A negative size -1 - i stands for the i-th of ``names``: run-time dimensions, then computed sizes.
     """
     dtype = np.dtype(kind.dtype)
     sizes = [dim if isinstance(dim, int) else -1 - names.index(str(dim)) for dim in kind.shape]

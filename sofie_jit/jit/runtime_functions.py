@@ -32,7 +32,7 @@ TYPES: dict[str, dict[str, Any]] = {
     },
     "python_call": {
         "start": PYFUNCTYPE(None, c_void_p, c_char_p),
-        "new_call": PYFUNCTYPE(py_object, c_void_p, c_void_p, c_void_p),
+        "new_call": PYFUNCTYPE(py_object, c_void_p, c_void_p, c_void_p, c_void_p),
     },
     "registers": {"vector_bytes": PYFUNCTYPE(c_int)},
 }

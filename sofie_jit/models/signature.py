@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, names_of, split_count
+from sofie_jit.ir.dims import BATCH, SymbolicDim, bind_shape, names_of, split_count
 from sofie_jit.ir.symbolic import polynomial_product
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
@@ -46,7 +46,7 @@ class Signature:
         for op in lowered.operators:
             found = set[str]().union(*(sources.get(name, set()) for name in op.inputs))
             sources.update((name, found) for name in op.outputs)
-        types = _with_names(lowered, [lowered.tensor_type(name) for name in lowered.outputs])
+        types = [lowered.tensor_type(name) for name in lowered.outputs]
         return cls(
             dict(lowered.inputs),
             list(zip(labels, types, strict=True)),
@@ -55,32 +55,6 @@ class Signature:
             [sorted(sources.get(name, ())) for name in lowered.outputs],
             dict(lowered.input_keys),
         )
-
-
-def _with_names(lowered: RModel, types: list[TensorType]) -> list[TensorType]:
-    """The types with names for sizes that a requirement of the network says are equal to them.
-
-    A U-Net adds up images of ``height`` and ``4*(height//4)`` rows, say, and so requires that these are equal. Sizes
-    that are names are those that the fast call can compute.
-    """
-    if all(isinstance(dim, int) or _is_name(dim) for kind in types for dim in kind.shape):
-        return types
-    given = {dim for kind in lowered.inputs.values() for dim in kind.shape if _is_name(dim)}
-    equal: dict[Dim, Dim] = {}
-    needs = [
-        need
-        for op in lowered.operators
-        for need in op.requirements(*(lowered.tensor_type(name) if name else None for name in op.inputs))
-    ]
-    for need in needs:
-        for name, size in ((need.left, need.right), (need.right, need.left)):
-            if need.relation == "==" and name in given:
-                equal[size] = name
-    return [replace(kind, shape=tuple(equal.get(dim, dim) for dim in kind.shape)) for kind in types]
-
-
-def _is_name(dim: Dim) -> bool:
-    return isinstance(dim, SymbolicDim) and dim.names == (str(dim),)
 
 
 MOST_TERMS = 16

@@ -12,7 +12,8 @@ import pytest
 
 import sofie_jit
 from sofie_jit import InputError, OutOfRangeError, RModel, ShapeError
-from sofie_jit.ir.operators import Add, Concat, Gather, Mul, Relu, Reshape, Slice
+from sofie_jit.ir.dims import Dim, SymbolicDim, bind_shape, ceil_div, maximum, minimum
+from sofie_jit.ir.operators import Add, Concat, Gather, Mul, NonZero, Pad, Relu, Slice
 from sofie_jit.ir.operators.slice import BEYOND
 from sofie_jit.models.compiled_model import CALLS_BEFORE_FAST_CALL
 from sofie_jit.models.model import Model
@@ -151,16 +152,60 @@ def test_an_index_out_of_range_raises() -> None:
         model.infer(np.array([[4, 0]], np.int32))
 
 
-def test_no_fast_call_if_an_output_axis_is_a_product() -> None:
-    rmodel = RModel("folded")
-    rmodel.add_input_tensor_info("x", "float32", (None, 6))
-    rmodel.add_operator(Reshape(shape=(-1, 2), inputs=["x"], outputs=["r"]))
-    rmodel.add_operator(Relu(inputs=["r"], outputs=["y"]))
-    rmodel.add_output_tensor_names("y")
-    model = rmodel.compile()
-    for _ in range(CALLS_BEFORE_FAST_CALL + 1):
-        assert model.infer(ones(4, 6)).shape == (12, 2)
-    assert not inspect.isbuiltin(model.infer)
+def sized(**parts: tuple[Dim, Dim]) -> RModel:
+    """Outputs whose sizes are expressions over the sizes of an image."""
+    model = RModel("sized")
+    model.add_input_tensor_info("x", "float32", (None, "height", "width"))
+    for name, (rows, columns) in parts.items():
+        borders = [0, rows - SymbolicDim("height"), columns - SymbolicDim("width")]
+        model.add_operator(Pad(pads=[0, 0, 0, *borders], inputs=["x"], outputs=[name]))
+        model.add_output_tensor_names(name)
+    return model
+
+
+def test_sizes_of_outputs_that_are_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    h, w = SymbolicDim("height"), SymbolicDim("width")
+    sizes = {
+        "halves": (ceil_div(h, 2), w // 3),
+        "products": (h * w, 3 * h + 2 * w - 1),
+        "limits": (maximum(minimum(h, w), 2), 7 - minimum(h, 4)),
+        "rounded": ((h - 5) // 3 + 4, (h + w) // (w % 4 + 1)),
+        "reshaped": (2 * h, h),
+    }
+    model = with_fast_call(sized(**sizes), ones(1, 4, 6))
+    slow = model._execution
+    images = [ones(2, *shape) for shape in ((4, 6), (1, 3), (3, 7), (9, 5), (20, 31))]
+    expected = [slow(x) for x in images]
+    monkeypatch.setattr(type(slow), "__call__", lambda *arguments, **options: pytest.fail("it takes the slow path"))
+    for x, results in zip(images, expected, strict=True):
+        for (rows, columns), found, wanted in zip(sizes.values(), model.infer(x), results, strict=True):
+            bound = {"height": x.shape[1], "width": x.shape[2]}
+            assert found.shape == (2, *bind_shape((rows, columns), bound))
+            assert np.array_equal(found, wanted)
+
+
+def test_computed_sizes_that_are_zero_negative_or_differ() -> None:
+    h, w = SymbolicDim("height"), SymbolicDim("width")
+    model = with_fast_call(sized(y=(h // 2, w)), ones(1, 4, 6))
+    assert model.infer(ones(3, 1, 5)).shape == (3, 0, 5)
+    out = np.empty((3, 2, 5), np.float32)
+    assert model.infer(ones(3, 4, 5), out=out) is out
+    with pytest.raises(ShapeError):
+        model.infer(ones(3, 6, 5), out=out)
+    shorter = with_fast_call(sized(y=(h - 2, w)), ones(1, 4, 6))
+    with pytest.raises(InputError, match="2"):
+        shorter.infer(ones(1, 1, 6))
+
+
+def test_no_fast_call_if_an_operator_sets_a_size() -> None:
+    model = RModel("found")
+    model.add_input_tensor_info("x", "float32", (None,))
+    model.add_operator(NonZero(count="found", inputs=["x"], outputs=["y"]))
+    model.add_output_tensor_names("y")
+    compiled = model.compile()
+    for _ in range(2 * CALLS_BEFORE_FAST_CALL):
+        assert compiled.infer(np.array([0, 2, 0, 3], np.float32)).tolist() == [[1, 3]]
+    assert not inspect.isbuiltin(compiled.infer)
 
 
 def test_a_size_that_must_be_that_of_an_input() -> None:

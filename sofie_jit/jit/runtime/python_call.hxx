@@ -56,6 +56,7 @@ struct Interface {
 inline Interface python;
 
 constexpr int max_tensors = 16, max_dims = 8, max_axes = 8, max_terms = 16;
+constexpr int max_computed = 16, max_instructions = 128; // all sizes of outputs together
 
 // One tensor of a call.
 struct Tensor {
@@ -65,6 +66,11 @@ struct Tensor {
    int rank;
    std::intptr_t itemsize;
    std::intptr_t size[max_axes]; // of an axis, or, if negative, -1 - the index of its run-time dimension
+};
+// A step in the computation of sizes of outputs, with a stack: jit/fast_call.py has the numbers of the operations.
+struct Instruction {
+   int operation;
+   std::intptr_t operand;
 };
 // A number of threads times powers of the run-time dimensions.
 struct Term {
@@ -80,8 +86,9 @@ struct FastCall {
    std::intptr_t threads;
    bool tiled;            // whether rows are independent
    std::size_t min_rows;  // fewest rows of a thread
-   int inputs, outputs, dims, terms;
+   int inputs, outputs, dims, terms, instructions;
    Tensor tensors[max_tensors];
+   Instruction sizes[max_instructions]; // of the outputs, whose indices follow those of the run-time dimensions
    Term work[max_terms]; // their sum is the number of threads that a call keeps busy
 };
 
@@ -142,6 +149,41 @@ inline Object *allocate(const Tensor &kind, const std::intptr_t *dims, std::intp
    return python.new_array(python.array_type, kind.rank, shape, kind.number, nullptr, nullptr, 0, 0, nullptr);
 }
 
+// Computes the sizes of outputs that are expressions over the run-time dimensions, and stores them after these. Returns
+// false if one is not positive: Python handles empty results, and raises for sizes that do not fit.
+inline bool compute_sizes(const FastCall &call, std::intptr_t *dims)
+{
+   std::intptr_t stack[max_instructions + 1], *top = stack, *computed = dims + call.dims;
+   for (int i = 0; i < call.instructions; ++i) {
+      const Instruction &step = call.sizes[i];
+      if (step.operation <= 1) {
+         *++top = step.operation == 0 ? step.operand : dims[step.operand];
+         continue;
+      }
+      const std::intptr_t right = *top--;
+      if (step.operation == 2) {
+         if (right <= 0)
+            return false;
+         *computed++ = right;
+         continue;
+      }
+      std::intptr_t &left = *top;
+      switch (step.operation) {
+      case 3: left += right; break;
+      case 4: left -= right; break;
+      case 5: left *= right; break;
+      case 6:
+         if (right <= 0)
+            return false;
+         left = left / right - (left % right < 0);
+         break;
+      case 7: left = left < right ? left : right; break;
+      default: left = left < right ? right : left;
+      }
+   }
+   return true;
+}
+
 // The number of threads that a call can use.
 inline std::intptr_t useful_threads(const FastCall &call, std::intptr_t most, const std::intptr_t *dims)
 {
@@ -192,7 +234,7 @@ inline bool make_results(const FastCall &call, const Options &options, std::intp
 
 inline Object *try_call(const FastCall &call, Object *const *args, const Options &options)
 {
-   std::intptr_t dims[max_dims] = {}, bytes[max_tensors], all = 0;
+   std::intptr_t dims[max_dims + max_computed] = {}, bytes[max_tensors], all = 0;
    void *tensors[max_tensors];
    Object *results[max_tensors];
    for (int i = 0; i < call.inputs; ++i) {
@@ -201,6 +243,8 @@ inline Object *try_call(const FastCall &call, Object *const *args, const Options
       tensors[i] = reinterpret_cast<Array *>(args[i])->data;
       all += bytes[i];
    }
+   if (!compute_sizes(call, dims))
+      return nullptr;
    const std::intptr_t threads = options.threads > 1 ? useful_threads(call, options.threads, dims) : 1;
    if (threads > 1 && !run_in_parallel)
       return nullptr; // the slow path compiles the pool
@@ -291,9 +335,11 @@ void start(const std::uint64_t *interface, const char *doc)
 }
 
 // Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, tiled, min_rows,
-// inputs, outputs, dims, terms. `tensors`: for each tensor name, descr, number, itemsize, rank and max_axes sizes.
-// `work`: for each term the number of threads and max_dims powers.
-std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, const double *work)
+// inputs, outputs, dims, terms, instructions. `tensors`: for each tensor name, descr, number, itemsize, rank and max_axes sizes.
+// `work`: for each term the number of threads and max_dims powers. `sizes`: for each instruction the operation and the
+// operand.
+std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, const double *work,
+                       const std::int64_t *sizes)
 {
    FastCall *const call = new FastCall;
    call->infer = reinterpret_cast<Infer>(header[0]);
@@ -308,6 +354,9 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, 
    call->outputs = static_cast<int>(header[9]);
    call->dims = static_cast<int>(header[10]);
    call->terms = static_cast<int>(header[11]);
+   call->instructions = static_cast<int>(header[12]);
+   for (int i = 0; i < call->instructions; ++i, sizes += 2)
+      call->sizes[i] = {static_cast<int>(sizes[0]), static_cast<std::intptr_t>(sizes[1])};
    for (int i = 0; i < call->terms; ++i, work += 1 + max_dims) {
       call->work[i].threads = work[0];
       for (int dim = 0; dim < max_dims; ++dim)
