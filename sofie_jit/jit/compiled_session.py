@@ -17,9 +17,9 @@ from sofie_jit.jit.session import Session, words
 
 _TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
 
-MOST_FLOPS_ALONE = 1e9
+MOST_FLOPS = {"rows": 2e9, "team": 2e10}
 """Floating-point operations of the largest call that does without functions that another process is still compiling.
-One thread, row by row, takes about 0.1 s for them, as Cling would to compile the functions."""
+Row by row, or on one thread, it takes about as much longer as Cling would take to compile the functions."""
 
 
 class CompiledSession(Session):
@@ -56,12 +56,11 @@ class CompiledSession(Session):
         instead of several rows at a time, which give the same bits. If none does, or if the call is a long one, they
         are compiled first.
         """
-        waits = flops <= MOST_FLOPS_ALONE
-        if threads > 1 and not runtime_functions.is_known("thread_pool") and waits and not self.is_complete():
+        if threads > 1 and not runtime_functions.is_known("thread_pool") and self._does_without("team", flops):
             threads = 1
         status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         while when := INCOMPLETE.get(status):
-            if self.is_complete() or not waits:
+            if not self._does_without(when, flops):
                 compiler().complete(self.code, when)
             elif when == "rows":
                 return self._run_single_rows(dims, arrays)
@@ -69,6 +68,10 @@ class CompiledSession(Session):
                 threads = 1
             status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         return status
+
+    def _does_without(self, when: str, flops: float) -> bool:
+        """Whether a call should not wait for functions that are needed ``when``."""
+        return flops <= MOST_FLOPS[when] and not self.is_complete()
 
     def is_complete(self) -> bool:
         """As :meth:`Session.is_complete`. Takes the functions that the other process has compiled."""

@@ -80,7 +80,9 @@ assert all(np.array_equal(*pair) for pair in zip(before, after))
 """
 
 LONG = """
-call(7, 500, 2)
+from sofie_jit.jit import compiled_session
+compiled_session.MOST_FLOPS["team"] = 1e7
+call(7, 120, 2)
 assert compiled  # a call that takes long enough waits for its functions
 """
 
