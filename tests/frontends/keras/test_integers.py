@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from tolerance import leaves
+from tolerance import check_file, leaves
 
 
 def _computations(x: Any, dtype: str) -> dict[str, Any]:
@@ -59,3 +59,30 @@ def test_products_of_small_integers_are_refused(dtype: str) -> None:
     for outputs in (keras.ops.matmul(inputs, inputs), keras.layers.Dot(-1)([inputs, inputs])):
         with pytest.raises(sofie_jit.SofieError, match=f"products of .*{dtype}.*cast them"):
             sofie_jit.load(keras.Model(inputs, outputs))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
+def test_layers_that_convert_integers(dtype: str, tmp_path: Path) -> None:
+    """BatchNormalization computes in floating point; a ReLU with a maximum leaves integers as they are."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((6, 4), dtype=dtype)
+    outputs = [layers.BatchNormalization()(inputs)]
+    if dtype != "bool":
+        outputs.append(layers.ReLU(6.0)(inputs))
+    model = keras.Model(inputs, outputs)
+    x = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 9, (3, 6, 4)).astype(dtype)
+    loaded = check_file(model, x, tmp_path, ".keras")
+    for got, want in zip(leaves(loaded.infer(x)), leaves(model(x)), strict=True):
+        assert got.dtype.name == want.dtype.name
+
+
+@pytest.mark.parametrize("name", ["LayerNormalization", "RMSNormalization", "GroupNormalization"])
+def test_layers_that_round_their_result_to_integers_are_refused(name: str) -> None:
+    import keras
+
+    inputs = keras.Input((6, 4), dtype="int32")
+    layer = keras.layers.GroupNormalization(2) if name == "GroupNormalization" else getattr(keras.layers, name)()
+    with pytest.raises(sofie_jit.SofieError, match="add a Cast"):
+        sofie_jit.load(keras.Model(inputs, layer(inputs)))

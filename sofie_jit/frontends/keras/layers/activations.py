@@ -15,6 +15,7 @@ from sofie_jit.ir.operators.activations import Clip, Elu, GeneralRelu, LeakyRelu
 from sofie_jit.ir.operators.elementwise import PRelu
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.softmax import Softmax
+from sofie_jit.ir.types import is_floating
 
 
 @layer("Activation", mask=passes, promotes=True)
@@ -29,6 +30,8 @@ def relu(call: LayerCall, x: Symbol) -> Symbol:
     slope, threshold = float(call.config["negative_slope"] or 0), float(call.config["threshold"] or 0)
     largest = call.config["max_value"]
     if slope == 0 and threshold == 0:
+        if largest is not None and not is_floating(x.dtype) and float(largest).is_integer():
+            return ops.clip(x, 0, int(largest))
         return call.add(Relu() if largest is None else Clip(min=0.0, max=float(largest)), x)
     if threshold == 0 and largest is None:
         return call.add(LeakyRelu(alpha=slope), x)
