@@ -86,3 +86,13 @@ def test_layers_that_round_their_result_to_integers_are_refused(name: str) -> No
     layer = keras.layers.GroupNormalization(2) if name == "GroupNormalization" else getattr(keras.layers, name)()
     with pytest.raises(sofie_jit.SofieError, match="add a Cast"):
         sofie_jit.load(keras.Model(inputs, layer(inputs)))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_means_that_keras_2_rounds_are_refused(dtype: str, tmp_path: Path) -> None:
+    import tf_keras
+
+    inputs = tf_keras.Input((6, 4), dtype=dtype)
+    tf_keras.Model(inputs, tf_keras.layers.GlobalAveragePooling1D()(inputs)).save(tmp_path / "m.h5")
+    with pytest.raises(sofie_jit.UnsupportedLayerError, match="rounds the mean of integers"):
+        sofie_jit.load(tmp_path / "m.h5")

@@ -21,7 +21,7 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
 from sofie_jit.ir.operators.reshape import Reshape
-from sofie_jit.ir.types import is_floating
+from sofie_jit.ir.types import is_floating, is_integer
 
 GLOBAL = {"data_format": "channels_last", "keepdims": False}
 """Defaults of the global layers."""
@@ -61,6 +61,7 @@ def global_max_pooling(call: LayerCall, x: Symbol) -> Symbol:
 @layer("GlobalAveragePooling1D", mask=stops, promotes=True, defaults=GLOBAL)
 def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = None) -> Symbol:
     """The mean of each channel over the steps that are not masked."""
+    _check_mean(call, x)
     if mask is None:
         return _global_pooling(call, x, GlobalAveragePool)
     steps = 1 if layout(call) == "NHWC" else 2
@@ -76,7 +77,16 @@ def global_average_pooling_1d(call: LayerCall, x: Symbol, mask: Symbol | None = 
 @layer("GlobalAveragePooling2D", "GlobalAveragePooling3D", mask=stops, promotes=True, defaults=GLOBAL)
 def global_average_pooling(call: LayerCall, x: Symbol) -> Symbol:
     """The mean of each channel."""
+    _check_mean(call, x)
     return _global_pooling(call, x, GlobalAveragePool)
+
+
+def _check_mean(call: LayerCall, x: Symbol) -> None:
+    """Refuses the mean of integers in Keras 2, which TensorFlow rounds."""
+    if call.layer.keras_major < 3 and is_integer(x.dtype):
+        call.refuse(
+            f"its input is {x.dtype}; Keras 2 rounds the mean of integers, which is not supported; pass float32"
+        )
 
 
 def _same_of_theano(size: int) -> tuple[int, int]:
