@@ -47,8 +47,6 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "Resize": (),
     "Scan": ("its number of iterations must be known",),
     "Upsample": (),
-    "ai.onnx.ml.CategoryMapper": (_STRINGS,),
-    "ai.onnx.ml.DictVectorizer": (_STRINGS,),
     "ai.onnx.ml.LabelEncoder": (_STRINGS,),
     "ai.onnx.ml.LinearClassifier": (_LABELS,),
     "ai.onnx.ml.OneHotEncoder": (_STRINGS, "`zeros=0`"),

@@ -278,5 +278,4 @@ def _unpacked(packed: np.ndarray, element: ElementType, shape: tuple[int, ...]) 
     if element.dtype == "u1":
         return elements
     half = np.int8(1 << (bits - 1))
-    signed: np.ndarray = (elements.astype(np.int8) ^ half) - half
-    return signed
+    return np.asarray((elements.astype(np.int8) ^ half) - half)  # arithmetic of an array without axes gives a number

@@ -35,6 +35,11 @@ CASES = {
     "QuickGelu": ([X], {"alpha": 1.5}),
     "FusedMatMul": ([X, numbers(BATCH, 3, WIDTH)], {"transB": 1, "alpha": 0.5}),
     "FusedMatMul: A'": ([X, numbers(BATCH, TIME, 3)], {"transA": 1}),
+    "FusedMatMul: stacks": ([numbers(3, BATCH, 2, 4), numbers(4, BATCH, 2, 5)], {"transBatchA": 1, "transBatchB": 1}),
+    "FusedMatMul: all": (
+        [numbers(4, BATCH, 3), numbers(5, BATCH, 4)],
+        {"transBatchA": 1, "transA": 1, "transBatchB": 1, "transB": 1},
+    ),
     "FusedGemm": ([numbers(3, 4), numbers(4, 5), numbers(5)], {"activation": "Relu"}),
     "FusedConv": ([IMAGE, numbers(4, 3, 3, 3), numbers(4)], {"activation": "Relu", "pads": [1, 1, 1, 1]}),
     "FusedConv: sum": (

@@ -210,3 +210,16 @@ def test_graphs_and_sequences_get_tensors_of_16_bits(tmp_path):
     model = sofie_jit.load(path)
     for got, want in zip(model.infer(x), [np.stack(parts + rows[1:]), rows[-1], last + w], strict=True):
         np.testing.assert_array_equal(got, want, strict=True)
+
+
+def test_one_value_in_an_open_shape(tmp_path):
+    half = helper.make_tensor("value", TensorProto.FLOAT16, [1], np.float16([0.1]).tobytes(), raw=True)
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("ConstantOfShape", "shape", "filled", value=half),
+        node("Add", "x filled", "y"),
+    ]
+    path = saved(tmp_path, nodes, {"x": ("float16", ["N", 3])}, {"y": ("float16", None)})
+    x = np.float16([[1, 2, 3]])
+    (found,) = evaluate(frontends.open(path)(), [x])
+    np.testing.assert_array_equal(found, x + np.float16(0.1), strict=True)

@@ -146,6 +146,24 @@ def test_weights_of_four_bits(dtype: int, raw: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, x @ matrix, rtol=1e-5, atol=1e-5)
 
 
+def test_one_zero_point_of_four_bits(tmp_path: Path) -> None:
+    weights = [
+        TensorProto(name="q", data_type=TensorProto.INT4, dims=[2, 2], raw_data=bytes([0x7F, 0x18])),
+        TensorProto(name="z", data_type=TensorProto.INT4, dims=[], raw_data=bytes([0x0E])),
+        numpy_helper.from_array(np.float32(0.5), "s"),
+    ]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["w"], domain="com.microsoft"),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in "xy"]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:], weights), opset_imports=opsets), path)
+    (found,) = evaluate(frontends.open(path)(), np.eye(2, dtype=np.float32))
+    np.testing.assert_array_equal(found, [[0.5, 4.5], [-3, 1.5]])
+
+
 def test_numbers_of_four_bits_are_refused_elsewhere(tmp_path: Path) -> None:
     weight = TensorProto(name="z", data_type=TensorProto.INT4, dims=[], raw_data=b"\x01")
     scale = numpy_helper.from_array(np.float32(1), "s")

@@ -32,7 +32,11 @@ def saved(tmp_path, nodes, inputs, outputs="y", opset=20, **initializers) -> str
     weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in initializers.items()]
     results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs.split()]
     graph = helper.make_graph(nodes, "network", infos, results, weights)
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("my", 1)]
+    opsets = [
+        helper.make_opsetid("", opset),
+        helper.make_opsetid("my", 1),
+        helper.make_opsetid("com.microsoft.nchwc", 1),
+    ]
     path = tmp_path / "model.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
     return path
@@ -202,6 +206,22 @@ def test_versions_of_handlers_are_those_of_onnx():
 
 
 # -- attributes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (
+            node("RandomNormalLike", "x", "y"),
+            r"it draws random numbers; export the model for inference, pass a function",
+        ),
+        (node("StringNormalizer", "x", "y"), r"strings are not supported; convert them to numbers before"),
+        (node("Conv", "x x", "y", domain="com.microsoft.nchwc"), r"a single kind of processor; .* ORT_ENABLE_EXTENDED"),
+    ],
+)
+def test_what_is_refused_on_purpose_has_a_reason(tmp_path, refused, message):
+    with pytest.raises(UnsupportedLayerError, match=message):
+        frontends.open(saved(tmp_path, [refused], {"x": X}))()
 
 
 def test_all_problems_are_listed_at_once(tmp_path):

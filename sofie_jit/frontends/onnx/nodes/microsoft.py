@@ -88,10 +88,11 @@ def _activated(call: OnnxCall, x: Symbol, parameters: list[float]) -> Symbol:
 
 @node("FusedMatMul", "TransposeMatMul", domain=MICROSOFT)
 def fused_matmul(call: OnnxCall, a: Symbol, b: Symbol) -> Symbol:
-    """``alpha A B`` of matrices or stacks of them, which are transposed before."""
-    for name in ("transBatchA", "transBatchB"):
-        if call.flag(name):
-            call.refuse(f"{name}=1 is not supported")
+    """``alpha A B`` of matrices or stacks of them, which are transposed before.
+
+    ``transBatchA`` moves the first axis of A to the place before the last one: (rows, batch, columns) is a stack.
+    """
+    a, b = (ops.moveaxis(x, 0, -2) if call.flag(f"transBatch{n}") else x for n, x in (("A", a), ("B", b)))
     a, b = (ops.swapaxes(x, -1, -2) if call.flag(f"trans{n}") else x for n, x in (("A", a), ("B", b)))
     alpha, product = call.number("alpha", 1.0), ops.matmul(a, b)
     return product if alpha == 1 else ops.multiply(product, alpha)

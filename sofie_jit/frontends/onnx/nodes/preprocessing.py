@@ -84,6 +84,12 @@ def one_hot_encoder(call: OnnxCall, x: Symbol) -> Symbol:
 FORMS = {"int64s": "int64", "floats": "float32"}
 
 
+@node("LabelEncoder", domain=ML)
+def label_encoder_of_strings(call: OnnxCall, x: Symbol) -> Symbol:
+    """Refused: the form of version 1 converts strings."""
+    call.refuse("strings are not supported; convert them to numbers before the model")
+
+
 @node("LabelEncoder", since=2, domain=ML)
 def label_encoder(call: OnnxCall, x: Symbol) -> Symbol:
     """The value of the key that equals an element, or the default; numbers only."""
@@ -107,9 +113,3 @@ def label_encoder(call: OnnxCall, x: Symbol) -> Symbol:
         table = ops.logical_or(table, ops.logical_and(ops.expand_dims(ops.isnan(x), [-1]), np.isnan(keys)))
     place = ops.argmax(ops.cast(table, "int32"), -1)
     return ops.where(ops.any(table, -1), ops.take(values, place), np.asarray(default, values.dtype))
-
-
-@node("CategoryMapper", "DictVectorizer", "LabelEncoder", domain=ML)
-def of_strings(call: OnnxCall, x: Symbol) -> Symbol:
-    """Refused: these operators turn strings into numbers."""
-    call.refuse("it converts strings, which are not supported; convert them before the model, or cut it with outputs=")

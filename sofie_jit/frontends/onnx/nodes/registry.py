@@ -33,6 +33,7 @@ from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.former_attributes import version_of
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
+from sofie_jit.frontends.onnx.refusals import refused
 from sofie_jit.frontends.onnx.size_values import size_values
 from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, inputs_of, is_parameter
 from sofie_jit.frontends.wording import CUT, refusal
@@ -184,6 +185,9 @@ def find(node: Node) -> Handler:
     if versions:
         reason = f"of opset {node.version}; this operator is supported from opset {min(versions)} on"
         raise UnsupportedLayerError(refusal(node.label, reason, "convert the model with onnx.version_converter"))
+    if known := refused(node.domain, node.op_type):
+        replace = "pass a function for it to load(..., replace={node: function})"
+        raise UnsupportedLayerError(refusal(node.label, *known, replace, CUT))
     register = "register a function for it with sofie_jit.register_operator"
     replace = "pass one to load(..., replace={node: function})"
     raise UnsupportedLayerError(refusal(node.label, "the operator is not supported", register, replace, CUT))

@@ -29,6 +29,7 @@ from sofie_jit.ir.operators.data_dependent import Range
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.rounding import NARROW
 from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.operators.slice import Slice
 from sofie_jit.ir.requirements import Requirement
@@ -283,6 +284,8 @@ def constant_of_shape(call: OnnxCall, shape: np.ndarray) -> Symbol:
     value = np.zeros(1, np.float32) if tensor is None else tensor.array
     if value.size != 1:
         call.refuse(f"value has {value.size} elements; expected 1")
+    if tensor is not None and tensor.dtype in NARROW:
+        value, call.narrow = value.astype(np.float32), tensor.dtype
     return call.add(Expand(shape=tuple(dims_of(shape))), call.symbol(value.reshape(()), f"{call.name}/value"))
 
 
