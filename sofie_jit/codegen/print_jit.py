@@ -165,7 +165,7 @@ class JitPrinter(SessionPrinter):
         returns = "" if result == "void" else "return "
         called = ", ".join([*names, *map(self.text, function.arguments)])
         body = f"{returns}k::{function.function}({called});"
-        if not function.deferred or not self.plan.tiled:  # the rows of a tiled batch can be computed one by one
+        if not function.deferred or self.plan.dims != (str(BATCH),):  # no call at a new size waits for a compiler
             return self._outlined(result, parameters, body)
         pointer = self._deferred("rows", result, parameters, body)
         return self._outlined(result, parameters, f"{returns}{pointer}({', '.join(names)});")

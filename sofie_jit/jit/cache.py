@@ -82,19 +82,6 @@ def saw(code: JitText) -> None:
             order(code)
 
 
-def can_compile() -> bool:
-    """Whether :func:`order` leads to an entry: whether there is a folder and a compiler."""
-    with contextlib.suppress(SofieError):
-        return cache_folder.usable() is not None and toolchain.find() is not None
-    return False
-
-
-def has_failed(code: JitText) -> bool:
-    """Whether the compiler has refused a network lately."""
-    folder = cache_folder.usable()
-    return folder is None or is_recent(folder / f"{key(code)}.failed", RETRY)
-
-
 def order(code: JitText) -> None:
     """Gives a network to the compiler, in another process, unless it is in the cache or was tried lately."""
     folder = cache_folder.usable()

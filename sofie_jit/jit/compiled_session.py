@@ -9,17 +9,12 @@ import numpy as np
 
 from sofie_jit.codegen.print_jit import INCOMPLETE, NETWORK_FUNCTIONS, JitText, jit_text
 from sofie_jit.errors import OptionError
-from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit import cache, cache_folder, deferred_functions, runtime_functions
 from sofie_jit.jit.compiler import compiler
 from sofie_jit.jit.session import Session, words
 
 _TAKE_OP_TIMINGS = PYFUNCTYPE(None, c_uint64, c_void_p)
-
-MOST_FLOPS = {"rows": 2e9, "team": 2e10}
-"""Floating-point operations of the largest call that does without functions that another process is still compiling.
-Row by row, or on one thread, it takes about as much longer as Cling would take to compile the functions."""
 
 
 class CompiledSession(Session):
@@ -42,46 +37,21 @@ class CompiledSession(Session):
         super().__init__(code, [functions[name] for name in NETWORK_FUNCTIONS], addressof(addresses))
 
     def run(
-        self,
-        dims: Sequence[int],
-        arrays: Sequence[np.ndarray],
-        *,
-        threads: int = 1,
-        release_gil: bool = False,
-        flops: float = 0.0,
+        self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
     ) -> int:
-        """As :meth:`Session.run`; handles calls that need deferred functions.
+        """As :meth:`Session.run`; takes deferred functions from the cache, or compiles them, when a call needs them.
 
-        While another process compiles them, the call does without: on one thread instead of several, and row by row
-        instead of several rows at a time, which give the same bits. If none does, or if the call is a long one, they
-        are compiled first.
+        The call does not do without them in the meantime, although it could, row by row on one thread: programs that
+        measure a model after a first call would measure that.
         """
-        if threads > 1 and not runtime_functions.is_known("thread_pool") and self._does_without("team", flops):
-            threads = 1
+        if threads > 1 and not runtime_functions.is_known("thread_pool"):
+            deferred_functions.adopt(self.code)
         status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         while when := INCOMPLETE.get(status):
-            if not self._does_without(when, flops):
+            if not deferred_functions.adopt(self.code):
                 compiler().complete(self.code, when)
-            elif when == "rows":
-                return self._run_single_rows(dims, arrays)
-            else:
-                threads = 1
             status = super().run(dims, arrays, threads=threads, release_gil=release_gil)
         return status
-
-    def _does_without(self, when: str, flops: float) -> bool:
-        """Whether a call should not wait for functions that are needed ``when``."""
-        return flops <= MOST_FLOPS[when] and not self.is_complete()
-
-    def is_complete(self) -> bool:
-        """As :meth:`Session.is_complete`. Takes the functions that the other process has compiled."""
-        return not deferred_functions.are_coming(self.code)
-
-    def _run_single_rows(self, dims: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """As :meth:`run`, one row of the batch after the other."""
-        batch = self.code.dims.index(str(BATCH))
-        frame = self._frame(dims, arrays) + [array.nbytes // dims[batch] for array in arrays]
-        return int(runtime_functions.functions("session").run_single_rows(words(frame), len(arrays), batch))
 
     def take_op_timings(self) -> np.ndarray:
         """Seconds since the last call of this method: of reading the clock, then of each of ``code.op_timings``.

@@ -24,7 +24,6 @@ TYPES: dict[str, dict[str, Any]] = {
         "destroy": PYFUNCTYPE(None, c_uint64, c_uint64),
         "run": PYFUNCTYPE(c_int, c_void_p),
         "run_released": CFUNCTYPE(c_int, c_void_p),
-        "run_single_rows": CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64),
     },
     "thread_pool": {
         "start_pool": PYFUNCTYPE(None),

@@ -73,13 +73,7 @@ class Session:
         self._finalizer.atexit = False
 
     def run(
-        self,
-        dims: Sequence[int],
-        arrays: Sequence[np.ndarray],
-        *,
-        threads: int = 1,
-        release_gil: bool = False,
-        flops: float = 0.0,
+        self, dims: Sequence[int], arrays: Sequence[np.ndarray], *, threads: int = 1, release_gil: bool = False
     ) -> int:
         """Computes the outputs. Threads may call it at the same time.
 
@@ -87,25 +81,16 @@ class Session:
         ``arrays``: inputs, then outputs, C-contiguous and with exactly the right types and shapes. Nothing is checked.
         ``threads``: the number of threads that share the work.
         ``release_gil``: whether other Python threads run meanwhile; they do if ``threads`` is more than 1.
-        ``flops``: floating-point operations of the call, about.
 
         Returns a status: 0, ``NO_MEMORY``, or a key of ``code.failures``.
         """
-        frame = self._frame(dims, arrays)
+        frame = [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
         if threads > 1:
             batch = self.code.dims.index(str(BATCH)) if self.code.tiled else -1
             frame += [array.nbytes // dims[batch] for array in arrays if self.code.tiled]
             run_parallel = runtime_functions.thread_pool().run_parallel
             return int(run_parallel(words(frame), len(arrays), batch, self.code.rows_together, threads))
         return int((self._run_released if release_gil else self._run)(words(frame)))
-
-    def is_complete(self) -> bool:
-        """Whether no other process is compiling functions for it."""
-        return True
-
-    def _frame(self, dims: Sequence[int], arrays: Sequence[np.ndarray]) -> list[int]:
-        """The arguments of a call as ``runtime/session.hxx`` takes them."""
-        return [self.entry, self.handle, len(dims), *dims, *(array.ctypes.data for array in arrays)]
 
 
 def words(values: Sequence[int]) -> ctypes.Array[c_uint64]:

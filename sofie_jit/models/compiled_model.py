@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sofie_jit.ir.dims import BATCH
 from sofie_jit.jit import fast_call
 from sofie_jit.models.description import Description
 from sofie_jit.models.execution import Execution
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 Pickled = Callable[[], tuple[Callable[..., Model], tuple[Any, ...]]]
 
 CALLS_BEFORE_FAST_CALL = 4
-"""Calls of the first model of a process after which the C fast path is used. Its compilation would delay the first
-result; if another process compiles it, later calls do not wait for it either."""
+"""Calls of the first model of a process after which the C fast path is compiled. Its compilation would delay the first
+result. Models with other open sizes than the batch have it at once, so that no call at a new size waits for it."""
 
 
 class CompiledModel(Model):
@@ -43,21 +44,19 @@ class CompiledModel(Model):
         self._arguments = execution.arguments
         self._pickled = pickled
         self._calls = 0
-        self._chosen = False  # between the fast path and the slow one
-        if fast_call.is_ready():
+        if fast_call.is_ready() or set(execution.session.code.dims) - {str(BATCH)}:
             self._use_fast_call()
 
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
         if "infer" in self.__dict__:  # a method that was bound before the fast path was there
             return self.__dict__["infer"](*inputs, out=out, threads=threads)
         self._calls += 1
-        if not self._chosen and self._calls >= CALLS_BEFORE_FAST_CALL and self._execution.session.is_complete():
+        if self._calls == CALLS_BEFORE_FAST_CALL:
             self._use_fast_call()
         return self._execution(*inputs, out=out, threads=threads)
 
     def _use_fast_call(self) -> None:
         """Replaces :meth:`infer` with the C fast path, if there is one."""
-        self._chosen = True
         if (function := self._execution.fast_call(Model.infer.__doc__ or "")) is not None:
             self.__dict__["infer"] = function
 

@@ -111,9 +111,8 @@ class Execution:
         tensors = [*arrays, *results, found] if code.found else [*arrays, *results]
         sizes = [dims[name] for name in code.dims]
         small = sum(tensor.nbytes for tensor in tensors) < RELEASE_GIL_BYTES
-        flops = self.signature.flops(dims)
-        threads = useful_threads(threads, flops)
-        status = self.session.run(sizes, tensors, threads=threads, release_gil=not small, flops=flops)
+        threads = useful_threads(threads, self.signature.flops(dims)) if threads > 1 else 1
+        status = self.session.run(sizes, tensors, threads=threads, release_gil=not small)
         if status == 0:
             return dict(zip(code.found, found.tolist(), strict=True))
         if status == NO_MEMORY:

@@ -80,20 +80,5 @@ int run_released(const std::uint64_t *frame)
    return run(frame);
 }
 
-// Computes one row of the batch after the other, for a network whose rows are independent. `frame`: that of `run`, and
-// the bytes of each tensor per row; it is changed. Called by Python without the GIL.
-int run_single_rows(std::uint64_t *frame, std::uint64_t tensor_count, std::uint64_t batch_index)
-{
-   std::uint64_t *const dims = frame + 3, *const tensors = dims + frame[2], *const bytes = tensors + tensor_count;
-   std::uint64_t left = dims[batch_index];
-   int status = 0;
-   for (dims[batch_index] = 1; left > 0 && status == 0; --left) {
-      status = run(frame);
-      for (std::uint64_t i = 0; i < tensor_count; ++i)
-         tensors[i] += bytes[i];
-   }
-   return status;
-}
-
 } // namespace sofie_jit_runtime
 #endif

@@ -14,12 +14,12 @@ SOFIE_JIT_EXPORTED const std::uint64_t *sofie_jit_table(void)
    namespace runtime = sofie_jit_runtime;
    const auto address = [](auto *function) { return reinterpret_cast<std::uint64_t>(function); };
    const sofie_jit_library::Functions network = sofie_jit_library::functions();
-   static std::uint64_t table[13];
+   static std::uint64_t table[12];
    const std::uint64_t found[] = {
       address(network.create),      address(network.destroy),        address(network.infer),
       address(sofie_jit_library::weights()),
       address(runtime::create),     address(runtime::destroy),       address(runtime::run),
-      address(runtime::run_released), address(runtime::run_single_rows),
+      address(runtime::run_released),
       address(runtime::start_pool), address(runtime::run_parallel),
       address(runtime::start),      address(runtime::new_call),
    };
