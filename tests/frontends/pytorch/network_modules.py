@@ -412,6 +412,16 @@ for name, made in {
     CASES[name] = Case(made, sequences, exportable=False)
 
 
+@case((12,))
+def smoothing(x: torch.Tensor) -> Any:
+    """Pooling of the rows of a matrix, which are channels to PyTorch."""
+    return (
+        F.avg_pool1d(x, 3, 1, 1),
+        F.max_pool1d(x, 2),
+        x - F.avg_pool1d(x, 4, 4, ceil_mode=True).repeat_interleave(4, 1),
+    )
+
+
 @case((3, 6, 7))
 def windows(x: torch.Tensor) -> Any:
     columns = F.unfold(x, (2, 3), padding=1, stride=2)

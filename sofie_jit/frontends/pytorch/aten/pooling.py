@@ -19,6 +19,20 @@ from sofie_jit.ir.operators.pool import AveragePool, MaxPool
 from sofie_jit.ir.size_arrays import Array, SizeArrays
 
 
+def _with_batch(x: Symbol, count: int) -> Symbol:
+    """``x`` with an axis for the batch. Channels whose number is open become the batch, as each is pooled by itself."""
+    if x.rank == count + 1 and not isinstance(x.shape[0], int):
+        return ops.expand_dims(x, 1)
+    return batched(x, count)
+
+
+def _without_batch(y: Symbol, x: Symbol) -> Symbol:
+    """``y`` without the axis that :func:`_with_batch` added to ``x``."""
+    if y.rank > x.rank and not isinstance(x.shape[0], int):
+        return ops.squeeze(y, 1)
+    return unbatched(y, x)
+
+
 @aten("max_pool1d", "max_pool2d", "max_pool3d")
 def max_pool(
     call: AtenCall, x: Symbol, kernel_size: list[Any], stride: list[Any], padding: list[Any], dilation: list[Any],
@@ -34,7 +48,7 @@ def max_pool(
         dilations=per_axis(call, "dilation", dilation, count),
         ceil_mode=ceil_mode,
     )
-    return unbatched(call.add(operator, batched(x, count)), x)
+    return _without_batch(call.add(operator, _with_batch(x, count)), x)
 
 
 @aten("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices")
@@ -52,8 +66,8 @@ def max_pool_with_indices(
         dilations=per_axis(call, "dilation", dilation, count),
         ceil_mode=ceil_mode,
     )
-    images = batched(x, count)
-    return unbatched(call.add(operator, images), x), unbatched(window_argmax(operator, images), x)
+    images = _with_batch(x, count)
+    return _without_batch(call.add(operator, images), x), _without_batch(window_argmax(operator, images), x)
 
 
 @aten("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -72,13 +86,13 @@ def avg_pool(
         ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
     )
-    images = batched(x, count)
+    images = _with_batch(x, count)
     axes = operator.window(images.type)[0]
     if divisor_override is None and not (count_include_pad and not all(axis.ends_in_padding for axis in axes)):
-        return unbatched(call.add(operator, images), x)
+        return _without_batch(call.add(operator, images), x)
     ends = (axis.under(axis.out) - axis.size - axis.before - axis.after for axis in axes)
     beyond = [maximum(end, 0) for end in ends]
-    return unbatched(_sums_of_windows(call, images, operator, beyond, divisor_override), x)
+    return _without_batch(_sums_of_windows(call, images, operator, beyond, divisor_override), x)
 
 
 def _sums_of_windows(
