@@ -462,6 +462,19 @@ def fourier(x: torch.Tensor) -> Any:
     ]
 
 
+@case((3, 7))
+def fourier_of_other_lengths(x: torch.Tensor) -> Any:
+    y = torch.fft.fft(x, n=5, norm="ortho")
+    return [y.real, torch.fft.ifft(y, n=9).imag, torch.fft.rfft(x, n=10, norm="forward").imag, torch.fft.fftshift(x)]
+
+
+@case((2, 7, 5))
+def indices_of_maxima(x: torch.Tensor) -> Any:
+    values, indices = F.max_pool2d(x, 2, return_indices=True)
+    overlapping = F.max_pool2d(x, 3, 2, 1, ceil_mode=True, return_indices=True)
+    return [values, indices, F.max_unpool2d(values, indices, 2, output_size=(7, 5)), *overlapping]
+
+
 @case((4,))
 def not_a_number(x: torch.Tensor) -> Any:
     x = torch.where(x > 1, torch.nan, x)
