@@ -175,13 +175,15 @@ _FACTORY = _Factory()
 
 def _instructions(dim: SymbolicDim, names: Sequence[str]) -> list[tuple[int, int]]:
     """The steps that compute a size, and store it, as ``runtime/python_call.hxx`` reads them."""
+    plain = [f"dim_{index}" for index in range(len(names))]  # names in files may be keywords of Python, such as None
+    text = str(dim.bind({name: SymbolicDim(other) for name, other in zip(names, plain, strict=True)}))
 
     def steps(node: ast.expr) -> list[tuple[int, int]]:
         match node:
             case ast.Constant(value=int(number)):
                 return [(_CONSTANT, number)]
             case ast.Name(id=name):
-                return [(_DIM, names.index(name))]
+                return [(_DIM, plain.index(name))]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return [(_CONSTANT, 0), *steps(operand), (_OPERATIONS[ast.Sub], 0)]
             case ast.BinOp(left=left, op=operation, right=right):
@@ -191,7 +193,7 @@ def _instructions(dim: SymbolicDim, names: Sequence[str]) -> list[tuple[int, int
                 return [*steps(first), *rest]
         raise AssertionError(ast.dump(node))
 
-    return [*steps(ast.parse(str(dim), mode="eval").body), (_STORE, 0)]
+    return [*steps(ast.parse(text, mode="eval").body), (_STORE, 0)]
 
 
 def _term(number: float, factors: Sequence[str], names: Sequence[str]) -> list[float]:

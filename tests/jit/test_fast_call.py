@@ -184,6 +184,15 @@ def test_sizes_of_outputs_that_are_expressions(monkeypatch: pytest.MonkeyPatch) 
             assert np.array_equal(found, wanted)
 
 
+def test_names_of_sizes_may_be_keywords() -> None:
+    model = RModel("keywords")
+    model.add_input_tensor_info("x", "float32", (None, "lambda", "None"))
+    half = SymbolicDim("lambda") // 2 - SymbolicDim("lambda")
+    model.add_operator(Pad(pads=[0, 0, 0, 0, half, SymbolicDim("None")], inputs=["x"], outputs=["y"]))
+    model.add_output_tensor_names("y")
+    assert with_fast_call(model, ones(1, 4, 6)).infer(ones(3, 5, 2)).shape == (3, 2, 4)
+
+
 def test_computed_sizes_that_are_zero_negative_or_differ() -> None:
     h, w = SymbolicDim("height"), SymbolicDim("width")
     model = with_fast_call(sized(y=(h // 2, w)), ones(1, 4, 6))

@@ -116,10 +116,10 @@ def _declared(tensor: Tensor, value: ValueInfo) -> Tensor:
 
 
 def _dim(dim: proto.Dimension) -> int | str | None:
-    """A size, a name, or None; some exporters write -1 for an unknown size."""
+    """A size, a name, or None; some exporters write -1, "?" or "None" for every unknown size."""
     if dim.dim_value is not None:
         return dim.dim_value if dim.dim_value >= 0 else None
-    return dim.dim_param or None
+    return None if dim.dim_param in ("", "?", "None", "-1") else dim.dim_param
 
 
 # -- graphs ------------------------------------------------------------------------------------------------------------
