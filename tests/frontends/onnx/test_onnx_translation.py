@@ -481,9 +481,8 @@ def test_outputs_by_name_of_tensor(tmp_path):
 @pytest.mark.parametrize("unknown", ["None", "?", "-1", "", None])
 def test_what_stands_for_an_unknown_size_is_no_name(unknown, tmp_path):
     path = saved(tmp_path, [node("Concat", "x w", "y", axis=1)], {"x": ["N", unknown, 3], "w": ["N", unknown, 3]})
-    rmodel = frontends.open(path)()
     x, w = np.ones((2, 4, 3), np.float32), np.ones((2, 5, 3), np.float32)
-    assert evaluate(rmodel, x, w)[0].shape == (2, 9, 3)
+    assert computed(path, x=x, w=w)[0].shape == (2, 9, 3)
 
 
 def test_functions_in_place_of_nodes(tmp_path):
