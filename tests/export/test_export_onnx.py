@@ -57,11 +57,11 @@ def run(path: Path, inputs: dict[str, Any]) -> list[np.ndarray]:
     return results
 
 
-def check_file(path: Path, rmodel: RModel, inputs: dict[str, Any], what: str) -> None:
+def check_file(path: Path, rmodel: RModel, inputs: dict[str, Any], what: str, factor: float = 2) -> None:
     """ONNX Runtime's results of the file by the rule of tests/tolerance.py.
 
     They lie within 1e-6 of a float64 evaluation of the RModel, relative to the scale of the output, or are no further
-    from it than twice numpy's in float32. Integers are equal.
+    from it than ``factor`` times numpy's in float32. Integers are equal.
     """
     results, arrays = run(path, inputs), list(inputs.values())
     with np.errstate(all="ignore"):
@@ -70,7 +70,7 @@ def check_file(path: Path, rmodel: RModel, inputs: dict[str, Any], what: str) ->
     for got, want, rounded in zip(results, exact, single, strict=True):
         assert (got.shape, got.dtype) == (rounded.shape, rounded.dtype), what
         if got.dtype.kind == "f":
-            assert distance(got, want) <= max(2 * distance(rounded, want), ABSOLUTE), what
+            assert distance(got, want) <= max(factor * distance(rounded, want), ABSOLUTE), what
         else:
             assert np.array_equal(got, rounded), what
 
@@ -101,6 +101,37 @@ def test_every_operator(case: Case, tmp_path: Path) -> None:
         return
     for rows in (5,) if case.fixed else (5, 1):
         check_file(path, rmodel, feed([case], "float32", rows), f"{rows} rows")
+
+
+ONLY_FLOAT32 = {"DequantizeLinear", "NonMaxSuppression", "QuantizeLinear", "Requantize"}
+"""Operators that ONNX defines for float32 and narrower types only."""
+ATTRIBUTES = {"Elu", "Erfinv", "HardSigmoid", "HardSwish", "LeakyRelu", "Selu", "Shrink"}
+"""Operators with numbers among their attributes, which ONNX stores in float32."""
+
+
+@pytest.mark.slow
+def test_float64(tmp_path: Path) -> None:
+    """Every operator in float64, as far as ONNX Runtime implements it."""
+    compared = 0
+    for case in CASES:
+        if case.operator.op_type in REFUSED.keys() | ONLY_FLOAT32 or case.name in NOT_RUN:
+            continue
+        rmodel, inputs = model_of([case], "float64"), feed([case], "float64")
+        path = saved(rmodel, tmp_path / "m.onnx")
+        try:
+            results = run(path, inputs)
+        except Exception as error:  # ONNX Runtime has no common class of errors
+            if "NOT_IMPLEMENTED" in str(error) or "does not support double" in str(error):
+                continue
+            raise
+        with np.errstate(all="ignore"):
+            expected = evaluate(rmodel, list(inputs.values()))
+        for got, want in zip(results, expected, strict=True):
+            assert (got.shape, got.dtype) == (want.shape, want.dtype), case.name
+            limit = 1e-7 if case.operator.op_type in ATTRIBUTES else 1e-9  # ONNX Runtime's normalizations
+            assert distance(got, want) <= (limit if got.dtype.kind == "f" else 0), case.name
+        compared += 1
+    assert compared > 200
 
 
 def test_every_operator_is_tried() -> None:
@@ -294,4 +325,5 @@ def test_applications(name: str, tmp_path: Path) -> None:
     rmodel = frontends.open(model)()
     x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
     path = saved(rmodel, tmp_path / "m.onnx")
-    check_file(path, rmodel, named(rmodel, [x]), name)
+    # deep networks of random weights amplify rounding, so that the distance of one evaluation varies
+    check_file(path, rmodel, named(rmodel, [x]), name, factor=4)
