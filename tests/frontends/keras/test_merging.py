@@ -145,3 +145,15 @@ def test_a_single_tensor(tmp_path: Path) -> None:
     model.save(tmp_path / "m.h5")
     x = np.ones((2, 3, 2), np.float32)
     np.testing.assert_array_equal(sofie_jit.load(tmp_path / "m.h5").infer(x), x)
+
+
+@pytest.mark.parametrize("layer", ["Maximum", "Minimum", "Add", "Average", "Concatenate"])
+def test_elements_that_some_of_three_inputs_mask(layer: str, tmp_path: Path) -> None:
+    """Each time step is masked in another set of the inputs."""
+    given = [keras.Input((8, 2)) for _ in range(3)]
+    merged = getattr(keras.layers, layer)()([keras.layers.Masking(7.0)(x) for x in given])
+    model = keras.Model(given, keras.layers.LSTM(2, return_sequences=True)(merged))
+    x = np.random.default_rng(0).normal(size=(3, 4, 8, 2)).astype(np.float32)
+    for number in range(3):
+        x[number, :, [step for step in range(8) if step >> number & 1]] = 7
+    check_file(model, list(x), tmp_path, ".keras")

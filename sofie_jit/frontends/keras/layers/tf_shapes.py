@@ -182,7 +182,7 @@ def open_range(builder: Builder, arguments: Sequence[Any]) -> Symbol | None:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "getitem": _getitem,
     "stack": lambda values, axis=0: np.stack([np.asarray(value, object) for value in values], axis),
-    "concat": lambda values, axis=0: np.concatenate([np.asarray(value, object) for value in values], axis),
+    "concat": lambda values, axis: np.concatenate([np.asarray(value, object) for value in values], axis),
     "cast": _cast,
     "identity": lambda x: x,
     "convert_to_tensor": lambda x, *_: x,
