@@ -192,7 +192,7 @@ def translate(
     Raises UnsupportedLayerError listing all problems, ValuesNeededError if values of inputs would solve them, and
     ModelFileError if ``replace`` names an unknown node.
     """
-    names = dict.fromkeys(node.name for node in graph.walk() if node.name)
+    names = dict.fromkeys(node.name for node in graph.walk() if node.name) if replace else {}
     if unknown := [name for name in replace or {} if name not in names]:
         raise ModelFileError(
             f"replace= names '{unknown[0]}', which is not a node of this model; "

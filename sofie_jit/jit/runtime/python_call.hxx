@@ -335,9 +335,9 @@ void start(const std::uint64_t *interface, const char *doc)
 }
 
 // Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, tiled, min_rows,
-// inputs, outputs, dims, terms, instructions. `tensors`: for each tensor name, descr, number, itemsize, rank and max_axes sizes.
-// `work`: for each term the number of threads and max_dims powers. `sizes`: for each instruction the operation and the
-// operand.
+// inputs, outputs, dims, terms, instructions. `tensors`: for each tensor name, descr, number, itemsize, rank and
+// max_axes sizes. `work`: for each term the number of threads and max_dims powers. `sizes`: for each instruction the
+// operation and the operand.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, const double *work,
                        const std::int64_t *sizes)
 {

@@ -2,7 +2,8 @@
 //
 // Node i has a threshold and two integers, 8 feature + code and the index of its first child; the second child follows
 // the first one. A row goes to the first child if x[feature] <= threshold (code 0), < threshold (1) or == threshold
-// (2), and with code + 4 also if x[feature] is NaN. A leaf has -1 - count and the place of its first weight, of `count`.
+// (2), and with code + 4 also if x[feature] is NaN. A leaf has -1 - count and the place of the first of its `count`
+// weights.
 #ifndef SOFIE_JIT_DECISION_TREES_HXX
 #define SOFIE_JIT_DECISION_TREES_HXX
 

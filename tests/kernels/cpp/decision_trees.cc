@@ -1,9 +1,9 @@
-// Decision trees against a walk from the root to a leaf, node by node.
+// Decision trees against their definition.
 #include "trees/decision_trees.hxx"
+#include "trees/reference.hxx"
 
 #include "check.hxx"
 
-#include <algorithm>
 #include <limits>
 
 using namespace sofie_jit;
@@ -42,24 +42,13 @@ void compare(std::size_t rows, std::size_t trees, int aggregate)
       for (std::size_t target = 0; target < targets; ++target) {
          std::vector<double> given;
          for (std::size_t tree = 0; tree < trees; ++tree) {
-            std::size_t at = tree * size;
-            for (int code; (code = nodes[2 * at]) >= 0;) {
-               const T v = x[row * features + static_cast<std::size_t>(code / 8)], t = thresholds[at];
-               const bool test = code % 4 == 0 ? v <= t : code % 4 == 1 ? v < t : v == t;
-               const bool first = v != v ? code % 8 >= 4 : test;
-               at = static_cast<std::size_t>(nodes[2 * at + 1]) + (first ? 0 : 1);
-            }
+            const std::size_t at =
+               reference::leaf(x.data() + row * features, thresholds.data(), nodes.data(), tree * size);
             for (int i = 0; i < -1 - nodes[2 * at]; ++i)
                if (places[static_cast<std::size_t>(nodes[2 * at + 1] + i)] == static_cast<int>(target))
                   given.push_back(static_cast<double>(weights[static_cast<std::size_t>(nodes[2 * at + 1] + i)]));
          }
-         double total = 0;
-         for (std::size_t i = 0; i < given.size(); ++i)
-            total = aggregate < 2 ? total + given[i]
-                                  : i == 0 ? given[0]
-                                           : aggregate == 2 ? std::min(total, given[i]) : std::max(total, given[i]);
-         if (aggregate == tree_average)
-            total /= static_cast<double>(trees);
+         const double total = reference::aggregate_weights(aggregate, trees, given);
          const T expected = static_cast<T>(total + static_cast<double>(base[target]));
          check::require(y[row * targets + target] == expected, "row " + std::to_string(row));
       }
