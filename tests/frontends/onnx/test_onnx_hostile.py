@@ -137,9 +137,21 @@ BOMBS = {
     "deeply nested graphs": lambda: nested(2000),
     "nested functions": lambda: functions(2, 28),
     "functions of many calls": lambda: functions(1000, 4),
+    "skips of n-grams": lambda: skips_of_grams(),
     "long names": lambda: model(CONSTANT + node("x", "y" * 50_000_000)),
     "long text in an error": lambda: model(CONSTANT + node("x" * 10_000_000, "y")),
 }  # fmt: skip
+
+
+def skips_of_grams() -> bytes:
+    attributes = {
+        "min_gram_length": 1, "max_gram_length": 2, "max_skip_count": 2**62, "mode": "TF", "ngram_counts": [0, 2],
+        "ngram_indexes": [0, 1, 2], "pool_int64s": [2, 3, 4, 5],
+    }  # fmt: skip
+    counting = helper.make_node("TfIdfVectorizer", ["x"], ["y"], **attributes)
+    x = helper.make_tensor_value_info("x", TensorProto.INT32, [2, 6])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    return helper.make_model(helper.make_graph([counting], "grams", [x], [y])).SerializeToString()
 
 
 def functions(calls: int, depth: int) -> bytes:

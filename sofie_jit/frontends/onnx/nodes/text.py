@@ -36,13 +36,14 @@ def tf_idf_vectorizer(call: OnnxCall, x: Symbol) -> Symbol:
         found = None
         for skip in range(most_skipped + 1 if n > 1 else 1):  # single elements have no gaps
             windows = size - (n - 1) * (skip + 1)
-            if windows > 0:
-                check_table("TfIdfVectorizer", windows, grams[n].size)
-                at = np.arange(windows)[:, np.newaxis] + np.arange(n) * (skip + 1)
-                taken = ops.reshape(ops.take(rows, at, 1), (rows.shape[0], 1, windows, n))
-                table = grams[n].reshape(1, -1, 1, n).astype(x.dtype)
-                count = ops.sum(ops.cast(ops.all(ops.equal(taken, table), -1), "float32"), -1)
-                found = count if found is None else ops.add(found, count)
+            if windows <= 0:
+                break
+            check_table("TfIdfVectorizer", windows, grams[n].size)
+            at = np.arange(windows)[:, np.newaxis] + np.arange(n) * (skip + 1)
+            taken = ops.reshape(ops.take(rows, at, 1), (rows.shape[0], 1, windows, n))
+            table = grams[n].reshape(1, -1, 1, n).astype(x.dtype)
+            count = ops.sum(ops.cast(ops.all(ops.equal(taken, table), -1), "float32"), -1)
+            found = count if found is None else ops.add(found, count)
         if found is not None:
             counts.append(found)
             places += range(first[n], first[n] + len(grams[n]))
