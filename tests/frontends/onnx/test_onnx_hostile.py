@@ -170,7 +170,7 @@ def functions(calls: int, depth: int) -> bytes:
     return model(CONSTANT + call, *parts)
 
 
-READABLE = ("nested graphs", "nodes", "a chain backwards", "long names")
+READABLE = ("nested graphs", "nodes", "a chain backwards", "long names", "skips of n-grams")
 
 
 @pytest.mark.parametrize("name", BOMBS)
