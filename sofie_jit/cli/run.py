@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     listed = "; ".join(f"{output['name']} {output['dtype']} {tuple(output['shape'])}" for output in written)
     if args.output == STANDARD_OUTPUT:
-        print(f"{args.output}: {listed}", file=sys.stderr)
+        print(f"wrote standard output: {listed}", file=sys.stderr)
     else:
         print(f"wrote {args.output}: {listed}")
     return 0

@@ -47,10 +47,15 @@ def predict(
     output: str = "numpy",
 ) -> Any:
     """:meth:`sofie_jit.Model.predict` of ``model``."""
-    if verbose not in SHOWN:
-        raise OptionError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
+    if not (batch_size is None or isinstance(batch_size, (int, np.integer))):
+        raise OptionError(
+            f"batch_size must be a number of rows, got {type(batch_size).__name__}: several inputs are one argument, a "
+            "list or a dict, as in predict([a, b])"
+        )
     if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size must be a positive number of rows, got {batch_size}")
+    if verbose not in SHOWN:
+        raise OptionError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
     if output not in OUTPUTS:
         raise OptionError(f"output must be {' or '.join(map(repr, OUTPUTS))}, got {output!r}")
     results = _in_batches(model, _as_inputs(model, x, columns), batch_size, SHOWN[verbose])

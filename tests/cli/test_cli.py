@@ -199,7 +199,7 @@ def test_run_reads_and_writes_tables_and_archives_in_pieces(
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == ",".join(f"digit_{i}" for i in range(10))
     assert len(out.splitlines()) == 101
-    assert err == "-: digit float32 (100, 10)\n"
+    assert err == "wrote standard output: digit float32 (100, 10)\n"
     for wrong, said in (
         (["x.csv", "--columns", "p0,nope"], "no column nope"),
         (["unnamed.csv", "--columns", "p0"], "does not name the columns"),

@@ -227,6 +227,8 @@ def test_options(model: sofie_jit.Model, x: np.ndarray, capsys: pytest.CaptureFi
         model.predict(x, verbose=3)
     with pytest.raises(OptionError, match="batch_size must be a positive number"):
         model.predict(x, batch_size=0)
+    with pytest.raises(OptionError, match="got ndarray: several inputs are one argument, a list or a dict"):
+        model.predict(x, np.ones((2, 3)))
     with pytest.raises(DtypeError, match="real numbers"):
         model.predict(np.full((2, 3), "a"))
 
