@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -21,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from load_time import environment, processor_seconds
 
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.report import tables
@@ -69,26 +69,15 @@ print(session.run(None, {given.name: x})[0].ravel()[:8].tolist())
 KINDS = {"ONNX Runtime": (ONNX_RUNTIME, ".onnx"), "library": (OURS, ".so"), "cache": (OURS, ".h5")}
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Return environment variables that set one thread and keep compiled Python files between the turns."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "SOFIE_JIT_CACHE": str(folder / "cache")}
-
-
 def measure(program: str, path: Path, folder: Path) -> tuple[list[float], tuple[float, float]]:
     """Return the first numbers of the result, and wall time and processor time in seconds."""
     start = time.perf_counter(), processor_seconds()
-    run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, env=environment(folder))
+    variables = {**environment(), "SOFIE_JIT_CACHE": str(folder / "cache")}
+    run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, env=variables)
     took = time.perf_counter() - start[0], processor_seconds() - start[1]
     if run.returncode:
         raise SystemExit(run.stderr.decode())
     return json.loads(run.stdout), took
-
-
-def processor_seconds() -> float:
-    """Return the processor time of all child processes and their children."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def fill_cache(path: Path, folder: Path) -> None:
@@ -126,8 +115,8 @@ def main() -> None:
         (folder / "cache").mkdir(mode=0o700)
         shutil.copy(MODEL_FILE, folder / "digits.h5")
         prepare = PREPARE.format(here=str(Path(__file__).parent), models=MODELS)
-        off = {**environment(folder), "SOFIE_JIT_CACHE": "off"}
-        subprocess.run([sys.executable, "-c", prepare, directory], check=True, env=off, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-c", prepare, directory]
+        subprocess.run(command, check=True, env=environment(), stderr=subprocess.DEVNULL)
         measured: dict[str, dict[str, list[tuple[float, float]]]] = {}
         for name in ("digits", *MODELS):
             fill_cache(folder / f"{name}.h5", folder)

@@ -19,9 +19,9 @@ from sofie_jit.models import file_cache
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.report import Report
+    from sofie_jit.ir.options import Optimize
     from sofie_jit.models.columns import Columns
     from sofie_jit.models.model import Model
-    from sofie_jit.passes.pipeline import Optimize
 
 BIG = 10_000_000
 """Minimum bytes of a model for which the steps of loading are shown on a terminal."""

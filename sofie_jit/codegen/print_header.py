@@ -19,9 +19,10 @@ from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_t
 from sofie_jit.codegen.plan import Plan, Step, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, count_text
 from sofie_jit.codegen.self_test import Reference, self_test
-from sofie_jit.codegen.weights import SUFFIXES, Weights, arrays, entries, stored, write_binary, write_text
+from sofie_jit.codegen.weights import SUFFIXES, arrays, entries, stored, write_binary, write_text
 from sofie_jit.errors import OptionError
 from sofie_jit.ir.dims import BATCH, Dim, bind_shape, format_shape
+from sofie_jit.ir.options import Weights
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.records import dataclass
 from sofie_jit.report.output_file import with_suffix

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from sofie_jit.codegen.expressions import CPP_TYPES, integer_text
-
-Weights = Literal["text", "binary", "embedded"]
-"""Where a saved header's weights are: in a text file as SOFIE's, in a binary file, or in the header itself."""
+from sofie_jit.ir.options import Weights
 
 SUFFIXES: dict[Weights, str] = {"text": ".dat", "binary": ".bin"}
 """Endings of weight files."""

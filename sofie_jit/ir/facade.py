@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from sofie_jit.codegen.weights import Weights
+    from sofie_jit.ir.options import Optimize, Weights
     from sofie_jit.ir.rmodel import RModel
     from sofie_jit.ir.types import TensorType
     from sofie_jit.models.model import Model
-    from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.display import Graph
 
 
@@ -92,19 +91,15 @@ class Facade:
         ...     "namespace TMVA_SOFIE_positive" in header.read_text()
         True
         """
-        from sofie_jit.codegen.print_header import write_header
-        from sofie_jit.passes.pipeline import lower
+        from sofie_jit.export.header import save_header
 
-        rmodel = _rmodel(self)
-        rmodel.generate()
-        lowered = lower(rmodel, optimize)
-        expected = None
+        rmodel, expected = _rmodel(self), None
         if self_test:
             from sofie_jit.verification.reference import reference
 
             expected = reference(rmodel, optimize=optimize)
-        return write_header(
-            lowered, Path(path), weights=weights, namespace=namespace, dispatch=dispatch, reference=expected
+        return save_header(
+            rmodel, path, weights=weights, namespace=namespace, dispatch=dispatch, optimize=optimize, reference=expected
         )
 
     def save_onnx(self, path: str | os.PathLike[str]) -> Path:

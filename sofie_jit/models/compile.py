@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sofie_jit.frontends.base import Translation, ValuesNeededError
+from sofie_jit.ir.options import Optimize
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.threads import thread_count
 from sofie_jit.models.compiled_model import CompiledModel
@@ -10,7 +11,7 @@ from sofie_jit.models.description import Description
 from sofie_jit.models.execution import compiled
 from sofie_jit.models.model import Model
 from sofie_jit.passes.explicit_states import explicit_states
-from sofie_jit.passes.pipeline import Optimize, lower
+from sofie_jit.passes.pipeline import lower
 
 
 def compile_rmodel(rmodel: RModel, *, threads: int | None = None, optimize: Optimize = True) -> Model:

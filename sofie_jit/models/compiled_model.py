@@ -12,7 +12,7 @@ from sofie_jit.models.execution import Execution
 from sofie_jit.models.model import Model
 
 if TYPE_CHECKING:
-    from sofie_jit.passes.pipeline import Optimize
+    from sofie_jit.ir.options import Optimize
     from sofie_jit.report.profile import Profile
 
 Pickled = Callable[[], tuple[Callable[..., Model], tuple[Any, ...]]]

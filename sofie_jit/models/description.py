@@ -11,9 +11,9 @@ from sofie_jit.models.arguments import OpenShape, open_shape
 from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
+    from sofie_jit.ir.options import Optimize
     from sofie_jit.ir.rmodel import RModel
     from sofie_jit.models.signature import Signature
-    from sofie_jit.passes.pipeline import Optimize
 
 InputShapes = Sequence[Sequence[int | None]]
 """One shape per input, in which None leaves a dimension open."""

@@ -28,7 +28,7 @@ from sofie_jit.report.output_file import with_suffix
 from sofie_jit.version import __version__
 
 if TYPE_CHECKING:
-    from sofie_jit.passes.pipeline import Optimize
+    from sofie_jit.ir.options import Optimize
 
 MAX_WEIGHTS = 1_500_000_000
 """Bytes of weights that a library may contain; code reaches data within two gigabytes."""

@@ -13,11 +13,10 @@ from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.models.description import Description
 
 if TYPE_CHECKING:
-    from sofie_jit.codegen.weights import Weights
+    from sofie_jit.ir.options import Optimize, Weights
     from sofie_jit.ir.rmodel import RModel
     from sofie_jit.models.arguments import Arguments
     from sofie_jit.models.columns import Columns
-    from sofie_jit.passes.pipeline import Optimize
     from sofie_jit.report.display import Graph
     from sofie_jit.report.profile import Profile
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sofie_jit.frontends.base import Translation
+    from sofie_jit.ir.options import Optimize
     from sofie_jit.models.model import Model
-    from sofie_jit.passes.pipeline import Optimize
 
 
 def model_of(translation: Translation, *, threads: int | None = None, optimize: Optimize = True) -> Model:

@@ -9,10 +9,10 @@ import numpy as np
 
 from sofie_jit.errors import InputError
 from sofie_jit.frontends.base import Translation
+from sofie_jit.ir.options import Optimize
 from sofie_jit.models.arguments import Arguments, OpenShape
 from sofie_jit.models.kept_models import CompiledWhenCalled, KeptModels
 from sofie_jit.models.model import Model
-from sofie_jit.passes.pipeline import Optimize
 
 if TYPE_CHECKING:
     from sofie_jit.models.description import Description

@@ -5,11 +5,10 @@ To add a pass, write a function from RModel to RModel in its own file of this fo
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from sofie_jit.errors import OptionError
+from sofie_jit.ir.options import Optimize
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.absorb_transposes import absorb_transposes
@@ -33,9 +32,6 @@ from sofie_jit.passes.recognize_layer_normalization import recognize_layer_norma
 from sofie_jit.passes.separate_outputs import separate_outputs
 from sofie_jit.passes.skip_zeros import skip_zeros
 from sofie_jit.passes.slice_strides import slice_strides
-
-Optimize = bool | Collection[str]
-"""True runs all optional passes, False none; a collection of names selects some of them."""
 
 REQUIRED, OPTIONAL = True, False
 

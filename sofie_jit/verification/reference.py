@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.codegen.self_test import Reference
+from sofie_jit.ir.options import Optimize
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.arguments import Arguments
 from sofie_jit.passes.explicit_states import explicit_states
-from sofie_jit.passes.pipeline import Optimize
 from sofie_jit.verification.random_inputs import draw_inputs
 from sofie_jit.verification.verify import ROWS, compare, evaluate_exactly, plain_outputs
 

@@ -13,10 +13,10 @@ from sofie_jit.errors import VerificationError
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.quantization import QuantizeLinear
 from sofie_jit.ir.operators.rounding import RoundTo
+from sofie_jit.ir.options import Optimize
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.models.compile import compile_stateless
 from sofie_jit.passes.explicit_states import explicit_states
-from sofie_jit.passes.pipeline import Optimize
 from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
 from sofie_jit.verification.random_inputs import draw_inputs
