@@ -1,7 +1,7 @@
 """Measure how long the first call at a new size waits: its time less that of the next call of the same size.
 
     python benchmarks/new_sizes.py
-    python benchmarks/new_sizes.py --models U-Net --threads 2
+    python benchmarks/new_sizes.py --models U-Net --threads 1
 
 Each network of open_sizes.py runs in a new interpreter. After the first call, batches and sizes grow call by call, so
 that every call is the first one at its size; each is then repeated. The table shows the median and the maximum of the
@@ -66,7 +66,7 @@ def measure(file: Path, shape: tuple[int, ...], threads: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", metavar="NAME,...", default=",".join(NETWORKS), help=", ".join(NETWORKS))
-    parser.add_argument("--threads", type=int, default=1, help="threads of a call (default 1)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of a call (default 2)")
     args = parser.parse_args()
     names = args.models.split(",")
     if unknown := sorted(set(names) - NETWORKS.keys()):

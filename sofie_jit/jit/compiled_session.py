@@ -9,6 +9,7 @@ import numpy as np
 
 from sofie_jit.codegen.print_jit import INCOMPLETE, NETWORK_FUNCTIONS, JitText, jit_text
 from sofie_jit.errors import OptionError
+from sofie_jit.ir.dims import BATCH
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit import cache, cache_folder, deferred_functions, runtime_functions
 from sofie_jit.jit.compiler import compiler
@@ -21,6 +22,8 @@ class CompiledSession(Session):
     """A :class:`Session` whose code Cling compiles in this process.
 
     ``lowered``: the network, as :func:`~sofie_jit.passes.pipeline.lower` returns it.
+    ``threads``: the usual number of threads of a call. If there are several, and other sizes than the batch are open,
+    whatever a call on several threads needs is compiled at once, so that no call at a new size waits for it.
     ``profile``: reads the clock after each operator and sums up the times. Such a session must not run on several
     threads at a time.
 
@@ -29,8 +32,12 @@ class CompiledSession(Session):
 
     code: JitText
 
-    def __init__(self, lowered: RModel, *, profile: bool = False):
-        code, functions = _compiled(lowered, profile=True) if profile else _cached(lowered) or _compiled(lowered)
+    def __init__(self, lowered: RModel, *, threads: int = 1, profile: bool = False):
+        cached = None if profile else _cached(lowered)
+        code, functions = cached or _compiled(lowered, profile=profile)
+        if cached is None and threads > 1 and {*code.dims} - {str(BATCH)}:
+            runtime_functions.thread_pool()
+            compiler().complete(code, "team")
         self._take_op_timings = functions.get("take_op_timings")
         arrays = [_native(lowered.initialized[name]) for name in code.weights]
         addresses = words([array.ctypes.data for array in arrays])

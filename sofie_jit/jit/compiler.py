@@ -172,11 +172,11 @@ class Compiler:
         """
         namespace = code.namespace
         with self._lock:
-            if (namespace, when) in self._completed:
+            deferred = [function for function in code.deferred.values() if function.when == when]
+            if not deferred or (namespace, when) in self._completed:
                 return
             if when == "team":
                 self.declare_kernels(code.parallel_kernels)
-            deferred = [function for function in code.deferred.values() if function.when == when]
             missing = {
                 function.name: function.definition for function in deferred if function.name not in self._declared
             }

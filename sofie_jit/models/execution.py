@@ -164,7 +164,7 @@ def compiled(lowered: RModel, labels: Sequence[str], threads: int) -> Execution:
     from sofie_jit.jit.compiled_session import CompiledSession  # not at the top: libraries do not generate code
 
     return Execution(
-        CompiledSession(lowered),
+        CompiledSession(lowered, threads=threads),
         Signature.of(lowered, labels),
         threads,
         lambda: lowered,

@@ -54,7 +54,7 @@ def call(batch, size, threads):
     x = np.random.default_rng(size).normal(size=(batch, size, size + 1, 3)).astype(np.float32)
     return model.infer(x, threads=threads)
 
-model = images().compile()
+model = images().compile(threads=usual)
 assert {function.when for function in model._execution.session.code.deferred.values()} == {"team"}
 define, compiled = Compiler.define, []
 def noted(self, text, what, *functions):
@@ -64,6 +64,11 @@ Compiler.define = noted
 sizes = [(batch, size) for size in (1, 7, 120) for batch in (1, 2, 3, 0)]
 results = [call(*size, 1) for size in sizes]
 assert compiled == [] and "infer" in vars(model)  # the C fast path
+"""
+
+COMPILED = """
+assert all(np.array_equal(call(*size, 2), result) for size, result in zip(sizes, results))
+assert compiled == []  # nor does a call on several threads, which are usual
 """
 
 READY = """
@@ -80,11 +85,13 @@ assert compiled  # before, Cling compiles them
 """
 
 
-@pytest.mark.parametrize("then", [READY, TOO_EARLY], ids=["ready", "too early"])
-def test_no_call_at_a_new_size_compiles(then: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("threads", "then"), [(2, COMPILED), (1, READY), (1, TOO_EARLY)], ids=["two threads", "ready", "too early"]
+)
+def test_no_call_at_a_new_size_compiles(threads: int, then: str, tmp_path: Path) -> None:
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, cache_folder.VARIABLE: str(tmp_path / "cache"), "PYTHONPATH": paths}
-    command = [sys.executable, "-c", CALLS + then]
+    command = [sys.executable, "-c", f"usual = {threads}\n{CALLS}{then}"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
