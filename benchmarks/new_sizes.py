@@ -4,9 +4,9 @@
     python benchmarks/new_sizes.py --models U-Net --threads 1
 
 Each network of open_sizes.py runs in a new interpreter. After the first call, batches and sizes grow call by call, so
-that every call is the first one at its size; each is then repeated. The table shows the median and the maximum of the
-waits in milliseconds, and how many texts Cling compiled during these calls. Other programs that run meanwhile show up
-in the maxima, so the load of the machine at the beginning is printed.
+that every call is the first one at its size; each is then repeated. All this happens several times, and the shortest
+wait of each call counts, because other programs can only make it longer. The table shows the median and the maximum of
+the waits in milliseconds, and how many texts Cling compiled during these calls.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import summary
 from open_sizes import NETWORKS, save
 
 CALLS = """
-import json, statistics, sys, time
+import json, sys, time
 import numpy as np
 import sofie_jit
 from sofie_jit.jit.compiler import Compiler
@@ -48,37 +49,39 @@ for number in range(24):
     sizes = [size // 2 + 4 * number for size in shape[:-1]]
     x = np.ones((1 + number % 6, *sizes, shape[-1]), np.float32)
     found.append(1e3 * (seconds(x) - seconds(x)))
-print(json.dumps([statistics.median(found), max(found), len(texts)]))
+print(json.dumps([found, len(texts)]))
 """
-"""Program that prints the median and the maximum of the waits and the number of compiled texts."""
+"""Program that prints the waits of the calls and the number of compiled texts."""
 
 
-def measure(file: Path, shape: tuple[int, ...], threads: int) -> list[float]:
-    """What :data:`CALLS` prints for a network."""
+def measure(file: Path, shape: tuple[int, ...], threads: int) -> tuple[list[float], int]:
+    """The waits of the calls, in milliseconds, and the number of compiled texts, in a new process."""
     command = [sys.executable, "-c", CALLS, str(file), json.dumps(shape), str(threads)]
     done = subprocess.run(command, env={**os.environ, "SOFIE_JIT_CACHE": "off"}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    found: list[float] = json.loads(done.stdout)
-    return found
+    waits, texts = json.loads(done.stdout)
+    return waits, texts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", metavar="NAME,...", default=",".join(NETWORKS), help=", ".join(NETWORKS))
     parser.add_argument("--threads", type=int, default=2, help="threads of a call (default 2)")
+    parser.add_argument("--runs", type=int, default=5, help="processes per network (default 5)")
     args = parser.parse_args()
     names = args.models.split(",")
     if unknown := sorted(set(names) - NETWORKS.keys()):
         sys.exit(f"unknown networks {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
-    print(f"load of the machine: {os.getloadavg()[0]:.1f}\n")
     lines = []
     with tempfile.TemporaryDirectory() as directory:
         for name in names:
             file = Path(directory) / f"{name}.keras"
             save(NETWORKS[name], file)
-            middle, most, texts = measure(file, NETWORKS[name].shape, args.threads)
-            lines.append([name, f"{middle:.2f}", f"{most:.2f}", str(texts)])
+            runs = [measure(file, NETWORKS[name].shape, args.threads) for _ in range(args.runs)]
+            waits = [min(times) for times in zip(*(found for found, _ in runs), strict=True)]
+            compiled = max(texts for _, texts in runs)
+            lines.append([name, f"{statistics.median(waits):.2f}", f"{max(waits):.2f}", str(compiled)])
     titles = ["median, ms", "maximum, ms", "compiled"]
     print(summary.markdown(["model", *titles], lines))
 
