@@ -24,6 +24,7 @@ from sofie_jit.bench import ENGINES, TOLERANCE, Inputs, difference, engines_for,
 from sofie_jit.errors import InputError, SofieError, counted
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.report.timing import Sample, round_robin, sample_of
+from sofie_jit.verification.original import original_of
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
             data = tuple(stored.values())
         if data and not translation.shapes_known:
             translation = translation.for_inputs(list(data))
-        original = translation.original(request["file"])
+        original = original_of(translation, request["file"])
         examples = [_example(original, batch, data) for batch in request["batches"]]
         names = list(translation.inputs)
         expected = [original.evaluate(original.arranged(names, inputs)) for inputs in examples]
@@ -208,7 +209,8 @@ def _cells(
                 problem = f"its output differs by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
                 cells[engine] = Cell(engine, rows, threads, problem=problem)
         except Exception as error:  # any exception of an engine is a result, and is shown
-            cells[engine] = Cell(engine, rows, threads, problem=_one_line(error))
+            problem = _one_line(error).removeprefix(f"{engine}: ")
+            cells[engine] = Cell(engine, rows, threads, problem=problem)
     print(f"{STEP}batch {rows}: {len(samples)} engines take turns", flush=True)
     for engine, seconds in round_robin(samples, rounds=rounds, block=block, slow=SLOW).items():
         cells[engine] = replace(cells[engine], minimum=min(seconds), median=statistics.median(seconds))

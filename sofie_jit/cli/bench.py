@@ -4,7 +4,8 @@ Runs the model in this package, as a header compiled by g++, and in every engine
 OpenVINO, and for models of Keras also LiteRT, and Keras with and without XLA. ONNX Runtime and OpenVINO get an ONNX
 file as it is; models of other formats are exported by this package ("sofie-jit convert"). The output of each engine is
 compared with that of the library that the model comes from (Keras; ONNX Runtime for ONNX files), which must be
-installed, before it is timed. The engines take turns in one process that is pinned to as many cores as it has threads.
+installed, before it is timed; the reference of a compiled library is numpy. The engines take turns in one process that
+is pinned to as many cores as it has threads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compare a model's outputs, and the time of a call, with those of its framework.
 
 Needs that framework: Keras and TensorFlow, ONNX Runtime or PyTorch; files of Keras 2 are run by tf_keras if it is
-installed. Without --input, the inputs are random numbers that fit the model. The exit code is 1 if the outputs differ
-by more than rounding.
+installed. The network in a compiled library is evaluated in numpy. Without --input, the inputs are random numbers that
+fit the model. The exit code is 1 if the outputs differ by more than rounding.
 """
 
 from __future__ import annotations

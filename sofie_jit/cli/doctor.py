@@ -46,6 +46,8 @@ OPTIONAL = {
 }
 """Package -> its use."""
 
+CANNOT = "sofie_jit cannot compile models here, see PROBLEM above; compiled libraries need only numpy"
+
 SLOW = 5e9
 """Floating-point operations per second of a core below which the code is not optimized or the machine is unusual."""
 
@@ -80,10 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{'':{width}}  {'PROBLEM' if finding.severe else 'note'}: {finding.problem}")
     severe = any(finding.severe for finding in findings)
     if not args.json:
-        print(
-            "\n"
-            + ("sofie_jit cannot run models here, see PROBLEM above" if severe else "sofie_jit can run models here")
-        )
+        print(f"\n{CANNOT if severe else 'sofie_jit can run models here'}")
     return 1 if severe else 0
 
 

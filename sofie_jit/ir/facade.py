@@ -110,7 +110,7 @@ class Facade:
         Returns the path. The file has opset 18, or a newer one if an operator needs it. Inputs, outputs, and tensors
         between operators keep their names and shapes; run-time dimensions keep theirs, such as ``batch``. States become
         further inputs and outputs. ONNX has images with channels first, so that Transpose nodes stand at the ends of
-        networks with channels last.
+        networks with channels last. The lowered operators of a compiled library become those of ONNX.
 
         Raises UnsupportedLayerError for operators that ONNX lacks, such as hashes of integers, GraphError, ShapeError
         or DtypeError if the network is not valid, and OptionError for another suffix or a folder that does not exist.

@@ -224,7 +224,8 @@ class Model(ABC):
         clock is subtracted. Times are medians over the faster half of many calls, which leaves out calls that other
         programs interrupted.
 
-        Raises what :meth:`infer` raises, and InputError for an empty batch.
+        Raises what :meth:`infer` raises, InputError for an empty batch, and MissingDependencyError without cppyy, which
+        the model of a compiled library needs too.
 
         >>> import sofie_jit
         >>> from sofie_jit.demo import MODEL_FILE, load_digits

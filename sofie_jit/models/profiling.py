@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError
+from sofie_jit.errors import InputError, MissingDependencyError
 from sofie_jit.ir.dims import BATCH, bind_shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
@@ -27,7 +27,12 @@ CALLS = range(8, 2001)
 
 def profile(lowered: RModel, *inputs: Any) -> Profile:
     """Measures each operator of a lowered network; see :meth:`sofie_jit.Model.profile`."""
-    execution = compiled(lowered, lowered.outputs, threads=1)
+    try:
+        execution = compiled(lowered, lowered.outputs, threads=1)
+    except MissingDependencyError as error:
+        raise MissingDependencyError(
+            f"a profile needs code that reads the clock, which is compiled now: {error}"
+        ) from error
     arrays = execution.arguments.standardize(inputs)
     dims = execution.arguments.bind(arrays)
     if not all(array.size for array in arrays):

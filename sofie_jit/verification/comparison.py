@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import importlib.metadata
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,9 @@ from sofie_jit.models.opening import model_of
 from sofie_jit.report import tables
 from sofie_jit.report.timing import round_robin, sample_of
 from sofie_jit.verification.difference import MOST_ROUNDING, TOLERANCE, Difference, Time, distance
+from sofie_jit.verification.original import original_of
 from sofie_jit.verification.random_inputs import random_inputs
+from sofie_jit.version import __version__
 
 if TYPE_CHECKING:
     from sofie_jit.models.model import Model
@@ -84,7 +85,7 @@ class Comparison:
             return [asdict(d) | {"shape": list(d.shape), "ok": d.ok} for d in differences]
 
         return {
-            "source": self.source, "sofie_jit": importlib.metadata.version("sofie_jit"), "original": self.version,
+            "source": self.source, "sofie_jit": __version__, "original": self.version,
             "ok": self.ok, "rows": self._rows, "outputs": records(self.outputs), "layers": records(self.layers),
             "times": [asdict(time) for time in self.times],
             "speedups": {str(batch): ratio for batch, ratio in self.speedups.items()},
@@ -178,7 +179,8 @@ def compare(
     ----------
     source, config, replace, threads, options
         As in :func:`sofie_jit.load`. The library of the format runs the original: ONNX Runtime, Keras 3, or tf_keras
-        for files of Keras 2 if it is installed, because Keras 3 reads some of their options differently.
+        for files of Keras 2 if it is installed, because Keras 3 reads some of their options differently. The network in
+        a compiled library is evaluated in numpy, without the file that it was made from and without its framework.
     x
         The inputs, as for ``infer``. By default ``rows`` rows of random numbers (``seed``) that fit the model: integers
         where they are indices of an Embedding, some size for open dimensions.
@@ -226,7 +228,7 @@ def _compare(
     options: dict[str, Any],
 ) -> Comparison:
     translation = frontends.open(source, **options)
-    original = translation.original(source, **options)
+    original = original_of(translation, source, **options)
     model = model_of(translation, threads=threads)
     affordable = _affordable(model, original.most_work)
     names = model.input_names

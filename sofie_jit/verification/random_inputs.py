@@ -31,7 +31,7 @@ def random_inputs(model: Model, rows: int, seed: int = 0) -> list[np.ndarray]:
     whatever their type. Open dimensions get a size that the model accepts; a model that is compiled per size, and for
     given batches only, may have another number of rows.
     """
-    return draw_inputs(model.rmodel, rows, seed)
+    return draw_inputs(model.rmodel, rows, seed)[: len(model.input_names)]  # without states
 
 
 def draw_inputs(rmodel: RModel, rows: int, seed: int = 0) -> list[np.ndarray]:

@@ -185,7 +185,7 @@ def test_wrong_and_failing_engines_are_not_timed(monkeypatch: pytest.MonkeyPatch
         assert said in cell.problem
         assert (cell.minimum > 0) == (cell.median > 0) == (not said)
     text = report.table(cells)
-    assert "absent: absent: not installed" in text
+    assert "absent: not installed: pip install no-such-package" in text
 
 
 def test_measure(model: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import pytest
 import sofie_jit
 from operator_cases import CASES, Case, feed, model_of
 from sofie_jit import RModel, frontends
+from sofie_jit.codegen.stored_network import decode_network, encode_network
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.export.onnx import file as onnx_file
@@ -24,6 +26,8 @@ from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.passes.pipeline import lower
+from sofie_jit.passes.restore_operators import RESTORED
 from sofie_jit.verification.difference import TOLERANCE as ABSOLUTE
 from sofie_jit.verification.difference import distance
 from sofie_jit.verification.evaluate import evaluate
@@ -49,6 +53,13 @@ def saved(rmodel: RModel, path: Path) -> Path:
     rmodel.save_onnx(path)
     onnx.checker.check_model(path, full_check=True)
     return path
+
+
+def saved_twice(rmodel: RModel, folder: Path) -> list[Path]:
+    """The files of a network, and of the network in its compiled library."""
+    lowered = lower(rmodel)
+    library = decode_network(json.loads(json.dumps(encode_network(lowered))), lowered.initialized)
+    return [saved(rmodel, folder / "m.onnx"), saved(library, folder / "library.onnx")]
 
 
 def run(path: Path, inputs: dict[str, Any]) -> list[np.ndarray]:
@@ -94,13 +105,13 @@ def test_every_operator(case: Case, tmp_path: Path) -> None:
         with pytest.raises(UnsupportedLayerError, match=REFUSED[case.operator.op_type]):
             rmodel.save_onnx(tmp_path / "m.onnx")
         return
-    path = saved(rmodel, tmp_path / "m.onnx")
-    if case.name in NOT_RUN:
-        with pytest.raises(Exception, match=NOT_RUN[case.name]):
-            run(path, feed([case], "float32"))
-        return
-    for rows in (5,) if case.fixed else (5, 1):
-        check_file(path, rmodel, feed([case], "float32", rows), f"{rows} rows")
+    for path in saved_twice(rmodel, tmp_path):
+        if case.name in NOT_RUN:
+            with pytest.raises(Exception, match=NOT_RUN[case.name]):
+                run(path, feed([case], "float32"))
+            continue
+        for rows in (5,) if case.fixed else (5, 1):
+            check_file(path, rmodel, feed([case], "float32", rows), f"{path.stem}, {rows} rows")
 
 
 ONLY_FLOAT32 = {"DequantizeLinear", "NonMaxSuppression", "QuantizeLinear", "Requantize"}
@@ -139,6 +150,15 @@ def test_every_operator_is_tried() -> None:
     assert set(all_operators()) - abstract - {case.operator.op_type for case in CASES} == set()
 
 
+def test_every_lowered_operator_is_restored() -> None:
+    def below(kind: type[ROperator]) -> set[type[ROperator]]:
+        return {kind}.union(*map(below, kind.__subclasses__()))
+
+    lowered = {kind for kind in below(ROperator) if kind.__module__.startswith("sofie_jit.codegen.")}
+    assert len(lowered) > 10
+    assert {kind.__name__ for kind in lowered if not issubclass(kind, tuple(RESTORED))} == set()
+
+
 BASES = {
     "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "GlobalPool", "OfIntegers", "PickOperator",
     "Pool", "Recurrent", "Reduce", "RowNormalization", "Scaled", "Unary", "Variadic",
@@ -153,9 +173,9 @@ FILES = sorted(
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_keras_files(path: Path, tmp_path: Path) -> None:
     rmodel = frontends.open(path)()
-    out = saved(rmodel, tmp_path / "m.onnx")
-    for rows in (1, 3):
-        check_file(out, rmodel, named(rmodel, draw_inputs(rmodel, rows)), path.name)
+    for out in saved_twice(rmodel, tmp_path):
+        for rows in (1, 3):
+            check_file(out, rmodel, named(rmodel, draw_inputs(rmodel, rows)), f"{path.name}, {out.stem}")
 
 
 ELSEWHERE = {
@@ -177,8 +197,8 @@ def test_one_layer_files(number: int, tmp_path: Path) -> None:
             frontends.open(source)().save_onnx(tmp_path / "m.onnx")
         return
     rmodel = frontends.open(source)()
-    out = saved(rmodel, tmp_path / "m.onnx")
-    check_file(out, rmodel, named(rmodel, draw_inputs(rmodel, 3)), layer)
+    for out in saved_twice(rmodel, tmp_path):
+        check_file(out, rmodel, named(rmodel, draw_inputs(rmodel, 3)), f"{layer}, {out.stem}")
 
 
 # -- sizes at run time -------------------------------------------------------------------------------------------------
@@ -324,6 +344,6 @@ def test_applications(name: str, tmp_path: Path) -> None:
     model = randomized(getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=10))
     rmodel = frontends.open(model)()
     x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
-    path = saved(rmodel, tmp_path / "m.onnx")
-    # deep networks of random weights amplify rounding, so that the distance of one evaluation varies
-    check_file(path, rmodel, named(rmodel, [x]), name, factor=4)
+    for path in saved_twice(rmodel, tmp_path):
+        # deep networks of random weights amplify rounding, so that the distance of one evaluation varies
+        check_file(path, rmodel, named(rmodel, [x]), f"{name}, {path.stem}", factor=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
 import pickle
@@ -178,14 +179,19 @@ def test_errors_of_a_call(tmp_path: Path) -> None:
         library.infer([3])
 
 
-def test_states(tmp_path: Path) -> None:
+def counter_network() -> RModel:
+    """Adds its input to a state."""
     network = RModel("counter")
     network.add_input_tensor_info("x", "float32", (1,))
     network.add_state_tensor_info("total", "float32", (1,))
     network.add_operator(Add(inputs=["total", "x"], outputs=["sum"]))
     network.update_state("total", "sum")
     network.add_output_tensor_names("sum")
-    counter = sofie_jit.load(network.save_library(tmp_path / "counter.so"))
+    return network
+
+
+def test_states(tmp_path: Path) -> None:
+    counter = sofie_jit.load(counter_network().save_library(tmp_path / "counter.so"))
     assert [counter.infer([1])[0], counter.infer([5])[0]] == [1, 6]
     copy = pickle.loads(pickle.dumps(counter))
     counter.reset_states()
@@ -235,6 +241,10 @@ assert main(["demo", folder + "/digits.so"]) == 0
 assert main(["cache"]) == 0
 assert main(["info", folder + "/digits.so"]) == main(["check", folder + "/digits.so"]) == 0
 assert main(["emit", folder + "/digits.so", "-o", folder + "/digits.hxx"]) == 0
+assert main(["convert", folder + "/digits.so", folder + "/digits.onnx"]) == 0
+assert main(["compare", folder + "/digits.so", "--no-times", "--rows", "20"]) == 0
+assert main(["profile", folder + "/digits.so"]) == 1  # it would compile
+assert main(["doctor"]) == 1
 assert "sofie_jit.jit.compiler" not in sys.modules or not sofie_jit.jit.compiler.compiler()._compile_text
 print("alone")
 """
@@ -249,13 +259,45 @@ def test_needs_numpy_only(path: Path, library: Model, images: np.ndarray, tmp_pa
         [sys.executable, "-c", ALONE, str(tmp_path)], capture_output=True, text=True, env=environment, cwd=tmp_path
     )
     assert run.stdout.endswith("alone\n"), run.stderr
+    assert "compiled libraries need only numpy" in run.stdout
+    message = "sofie-jit profile: a profile needs code that reads the clock, which is compiled now: cppyy"
+    assert run.stderr.startswith(message)
+    assert len(run.stderr.splitlines()) == 1
 
 
-def test_what_needs_the_model_file(path: Path, library: Model, tmp_path: Path, capsys) -> None:
-    with pytest.raises(sofie_jit.GraphError, match=r"lowered operators \(.*Dense.*save the model that it was"):
-        library.save_onnx(tmp_path / "m.onnx")
-    assert main(["compare", str(path)]) == 1
-    assert "is a compiled library: give the model file that it was made from" in capsys.readouterr().err
+def test_save_onnx(library: Model, model: Model, images: np.ndarray, tmp_path: Path) -> None:
+    """The ONNX file of a library has the names and types of the model's, and computes the same."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    ends = []
+    for number, each in enumerate((model, library)):
+        graph = onnx.load(each.save_onnx(tmp_path / f"{number}.onnx")).graph
+        ends.append([*graph.input, *graph.output])
+    assert ends[0] == ends[1]
+    (found,) = onnxruntime.InferenceSession(tmp_path / "1.onnx").run(None, {"image": images})
+    assert np.abs(found - library.infer(images)).max() <= 1e-6
+    fixed = library.save_onnx(tmp_path / "fixed.onnx", input_shapes=[(1, 8, 8, 1)])
+    assert onnx.load(fixed).graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def test_compare(path: Path, library: Model, tmp_path: Path) -> None:
+    """The reference of a library is its network in numpy, with states that start from zero."""
+    found = sofie_jit.compare(path, batches=[2])
+    assert found
+    assert (found.library, {time.engine for time in found.times}) == ("numpy", {"sofie_jit", "numpy"})
+    np.testing.assert_array_equal(found.computed[0], library.infer(found.inputs[0]))
+    with pytest.raises(sofie_jit.InputError, match="computes no outputs of layers: compare the model file that it"):
+        sofie_jit.compare(path, layers=True)
+    counter = counter_network().save_library(tmp_path / "counter.so")
+    assert sofie_jit.compare(counter, np.float32([3]), batches=[]).expected[0] == 3
+    assert sofie_jit.compare(counter, batches=[])
+
+
+def test_bench(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engines = "sofie_jit,onnxruntime" if importlib.util.find_spec("onnxruntime") else "sofie_jit"
+    assert main(["bench", str(path), "--engines", engines, "--rounds", "1", "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert cells[0]["engine"] == "sofie_jit"
+    assert not any(cell["problem"] for cell in cells)
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")

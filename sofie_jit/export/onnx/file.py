@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, UnsupportedLayerError
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.export.onnx.graph import Body, GraphWriter, Node
 from sofie_jit.export.onnx.nodes.registry import Rule, rule_of
 from sofie_jit.frontends.onnx import proto
@@ -22,6 +22,7 @@ from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.passes.explicit_states import explicit_states
+from sofie_jit.passes.restore_operators import restore_operators
 from sofie_jit.records import dataclass
 from sofie_jit.report.output_file import with_suffix
 
@@ -66,13 +67,8 @@ def write_onnx(rmodel: RModel, path: Path) -> Path:
 
 def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]:
     """The file without initializers, and the initializers. Raises UnsupportedLayerError for operators without rules."""
-    network = explicit_states(rmodel)
+    network = restore_operators(explicit_states(rmodel))
     network.generate()
-    if lowered := [op.op_type for op in network.operators if type(op).__module__.startswith("sofie_jit.codegen.")]:
-        raise GraphError(
-            f"the network consists of lowered operators ({', '.join(dict.fromkeys(lowered))}), as in a compiled "
-            "library, which ONNX does not have: save the model that it was made from"
-        )
     labels = network.output_labels or network.outputs
     writer = GraphWriter({name: network.tensor_type(name) for name in _tensors(network)})
     writer.constants.update(network.initialized)
