@@ -48,8 +48,14 @@ def array_output(text: str) -> Path:
 class Source(Protocol):
     """An array in a file."""
 
+    path: Path
+    """The file."""
     length: int | None
     """Number of rows; None if only reading the file tells it."""
+    row: tuple[int, ...] | None
+    """The shape of a row; None if only reading the file tells it."""
+    names: Sequence[str] | None
+    """The names of the columns of a table; None if there are none."""
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         """Yields pieces of ``rows`` rows; the last one may be shorter. An empty array is one piece."""
@@ -61,14 +67,23 @@ def source_of(path: Path, columns: Sequence[str] | None = None) -> dict[str, Sou
     ``columns``: the columns of a table to read, in this order. Raises FileNotFoundError; InputError, also while
     reading, if the content of the file does not fit its suffix; MissingDependencyError for .parquet without pyarrow.
     """
-    if columns is not None and path.suffix not in _TABLES:
-        raise InputError(f"{path} has no named columns: --columns is for .csv and .parquet")
     with _as_input_errors(path):
         if path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 members = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _Member(path, name) for name in members}
-        return {str(path): _Npy(path) if path.suffix == ".npy" else _TABLES[path.suffix](path, columns)}
+        if path.suffix == ".npy":
+            return {str(path): _Npy(path)}
+        return {str(path): _TABLES[path.suffix](path, columns)}
+
+
+def selected(source: Source, columns: Sequence[str]) -> Source:
+    """The table that ``source`` reads, with these columns, in this order; raises InputError if it is no table."""
+    if source.path.suffix not in _TABLES:
+        raise InputError(f"{source.path} has no named columns: --columns is for .csv and .parquet")
+    with _as_input_errors(source.path):
+        found: Source = _TABLES[source.path.suffix](source.path, columns)
+    return found
 
 
 def whole(source: Source) -> np.ndarray:
@@ -86,10 +101,13 @@ def _as_input_errors(path: Path) -> Iterator[None]:
 
 
 class _Npy:
+    names: Sequence[str] | None = None
+
     def __init__(self, path: Path):
         self.path = path
         self.array = np.lib.format.open_memmap(path, mode="r")
         self.length = len(self.array) if self.array.ndim else None
+        self.row = self.array.shape[1:] if self.array.ndim else None
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         if not self.length:
@@ -101,11 +119,14 @@ class _Npy:
 class _Member:
     """A member of an .npz file, which is decompressed while it is read."""
 
+    names: Sequence[str] | None = None
+
     def __init__(self, path: Path, name: str):
         self.path, self.name = path, name
         with zipfile.ZipFile(path) as archive, archive.open(name) as file:
             self.shape, self.fortran_order, self.dtype = _npy_header(file)
         self.length = self.shape[0] if self.shape else None
+        self.row = self.shape[1:] if self.shape else None
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         with _as_input_errors(self.path), zipfile.ZipFile(self.path) as archive, archive.open(self.name) as file:
@@ -145,6 +166,7 @@ class _Csv:
         if columns is not None and self.names is None:
             raise InputError(f"--columns: the first line of {path} does not name the columns")
         self.indices = None if columns is None else _indices(path, self.names or [], columns)
+        self.row = (self.width if columns is None else len(columns),)
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         if (arrow := _arrow_csv()) is not None:
@@ -228,6 +250,8 @@ class _Parquet:
         self.names = list(self.file.schema_arrow.names if columns is None else columns)
         _indices(path, self.file.schema_arrow.names, self.names)
         self.length = self.file.metadata.num_rows
+        fields = [self.file.schema_arrow.field(name) for name in self.names]
+        self.row = None if any(field.type.num_fields for field in fields) else (len(fields),)  # None: columns of lists
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         given = False

@@ -20,8 +20,9 @@ import numpy as np
 
 from sofie_jit import frontends
 from sofie_jit.cli import list_of, positive
-from sofie_jit.cli.inputs import HELP, input_file, read
+from sofie_jit.cli.inputs import HELP, Shapes, add_columns_argument, input_file, read
 from sofie_jit.errors import InputError
+from sofie_jit.models.arguments import open_shape
 
 if TYPE_CHECKING:
     from sofie_jit.bench.measure import Cell, Start
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", metavar="INPUT", nargs="+", type=input_file, help=f"{HELP} (default: random numbers)"
     )
+    add_columns_argument(parser)
     parser.add_argument(
         "--start",
         action="store_true",
@@ -83,8 +85,12 @@ def _arrays(args: argparse.Namespace) -> list[np.ndarray]:
     if not args.input:
         return []
     translation = frontends.open(args.file)
-    positions = [f"input {number}" for number in range(len(args.input))]  # of TorchScript, whose shapes are not known
-    return list(read(list(translation.inputs) if translation.shapes_known else positions, args.input).values())
+    shapes: Shapes
+    if translation.shapes_known:
+        shapes = {name: open_shape(kind.shape) for name, kind in translation.inputs.items()}
+    else:  # of TorchScript
+        shapes = {f"input {number}": None for number in range(len(args.input))}
+    return list(read(shapes, args.input, args.columns).values())
 
 
 def _show(step: str) -> None:

@@ -21,7 +21,7 @@ from sofie_jit.cli import (
     positive,
     say_written,
 )
-from sofie_jit.cli.inputs import HELP, input_file, read
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
+    add_columns_argument(parser)
     parser.add_argument("--layers", action="store_true", help="also compare the output of every layer")
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
@@ -56,13 +57,15 @@ def run(args: argparse.Namespace) -> int:
     """Prints differences and times; returns 1 if the outputs differ by more than rounding."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise TensorFlow prints information about the machine
     from sofie_jit import frontends
+    from sofie_jit.models.arguments import open_shape
     from sofie_jit.verification.comparison import compare
 
     if args.plot:
         figure_file(args.plot)
     x = None
     if args.input:
-        x = read(list(frontends.open(args.file, config=args.config, **format_options(args)).inputs), args.input)
+        inputs = frontends.open(args.file, config=args.config, **format_options(args)).inputs
+        x = read({name: open_shape(kind.shape) for name, kind in inputs.items()}, args.input, args.columns)
     found = compare(
         args.file,
         x,

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options, positive, say_written
-from sofie_jit.cli.inputs import HELP, input_file, read
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -26,8 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_shape_argument(parser)
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--batch", metavar="ROWS", type=positive, default=1, help="rows of random numbers (default: 1)")
+    data.add_argument("--batch", metavar="ROWS", type=positive, help="rows of random numbers (default: 1)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
+    add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--plot",
@@ -45,7 +46,11 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         figure_file(args.plot)
     model = loading.load(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
-    inputs = read(model.input_names, args.input).values() if args.input else random_inputs(model, args.batch)
+    if args.input:
+        shapes = dict(zip(model.input_names, model.input_shapes, strict=True))
+        inputs = list(read(shapes, args.input, args.columns).values())
+    else:
+        inputs = random_inputs(model, args.batch or 1)
     found = model.profile(*inputs)
     if args.json:
         print(json.dumps({"seconds": found.seconds, "peak": found.peak, "operators": found.records}, indent=1))

@@ -1,8 +1,8 @@
 """Evaluate a model on arrays from files.
 
 Give one file per input, in the order that `info` lists them or as NAME=FILE, or one .npz file with the inputs by name.
-The first axis is the batch. Tables (.csv, .parquet) have one row of numbers per row of the batch. Files larger than
-memory are read, evaluated and written in pieces.
+The first axis is the batch. Tables (.csv, .parquet) have one row of numbers per row of the batch; their columns are
+taken in order, or those that --columns names. Files larger than memory are read, evaluated and written in pieces.
 
 OUTPUT is .npy, .npz, .csv or .parquet, independent of the input's format; - prints .csv. Several outputs of a model are
 written by name to .npz, or as columns of one table.
@@ -20,7 +20,7 @@ import numpy as np
 
 from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, format_options, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
-from sofie_jit.cli.inputs import HELP, input_file, matched, opened
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, matched, opened, shaped
 from sofie_jit.errors import InputError
 from sofie_jit.models.arguments import unpack
 from sofie_jit.report.output_file import in_folder
@@ -32,6 +32,7 @@ sofie-jit run two_inputs.h5 jets.npy tracks.npy -o y.npy
 sofie-jit run two_inputs.h5 tracks=t.npy jets=j.npy -o y.npy
 sofie-jit run two_inputs.keras inputs.npz -o outputs.npz
 sofie-jit run m.h5 events.parquet --columns pt,eta,phi,mass -o scores.parquet
+sofie-jit run two_inputs.h5 jets.csv tracks.npy --columns jets=pt,eta -o y.npy
 sofie-jit run m.h5 x.csv -o - | head"""
 
 PIECE_BYTES = 64 << 20
@@ -51,9 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=array_output,
         help="the file to write; - prints .csv",
     )
-    parser.add_argument(
-        "--columns", metavar="NAME,...", type=lambda text: text.split(","), help="columns of a table, in this order"
-    )
+    add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print names, types and shapes of the outputs as JSON")
     parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default: about 64 MB)")
     parser.add_argument(
@@ -68,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the results; returns 0."""
     from sofie_jit import loading
 
-    files = opened(args.inputs, args.columns)
+    files = opened(args.inputs)
     if args.output != STANDARD_OUTPUT:
         in_folder(args.output)
     elif args.json:
@@ -78,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.output.suffix == ".npy" and len(model.output_names) > 1:
         raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
-    inputs = matched(model.input_names, files)
+    shapes = dict(zip(model.input_names, model.input_shapes, strict=True))
+    inputs = matched(shapes, files, args.columns)
     lengths = {source.length for source in inputs.values() if source.length is not None}
     if len(lengths) > 1:
         counts = ", ".join(f"'{name}' has {source.length}" for name, source in inputs.items())
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     last: dict[str, np.ndarray] = {}
     with sink(args.output) as target, Progress(total) as bar:
         for pieces in _pieces(inputs, _rows_at_once(model, args.chunk)):
-            last = by_name(model, model.infer(_shaped(model, pieces)))
+            given = {name: shaped(piece, shapes[name]) for name, piece in pieces.items()}
+            last = by_name(model, model.infer(given))
             target.write(last)
             bar.advance(len(next(iter(last.values()))))
     written = [
@@ -131,15 +132,6 @@ def _pieces(inputs: dict[str, Source], rows: int | None) -> Iterator[dict[str, n
         if ended:
             return
         yield {name: piece for name, piece in pieces.items() if piece is not None}
-
-
-def _shaped(model: Any, pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Rows of tables, reshaped to the shapes of the inputs."""
-    shaped = {}
-    for (name, piece), (_, *row) in zip(pieces.items(), model.input_shapes, strict=True):
-        fits = piece.ndim == 2 and None not in row and piece.shape[1] == np.prod(row)
-        shaped[name] = piece.reshape(len(piece), *row) if fits else piece
-    return shaped
 
 
 def by_name(model: Any, results: Any) -> dict[str, np.ndarray]:

@@ -153,7 +153,7 @@ class _Factory:
         objects = [id(thing) for thing in (np.ndarray, int, list, dict, None, *_OPTIONS)]
         interface = np.array([*addresses, table[_NUMPY_ARRAY_NEW], *objects], np.uint64)
         # the docstring of a built-in function begins with its signature
-        self._doc = f"infer($self, /, *inputs, out=None, threads=None)\n--\n\n{inspect.cleandoc(doc)}".encode()
+        self._doc = f"infer($self, /, *inputs, out=None, threads=None, **named)\n--\n\n{inspect.cleandoc(doc)}".encode()
         found.start(interface.ctypes.data, self._doc)
         return found
 

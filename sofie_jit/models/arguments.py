@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ import numpy as np
 from sofie_jit.errors import DtypeError, InputError, ShapeError, counted
 from sofie_jit.ir.dims import BATCH, Shape
 from sofie_jit.ir.types import TensorType
-from sofie_jit.models.columns import matched
+from sofie_jit.models.columns import Columns, arranged, by_input, is_frame, refuse_unnamed
 
 OpenShape = tuple[int | None, ...]
 """A shape in which None stands for a size that is known only when the model runs."""
+
+
+TABLES = " (the columns of a table are named with columns= of load or predict)"
+"""The end of a message about inputs that may be columns of a table."""
 
 
 class Arguments:
@@ -28,8 +33,41 @@ class Arguments:
         self.types = dict(types)
         self.keys = dict(keys or {})
         self.columns: dict[str, list[str]] | None = None
-        """For each input the names of the columns of tables that make up a row; None if they are not known."""
+        """Names of the columns of tables that make up a row, for some or all inputs; None if they are not known."""
         self.shapes = [open_shape(kind.shape) for kind in types.values()]
+
+    def by_input(self, columns: Columns) -> dict[str, list[str]]:
+        """Names of columns by input; see :func:`sofie_jit.models.columns.by_input`."""
+        if isinstance(columns, Mapping):
+            columns = self._by_name(columns)
+        return by_input(columns, dict(zip(self.types, self.shapes, strict=True)))
+
+    def arranged(self, x: Any, columns: Columns | None = None) -> Any:
+        """The argument of ``infer`` with its tables replaced by arrays; see :func:`sofie_jit.models.columns.arranged`.
+
+        ``columns``: names of columns; by default those that are remembered, which tables must have exactly.
+        """
+        names = list(self.types)
+        if isinstance(x, Mapping):
+            x = self._by_name(x)
+        known = self.columns if columns is None else self.by_input(columns)
+        if known is not None:
+            return arranged(x, known, names, exact=columns is None)
+        parts = x if isinstance(x, Mapping) and set(x) == set(names) else {names[0]: x} if len(names) == 1 else {}
+        for name, part in parts.items():
+            refuse_unnamed(part, name, alone=len(names) == 1)
+        return x
+
+    def _by_name(self, given: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """A dict with names of inputs in place of their other names, which come first if both are the same texts."""
+        others = self.keys and set(given).issubset(self.keys)
+        return {self.keys[key]: value for key, value in given.items()} if others else given
+
+    @property
+    def labels(self) -> list[str]:
+        """The name of each input in a dict: its own, unless that is also the other name of another input."""
+        keys = {name: key for key, name in self.keys.items()}
+        return [keys[name] for name in self.types] if set(self.keys) == set(self.types) else list(self.types)
 
     def standardize(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         """The positional arguments of ``infer`` as one C-contiguous array of the right type per input.
@@ -39,26 +77,36 @@ class Arguments:
         Raises InputError, ShapeError or DtypeError.
         """
         names = list(self.types)
-        values: Sequence[Any] = inputs
         if self.columns is not None:
-            inputs = values = [matched(inputs[0] if len(inputs) == 1 else list(inputs), self.columns)]
+            inputs = [self.arranged(inputs[0] if len(inputs) == 1 else list(inputs))]
+        values: Sequence[Any] = inputs
+        in_order = not (len(inputs) == 1 and isinstance(inputs[0], Mapping))
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
-            given = inputs[0]
-            if self.keys and set(given) == set(self.keys):
-                given = {self.keys[key]: value for key, value in given.items()}
+            given = self._by_name(inputs[0])
             if set(given) != set(names):
                 others = f", or {list(self.keys)}" if self.keys else ""
-                raise InputError(f"the model's inputs are named {names}{others}; got {list(given)}")
+                hint = TABLES if all(getattr(value, "ndim", 1) == 1 for value in given.values()) else ""
+                raise InputError(f"the model's inputs are named {names}{others}; got {list(given)}{hint}")
             values = [given[name] for name in names]
         elif len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and _is_list_of_inputs(inputs[0], len(names)):
             values = inputs[0]
         if len(values) != len(names):
             wanted, got = counted(len(names), "input"), counted(len(values), "array")
-            raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}")
-        return [
-            _convert(value, name, kind, shape)
-            for value, (name, kind), shape in zip(values, self.types.items(), self.shapes, strict=True)
-        ]
+            hint = TABLES if any(map(is_frame, values)) else ""
+            raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}{hint}")
+        try:
+            return [
+                _convert(value, name, kind, shape)
+                for value, (name, kind), shape in zip(values, self.types.items(), self.shapes, strict=True)
+            ]
+        except ShapeError as error:
+            shapes = [getattr(value, "shape", ()) for value in values]
+            if not in_order or fitting_order(shapes, self.shapes) is None:
+                raise
+            raise ShapeError(
+                f"{error}; the arrays fit in another order: the inputs are {', '.join(names)}, and a dict gives them "
+                "by name"
+            ) from None
 
     def bind(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
         """The sizes of the run-time dimensions by name, read off one array per input.
@@ -79,6 +127,22 @@ class Arguments:
                     )
                 owner.setdefault(key, name)
         return dims
+
+
+def by_keyword(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The positional arguments of ``infer``: ``inputs``, or all inputs as one dict if they are keyword arguments.
+
+    Raises InputError for both at once, as for an option that does not exist.
+
+    >>> by_keyword((), {"jets": 1, "tracks": 2})
+    ({'jets': 1, 'tracks': 2},)
+    """
+    if inputs and named:
+        raise InputError(
+            f"there is no option {', '.join(f'{name}=' for name in named)}; the options are out= and threads=, and "
+            "inputs are either all positional or all keyword arguments"
+        )
+    return (named,) if named else inputs
 
 
 def result_arrays(outputs: Sequence[tuple[str, TensorType]], out: Any, dims: Mapping[str, int]) -> list[np.ndarray]:
@@ -118,13 +182,52 @@ def _is_list_of_inputs(value: Sequence[Any], count: int) -> bool:
     return count != 1 or (len(value) == 1 and isinstance(value[0], np.ndarray))
 
 
+def fitting_order(
+    found: Sequence[tuple[int, ...]],
+    expected: Sequence[OpenShape],
+    fits: Callable[[tuple[int, ...], OpenShape], bool] | None = None,
+) -> list[int] | None:
+    """An order in which arrays of the shapes ``found`` are inputs of the shapes ``expected``; None if there is none.
+
+    ``fits``: whether an array of a shape can be such an input; by default, with the same sizes.
+
+    >>> fitting_order([(5, 2), (5, 3)], [(None, 3), (None, 2)])
+    [1, 0]
+    """
+    if len(found) > MOST_REORDERED:
+        return None
+    fitting = (
+        order
+        for order in itertools.permutations(range(len(found)))
+        if all((fits or same_sizes)(found[i], shape) for i, shape in zip(order, expected, strict=True))
+    )
+    return next(map(list, fitting), None)
+
+
+MOST_REORDERED = 6
+"""The largest number of inputs that are tried in all orders."""
+
+
+def same_sizes(found: tuple[int, ...], expected: OpenShape) -> bool:
+    """Whether an array of this shape is an input of the shape ``expected``; a last axis of length 1 may be missing."""
+    if len(found) == len(expected) - 1 and expected[-1] == 1:
+        found = (*found, 1)
+    elif len(found) == len(expected) + 1 and found[-1] == 1:
+        found = found[:-1]
+    return len(found) == len(expected) and all(e in (None, f) for e, f in zip(expected, found, strict=True))
+
+
 def _convert(value: Any, name: str, kind: TensorType, shape: OpenShape) -> np.ndarray:
     """``value`` as a C-contiguous array of the input's type; raises DtypeError or ShapeError."""
+    if not isinstance(value, np.ndarray) or value.dtype.names:
+        refuse_unnamed(value, name)
     try:
         array = _array(value, kind)
     except (ValueError, TypeError) as error:
+        _refuse_ragged(value, name, shape)
         raise ShapeError(f"input '{name}' is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
+        _refuse_ragged(value, name, shape)
         raise DtypeError(
             f"input '{name}' has element type {array.dtype}; real numbers (convertible to {kind.dtype}) are needed"
         )
@@ -151,6 +254,29 @@ def _fit_rank(array: np.ndarray, shape: OpenShape) -> np.ndarray:
     if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
         return array[..., 0]
     return array
+
+
+def _refuse_ragged(value: Any, name: str, shape: OpenShape) -> None:
+    """Raises ShapeError if ``value`` consists of arrays of different shapes; says how they become one array."""
+    try:
+        found = list(dict.fromkeys(map(np.shape, value)))
+    except (ValueError, TypeError):  # not a sequence, or its parts are not rectangular themselves
+        return
+    if len(found) < 2:
+        return
+    row = shape[1:]
+    shown = f"input '{name}' got arrays of different shapes, such as {found[0]} and {found[1]}, in place of one array"
+    if any(len(part) == len(shape) for part in found):
+        raise ShapeError(
+            f"{shown}: each of them is a batch; evaluate them one by one, or join them by numpy.concatenate"
+        )
+    if (len(row) == 1 and row[0] is not None) or any(len(part) != len(row) for part in found):
+        raise ShapeError(f"{shown}: a row of it has the shape {row}")
+    changing = [axis for axis, sizes in enumerate(zip(*found, strict=True)) if len(set(sizes)) > 1]
+    padded = "pad them to the same size (with the value that the model masks, if it does)"
+    if all(row[axis] is None for axis in changing):
+        raise ShapeError(f"{shown}: {padded}, or evaluate them one by one, [model.infer(x[None]) for x in arrays]")
+    raise ShapeError(f"{shown}: the model has the fixed size {row}; {padded}, and cut longer ones")
 
 
 def _hint(found: tuple[int, ...], expected: OpenShape) -> str:

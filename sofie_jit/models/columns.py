@@ -18,72 +18,118 @@ Columns = Sequence[str] | Mapping[str, Sequence[str]]
 """Names of columns, in the order of the input's last axis; for several inputs a dict by input name."""
 
 ByInput = Mapping[str, Sequence[str]]
+"""Names of columns for some or all inputs, by input name."""
 
 
 def by_input(columns: Columns, shapes: Mapping[str, Sequence[int | None]]) -> dict[str, list[str]]:
-    """The names of columns for each input.
+    """The names of columns by input, for the inputs that have any.
 
-    ``shapes``: those of the inputs by name. Raises InputError for wrong names of inputs and for a text in place of a
+    ``shapes``: those of all inputs by name. Raises InputError for wrong names of inputs and for a text in place of a
     list, ShapeError for a wrong number of columns.
 
     >>> by_input(["pt", "eta"], {"x": (None, 2)})
     {'x': ['pt', 'eta']}
+    >>> by_input({"jets": ["pt", "eta"]}, {"jets": (None, 2), "image": (None, 8, 8)})
+    {'jets': ['pt', 'eta']}
     """
-    given = columns if isinstance(columns, Mapping) else dict.fromkeys(list(shapes)[:1], columns)
-    if set(given) != set(shapes):
+    if not isinstance(columns, Mapping) and len(shapes) > 1:
+        raise InputError(
+            f"the model's inputs are named {list(shapes)}; columns= must be a dict by input name, such as "
+            f"{{'{next(iter(shapes))}': {columns!r}}}, got {columns!r}"
+        )
+    given = columns if isinstance(columns, Mapping) else dict.fromkeys(shapes, columns)
+    if not given or not set(given).issubset(shapes):
         raise InputError(f"the model's inputs are named {list(shapes)}; columns= names columns of {list(given)}")
-    for name, shape in shapes.items():
-        if isinstance(given[name], str) or not isinstance(given[name], Iterable):
-            raise InputError(f"columns= is a list of names, got {given[name]!r}")
-        if twice := [column for column, count in Counter(given[name]).items() if count > 1]:
+    for name, names in given.items():
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise InputError(f"columns= is a list of names, got {names!r}")
+        if twice := [column for column, count in Counter(names).items() if count > 1]:
             raise InputError(f"columns= names {', '.join(map(str, twice))} more than once")
-        if len(shape) == 2 and shape[1] not in (None, len(given[name])):
-            named = ", ".join(map(str, given[name]))
+        shape = shapes[name]
+        if len(shape) == 2 and shape[1] not in (None, len(names)):
+            named = ", ".join(map(str, names))
             raise ShapeError(f"a row of input '{name}' has {counted(shape[1] or 0, 'column')}; columns= names {named}")
-    return {name: list(given[name]) for name in shapes}
+    return {name: list(given[name]) for name in shapes if name in given}
 
 
-def chosen(table: Any, columns: ByInput) -> dict[str, np.ndarray]:
-    """The named columns of a table as one array (rows, columns) per input.
+def arranged(x: Any, columns: ByInput, inputs: Sequence[str], *, exact: bool) -> Any:
+    """The argument of ``infer`` with its tables replaced by arrays of the named columns.
 
-    Raises InputError if there is no such column, ShapeError if the columns do not have one number for each row.
+    ``x``: one table with the columns of all inputs, or a list or dict with one array or table per input. Tables of
+    inputs without names of columns stay as they are.
+    ``inputs``: the names of all inputs, in order.
+    ``exact``: whether a table must have exactly these columns, in any order, and arrays may take the place of tables.
+
+    Raises InputError for a missing or unknown column, and ShapeError if columns do not have one number for each row.
     """
+    if isinstance(x, Mapping) and _has_inputs(x, columns, inputs):
+        return {name: _part(part, name, columns.get(name), exact) for name, part in x.items()}
+    if isinstance(x, (list, tuple)) and len(x) == len(inputs):
+        return [_part(part, name, columns.get(name), exact) for name, part in zip(inputs, x, strict=True)]
+    if not _accepted(x, columns, exact):
+        return x
+    if unnamed := [name for name in inputs if name not in columns]:
+        raise InputError(
+            f"the columns of {', '.join(unnamed)} are not named: name those of all inputs to take them from one table, "
+            f"or give a table or an array for each input, {{'{unnamed[0]}': ..., ...}}"
+        )
+    return _chosen(x, columns)
+
+
+def _chosen(table: Any, columns: ByInput) -> dict[str, np.ndarray]:
+    """The named columns of a table as one array (rows, columns) per input."""
     if hasattr(table, "AsNumpy"):  # RDataFrame reads all columns in one pass over the data
         names = list(dict.fromkeys(name for names in columns.values() for name in names))
-        _require(names, [str(name) for name in table.GetColumnNames()])
+        _require(names, column_names(table))
         table = table.AsNumpy(names)
     return {name: _stacked(table, names) for name, names in columns.items()}
 
 
-def matched(x: Any, columns: ByInput) -> Any:
-    """The argument of ``infer`` with its tables replaced by arrays of the columns that the model was given before.
-
-    ``x``: one table with the columns of all inputs, or a list or dict with one array or table per input. A table must
-    have exactly these columns, in any order.
-
-    Raises InputError for a missing or unknown name, ShapeError as :func:`chosen`.
-    """
-    if isinstance(x, Mapping) and set(x) == set(columns):
-        return {name: _matched(part, {name: columns[name]}) for name, part in x.items()}
-    if isinstance(x, (list, tuple)) and len(x) == len(columns):
-        parts = zip(x, columns.items(), strict=True)
-        return [_matched(part, {name: names}) for part, (name, names) in parts]
-    found = _matched(x, columns)
-    return found if len(columns) == 1 or found is x else chosen(x, columns)
+def _has_inputs(x: Mapping[Any, Any], columns: ByInput, inputs: Sequence[str]) -> bool:
+    """Whether a dict has the inputs by name, rather than columns, which may have the same names."""
+    if set(x) != set(inputs):
+        return False
+    named_alike = {column for names in columns.values() for column in names}.issubset(x)
+    return not named_alike or any(is_table(part) or np.ndim(part) != 1 for part in x.values())
 
 
-def _matched(part: Any, columns: ByInput) -> Any:
-    """A table as the array of the first of ``columns``; everything else as it is."""
-    if not is_table(part):
+def _part(part: Any, name: str, names: Sequence[str] | None, exact: bool) -> Any:
+    """One input of ``infer``: a table as an array of its columns ``names``; everything else as it is."""
+    if names is None:
+        refuse_unnamed(part, name)
         return part
-    wanted = {name for names in columns.values() for name in names}
-    if unknown := [name for name in column_names(part) if name not in wanted]:
+    columns = {name: names}
+    return _chosen(part, columns)[name] if _accepted(part, columns, exact) else part
+
+
+def _accepted(part: Any, columns: ByInput, exact: bool) -> bool:
+    """Whether ``part`` is a table that has the named columns; raises InputError if it may not be used."""
+    if not is_table(part):
+        if not exact:
+            raise InputError(
+                f"columns= selects columns by name; got {type(part).__name__}, whose columns have no names"
+            )
+        return False
+    wanted = dict.fromkeys(name for names in columns.values() for name in names)
+    if exact and (unknown := [name for name in column_names(part) if name not in wanted]):
         raise InputError(
-            f"the model does not know the column {', '.join(map(str, unknown))}; its columns are: "
-            f"{', '.join(dict.fromkeys(name for names in columns.values() for name in names))} (predict(..., "
-            "columns=[...]) selects from a table with more)"
+            f"the model does not know the column {', '.join(map(str, unknown))}; its columns are: {', '.join(wanted)} "
+            "(predict(..., columns=[...]) selects from a table with more)"
         )
-    return next(iter(chosen(part, columns).values()))
+    return True
+
+
+def refuse_unnamed(part: Any, name: str, alone: bool = False) -> None:
+    """Raises InputError if ``part`` is a table whose columns have no order.
+
+    ``name``: the input that it is for; ``alone``: whether that is the only one.
+    """
+    if is_table(part) and not is_frame(part):
+        columns = "[...]" if alone else f"{{'{name}': [...]}}"
+        raise InputError(
+            f"input '{name}' got named columns ({', '.join(map(str, column_names(part)))}): name those that make up a "
+            f"row, in order, with columns={columns} of load or predict"
+        )
 
 
 def is_frame(x: Any) -> bool:
@@ -100,6 +146,8 @@ def column_names(table: Any) -> list[Any]:
     """The names of the columns of a table."""
     if hasattr(table, "AsNumpy"):
         return [str(name) for name in table.GetColumnNames()]
+    if hasattr(table, "column_names"):  # pyarrow's tables, whose attribute columns has the data
+        return list(table.column_names)
     fields = _fields(table)
     return list(table.columns if fields is None and hasattr(table, "columns") else fields or table)
 
@@ -116,6 +164,9 @@ def _require(names: Sequence[str], known: Sequence[Any]) -> None:
 
 def _stacked(table: Any, names: Sequence[str]) -> np.ndarray:
     _require(names, column_names(table))
+    if hasattr(table, "to_dask_array"):  # a data frame of dask stays lazy
+        lazy: np.ndarray = table[list(names)].to_dask_array()
+        return lazy
     arrays = []
     for name in names:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sofie_jit.ir.dims import BATCH
 from sofie_jit.jit import fast_call
+from sofie_jit.models.arguments import by_keyword
 from sofie_jit.models.description import Description
 from sofie_jit.models.execution import Execution
 from sofie_jit.models.model import Model
@@ -47,23 +48,23 @@ class CompiledModel(Model):
         if fast_call.is_ready() or set(execution.session.code.dims) - {str(BATCH)}:
             self._use_fast_call()
 
-    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
         if "infer" in self.__dict__:  # a method that was bound before the fast path was there
-            return self.__dict__["infer"](*inputs, out=out, threads=threads)
+            return self.__dict__["infer"](*inputs, out=out, threads=threads, **named)
         self._calls += 1
         if self._calls == CALLS_BEFORE_FAST_CALL:
             self._use_fast_call()
-        return self._execution(*inputs, out=out, threads=threads)
+        return self._execution(*inputs, out=out, threads=threads, **named)
 
     def _use_fast_call(self) -> None:
         """Replaces :meth:`infer` with the C fast path, if there is one."""
         if (function := self._execution.fast_call(Model.infer.__doc__ or "")) is not None:
             self.__dict__["infer"] = function
 
-    def profile(self, *inputs: Any) -> Profile:
+    def profile(self, *inputs: Any, **named: Any) -> Profile:
         from sofie_jit.models.profiling import profile
 
-        return profile(self._execution.lowered, *inputs)
+        return profile(self._execution.lowered, *self._arguments.standardize(by_keyword(inputs, named)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         function, arguments = self._pickled()

@@ -21,8 +21,9 @@ def infer(model: Model, *inputs: Any) -> Any:
 
     ``model``: a model whose rows are independent of each other.
     ``inputs``: dask arrays, or array-likes that ``dask.array.asarray`` takes: one per input, one list, or one dict by
-    input name. They may be chunked along every axis, and each in its own way. Sizes of chunks may be unknown (NaN). A
-    chunk of the result consists of whole rows.
+    input name. Data frames are matched by the names of their columns if the model knows them (:attr:`Model.columns`),
+    else their columns are taken in order. Arrays may be chunked along every axis, and each in its own way. Sizes of
+    chunks may be unknown (NaN). A chunk of the result consists of whole rows.
 
     Returns lazy dask arrays in the structure of :meth:`Model.infer`. Each worker gets the model once, and each process
     compiles it once. A chunk is computed on one thread, because dask computes several chunks at a time.
@@ -77,6 +78,8 @@ def _ordered(model: Model, inputs: tuple[Any, ...]) -> list[Any]:
     """The arrays in the order of the model's inputs."""
     names = model.input_names
     given = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (Mapping, list, tuple)) else inputs
+    if model.columns is not None:
+        given = model._arranged(given, None)
     if isinstance(given, Mapping):
         if set(given) != set(names):
             raise InputError(f"expected inputs {', '.join(names)}, got {', '.join(map(str, given)) or 'none'}")

@@ -13,7 +13,7 @@ from sofie_jit.ir.dims import BATCH, Shape, bind_shape, is_at_least, static_dims
 from sofie_jit.jit.fast_call import RELEASE_GIL_BYTES, fast_call
 from sofie_jit.jit.session import NO_MEMORY, Session
 from sofie_jit.jit.threads import thread_count, useful_threads
-from sofie_jit.models.arguments import Arguments, pack, result_arrays
+from sofie_jit.models.arguments import Arguments, by_keyword, pack, result_arrays
 from sofie_jit.models.signature import Signature
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Execution:
         """The network as it was compiled."""
         return self._network()
 
-    def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        arrays = self._equal_batches(self.arguments.standardize(inputs))
+    def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
+        arrays = self._equal_batches(self.arguments.standardize(by_keyword(inputs, named)))
         dims = self.arguments.bind(arrays)
         outputs, found = self.signature.outputs, self.session.code.found
         if found and out is not None:
@@ -141,7 +141,7 @@ class Execution:
         return fast_call(
             self.session,
             self,
-            signature.inputs,
+            dict(zip(self.arguments.labels, signature.inputs.values(), strict=True)),
             outputs,
             threads=self.threads,
             work=signature.work,

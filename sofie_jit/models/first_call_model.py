@@ -10,7 +10,8 @@ import numpy as np
 from sofie_jit.errors import InputError, OptionError, counted
 from sofie_jit.frontends.base import Translation
 from sofie_jit.ir.options import Optimize
-from sofie_jit.models.arguments import OpenShape
+from sofie_jit.models.arguments import TABLES, OpenShape
+from sofie_jit.models.columns import arranged, by_input, is_table
 from sofie_jit.models.kept_models import CompiledWhenCalled, KeptModels
 from sofie_jit.models.model import Model
 
@@ -120,12 +121,24 @@ class FirstCallModel(CompiledWhenCalled):
         model.columns = self._columns
         return model
 
+    def _arranged(self, x: Any, columns: Columns | None) -> Any:
+        known = self._columns if columns is None else columns
+        if known is None:
+            return x
+        names = self._translation.names_of_inputs(_count_of_inputs(x, known))
+        return arranged(x, by_input(known, dict.fromkeys(names, ())), names, exact=columns is None)
+
     def _arrays(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        if self._columns is not None:
+            inputs = [self._arranged(inputs[0] if len(inputs) == 1 else list(inputs), None)]
         values: Sequence[Any] = inputs
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
-            names = self._translation.names_of_inputs(len(inputs[0]))
+            try:
+                names = self._translation.names_of_inputs(len(inputs[0]))
+            except OptionError as error:
+                raise InputError(f"{self._translation.describe_inputs()}; got {list(inputs[0])}{TABLES}") from error
             if set(inputs[0]) != set(names):
-                raise InputError(f"the model's inputs are named {names}; got {list(inputs[0])}")
+                raise InputError(f"the model's inputs are named {names}; got {list(inputs[0])}{TABLES}")
             values = [inputs[0][name] for name in names]
         elif len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and any(hasattr(v, "shape") for v in inputs[0]):
             values = inputs[0]
@@ -135,3 +148,12 @@ class FirstCallModel(CompiledWhenCalled):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._remake(FirstCallModel), (self._translation, self._compile)
+
+
+def _count_of_inputs(x: Any, columns: Columns) -> int:
+    """The number of inputs in the argument of ``infer``; optional inputs at the end may be missing."""
+    if isinstance(x, (list, tuple)) and any(hasattr(part, "shape") or is_table(part) for part in x):
+        return len(x)
+    if isinstance(columns, Mapping):
+        return len(x) if isinstance(x, Mapping) and set(columns).issubset(x) else len(columns)
+    return 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sofie_jit.models.arguments import by_keyword
 from sofie_jit.models.model import Model
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ class CompiledWhenCalled(Model):
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for ``inputs``, and its arguments."""
 
-    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
         """As :meth:`Model.infer`. The first call with new facts about the inputs compiles the network for them."""
-        model, arrays = self._model_for(inputs)
+        model, arrays = self._model_for(by_keyword(inputs, named))
         return model.infer(*arrays, out=out, threads=threads)
 
-    def profile(self, *inputs: Any) -> Profile:
+    def profile(self, *inputs: Any, **named: Any) -> Profile:
         """As :meth:`Model.profile`, for the code that computes these inputs."""
-        model, arrays = self._model_for(inputs)
+        model, arrays = self._model_for(by_keyword(inputs, named))
         return model.profile(*arrays)

@@ -119,12 +119,13 @@ class Model(ABC):
     # -- running -------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
         """Evaluates the network.
 
         ``inputs``: one array per input, or one list of arrays, or one dict of arrays by input name. Their shapes are
         those of :attr:`input_shapes`, with any batch size, including 0. Real numbers of any type, in any memory order,
         are converted.
+        ``named``: all inputs as keyword arguments, in place of ``inputs``.
         ``out``: arrays to write to, one or a list. They must be C-contiguous and have exactly the types and shapes of
         the outputs.
         ``threads``: the largest number of threads that share a call, in place of the number given to
@@ -145,26 +146,30 @@ class Model(ABC):
         ((100, 10), dtype('float32'))
         """
 
-    def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
+    def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
         """Alias of :meth:`infer`."""
-        return self.infer(*inputs, out=out, threads=threads)
+        return self.infer(*inputs, out=out, threads=threads, **named)
 
     @property
     def columns(self) -> Columns | None:
         """Names of the columns of tables that make up a row, in order; for several inputs a dict by input name.
 
-        None if they are not known. They are those given to :func:`sofie_jit.load`, or to the last call of
-        :meth:`predict`, and are part of a pickle.
+        The dict may have some of the inputs. None if no names are known. They are those given to
+        :func:`sofie_jit.load`, or to the last call of :meth:`predict`, and are part of a pickle.
         """
         known = self._arguments.columns
-        return None if known is None else next(iter(known.values())) if len(known) == 1 else known
+        if known is None or len(self._arguments.types) == 1:
+            return known and next(iter(known.values()))
+        labels = dict(zip(self._arguments.types, self._arguments.labels, strict=True))
+        return {labels[name]: columns for name, columns in known.items()}
 
     @columns.setter
     def columns(self, columns: Columns | None) -> None:
-        from sofie_jit.models.columns import by_input
+        self._arguments.columns = None if columns is None else self._arguments.by_input(columns)
 
-        shapes = dict(zip(self.input_names, self.input_shapes, strict=True))
-        self._arguments.columns = None if columns is None else by_input(columns, shapes)
+    def _arranged(self, x: Any, columns: Columns | None) -> Any:
+        """The argument of :meth:`infer` with its tables replaced by arrays; ``columns`` as for :meth:`predict`."""
+        return self._arguments.arranged(x, columns)
 
     def predict(
         self,
@@ -183,10 +188,11 @@ class Model(ABC):
         ``batch_size``: number of rows to evaluate at a time. By default all rows are evaluated at once, which is as
         fast and needs no more memory.
         ``verbose``: 1 shows a progress bar on standard error, "auto" does so on a terminal, 0 shows none.
-        ``columns``: names of the columns that make up a row, in order; for several inputs a dict by input name. The
-        model remembers them (:attr:`columns`): in later calls without ``columns``, a table must have exactly these
-        columns, in any order. While no names are known, the columns of a data frame are taken in their order, and other
-        tables are refused.
+        ``columns``: names of the columns that make up a row, in order; for several inputs a dict by input name, with
+        all inputs to take them from one table, or with those for which ``x``, a list or a dict, has a table. The model
+        remembers them (:attr:`columns`): in later calls without ``columns``, a table must have exactly these columns,
+        in any order. While no names are known, the columns of a data frame are taken in their order, and other tables
+        are refused.
         ``output``: "numpy", or "pandas" for a ``pandas.DataFrame`` with the index of ``x``.
 
         Returns arrays in the structure of :meth:`infer`, or a data frame with a column for each number in a row of the
@@ -214,10 +220,10 @@ class Model(ABC):
         """Sets the states of ``stateful=True`` layers to zero. Does nothing if the model has none."""
 
     @abstractmethod
-    def profile(self, *inputs: Any) -> Profile:
+    def profile(self, *inputs: Any, **named: Any) -> Profile:
         """Measures time, arithmetic and memory of each operator, on one thread.
 
-        ``inputs``: as for :meth:`infer`, with at least one row.
+        ``inputs``, ``named``: as for :meth:`infer`, with at least one row.
 
         Returns a :class:`~sofie_jit.report.profile.Profile`. Its operators are those that run, after optimization.
         A variant of the network that reads the clock after each operator is compiled for it; the time of reading the

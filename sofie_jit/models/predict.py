@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sofie_jit.errors import InputError, MissingDependencyError, OptionError
-from sofie_jit.models.arguments import OpenShape, unpack
-from sofie_jit.models.columns import Columns, by_input, chosen, column_names, is_frame, is_table, matched
+from sofie_jit.errors import MissingDependencyError, OptionError
+from sofie_jit.models.arguments import unpack
+from sofie_jit.models.columns import Columns, is_frame
 from sofie_jit.report.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,11 +30,8 @@ class Predictable(Protocol):
     @property
     def rmodel(self) -> RModel: ...
     @property
-    def input_names(self) -> list[str]: ...
-    @property
     def output_names(self) -> list[str]: ...
-    @property
-    def input_shapes(self) -> list[OpenShape]: ...
+    def _arranged(self, x: Any, columns: Columns | None) -> Any: ...
     def infer(self, *inputs: Any) -> Any: ...
 
 
@@ -58,7 +55,10 @@ def predict(
         raise OptionError(f"verbose must be 0, 1 or 'auto', got {verbose!r}")
     if output not in OUTPUTS:
         raise OptionError(f"output must be {' or '.join(map(repr, OUTPUTS))}, got {output!r}")
-    results = _in_batches(model, _as_inputs(model, x, columns), batch_size, SHOWN[verbose])
+    given = model._arranged(x, columns)
+    if columns is not None:
+        model.columns = columns
+    results = _in_batches(model, given, batch_size, SHOWN[verbose])
     return results if output == "numpy" else frame(model, results, getattr(x, "index", None) if is_frame(x) else None)
 
 
@@ -74,24 +74,6 @@ def _in_batches(model: Predictable, given: Any, batch_size: int | None, shown: b
             batches.append(model.infer(_rows(given, batch)))
             bar.advance(batch.stop - batch.start)
     return batches[0] if len(batches) == 1 else _concatenated(batches)
-
-
-def _as_inputs(model: Predictable, x: Any, columns: Columns | None) -> Any:
-    """The argument of ``infer``: ``x`` itself, or columns of it as one array per input."""
-    names = model.input_names
-    if columns is not None:
-        named = by_input(columns, dict(zip(names, model.input_shapes, strict=True)))
-        given = chosen(x, named)
-        model.columns = named
-        return given
-    if model.columns is not None:
-        return matched(x, by_input(model.columns, dict(zip(names, model.input_shapes, strict=True))))
-    if len(names) == 1 and is_table(x) and not is_frame(x) and not (isinstance(x, Mapping) and set(x) == {*names}):
-        raise InputError(
-            f"the model has one input, '{names[0]}', and got named columns ({', '.join(map(str, column_names(x)))}): "
-            "name those that make up a row with columns=[...], in order"
-        )
-    return x
 
 
 def frame(model: Predictable, results: Any, index: Any = None) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sofie_jit.errors import InputError, MissingDependencyError, ShapeError, counted
 from sofie_jit.models.arguments import unpack
-from sofie_jit.models.columns import is_frame, matched
+from sofie_jit.models.columns import arranged, is_frame
 from sofie_jit.models.model import Model
 
 try:
@@ -100,7 +100,7 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         row = self._row_shape()
         names = self._names()
         if names is not None and is_frame(X):
-            X = matched(X, {"X": names})
+            X = arranged(X, {"X": names}, ["X"], exact=True)["X"]
         rows = check_array(X, dtype="numeric", ensure_min_samples=0, ensure_min_features=0, **_FINITE)
         if rows.shape[1] != self.n_features_in_:
             raise ShapeError(

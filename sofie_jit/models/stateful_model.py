@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit.ir.dims import static_dims
-from sofie_jit.models.arguments import Arguments
+from sofie_jit.models.arguments import Arguments, by_keyword
 from sofie_jit.models.compiled_model import Pickled
 from sofie_jit.models.description import Description
 from sofie_jit.models.execution import Execution
@@ -67,8 +67,8 @@ class StatefulModel(Model):
         self._zeros = [np.zeros(static_dims("state", kind.shape), kind.dtype) for _, kind in inputs[count:]]
         self._states = self._zeros
 
-    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None) -> Any:
-        arrays = self._arguments.standardize(inputs)
+    def infer(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
+        arrays = self._arguments.standardize(by_keyword(inputs, named))
         with self._lock:
             if out is not None:
                 given = list(out) if isinstance(out, (list, tuple)) else [out]
@@ -81,11 +81,11 @@ class StatefulModel(Model):
         with self._lock:
             self._states = self._zeros
 
-    def profile(self, *inputs: Any) -> Profile:
+    def profile(self, *inputs: Any, **named: Any) -> Profile:
         """As :meth:`Model.profile`. The states do not change."""
         from sofie_jit.models.profiling import profile
 
-        return profile(self._step.lowered, *self._arguments.standardize(inputs), *self._states)
+        return profile(self._step.lowered, *self._arguments.standardize(by_keyword(inputs, named)), *self._states)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies start from the current states and are independent afterwards."""

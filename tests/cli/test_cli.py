@@ -214,6 +214,61 @@ def test_run_reads_and_writes_tables_and_archives_in_pieces(
     assert "nowhere" in error_of(capsys, "run", str(MODEL_FILE), "empty.npy", "-o", "nowhere/y.npy")
 
 
+def test_tables_of_some_inputs(two_outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--columns for any input of several, all inputs from one table, and what to do if columns or arrays do not fit."""
+    a, b = np.array([[1.0, -2.0], [0.5, 4.0]]), np.array([[3.0, -4.0, 5.0], [6.0, 7.0, -8.0]])
+    np.save(tmp_path / "a.npy", a)
+    np.save(tmp_path / "b.npy", b)
+    expected = np.concatenate([a, b], axis=1)
+    swapped, both = tmp_path / "swapped.csv", tmp_path / "both.csv"
+    np.savetxt(swapped, a[:, ::-1], delimiter=",", header="eta,pt", comments="")
+    np.savetxt(
+        both, np.concatenate([b, np.zeros((2, 1)), a], axis=1), delimiter=",", header="x,y,z,w,pt,eta", comments=""
+    )
+    output = str(tmp_path / "y.npz")
+    chosen = ["--columns", "a=pt,eta"]
+    for inputs in (
+        [swapped, tmp_path / "b.npy", *chosen],
+        [f"b={tmp_path / 'b.npy'}", f"a={swapped}", *chosen],
+        [both, *chosen, "--columns", "b=x,y,z"],
+    ):
+        assert main(["run", str(two_outputs), *map(str, inputs), "-o", output]) == 0, inputs
+        np.testing.assert_array_equal(np.load(output)["both"], expected)
+    for command in (["compare", "--no-times"], ["profile"]):
+        name, *options = command
+        given = [str(swapped), str(tmp_path / "b.npy")]
+        assert main([name, str(two_outputs), *options, "--input", *given, *chosen]) == 0
+    capsys.readouterr()
+    first, second = str(tmp_path / "a.npy"), str(tmp_path / "b.npy")
+    for wrong, said in (
+        ([second, first], f"they fit as a={first} b={second}"),
+        (
+            [str(both), second],
+            "both.csv has 6 columns (x, y, z, w, pt, eta); a row of input 'a' has 2 numbers: select "
+            "columns with --columns a=NAME,...",
+        ),
+        ([str(swapped), second, "--columns", "pt,eta"], "the model's inputs are named a, b; give INPUT=NAME,..."),
+        ([str(swapped), second, *chosen, *chosen], "names columns of input 'a' more than once"),
+        ([first, second, *chosen], "a.npy has no named columns"),
+    ):
+        assert said in error_of(capsys, "run", str(two_outputs), *wrong, "-o", output)
+    assert "they fit as" in error_of(capsys, "profile", str(two_outputs), "--input", second, first)
+    pixels = tmp_path / "pixels.csv"
+    np.savetxt(pixels, np.zeros((2, 65)), delimiter=",", header=",".join(f"p{i}" for i in range(65)), comments="")
+    error = error_of(capsys, "run", str(MODEL_FILE), str(pixels), "-o", output)
+    assert "has 65 columns (p0, p1," in error
+    assert "a row of input 'image' has 64 numbers: select columns with --columns NAME,..." in error
+    names = ",".join(f"p{i}" for i in range(64))
+    assert main(["profile", str(MODEL_FILE), "--input", str(pixels), "--columns", names]) == 0  # rows become images
+
+
+def test_rows_are_random_or_given(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for batch in ("1", "7"):
+        with pytest.raises(SystemExit):
+            main(["profile", str(MODEL_FILE), "--batch", batch, "--input", str(images)])
+        assert "--input: not allowed with argument --batch" in capsys.readouterr().err
+
+
 def test_run_takes_all_rows_at_once_if_they_depend_on_each_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,20 @@ def test_chunks(model: sofie_jit.Model, chunks: tuple) -> None:
     np.testing.assert_array_equal(y[13:17, 2].compute(scheduler="sync"), model.infer(x)[13:17, 2])
 
 
+def test_data_frames_are_matched_by_name() -> None:
+    frames, pandas = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
+    model = mlp().compile()
+    count = model.input_shapes[0][1]
+    names = [f"f{i}" for i in range(count)]
+    x = np.random.default_rng(0).normal(size=(20, count)).astype(np.float32)
+    model.columns = names
+    reordered = pandas.DataFrame(x, columns=names)[names[::-1]]
+    for frame in (reordered, frames.from_pandas(reordered, npartitions=3)):
+        np.testing.assert_array_equal(sofie_jit.dask.infer(model, frame).compute(scheduler="sync"), model.infer(x))
+    with pytest.raises(sofie_jit.InputError, match="does not know the column more"):
+        sofie_jit.dask.infer(model, reordered.assign(more=1))
+
+
 def test_unknown_chunks(model: sofie_jit.Model) -> None:
     x = images(50)
     lazy = da.from_array(x, chunks=(20, 8, 8, 1))

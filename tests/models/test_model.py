@@ -151,8 +151,10 @@ def test_wrong_inputs_are_explained(model: Model) -> None:
         model.infer(np.zeros((1, 12), complex))
     with pytest.raises(DtypeError, match="element type"):
         model.infer(np.array([["a"] * 12]))
-    with pytest.raises(ShapeError, match="rectangular"):
+    with pytest.raises(ShapeError, match=r"shapes, such as \(2,\) and \(1,\), .*: a row of it has the shape \(12,\)"):
         model.infer([[1.0, 2.0], [3.0]])
+    with pytest.raises(ShapeError, match="rectangular"):
+        model.infer([[[1.0, 2.0], [3.0]]])
     with pytest.raises(InputError, match=r"1 input \("):
         model.infer(np.zeros((1, 12)), np.zeros((1, 12)))
     with pytest.raises(InputError, match="named"):
@@ -168,6 +170,63 @@ def test_several_inputs() -> None:
         np.testing.assert_array_equal(result, a + b)
     with pytest.raises(ShapeError, match="batch sizes differ: input 'a' has 2, input 'b' has 3"):
         both.infer(a, np.ones((3, 4)))
+
+
+def test_inputs_as_keyword_arguments() -> None:
+    both = two_inputs()
+    a, b = np.arange(8, dtype=np.float32).reshape(2, 4), np.ones((2, 4), np.float32)
+    for _ in range(6):  # the C fast path takes over
+        np.testing.assert_array_equal(both.infer(b=b, a=a, threads=1), a + b)
+        np.testing.assert_array_equal(both(a=a, b=b), a + b)
+    assert both.profile(a=a, b=b).records
+    with pytest.raises(InputError, match=r"inputs are named \['a', 'b'\]; got \['a', 'particles'\]$"):
+        both.infer(a=a, particles=b)
+    with pytest.raises(InputError, match=r"there is no option thread=; .* out= and threads=, .* all positional or all"):
+        both.infer(a, b, thread=1)
+    with pytest.raises(InputError, match="either all positional or all keyword arguments"):
+        both.infer(a, b=b)
+
+
+def test_inputs_in_another_order() -> None:
+    network = RModel("joined")
+    network.add_input_tensor_info("jets", "float32", (None, 2))
+    network.add_input_tensor_info("tracks", "float32", (None, "count", 3))
+    network.add_operator(Relu(inputs=["jets"], outputs=["y"]))
+    network.add_operator(Relu(inputs=["tracks"], outputs=["z"]))
+    network.add_output_tensor_names("y", "z")
+    model = network.compile()
+    jets, tracks = np.ones((5, 2)), np.ones((5, 7, 3))
+    for wrong in ((tracks, jets), ([tracks, jets],)):
+        with pytest.raises(
+            ShapeError, match="the arrays fit in another order: the inputs are jets, tracks, and a dict"
+        ):
+            model.infer(*wrong)
+    for other in (tracks[..., :2], jets):
+        with pytest.raises(ShapeError, match=r"expected \(None, 2\)$|expected \(None, None, 3\)$"):
+            model.infer(jets if other.ndim == 3 else tracks[0], other)
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((None, "count", 4), r"pad them .*, or evaluate them one by one, \[model.infer\(x\[None\]\)"),
+        ((None, 10, 4), r"fixed size \(10, 4\); pad them to the same size .*, and cut longer ones"),
+        ((None, 4), "each of them is a batch; evaluate them one by one, or join them"),
+    ],
+)
+def test_arrays_of_different_lengths(shape: tuple[Any, ...], advice: str) -> None:
+    awkward = pytest.importorskip("awkward")
+    network = RModel("relu")
+    network.add_input_tensor_info("x", "float32", shape)
+    network.add_operator(Relu(inputs=["x"], outputs=["y"]))
+    network.add_output_tensor_names("y")
+    model = network.compile()
+    parts = [np.ones((3, 4)), np.ones((5, 4))]
+    together = np.empty(2, object)
+    together[:] = parts
+    for given in (parts, together, [part.tolist() for part in parts], awkward.Array(parts)):
+        with pytest.raises(ShapeError, match=r"such as \(3, 4\) and \(5, 4\), in place of one array: .*" + advice):
+            model.infer(given)
 
 
 def test_one_architecture_is_compiled_once() -> None:

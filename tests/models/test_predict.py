@@ -118,8 +118,13 @@ def test_columns_of_several_inputs(two: sofie_jit.Model) -> None:
     table = {"p": np.arange(4.0), "q": np.arange(4.0) + 1, "r": np.ones(4)}
     answers = two.predict(table, columns={"a": ["q", "p"], "b": ["r"]}, batch_size=3)
     np.testing.assert_array_equal(answers["sum"], np.stack([table["q"] + 1, table["p"] + 1], 1))
-    with pytest.raises(InputError, match=r"inputs are named \['a', 'b'\]; columns= names columns of \['a'\]"):
+    with pytest.raises(InputError, match=r"\['a', 'b'\]; columns= must be a dict by input name, such as {'a': \['q'"):
         two.predict(table, columns=["q", "p"])
+    with pytest.raises(InputError, match=r"inputs are named \['a', 'b'\]; columns= names columns of \['a', 'c'\]"):
+        two.predict(table, columns={"a": ["q", "p"], "c": ["r"]})
+    two.columns = None
+    with pytest.raises(InputError, match="the columns of a table are named with columns="):
+        two.predict(table)
 
 
 def test_names_are_remembered(x: np.ndarray) -> None:
@@ -164,6 +169,72 @@ def test_names_of_several_inputs_are_remembered(two: sofie_jit.Model) -> None:
     np.testing.assert_array_equal(model.infer(table[["q", "p"]], table[["r"]])["sum"], expected)
     with pytest.raises(InputError, match="does not know the column r"):
         model.predict([table, table[["r"]]])
+
+
+def test_columns_of_some_inputs(two: sofie_jit.Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"q": np.arange(4.0), "p": np.arange(4.0) + 7, "extra": np.zeros(4)})
+    b = np.full((4, 1), 3.0)
+    expected = two.infer(table[["p", "q"]].to_numpy(), b)["sum"]
+    columns = {"a": ["p", "q"]}
+    records = table.to_records(index=False)
+    arrays = {name: table[name].to_numpy() for name in table}
+    for part in (table, records, arrays):
+        for given in ({"a": part, "b": b}, [part, b], (part, b)):
+            model = pickle.loads(pickle.dumps(two))
+            np.testing.assert_array_equal(model.predict(given, columns=columns, batch_size=3)["sum"], expected)
+            assert model.columns == columns
+            with pytest.raises(InputError, match="does not know the column extra"):
+                model.infer(given)
+            exact = table[["q", "p"]]
+            for again in (model, pickle.loads(pickle.dumps(model)), copy.copy(model), model.specialize((4, 2), (4, 1))):
+                assert again.columns == columns
+                for found in (again.infer(exact, b), again.predict((exact, b)), again.infer(a=exact, b=b)):
+                    np.testing.assert_array_equal(found["sum"], expected)
+            np.testing.assert_array_equal(model.infer(table[["p", "q"]].to_numpy(), b)["sum"], expected)
+    with pytest.raises(InputError, match="the columns of b are not named: name those of all inputs"):
+        two.predict(table, columns=columns)
+    with pytest.raises(InputError, match=r"input 'b' got named columns \(r\): .* columns={'b': \[...\]}"):
+        two.predict({"a": table, "b": {"r": b[:, 0]}}, columns=columns)
+    with pytest.raises(InputError, match="columns= selects columns by name; got ndarray"):
+        two.predict([b, b], columns=columns)
+
+
+def test_columns_with_names_of_inputs(two: sofie_jit.Model) -> None:
+    """A dict with the names of the inputs may also be one table with columns of these names."""
+    table = {"a": np.arange(3.0), "b": np.arange(3.0) * 2}
+    found = two.predict(table, columns={"a": ["b", "a"], "b": ["a"]})["sum"]
+    np.testing.assert_array_equal(found, np.stack([table["b"], table["a"]], 1) + table["a"][:, None])
+    matrices = {"a": np.ones((3, 2)), "b": np.ones((3, 1))}
+    np.testing.assert_array_equal(two.predict(matrices)["sum"], np.full((3, 2), 2))
+    two.columns = None
+
+
+def test_keys_of_dicts_come_before_names_of_inputs() -> None:
+    """Keras matches a dict by the keys of the dict that the model was made from, also if names are permuted."""
+    import keras
+
+    a, b = keras.Input((1,), name="b"), keras.Input((1,), name="a")
+    with pytest.warns(UserWarning, match="keys in the dict must match"):
+        model = sofie_jit.load(keras.Model({"a": a, "b": b}, a - 10.0 * b))
+    x = {"a": np.ones((1, 1), np.float32), "b": np.full((1, 1), 2, np.float32)}
+    for _ in range(6):  # the C fast path takes over
+        assert model.infer(x) == -19
+        assert model.infer(a=x["a"], b=x["b"]) == -19
+    tables = {"a": {"p": np.ones(1)}, "b": {"q": np.full(1, 2)}}
+    assert model.predict(tables, columns={"a": ["p"], "b": ["q"]}) == -19
+    again = pickle.loads(pickle.dumps(model))
+    assert again.columns == {"a": ["p"], "b": ["q"]}
+    assert again.predict(tables) == -19
+
+
+def test_tables_of_pyarrow(x: np.ndarray) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    model = sofie_jit.load(affine())
+    table = pyarrow.table({"other": x[:, 0], **{name: x[:, i] for i, name in reversed(list(enumerate(NAMES)))}})
+    np.testing.assert_array_equal(model.predict(table, columns=NAMES), model.infer(x))
+    with pytest.raises(InputError, match="no column mass; there are: other, phi, eta, pt"):
+        model.predict(table, columns=["pt", "eta", "mass"])
 
 
 def test_results_as_frames(model: sofie_jit.Model, two: sofie_jit.Model, x: np.ndarray) -> None:

@@ -96,6 +96,28 @@ def test_torchscript_without_shapes_is_compiled_for_the_first_call() -> None:
     assert np.array_equal(again.infer(x)["last"], expected["last"])
 
 
+def test_columns_before_the_first_call() -> None:
+    names = ["pt", "eta", "phi", "mass"]
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    expected = sofie_jit.load(FOLDER / "scripted.pt").infer(x)["last"]
+    table = {name: x[:, i] for i, name in reversed(list(enumerate(names)))}
+    records = np.rec.fromarrays(list(table.values()), names=list(table))
+    for columns in (names, {"x": names}):
+        for given in (table, records, {"x": records}, [records]):
+            model = sofie_jit.load(FOLDER / "scripted.pt")
+            assert np.array_equal(model.predict(given, columns=columns)["last"], expected)
+            model = pickle.loads(pickle.dumps(sofie_jit.load(FOLDER / "scripted.pt", columns=columns)))
+            for _ in range(2):
+                assert np.array_equal(model.infer(given)["last"], expected)
+    both = sofie_jit.load(FOLDER / "scripted.pt", columns={"x": names})
+    assert np.array_equal(both.infer({"x": records, "weight": x})["last"], both.infer(x, x)["last"])
+    with pytest.raises(sofie_jit.InputError, match="does not know the column more"):
+        both.infer({**table, "more": x[:, 0]})
+    assert np.array_equal(both.predict(x)["last"], expected)
+    with pytest.raises(sofie_jit.InputError, match="columns of a table are named with columns="):
+        sofie_jit.load(FOLDER / "scripted.pt").predict(table)
+
+
 def test_modules_of_torchscript_can_be_outputs_and_can_be_replaced() -> None:
     path = FOLDER / "scripted.pt"
     options = {"input_shapes": [(None, 4)]}
