@@ -19,7 +19,7 @@ from sofie_jit.codegen.stored_network import decode_network, encode_network
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.export.onnx import file as onnx_file
-from sofie_jit.export.onnx.nodes.registry import REFUSED
+from sofie_jit.export.onnx.nodes.registry import NOT_FLOAT64, REFUSED
 from sofie_jit.ir.dims import SymbolicDim, ceil_div, maximum, minimum
 from sofie_jit.ir.operators import all_operators
 from sofie_jit.ir.operators.activations import Relu
@@ -114,8 +114,6 @@ def test_every_operator(case: Case, tmp_path: Path) -> None:
             check_file(path, rmodel, feed([case], "float32", rows), f"{path.stem}, {rows} rows")
 
 
-ONLY_FLOAT32 = {"DequantizeLinear", "NonMaxSuppression", "QuantizeLinear", "Requantize"}
-"""Operators that ONNX defines for float32 and narrower types only."""
 ATTRIBUTES = {"Elu", "Erfinv", "HardSigmoid", "HardSwish", "LeakyRelu", "Selu", "Shrink"}
 """Operators with numbers among their attributes, which ONNX stores in float32."""
 
@@ -125,7 +123,7 @@ def test_float64(tmp_path: Path) -> None:
     """Every operator in float64, as far as ONNX Runtime implements it."""
     compared = 0
     for case in CASES:
-        if case.operator.op_type in REFUSED.keys() | ONLY_FLOAT32 or case.name in NOT_RUN:
+        if case.operator.op_type in REFUSED.keys() | NOT_FLOAT64 or case.name in NOT_RUN:
             continue
         rmodel, inputs = model_of([case], "float64"), feed([case], "float64")
         path = saved(rmodel, tmp_path / "m.onnx")
@@ -143,6 +141,13 @@ def test_float64(tmp_path: Path) -> None:
             assert distance(got, want) <= (limit if got.dtype.kind == "f" else 0), case.name
         compared += 1
     assert compared > 200
+
+
+def test_operators_without_float64_are_refused(tmp_path: Path) -> None:
+    for case in CASES:
+        if case.operator.op_type in NOT_FLOAT64:
+            with pytest.raises(UnsupportedLayerError, match=f"{case.operator.op_type}.*: ONNX defines it for float32"):
+                model_of([case], "float64").save_onnx(tmp_path / "m.onnx")
 
 
 def test_every_operator_is_tried() -> None:

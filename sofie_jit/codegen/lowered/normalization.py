@@ -82,5 +82,5 @@ def group_normalization(op: InstanceNormalization, code: Emitter) -> Call:
     return code.call(
         "group_normalization", code.count(y.shape[:1]), code.count(y.shape[1:-1]), groups, channels // groups,
         literal(op.epsilon, y.dtype), literal(op.stddev_epsilon, y.dtype), code.input(0), code.input(1),
-        code.input(2), code.output(0), code.scratch(y.dtype, (2, channels)),
+        code.input(2), code.output(0), code.scratch(y.dtype, (3, channels)),
     )  # fmt: skip

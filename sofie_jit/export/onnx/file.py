@@ -77,7 +77,7 @@ def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]
     rules, problems = [], []
     for op in network.operators:
         try:
-            rules.append((op, rule_of(op)))
+            rules.append((op, rule_of(op, {writer.dtype(name) for name in (*op.inputs, *op.outputs) if name})))
         except UnsupportedLayerError as error:
             problems += error.problems
     if problems:

@@ -51,7 +51,6 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "ai.onnx.ml.LinearClassifier": (_LABELS,),
     "ai.onnx.ml.OneHotEncoder": (_STRINGS, "`zeros=0`"),
     "ai.onnx.ml.SVMClassifier": (_LABELS, "probabilities (`prob_a`, `prob_b`)"),
-    "ai.onnx.ml.TreeEnsemble": ("the mode BRANCH_MEMBER",),
     "ai.onnx.ml.TreeEnsembleClassifier": (_LABELS,),
     "ai.onnx.ml.ZipMap": ("dictionaries: the result is the matrix of scores",),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ COMPARISONS = {
 }  # fmt: skip
 """Mode of a node -> code, and whether the child for "true" comes second."""
 LEAF = "LEAF"
+MEMBER = "BRANCH_MEMBER"
+"""The mode of a node that looks for the feature in a set of numbers; :func:`without_sets` replaces it."""
 
 
 @dataclass
@@ -33,6 +36,8 @@ class Nodes:
     roots: np.ndarray
     leaf_of_weight: np.ndarray
     """The index of the leaf that each weight belongs to."""
+    copy_of: np.ndarray | None = None
+    """For each node the index of the node that it is a copy of and shares the children with, or -1."""
 
     def __len__(self) -> int:
         return len(self.modes)
@@ -64,6 +69,8 @@ def tables(nodes: Nodes) -> Tables:
     if not ((nodes.roots >= 0) & (nodes.roots < len(nodes))).all():
         raise ModelFileError("the root of a tree does not exist")
     order, roots, first_child = _order(nodes, is_leaf)
+    if nodes.copy_of is not None:
+        first_child = np.where(nodes.copy_of >= 0, first_child[nodes.copy_of], first_child)
     if not is_leaf[nodes.leaf_of_weight].all():
         raise ModelFileError("a weight belongs to a node that is no leaf")
     codes = np.array([COMPARISONS[mode][0] if mode != LEAF else 0 for mode in nodes.modes.tolist()])
@@ -92,11 +99,12 @@ def _order(nodes: Nodes, is_leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     reached; the places of the roots, and of the first child of each node.
     """
     swapped = _swapped(nodes)
+    has_children = ~is_leaf if nodes.copy_of is None else ~is_leaf & (nodes.copy_of < 0)
     first, second = np.where(swapped, nodes.no, nodes.yes), np.where(swapped, nodes.yes, nodes.no)
     levels, trees, size = [nodes.roots], [np.arange(len(nodes.roots))], len(nodes.roots)
     first_child = np.full(len(nodes), -1)
     while len(levels[-1]):
-        inner = ~is_leaf[levels[-1]]
+        inner = has_children[levels[-1]]
         parents = levels[-1][inner]
         if (first_child[parents] >= 0).any() or len(np.unique(parents)) < len(parents):
             raise ModelFileError("a node of a tree is reached on two ways")
@@ -113,3 +121,39 @@ def _order(nodes: Nodes, is_leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     is_reached = first_child >= 0
     first_child[is_reached] = place[first_child[is_reached]]
     return np.concatenate(levels)[by_tree], place[: len(nodes.roots)], first_child
+
+
+def without_sets(nodes: Nodes, sets: Sequence[np.ndarray]) -> Nodes:
+    """The same trees with a chain of comparisons for each node of the mode :data:`MEMBER`.
+
+    ``sets``: the numbers for which the comparison of each of them holds, in the order of the nodes.
+
+    All comparisons of a chain lead to the same node if they hold; the first ones lead to copies of it.
+    """
+    members = np.flatnonzero(nodes.modes == MEMBER)
+    modes, thresholds = nodes.modes.copy(), nodes.thresholds.copy()
+    yes, no = nodes.yes.tolist(), nodes.no.tolist()
+    modes[members] = "BRANCH_EQ"
+    thresholds[members] = [values[0] if len(values) else np.nan for values in sets]
+    source, copy_of, later = list(range(len(nodes))), [-1] * len(nodes), thresholds.tolist()
+
+    def added(model: int, threshold: float, original: int = -1) -> int:
+        """A node like ``model``, perhaps a copy of ``original``."""
+        for numbers, value in ((source, model), (copy_of, original), (yes, yes[model]), (no, no[model])):
+            numbers.append(value)
+        later.append(threshold)
+        return len(source) - 1
+
+    for member, values in zip(members.tolist(), sets, strict=True):
+        held, failed, at = yes[member], no[member], member
+        for value in values[1:].tolist():
+            if 0 <= held < len(nodes) and modes[held] != LEAF:
+                yes[at] = added(held, thresholds[held], held)
+            following = added(member, value)
+            no[at], yes[following], no[following] = following, held, failed
+            at = following
+    index = np.array(source)
+    return Nodes(
+        modes[index], nodes.features[index], np.array(later, nodes.thresholds.dtype), np.array(yes), np.array(no),
+        nodes.nan_is_yes[index], nodes.roots, nodes.leaf_of_weight, np.array(copy_of),
+    )  # fmt: skip

@@ -130,23 +130,30 @@ void lp_normalization(std::size_t rows, std::size_t n, T limit, const T *x, T *y
 
 // ---- InstanceNormalization and GroupNormalization: statistics over space, channels last
 
-// Sums of (x - mean)^2 over `size` elements of each of `channels` columns, in the order of reduce().
+// elements of a column whose differences are added in one chain
+constexpr std::size_t norm_block = 32;
+
+// Sums of x - mean and of (x - mean)^2 over `size` elements of each of `channels` columns, ascending in blocks that are
+// combined one after the other.
 template <class T>
-void column_squared_differences(std::size_t size, std::size_t channels, const T *x, const T *mean, T *sums)
+void column_differences(std::size_t size, std::size_t channels, const T *x, const T *mean, T *sums, T *squares)
 {
    for (std::size_t c = 0; c < channels; c += lanes<T>) {
       const std::size_t left = channels - c;
       const vec<T> center = load_up_to(mean + c, left);
-      vec<T> total = {};
-      for (std::size_t first = 0; first < size; first += tuning::kc) {
-         vec<T> part = {};
-         for (std::size_t k = first; k < size && k < first + tuning::kc; ++k) {
+      vec<T> sum = {}, square = {};
+      for (std::size_t first = 0; first < size; first += norm_block) {
+         vec<T> part = {}, part_of_squares = {};
+         for (std::size_t k = first; k < size && k < first + norm_block; ++k) {
             const vec<T> d = load_up_to(x + k * channels + c, left) - center;
-            part = fma<T>(d, d, part);
+            part = part + d;
+            part_of_squares = fma<T>(d, d, part_of_squares);
          }
-         total = total + part;
+         sum = sum + part;
+         square = square + part_of_squares;
       }
-      store_up_to(sums + c, total, left);
+      store_up_to(sums + c, sum, left);
+      store_up_to(squares + c, square, left);
    }
 }
 
@@ -164,21 +171,28 @@ void average_groups(std::size_t groups, std::size_t size, T count, T *values)
 }
 
 // x [batch][space][groups * size], with statistics over space and the `size` channels of a group; scale and bias per
-// channel as in normalize_row. scratch: 2 * groups * size elements.
+// channel as in normalize_row. scratch: 3 * groups * size elements.
+//
+// The mean of the differences from the mean is what rounding left of it: the mean is corrected by it, and the variance
+// by its square.
 template <class T>
 void group_normalization(std::size_t batch, std::size_t space, std::size_t groups, std::size_t size, T epsilon,
                          T stddev_epsilon, const T *x, const T *scale, const T *bias, T *y, T *scratch)
 {
    const std::size_t channels = groups * size;
    const T count = T(space * size);
-   T *const mean = scratch, *const factor = scratch + channels;
+   T *const mean = scratch, *const factor = scratch + channels, *const rest = scratch + 2 * channels;
    for (std::size_t b = 0; b < batch; ++b) {
       reduce<ReduceSum>(1, space, channels, x, mean);
       average_groups(groups, size, count, mean);
-      column_squared_differences(space, channels, x, mean, factor);
+      column_differences(space, channels, x, mean, rest, factor);
+      average_groups(groups, size, count, rest);
       average_groups(groups, size, count, factor);
-      for (std::size_t c = 0; c < channels; ++c)
-         factor[c] = (scale ? scale[c] : T(1)) / (std::sqrt(factor[c] + epsilon) + stddev_epsilon);
+      for (std::size_t c = 0; c < channels; ++c) {
+         const T square = rounded(rest[c] * rest[c]), variance = factor[c] - (square < factor[c] ? square : T(0));
+         mean[c] += rest[c];
+         factor[c] = (scale ? scale[c] : T(1)) / (std::sqrt(variance + epsilon) + stddev_epsilon);
+      }
       for (std::size_t s = 0; s < space; ++s, x += channels, y += channels)
          for (std::size_t c = 0; c < channels; c += lanes<T>) {
             const std::size_t left = channels - c;

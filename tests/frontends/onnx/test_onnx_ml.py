@@ -158,6 +158,33 @@ def test_trees_of_version_5():
     np.testing.assert_array_equal(computed(content, X)[0], expected)
 
 
+def sets(values):
+    """Two nodes with sets, the second one below the first; a leaf of each weight."""
+    return saved(
+        "TreeEnsemble", version=5, n_targets=1, tree_roots=[0],
+        nodes_splits=numpy_helper.from_array(np.float32([0, 0, 0.5]), "s"),
+        nodes_modes=numpy_helper.from_array(np.uint8([6, 6, 0]), "m"), nodes_featureids=[0, 1, 2],
+        nodes_truenodeids=[1, 0, 2], nodes_trueleafs=[0, 1, 1], nodes_falsenodeids=[2, 1, 3],
+        nodes_falseleafs=[0, 1, 1], nodes_missing_value_tracks_true=[0, 1, 0], leaf_targetids=[0, 0, 0, 0],
+        leaf_weights=numpy_helper.from_array(np.float32([1, 2, 4, 8]), "w"),
+        membership_values=numpy_helper.from_array(np.float32(values), "v"),
+    )  # fmt: skip
+
+
+def test_sets_of_numbers():
+    nan = np.nan
+    x = np.float32([(a, b, c, 0) for a in (0, 1, 2, 3, nan) for b in (0, 5, 6, 7, nan) for c in (0, 1)])
+    for first, second in (((0, 1, 2), (5, 7)), ((3,), ()), ((), (0, 6)), ((1, 1), (0, 0))):
+        expected = [
+            ([1, 2][not (b in second or b != b)] if a in first else [4, 8][c > 0.5]) for a, b, c, _ in x.tolist()
+        ]
+        content = sets([*first, nan, *second, nan])
+        assert sofie_jit.load(content).infer(x).ravel().tolist() == expected, (first, second)
+        np.testing.assert_array_equal(computed(content, x)[0].ravel(), expected)
+    with pytest.raises(SofieError, match="has 1 sets, which end with NaN; 2 nodes"):
+        frontends.open(sets([1, nan]))()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -53,7 +53,7 @@ void test_groups(std::size_t space, std::size_t groups, std::size_t size, double
    const auto scale = random.vector<T>(channels), bias = random.vector<T>(channels);
    const auto want =
       reference::group_normalization(batch, space, groups, size, 1e-3, x.data(), scale.data(), bias.data());
-   std::vector<T> y(x.size() + 1, T(77)), scratch(2 * channels);
+   std::vector<T> y(x.size() + 1, T(77)), scratch(3 * channels);
    group_normalization(batch, space, groups, size, T(1e-3), T(0), x.data(), scale.data(), bias.data(), y.data(),
                        scratch.data());
    check::require(y.back() == T(77), "group_normalization: wrote past the end");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, TypeVar
 
 from sofie_jit.errors import UnsupportedLayerError
@@ -37,6 +37,8 @@ REFUSED = {
     "DecisionTrees": "decision trees are operators of ai.onnx.ml, which save_onnx does not write",
 }
 """Operator -> why no nodes of ONNX compute it."""
+NOT_FLOAT64 = {"DequantizeLinear", "NonMaxSuppression", "QuantizeLinear", "Requantize"}
+"""Operators that ONNX defines for float32 and narrower types only."""
 
 
 def rule(*op_types: str, elementwise: bool = False) -> Callable[[Function], Function]:
@@ -56,12 +58,15 @@ def _load() -> None:
         importlib.import_module(f"{package.__name__}.{module.name}")
 
 
-def rule_of(op: ROperator) -> Rule:
-    """The rule of an operator. Raises UnsupportedLayerError if it has none."""
+def rule_of(op: ROperator, dtypes: Collection[str] = ()) -> Rule:
+    """The rule of an operator with inputs and outputs of ``dtypes``. Raises UnsupportedLayerError if it has none."""
     _load()
-    if op.op_type in RULES:
+    if op.op_type in NOT_FLOAT64 and "float64" in dtypes:
+        reason = "ONNX defines it for float32, not for float64; save the model in float32"
+    elif op.op_type in RULES:
         return RULES[op.op_type]
-    reason = REFUSED.get(op.op_type, "there is no rule for it in sofie_jit/export/onnx/nodes")
+    else:
+        reason = REFUSED.get(op.op_type, "there is no rule for it in sofie_jit/export/onnx/nodes")
     where = f" of {op.origin}" if op.origin else ""
     raise UnsupportedLayerError(f"{op.op_type}{where} cannot be saved as ONNX: {reason}")
 

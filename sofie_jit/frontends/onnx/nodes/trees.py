@@ -6,12 +6,12 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.nodes.scores import ML, both, class_count, in_floats, labelled, transformed
-from sofie_jit.frontends.onnx.tree_layout import LEAF, Nodes, tables
+from sofie_jit.frontends.onnx.tree_layout import LEAF, MEMBER, Nodes, tables, without_sets
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.decision_trees import DecisionTrees
 
-MODES = [*("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"), "BRANCH_MEMBER"]
+MODES = [*("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"), MEMBER]
 """Modes of nodes by their numbers in version 5."""
 
 
@@ -145,8 +145,6 @@ def _one_of_two(call: OnnxCall, score: Symbol, is_probability: bool, is_first: b
 def tree_ensemble(call: OnnxCall, x: Symbol) -> Symbol:
     """The form of version 5: nodes are numbered over all trees, and leaves are apart."""
     call.ignore("nodes_hitrates")
-    if call.has("membership_values"):
-        call.refuse("the mode BRANCH_MEMBER is not supported")
     splits, numbers, leaf_weights = (call.tensor(name) for name in ("nodes_splits", "nodes_modes", "leaf_weights"))
     if splits is None or numbers is None or leaf_weights is None:
         call.refuse("nodes_splits, nodes_modes or leaf_weights is missing")
@@ -169,7 +167,21 @@ def tree_ensemble(call: OnnxCall, x: Symbol) -> Symbol:
         np.append(children[0], none), np.append(children[1], none),
         np.append(missing != 0, none > 0) | (modes == "BRANCH_NEQ"), roots, count + np.arange(len(weights)),
     )  # fmt: skip
+    if MEMBER in modes:
+        nodes = without_sets(nodes, _sets(call, int((modes == MEMBER).sum())))
     aggregate = ("AVERAGE", "SUM", "MIN", "MAX")[call.integer("aggregate_function", 1)]
     transform = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")[call.integer("post_transform", 0)]
     base = np.zeros(call.integer("n_targets"))
     return transformed(call, _ensemble(call, in_floats(x), nodes, base, targets, weights, aggregate), transform)
+
+
+def _sets(call: OnnxCall, count: int) -> list[np.ndarray]:
+    """The numbers of each node of the mode MEMBER; NaN ends those of a node."""
+    given = call.tensor("membership_values")
+    values = np.zeros(0, np.float32) if given is None else given.array.ravel()
+    ends = np.flatnonzero(np.isnan(values))
+    if len(values) and not np.isnan(values[-1]):
+        ends = np.append(ends, len(values))
+    if len(ends) != count:
+        call.refuse(f"membership_values has {len(ends)} sets, which end with NaN; {count} nodes have one")
+    return [part[~np.isnan(part)] for part in np.split(values, ends[:-1] + 1)]
