@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -15,14 +15,14 @@ from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
 from sofie_jit.frontends.content import some
 from sofie_jit.frontends.onnx import narrow
+from sofie_jit.frontends.onnx.input_types import input_types, own_sizes
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.frontends.onnx.values import Narrow, Value, constant, dims_of
 from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape
-from sofie_jit.ir.operators.rounding import NARROW
+from sofie_jit.ir.dims import SymbolicDim, bind_shape
 from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import DTYPES, TensorType
@@ -52,8 +52,20 @@ class Translation(base.Translation):
     def inputs(self) -> dict[str, TensorType]:
         """Name -> type of the inputs that have no value yet; open dimensions have names, see :func:`input_types`."""
         with errors_of_file(self.source):
-            types = input_types(self.model.graph)
+            types = input_types(self.model.graph, self._own_sizes)
         return {name: kind for name, kind in types.items() if name not in self.values}
+
+    @functools.cached_property
+    def _own_sizes(self) -> Mapping[str, str]:
+        """See :func:`own_sizes`."""
+
+        def translated(own: Mapping[str, str]) -> RModel:
+            types = input_types(self.model.graph, own)
+            rmodel = translate(self.model.graph, types, self.replace, None, self.values)
+            rmodel.generate()
+            return rmodel
+
+        return own_sizes([value for value in self.model.graph.inputs if value.name not in self.values], translated)
 
     def with_values(self, values: Mapping[str, np.ndarray]) -> Translation:
         """See :meth:`base.Translation.with_values`. Raises InputError for a value that its input cannot have."""
@@ -76,7 +88,8 @@ class Translation(base.Translation):
     def __call__(self, sizes: Mapping[str, int] | None = None) -> RModel:
         """The RModel with ``sizes`` for open dimensions by name; raises the errors of :func:`translate`."""
         with errors_of_file(self.source):
-            rmodel = translate(self.model.graph, self.replace, sizes, self.values)
+            types = input_types(self.model.graph, self._own_sizes)
+            rmodel = translate(self.model.graph, types, self.replace, sizes, self.values)
             rmodel.generate()
             return rmodel
 
@@ -99,71 +112,6 @@ class Translation(base.Translation):
         return original(source, self.model.graph)
 
 
-# -- inputs ------------------------------------------------------------------------------------------------------------
-
-
-def input_types(graph: Graph) -> dict[str, TensorType]:
-    """Name -> type of the inputs.
-
-    The first open dimension in front is the batch, and so are all others of its name, or without a name in front.
-    Other open dimensions have their names in the file, or that of the input and the axis.
-
-    Raises UnsupportedLayerError for an input that is not a tensor of a supported type and known rank.
-    """
-    problems = Problems()
-    names: dict[str, Dim] = {}
-    for value in graph.inputs:
-        first = value.shape[0] if value.shape else 0
-        if isinstance(first, str):
-            names[first] = BATCH
-            break
-        if first is None:
-            break
-    types = {}
-    for value in graph.inputs:
-        with problems.collected():
-            types[value.name] = TensorType(_dtype(value), tuple(_dims(value, names)))
-    problems.raise_all()
-    return types
-
-
-def _dtype(value: ValueInfo) -> str:
-    label = f"input '{value.name}' ({value.dtype or 'unknown type'})"
-    if value.dtype not in DTYPES and value.dtype not in NARROW:
-        listed = ", ".join(dict.fromkeys((*DTYPES, *NARROW)))
-        raise UnsupportedLayerError(f"{label}: inputs must be tensors of type {listed}")
-    if value.shape is None:
-        raise UnsupportedLayerError(f"{label}: the file does not tell its shape")
-    return value.dtype if value.dtype in DTYPES else "float32"
-
-
-def _dims(value: ValueInfo, names: dict[str, Dim]) -> list[Dim]:
-    """The dimensions of an input; ``names`` has those of the file's names and is added to."""
-    dims: list[Dim] = []
-    for axis, dim in enumerate(value.shape or ()):
-        if isinstance(dim, int):
-            dims.append(dim)
-        elif dim is None and axis == 0:
-            dims.append(BATCH)
-        else:
-            key = f"{value.name}_{axis}" if dim is None else dim
-            if key not in names:
-                names[key] = SymbolicDim(_identifier(key, {str(BATCH), *map(str, names.values())}))
-            dims.append(names[key])
-    return dims
-
-
-def _identifier(text: str, taken: set[str]) -> str:
-    """``text`` as an identifier that is not ``taken``."""
-    hint = re.sub(r"\W+", "_", text, flags=re.ASCII)[:50]
-    hint = hint if hint.isidentifier() else f"dim_{hint}"
-    name, number = hint, 1
-    while name in taken:
-        number += 1
-        name = f"{hint}_{number}"
-    return name
-
-
 def ending_in(graph: Graph, outputs: Sequence[str]) -> Graph:
     """The same graph with the tensors ``outputs`` as its outputs. Raises ModelFileError for a name that it lacks."""
     for name in outputs:
@@ -179,12 +127,14 @@ def ending_in(graph: Graph, outputs: Sequence[str]) -> Graph:
 
 def translate(
     graph: Graph,
+    types: Mapping[str, TensorType],
     replace: Mapping[str, Callable[..., Any]] | None = None,
     sizes: Mapping[str, int] | None = None,
     values: Mapping[str, np.ndarray] | None = None,
 ) -> RModel:
     """Translates a graph node by node.
 
+    ``types``: types of the inputs by name.
     ``replace``: functions of Symbols that take the place of nodes, by the nodes' names.
     ``sizes``: fixed sizes for open dimensions, by name.
     ``values``: fixed values for inputs, by name.
@@ -203,7 +153,7 @@ def translate(
     stored = {value.name: value.dtype for value in graph.inputs}
     inputs: dict[str, Value] = {
         name: builder.input(name, kind.dtype, bind_shape(kind.shape, sizes or {}))
-        for name, kind in input_types(graph).items()
+        for name, kind in types.items()
         if name not in (values or {})
     }
     inputs.update(values or {})

@@ -144,3 +144,44 @@ def test_windows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert model.infer(random(1, 8, 4)).shape == (1, 2, 3, 3)
     with pytest.raises(sofie_jit.InputError, match="4"):
         model.infer(random(1, 8, 5))
+
+
+JOINED = {
+    "independent": ([node("Relu", "x", "a"), node("Neg", "y", "b")], {"x": 5, "y": 2}),
+    "indices": ([node("Gather", "x i", "a")], {"x": 5, "i": 3}),
+    "one after the other": ([node("Concat", "x y", "a", axis=0)], {"x": 1, "y": 4}),
+    "pairs": ([node("Transpose", "y", "t"), node("MatMul", "x t", "a")], {"x": 2, "y": 3}),
+    "two of three": ([node("Add", "z y", "a"), node("Relu", "x", "b")], {"x": 4, "y": 2, "z": 2}),
+    "all": ([node("Concat", "x y", "s", axis=1), node("Reshape", "s rows", "a")], {"x": 2, "y": 2}),
+}
+"""Nodes, and numbers of rows of the inputs that differ as far as the nodes permit."""
+
+
+@pytest.mark.parametrize("case", JOINED)
+def test_unnamed_sizes_in_front_are_equal_only_if_operators_need_it(case: str, tmp_path: Path) -> None:
+    nodes, rows = JOINED[case]
+    kinds = {name: (TensorProto.INT64, [None]) if name == "i" else (TensorProto.FLOAT, [None, 3]) for name in rows}
+    inputs = [helper.make_tensor_value_info(name, *kind) for name, kind in kinds.items()]
+    outputs = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for n in nodes for o in n.output if o in "ab"]
+    shape = numpy_helper.from_array(np.array([-1, 6]), "rows")
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [shape])
+    message = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    feed = {name: np.array([2, 0, 4]) if name == "i" else random(rows[name], 3) for name in rows}
+    model = sofie_jit.load(message.SerializeToString())
+    found = model.infer(feed)
+    expected = onnxruntime.InferenceSession(message.SerializeToString()).run(None, feed)
+    for a, b in zip(found if isinstance(found, list) else [found], expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6, strict=True)
+    sizes = {str(kind.shape[0]) for kind in model.rmodel.inputs.values()}
+    assert sizes == {"all": {"batch"}}.get(case, {"batch", "i_0" if "i" in rows else "y_0"})
+
+
+def test_parts_of_an_open_axis(tmp_path: Path) -> None:
+    """Known sizes of the parts need an axis of their sum."""
+    parts = [node("SplitToSequence", "x sizes", "parts", axis=0), node("SequenceAt", "parts two", "y")]
+    constants = {"sizes": np.array([1, 2, 3]), "two": np.array(2)}
+    model = sofie_jit.load(save(tmp_path / "m.onnx", parts, {"x": ["n", 2]}, constants))
+    x = random(6, 2)
+    np.testing.assert_array_equal(model.infer(x), x[3:])
+    with pytest.raises(sofie_jit.InputError, match="must be equal to"):
+        model.infer(random(5, 2))

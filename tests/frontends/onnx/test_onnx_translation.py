@@ -453,7 +453,7 @@ def test_names_of_open_dimensions(tmp_path):
     assert {name: str(kind) for name, kind in frontends.open(path).inputs.items()} == {
         "a": "float32 (batch, n_tracks, 3)",
         "b": "float32 (batch, batch_2, b_2)",
-        "c": "float32 (batch, n_tracks_2, n_tracks)",
+        "c": "float32 (c_0, n_tracks_2, n_tracks)",
         "d": "float32 (M, 1)",
     }
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.narrow import combined
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.shapes import parts_along
 from sofie_jit.frontends.onnx.values import TensorSequence, Value, dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -79,22 +80,15 @@ def split_to_sequence(call: OnnxCall, x: Symbol, split: np.ndarray | None = None
     """Parts along an axis: of given sizes, or of one size each, or single elements without their axis."""
     axis = normalize_axis("SplitToSequence", call.integer("axis", 0), x.rank)
     total, keep = x.shape[axis], call.flag("keepdims", True)
+    if split is not None and split.ndim:
+        return TensorSequence(list(parts_along("SplitToSequence", x, axis, dims_of(split))))
     if not isinstance(total, int):
-        call.refuse(f"axis {axis} has the open size {total}, which is not supported")
-    if split is None:
-        sizes = [1] * total
-    elif split.ndim:
-        sizes = [int(size) for size in dims_of(split)]  # type: ignore[arg-type]
-    else:
-        size = int(split.item())
-        if size < 1:
-            call.refuse(f"split is {size}; expected a positive number")
-        sizes = [min(size, total - start) for start in range(0, total, size)]
-    ops.check_parts("SplitToSequence", len(sizes))
-    if sum(sizes) != total or min(sizes, default=0) < 0:
-        call.refuse(f"parts of the sizes {sizes} do not make axis {axis} of size {total}")
-    ends = np.cumsum(sizes).tolist()
-    parts = [ops.slice_along(x, axis, end - n, end) for n, end in zip(sizes, ends, strict=True)]
+        call.refuse(f"axis {axis} has the open size {total}, which determines the number of parts")
+    size = 1 if split is None else int(split.item())
+    if size < 1:
+        call.refuse(f"split is {size}; expected a positive number")
+    sizes = [min(size, total - start) for start in range(0, total, size)]
+    parts = parts_along("SplitToSequence", x, axis, sizes)
     return TensorSequence([ops.squeeze(p, [axis]) for p in parts] if split is None and not keep else list(parts))
 
 

@@ -178,13 +178,20 @@ def _split(call: OnnxCall, x: Symbol, sizes: Sequence[Dim] | None) -> tuple[Symb
     if sizes is None:
         part = ceil_div(total, count)
         parts = [minimum(part, maximum(0, total - part * index)) for index in range(count)]
-    whole: Dim = sum(parts)
-    if Requirement(whole, "==", total).holds is False or len(parts) < count:
-        raise ShapeError(f"{count} parts of the sizes {parts} do not make axis {axis} of size {total}")
-    ops.check_parts("Split", count)
-    x = ops.resized(x, axis, whole)
-    ends = list(itertools.accumulate(parts))
-    return tuple(ops.slice_along(x, axis, end - n, end) for n, end in zip(parts, ends, strict=True))
+    if len(parts) < count:
+        raise ShapeError(f"{count} parts have {len(parts)} sizes")
+    return parts_along("Split", x, axis, parts)
+
+
+def parts_along(operator: str, x: Symbol, axis: int, sizes: Sequence[Dim]) -> tuple[Symbol, ...]:
+    """Parts of ``x`` of given sizes. Raises ShapeError if they do not make the axis."""
+    whole, total = sum(sizes), x.shape[axis]
+    negative = any(isinstance(size, int) and size < 0 for size in sizes)
+    if negative or Requirement(whole, "==", total).holds is False:
+        raise ShapeError(f"{len(sizes)} parts of the sizes {list(sizes)} do not make axis {axis} of size {total}")
+    ops.check_parts(operator, len(sizes))
+    x, ends = ops.resized(x, axis, whole), itertools.accumulate(sizes)
+    return tuple(ops.slice_along(x, axis, end - n, end) for n, end in zip(sizes, ends, strict=True))
 
 
 # -- repetition and borders --------------------------------------------------------------------------------------------
