@@ -50,6 +50,7 @@ def test_the_document_lists_every_operator() -> None:
     assert accuracy.rows().keys() <= listed, AGAIN
 
 
+@pytest.mark.slow  # a minute on all cores; test_kernels.py measures every 9973rd float and all critical ones
 @pytest.mark.skipif(not cpu_flags() & {"fma", "asimd"}, reason="errors are guaranteed with fused multiply-add only")
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 def test_every_float32(tmp_path: Path) -> None:
