@@ -10,7 +10,7 @@ import random
 import shlex
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cosmic_ray import plugins
@@ -20,7 +20,7 @@ from cosmic_ray.mutating import mutate_and_test, mutate_code
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_db import WorkDB
 from cosmic_ray.work_item import MutationSpec, TestOutcome
-from covering import covering
+from covering import Executing, as_argument, covering
 
 SOURCES = [
     Path("sofie_jit") / name
@@ -85,11 +85,11 @@ def drawn(seed: int) -> Iterator[MutationSpec]:
             yield spec
 
 
-def test_command(path: Path, python: str, torch_python: str) -> str:
-    """The command that runs the tests which cover a file."""
-    tests = covering(path.relative_to("sofie_jit"))
-    executable = torch_python if "pytorch" in path.parts else python
-    return shlex.join([executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests])
+def test_command(path: Path, options: argparse.Namespace, tests: Sequence[str]) -> str:
+    """The command that runs these tests, or all that cover a file."""
+    executable = options.torch_python if "pytorch" in path.parts else options.python
+    command = shlex.join([executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"])
+    return f"{command} {as_argument(tests) if tests else shlex.join(covering(path.relative_to('sofie_jit')))}"
 
 
 def difference(spec: MutationSpec) -> str:
@@ -108,7 +108,10 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     parser.add_argument("--python", default=sys.executable, help="the Python that runs the tests")
     parser.add_argument("--torch-python", default=sys.executable, help="the Python that runs the tests of PyTorch")
+    parser.add_argument("--coverage", type=Path, metavar="FILE", help="run only tests that execute the changed line")
+    parser.add_argument("--most", type=int, default=60, help="of these, the largest number (default 60)")
     options = parser.parse_args()
+    executing = Executing(options.coverage, options.most) if options.coverage else None
     lines = options.results.read_text().splitlines() if options.results.exists() else []
     results = {entry["mutant"]: entry for entry in map(json.loads, lines)}
     for number, spec in zip(range(options.count), drawn(options.seed), strict=False):
@@ -119,7 +122,8 @@ def main() -> int:
         if name in results and not (options.again and results[name]["outcome"] == "survived"):
             continue
         entry = {"number": number, "mutant": name, "difference": difference(spec)}
-        command = test_command(spec.module_path, options.python, options.torch_python)
+        tests = executing.tests(spec.module_path, spec.start_pos[0]) if executing else []
+        command = test_command(spec.module_path, options, tests)
         result = mutate_and_test([spec], command, TIMEOUT)
         output = result.output or ""
         failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR", "timeout"))]
@@ -138,7 +142,7 @@ def check_unchanged(results: dict[str, dict[str, str]], options: argparse.Namesp
     commands: dict[str, bool] = defaultdict(bool)
     for name, entry in results.items():
         path = Path(name.partition(":")[0])
-        commands[test_command(path, options.python, options.torch_python)] |= entry["outcome"] == "survived"
+        commands[test_command(path, options, [])] |= entry["outcome"] == "survived"
     for command in sorted(command for command, passes in commands.items() if not passes):
         outcome, output = run_tests(command, TIMEOUT)
         if outcome != TestOutcome.SURVIVED:

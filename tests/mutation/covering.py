@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from coverage import CoverageData
 
 KERAS = "tests/frontends/keras"
 ONNX = "tests/frontends/onnx"
@@ -83,3 +88,33 @@ def covering(path: Path) -> list[str]:
             more = [own] if name == "frontends/keras/layers" and Path(own).exists() else []
             return [*more, *COVERING[name]]
     raise KeyError(f"tests/mutation/covering.py names no tests of {path}")
+
+
+class Executing:
+    """The tests that execute a line, as pytest-cov has recorded them on the unchanged code.
+
+    ``file``: the database that ``pytest --cov --cov-context=test`` writes.
+    ``most``: the largest number of tests of a line; they are chosen evenly among all that execute it.
+    """
+
+    def __init__(self, file: Path, most: int):
+        self._data = CoverageData(basename=str(file))
+        self._data.read()
+        self._most = most
+
+    def tests(self, path: Path, line: int) -> list[str]:
+        """The tests of a line in the order of :func:`covering`; none if only importing the file executes it."""
+        contexts = self._data.contexts_by_lineno(str(path.absolute())).get(line, [])
+        found = {context.rpartition("|")[0] for context in contexts if context}
+        order = [name.partition("::")[0] for name in covering(path.relative_to("sofie_jit"))]
+        ranks = {name: rank for rank, name in reversed(list(enumerate(order)))}
+        ordered = sorted(found, key=lambda test: (ranks.get(test.partition("::")[0], len(order)), test))
+        step = max(1, -(-len(ordered) // self._most))
+        return ordered[::step]
+
+
+def as_argument(tests: Sequence[str]) -> str:
+    """An argument of pytest that stands for these tests; their names may be too long for a command."""
+    with tempfile.NamedTemporaryFile("w", prefix="tests_", suffix=".txt", delete=False) as file:
+        file.write("\n".join(tests))
+    return shlex.quote(f"@{file.name}")
