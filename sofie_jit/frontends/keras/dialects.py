@@ -117,6 +117,7 @@ MERGE_CLASSES = {
     "max": "Maximum",
     "concat": "Concatenate",
     "dot": "Dot",
+    "cos": "Merge",
 }
 """Mode of Keras 1's Merge layer -> the class in Keras 3."""
 
@@ -347,6 +348,8 @@ def _merge(config: dict[str, Any], origin: Origin) -> tuple[str, dict[str, Any]]
         options["axis"] = config.get("concat_axis", -1)
     if mode == "dot":
         options.update(axes=config.get("dot_axes", -1), normalize=False)
+    if mode == "cos":
+        options.update(axes=config.get("dot_axes", -1), mode=mode)
     return MERGE_CLASSES[mode], options
 
 

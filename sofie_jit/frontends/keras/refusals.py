@@ -26,7 +26,6 @@ CLASSES = {
     "Layer": _ABSTRACT,
     "Wrapper": _ABSTRACT,
     "InputSpec": "it is not a layer",
-    "Merge": "its mode is 'cos' or a function; use a merging layer such as Add, Concatenate or Dot(normalize=True)",
     "DenseFeatures": "feature columns are tables of strings and numbers; pass numbers instead",
 }
 """Class -> reason and workaround."""
@@ -55,7 +54,7 @@ QUANTIZERS = ("quantized_bits", "quantized_linear", "quantized_relu", "quantized
               "ternary", "stochastic_binary", "stochastic_ternary")  # fmt: skip
 """QKeras's functions, whose names in files may have arguments: ``quantized_relu(6)``."""
 
-WITHOUT_WEIGHTS = ("Lambda", "Merge", "StringLookup", "TextVectorization")
+WITHOUT_WEIGHTS = ("Lambda", "StringLookup", "TextVectorization")
 """Those among them that never have weights."""
 
 _FUNCTION = "it takes a Python function, which the file does not describe"

@@ -100,7 +100,7 @@ def test_major_version_by_keys(config, want):
         ("Merge", {"mode": "concat", "concat_axis": 1}, "Concatenate", {"axis": 1}),
         ("Merge", {"mode": "sum"}, "Add", {}),
         ("Merge", {"mode": "dot", "dot_axes": [1, 1]}, "Dot", {"axes": [1, 1], "normalize": False}),
-        ("Merge", {"mode": "cos"}, "Merge", {"mode": "cos"}),
+        ("Merge", {"mode": "cos", "dot_axes": 1}, "Merge", {"mode": "cos", "axes": 1}),
         ("Merge", {"mode": "code", "mode_type": "lambda"}, "Merge", {"mode_type": "lambda"}),
     ],
 )  # fmt: skip
@@ -112,7 +112,8 @@ def test_old_words(old, config, new, want):
         assert not [key for key in config if key not in want and key in spec["config"]]
 
 
-def test_a_batch_normalization_of_the_batch_at_hand_stays_to_be_refused():
+def test_modes_of_batch_normalization():
+    assert "mode" not in options("BatchNormalization", {"mode": 0})
     assert options("BatchNormalization", {"mode": 2})["mode"] == 2
 
 

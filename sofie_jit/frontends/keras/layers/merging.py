@@ -14,6 +14,7 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.masks import all_of, stops
 from sofie_jit.frontends.keras.promotion import MULTIPLIED
+from sofie_jit.frontends.wording import replacing
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.concat import Concat
@@ -163,14 +164,25 @@ def dot(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
         )
     if others := [x.dtype for x in tensors if x.dtype not in MULTIPLIED]:
         call.refuse(f"products of {others[0]} are not supported; cast them to float32 or int32 before")
+    a, b = _pair_of_axes(call, tensors)
+    left, right = tensors
+    if call.config["normalize"]:
+        left, right = _unit_length(call, left, a), _unit_length(call, right, b)
+    return _products(call, left, right, a, b)
+
+
+def _pair_of_axes(call: LayerCall, tensors: Sequence[Symbol]) -> tuple[int, int]:
+    """The axes of two tensors that the option ``axes`` names."""
     option = call.config["axes"]
     pair = [option, option] if isinstance(option, int) else list(option)
     (a,), (b,) = (axes_of_option(call, x, axis) for x, axis in zip(tensors, pair, strict=True))
     if 0 in (a, b):
         call.refuse(f"axes={option!r} sums over the batch; only the axes after it can be summed over")
-    left, right = tensors
-    if call.config["normalize"]:
-        left, right = _unit_length(call, left, a), _unit_length(call, right, b)
+    return a, b
+
+
+def _products(call: LayerCall, left: Symbol, right: Symbol, a: int, b: int) -> Symbol:
+    """Sums of the products of ``left`` along its axis ``a`` with ``right`` along its axis ``b``, row by row."""
     kept = [x.shape[1:axis] + x.shape[axis + 1 :] for x, axis in ((left, a), (right, b))]
     size = left.shape[a]
     rows = call.add(Transpose(perm=[axis for axis in range(left.rank) if axis != a] + [a]), left)
@@ -178,6 +190,22 @@ def dot(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
     rows = call.add(Reshape(shape=(0, *(kept[0] if len(kept[0]) == 1 else (-1,)), size)), rows)
     columns = call.add(Reshape(shape=(0, right.shape[b], *(kept[1] if len(kept[1]) == 1 else (-1,)))), columns)
     return call.add(Reshape(shape=(0, *(kept[0] + kept[1] or (1,)))), ops.matmul(rows, columns))
+
+
+@layer("Merge", mask=stops, refuses="a mode that is a function")
+def merge(call: LayerCall, inputs: Sequence[Symbol]) -> Symbol:
+    """Keras 1's mode "cos": products of two tensors, divided by the root of the products of each with itself.
+
+    For matrices, unlike Dot with normalize=True, the divisor of element i, j has the products i, j in it, as in Keras.
+    Other modes are read as the layer that Keras has for them today.
+    """
+    if call.config["mode"] != "cos":
+        call.refuse("its mode is a function; use a layer such as Add, Concatenate or Dot", replacing(call.name))
+    left, right = tensors = _tensors(call, inputs, 2)
+    axes = _pair_of_axes(call, tensors)
+    products, *squares = (_products(call, x, y, *axes) for x, y in ((left, right), (left, left), (right, right)))
+    divisor = ops.maximum(ops.sqrt(ops.multiply(*squares)), ops.EPSILON)
+    return ops.expand_dims(ops.divide(products, divisor), 1)
 
 
 def _unit_length(call: LayerCall, x: Symbol, axis: int) -> Symbol:

@@ -62,7 +62,7 @@ def _modernize(options: dict[str, Any]) -> dict[str, Any]:
     axis = options["axis"]
     if isinstance(axis, (list, tuple)) and len(axis) == 1:
         options["axis"] = axis[0]
-    if options.get("mode") == 0:  # other modes normalize by the current batch; the option that is left is refused
+    if options.get("mode") == 0:  # of Keras 1
         del options["mode"]
     return options
 
@@ -79,12 +79,21 @@ def _modernize(options: dict[str, Any]) -> dict[str, Any]:
 def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None, training: bool = False) -> Symbol:
     """Normalization of each channel by statistics of the training data; a mask has no influence on inference.
 
-    In Keras 2, a layer that is called with ``training=True`` uses the mean and variance of the batch that it gets.
+    In Keras 2, a layer that is called with ``training=True`` uses the mean and variance of the batch that it gets, and
+    so does one of Keras 1 with ``mode=2``. With ``mode=1``, those of each position over the last axis are used.
     """
     call.config.ignore("momentum", "synchronized", "renorm_clipping", "renorm_momentum")
     axes = axes_of_option(call, x, call.config["axis"])
+    mode = call.config.get("mode", 0)
+    if mode == 1:
+        return _normalized_by_position(call, x)
+    if mode == 2:
+        return _normalized_by_the_batch(call, x, axes)
     if training:
-        return _normalized_by_the_batch(call, x, axes, mask)
+        problem = "frozen" if not call.layer.trainable else "masked" if mask is not None else ""
+        if problem:
+            call.refuse(f"{problem} and called with training=True; save the model without it")
+        return _normalized_by_the_batch(call, x, axes)
     call.config.ignore("renorm")
     if len(axes) > 1:
         return _batch_normalization_over(call, x, axes)
@@ -96,11 +105,18 @@ def batch_normalization(call: LayerCall, x: Symbol, mask: Symbol | None = None, 
     return call.add(operator, x, gamma, beta, mean, variance)
 
 
-def _normalized_by_the_batch(call: LayerCall, x: Symbol, axes: list[int], mask: Symbol | None) -> Symbol:
+def _normalized_by_position(call: LayerCall, x: Symbol) -> Symbol:
+    """``(x - mean) / (sqrt(variance + epsilon) + epsilon) * gamma + beta``, moments over the last axis."""
+    epsilon = float(call.config["epsilon"])
+    mean, variance = ops.moments(x, [-1], keepdims=True)
+    y = ops.divide(ops.subtract(x, mean), ops.add(ops.sqrt(ops.add(variance, epsilon)), epsilon))
+    gamma, beta = _gamma_and_beta(call, x.shape[-1:])
+    y = y if gamma is None else ops.multiply(y, gamma)
+    return y if beta is None else ops.add(y, beta)
+
+
+def _normalized_by_the_batch(call: LayerCall, x: Symbol, axes: list[int]) -> Symbol:
     """Normalization by the mean and variance of ``x`` over all axes but ``axes``."""
-    problem = "frozen" if not call.layer.trainable else "masked" if mask is not None else ""
-    if problem:
-        call.refuse(f"{problem} and called with training=True; save the model without it")
     mean, variance = ops.moments(x, [axis for axis in range(x.rank) if axis not in axes], keepdims=True)
     y = ops.multiply(ops.subtract(x, mean), ops.rsqrt(ops.add(variance, float(call.config["epsilon"]))))
     shape = tuple(size if axis in axes else 1 for axis, size in enumerate(x.shape))
