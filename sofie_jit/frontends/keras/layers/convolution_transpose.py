@@ -68,8 +68,8 @@ def _borders(
     """ONNX's ``pads`` and ``output_padding``, by the layer's padding, output padding or output shape."""
     config, count, axes = call.config, len(taps), spatial_axes(len(taps), layout(call))
     more = [None] * count if config["output_padding"] is None else per_axis(call, "output_padding", count)
-    valid = one_of(call, "padding", {"valid": True, "same": False, SAME_OF_THEANO: False})
-    theano = config["padding"] == SAME_OF_THEANO
+    one_of(call, "padding", {word: word for word in ("valid", "same", "full", SAME_OF_THEANO)})
+    padding = config["padding"]
     shape = config.get("output_shape")  # Keras 1 had it instead of output_padding
     if shape == LOST_OUTPUT_SHAPE:
         call.refuse(
@@ -83,21 +83,23 @@ def _borders(
         size = x.shape[axis]
         extent = (k - 1) * dilation + 1
         reach = (size - 1) * stride + extent
-        out: Dim = given[i] or output_size(size, extent, stride, more[i], valid)
-        if not valid and Requirement(ceil_div(out, stride), "==", size).holds is False:
+        out: Dim = given[i] or output_size(size, extent, stride, more[i], padding)
+        if padding in ("same", SAME_OF_THEANO) and Requirement(ceil_div(out, stride), "==", size).holds is False:
             call.refuse(f"output_padding={more[i]} with kernel_size={k} and padding='same' is not defined in Keras")
         beyond = reach - out
         if not isinstance(beyond, int):
             call.refuse(f"output_shape={shape!r} of an input of shape {x.shape} is not supported; fix its size")
-        before = extent // 2 if theano else max(beyond, 0) // 2
+        before = {"full": extent - 1, SAME_OF_THEANO: extent // 2}.get(padding, max(beyond, 0) // 2)
         after = beyond - before
         pads[i], pads[count + i], output_padding[i] = before, max(after, 0), max(-after, 0)
     return pads, output_padding
 
 
-def output_size(size: Dim, extent: int, stride: int, output_padding: int | None, valid: bool) -> Dim:
+def output_size(size: Dim, extent: int, stride: int, output_padding: int | None, padding: str) -> Dim:
     """The size of an output axis in Keras; ``extent`` is that of the dilated kernel."""
-    if valid:
+    if padding == "full":  # of Keras 1, whose files give the size if there are strides
+        return (size - 1) * stride + 2 - extent
+    if padding == "valid":
         more = max(stride - extent, 0) if output_padding is None else output_padding
         return (size - 1) * stride + extent + more
     return size * stride if output_padding is None else (size - 1) * stride + extent % 2 + output_padding
