@@ -23,6 +23,7 @@ from sofie_jit.frontends.keras.dialects import MODELS
 from sofie_jit.frontends.keras.graph import Layer, LayerModel
 from sofie_jit.frontends.keras.layers.registry import OPTIONAL
 from sofie_jit.frontends.keras.lora import LORA_OPTIONS, merged
+from sofie_jit.frontends.keras.nested_weights import plausible_orders
 from sofie_jit.frontends.keras.old_weights import convert_weights, split_gates
 from sofie_jit.frontends.keras.origin import keras_major
 from sofie_jit.frontends.keras.saved_model import (
@@ -38,8 +39,6 @@ from sofie_jit.ir.weights import as_weight
 NamesOf = Callable[[Layer], "tuple[str, ...] | None"]
 """A function from a layer to the names of its weights, or None if its class is unknown."""
 
-NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u")
-"""Weights that Keras counts as non-trainable; they are at the end of a nested model's group in an .h5 file."""
 AFTER_A_COPY = ("vector_u",)
 """Weights before which Keras 3 stores the wrapped layer's kernel again, as the wrapper's own."""
 
@@ -323,16 +322,9 @@ def _needs_weights(layer: Layer | LayerModel, binder: _Binder) -> bool:
 
 # -- a nested model in an .h5 file: one list of all its weights ----------------------------------------------------
 
-Slot = tuple[Layer, int, str]
-"""A weight of the model: its layer, its position among the layer's weights, its name."""
-
 
 def _bind_nested(model: LayerModel, group: Group, binder: _Binder) -> None:
-    """Distributes the list of a nested model's weights to its layers.
-
-    Keras has written the trainable weights first, or all in the order of the layers, and the flags may have changed
-    between building and saving. The names of the weights in the file tell which of the possible orders it is.
-    """
+    """Distributes the list of a nested model's weights to its layers."""
     leaves = _named_leaves(model, group, binder)
     if sum(len(names) for _, _, names in leaves) != len(group.weights):
         leaves = [(leaf, trainable, _required(names)) for leaf, trainable, names in leaves]
@@ -343,8 +335,7 @@ def _bind_nested(model: LayerModel, group: Group, binder: _Binder) -> None:
             f"'{group.name}', its layers need {len(slots)}: "
             f"{some([f'{leaf.name} {len(names)}' for leaf, _, names in leaves if names])}"
         )
-    inner = {leaf.own_name for leaf, _, _ in leaves}
-    candidates = _plausible(_possible_orders(slots), group.weights, inner)
+    candidates = plausible_orders(slots, [weight.name for weight in group.weights])
     if len(candidates) > 1:
         raise WeightsError(
             f"nested model '{model.name}': the file does not tell which of its {len(slots)} weights belongs to which "
@@ -368,57 +359,6 @@ def _named_leaves(model: LayerModel, group: Group, binder: _Binder) -> list[tupl
             names = [f"gate {number}" for number in range(split)]
         leaves.append((leaf, trainable, names))
     return leaves
-
-
-def _possible_orders(slots: Sequence[tuple[Layer, int, str, bool]]) -> list[list[Slot]]:
-    """The different orders in which Keras may have written weights, each of them given with whether it is trained."""
-
-    def frozen(name: str) -> bool:
-        return name.rpartition("/")[2] in NON_TRAINABLE
-
-    def order(key: Callable[[tuple[Layer, int, str, bool]], bool]) -> list[Slot]:
-        return [(leaf, i, name) for leaf, i, name, _ in sorted(slots, key=key)]  # sorted() is stable
-
-    candidates: list[list[Slot]] = []
-    for candidate in (
-        order(lambda slot: not slot[3] or frozen(slot[2])),
-        order(lambda slot: frozen(slot[2])),
-        order(lambda slot: False),
-    ):
-        if candidate not in candidates:
-            candidates.append(candidate)
-    return candidates
-
-
-def _plausible(candidates: list[list[Slot]], weights: Sequence[Weight], inner: set[str]) -> list[list[Slot]]:
-    """The orders that the fewest names in the file contradict; ``inner`` are the names of the model's layers."""
-    for contradicts in (_contradicts_layer, _contradicts_name):
-        contradictions = [
-            sum(contradicts(s, w.name, inner) for s, w in zip(candidate, weights, strict=True))
-            for candidate in candidates
-        ]
-        least = min(contradictions)
-        candidates = [c for c, number in zip(candidates, contradictions, strict=True) if number == least]
-    return candidates
-
-
-def _contradicts_layer(slot: Slot, stored: str, inner: set[str]) -> bool:
-    """Whether a stored name ("enc/dense_1/kernel:0", "dense_1_W") names another layer of the model."""
-    parts = stored.split("/")
-    named = [part for part in parts[:-1] if part in inner]
-    if not named:
-        named = [name for name in inner if re.fullmatch(re.escape(name) + r"_[A-Za-z]+(_[a-z])?(:0)?", parts[-1])]
-    return bool(named) and slot[0].own_name not in named
-
-
-def _contradicts_name(slot: Slot, stored: str, _: set[str]) -> bool:
-    """Whether a stored name ends in the name of another weight ("bias:0", "gamma")."""
-    last = re.sub(r"(_\d+)?(:\d+)?$", "", stored.rpartition("/")[2])
-    return last in _KNOWN and slot[2].rpartition("/")[2] in _KNOWN and last != slot[2].rpartition("/")[2]
-
-
-_KNOWN = {"kernel", "bias", "recurrent_kernel", "embeddings", "gamma", "beta", "moving_mean", "moving_variance",
-          "depthwise_kernel", "pointwise_kernel", "alpha", "vector_u"}  # fmt: skip
 
 
 def _shapes(weights: Sequence[Weight]) -> str:

@@ -10,7 +10,7 @@ from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import OPTIONAL, WeightNames, layer
 from sofie_jit.frontends.keras.layers.sublayers import part, part_weights
 from sofie_jit.frontends.keras.masks import stops
-from sofie_jit.frontends.keras.weights import NON_TRAINABLE
+from sofie_jit.frontends.keras.nested_weights import NON_TRAINABLE
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.size_arrays import SizeArrays

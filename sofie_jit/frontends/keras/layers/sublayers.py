@@ -10,7 +10,8 @@ from sofie_jit.frontends.keras.dialects import MODELS
 from sofie_jit.frontends.keras.graph import Layer
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, find_builtin, weight_names
-from sofie_jit.frontends.keras.weights import NON_TRAINABLE, attribute_paths
+from sofie_jit.frontends.keras.nested_weights import NON_TRAINABLE
+from sofie_jit.frontends.keras.weights import attribute_paths
 
 
 def sublayer_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
