@@ -37,8 +37,16 @@ STORAGES = {
 LISTS = {f"torch.jit._pickle build_{kind}list" for kind in ("int", "tensor", "double", "bool")}
 """Functions that make a list of one type from a list."""
 
-KEPT = ("torch._utils _rebuild_parameter", "torch.jit._pickle restore_type_tag")
-"""Functions whose result is their first argument."""
+KEPT = (
+    "torch._utils _rebuild_parameter",
+    "torch._utils _rebuild_parameter_with_state",
+    "torch.jit._pickle restore_type_tag",
+)
+"""Functions whose result is their first argument; the others, such as attributes in Python, do not matter."""
+
+WITH_TYPE = "torch._tensor _rebuild_from_type_v2"
+"""Calls its first argument with its third one; the second is the class of the result."""
+TENSOR_CLASSES = ("torch Tensor", "torch.nn.parameter Parameter", "torch.nn.parameter Buffer")
 
 
 class _Mark:
@@ -143,7 +151,8 @@ class _Machine:
         allowed = (
             name in KEPT
             or name in LISTS
-            or name in ("torch._utils _rebuild_tensor_v2", "collections OrderedDict", "torch device")
+            or name in ("torch._utils _rebuild_tensor_v2", "collections OrderedDict", "torch device", WITH_TYPE)
+            or name in TENSOR_CLASSES
             or (module in ("torch", "torch.storage") and kind in STORAGES)
             or (self.pickle.script and module.partition(".")[0] == "__torch__")
         )
@@ -182,6 +191,8 @@ class _Machine:
 
     def reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
+        while function.name == WITH_TYPE and isinstance(arguments, tuple):
+            function, _, arguments = arguments[:3]
         name = function.name
         if name == "torch._utils _rebuild_tensor_v2":
             storage, offset, sizes, strides = arguments[:4]

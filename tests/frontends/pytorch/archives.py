@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,20 @@ class Object(NamedTuple):
     module: str
     name: str
     attributes: dict[str, Any]
+
+
+class Global(NamedTuple):
+    """A function or class that a pickle refers to."""
+
+    module: str
+    name: str
+
+
+class Call(NamedTuple):
+    """A call of a function in a pickle."""
+
+    function: Global
+    arguments: tuple[Any, ...]
 
 
 class Raw(NamedTuple):
@@ -57,6 +72,10 @@ def _value(value: Any) -> bytes:
     if isinstance(value, Object):
         state = _value(value.attributes)
         return f"c{value.module}\n{value.name}\n".encode() + b")\x81" + state + b"b"
+    if isinstance(value, Global):
+        return f"c{value.module}\n{value.name}\n".encode()
+    if isinstance(value, Call):
+        return _value(value.function) + _value(value.arguments) + b"R"
     if isinstance(value, tuple):
         return b"(" + b"".join(map(_value, value)) + b"t"
     if isinstance(value, list):
@@ -178,12 +197,12 @@ def exported(path: Path, model: dict[str, Any] | None = None, config: dict[str, 
     return write(path, members)
 
 
-def state_dict() -> bytes:
-    """The content of a file of ``torch.save`` with the weights."""
+def state_dict(wrapped: Callable[[Any], Any] = lambda tensor: tensor) -> bytes:
+    """The content of a file of ``torch.save`` with the weights; ``wrapped`` makes the value of a pickle of a tensor."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         found = {name: float32(str(index), w) for index, (name, w) in enumerate(WEIGHTS.items())}
-        archive.writestr("archive/data.pkl", pickled(found))
+        archive.writestr("archive/data.pkl", pickled({name: wrapped(tensor) for name, tensor in found.items()}))
         for index, w in enumerate(WEIGHTS.values()):
             archive.writestr(f"archive/data/{index}", w.tobytes())
     return buffer.getvalue()

@@ -48,14 +48,40 @@ def test_pickled_weights_of_torch_2_8(tmp_path: Path) -> None:
     assert np.array_equal(result(archives.write(tmp_path / "m.pt2", members)), Y)
 
 
-def test_layout_of_torch_2_5(tmp_path: Path) -> None:
+def file_of_torch_2_5(path: Path, weights: bytes) -> Path:
+    """A ``.pt2`` file as torch 2.5 writes it, of a linear layer."""
     model = archives.program(archives.LINEAR, "y", (4, 3), ("w", "b"))
     model["schema_version"] = {"major": 7, "minor": 3}
     members = {
         "serialized_exported_program.json": json.dumps(model).encode(),
-        "serialized_state_dict.pt": archives.state_dict(), "serialized_constants.pt": b"", "version": b"7.3",
+        "serialized_state_dict.pt": weights, "serialized_constants.pt": b"", "version": b"7.3",
     }  # fmt: skip
-    assert np.array_equal(result(archives.write(tmp_path / "m.pt2", members, root="")), Y)
+    return archives.write(path, members, root="")
+
+
+def test_layout_of_torch_2_5(tmp_path: Path) -> None:
+    assert np.array_equal(result(file_of_torch_2_5(tmp_path / "m.pt2", archives.state_dict())), Y)
+
+
+def test_weights_with_attributes(tmp_path: Path) -> None:
+    """Parameters and buffers with attributes in Python, which torch.export gives to some of them."""
+    attributes = {"_dynamo_static_input_type": "unguarded", "scale": 2.0}
+
+    def parameter(tensor: archives.Stored) -> archives.Call:
+        return archives.Call(
+            archives.Global("torch._utils", "_rebuild_parameter_with_state"), (tensor, True, {}, attributes)
+        )
+
+    def of_class(tensor: archives.Stored) -> archives.Call:
+        function, kind = archives.Global("torch._utils", "_rebuild_parameter"), archives.Global("torch", "Tensor")
+        arguments = (function, kind, (tensor, True, {}), attributes)
+        return archives.Call(archives.Global("torch._tensor", "_rebuild_from_type_v2"), arguments)
+
+    for wrapped in (parameter, of_class, lambda tensor: of_class(parameter(tensor))):
+        assert np.array_equal(result(file_of_torch_2_5(tmp_path / "m.pt2", archives.state_dict(wrapped))), Y)
+    foreign = archives.Global("os", "system")
+    hostile = archives.Call(archives.Global("torch._tensor", "_rebuild_from_type_v2"), (foreign, foreign, ("ls",), {}))
+    refused(file_of_torch_2_5(tmp_path / "m.pt2", archives.state_dict(lambda _: hostile)), "could run code")
 
 
 def test_compressed_members(tmp_path: Path) -> None:

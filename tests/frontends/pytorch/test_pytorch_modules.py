@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="needs torch, which has an environme
 
 import network_modules  # noqa: E402, F401  (further cases)
 from modules import CASES, Case  # noqa: E402
+from without_torch import WithoutTorch  # noqa: E402
 
 import sofie_jit  # noqa: E402
 from sofie_jit import frontends  # noqa: E402
@@ -32,6 +33,14 @@ def _quiet() -> Any:
     torch.manual_seed(0)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
+def without_torch() -> Any:
+    """A process in which ``import torch`` fails."""
+    process = WithoutTorch()
+    yield process
+    process.close()
 
 
 def made(case: Case) -> Any:
@@ -75,6 +84,16 @@ def check(found: list[np.ndarray], module: Any, inputs: Any) -> None:
             assert distance(ours, exact[index]) <= max(2 * distance(theirs, exact[index]), TOLERANCE), index
 
 
+def check_file(
+    process: WithoutTorch, path: Path, options: dict[str, Any], case: Case, module: Any, compiled: bool = False
+) -> None:
+    """Asserts that a file, loaded in a process without torch, gives the outputs of a module for several batches."""
+    batches = [case.inputs(batch) for batch in (BATCHES if case.open_batch else (4,))]
+    found = process.outputs(path, options, [[x.numpy() for x in inputs] for inputs in batches], compiled)
+    for inputs, outputs in zip(batches, found, strict=True):
+        check(outputs, module, inputs)
+
+
 def check_translation(translation: Translation, case: Case, module: Any) -> None:
     """Asserts that a translation, evaluated in numpy, gives the outputs of a module for several batches."""
     network = translation()
@@ -103,22 +122,22 @@ def script_options(case: Case, inputs: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.exportable])
-def test_exported(name: str, tmp_path: Path) -> None:
+def test_exported(name: str, tmp_path: Path, without_torch: WithoutTorch) -> None:
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
     program = torch.export.export(
         module, inputs, dynamic_shapes=shapes_of(case, module, inputs) if case.open_batch else None
     )
     torch.export.save(program, tmp_path / "m.pt2")
-    check_translation(frontends.open(tmp_path / "m.pt2"), case, module)
+    check_file(without_torch, tmp_path / "m.pt2", {}, case, module)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.traceable])
-def test_traced(name: str, tmp_path: Path) -> None:
+def test_traced(name: str, tmp_path: Path, without_torch: WithoutTorch) -> None:
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
     torch.jit.save(torch.jit.trace(module, inputs, check_trace=False, strict=False), tmp_path / "m.pt")
-    check_translation(frontends.open(tmp_path / "m.pt", **script_options(case, inputs)), case, module)
+    check_file(without_torch, tmp_path / "m.pt", script_options(case, inputs), case, module)
 
 
 def check_compiled(model: sofie_jit.Model, case: Case, module: Any) -> None:
@@ -130,18 +149,18 @@ def check_compiled(model: sofie_jit.Model, case: Case, module: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_all_sources_compiled(name: str, tmp_path: Path) -> None:
+def test_all_sources_compiled(name: str, tmp_path: Path, without_torch: WithoutTorch) -> None:
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
     if case.exportable:
         dims = shapes_of(case, module, inputs) if case.open_batch else None
         program = torch.export.export(module, inputs, dynamic_shapes=dims)
         torch.export.save(program, tmp_path / "m.pt2")
-        check_compiled(sofie_jit.load(tmp_path / "m.pt2"), case, module)
+        check_file(without_torch, tmp_path / "m.pt2", {}, case, module, compiled=True)
         check_compiled(sofie_jit.load(module, example_inputs=inputs, dynamic_shapes=dims), case, module)
     if case.traceable:
         torch.jit.save(torch.jit.trace(module, inputs, check_trace=False, strict=False), tmp_path / "m.pt")
-        check_compiled(sofie_jit.load(tmp_path / "m.pt", **script_options(case, inputs)), case, module)
+        check_file(without_torch, tmp_path / "m.pt", script_options(case, inputs), case, module, compiled=True)
 
 
 COMPILED = ("mlp", "cnn", "lstm", "transformer_encoder", "edge_conv", "scattering", "mixed_types", "resizing")
