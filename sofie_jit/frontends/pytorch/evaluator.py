@@ -89,6 +89,8 @@ def _convert(parameter: Parameter, value: Any, numbers: bool) -> Any:
 def _element(parameter: Parameter, value: Any, numbers: bool) -> Any:
     if numbers and parameter.type == "Tensor" and isinstance(value, NUMBERS):
         return value
+    if numbers and parameter.type == "Scalar" and _is_complex_number(value):
+        return value
     if parameter.type not in ("Tensor", "Layout", "Device", "MemoryFormat"):
         value = _scalar(value)
     accepts = ACCEPTS.get(parameter.type)
@@ -104,7 +106,7 @@ def bind(
 ) -> dict[str, Any]:
     """All arguments of a call by name, converted to the types of the schema. Raises Mismatch.
 
-    ``numbers``: whether numbers may stand for tensors.
+    ``numbers``: whether numbers may stand for tensors, and complex tensors without axes for numbers.
     """
     positional = [parameter for parameter in schema.parameters if not parameter.keyword_only]
     if len(arguments) > len(positional):
@@ -362,6 +364,11 @@ def _fits(schema: Schema, overload: str) -> bool:
 def _is_size(value: Any) -> bool:
     """Whether a value is a tensor without axes of an open size."""
     return isinstance(value, Tensor) and isinstance(value.value, np.ndarray) and value.value.dtype == object
+
+
+def _is_complex_number(value: Any) -> bool:
+    """Whether a value is a complex tensor without axes."""
+    return isinstance(value, Tensor) and isinstance(value.value, Complex) and not value.value.rank
 
 
 def _plain(value: Any) -> Any:

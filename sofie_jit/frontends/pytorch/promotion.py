@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from sofie_jit.frontends.pytorch.values import Complex, ComplexNumber
+from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.types import is_floating
 
@@ -48,6 +50,45 @@ def result_type(*operands: Any) -> str:
             if not found or _category(highest) > _category(found):
                 found = highest
     return found
+
+
+def with_common_parts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an operator with complex ones, whose types are decided as in :func:`result_type`.
+
+    Complex and real floating-point tensors without axes get the type of those with axes, and numbers that of either.
+    """
+    levels: Sequence[list[str]] = ([], [], [])
+    for value in given.values():
+        for item in value if isinstance(value, list) else [value]:
+            if (dtype := _part_type(item)) is not None:
+                levels[_level(item)].append(dtype)
+    deciding = next((level for level, dtypes in enumerate(levels) if dtypes), 2)
+    to = "float32" if deciding == 2 else _highest(levels[deciding])
+
+    def converted(value: Any) -> Any:
+        if isinstance(value, list):
+            return [converted(item) for item in value]
+        if _part_type(value) in (None, to) or (_level(value) <= deciding and not isinstance(value, ComplexNumber)):
+            return value
+        if isinstance(value, Complex):
+            return Complex(ops.cast(value.real, to), ops.cast(value.imag, to))
+        return value.astype(to) if isinstance(value, np.ndarray) else ops.cast(value, to)
+
+    return {name: converted(value) for name, value in given.items()}
+
+
+def _part_type(value: Any) -> str | None:
+    """The type of a floating-point tensor, or of the parts of a complex one; None for other arguments."""
+    if isinstance(value, Complex):
+        return value.real.dtype
+    if isinstance(value, Symbol):
+        return value.dtype if is_floating(value.dtype) else None
+    return value.dtype.name if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
+
+
+def _level(value: Any) -> int:
+    rank = value.ndim if isinstance(value, np.ndarray) else value.rank
+    return 2 if isinstance(value, ComplexNumber) else int(rank == 0)
 
 
 class TorchPromotion:

@@ -49,6 +49,10 @@ class Complex:
         return self.real.rank
 
 
+class ComplexNumber(Complex):
+    """A number of Python, whose parts are float64 until an operator takes it."""
+
+
 PART_TYPES = {"complex64": "float32", "complex128": "float64"}
 """Complex element types -> that of their real and imaginary part."""
 
@@ -133,8 +137,8 @@ def constant_tensor(array: np.ndarray, owner: str, builder: Builder) -> Tensor:
 
 def complex_number(value: complex, builder: Builder) -> Tensor:
     """A complex number as a tensor without axes."""
-    parts = (builder.constant(np.array(part, np.float32), "complex") for part in (value.real, value.imag))
-    return Tensor(Complex(*parts))
+    parts = (builder.constant(np.array(part, np.float64), "complex") for part in (value.real, value.imag))
+    return Tensor(ComplexNumber(*parts))
 
 
 class Tensor:

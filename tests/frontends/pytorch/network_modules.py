@@ -314,7 +314,7 @@ def spectra(x: torch.Tensor) -> Any:
         y.abs(), y.real, torch.fft.irfft2(transform, s=(8, 8)), torch.fft.fftn(image, dim=(1, 2, 3)).real,
         torch.fft.fftshift(x, 2),
         torch.fft.ifft2(torch.fft.fft2(image)).real, torch.polar(x.abs(), x).imag, torch.fft.rfftfreq(8) + x[:, :, :5],
-        (transform / (transform + 2)).real, torch.hamming_window(8) * image, torch.kaiser_window(8) * image,
+        (transform / (transform / 100 + 2)).real, torch.hamming_window(8) * image, torch.kaiser_window(8) * image,
     ]  # fmt: skip
 
 
@@ -371,6 +371,22 @@ class complex_numbers(nn.Module):  # noqa: N801
             torch.stack([z.flip(1), z.roll(1, 2)]), x.to(torch.complex64) * 2j, torch.exp(1j * x), z.square(),
         ]  # fmt: skip
         return [torch.view_as_real(y) for y in results] + [z.abs(), z.angle(), z.real, z.imag]
+
+
+@case((5, 6))
+def complex_functions(x: torch.Tensor) -> Any:
+    z, w = torch.complex(x, x.flip(-1)), torch.complex(x.roll(1, -1), 1 + x.abs())
+    far = torch.complex(100 * x, x)
+    results = [
+        z.tanh(), z.sinh(), z.cosh(), z.sin(), z.cos(), z.tan() / 4, z.sigmoid(), far.tanh(), far.sigmoid(), F.silu(z),
+        z.exp2(), z.expm1(), (z / 1000).expm1(), w.log2(), w.log10(), w.rsqrt(), w**0.3, w**-2, w**4, z**2.0, w**0.5,
+        z ** (0.3 + 0.2j), 2.0**z, w ** torch.complex(x, x), (1 + x.abs()) ** z, z.sgn(), (z * 0).sgn(), (1 + w) / z,
+        z / (1e30 * w) * 1e30, F.dropout(z, 0.5, False), z.to(torch.complex128) + 0.1, 0.1 / w.to(torch.complex128),
+        z.to(torch.complex128) * (0.1 + 0.7j), z * x.double().sum(), x.double() * (0.1 + 0.7j), z + z.sum().cdouble(),
+        torch.full((2, 3), 0.1 + 0.2j) + z[0, 0, 0], z.masked_fill(x > 0, 0.1 - 1j),
+    ]  # fmt: skip
+    real = [z == z.real, z != z, (z / 0).isnan(), (z / 0).isinf(), z.isfinite(), torch.linalg.vector_norm(z, dim=-1)]
+    return [torch.view_as_real(y) for y in results] + real
 
 
 @case((2, 96))

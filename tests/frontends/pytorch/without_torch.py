@@ -45,13 +45,17 @@ def computed(path: Path, options: dict[str, Any], batches: list[Arrays], compile
     """The outputs of the model in a file for several inputs."""
     import sofie_jit
     from sofie_jit import frontends
+    from sofie_jit.codegen.print_jit import jit_text
     from sofie_jit.frontends.base import leaves
+    from sofie_jit.passes.explicit_states import explicit_states
+    from sofie_jit.passes.pipeline import lower
     from sofie_jit.verification.evaluate import evaluate
 
     if compiled:
         model = sofie_jit.load(path, **options)
         return [[leaf for leaf in leaves(model.infer(*inputs)) if leaf.dtype != object] for inputs in batches]
     network = frontends.open(path, **options)()
+    jit_text(lower(explicit_states(network)))  # there are kernels for all operators
     return [evaluate(network, inputs) for inputs in batches]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.creation import filled
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Handler, aten, complex_rule, of_complex
-from sofie_jit.frontends.pytorch.values import PART_TYPES, Complex, dtype_of, shape_of
+from sofie_jit.frontends.pytorch.values import NUMBERS, PART_TYPES, Complex, dtype_of, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.expand import Expand
@@ -27,11 +27,12 @@ MAX_FACTORS = 4
 """Maximum complex factors of a product, which has two to the power of them terms."""
 
 
-def as_complex(call: AtenCall, x: Any) -> Complex:
-    """A tensor or number as a complex tensor."""
+def as_complex(call: AtenCall, x: Any, other: Any = None) -> Complex:
+    """A tensor or number as a complex tensor; a number gets the type of ``other``, if that is complex."""
     if isinstance(x, Complex):
         return x
-    real = call.floating(call.symbol(x))
+    number = isinstance(other, Complex) and isinstance(x, NUMBERS)
+    real = call.cast(x, other.real.dtype) if number else call.floating(call.symbol(x))
     return Complex(real, ops.zeros_like(real))
 
 
@@ -58,6 +59,10 @@ def by_parts(*names: str, data: Sequence[str] = DATA) -> None:
     """Registers operators that treat the real and the imaginary part of the arguments ``data`` in the same way."""
 
     def compute(call: AtenCall, handler: Handler, given: Mapping[str, Any]) -> Any:
+        for key, value in given.items():
+            if key not in data and _is_complex(value):
+                call.refuse(f"complex {key} is not supported")
+
         def of(part: str) -> Any:
             return call.run(
                 handler, {key: _part(value, part) if key in data else value for key, value in given.items()}
@@ -119,9 +124,10 @@ by_parts(
     "chunk", "unbind", "detach", "diagonal", "diag", "diag_embed", "tril", "triu", "unfold", "pad", "constant_pad_nd",
     "masked_fill", "fill", "slice_scatter", "select_scatter", "scatter_add", "index_add", "index_copy",
     "index_put", "view_as", "reshape_as", "lift_fresh", "lift_fresh_copy", "_unsafe_view", "_reshape_alias",
-    "resolve_conj", "resolve_neg", "fft_fftshift", "fft_ifftshift",
+    "resolve_conj", "resolve_neg", "fft_fftshift", "fft_ifftshift", "positive",
 )  # fmt: skip
 by_parts("where", data=("self", "other"))
+by_parts("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", data=("input",))
 multilinear(
     "matmul", "mm", "bmm", "mv", "dot", "outer", "ger", "inner", "einsum", "tensordot", "kron", "linear", "bilinear"
 )
@@ -219,13 +225,20 @@ def ones_of(call: AtenCall, x: Any, size: Any = None, dtype: Any = None) -> Any:
     return filled(call, x.real.shape if size is None else size, 1, dtype or dtype_of(x))
 
 
+@of_complex("full")
+def full(call: AtenCall, size: Any, fill_value: Complex, dtype: Any) -> Complex:
+    """A complex number in a shape."""
+    parts = (call.cast(part, PART_TYPES[dtype or "complex64"]) for part in (fill_value.real, fill_value.imag))
+    return Complex(*(call.add(Expand(shape=tuple(size)), part) for part in parts))
+
+
 # -- arithmetic --------------------------------------------------------------------------------------------------------
 
 
 @of_complex("add")
 def add(call: AtenCall, x: Any, other: Any, alpha: Any) -> Complex:
     """``x + alpha * other``."""
-    a, b = as_complex(call, x), as_complex(call, other)
+    a, b = as_complex(call, x, other), as_complex(call, other, x)
     b = b if alpha == 1 else Complex(ops.multiply(b.real, float(alpha)), ops.multiply(b.imag, float(alpha)))
     return Complex(ops.add(a.real, b.real), ops.add(a.imag, b.imag))
 
@@ -254,17 +267,24 @@ def mul(call: AtenCall, x: Any, other: Any) -> Complex:
 
 @of_complex("div")
 def div(call: AtenCall, x: Any, other: Any) -> Complex:
-    """``x / other``."""
-    if isinstance(other, Complex):
-        return mul(call, x if isinstance(x, Complex) else call.symbol(x), reciprocal(call, other))
-    return Complex(ops.divide(x.real, other), ops.divide(x.imag, other))
+    """``x / other``, by R. L. Smith's algorithm, which squares no number and so does not overflow."""
+    if not isinstance(other, Complex):
+        return Complex(ops.divide(x.real, other), ops.divide(x.imag, other))
+    given = as_complex(call, x, other)
+    swapped = ops.less(ops.absolute(other.real), ops.absolute(other.imag))
+    large, small = ops.where(swapped, other.imag, other.real), ops.where(swapped, other.real, other.imag)
+    ratio = ops.where(ops.equal(large, 0), 0, ops.divide(small, large))
+    size = ops.add(large, ops.multiply(small, ratio))
+    a, b = ops.where(swapped, given.imag, given.real), ops.where(swapped, given.real, given.imag)
+    real = ops.divide(ops.add(a, ops.multiply(b, ratio)), size)
+    imag = ops.divide(ops.subtract(b, ops.multiply(a, ratio)), size)
+    return Complex(real, ops.where(swapped, ops.negative(imag), imag))
 
 
 @of_complex("reciprocal")
 def reciprocal(call: AtenCall, x: Complex) -> Complex:
     """``1 / x``."""
-    scale = ops.add(ops.square(x.real), ops.square(x.imag))
-    return Complex(ops.divide(x.real, scale), ops.divide(ops.negative(x.imag), scale))
+    return div(call, 1.0, x)
 
 
 @of_complex("square")
@@ -273,37 +293,7 @@ def square(call: AtenCall, x: Complex) -> Complex:
     return mul(call, x, x)
 
 
-@of_complex("pow")
-def power(call: AtenCall, x: Any, exponent: Any) -> Complex:
-    """``x`` to an integer power."""
-    if not isinstance(exponent, (int, float)) or exponent not in range(1, 9):
-        call.refuse(f"a complex number to the power {exponent} is not supported; supported are 1 to 8")
-    result = x
-    for _ in range(int(exponent) - 1):
-        result = mul(call, result, x)
-    return result  # type: ignore[no-any-return]
-
-
 @of_complex("abs")
 def absolute(call: AtenCall, x: Complex) -> Symbol:
     """The magnitude."""
     return ops.hypot(x.real, x.imag)
-
-
-@of_complex("exp")
-def exponential(call: AtenCall, x: Complex) -> Complex:
-    """The exponential function."""
-    return polar(call, ops.exp(x.real), x.imag)
-
-
-@of_complex("log")
-def logarithm(call: AtenCall, x: Complex) -> Complex:
-    """The natural logarithm."""
-    return Complex(ops.log(absolute(call, x)), angle(call, x))
-
-
-@of_complex("sqrt")
-def square_root(call: AtenCall, x: Complex) -> Complex:
-    """The square root with a real part of at least 0."""
-    root, half = ops.sqrt(absolute(call, x)), ops.multiply(angle(call, x), 0.5)
-    return polar(call, root, half)

@@ -30,7 +30,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.pytorch.aten.schemas import REQUIRED, Schema
-from sofie_jit.frontends.pytorch.promotion import result_type
+from sofie_jit.frontends.pytorch.promotion import result_type, with_common_parts
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Array,
@@ -153,10 +153,11 @@ class AtenCall(NodeCall):
 
     def run(self, handler: Handler, given: Mapping[str, Any]) -> Any:
         """Calls a handler with the arguments ``given`` by their names in the schema."""
-        for kind in {type(value) for value in _items(given.values())} & {Complex, Packed}:
-            rule = _rules.get((kind, self.schema.name))
-            if rule is not None:
-                return rule(self, handler, given)
+        for kind in (Complex, Packed):
+            if any(isinstance(value, kind) for value in _items(given.values())):
+                rule = _rules.get((kind, self.schema.name))
+                if rule is not None:
+                    return rule(self, handler, with_common_parts(given) if kind is Complex else given)
         return self.apply(handler, given)
 
     def apply(self, handler: Handler, given: Mapping[str, Any]) -> Any:

@@ -18,9 +18,12 @@ from sofie_jit.ir.types import is_floating
 def _top(call: AtenCall, x: Symbol, k: Dim, dim: int, largest: bool) -> tuple[Symbol, Symbol]:
     if x.rank == 0:
         return x, ops.zeros_like(x, "int64")
+    axis = normalize_axis("topk", dim, x.rank)
     number = ops.cast(x, "int32") if x.dtype == "bool" else x
-    operator = functions.TopK(K=k, axis=normalize_axis("topk", dim, x.rank), largest=largest)
-    values, indices = call.add_all(operator, number)
+    last = ops.swapaxes(number, axis, -1)  # the kernel sorts rows
+    values, indices = (
+        ops.swapaxes(part, axis, -1) for part in call.add_all(functions.TopK(K=k, largest=largest), last)
+    )
     return ops.cast(values, x.dtype), ops.cast(indices, "int64")
 
 
