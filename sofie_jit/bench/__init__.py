@@ -52,6 +52,8 @@ class Engine:
     """Whether it is this package, not a peer."""
     format: str = ""
     """The only format of models that it runs; '' if it runs all."""
+    note: str = ""
+    """How it is called, if tables must say so."""
 
     @property
     def missing(self) -> str:
@@ -73,8 +75,10 @@ _KERAS = ("keras", "tensorflow")
 
 ENGINES = {
     "sofie_jit": Engine("sofie", ours=True),
-    "header": Engine("header", program="g++", ours=True),
-    "header, inside C++": Engine("header_inside", program="g++", ours=True),
+    "header": Engine("header", program="g++", ours=True, note="the C++ header by g++, called from Python (ctypes)"),
+    "header, inside C++": Engine(
+        "header_inside", program="g++", ours=True, note="the same, called and timed by a loop in C++"
+    ),
     "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS), format="Keras"),
     "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime",)),
     "OpenVINO": Engine("openvino", ("openvino",)),
@@ -95,6 +99,15 @@ def engines_for(format: str) -> list[str]:
     ['sofie_jit', 'header', 'header, inside C++', 'ONNX Runtime', 'OpenVINO']
     """
     return [name for name, engine in ENGINES.items() if engine.format in ("", format)]
+
+
+def listed_engines() -> str:
+    """The engines by the formats of models that they run, with names that :func:`find_engines` takes."""
+    by_format: dict[str, list[str]] = {}
+    for name, engine in ENGINES.items():
+        by_format.setdefault(engine.format, []).append(name.replace(",", ""))
+    parts = [f"for {format or 'all'} models: {', '.join(names)}" for format, names in by_format.items()]
+    return "; ".join(parts)
 
 
 def find_engines(names: str) -> list[str]:

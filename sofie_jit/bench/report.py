@@ -22,11 +22,14 @@ def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
     for cell in cells:
         groups.setdefault((cell.batch, cell.threads), []).append(cell)
     parts = [_group(group) for group in groups.values()]
+    timed = {cell.engine for cell in cells if not cell.problem}
     if starts:
         rows = [("engine", "first result", "memory")]
         rows += [(s.engine, s.problem or f"{s.seconds * 1e3:.0f} ms", "" if s.problem else f"{s.memory / 1e6:.0f} MB")
                  for s in sorted(starts, key=lambda start: start.seconds)]  # fmt: skip
         parts.append(f"start of the interpreter to the first result, batch {starts[0].batch}\n{tables.text(rows)}")
+    if notes := [f"{name}: {ENGINES[name].note}" for name in ENGINES if ENGINES[name].note and name in timed]:
+        parts.append("\n".join(notes))
     return "\n\n".join(parts)
 
 

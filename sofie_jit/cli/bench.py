@@ -4,8 +4,9 @@ Runs the model in this package, as a header compiled by g++, and in every engine
 OpenVINO, and for models of Keras also LiteRT, and Keras with and without XLA. ONNX Runtime and OpenVINO get an ONNX
 file as it is; models of other formats are exported by this package ("sofie-jit convert"). The output of each engine is
 compared with that of the library that the model comes from (Keras; ONNX Runtime for ONNX files), which must be
-installed, before it is timed; the reference of a compiled library is numpy. The engines take turns in one process that
-is pinned to as many cores as it has threads.
+installed, before it is timed; the reference of a compiled library is numpy. A batch consists of the first rows of
+--input, repeated if there are too few, or of random numbers. The engines take turns in one process that is pinned to as
+many cores as it has threads.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sofie_jit import frontends
+from sofie_jit.bench import listed_engines
 from sofie_jit.cli import list_of, positive
 from sofie_jit.cli.inputs import HELP, Shapes, add_columns_argument, input_file, read
-from sofie_jit.errors import InputError
+from sofie_jit.errors import InputError, counted
 from sofie_jit.models.arguments import open_shape
 
 if TYPE_CHECKING:
@@ -40,9 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     parser.add_argument("file", metavar="FILE", help="a saved model")
     parser.add_argument(
-        "--batch", metavar="ROWS,...", type=list_of(positive), default=[1], help="rows per call (default: 1)"
+        "--batch",
+        metavar="ROWS,...",
+        type=list_of(positive),
+        default=[1],
+        help="rows per call, one table for each (default: 1)",
     )
-    parser.add_argument("--engines", metavar="NAME,...", help="the engines (default: all that run the model's format)")
+    parser.add_argument(
+        "--engines",
+        metavar="NAME,...",
+        help=f"the engines (default: all that run the model's format); {listed_engines()}",
+    )
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default: 1)")
     parser.add_argument(
         "--input", metavar="INPUT", nargs="+", type=input_file, help=f"{HELP} (default: random numbers)"
@@ -64,20 +75,29 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads > environment.cores():
         raise InputError(f"--threads {args.threads}: this process may use {environment.cores()} cores")
+    inputs = _arrays(args)
     cells, starts = measure(
         args.file,
         batches=args.batch,
         engines=find_engines(args.engines) if args.engines else None,
         threads=args.threads,
-        inputs=_arrays(args),
+        inputs=inputs,
         starts=3 if args.start else 0,
         rounds=args.rounds,
         progress=_show if sys.stderr.isatty() else lambda step: None,
     )
     if sys.stderr.isatty():
         _show("")
-    print(_json(cells, starts) if args.json else report.table(cells, starts))
+    print(_json(cells, starts) if args.json else f"{_rows_of(inputs)}\n\n{report.table(cells, starts)}")
     return 0
+
+
+def _rows_of(inputs: Sequence[np.ndarray]) -> str:
+    """Which rows the batches consist of."""
+    if not inputs:
+        return "inputs: normally distributed random numbers, and zeros for integers (--input gives others)"
+    rows = counted(len(inputs[0]), "row") if inputs[0].ndim else "no rows"
+    return f"inputs: the first rows of the {rows} given, repeated if a batch has more"
 
 
 def _arrays(args: argparse.Namespace) -> list[np.ndarray]:

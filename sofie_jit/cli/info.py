@@ -1,8 +1,10 @@
 """Show a model's inputs, outputs and operators.
 
-Lists the inputs, the outputs, and the operators that the layers are translated to, with output shapes, parameters and
-floating-point operations per row (a multiplication with an addition counts as 2, an open dimension as 1). Compiles
-nothing. A model that cannot be translated is an error; see also `check`.
+Lists the inputs, the outputs, the open sizes, which each call determines, and the operators that the layers are
+translated to, with output shapes, parameters and floating-point operations per row (a multiplication with an addition
+counts as 2, an open dimension as 1). Compiles nothing. TorchScript files do not contain the shapes of their inputs,
+which determine the operators: --input-shape gives them, and without it the inputs and modules are listed. A model that
+cannot be translated is an error; see also `check`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import frontends
 
     translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
+    if not translation.shapes_known:
+        outline = {"metadata": dict(translation.metadata), **translation.outline()}
+        print(json.dumps(outline, indent=1) if args.json else _outline_text(outline))
+        return 0
     rmodel = translation()
     nodes = f"{translation.node_word}s"
     about = {"metadata": dict(translation.metadata), **describe(rmodel)}
@@ -41,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(rmodel: Any) -> dict[str, Any]:
     """The description, ready for JSON."""
+    from sofie_jit.models.arguments import open_sizes
     from sofie_jit.models.memory_use import memory_use
     from sofie_jit.passes.pipeline import lower
 
@@ -54,6 +61,7 @@ def describe(rmodel: Any) -> dict[str, Any]:
         "name": rmodel.name,
         "inputs": [_tensor(name, kind) for name, kind in rmodel.inputs.items()],
         "states": [_tensor(name, kind) for name, kind in rmodel.states.items()],
+        "sizes": open_sizes(rmodel.inputs),
         "outputs": [_tensor(x, rmodel.tensor_type(name)) for x, name in zip(labels, rmodel.outputs, strict=True)],
         "operators": operators,
         "parameters": sum(values.size for values in rmodel.initialized.values()),
@@ -66,12 +74,35 @@ def _tensor(name: str, kind: Any) -> dict[str, Any]:
     return {"name": name, "dtype": kind.dtype, "shape": [d if isinstance(d, int) else str(d) for d in kind.shape]}
 
 
+def _outline_text(outline: dict[str, Any]) -> str:
+    """A file without the shapes of its inputs."""
+    return "\n".join(
+        [
+            *(f"{key:7} {value}" for key, value in outline["metadata"].items()),
+            *(f"input   {given['name']}: {given['type']}, of unknown shape" for given in outline["inputs"]),
+            f"modules: {len(outline['modules'])}",
+            *(f"  {path}" for path in outline["modules"]),
+            f"parameters: {outline['parameters']:,}",
+            "The file does not contain the shapes of the inputs, on which the operators depend: give the sizes of each",
+            "tensor without the batch, such as --input-shape 16, with ? for an open size.",
+        ]
+    )
+
+
 def _text(about: dict[str, Any], nodes: str) -> str:
     from sofie_jit.report import tables
 
     lines = [f"{key:7} {value}" for key, value in about["metadata"].items()]
     for what in ("input", "state", "output"):
         lines += [f"{what:7} {t['name']}: {t['dtype']} ({', '.join(map(str, t['shape']))})" for t in about[f"{what}s"]]
+    if about["sizes"]:
+        lines.append(
+            "open    "
+            + "; ".join(
+                f"{size} ({', '.join(f'axis {axis} of {name}' for name, axis in places)})"
+                for size, places in about["sizes"].items()
+            )
+        )
     rows = [(op["operator"], op["origin"], op["output"], f"{op['parameters']:,}", f"{op['flops']:,}")
             for op in about["operators"]]  # fmt: skip
     return "\n".join(

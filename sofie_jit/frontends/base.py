@@ -91,6 +91,10 @@ class Translation(ABC):
         """The names of ``count`` inputs."""
         return list(self.inputs)
 
+    def outline(self) -> dict[str, Any]:
+        """What is known before the shapes of the inputs: their names and types, the modules, and the parameters."""
+        return {"inputs": list(self.inputs)}
+
     def describe_inputs(self) -> str:
         """The inputs as text, for a message."""
         return ", ".join(f"{name} {kind.shape}" for name, kind in self.inputs.items())

@@ -26,7 +26,7 @@ class Translation(BaseTranslation):
     """A compiled library; its network consists of the operators that run."""
 
     format: ClassVar[str] = "compiled library"
-    node_word: ClassVar[str] = "lowered operator"
+    node_word: ClassVar[str] = "compiled operator"
 
     def __init__(self, library: LibraryFile):
         self.library = library

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import DtypeError, InputError, ShapeError, counted
-from sofie_jit.ir.dims import BATCH, Shape
+from sofie_jit.ir.dims import BATCH, Shape, SymbolicDim
 from sofie_jit.ir.types import TensorType
 from sofie_jit.models.columns import Columns, arranged, by_input, is_frame, refuse_unnamed
 
@@ -206,6 +206,16 @@ def fitting_order(
 
 MOST_REORDERED = 6
 """The largest number of inputs that are tried in all orders."""
+
+
+def open_sizes(types: Mapping[str, TensorType]) -> dict[str, list[tuple[str, int]]]:
+    """The open sizes of inputs by name, each with the inputs and axes that it is the size of."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, kind in types.items():
+        for axis, dim in enumerate(kind.shape):
+            if isinstance(dim, SymbolicDim):
+                found.setdefault(str(dim), []).append((name, axis))
+    return found
 
 
 def same_sizes(found: tuple[int, ...], expected: OpenShape) -> bool:

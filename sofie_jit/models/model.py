@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.models.description import Description
 
 if TYPE_CHECKING:
@@ -99,12 +98,9 @@ class Model(ABC):
         >>> sofie_jit.load(MODEL_FILE).dims
         {'batch': [('image', 0)]}
         """
-        found: dict[str, list[tuple[str, int]]] = {}
-        for name, kind in self._arguments.types.items():
-            for axis, dim in enumerate(kind.shape):
-                if isinstance(dim, SymbolicDim):
-                    found.setdefault(str(dim), []).append((name, axis))
-        return found
+        from sofie_jit.models.arguments import open_sizes
+
+        return open_sizes(self._arguments.types)
 
     @property
     def input_dtypes(self) -> list[str]:

@@ -31,13 +31,13 @@ class Profile:
 
     records: list[dict[str, Any]]
     """One dict per operator in execution order, which ``pandas.DataFrame`` accepts. Its keys are ``operator`` (the
-    lowered operator, such as DirectConv or WinogradConv for ONNX's Conv), ``layer`` (where the operator comes from),
+    operator that runs, such as DirectConv or WinogradConv for ONNX's Conv), ``layer`` (where the operator comes from),
     ``output`` (shape), ``seconds``, ``share`` (of the seconds of all operators), ``flops`` (floating-point operations;
     a multiply-add counts as 2), ``flops_per_second``, ``peak_share`` (of :attr:`peak`) and ``bytes`` (inputs, weights
     and outputs, each counted once). ``flops`` counts the operations of the operator's definition. Winograd's
     convolution and skipped zeros need fewer, so ``peak_share`` may exceed 1."""
     seconds: float
-    """Seconds of one call from Python on one thread, without clocks between the operators."""
+    """Seconds of one call of ``infer`` on one thread, without clocks between the operators."""
     peak: float
     """Floating-point operations per second that one core reaches on registers alone, measured on this machine."""
 
@@ -50,22 +50,35 @@ class Profile:
         """The table as text: one row per operator, then their sum."""
         total = {
             "operator": counted(len(self.records), "operator"), "layer": "", "output": "", "share": 1.0,
-            "seconds": sum(record["seconds"] for record in self.records),
+            "seconds": self.operator_seconds,
             "flops": self.flops, "bytes": sum(record["bytes"] for record in self.records),
         }  # fmt: skip
         return [_row(record) for record in [*self.records, with_rates(total, self.peak)]]
 
     @property
+    def operator_seconds(self) -> float:
+        """The sum of the seconds of all operators."""
+        return float(sum(record["seconds"] for record in self.records))
+
+    @property
     def caption(self) -> str:
-        """Time and speed of a whole call, and the peak."""
+        """Time and speed of a whole call, its difference from the sum of the operators, and the peak."""
+        difference = self.seconds - self.operator_seconds
+        cause = (
+            "checks of the arguments, memory for the results, and calls of the operators"
+            if difference >= 0
+            else "the clocks between the operators delay them"
+        )
         return (
-            f"one call from Python takes {_time(self.seconds)} ({_rate(self.flops / self.seconds)} GFLOP/s); "
+            f"sum of the operators: {_time(self.operator_seconds)}; "
+            f"one call of infer: {_time(self.seconds)} ({_rate(self.flops / self.seconds)} GFLOP/s); "
+            f"difference: {_time(difference)} ({cause}); "
             f"peak of one core: {_rate(self.peak)} GFLOP/s"
         )
 
     def __str__(self) -> str:
         *rows, total = self.rows()
-        return f"{tables.text([COLUMNS, *rows], left=3, total=total)}\n\n{self.caption}"
+        return "\n".join([tables.text([COLUMNS, *rows], left=3, total=total), "", *self.caption.split("; ")])
 
     def _repr_html_(self) -> str:
         *rows, total = self.rows()
@@ -138,7 +151,7 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _unit(seconds: float) -> tuple[float, str]:
-    return next(((scale, unit) for scale, unit in ((1.0, "s"), (1e-3, "ms")) if seconds >= scale), (1e-6, "us"))
+    return next(((scale, unit) for scale, unit in ((1.0, "s"), (1e-3, "ms")) if abs(seconds) >= scale), (1e-6, "us"))
 
 
 def _time(seconds: float) -> str:

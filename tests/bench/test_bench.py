@@ -29,6 +29,7 @@ from sofie_jit.bench import (
 )
 from sofie_jit.bench.measure import Cell, Start, _cells, _example, measure
 from sofie_jit.cli import main
+from sofie_jit.cli.bench import _rows_of
 from sofie_jit.frontends.keras.original import KerasModel, library_of
 from sofie_jit.operators import MatMul
 from sofie_jit.report.timing import round_robin, sample_of, seconds_per_call
@@ -281,6 +282,9 @@ def test_table() -> None:
     assert ["predict", "40000", "45000", "20000.00", "18000.00", "0e+00"] in lines
     assert "OpenVINO: not installed: pip install openvino" in text
     assert ["LiteRT", "200", "ms", "5", "MB"] in lines
+    assert "from Python" not in text
+    text = report.table([*CELLS, Cell("header", 1, 1, 1e-6, 1e-6)])
+    assert text.endswith("\n\nheader: the C++ header by g++, called from Python (ctypes)")
 
 
 def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,7 +304,10 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert answer["machine"]["cores"] >= 1
     assert main(["bench", "m.h5"]) == 0
     assert (asked["batches"], asked["engines"]) == ([1], None)
-    assert report.table(CELLS) in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith("inputs: normally distributed random numbers, and zeros for integers")
+    assert report.table(CELLS) in out
+    assert _rows_of([np.ones((2, 3))]) == "inputs: the first rows of the 2 rows given, repeated if a batch has more"
 
 
 def test_environment() -> None:

@@ -82,6 +82,39 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Conv" in out
 
 
+def test_info_lists_open_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(MODEL_FILE)]) == 0
+    assert "\nopen    batch (axis 0 of image)\n" in capsys.readouterr().out
+    assert main(["info", str(MODEL_FILE), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sizes"] == {"batch": [["image", 0]]}
+
+
+def test_info_of_torchscript_without_shapes(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(Path(__file__).parents[1] / "golden" / "pytorch" / "scripted.pt")
+    assert main(["info", path]) == 0
+    out = capsys.readouterr().out
+    assert "input   weight: Optional[Tensor], of unknown shape\n" in out
+    assert "\n  layers.2\n" in out
+    assert "such as --input-shape 16" in out
+    assert main(["info", path, "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["inputs"][0] == {"name": "x", "type": "Tensor"}
+    assert about["parameters"] > 0
+    assert main(["info", path, "--input-shape", "4"]) == 0
+    assert "open    batch (axis 0 of x)" in capsys.readouterr().out
+
+
+def test_engines_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    from sofie_jit.bench import ENGINES, find_engines
+
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for name in ENGINES:
+        assert name.replace(",", "") in said
+        assert find_engines(name.replace(",", "")) == [name]
+
+
 def test_info_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(MODEL_FILE), "--json"]) == 0
     about = json.loads(capsys.readouterr().out)

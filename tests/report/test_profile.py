@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,7 +69,12 @@ def test_table(found: Profile) -> None:
     assert lines[0].split() == " ".join(COLUMNS).split()
     assert [line.split()[0] for line in lines[2:4]] == ["Dense", "Dense"]
     assert lines[5].startswith("2 operators")
-    assert lines[-1] == found.caption
+    assert "; ".join(lines[-4:]) == found.caption
+    assert found.operator_seconds == pytest.approx(sum(record["seconds"] for record in found.records))
+    slower = replace(found, seconds=found.operator_seconds + 25e-6)
+    assert "; difference: 25.00 us (checks of the arguments, memory" in slower.caption
+    quicker = replace(found, seconds=found.operator_seconds / 2)
+    assert "(the clocks between the operators delay them)" in quicker.caption
     assert len({len(line) for line in lines[:4]}) == 1
 
 

@@ -183,10 +183,23 @@ struct PRelu { // a, times the slope b for a < 0
 template <class T, class Result, class Operation>
 void compare(const Broadcast<2> &shape, const T *a, const T *b, Result *y, const Operation &operation)
 {
-   const std::size_t n = shape.run(), a_step = shape.moves(0), b_step = shape.moves(1);
-   shape.rows([&](std::size_t to, const std::size_t *from) {
-      for (std::size_t i = 0; i < n; ++i)
-         y[to + i] = operation(a[from[0] + i * a_step], b[from[1] + i * b_step]);
+   const std::size_t n = shape.run();
+   const bool a_moves = shape.moves(0), b_moves = shape.moves(1);
+   shape.rows([&](std::size_t to, const std::size_t *from) { // loops with known steps, which compilers vectorize
+      const T *const pa = a + from[0], *const pb = b + from[1], va = *pa, vb = *pb;
+      Result *const result = y + to;
+      if (a_moves && b_moves)
+         for (std::size_t i = 0; i < n; ++i)
+            result[i] = operation(pa[i], pb[i]);
+      else if (a_moves)
+         for (std::size_t i = 0; i < n; ++i)
+            result[i] = operation(pa[i], vb);
+      else if (b_moves)
+         for (std::size_t i = 0; i < n; ++i)
+            result[i] = operation(va, pb[i]);
+      else
+         for (std::size_t i = 0; i < n; ++i)
+            result[i] = operation(va, vb);
    });
 }
 
@@ -219,10 +232,38 @@ inline void logical_not(std::size_t n, const bool *x, bool *y)
 template <class T>
 void where(const Broadcast<3> &shape, const bool *condition, const T *a, const T *b, T *y)
 {
-   const std::size_t n = shape.run(), c_step = shape.moves(0), a_step = shape.moves(1), b_step = shape.moves(2);
-   shape.rows([&](std::size_t to, const std::size_t *from) {
-      for (std::size_t i = 0; i < n; ++i)
-         y[to + i] = condition[from[0] + i * c_step] ? a[from[1] + i * a_step] : b[from[2] + i * b_step];
+   const std::size_t n = shape.run();
+   const bool c_moves = shape.moves(0), a_moves = shape.moves(1), b_moves = shape.moves(2);
+   shape.rows([&](std::size_t to, const std::size_t *from) { // loops with known steps, which compilers vectorize
+      const bool *const c = condition + from[0];
+      const T *const pa = a + from[1], *const pb = b + from[2], va = *pa, vb = *pb;
+      T *const result = y + to;
+      if (!c_moves) { // one condition for the row, such as the mask of a step
+         const T *const chosen = *c ? pa : pb, value = *chosen;
+         if (*c ? a_moves : b_moves)
+            for (std::size_t i = 0; i < n; ++i)
+               result[i] = chosen[i];
+         else
+            for (std::size_t i = 0; i < n; ++i)
+               result[i] = value;
+      } else if (a_moves && b_moves)
+         for (std::size_t i = 0; i < n; ++i) {
+            const T first = pa[i], second = pb[i]; // read both: the loop has no branch
+            result[i] = c[i] ? first : second;
+         }
+      else if (a_moves)
+         for (std::size_t i = 0; i < n; ++i) {
+            const T first = pa[i];
+            result[i] = c[i] ? first : vb;
+         }
+      else if (b_moves)
+         for (std::size_t i = 0; i < n; ++i) {
+            const T second = pb[i];
+            result[i] = c[i] ? va : second;
+         }
+      else
+         for (std::size_t i = 0; i < n; ++i)
+            result[i] = c[i] ? va : vb;
    });
 }
 

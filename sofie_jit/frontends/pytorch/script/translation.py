@@ -102,6 +102,14 @@ class Translation(base.Translation):
         """The names of ``count`` inputs."""
         return inputs.names_of(self.parameters, count)
 
+    def outline(self) -> dict[str, Any]:
+        """The parameters of ``forward``, the paths of the modules, and the number of elements of the tensors."""
+        return {
+            "inputs": [{"name": parameter.name, "type": parameter.kind} for parameter in self.parameters],
+            "modules": self.modules,
+            "parameters": sum(tensor.elements.size for tensor in self.model.tensors),
+        }
+
     def describe_inputs(self) -> str:
         """The parameters of ``forward``."""
         return inputs.described(self.parameters)
