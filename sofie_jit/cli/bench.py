@@ -97,7 +97,7 @@ def _rows_of(inputs: Sequence[np.ndarray]) -> str:
     if not inputs:
         return "inputs: normally distributed random numbers, and zeros for integers (--input gives others)"
     rows = counted(len(inputs[0]), "row") if inputs[0].ndim else "no rows"
-    return f"inputs: the first rows of the {rows} given, repeated if a batch has more"
+    return f"inputs: the first of the {rows} given, repeated if a batch has more"
 
 
 def _arrays(args: argparse.Namespace) -> list[np.ndarray]:

@@ -307,7 +307,7 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert out.startswith("inputs: normally distributed random numbers, and zeros for integers")
     assert report.table(CELLS) in out
-    assert _rows_of([np.ones((2, 3))]) == "inputs: the first rows of the 2 rows given, repeated if a batch has more"
+    assert _rows_of([np.ones((2, 3))]) == "inputs: the first of the 2 rows given, repeated if a batch has more"
 
 
 def test_environment() -> None:

@@ -141,6 +141,22 @@ def test_files_of_keras_2_are_compared_with_tf_keras(tmp_path: Path) -> None:
     assert len(found.layers) == 3
 
 
+def test_bytes_and_files_with_other_names(tmp_path: Path) -> None:
+    """Keras knows the format of a file by its name, this package by its content."""
+    import keras
+
+    model = randomize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
+    for name in ("m.keras", "m.h5"):
+        model.save(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / "model").write_bytes(content)
+        for source in (content, tmp_path / "model"):
+            assert sofie_jit.compare(source, batches=[])
+    model.save_weights(tmp_path / "m.weights.h5")
+    (tmp_path / "m.weights.h5").rename(tmp_path / "weights")
+    assert sofie_jit.compare(tmp_path / "weights", config=json.loads(model.to_json()), batches=[])
+
+
 def test_weights_beside_their_architecture(tmp_path: Path) -> None:
     import keras
 

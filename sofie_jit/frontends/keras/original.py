@@ -10,7 +10,9 @@ import importlib
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
 from types import ModuleType
@@ -43,17 +45,34 @@ def load(source: Any, config: Any, keras_version: str, counts: Mapping[str, int]
             "running a model in Keras needs Keras and TensorFlow, which are not installed: pip install tensorflow"
         )
     problems = []
-    for name in libraries:
-        module = importlib.import_module(name)
-        try:
-            if config is None:
-                return KerasModel(module, module.models.load_model(source, compile=False), counts)
-            model = module.models.model_from_json(_json_text(config))
-            model.load_weights(source)
-            return KerasModel(module, model, counts)
-        except Exception as error:  # a file may be wrong for this version in any way
-            problems.append(f"{name} {module.__version__} cannot load {source}: {' '.join(str(error).split())[:300]}")
+    with _with_suffix(Path(source), is_weights=config is not None) as path:
+        for name in libraries:
+            module = importlib.import_module(name)
+            try:
+                if config is None:
+                    return KerasModel(module, module.models.load_model(path, compile=False), counts)
+                model = module.models.model_from_json(_json_text(config))
+                model.load_weights(path)
+                return KerasModel(module, model, counts)
+            except Exception as error:  # a file may be wrong for this version in any way
+                problems.append(
+                    f"{name} {module.__version__} cannot load {source}: {' '.join(str(error).split())[:300]}"
+                )
     raise ModelFileError("; ".join([*problems, "pass the live keras.Model instead"]))
+
+
+@contextmanager
+def _with_suffix(path: Path, is_weights: bool) -> Iterator[Path]:
+    """The file under a name by which Keras, unlike this package, recognizes its format."""
+    if not path.is_file() or path.suffix in (".keras", ".h5", ".hdf5"):
+        yield path
+        return
+    with path.open("rb") as file:
+        suffix = ".keras" if file.read(2) == b"PK" else ".weights.h5" if is_weights else ".h5"
+    with tempfile.TemporaryDirectory(prefix="sofie_jit-") as folder:
+        link = Path(folder) / f"model{suffix}"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def _json_text(config: Any) -> str:
