@@ -231,6 +231,8 @@ def check(
         translation = frontends.open(
             source, config=config, outputs=outputs, replace=replace, untrusted=untrusted, **options
         )
+        if not translation.shapes_known:
+            return Report(label, [], node_word=translation.node_word, unknown=translation.describe_inputs())
         found = translation.nodes()
     except SofieError as error:
         return Report(label, str(error).splitlines())

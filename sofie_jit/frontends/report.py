@@ -30,6 +30,8 @@ class Report:
     """All layers or operators in the order of the file; empty if the file cannot be read."""
     node_word: str = "node"
     """The format's word for a node."""
+    unknown: str = ""
+    """Why the nodes are not known before the first call, of TorchScript without shapes; '' if they are."""
 
     @property
     def ok(self) -> bool:
@@ -43,6 +45,8 @@ class Report:
         bad = sum(bool(node.problem) for node in self.nodes)
         count = f"{len(self.nodes)} {self.node_word}s" + (f", {bad} of them not supported" if bad else "")
         lines = [f"{self.source}: {'can' if self.ok else 'cannot'} be loaded" + (f" ({count})" if self.nodes else "")]
+        if self.unknown:
+            lines.append(f"  its {self.node_word}s are not checked: {self.unknown}")
         width = max((len(node.name) for node in self.nodes), default=0)
         lines += [f"  {'no' if node.problem else 'ok'}  {node.name:{width}}  {node.type}" for node in self.nodes]
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])

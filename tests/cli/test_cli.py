@@ -96,6 +96,8 @@ def test_info_of_torchscript_without_shapes(capsys: pytest.CaptureFixture[str]) 
     assert "input   weight: Optional[Tensor], of unknown shape\n" in out
     assert "\n  layers.2\n" in out
     assert "such as --input-shape 16" in out
+    assert main(["check", path]) == 0  # load accepts it, and compiles it when it is first called
+    assert "can be loaded\n  its nodes are not checked: The inputs are x: Tensor, weight:" in capsys.readouterr().out
     assert main(["info", path, "--json"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert about["inputs"][0] == {"name": "x", "type": "Tensor"}
