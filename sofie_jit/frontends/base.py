@@ -280,6 +280,12 @@ class Problems:
             raise UnsupportedLayerError(self.found)
 
 
+WRONG_CONFIG = (
+    TypeError, ValueError, AttributeError, IndexError, ArithmeticError, StopIteration, MemoryError, RecursionError,
+)  # fmt: skip
+"""What handlers raise for values of options that no writer of the format would make."""
+
+
 @contextmanager
 def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Iterator[None]:
     """Turns exceptions of a handler into errors of this package that name the node.
@@ -300,7 +306,7 @@ def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Itera
         raise ModelFileError(
             f"{label}: its parameters overflow or produce NaN ({error}). The config: {dict(options)!r:.300}"
         ) from error
-    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, MemoryError, RecursionError) as error:
+    except WRONG_CONFIG as error:
         raise ModelFileError(
             f"{label}: cannot be translated ({type(error).__name__}: {error}); either its config is not valid "
             f"{format}, or this is a bug of sofie_jit. The config: {dict(options)!r:.300}"

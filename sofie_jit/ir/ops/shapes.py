@@ -68,7 +68,7 @@ def ravel(x: Symbol) -> Symbol:
 
 
 def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
-    """``x`` with new axes of size 1; ``axis`` are their indices in the result.
+    """``x`` with new axes of size 1; ``axis`` are their indices in the result. Raises ShapeError for a repeated one.
 
     >>> ops.expand_dims(x, (1, -1)).shape
     (batch, 1, 2, 3, 1)
@@ -76,6 +76,8 @@ def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
     new = [axis] if isinstance(axis, int) else list(axis)
     rank = x.rank + len(new)
     new_axes = {normalize_axis("expand_dims", a, rank) for a in new}
+    if len(new_axes) < len(new):
+        raise ShapeError(f"expand_dims: the axes {new} name one axis twice")
     sizes = iter(x.shape)
     return reshape(x, [1 if a in new_axes else next(sizes) for a in range(rank)])
 
@@ -95,7 +97,9 @@ def inverse(order: Sequence[int]) -> list[int]:
 
 def transpose(x: Symbol, axes: Sequence[int] | None = None) -> Symbol:
     """``x`` with its axes reordered: axis i of the result is axis ``axes[i]`` of ``x``; by default in reverse."""
-    order = [a % x.rank for a in axes] if axes is not None else list(reversed(range(x.rank)))
+    order = (
+        [normalize_axis("transpose", a, x.rank) for a in axes] if axes is not None else list(reversed(range(x.rank)))
+    )
     if order == list(range(x.rank)):
         return x
     values = weight_of(x)

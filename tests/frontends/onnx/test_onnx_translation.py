@@ -10,7 +10,7 @@ from onnx_files import PRODUCTION
 
 import sofie_jit
 from sofie_jit import check, frontends, ops
-from sofie_jit.errors import GraphError, ModelFileError, OptionError, UnsupportedLayerError
+from sofie_jit.errors import GraphError, ModelFileError, OptionError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.fixed_sizes import with_input_shapes
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.verification.evaluate import evaluate
@@ -273,6 +273,32 @@ def test_wrong_numbers_of_inputs(tmp_path):
     ):
         with pytest.raises(UnsupportedLayerError, match=message):
             frontends.open(saved(tmp_path, nodes, {"x": X}))()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "axes"),
+    [
+        (node("Unsqueeze", "x axes", "y"), [0, 0]),
+        (node("Unsqueeze", "x axes", "y"), [0, -5]),
+        (node("Unsqueeze", "x axes", "y"), [7]),
+        (node("Squeeze", "x axes", "y"), [9]),
+        (node("ReduceSum", "x axes", "y"), [9]),
+        (node("Concat", "x x", "y", axis=3), []),
+        (node("Gather", "x axes", "y", axis=3), [0]),
+        (node("Softmax", "x", "y", axis=3), []),
+        (node("Transpose", "x", "y", perm=[0, 0, 1]), []),
+        (node("Transpose", "x", "y", perm=[0, 1, 5]), []),
+        (node("Transpose", "x", "y", perm=[0, 1]), []),
+        (node("Split", "x", "y", axis=3), []),
+        (node("Flatten", "x", "y", axis=4), []),
+        (node("CumSum", "x nine", "y"), []),
+    ],
+    ids=lambda value: value.op_type if hasattr(value, "op_type") else "",
+)
+def test_wrong_axes_are_refused(tmp_path, wrong, axes):
+    path = saved(tmp_path, [wrong], {"x": (2, 3, 4)}, axes=np.int64(axes), nine=np.int64(9))
+    with pytest.raises(SofieError, match=rf"y \({wrong.op_type}\)"):
+        frontends.open(path)()
 
 
 def test_types_that_are_not_supported_are_named(tmp_path):
