@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx
 import pytest
@@ -273,6 +275,14 @@ def test_wrong_numbers_of_inputs(tmp_path):
     ):
         with pytest.raises(UnsupportedLayerError, match=message):
             frontends.open(saved(tmp_path, nodes, {"x": X}))()
+
+
+def test_gelu_as_tf2onnx_writes_it(tmp_path):
+    nodes = [node("Mul", "x c", "z"), node("Erfc", "z", "e"), node("Mul", "x e", "xe"), node("Mul", "xe half", "y")]
+    path = saved(tmp_path, nodes, {"x": ["N", 3]}, opset=15, c=np.float32(-(0.5**0.5)), half=np.float32(0.5))
+    x = RNG.normal(size=(50, 3)).astype(np.float32)
+    expected = x * (1 + np.vectorize(math.erf)(x / 2**0.5)) / 2
+    np.testing.assert_allclose(computed(path, x=x)[0], expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

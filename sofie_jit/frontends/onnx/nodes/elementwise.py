@@ -74,6 +74,7 @@ direct(
 )  # fmt: skip
 direct(math.Sin, math.Cos, math.Tan, math.Asin, math.Acos, math.Atan, since=7)
 direct(math.Sinh, math.Cosh, math.Asinh, math.Acosh, math.Atanh, math.Sign, math.Erf, since=9)
+direct(math.Erfc)  # not ONNX's: tf2onnx, also Keras's export to ONNX, leaves TensorFlow's operator in Gelu as it is
 direct(math.Round, since=11)
 direct(math.BitwiseNot, since=18)
 direct(elementwise.Not)
