@@ -223,7 +223,7 @@ def check(
     (True, 11, 'Conv2D')
     """
     from sofie_jit import frontends
-    from sofie_jit.frontends.base import ValuesNeededError
+    from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
     from sofie_jit.frontends.report import NodeReport, Report
 
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
@@ -239,7 +239,7 @@ def check(
     problems: list[str] = []
     try:
         translation().generate()
-    except ValuesNeededError:  # it is compiled for the values that it is called with
+    except (ValuesNeededError, SizesNeededError):  # it is compiled for those that it is called with
         pass
     except UnsupportedLayerError as error:
         problems = error.problems

@@ -245,6 +245,23 @@ class ValuesNeededError(UnsupportedLayerError):
         return type(self), (self.problems, self.source, self.inputs)
 
 
+class SizesNeededError(UnsupportedLayerError):
+    """A model can be translated only for given sizes of some open dimensions, such as the length of a loop.
+
+    ``sizes``: their names.
+    """
+
+    def __init__(self, problems: str | Sequence[str], source: str = "", sizes: Iterable[str] = ()):
+        super().__init__(problems, source)
+        self.sizes = frozenset(sizes)
+
+    def of_file(self, source: str) -> SizesNeededError:
+        return SizesNeededError(self.problems, source, self.sizes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.source, self.sizes)
+
+
 class Problems:
     """Collects the nodes that cannot be translated, so that one error lists all of them.
 
@@ -260,6 +277,8 @@ class Problems:
         self.found: list[str] = []
         self._inputs: list[frozenset[str]] = []
         """For each problem that values of inputs would solve, the names of these."""
+        self._sizes: list[frozenset[str]] = []
+        """For each problem that sizes of open dimensions would solve, the names of these."""
 
     @contextmanager
     def collected(self) -> Iterator[None]:
@@ -271,11 +290,18 @@ class Problems:
             self.found += new
             if isinstance(error, ValuesNeededError):
                 self._inputs += [error.inputs] * len(new)
+            if isinstance(error, SizesNeededError):
+                self._sizes += [error.sizes] * len(new)
 
     def raise_all(self) -> None:
-        """Raises UnsupportedLayerError if any problem was found: ValuesNeededError if values would solve them all."""
+        """Raises UnsupportedLayerError if any problem was found.
+
+        It is a ValuesNeededError if values would solve them all, and a SizesNeededError if sizes would.
+        """
         if self.found and len(self._inputs) == len(self.found):
             raise ValuesNeededError(self.found, inputs=frozenset().union(*self._inputs))
+        if self.found and len(self._sizes) == len(self.found):
+            raise SizesNeededError(self.found, sizes=frozenset().union(*self._sizes))
         if self.found:
             raise UnsupportedLayerError(self.found)
 

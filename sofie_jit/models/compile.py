@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sofie_jit.frontends.base import Translation, ValuesNeededError
+from sofie_jit.frontends.base import SizesNeededError, Translation, ValuesNeededError
 from sofie_jit.ir.options import Optimize
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.jit.threads import thread_count
@@ -50,4 +50,8 @@ def compile_translation(translation: Translation, *, threads: int | None = None,
         from sofie_jit.models.value_model import ValueModel
 
         return ValueModel(translation, sorted(error.inputs), compile_translation, threads=threads, optimize=optimize)
+    except SizesNeededError as error:
+        from sofie_jit.models.size_model import SizeModel
+
+        return SizeModel(translation, sorted(error.sizes), compile_translation, threads=threads, optimize=optimize)
     return compile_rmodel(rmodel, threads=threads, optimize=optimize)

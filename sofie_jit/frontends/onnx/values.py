@@ -16,7 +16,7 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.model import Tensor
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim
+from sofie_jit.ir.dims import Dim, SymbolicDim, names_of
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
@@ -83,6 +83,20 @@ def dtype_of(value: Value) -> str:
 
 def inputs_of(rmodel: RModel, name: str) -> frozenset[str]:
     """The names of the inputs that a tensor depends on."""
+    return frozenset(_sources(rmodel, name) & rmodel.inputs.keys())
+
+
+def sizes_of_value(rmodel: RModel, name: str) -> frozenset[str]:
+    """The names of the open sizes that operators have among their attributes from which a tensor is computed."""
+    sources = _sources(rmodel, name)
+    attributes = [
+        value for op in rmodel.operators if sources.intersection(op.outputs) for value in op.attributes().values()
+    ]
+    return frozenset(names_of(dim for value in attributes for dim in (value if isinstance(value, tuple) else [value])))
+
+
+def _sources(rmodel: RModel, name: str) -> set[str]:
+    """The names of the tensors that a tensor is computed from, and its own."""
     producers = {output: operator for operator in rmodel.operators for output in operator.outputs}
     seen, pending = set(), [name]
     while pending:
@@ -90,7 +104,7 @@ def inputs_of(rmodel: RModel, name: str) -> frozenset[str]:
         if tensor not in seen:
             seen.add(tensor)
             pending += producers[tensor].inputs if tensor in producers else []
-    return frozenset(seen & rmodel.inputs.keys())
+    return seen
 
 
 def is_parameter(kind: TensorType) -> bool:

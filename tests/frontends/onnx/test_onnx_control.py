@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import sofie_jit
 from sofie_jit import frontends
-from sofie_jit.errors import ShapeError, UnsupportedLayerError
+from sofie_jit.errors import InputError, ShapeError, UnsupportedLayerError
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 RNG = np.random.default_rng(0)
@@ -75,6 +75,75 @@ def test_a_loop_of_known_length(tmp_path):
         np.testing.assert_allclose(rows, np.reshape([i * (i + 1) * x for i in range(count)], (count, 2)))
     with pytest.raises(UnsupportedLayerError, match="would become more than 10,000 nodes"):
         model.infer(x, 10**9)
+
+
+def loop_over_time(found=False):
+    """Sums of x (n, time, 2) over time by a Loop; with ``found``, as many steps as x has elements other than 0."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Gather", ["x", "i"], ["step"], axis=1),
+            helper.make_node("Add", ["total", "step"], ["sum"]),
+            helper.make_node("Add", ["i", "one"], ["next"]),
+            helper.make_node("Less", ["next", "time"], ["still"]),
+        ],
+        "body",
+        [info("i", [], INT64), info("goes_on", [], BOOL), info("total", None)],
+        [info("still", [], BOOL), info("sum", None), info("step", None)],
+    )
+    nodes = [
+        *([helper.make_node("NonZero", ["x"], ["places"])] if found else []),
+        helper.make_node("Shape", ["places" if found else "x"], ["time_of_x"], start=1, end=2),
+        helper.make_node("Squeeze", ["time_of_x"], ["time"]),
+        helper.make_node("Less", ["zero", "time"], ["starts"]),
+        helper.make_node("ReduceSum", ["x", "axis"], ["sums"], keepdims=0),
+        helper.make_node("Mul", ["sums", "nothing"], ["start"]),
+        helper.make_node("Loop", ["", "starts", "start"], ["last", "rows"], body=body),
+    ]
+    constants = {"zero": np.int64(0), "one": np.int64(1), "axis": np.int64([1]), "nothing": np.float32(0)}
+    weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    return helper.make_graph(
+        nodes, "g", [info("x", ["n", "time", 2])], [info("last", None), info("rows", None)], weights
+    )
+
+
+def test_a_loop_over_an_open_size_is_compiled_per_size(tmp_path):
+    path = saved(tmp_path, loop_over_time())
+    model = sofie_jit.load(path)
+    assert repr(model).endswith("x (None, None, 2); compiled per size of time>")
+    for rows, time in ((3, 4), (1, 4), (2, 1), (0, 3)):
+        x = RNG.normal(size=(rows, time, 2)).astype(np.float32)
+        last, steps = model.infer(x)
+        np.testing.assert_allclose(last, x.sum(1), rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(steps, x.swapaxes(0, 1))
+    assert sofie_jit.load(path, input_shapes=[(None, 4, 2)]).output_shapes == [(None, 2), (4, None, 2)]
+    assert sofie_jit.check(path).ok
+    with pytest.raises(InputError, match="known only for given sizes of 'time': load the model with input_shapes="):
+        model.output_shapes  # noqa: B018
+    with pytest.raises(UnsupportedLayerError, match=r"\(Loop\): its input 'cond' depends on the open size 'time'; fix"):
+        frontends.open(path)()
+
+
+def test_a_loop_whose_length_depends_on_data_is_refused(tmp_path):
+    with pytest.raises(
+        UnsupportedLayerError, match="its input 'cond' is computed by the model; only known numbers of it"
+    ):
+        sofie_jit.load(saved(tmp_path, loop_over_time(found=True)))
+
+
+def test_a_scan_of_open_size_is_compiled_per_size(tmp_path):
+    body = helper.make_graph(
+        [helper.make_node("Add", ["total", "step"], ["sum"]), helper.make_node("Identity", ["sum"], ["row"])],
+        "body", [info("total", [2]), info("step", [2])], [info("sum", [2]), info("row", [2])],
+    )  # fmt: skip
+    scan = helper.make_node("Scan", ["start", "x"], ["last", "sums"], body=body, num_scan_inputs=1)
+    start = numpy_helper.from_array(np.zeros(2, np.float32), "start")
+    graph = helper.make_graph([scan], "g", [info("x", ["time", 2])], [info("last", None), info("sums", None)], [start])
+    model = sofie_jit.load(saved(tmp_path, graph))
+    for time in (5, 1, 5):
+        x = RNG.normal(size=(time, 2)).astype(np.float32)
+        last, sums = model.infer(x)
+        np.testing.assert_allclose(last, x.sum(0), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(sums, x.cumsum(0), rtol=0, atol=1e-6)
 
 
 FORMS = {

@@ -185,3 +185,15 @@ def test_parts_of_an_open_axis(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.infer(x), x[3:])
     with pytest.raises(sofie_jit.InputError, match="must be equal to"):
         model.infer(random(5, 2))
+
+
+def test_global_pools_of_an_open_number_of_channels(tmp_path: Path) -> None:
+    """tf2onnx writes means of rows as GlobalAveragePool."""
+    nodes = [node("GlobalAveragePool", "x", "mean"), node("GlobalMaxPool", "x", "most"), node("Sub", "x mean", "y")]
+    nodes += [node("GlobalAveragePool", "image", "means")]
+    path = save(tmp_path / "m.onnx", nodes, {"x": ["n", "time", 8], "image": ["n", "channels", 3, "width"]}, {})
+    model, runtime = sofie_jit.load(path), onnxruntime.InferenceSession(path)
+    for n, time, channels, width in ((2, 5, 3, 4), (1, 1, 1, 1), (3, 2, 40, 7)):
+        feed = {"x": random(n, time, 8), "image": random(n, channels, 3, width)}
+        for a, b in zip(model.infer(feed), runtime.run(None, feed), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-6, strict=True)

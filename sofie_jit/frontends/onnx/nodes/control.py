@@ -12,7 +12,7 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import format_shape, normalize_axis
+from sofie_jit.ir.dims import format_shape, names_of, normalize_axis
 
 
 @node("If")
@@ -49,12 +49,12 @@ def _selected(call: OnnxCall, condition: Symbol, *branches: Graph) -> tuple[Valu
 
 @node("Loop")
 def loop(
-    call: OnnxCall, trips: np.ndarray | None = None, condition: np.ndarray | None = None, *carried: Value
+    call: OnnxCall, trips: Value | None = None, condition: Value | None = None, *carried: Value
 ) -> tuple[Value, ...]:
     """A graph repeated; the number of iterations and the conditions must be known."""
-    body = call.graph("body")
-    most = None if trips is None else int(trips.item())
-    goes_on, states = condition is None or bool(condition.item()), list(carried)
+    body, known = call.graph("body"), "known numbers of iterations"
+    most = None if trips is None else call.known_number(trips, "M", known)
+    goes_on, states = condition is None or bool(call.known_number(condition, "cond", known)), list(carried)
     collected: list[list[Value]] = [[] for _ in body.outputs[1 + len(states) :]]
     count = 0
     while goes_on and (most is None or count < most):
@@ -65,10 +65,7 @@ def loop(
         states = results[: len(states)]
         for rows, row in zip(collected, results[len(states) :], strict=True):
             rows.append(row)
-        known = call.known(goes_on_value) if isinstance(goes_on_value, Symbol) else np.asarray(goes_on_value)
-        if known is None:
-            call.refuse("its condition is computed by the model; only known numbers of iterations are supported")
-        goes_on, count = bool(known.item()), count + 1
+        goes_on, count = bool(call.known_number(goes_on_value, "cond", known)), count + 1
     if not count and collected:
         given = [np.array(0), np.array(True), *states]
         example = call.translate(body, {info.name: value for info, value in zip(body.inputs, given, strict=True)})
@@ -115,6 +112,8 @@ def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | N
     shapes = [shape_of(x) for x in scanned]
     axes = [normalize_axis("Scan", axis, len(shape)) for axis, shape in zip(axes, shapes, strict=True)]
     steps = {shape[axis] for axis, shape in zip(axes, shapes, strict=True)}
+    if len(steps) == 1:
+        call.need_sizes("its number of iterations", names_of(steps))
     if len(steps) != 1 or not isinstance(length := steps.pop(), int) or not length:
         listed = ", ".join(map(format_shape, shapes))
         call.refuse(f"its scanned inputs have the shapes {listed}; one known size of the axis is needed")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sofie_jit.frontends import general_convolution
 from sofie_jit.frontends.onnx.nodes.images import max_pool_with_indices
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -19,7 +19,21 @@ from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMa
 POOLING = ("kernel_shape", "strides", "pads", "dilations", "auto_pad", "ceil_mode")
 CONVOLUTION = ("kernel_shape", "strides", "pads", "dilations", "auto_pad", "group")
 
-direct(GlobalAveragePool, GlobalMaxPool)
+
+@node("GlobalAveragePool")
+def global_average_pool(call: OnnxCall, x: Symbol) -> Symbol:
+    """The mean of each channel; rows of an open number in place of channels are a reduction, as tf2onnx writes it."""
+    if isinstance(x.shape[1], int):
+        return call.add(GlobalAveragePool(), x)
+    return ops.mean(x, list(range(2, x.rank)), keepdims=True)
+
+
+@node("GlobalMaxPool")
+def global_max_pool(call: OnnxCall, x: Symbol) -> Symbol:
+    """The maximum of each channel, as :func:`global_average_pool`."""
+    if isinstance(x.shape[1], int):
+        return call.add(GlobalMaxPool(), x)
+    return ops.max(x, list(range(2, x.rank)), keepdims=True)
 
 
 @node("MaxPool")

@@ -22,22 +22,31 @@ import importlib
 import inspect
 import pkgutil
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.frontends.base import NodeCall, ValuesNeededError
+from sofie_jit.frontends.base import NodeCall, SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.former_attributes import version_of
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
 from sofie_jit.frontends.onnx.refusals import refused
 from sofie_jit.frontends.onnx.size_values import size_values
-from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, inputs_of, is_parameter
+from sofie_jit.frontends.onnx.values import (
+    Narrow,
+    TensorSequence,
+    Value,
+    dims_of,
+    inputs_of,
+    is_parameter,
+    sizes_of_value,
+)
 from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Builder, Symbol
+from sofie_jit.ir.dims import FIX_SIZES, SymbolicDim, names_of
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.sizes import Sizes
@@ -348,10 +357,13 @@ class OnnxCall(NodeCall):
             self.refuse(f"its input '{tensor}' is of type {value.dtype}, which is not supported")
         return value
 
-    def constant_value(self, symbol: Symbol, name: str) -> np.ndarray:
+    def constant_value(self, symbol: Symbol, name: str, only: str = "constants") -> np.ndarray:
         """The values of a tensor that is computed from constants; refuses one that depends on inputs of the model.
 
-        Raises ValuesNeededError if it depends on small inputs only, whose values the model could be compiled for.
+        ``only`` is the word in the message for what is supported.
+
+        Raises ValuesNeededError if it depends on small inputs only, whose values the model could be compiled for, and
+        SizesNeededError if it depends on sizes only.
         """
         value = computed(self.builder.rmodel, symbol.name)
         if value is None:
@@ -363,7 +375,28 @@ class OnnxCall(NodeCall):
             listed = ", ".join(repr(given) for given in sorted(inputs))
             problem = f"its input '{name}' must be known; give the value of the model's input {listed} with values="
             raise ValuesNeededError(f"{self.label}: {problem}", inputs=inputs)
-        self.refuse(f"its input '{name}' is computed by the model; only constants are supported")
+        if not inputs:
+            self.need_sizes(f"its input '{name}'", sizes_of_value(self.builder.rmodel, symbol.name))
+        self.refuse(f"its input '{name}' is computed by the model; only {only} are supported")
+
+    def known_number(self, value: Value, name: str, only: str) -> int:
+        """An integer that must be known, from a tensor of one element; as :meth:`constant_value`."""
+        known = self.constant_value(value, name, only) if isinstance(value, Symbol) else value
+        if not isinstance(known, np.ndarray) or known.size != 1:
+            self.refuse(f"its input '{name}' is of type {known.dtype} and shape {known.shape}; expected one number")
+        (dim,) = dims_of(known)
+        if isinstance(dim, SymbolicDim):
+            self.need_sizes(f"its input '{name}'", dim.names)
+            self.refuse(f"its input '{name}' is {dim}, which depends on data; only {only} are supported")
+        return dim
+
+    def need_sizes(self, what: str, names: Collection[str]) -> None:
+        """Raises SizesNeededError if all of the open sizes ``names`` are those of inputs."""
+        known = {name for kind in self.builder.rmodel.inputs.values() for name in names_of(kind.shape)}
+        if names and known.issuperset(names):
+            listed = ", ".join(repr(name) for name in sorted(names))
+            problem = f"{self.label}: {what} depends on the open size {listed}; {FIX_SIZES}"
+            raise SizesNeededError(problem, sizes=names)
 
     def is_parameter(self, symbol: Symbol) -> bool:
         """Whether a tensor depends on inputs, and on numbers and vectors only, whose values can be compiled in."""
