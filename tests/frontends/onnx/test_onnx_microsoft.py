@@ -52,6 +52,10 @@ CASES = {
         [IDS, IDS % 2, numbers(5, 8), numbers(4, 8), numbers(2, 8), numbers(8), numbers(8), np.minimum(IDS, 1)],
         {"epsilon": 1e-6},
     ),
+    "EmbedLayerNormalization: no segments": (
+        [IDS, None, numbers(5, 8), numbers(4, 8), None, numbers(8), numbers(8)],
+        {"epsilon": 1e-6},
+    ),
     "MultiHeadAttention": ([X, X[:, :3], X[:, 1:4]], {"num_heads": HEADS}),
     "MultiHeadAttention: bias": ([X, X, X, numbers(3 * WIDTH)], {"num_heads": HEADS}),
     "MultiHeadAttention: mask": ([X, X, X, None, MASK], {"num_heads": HEADS, "scale": 0.3}),
@@ -103,6 +107,17 @@ def test_agrees_with_onnx_runtime(name, tmp_path):
     found = evaluate(frontends.open(path)(), list(feed.values()))
     for y, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(y, other, rtol=1e-5, atol=1e-5 * abs(other).max())
+
+
+def test_simplified_layer_normalization_as_the_optimizer_writes_it(tmp_path):
+    node = helper.make_node("SimplifiedLayerNormalization", ["x", "s"], ["y"], axis=-1, epsilon=1e-5, stash_type=1)
+    infos = [helper.make_tensor_value_info(name, 1, array.shape) for name, array in (("x", X), ("s", GAMMA))]
+    graph = helper.make_graph([node], "g", infos, [helper.make_tensor_value_info("y", 1, None)])
+    path = tmp_path / "m.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": X, "s": GAMMA})
+    np.testing.assert_allclose(evaluate(frontends.open(path)(), [X, GAMMA])[0], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def _normalized(x: Symbol, parameters: Sequence[Symbol], epsilon: float, spatial
 @node("SimplifiedLayerNormalization")
 def simplified_layer_normalization(call: OnnxCall, x: Symbol, scale: Symbol) -> Symbol:
     """The name of RMSNormalization in models that ONNX Runtime optimized."""
+    if call.integer("stash_type", 1) != 1:
+        call.refuse("stash_type must be 1: the statistics are computed in the type of the input")
     y: Symbol = rms_normalization(call, x, scale)
     return y
 

@@ -210,12 +210,14 @@ def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str
     more = None
     for parameter in list(inspect.signature(handler).parameters.values())[1:]:
         hint = hints.get(parameter.name, Symbol)  # functions of users need no annotations
-        kinds = set(get_args(hint)) - {types.NoneType} if get_origin(hint) in (Union, types.UnionType) else {hint}
+        kinds = set(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else {hint}
+        is_optional = types.NoneType in kinds or parameter.default is not parameter.empty
+        kinds -= {types.NoneType}
         kind = kinds.pop() if len(kinds) == 1 else Value
         if parameter.kind is parameter.VAR_POSITIONAL:
             more = (parameter.name, kind, kind is not hint)
         else:
-            listed.append((parameter.name, kind, parameter.default is not parameter.empty))
+            listed.append((parameter.name, kind, is_optional))
     return listed, more
 
 
@@ -382,9 +384,9 @@ class OnnxCall(NodeCall):
     def known_number(self, value: Value, name: str, only: str) -> int:
         """An integer that must be known, from a tensor of one element; as :meth:`constant_value`."""
         known = self.constant_value(value, name, only) if isinstance(value, Symbol) else value
-        if not isinstance(known, np.ndarray) or known.size != 1:
+        if not isinstance(known, (np.ndarray, np.generic)) or known.size != 1:
             self.refuse(f"its input '{name}' is of type {known.dtype} and shape {known.shape}; expected one number")
-        (dim,) = dims_of(known)
+        (dim,) = dims_of(np.asarray(known))
         if isinstance(dim, SymbolicDim):
             self.need_sizes(f"its input '{name}'", dim.names)
             self.refuse(f"its input '{name}' is {dim}, which depends on data; only {only} are supported")
