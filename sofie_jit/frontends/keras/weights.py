@@ -121,9 +121,15 @@ def _arrays_of(
             raise WeightsError(
                 f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs "
                 f"{counted(len(own), 'weight')}: {', '.join(own)}"
+                + (_OF_ANOTHER_WRAPPER if part and not arrays else "")
             )
         weights.update((name, as_weight(weight.array)) for name, weight in zip(own, arrays, strict=True))
     return {name.removesuffix(OPTIONAL): weights[name] for name in names if name in weights}
+
+
+_OF_ANOTHER_WRAPPER = (
+    "; Keras stores a layer of two wrappers only once, and cannot load such a file either: save the model as .h5"
+)
 
 
 def _first_place_of(layer: Layer, bound: Sequence[Layer]) -> Layer | None:

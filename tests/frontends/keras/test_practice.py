@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import sofie_jit
 from sofie_jit import frontends
-from sofie_jit.errors import InputError, ModelFileError, ShapeError, UnsupportedLayerError
+from sofie_jit.errors import InputError, ModelFileError, ShapeError, UnsupportedLayerError, WeightsError
 from sofie_jit.frontends.base import leaves
 from sofie_jit.verification.evaluate import evaluate
 from tolerance import check_file, randomize
@@ -360,3 +361,41 @@ def test_live_models_whose_config_lacks_the_layers(library):
     np.testing.assert_allclose(got["y"], model(x)["y"], rtol=1e-6)
     with pytest.raises(ModelFileError, match="only Sequential and Functional models"):
         sofie_jit.load(Doubled(4))
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras])
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_initial_states_that_are_arrays(name, library, tmp_path):
+    rows = [np.tile(normal(1, 3), (2, 1)) + number for number in range(1 if name == "GRU" else 2)]
+    x = library.Input((4, 2))
+    layer = getattr(library.layers, name)(3)
+    y = layer(x, initial_state=[tf.constant(row) for row in rows] if len(rows) > 1 else tf.constant(rows[0]))
+    everywhere(library.Model(x, y), normal(2, 4, 2), directory=tmp_path)
+    rows[0][1] = 7
+    y = layer(x, initial_state=[tf.constant(row) for row in rows] if len(rows) > 1 else tf.constant(rows[0]))
+    with pytest.raises(UnsupportedLayerError, match="a row for each of 2 rows of the batch; make them an input"):
+        frontends.open(library.Model(x, y))()
+
+
+def test_a_layer_of_two_wrappers(tmp_path):
+    layers = keras.layers
+    inner = layers.Dense(2)
+    model = keras.Sequential([keras.Input((4, 2)), layers.TimeDistributed(inner), layers.TimeDistributed(inner)])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(WeightsError, match=r"a layer of two wrappers only once, .* save the model as .h5"):
+        frontends.open(tmp_path / "m.keras")()
+    model.save(tmp_path / "m.h5")
+    for source in (model, tmp_path / "m.h5"):
+        assert_equal(source, model, normal(3, 4, 2))
+
+
+def test_a_vocabulary_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "words.txt").write_text("7\n3\n5\n")
+    make = tf_keras.layers.IntegerLookup
+    layer = make(vocabulary=str(tmp_path / "words.txt"))
+    inputs = tf_keras.Input((2,), dtype="int64")
+    model = tf_keras.Model(inputs, layer(inputs))
+    with pytest.raises(UnsupportedLayerError, match=r"not part of the model; .* vocabulary=layer.get_vocabulary\(\)"):
+        frontends.open(model)()
+    model = tf_keras.Model(inputs, make(vocabulary=layer.get_vocabulary())(inputs))
+    assert_equal(model, model, np.array([[7, 3], [5, 4]], np.int64))

@@ -86,6 +86,11 @@ def integer_lookup(call: LayerCall, x: Symbol) -> Symbol:
             "the file lacks its vocabulary, as .h5 files do if it comes from adapt(); save the model as .keras, or "
             "create the layer with vocabulary=layer.get_vocabulary()"
         )
+    if isinstance(vocabulary, str):
+        call.refuse(
+            f"its vocabulary is in the file {vocabulary!r}, which is not part of the model; create the layer with "
+            "vocabulary=layer.get_vocabulary()"
+        )
     masked = int(mask is not None and mode == "int")
     first = masked + unknown
     special = [mask] * masked + [config.get("oov_token")] * unknown

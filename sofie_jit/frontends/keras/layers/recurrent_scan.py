@@ -66,7 +66,7 @@ def scan(
     states after the last step; for stacked cells, a list of those of each cell. ``flip`` reverses the output sequence.
     """
     config = call.config
-    states: list[Symbol | None] = [None] * len(shapes) if initial_state is None else flatten(initial_state)
+    states = [None] * len(shapes) if initial_state is None else _given_states(call, shapes, initial_state)
     if len(states) != len(shapes):
         call.refuse(f"called with {len(states)} initial states; it has {len(shapes)}")
     if config["stateful"]:
@@ -88,6 +88,27 @@ def scan(
     else:
         output = _output_state(last)
     return (output, *last) if config["return_state"] else output
+
+
+def _given_states(call: LayerCall, shapes: Sequence[tuple[Dim, ...]], given: Any) -> list[Symbol | None]:
+    """The initial states of a call: tensors, or arrays in the config, whose rows must be alike."""
+    if all(isinstance(state, Symbol) for state in flatten(given)):
+        return flatten(given)
+    states = [given] if len(shapes) == 1 and np.ndim(given) == len(shapes[0]) else list(given)
+    return [
+        state if isinstance(state, Symbol) else _repeated(call, np.asarray(state, call.dtype), shape)
+        for state, shape in zip(states, shapes, strict=False)
+    ]
+
+
+def _repeated(call: LayerCall, array: np.ndarray, shape: tuple[Dim, ...]) -> Symbol:
+    """An initial state that is the same for each row of the batch."""
+    if not np.array_equal(array, np.broadcast_to(array[:1], array.shape), equal_nan=True):
+        call.refuse(
+            f"its initial states are an array with a row for each of {len(array)} rows of the batch; make them an "
+            "input of the model"
+        )
+    return ops.broadcast_to(call.constant(array[:1], "initial_state"), shape)
 
 
 def run_operator(

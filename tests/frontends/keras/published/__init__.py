@@ -32,16 +32,30 @@ def functions(k: Any) -> Any:
     return SimpleNamespace(
         **{name: getattr(tf, name) for name in ("abs", "exp", "reshape", "transpose", "matmul", "tanh", "squeeze",
                                                 "expand_dims", "split", "square", "pad", "range", "cast", "one_hot",
-                                                "where", "shape", "stack")},
+                                                "where", "shape", "stack", "gather", "broadcast_to", "cumsum")},
         sum=tf.reduce_sum, mean=tf.reduce_mean, max=tf.reduce_max, concatenate=tf.concat, softmax=tf.nn.softmax,
         not_equal=tf.math.not_equal, sqrt=tf.math.sqrt, silu=tf.nn.silu, einsum=tf.einsum, relu6=tf.nn.relu6,
-        maximum=tf.maximum, log=tf.math.log, sin=tf.sin, cos=tf.cos, roll=tf.roll, top_k=tf.math.top_k,
-        depth_to_space=tf.nn.depth_to_space, sigmoid=tf.sigmoid, logical_not=tf.logical_not,
+        maximum=tf.maximum, minimum=tf.minimum, argmin=tf.argmin, argmax=tf.argmax, log=tf.math.log, sin=tf.sin,
+        cos=tf.cos, roll=tf.roll, top_k=tf.math.top_k, depth_to_space=tf.nn.depth_to_space, sigmoid=tf.sigmoid,
+        logical_not=tf.logical_not,
     )  # fmt: skip
 
 
 def _load() -> None:
-    from published import generative, images, physics, sequences, tables, text, transformers  # noqa: F401
+    from published import (  # noqa: F401
+        forecasts,
+        generative,
+        graphs,
+        images,
+        physics,
+        recommenders,
+        segmentation,
+        sequences,
+        tables,
+        text,
+        transformers,
+        vision,
+    )
 
 
 _load()
