@@ -38,18 +38,21 @@ def _normalized(model: RModel, made_by: dict[str, ROperator], op: ROperator) -> 
     if not isinstance(total, Add):
         return None
     epsilons = [number for number in (known_number(model, name) for name in total.inputs) if number is not None]
-    means = [made_by.get(difference.inputs[1]), *map(made_by.get, total.inputs)]
-    mean, *variances = (made for made in means if isinstance(made, ReduceMean))
-    if len(epsilons) != 1 or len(variances) != 1 or mean.outputs != difference.inputs[1:] or mean.inputs != [x]:
+    makers_of_means = [made_by.get(difference.inputs[1]), *map(made_by.get, total.inputs)]
+    means = [made for made in makers_of_means if isinstance(made, ReduceMean)]
+    if len(epsilons) != 1 or len(means) != 2:
         return None
-    square, rank = made_by.get(variances[0].inputs[0]), model.tensor_type(x).rank
+    mean, variance = means
+    if mean.outputs != difference.inputs[1:] or mean.inputs != [x]:
+        return None
+    square, rank = made_by.get(variance.inputs[0]), model.tensor_type(x).rank
     axes = mean.reduced(rank)
     row = model.tensor_type(x).shape[rank - len(axes) :]
     if (
         _is_square(square, difference.outputs[0])
-        and axes == variances[0].reduced(rank) == list(range(rank - len(axes), rank))
+        and axes == variance.reduced(rank) == list(range(rank - len(axes), rank))
         and mean.keepdims
-        and variances[0].keepdims
+        and variance.keepdims
         and axes
         and all(isinstance(size, int) for size in row)
     ):

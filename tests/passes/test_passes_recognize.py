@@ -12,7 +12,7 @@ from pass_models import model_of, same_numbers, types
 from sofie_jit import RModel
 from sofie_jit.ir.operators.activations import HardSigmoid, Sigmoid, Softplus, Tanh
 from sofie_jit.ir.operators.elementwise import Add, Div, Mul, Sub
-from sofie_jit.ir.operators.math import Erf, Sqrt, Square
+from sofie_jit.ir.operators.math import Abs, Erf, Sqrt, Square
 from sofie_jit.ir.operators.normalization import LayerNormalization
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reduce import ReduceMean
@@ -127,3 +127,11 @@ def test_other_quotients_stay() -> None:
     middle = normalization(axes=(1,))  # LayerNormalization's rows are the last axes
     assert types(recognize_layer_normalization(middle)) == types(middle)
     assert types(recognize_layer_normalization(normalization(axes=(1, 2)))) == ["LayerNormalization"]
+
+
+@pytest.mark.parametrize("means", [0, 1], ids=["of no means", "of one mean"])
+def test_quotients_of_other_tensors_stay(means: int) -> None:
+    rmodel = normalization()
+    for op in [op for op in rmodel.operators if isinstance(op, ReduceMean)][means:]:
+        rmodel.operators[rmodel.operators.index(op)] = Abs(inputs=list(op.inputs), outputs=list(op.outputs))
+    assert types(recognize_layer_normalization(rmodel)) == types(rmodel)

@@ -87,11 +87,18 @@ def _bind_paths(root: LayerModel, stored: AttributePaths, names: NamesOf, comple
         if layer.shared_id is not None and not set(parts.values()) & set(stored.paths):
             elsewhere.append((layer, path, layer_names))
             continue
-        layer.weights = _arrays_of(layer, layer_names, parts, stored)
+        try:
+            layer.weights = _arrays_of(layer, layer_names, parts, stored)
+        except WeightsError:
+            if complete:
+                raise
+            continue  # they may be stored with a layer of an unknown class that shares them
         used.update(parts.values())
         bound.append(layer)
     for layer, path, layer_names in elsewhere:  # a layer of several models is stored with the first of them
         first = _first_place_of(layer, bound)
+        if first is None and not complete:
+            continue
         if first is None:
             raise WeightsError(
                 f"{layer}: the file has no weights under '{path}', the layer needs {', '.join(layer_names)}"
@@ -120,16 +127,13 @@ def _arrays_of(
         if len(arrays) != len(own):
             raise WeightsError(
                 f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs "
-                f"{counted(len(own), 'weight')}: {', '.join(own)}"
-                + (_OF_ANOTHER_WRAPPER if part and not arrays else "")
+                f"{counted(len(own), 'weight')}: {', '.join(own)}" + (_SHARED_PART if part and not arrays else "")
             )
         weights.update((name, as_weight(weight.array)) for name, weight in zip(own, arrays, strict=True))
     return {name.removesuffix(OPTIONAL): weights[name] for name in names if name in weights}
 
 
-_OF_ANOTHER_WRAPPER = (
-    "; Keras stores a layer of two wrappers only once, and cannot load such a file either: save the model as .h5"
-)
+_SHARED_PART = "; if two layers share it, Keras stores it only once and cannot load the file either: save it as .h5"
 
 
 def _first_place_of(layer: Layer, bound: Sequence[Layer]) -> Layer | None:

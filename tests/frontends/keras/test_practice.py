@@ -382,7 +382,7 @@ def test_a_layer_of_two_wrappers(tmp_path):
     inner = layers.Dense(2)
     model = keras.Sequential([keras.Input((4, 2)), layers.TimeDistributed(inner), layers.TimeDistributed(inner)])
     model.save(tmp_path / "m.keras")
-    with pytest.raises(WeightsError, match=r"a layer of two wrappers only once, .* save the model as .h5"):
+    with pytest.raises(WeightsError, match=r"if two layers share it, .* save it as .h5"):
         frontends.open(tmp_path / "m.keras")()
     model.save(tmp_path / "m.h5")
     for source in (model, tmp_path / "m.h5"):
@@ -399,3 +399,21 @@ def test_a_vocabulary_in_a_file_of_its_own(tmp_path):
         frontends.open(model)()
     model = tf_keras.Model(inputs, make(vocabulary=layer.get_vocabulary())(inputs))
     assert_equal(model, model, np.array([[7, 3], [5, 4]], np.int64))
+
+
+def test_weights_that_a_layer_of_an_unknown_class_shares(tmp_path):
+    class Wrap(keras.layers.Layer):
+        def __init__(self, inner, **options):
+            super().__init__(**options)
+            self.inner = inner
+
+        def call(self, x):
+            return self.inner(x)
+
+        def get_config(self):
+            return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
+
+    inner = keras.layers.Dense(2)
+    keras.Sequential([keras.Input((2,)), Wrap(inner), inner]).save(tmp_path / "m.keras")
+    with pytest.raises(UnsupportedLayerError, match="Wrap"):
+        frontends.open(tmp_path / "m.keras")()
