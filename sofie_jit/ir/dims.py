@@ -8,7 +8,17 @@ import operator
 from collections.abc import Iterable, Mapping
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.symbolic import Dim, SymbolicDim, bounds, ceil_div, is_at_least, is_positive, maximum, minimum
+from sofie_jit.ir.symbolic import (
+    FIX_SIZES,
+    Dim,
+    SymbolicDim,
+    bounds,
+    ceil_div,
+    is_at_least,
+    is_positive,
+    maximum,
+    minimum,
+)
 
 __all__ = [
     "BATCH",
@@ -25,6 +35,7 @@ __all__ = [
     "format_shape",
     "is_at_least",
     "is_positive",
+    "is_single",
     "maximum",
     "minimum",
     "names_of",
@@ -41,8 +52,14 @@ BATCH = SymbolicDim("batch")
 """The run-time dimension that counts independent rows."""
 
 
-FIX_SIZES = "fix the sizes that are open: load(..., input_shapes=[(None, 224, 224, 3)]), one shape for each input"
-"""The workaround where an operator needs sizes that are known when the model is loaded."""
+def is_single(dim: Dim) -> bool:
+    """Whether an axis of this size has one element, or none if a size that is known only at run time is 0.
+
+    >>> n = SymbolicDim("n")
+    >>> is_single(1), is_single(minimum(n, 1)), is_single(n), is_single(0)
+    (True, True, False, False)
+    """
+    return is_at_least(1, dim) if isinstance(dim, SymbolicDim) else dim == 1
 
 
 def as_dim(dim: Dim | str) -> Dim:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sofie_jit.errors import ShapeError
-from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, bounds, format_shape
+from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, bounds, format_shape, is_single, minimum
 from sofie_jit.records import dataclass
 
 WORDS = {"==": "equal to", "<=": "at most"}
@@ -80,7 +80,8 @@ def equal_sizes(*shapes: Shape) -> list[Requirement]:
 def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
     """The shape that all ``shapes`` broadcast to, aligned at their last axes.
 
-    Open sizes that differ must be equal when the model runs (:func:`broadcast_sizes`); none of them may be 1 then.
+    Open sizes that differ must be equal when the model runs (:func:`broadcast_sizes`); none of them may be 1 then,
+    except those that cannot be larger, such as ``min(n, 1)``, the size of ``x[:1]``.
 
     Raises ShapeError if two sizes of an axis can never be equal and neither is 1.
 
@@ -89,8 +90,7 @@ def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
     """
     result: list[Dim] = []
     for dims in _aligned(shapes):
-        sizes = [dim for dim in dims if dim != 1]
-        chosen = common_size(*sizes) if sizes else 1
+        chosen = _common(dims)
         if chosen is None:
             raise ShapeError(
                 f"{operator}: shapes {', '.join(map(format_shape, shapes))} do not broadcast: "
@@ -102,7 +102,34 @@ def broadcast_shapes(operator: str, *shapes: Shape) -> Shape:
 
 def broadcast_sizes(*shapes: Shape) -> list[Requirement]:
     """What must hold so that ``shapes`` broadcast as :func:`broadcast_shapes` assumes."""
-    return _equal([dim for dim in dims if dim != 1] for dims in _aligned(shapes))
+    found = []
+    for dims in _aligned(shapes):
+        chosen = _common(dims)
+        for dim in dims:
+            if chosen is None:  # infer has refused them
+                break
+            if is_repeated(dim, chosen):  # it is empty only if the result is
+                found.append(Requirement(minimum(chosen, 1), "<=", dim))
+            else:
+                found.append(Requirement(dim, "==", chosen))
+    return [requirement for requirement in found if requirement.holds is not True]
+
+
+def is_repeated(dim: Dim, size: Dim) -> bool:
+    """Whether an axis of size ``dim`` is repeated when it is broadcast to ``size``.
+
+    >>> from sofie_jit.ir.dims import SymbolicDim, minimum
+    >>> n = SymbolicDim("n")
+    >>> is_repeated(minimum(n, 1), n), is_repeated(n, n)
+    (True, False)
+    """
+    return dim != size and is_single(dim)
+
+
+def _common(dims: Sequence[Dim]) -> Dim | None:
+    """The size that axes of sizes ``dims`` broadcast to; None if there is none."""
+    sizes = [dim for dim in dims if not is_single(dim)] or [dim for dim in dims if dim != 1]
+    return common_size(*sizes) if sizes else 1
 
 
 def _equal(axes: Iterable[Sequence[Dim]]) -> list[Requirement]:

@@ -19,6 +19,9 @@ from sofie_jit.errors import ShapeError
 MAX_SIZE, MAX_COEFFICIENT = 128, 1 << 62
 """Terms and factors of one expression, and its numbers: model files could build larger ones without limit."""
 
+FIX_SIZES = "fix the sizes that are open: load(..., input_shapes=[(None, 224, 224, 3)]), one shape for each input"
+"""The workaround where an operator needs sizes that are known when the model is loaded."""
+
 BOUND_STEPS = 8
 """Atoms that are replaced by simpler bounds in the search for a bound of an expression."""
 
@@ -66,6 +69,10 @@ class SymbolicDim:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+    def __index__(self) -> int:
+        """Raises ShapeError, so that code that needs a number says what to do."""
+        raise ShapeError(f"the size '{self}' is known only when the model runs, but a number is needed; {FIX_SIZES}")
 
     def __add__(self, other: Dim) -> Dim:
         return _add(self, other)

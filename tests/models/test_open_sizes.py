@@ -191,3 +191,29 @@ def test_time_is_an_argument_of_the_header(tmp_path):
     fixed = model.save_header(tmp_path / "fixed.hxx", input_shapes=[(None, 7, 2)])
     assert "size_time" not in fixed.read_text()
     assert model.specialize((1, 7, 2)).input_shapes == [(1, 7, 2)]
+
+
+def test_parts_of_open_axes():
+    """Parts with one element, which are empty if the axis is, and parts whose number is known."""
+    x, ops = keras.Input((None, 3)), keras.ops
+    outputs = [x[:, :1], x - x[:, :1], x * x[:, -1:], *ops.split(x, 2, axis=1), *ops.array_split(x, 2, axis=1)]
+    reference = keras.Model(x, outputs)
+    model = sofie_jit.load(reference)
+    for size in (0, 2, 6):
+        values = np.random.default_rng(size).standard_normal((2, size, 3)).astype(np.float32)
+        for got, want in zip(model.infer(values), reference(values), strict=True):
+            np.testing.assert_array_equal(got, want)
+    with pytest.raises(sofie_jit.InputError, match=r"Split.* cannot be computed for time = 3"):
+        model.infer(np.zeros((2, 3, 3)))
+
+
+def test_unstack_of_an_open_axis():
+    """The number of parts is an argument of the layer; whether the axis has as many elements is seen at run time."""
+    x = keras.Input((None, 3))
+    model = sofie_jit.load(keras.Model(x, keras.ops.unstack(x, num=3, axis=1)))
+    values = np.arange(18, dtype=np.float32).reshape(2, 3, 3)
+    for got, want in zip(model.infer(values), values.swapaxes(0, 1), strict=True):
+        np.testing.assert_array_equal(got, want)
+    for size in (0, 4):
+        with pytest.raises(sofie_jit.InputError, match=rf"Unstack.* cannot be computed for time = {size}"):
+            model.infer(np.zeros((2, size, 3)))

@@ -11,6 +11,7 @@ from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Dim, Shape, format_shape
 from sofie_jit.ir.operators.elementwise import Binary, Broadcasting, Cast, Comparison, Mean, Not, Variadic, Where
+from sofie_jit.ir.requirements import is_repeated
 from sofie_jit.ir.types import TensorType
 
 KERNELS = ("elementwise/elementwise.hxx",)
@@ -21,7 +22,7 @@ def broadcast(code: Emitter, operator: str, shape: Shape, inputs: Sequence[Shape
     groups: list[tuple[list[Dim], tuple[bool, ...]]] = []
     padded = [(1,) * (len(shape) - len(given)) + given for given in inputs]
     for axis, dim in enumerate(shape):
-        has = tuple(given[axis] != 1 for given in padded)
+        has = tuple(given[axis] != 1 and not is_repeated(given[axis], dim) for given in padded)
         if dim == 1:
             continue
         if groups and groups[-1][1] == has:

@@ -14,7 +14,7 @@ from sofie_jit.codegen.lowered.emission import emits
 from sofie_jit.errors import ShapeError
 from sofie_jit.ir.dims import Shape, format_shape
 from sofie_jit.ir.operators.matmul import MatMul, broadcast_stack, product_rows, product_shape, product_sizes
-from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.requirements import Requirement, is_repeated
 from sofie_jit.ir.rows import Rows
 from sofie_jit.ir.types import TensorType, float_dtype
 from sofie_jit.records import dataclass
@@ -90,8 +90,8 @@ def stack_of(
     order = range(rank) if perm_y is None else perm_y
     inverse = sorted(range(rank), key=order.__getitem__)
     return code.struct(
-        "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, rank, a, perm_a),
-        _strides(code, rank, b, perm_b), _strides(code, rank, y, inverse),
+        "MatmulStack", len(stack), [code.dim(d) for d in stack], _strides(code, stack, a, perm_a),
+        _strides(code, stack, b, perm_b), _strides(code, stack, y, inverse),
     )  # fmt: skip
 
 
@@ -107,14 +107,19 @@ def _permuted_rows(rows: Rows, perm: Sequence[int] | None) -> Rows:
     return rows if perm is None or rows.axis is None else rows.moved(list(perm).index(rows.axis))
 
 
-def _strides(code: Emitter, rank: int, shape: Shape, perm: Sequence[int] | None) -> list[Size]:
-    """The elements that a step along each of ``rank`` axes skips in a tensor of ``shape`` with axes in order ``perm``.
+def _strides(code: Emitter, stack: Shape, shape: Shape, perm: Sequence[int] | None) -> list[Size]:
+    """The elements that a step skips in a tensor of ``shape`` with axes in order ``perm``.
 
-    It is 0 along leading axes that are missing or broadcast.
+    A step along each axis of ``stack``, to which the matrices of the tensor are broadcast, and of the matrices. It is 0
+    along axes of the stack that are missing or broadcast.
     """
     order = range(len(shape)) if perm is None else perm
+    missing = len(stack) + 2 - len(shape)
+    targets = [*stack[missing:], *shape[-2:]]
     steps = [
-        Size(0) if shape[axis] == 1 and at < len(shape) - 2 else code.count(shape[axis + 1 :])
+        Size(0)
+        if at < len(shape) - 2 and (shape[axis] == 1 or is_repeated(shape[axis], targets[at]))
+        else code.count(shape[axis + 1 :])
         for at, axis in enumerate(order)
     ]
-    return [Size(0)] * (rank - len(shape)) + steps
+    return [Size(0)] * missing + steps

@@ -9,7 +9,7 @@ import numpy as np
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir.dims import Shape, format_shape, split_count
 from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.ir.requirements import Requirement, broadcast_sizes, common_size
+from sofie_jit.ir.requirements import Requirement, broadcast_sizes, common_size, is_repeated
 from sofie_jit.ir.types import TensorType, float_dtype, is_integer
 from sofie_jit.records import dataclass
 
@@ -48,7 +48,7 @@ class Gemm(ROperator):
         if c is not None:
             padded = (1,) * (2 - c.rank) + c.shape
             if len(padded) != 2 or any(
-                x != 1 and common_size(x, y) is None for x, y in zip(padded, shape, strict=True)
+                not is_repeated(x, y) and common_size(x, y) is None for x, y in zip(padded, shape, strict=True)
             ):
                 raise ShapeError(f"Gemm: C {format_shape(c.shape)} does not broadcast to {format_shape(shape)}")
         return TensorType(dtype, shape)

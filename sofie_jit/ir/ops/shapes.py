@@ -12,7 +12,7 @@ import numpy as np
 
 from sofie_jit.errors import DtypeError, ShapeError
 from sofie_jit.ir import dims
-from sofie_jit.ir.dims import Dim, SymbolicDim, as_dim, format_shape, normalize_axis, product
+from sofie_jit.ir.dims import Dim, SymbolicDim, as_dim, format_shape, is_single, normalize_axis, product
 from sofie_jit.ir.dims import static_dim as static
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.operators.concat import Concat
@@ -38,7 +38,7 @@ from sofie_jit.ir.ops.core import (
     weight_of,
 )
 from sofie_jit.ir.ops.elementwise import add, equal, greater_equal, multiply, subtract, where
-from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.requirements import Requirement, is_repeated
 from sofie_jit.ir.size_arrays import SizeArrays, border_indices
 from sofie_jit.ir.symbol import GraphBuilder, Symbol
 from sofie_jit.ir.types import MAX_ELEMENTS, TensorType, check_table, is_integer
@@ -83,8 +83,13 @@ def expand_dims(x: Symbol, axis: int | Sequence[int]) -> Symbol:
 
 
 def squeeze(x: Symbol, axis: Axes = None) -> Symbol:
-    """``x`` without the axes ``axis``, by default all axes of size 1. Raises ShapeError if the size is not 1."""
-    axes = [a for a, n in enumerate(x.shape) if n == 1] if axis is None else normalize_axes(x, axis)
+    """``x`` without the axes ``axis``, by default all axes of size 1. Raises ShapeError if the size is not 1.
+
+    Of an open size, such as ``min(n, 1)`` of ``x[:1]``, it is checked at run time that it is 1.
+    """
+    axes = [a for a, n in enumerate(x.shape) if is_single(n)] if axis is None else normalize_axes(x, axis)
+    for a in axes:
+        x = x if Requirement(x.shape[a], "==", 1).holds is False else resized(x, a, 1)
     if other := [a for a in axes if x.shape[a] != 1]:
         raise ShapeError(f"squeeze: axis {other[0]} of {format_shape(x.shape)} is not of size 1")
     return reshape(x, [n for a, n in enumerate(x.shape) if a not in axes])
@@ -168,7 +173,7 @@ def broadcast_to(x: Symbol, shape: Sequence[Any]) -> Symbol:
     missing = len(shape) - x.rank
     sizes = [x.shape[a - missing] if n in (None, -1) and a >= missing else n for a, n in enumerate(shape)]
     for size, n in zip(x.shape, sizes[missing:], strict=False):
-        if isinstance(size, SymbolicDim) and size != n:
+        if isinstance(size, SymbolicDim) and size != n and not is_repeated(size, n):
             raise ShapeError(
                 f"broadcast_to: {format_shape(x.shape)} to {format_shape(tuple(sizes))} would fix '{size}', which is "
                 "open, whatever size the file has for it; broadcast to -1 or None along that axis"
@@ -271,19 +276,6 @@ def cut(x: Symbol, axes: Sequence[int], borders: Sequence[tuple[Dim, Dim]]) -> S
     return apply(Pad(pads=[-border for border in (*befores, *afters)], axes=list(axes)), x)
 
 
-def with_one_element(x: Symbol) -> Symbol:
-    """``x``, where axes of size ``min(n, 1)``, as ``y[:1]`` has them, have size 1, which is checked at run time.
-
-    So the result broadcasts. ``n`` is an open size of an input; the batch, which may be empty, and sizes that depend on
-    the data remain as they are.
-    """
-    sizes = {dim for kind in x.builder.rmodel.inputs.values() for dim in kind.shape if dim != dims.BATCH}
-    single = [dims.minimum(size, 1) for size in sizes if isinstance(size, SymbolicDim)]
-    for axis, size in enumerate(x.shape):
-        x = resized(x, axis, 1) if size in single else x
-    return x
-
-
 MAX_PARTS = 1024
 """Maximum number of tensors that one function creates: each is a statement of the generated code."""
 
@@ -337,7 +329,12 @@ def array_split(x: Symbol, indices_or_sections: Any, axis: int = 0) -> tuple[Sym
 
 
 def unstack(x: Symbol, num: int | None = None, axis: int = 0) -> tuple[Symbol, ...]:
-    """The slices of ``x`` along ``axis``, without that axis. Raises ShapeError for more than 1024 of them."""
+    """The slices of ``x`` along ``axis``, without that axis. Raises ShapeError for more than 1024 of them.
+
+    Of an open size it is checked at run time that it is ``num``, which must be given then.
+    """
+    if num is not None and isinstance(x.shape[normalize_axis("unstack", axis, x.rank)], SymbolicDim):
+        x = resized(x, normalize_axis("unstack", axis, x.rank), num)
     size = static("unstack", x.shape, normalize_axis("unstack", axis, x.rank))
     check_parts("unstack", size)
     return tuple(squeeze(slice_along(x, axis, i, i + 1), axis) for i in range(size))
@@ -384,7 +381,7 @@ def getitem(x: Symbol, key: Any) -> Symbol:
         x = apply(Slice(starts=starts, ends=ends, axes=axes, steps=steps), x)
     for axis, part in picked:
         x = take(x, [part], axis)
-    x = with_one_element(reshape(x, shape))
+    x = reshape(x, shape)
     return take(x, gathered[1], gathered[0]) if gathered else x
 
 

@@ -29,7 +29,7 @@ Complex = tuple[Symbol, Symbol]
 def fourier_basis(a: SizeArrays, rows: Dim, columns: Dim, size: Dim, first: int = 0) -> tuple[Array, Array]:
     """Cosines and negative sines of ``2 pi (first + row) column / size``, (rows, columns), in float64."""
     if a.known:
-        check_table("a Fourier transform", int(rows), int(columns) - 1)  # type: ignore[arg-type]
+        check_table("a Fourier transform", int(rows), int(columns) - 1)
     whole, twice = a.number(size, "int64"), a.number(2, "int64")
     products = a.expand_dims(a.arange(rows, first), 1) * a.arange(columns)
     steps = a.mod(products, whole)  # exact, unlike a large angle

@@ -68,3 +68,14 @@ def test_refused(options: dict[str, Any], words: str, tmp_path: Path) -> None:
     config["config"]["layers"][1]["config"] |= options
     with pytest.raises(SofieError, match=words):
         sofie_jit.load(tmp_path / "m.h5", config=config)
+
+
+def test_open_sizes(tmp_path: Path) -> None:
+    """Each position has a kernel, so that their number must be known; Keras, too, does not save such models."""
+    model = tf_keras.Sequential([tf_keras.Input((6, 2)), layers.LocallyConnected1D(1, 3, implementation=2)])
+    model.save(tmp_path / "m.h5")
+    config = json.loads(model.to_json())
+    config["config"]["layers"][0]["config"]["batch_input_shape"] = [None, None, 2]
+    with pytest.raises(SofieError, match=r"LocallyConnected1D.* leaves '\w+' open; fix the sizes.*input_shapes="):
+        sofie_jit.load(tmp_path / "m.h5", config=config)
+    assert sofie_jit.check(tmp_path / "m.h5", config=config, input_shapes=[(None, 6, 2)]).ok

@@ -197,3 +197,144 @@ def test_global_pools_of_an_open_number_of_channels(tmp_path: Path) -> None:
         feed = {"x": random(n, time, 8), "image": random(n, channels, 3, width)}
         for a, b in zip(model.infer(feed), runtime.run(None, feed), strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-6, strict=True)
+
+
+PARTS = [
+    node("Slice", "x zero one one", "first"),
+    node("Sub", "x first", "from_first"),
+    node("Slice", "x minus_one far one", "last"),
+    node("Where", "positive last x", "chosen"),
+    node("MatMul", "first columns", "products"),
+    node("Expand", "first all", "repeated"),
+    node("Concat", "first x", "longer", axis=1),
+    node("SpaceToDepth", "images", "blocks", blocksize=2),
+    node("OneHot", "index depth values", "hot", axis=0),
+]
+
+
+def test_parts(tmp_path: Path) -> None:
+    """Parts that have one element, or none if the axis is empty."""
+    nodes = [
+        node("Shape", "x", "all"),
+        node("Gather", "all second", "size"),
+        node("Add", "size second", "depth"),
+        node("Transpose", "x", "columns", perm=[0, 2, 1]),
+        node("Greater", "x limit", "positive"),
+        *PARTS,
+    ]
+    constants = {
+        "zero": np.array([0]), "one": np.array([1]), "minus_one": np.array([-1]), "far": np.array([1 << 40]),
+        "second": np.array(1), "limit": np.float32(0), "index": np.array([1, -1, 5]), "values": np.float32([0, 1]),
+    }  # fmt: skip
+    inputs = {"x": ["batch", "n", 3], "images": ["batch", 2, "h", "w"]}
+    path = save(tmp_path / "parts.onnx", nodes, inputs, constants)
+    sizes = [(2, 5, 4, 6), (1, 1, 2, 2), (3, 0, 2, 0), (0, 3, 4, 2)]
+    check(path, [[random(batch, n, 3), random(batch, 2, h, w)] for batch, n, h, w in sizes], exact=True)
+    model = sofie_jit.load(path)
+    with pytest.raises(sofie_jit.InputError, match=r"h//2"):
+        model.infer(random(1, 2, 3), random(1, 2, 3, 2))
+
+
+def test_one_element_where_there_is_none(tmp_path: Path) -> None:
+    """What needs the one element of a part says so if the axis is empty."""
+    nodes = [
+        node("Slice", "x zero one one", "first"),
+        node("Squeeze", "first one", "row"),
+        node("Add", "first four", "rows"),
+        node("SplitToSequence", "y sizes", "parts", axis=1),
+        node("SequenceAt", "parts one_", "part"),
+    ]
+    constants = {
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "four": random(4, 3),
+        "sizes": np.array([1, 2]),
+        "one_": np.array(1),
+    }
+    path = save(tmp_path / "one.onnx", nodes, {"x": ["batch", "n", 3], "y": ["batch", "m", 3]}, constants)
+    model = sofie_jit.load(path)
+    x, y = random(2, 5, 3), random(2, 3, 3)
+    row, rows, part = model.infer(x, y)
+    np.testing.assert_array_equal(row, x[:, 0])
+    np.testing.assert_array_equal(rows, x[:, :1] + constants["four"])
+    np.testing.assert_array_equal(part, y[:, 1:])
+    for values, words in (((x[:, :0], y), r"min\(n, 1\)"), ((x, y[:, :2]), "m = 2")):
+        with pytest.raises(sofie_jit.InputError, match=words):
+            model.infer(*values)
+
+
+def test_steps(tmp_path: Path) -> None:
+    """Lengths of sequences, and causal attention, where the number of steps is open."""
+    nodes = [
+        node("Cast", "length", "lengths", to=TensorProto.INT32),
+        node("RNN", "sequence w r  lengths", "", hidden_size=2),
+        node("Attention", "x weights bias", "attended", domain="com.microsoft", num_heads=2, unidirectional=1),
+    ]
+    nodes[1] = helper.make_node("RNN", ["sequence", "w", "r", "", "lengths"], ["steps", "end"], hidden_size=2)
+    constants = {"w": random(1, 2, 4), "r": random(1, 2, 2), "weights": random(4, 12), "bias": random(12)}
+    inputs = {"sequence": ["time", "batch", 4], "length": ["batch"], "x": ["batch", "n", 4]}
+    path = save(tmp_path / "steps.onnx", nodes, inputs, constants)
+    model = onnx.load(path)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, path)
+    feeds = [
+        [random(time, 3, 4), np.float32([time, 1, time // 2]), random(3, n, 4)] for time, n in ((5, 4), (1, 1), (8, 6))
+    ]
+    check(path, feeds, exact=False)
+
+
+X = {"x": ["batch", "n", 4]}
+LOOP = helper.make_graph(
+    [helper.make_node("Identity", ["t"], ["u"]), helper.make_node("Add", ["a", "a"], ["b"])],
+    "body",
+    [
+        helper.make_tensor_value_info(n, t, None)
+        for n, t in (("k", TensorProto.INT64), ("t", TensorProto.BOOL), ("a", 1))
+    ],
+    [helper.make_tensor_value_info(n, t, None) for n, t in (("u", TensorProto.BOOL), ("b", 1))],
+)
+SCAN = helper.make_graph(
+    [helper.make_node("Add", ["a", "b"], ["c"]), helper.make_node("Identity", ["c"], ["d"])],
+    "body",
+    [helper.make_tensor_value_info(name, 1, None) for name in "ab"],
+    [helper.make_tensor_value_info(name, 1, None) for name in "cd"],
+)
+SIZE = [node("Shape", "x", "sizes", start=1, end=2), helper.make_node("Squeeze", ["sizes"], ["size"])]
+REFUSED = {
+    "parts of one size": ([node("SplitToSequence", "x two", "parts", axis=1), node("SequenceAt", "parts one", "y")], X),
+    "single parts": ([node("SplitToSequence", "x", "parts", axis=1), node("SequenceAt", "parts two", "y")], X),
+    "steps of a slice": ([*SIZE, node("Slice", "x vector vector vector sizes", "y")], X),
+    "iterations": ([*SIZE, helper.make_node("Loop", ["size", "", "x"], ["y"], body=LOOP)], X),
+    "scanned axis": ([node("Scan", "matrix x", "z y", num_scan_inputs=1, scan_input_axes=[1], body=SCAN)], X),
+    "clipped GRU": ([node("GRU", "x w r", "y z", hidden_size=3, clip=1.0)], {"x": ["n", "batch", 4]}),
+    "normalized axes": ([node("LayerNormalization", "x row", "y", axis=1)], X),
+    "channels": ([node("Conv", "x kernel", "y")], {"x": ["batch", "n", 4]}),
+    "kernel": ([node("Conv", "x w", "y")], {"x": ["batch", 4, 9], "w": [2, 4, "n"]}),
+    "blocks of channels": ([node("DepthToSpace", "x", "y", blocksize=2)], {"x": ["batch", "n", 2, 2]}),
+    "determinant": ([node("Det", "x", "y")], {"x": ["batch", "n", "n"]}),
+    "rows of indices": ([node("Cast", "w", "at", to=7), node("GatherND", "x at", "y")], X | {"w": [5, "d"]}),
+    "aspect ratio": (
+        [helper.make_node("Resize", ["x", "", "", "pair"], ["y"], axes=[2, 3], keep_aspect_ratio_policy="not_larger")],
+        {"x": ["batch", 3, "n", "m"]},
+    ),
+}  # fmt: skip
+"""Models that need a size that is open: nodes, and shapes of the inputs."""
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals(case: str, tmp_path: Path) -> None:
+    """One error names the node and says what to do; with known sizes the model loads."""
+    nodes, inputs = REFUSED[case]
+    constants = {
+        "one": np.array(1), "two": np.array(2), "pair": np.array([7, 8]), "vector": np.array([1]),
+        "matrix": random(2, 4), "row": random(4), "w": random(1, 9, 4), "r": random(1, 9, 3), "kernel": random(2, 4, 1),
+    }  # fmt: skip
+    path = save(tmp_path / "m.onnx", nodes, inputs, {k: v for k, v in constants.items() if k not in inputs})
+    with pytest.raises(
+        sofie_jit.SofieError, match=r"m\.onnx: .*; fix the sizes that are open: .*input_shapes="
+    ) as caught:
+        frontends.open(path)()
+    assert nodes[-1].op_type in str(caught.value) or nodes[0].op_type in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    shapes = [[{"batch": 2, "n": 4, "m": 3, "d": 2}.get(size, size) for size in shape] for shape in inputs.values()]
+    frontends.open(path, input_shapes=shapes)().generate()

@@ -359,6 +359,43 @@ def test_code_that_is_refused(tmp_path: Path, forward: str, message: str) -> Non
     refused(path, message, SofieError, input_shapes=[(None, 3)])
 
 
+@pytest.mark.parametrize("size", [0, 1, 4])
+def test_parts_of_open_axes(size: int, tmp_path: Path) -> None:
+    """Parts of one element, which are empty if the axis is."""
+    forward = """
+first = torch.slice(x, 1, 0, 1)
+last = torch.slice(x, 1, -1, 9223372036854775807)
+_0 = torch.expand(first, [-1, torch.size(x, 1)])
+return torch.cat([torch.sub(x, first), torch.mul(x, last), _0, first], 1)
+"""
+    x = np.random.default_rng(size).normal(size=(3, size)).astype(np.float32)
+    model = sofie_jit.load(archives.script(tmp_path / "m.pt", forward), input_shapes=[(None, None)])
+    first, last = x[:, :1], x[:, -1:]
+    expected = np.concatenate([x - first, x * last, np.broadcast_to(first, x.shape), first], 1)
+    np.testing.assert_array_equal(model.infer(x), expected)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        "a = torch.unbind(x, 1)\nreturn a[0]",
+        "a = torch.split(x, 2, 1)\nreturn a[0]",
+        "return torch.view(x, [torch.size(x, 1), 2, -1])",
+        "return torch.squeeze(torch.slice(x, 1, 0, 2), 1)",
+        "y = torch.clone(x)\n_0 = torch.zero_(torch.slice(y, 1, 0, 9223372036854775807, 2))\nreturn y",
+        "return torch.group_norm(torch.unsqueeze(x, 2), 1)",
+        "return torch.layer_norm(x, [torch.size(x, 1)])",
+    ],
+)
+def test_refusals_of_open_sizes(forward: str, tmp_path: Path) -> None:
+    """One error says what to do; with known sizes the model loads."""
+    path = archives.script(tmp_path / "m.pt", forward)
+    with pytest.raises(SofieError, match=r"; fix the sizes that are open: .*input_shapes=") as caught:
+        frontends.open(path, input_shapes=[(None, None)])()
+    assert len(str(caught.value).splitlines()) == 1
+    frontends.open(path, input_shapes=[(2, 4)])().generate()
+
+
 # -- mutants -----------------------------------------------------------------------------------------------------------
 
 

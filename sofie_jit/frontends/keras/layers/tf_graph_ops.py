@@ -120,7 +120,7 @@ GRAPH_OPERATIONS: dict[str, Callable[..., Any]] = {
     "Squeeze": lambda attr, x: ops.squeeze(x, [int(a) for a in attr.get("squeeze_dims", [])] or None),
     "ConcatV2": lambda attr, *tensors: ops.concatenate(tensors[:-1], ints(tensors[-1])),
     "Pack": lambda attr, *tensors: ops.stack(tensors, int(attr.get("axis", 0))),
-    "Unpack": lambda attr, x: ops.unstack(x, None, int(attr.get("axis", 0))),
+    "Unpack": lambda attr, x: ops.unstack(x, int(attr["num"]) if "num" in attr else None, int(attr.get("axis", 0))),
     "Split": lambda attr, axis, x: ops.split(x, int(attr["num_split"]), ints(axis)),
     "SplitV": lambda attr, x, sizes, axis: split(x, ints(sizes), ints(axis)),
     "StridedSlice": strided_slice,

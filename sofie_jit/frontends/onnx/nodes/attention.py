@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
-from sofie_jit.frontends.onnx.nodes.sizes import positions
+from sofie_jit.frontends.onnx.nodes.sizes import positions, size_of
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, static_dim
+from sofie_jit.ir.dims import FIX_SIZES, Dim, static_dim
 
 # -- attention ---------------------------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ def attention(
         k, v = (ops.concatenate([past, new], 2) for past, new in ((past_key, k), (past_value, v)))
     elif nonpad_kv_seqlen is not None:
         first = _of_batch(nonpad_kv_seqlen)
-        offset = ops.subtract(first, call.symbol(_size(call, q.shape[2], first.dtype), f"{call.name}/queries"))
+        offset = ops.subtract(first, size_of(call, q.shape[2], first.dtype))
     bias = _bias(call, q, k, mask, offset, nonpad_kv_seqlen)
     scores = _scores(call, q, k, bias)
     y = grouped(scores.weights, v)
@@ -77,12 +77,6 @@ def split_heads(call: OnnxCall, x: Symbol, heads: int) -> Symbol:
 def _of_batch(lengths: Symbol) -> Symbol:
     """(batch,) as (batch, 1, 1, 1)."""
     return ops.reshape(lengths, (lengths.shape[0], 1, 1, 1))
-
-
-def _size(call: OnnxCall, dim: Dim, dtype: str) -> np.ndarray:
-    if not isinstance(dim, int):
-        call.refuse(f"nonpad_kv_seqlen with the open number {dim} of queries is not supported")
-    return np.array(dim, dtype)
 
 
 def _bias(
@@ -204,7 +198,8 @@ def linear_attention(
         call.refuse(f"update_rule is {rule!r}; expected {', '.join(RULES)}, with the inputs that it needs")
     steps = query.shape[1]
     if not isinstance(steps, int) or not 0 < steps <= MAX_STEPS:
-        call.refuse(f"its input has shape {query.shape}; a known number of steps up to {MAX_STEPS} is needed")
+        needed = f"a known number of steps up to {MAX_STEPS} is needed"
+        call.refuse(f"its input has shape {query.shape}; {needed}", FIX_SIZES)
     q, k, v = (split_heads(call, x, n) for x, n in ((query, heads), (key, groups), (value, groups)))
     size = static_dim("LinearAttention", q.shape, 3)
     q = ops.multiply(q, call.number("scale", 0.0) or 1 / math.sqrt(size))

@@ -12,7 +12,7 @@ from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import format_shape, names_of, normalize_axis
+from sofie_jit.ir.dims import FIX_SIZES, format_shape, names_of, normalize_axis
 
 
 @node("If")
@@ -91,7 +91,7 @@ def scan_of_batch(call: OnnxCall, lengths: Symbol | None = None, *inputs: Value)
         call.refuse("sequence_lens is not supported")
     batch, count = shape_of(inputs[0])[0], call.integer("num_scan_inputs")
     if not isinstance(batch, int):
-        call.refuse(f"an open batch {batch} is not supported")
+        call.refuse(f"the form of opset 8 with the open batch '{batch}' is not supported", FIX_SIZES)
     directions = call.integers("directions") or [0] * count
     call.ignore("body")
     rows = []
@@ -116,7 +116,7 @@ def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | N
         call.need_sizes("its number of iterations", names_of(steps))
     if len(steps) != 1 or not isinstance(length := steps.pop(), int) or not length:
         listed = ", ".join(map(format_shape, shapes))
-        call.refuse(f"its scanned inputs have the shapes {listed}; one known size of the axis is needed")
+        call.refuse(f"its scanned inputs have the shapes {listed}; one known size of the axis is needed", FIX_SIZES)
     collected: list[list[Value]] = [[] for _ in range(outputs)]
     for step in range(length):
         rows = []

@@ -10,7 +10,7 @@ from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.frontends.window_argmax import window_argmax
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Shape, maximum, minimum, normalize_axis, product, static_dims
+from sofie_jit.ir.dims import Shape, maximum, minimum, normalize_axis, product, static_dim, static_dims
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.operators.scatter import ScatterElements
@@ -116,8 +116,9 @@ def _expanded(entries: list[list[Symbol]], columns: tuple[int, ...]) -> Symbol:
 def depth_to_space(call: OnnxCall, x: Symbol) -> Symbol:
     """Channels spread over blocks of pixels."""
     n, mode = call.integer("blocksize"), call.text("mode", "DCR")
-    batch, channels, height, width = x.shape
-    if mode not in ("DCR", "CRD") or not isinstance(channels, int) or n < 1 or channels % n**2:
+    batch, _, height, width = x.shape
+    channels = static_dim("DepthToSpace", x.shape, 1)
+    if mode not in ("DCR", "CRD") or n < 1 or channels % n**2:
         call.refuse(f"mode {mode!r} with blocksize {n} does not fit {channels} channels")
     depth = channels // n**2
     if mode == "DCR":
@@ -132,9 +133,10 @@ def space_to_depth(call: OnnxCall, x: Symbol) -> Symbol:
     """Blocks of pixels as channels."""
     n, mode = call.integer("blocksize"), call.text("mode", "DCR")
     batch, channels, height, width = x.shape
-    fits = isinstance(height, int) and isinstance(width, int) and n > 0 and height % n == width % n == 0
+    fits = n > 0 and not any(Requirement(size % n, "==", 0).holds is False for size in (height, width))
     if mode not in ("DCR", "CRD") or not fits:
         call.refuse(f"mode {mode!r} with blocksize {n} does not fit an image of {height} by {width}")
+    x = ops.resized(ops.resized(x, 2, height // n * n), 3, width // n * n)
     apart = ops.reshape(x, (batch, channels, height // n, n, width // n, n))
     moved = ops.transpose(apart, (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
     return ops.reshape(moved, (batch, product(channels, n, n), height // n, width // n))

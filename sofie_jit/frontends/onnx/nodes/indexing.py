@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
-from sofie_jit.frontends.onnx.nodes.sizes import positions
+from sofie_jit.frontends.onnx.nodes.sizes import positions, size_of
+from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, static_dim
@@ -72,9 +73,10 @@ def reverse_sequence(call: OnnxCall, x: Symbol, lengths: Symbol) -> Symbol:
 @node("OneHot", since=9)
 def one_hot(call: OnnxCall, indices: Symbol, depth: np.ndarray, values: Symbol) -> Symbol:
     """``values[1]`` at the index along a new axis, ``values[0]`` elsewhere."""
-    axis, count = normalize_axis("OneHot", call.integer("axis", -1), indices.rank + 1), int(depth.item())
+    axis, (count,) = normalize_axis("OneHot", call.integer("axis", -1), indices.rank + 1), dims_of(depth)
     whole = indices if is_integer(indices.dtype) else call.add(Cast(to="int64"), indices)
-    whole = ops.where(ops.less(whole, 0), ops.add(whole, np.array(count, whole.dtype)), whole)
+    shift = np.array(count, whole.dtype) if isinstance(count, int) else size_of(call, count, whole.dtype)
+    whole = ops.where(ops.less(whole, 0), ops.add(whole, shift), whole)
     hot = ops.one_hot(whole, count, axis, "bool")
     off, on = (ops.reshape(ops.slice_along(values, 0, i, i + 1), ()) for i in (0, 1))
     return call.add(Where(), hot, on, off)

@@ -14,7 +14,7 @@ from sofie_jit.frontends.onnx.nodes.activations import scaled_swish
 from sofie_jit.frontends.onnx.nodes.attention import additive, grouped, rotated_heads, split_heads
 from sofie_jit.frontends.onnx.nodes.convolution import CONVOLUTION, convolved
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
-from sofie_jit.frontends.onnx.nodes.sizes import positions
+from sofie_jit.frontends.onnx.nodes.sizes import positions, size_of
 from sofie_jit.frontends.onnx.values import Value
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -245,9 +245,9 @@ def _attended(
     if call.flag("unidirectional"):
         rows, columns = positions(call, queries), positions(call, keys)
         ahead = ops.subtract(ops.reshape(columns, (1, keys)), ops.reshape(rows, (queries, 1)))
-        if not isinstance(keys, int) or not isinstance(queries, int):
-            call.refuse("unidirectional=1 with an open number of steps is not supported")
-        scores = ops.add(scores, additive(ops.less_equal(ahead, keys - queries), scores.dtype))
+        past = keys - queries
+        limit = past if isinstance(past, int) else size_of(call, past, "int64")
+        scores = ops.add(scores, additive(ops.less_equal(ahead, limit), scores.dtype))
     y = ops.transpose(grouped(ops.softmax(scores), v), (0, 2, 1, 3))
     return ops.reshape(y, (*y.shape[:2], y.shape[2] * y.shape[3])), k, v
 

@@ -10,9 +10,11 @@ import numpy as np
 from sofie_jit.errors import counted
 from sofie_jit.frontends.onnx.nodes import recurrent_steps
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.sizes import positions
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import FIX_SIZES
 from sofie_jit.ir.operators import activations
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gru import GRU
@@ -83,10 +85,11 @@ def _recurrent(
     batch, time = x.shape[:2]
     mask = None
     if sequence_lens is not None:
-        if not isinstance(time, int):
-            call.refuse("sequence_lens with an open number of steps is not supported")
-        steps = np.arange(time, dtype=sequence_lens.dtype)[np.newaxis]
-        mask = ops.less(call.symbol(steps, f"{call.name}/steps"), ops.reshape(sequence_lens, (batch, 1)))
+        if isinstance(time, int):
+            steps = call.symbol(np.arange(time, dtype=sequence_lens.dtype)[np.newaxis], f"{call.name}/steps")
+        else:
+            steps = ops.cast(ops.expand_dims(positions(call, time), 0), sequence_lens.dtype)
+        mask = ops.less(steps, ops.reshape(sequence_lens, (batch, 1)))
     states = [None if s is None else s if batch_first else ops.swapaxes(s, 0, 1) for s in initial]
     arrays = [None if s is None else ops.weight_of(s) for s in given]
     if _has_kernel(call, given, arrays):
@@ -151,7 +154,8 @@ def _by_steps(
     if not isinstance(time, int) or not 0 < time * len(directions) <= recurrent_steps.MAX_STEPS:
         call.refuse(
             f"weights that are computed by the model, peepholes, clip, input_forget and rare activations need a known "
-            f"number of steps up to {recurrent_steps.MAX_STEPS}; its input has shape {x.shape}"
+            f"number of steps up to {recurrent_steps.MAX_STEPS}; its input has shape {x.shape}",
+            FIX_SIZES,
         )
     units = call.integer("hidden_size", r.shape[-1])
     functions = _functions(call, COUNTS[operator] * len(directions), kind)

@@ -318,7 +318,7 @@ def _reach(axis: Axis, reach: int) -> tuple[Dim, float | None]:
     """How far a filter reaches that grows with a reduction, and the factor of its distances if that is known."""
     if axis.scale is None and not (isinstance(axis.new, int) and isinstance(axis.old, int)):
         return maximum(ceil_div(reach * axis.old, axis.new), reach), None
-    scale = axis.scale if axis.scale is not None else float(F(axis.new) / F(axis.old))  # type: ignore[arg-type]
+    scale = axis.scale if axis.scale is not None else float(F(axis.new) / F(axis.old))
     shrink = min(scale, 1.0)
     return math.ceil(reach / shrink), shrink
 

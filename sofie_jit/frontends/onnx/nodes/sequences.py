@@ -10,7 +10,7 @@ from sofie_jit.frontends.onnx.nodes.shapes import parts_along
 from sofie_jit.frontends.onnx.values import TensorSequence, Value, dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import normalize_axis
+from sofie_jit.ir.dims import FIX_SIZES, normalize_axis
 
 
 @node("SequenceEmpty", since=11)
@@ -83,7 +83,7 @@ def split_to_sequence(call: OnnxCall, x: Symbol, split: np.ndarray | None = None
     if split is not None and split.ndim:
         return TensorSequence(list(parts_along("SplitToSequence", x, axis, dims_of(split))))
     if not isinstance(total, int):
-        call.refuse(f"axis {axis} has the open size {total}, which determines the number of parts")
+        call.refuse(f"axis {axis} has the open size {total}, which determines the number of parts", FIX_SIZES)
     size = 1 if split is None else int(split.item())
     if size < 1:
         call.refuse(f"split is {size}; expected a positive number")

@@ -16,6 +16,7 @@ from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import (
+    FIX_SIZES,
     Dim,
     SymbolicDim,
     ceil_div,
@@ -148,9 +149,9 @@ def _slice(
     if not needed:
         return x
     if any(not isinstance(step, int) for _, _, _, step in needed):
-        call.refuse(f"the steps {steps} depend on an open dimension, which is not supported")
+        call.refuse(f"the steps {steps} depend on a size that is known only when the model runs", FIX_SIZES)
     axes_, starts_, ends_, steps_ = (tuple(column) for column in zip(*needed, strict=True))
-    return ops.with_one_element(call.add(Slice(starts=starts_, ends=ends_, axes=axes_, steps=steps_), x))
+    return call.add(Slice(starts=starts_, ends=ends_, axes=axes_, steps=steps_), x)
 
 
 def _is_end(end: Dim, size: Dim) -> bool:

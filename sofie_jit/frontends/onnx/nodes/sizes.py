@@ -9,7 +9,15 @@ from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim
 from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.operators.sizes import Sizes
 from sofie_jit.ir.types import check_table
+
+
+def size_of(call: OnnxCall, dim: Dim, dtype: str) -> Symbol:
+    """A size as a vector of one number, which may be known only when the model runs."""
+    if isinstance(dim, int):
+        return call.symbol(np.array([dim], dtype), f"{call.name}/size")
+    return ops.cast(call.add(Sizes(values=(dim,))), dtype)
 
 
 def positions(call: OnnxCall, count: Dim) -> Symbol:

@@ -10,7 +10,7 @@ from sofie_jit.frontends.pytorch.aten.aliases import writes
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, is_positive, normalize_axis, product
+from sofie_jit.ir.dims import FIX_SIZES, Dim, SymbolicDim, is_positive, is_single, normalize_axis, product
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.reshape import Reshape
 
@@ -26,7 +26,7 @@ def reshaped(call: AtenCall, x: Symbol, shape: Sequence[Dim]) -> Symbol:
         total = product(*x.shape)
         rest = total // known
         if rest * known != total:
-            call.refuse(f"{x.shape} in the shape {tuple(shape)}: the size for -1 is not known")
+            call.refuse(f"{x.shape} in the shape {tuple(shape)}: the size for -1 is not known", FIX_SIZES)
         shape = [rest if size == -1 else size for size in shape]
     return ops.reshape(x, shape) if ops.weight_of(x) is not None else call.add(Reshape(shape=tuple(shape)), x)
 
@@ -93,9 +93,10 @@ def squeeze(call: AtenCall, x: Symbol, dim: Any = None) -> Symbol:
             and not is_positive(size - 1)
             and dim is not None
             and size.bounds()[1] is not None
+            and not is_single(size)
         ):
-            call.refuse(f"whether axis {axis} of size {size} is removed is known only when the model runs")
-    return reshaped(call, x, [size for axis, size in enumerate(x.shape) if axis not in axes or size != 1])
+            call.refuse(f"whether axis {axis} of size {size} is removed is known only when the model runs", FIX_SIZES)
+    return reshaped(call, x, [size for axis, size in enumerate(x.shape) if axis not in axes or not is_single(size)])
 
 
 @aten("unsqueeze", "unsqueeze_copy")

@@ -35,7 +35,7 @@ def sliced(call: AtenCall, x: Symbol, axis: int, start: Dim, end: Dim, step: int
             return x
         return call.add(Slice(starts=[bounds.start], ends=[bounds.stop], axes=[axis], steps=[step]), x)
     end = END if end == size else end
-    return ops.with_one_element(call.add(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x))
+    return call.add(Slice(starts=[start], ends=[end], axes=[axis], steps=[step]), x)
 
 
 @aten("slice.Tensor", "slice_copy.Tensor")
