@@ -33,6 +33,7 @@ from sofie_jit.ir.dims import (
     static_dim,
     static_dims,
 )
+from sofie_jit.ir.requirements import Requirement, broadcast_shapes, broadcast_sizes
 from sofie_jit.ir.symbolic import reserved
 
 NAMES = ("a", "b", "n")
@@ -248,8 +249,22 @@ def test_errors():
         for i in range(100):
             dim = maximum(dim // 2, (a * dim) // 3) + (dim + i) % 7
     for use in (range, int, float):
-        with pytest.raises(ShapeError, match="the size 'n' is known only when the model runs.*input_shapes="):
+        with pytest.raises(ShapeError, match=r"the size 'n' is known only when the model runs.*input_shapes="):
             use(n)
+
+
+def test_parts_of_one_element_broadcast():
+    """An axis of size ``min(n, 1)`` is repeated; it is empty only where the result is."""
+    part = minimum(n, 1)
+    assert broadcast_shapes("Add", (part,), (n,)) == (n,)
+    assert broadcast_sizes((part,), (n,)) == []
+    assert broadcast_shapes("Add", (part,), (1,)) == (part,)
+    assert broadcast_shapes("Add", (part, n), (4, 1)) == (4, n)
+    assert broadcast_sizes((part, n), (4, 1)) == [Requirement(1, "<=", part)]
+    assert broadcast_sizes((part,), (a,)) == [Requirement(minimum(a, 1), "<=", part)]
+    assert broadcast_sizes((n,), (1,), (a,)) == [Requirement(a, "==", n)]
+    with pytest.raises(ShapeError, match="do not broadcast"):
+        broadcast_shapes("Add", (0,), (3,))
 
 
 def test_bounds():

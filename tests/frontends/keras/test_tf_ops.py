@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.keras.layers import tf_shapes
+from sofie_jit.ir.dims import SymbolicDim
 from tolerance import ABSOLUTE, distance
 
 Operation = Callable[[Any, Any, Any], Any]
@@ -318,6 +321,36 @@ def test_aspect_ratio_is_preserved(tmp_path: Path) -> None:
     keras.Model(given, outputs).save(tmp_path / "m.h5")
     for got, size in zip(sofie_jit.load(tmp_path / "m.h5").infer(x), sizes, strict=True):
         compare(got, tf.image.resize(x, size, preserve_aspect_ratio=True), str(size))
+
+
+def test_aspect_ratio_of_open_sizes(tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    import tensorflow as tf
+
+    given = keras.Input((None, None, 2))
+    keras.Model(given, tf.image.resize(given, (4, 12), preserve_aspect_ratio=True)).save(tmp_path / "m.h5")
+    with pytest.raises(UnsupportedLayerError, match=r"needs images of a known size; fix the sizes.*input_shapes="):
+        sofie_jit.load(tmp_path / "m.h5")
+    assert sofie_jit.check(tmp_path / "m.h5", input_shapes=[(None, 7, 9, 2)]).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "operands"),
+    [
+        ("multiply", (SymbolicDim("n"), 0.5)),
+        ("truediv", (SymbolicDim("n"), SymbolicDim("m"))),
+        ("greater", (SymbolicDim("n"), 7)),
+    ],
+)
+def test_arithmetic_of_open_sizes_that_is_refused(name: str, operands: tuple[Any, Any]) -> None:
+    with pytest.raises(UnsupportedLayerError, match=r"open.*; fix the sizes that are open: .*input_shapes="):
+        tf_shapes.FUNCTIONS[name](*(np.array(operand, object) for operand in operands))
+
+
+def test_arithmetic_of_halves_is_refused() -> None:
+    n, two = np.array([SymbolicDim("n")], object), np.array([2], object)
+    with pytest.raises(UnsupportedLayerError, match=r"'n / 2', which is open, .*input_shapes="):
+        tf_shapes.FUNCTIONS["add"](tf_shapes.FUNCTIONS["truediv"](n, two), two)
 
 
 def test_a_shape_is_no_output(tmp_path: Path) -> None:

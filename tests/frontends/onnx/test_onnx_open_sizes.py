@@ -300,6 +300,10 @@ SCAN = helper.make_graph(
     [helper.make_tensor_value_info(name, 1, None) for name in "cd"],
 )
 SIZE = [node("Shape", "x", "sizes", start=1, end=2), helper.make_node("Squeeze", ["sizes"], ["size"])]
+COUNTED = {
+    "mode": "TF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0, "ngram_counts": [0],
+    "ngram_indexes": [0, 1], "pool_int64s": [1, 2],
+}  # fmt: skip
 REFUSED = {
     "parts of one size": ([node("SplitToSequence", "x two", "parts", axis=1), node("SequenceAt", "parts one", "y")], X),
     "single parts": ([node("SplitToSequence", "x", "parts", axis=1), node("SequenceAt", "parts two", "y")], X),
@@ -307,6 +311,14 @@ REFUSED = {
     "iterations": ([*SIZE, helper.make_node("Loop", ["size", "", "x"], ["y"], body=LOOP)], X),
     "scanned axis": ([node("Scan", "matrix x", "z y", num_scan_inputs=1, scan_input_axes=[1], body=SCAN)], X),
     "clipped GRU": ([node("GRU", "x w r", "y z", hidden_size=3, clip=1.0)], {"x": ["n", "batch", 4]}),
+    "linear attention": (
+        [node("LinearAttention", "x x x", "y", q_num_heads=2, kv_num_heads=2, update_rule="linear")],
+        X,
+    ),
+    "rows of text": (
+        [node("Cast", "x", "words", to=7), node("TfIdfVectorizer", "words", "y", **COUNTED)],
+        {"x": ["batch", "n"]},
+    ),
     "normalized axes": ([node("LayerNormalization", "x row", "y", axis=1)], X),
     "channels": ([node("Conv", "x kernel", "y")], {"x": ["batch", "n", 4]}),
     "kernel": ([node("Conv", "x w", "y")], {"x": ["batch", 4, 9], "w": [2, 4, "n"]}),
@@ -329,7 +341,7 @@ def test_refusals(case: str, tmp_path: Path) -> None:
         "one": np.array(1), "two": np.array(2), "pair": np.array([7, 8]), "vector": np.array([1]),
         "matrix": random(2, 4), "row": random(4), "w": random(1, 9, 4), "r": random(1, 9, 3), "kernel": random(2, 4, 1),
     }  # fmt: skip
-    path = save(tmp_path / "m.onnx", nodes, inputs, {k: v for k, v in constants.items() if k not in inputs})
+    path = save(tmp_path / "m.onnx", nodes, inputs, {k: v for k, v in constants.items() if k not in inputs}, opset=27)
     with pytest.raises(
         sofie_jit.SofieError, match=r"m\.onnx: .*; fix the sizes that are open: .*input_shapes="
     ) as caught:

@@ -24,7 +24,7 @@ from sofie_jit.frontends.keras.layers.registry import layer
 from sofie_jit.frontends.keras.layers.spatial import channels, layout, per_axis, spatial_rank, window_options
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import product
+from sofie_jit.ir.dims import FIX_SIZES, product
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_lstm import ConvLSTM
 
@@ -45,7 +45,7 @@ def conv_lstm(
     sequence = _channels_last(x, 2) if first else x
     batch, time, *image = sequence.shape
     if not all(isinstance(dim, int) for dim in image):
-        call.refuse(f"its input has shape {x.shape}; all sizes but batch and time must be known, as Keras requires")
+        call.refuse(f"its input has shape {x.shape}; all sizes but batch and time must be known", FIX_SIZES)
     gates = _input_gates(call, ops.reshape(sequence, (product(batch, time), *image)))
     gates = ops.reshape(gates, (batch, time, *gates.shape[1:]))
     space = gates.shape[2:-1]

@@ -13,7 +13,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, maximum, minimum
+from sofie_jit.ir.dims import FIX_SIZES, Dim, SymbolicDim, ceil_div, maximum, minimum
 from sofie_jit.ir.operators.sizes import Iota
 from sofie_jit.ir.types import check_table
 from sofie_jit.records import dataclass
@@ -114,12 +114,12 @@ def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 def _refuse_fractions(size: Any) -> None:
     if isinstance(size, float):
-        raise UnsupportedLayerError(f"arithmetic of an open dimension with {size} is not supported; use integers")
+        raise UnsupportedLayerError(f"arithmetic of an open size with {size} is not supported; {FIX_SIZES}")
 
 
 def _without_ratio(size: Any) -> Any:
     if isinstance(size, Ratio):
-        raise UnsupportedLayerError(f"arithmetic with '{size}' is not supported; cast it to an integer first")
+        raise UnsupportedLayerError(f"arithmetic with '{size}', which is open, is not supported; {FIX_SIZES}")
     return size
 
 
@@ -127,7 +127,7 @@ def _divided(a: Any, b: Any) -> Any:
     if not isinstance(a, SymbolicDim) and not isinstance(b, SymbolicDim):
         return a / b
     if not isinstance(b, int) or b < 1:
-        raise UnsupportedLayerError(f"'{a}' divided by '{b}', one of which is open, is not supported")
+        raise UnsupportedLayerError(f"'{a}' divided by '{b}', one of which is open, is not supported; {FIX_SIZES}")
     return Ratio(a, b)
 
 
@@ -140,7 +140,7 @@ def _extremum(number: Callable[..., Any], size: Callable[..., Dim]) -> Callable[
 
 def _greater(a: Any, b: Any) -> bool:
     if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim):
-        raise UnsupportedLayerError(f"a comparison of '{a}' and '{b}', one of which is open, is not supported")
+        raise UnsupportedLayerError(f"'{a}' compared with '{b}', one of which is open, is not supported; {FIX_SIZES}")
     return bool(a > b)
 
 
@@ -174,7 +174,7 @@ def open_range(builder: Builder, arguments: Sequence[Any]) -> Symbol | None:
     start, limit, *step = [0, *bounds] if len(bounds) == 1 else bounds
     by = step[0] if step else 1
     if not isinstance(by, int) or by < 1:
-        raise UnsupportedLayerError(f"tf.range up to the open dimension '{limit}' in steps of {by} is not supported")
+        raise UnsupportedLayerError(f"tf.range up to the open '{limit}' in steps of {by} is not supported; {FIX_SIZES}")
     numbers: Symbol = builder.add(Iota(size=maximum(ceil_div(limit - start, by), 0), start=start, step=by))
     return ops.cast(numbers, "int32")
 
