@@ -105,9 +105,9 @@ def broadcast_sizes(*shapes: Shape) -> list[Requirement]:
     found = []
     for dims in _aligned(shapes):
         chosen = _common(dims)
+        if chosen is None:
+            chosen = next(dim for dim in dims if not is_single(dim))
         for dim in dims:
-            if chosen is None:  # infer has refused them
-                break
             if is_repeated(dim, chosen):  # it is empty only if the result is
                 found.append(Requirement(minimum(chosen, 1), "<=", dim))
             else:
