@@ -22,6 +22,7 @@ from sofie_jit.frontends.pytorch.values import (
     Complex,
     Packed,
     Tensor,
+    Unavailable,
     Undecided,
     dtype_of,
     known_array,
@@ -73,6 +74,8 @@ def _convert(parameter: Parameter, value: Any, numbers: bool) -> Any:
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(item, Undecided):
             raise UnsupportedLayerError(f"its argument {parameter.name} is {item.reason}, which depends on the data")
+        if isinstance(item, Unavailable):
+            raise UnsupportedLayerError(f"its argument {parameter.name} is {item.reason}, which is not supported")
     if value is None and parameter.optional:
         return None
     if parameter.is_list:
@@ -265,7 +268,7 @@ class Evaluator:
         shared = [p.name for p in schema.parameters if p.alias and isinstance(bound[p.name], Tensor)]
         if shared and (schema.aliases[0] or schema.parameters[0].alias):
             return self._view(schema, bound, shared[0], call, result)
-        return _wrapped(result)
+        return _wrapped(result, label)
 
     def _view(self, schema: Schema, bound: Mapping[str, Any], of: str, call: AtenCall, result: Any) -> Any:
         """The results of an operator that returns views of its argument ``of``."""
@@ -380,9 +383,13 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _wrapped(result: Any) -> Any:
+def _wrapped(result: Any, label: str) -> Any:
+    """The results of a handler as tensors; one that is None among several is not computed."""
     if isinstance(result, (Symbol, np.ndarray, Complex, Packed)):
         return Tensor(result)
     if isinstance(result, (list, tuple)):
-        return type(result)(map(_wrapped, result))
+        return type(result)(
+            Unavailable(f"result {number} of {label}") if part is None else _wrapped(part, label)
+            for number, part in enumerate(result)
+        )
     return result

@@ -37,6 +37,13 @@ class Undecided:
 
 
 @dataclass(frozen=True)
+class Unavailable:
+    """A result of an operator that is not computed; an error if anything needs it."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Complex:
     """A complex tensor as its real and imaginary part."""
 
@@ -218,6 +225,8 @@ def refused_output(value: object, name: str) -> UnsupportedLayerError:
         return UnsupportedLayerError(
             f"the output '{name}' is complex, which is not supported; let the module return torch.view_as_real of it"
         )
+    if isinstance(value, Unavailable):
+        return UnsupportedLayerError(f"the output '{name}' is {value.reason}, which is not supported")
     return UnsupportedLayerError(f"the output '{name}' is of type {type(value).__name__}, which is not supported")
 
 

@@ -428,6 +428,85 @@ for name, made in {
     CASES[name] = Case(made, sequences, exportable=False)
 
 
+@case((5,), (5,), (5,))
+def margins(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> Any:
+    sign, kind, weight = torch.sign(x), y.argmax(1), torch.arange(5.0) + 1
+    image = torch.stack([x, y, z], 1).unsqueeze(-1)  # three classes
+    return [
+        F.margin_ranking_loss(x, y, sign, 0.3), F.hinge_embedding_loss(x, sign, 0.5), F.soft_margin_loss(x, sign),
+        F.cosine_embedding_loss(x, y, sign[:, 0], 0.1, reduction="none"), F.multi_margin_loss(x, kind, p=2),
+        F.triplet_margin_loss(x, y, z, swap=True), F.multi_margin_loss(x, kind, weight=weight, reduction="none"),
+        F.cross_entropy(x, kind, label_smoothing=0.1, ignore_index=2), F.cross_entropy(x, y.softmax(1), weight),
+        F.cross_entropy(x, kind, weight, label_smoothing=0.2), F.cross_entropy(x, y.softmax(1), label_smoothing=0.1),
+        F.cross_entropy(image, image.squeeze(-1).argmax(1, keepdim=True).transpose(1, 2), label_smoothing=0.1),
+    ]  # fmt: skip
+
+
+@case((5, 7))
+def further_reductions(x: torch.Tensor) -> Any:
+    holes = torch.where(x > 1, torch.nan, x)
+    matrices = x[:, :4, :4]
+    return [
+        holes.nanmedian(1).values, holes.nanmedian(), holes.nanquantile(0.3, dim=1), holes.nanmedian(2, True).values,
+        torch.histc(x, 7, -2, 2), torch.histc(x, 5), torch.linalg.norm(matrices, "fro", (1, 2)),
+        torch.linalg.norm(x, 3, 1), torch.linalg.norm(matrices[0], 1), torch.linalg.norm(x),
+        torch.float_power(x, 3),
+    ]  # fmt: skip
+
+
+@case((5, 7))
+def distinct(x: torch.Tensor) -> Any:
+    rounded = x.round()
+    values, inverse, counts = torch.unique(rounded, return_inverse=True, return_counts=True)
+    slices, places = torch.unique(rounded, dim=0, return_inverse=True)
+    return [torch.unique(rounded), values, inverse, counts, slices, places]
+
+
+@case((5, 7))
+def padded_sequences(x: torch.Tensor) -> Any:
+    rows = [x[0], x[0, :3], x[-1, 1:2], x.mean(2)]
+    pad = nn.utils.rnn.pad_sequence
+    return [pad(rows[:3], True, -1.0), pad(rows[:3]), pad([x.sum((1, 2)), x[0, 0]]), pad(rows[:2], True, 0, "left")]
+
+
+@case((2, 7, 6))
+def adaptive_maxima(x: torch.Tensor) -> Any:
+    cube = x.unsqueeze(2).expand(-1, -1, 3, -1, -1)
+    return [
+        *F.adaptive_max_pool2d(x, (3, 4), return_indices=True), *F.adaptive_max_pool1d(x[:, 0], 4, return_indices=True),
+        *F.adaptive_max_pool2d(x, 1, return_indices=True), *F.adaptive_max_pool3d(cube, (2, 3, 3), return_indices=True),
+    ]  # fmt: skip
+
+
+@case((2, 3, 4, 5))
+def spatial_transformer(x: torch.Tensor) -> Any:
+    theta = x[:, 0, :2, :3, 0]
+    solid = x[:, 0, :3, :4, 0]
+    results = [
+        F.grid_sample(x[:, :, 0], F.affine_grid(theta, [x.shape[0], 3, 6, 7], corners), align_corners=corners)
+        for corners in (True, False)
+    ]
+    for mode, padding in (("bilinear", "zeros"), ("nearest", "border"), ("bilinear", "reflection")):
+        grid = F.affine_grid(solid, [x.shape[0], 2, 3, 1, 4], align_corners=False)
+        results.append(F.grid_sample(x, grid, mode, padding, align_corners=False))
+    return results
+
+
+class Orthogonal(nn.Module):
+    """A layer whose weight is a product of reflections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.utils.parametrizations.orthogonal(nn.Linear(4, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.layer(x)
+        return y
+
+
+CASES["orthogonal"] = Case(Orthogonal, lambda batch: (torch.randn(batch, 4),))
+
+
 @case((12,))
 def smoothing(x: torch.Tensor) -> Any:
     """Pooling of the rows of a matrix, which are channels to PyTorch."""

@@ -10,6 +10,7 @@ from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
 from sofie_jit.frontends.pytorch.promotion import result_type
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.operators import elementwise
 from sofie_jit.ir.operators import math as functions
 from sofie_jit.ir.types import is_floating, is_integer
@@ -95,7 +96,7 @@ def fmod(call: AtenCall, x: Operand, other: Operand) -> Symbol:
     return ops.fmod(*call.promoted(x, other))
 
 
-@aten("pow", "float_power")
+@aten("pow")
 def power(call: AtenCall, x: Operand, exponent: Operand) -> Symbol:
     """``x`` to the power of ``exponent``."""
     dtype = result_type(x, exponent)
@@ -166,6 +167,13 @@ def hypot(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
 def logaddexp(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
     """``log(exp(x) + exp(other))``."""
     return ops.logaddexp(*call.promoted(x, other))
+
+
+@aten("float_power")
+def float_power(call: AtenCall, x: Operand, exponent: Operand) -> Symbol:
+    """``x`` to the power of ``exponent`` in float64."""
+    given = call.cast(exponent, "float64") if isinstance(exponent, (Symbol, SymbolicDim)) else float(exponent)
+    return power(call, call.cast(x, "float64"), given)
 
 
 @aten("addcmul")

@@ -11,13 +11,13 @@ from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.aten.shapes import reshaped
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, product
+from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, normalize_axis, product
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.requirements import broadcast_shapes
 from sofie_jit.ir.size_arrays import border_indices
-from sofie_jit.ir.types import check_table
+from sofie_jit.ir.types import check_table, is_floating
 
 
 @aten("cat", "concat", "concatenate")
@@ -216,6 +216,25 @@ def reflection_pad(call: AtenCall, x: Symbol, padding: list[Any]) -> Symbol:
 def replication_pad(call: AtenCall, x: Symbol, padding: list[Any]) -> Symbol:
     """The tensor with its outermost elements repeated."""
     return padded(call, x, padding, "replicate", None)
+
+
+@aten("pad_sequence")
+def pad_sequence(
+    call: AtenCall, sequences: list[Symbol], batch_first: bool, padding_value: float, padding_side: str
+) -> Symbol:
+    """Sequences along the first axis, made as long as the longest one, along a new axis for the batch."""
+    longest = maximum(*(x.shape[0] for x in sequences))
+    rows = []
+    for x in sequences:
+        missing = longest - x.shape[0]
+        border = (0, missing) if padding_side == "right" else (missing, 0)
+        widths = [0, 0] * (x.rank - 1) + list(border)
+        rows.append(x if missing == 0 else padded(call, x, widths, "constant", _fill(padding_value, x.dtype)))
+    return ops.stack(rows, 0 if batch_first else 1)
+
+
+def _fill(value: float, dtype: str) -> bool | int | float:
+    return value if is_floating(dtype) else int(value)
 
 
 # -- blocks ------------------------------------------------------------------------------------------------------------

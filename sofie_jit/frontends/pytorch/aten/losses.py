@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from sofie_jit.frontends.pytorch.aten.reductions import pairwise_distance
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.dims import static_dim
 
 NONE, MEAN, SUM = 0, 1, 2
 """Reductions of losses (``at::Reduction``)."""
@@ -118,7 +122,99 @@ def cross_entropy_loss(
     call: AtenCall, x: Symbol, target: Symbol, weight: Symbol | None, reduction: int, ignore_index: int,
     label_smoothing: float,
 ) -> Symbol:  # fmt: skip
-    """The negative logarithm of the target's softmax."""
-    if label_smoothing or target.dtype.startswith("float"):
-        call.refuse("probabilities as targets and label_smoothing= are not supported")
-    return nll_loss(call, ops.log_softmax(x, 1 if x.rank > 1 else 0), target, weight, reduction, ignore_index)
+    """The negative logarithm of the target's softmax; targets are classes or their probabilities."""
+    axis = 1 if x.rank > 1 else 0
+    classes = static_dim("cross_entropy_loss", x.shape, axis)
+    logarithms = ops.log_softmax(x, axis)
+    weighted = logarithms
+    if weight is not None:
+        weighted = ops.multiply(logarithms, ops.reshape(weight, (classes, *[1] * (x.rank - axis - 1))))
+    share = label_smoothing / classes
+    if target.dtype.startswith("float"):
+        smooth = ops.add(ops.multiply(target, 1 - label_smoothing), share) if label_smoothing else target
+        losses = ops.negative(ops.sum(ops.multiply(weighted, smooth), axis))
+        return _reduced(losses, reduction)
+    found = nll_loss(call, logarithms, target, weight, reduction, ignore_index)
+    if not label_smoothing:
+        return found
+    kept = ops.not_equal(target, ignore_index)
+    losses = ops.where(kept, ops.negative(ops.sum(weighted, axis)), 0.0)
+    if reduction == MEAN:
+        counts = ops.cast(kept, x.dtype)
+        if weight is not None:
+            counts = ops.multiply(counts, ops.take(weight, ops.where(kept, target, 0), 0))
+        all_classes = ops.divide(ops.sum(losses), ops.sum(counts))
+    else:
+        all_classes = _reduced(losses, reduction)
+    return ops.add(ops.multiply(found, 1 - label_smoothing), ops.multiply(all_classes, share))
+
+
+# -- margins -----------------------------------------------------------------------------------------------------------
+
+
+def _positive(x: Symbol) -> Symbol:
+    return ops.maximum(x, 0.0)
+
+
+@aten("margin_ranking_loss")
+def margin_ranking_loss(
+    call: AtenCall, input1: Symbol, input2: Symbol, target: Symbol, margin: float, reduction: int
+) -> Symbol:
+    """``max(0, margin - target * (input1 - input2))``."""
+    product = ops.multiply(target, ops.subtract(input1, input2))
+    return _reduced(_positive(ops.subtract(margin, product)), reduction)
+
+
+@aten("hinge_embedding_loss")
+def hinge_embedding_loss(call: AtenCall, x: Symbol, target: Symbol, margin: float, reduction: int) -> Symbol:
+    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
+    near = ops.where(ops.not_equal(target, -1), x, 0.0)
+    far = ops.where(ops.not_equal(target, 1), _positive(ops.subtract(margin, x)), 0.0)
+    return _reduced(ops.add(near, far), reduction)
+
+
+@aten("cosine_embedding_loss")
+def cosine_embedding_loss(
+    call: AtenCall, input1: Symbol, input2: Symbol, target: Symbol, margin: float, reduction: int
+) -> Symbol:
+    """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1; cos is that of the angle of rows."""
+    axis = target.rank
+    first, second = (ops.add(ops.sum(ops.square(x), axis), 1e-12) for x in (input1, input2))
+    cosine = ops.divide(ops.sum(ops.multiply(input1, input2), axis), ops.sqrt(ops.multiply(first, second)))
+    near = ops.where(ops.equal(target, 1), ops.subtract(1.0, cosine), 0.0)
+    far = ops.where(ops.equal(target, -1), _positive(ops.subtract(cosine, margin)), 0.0)
+    return _reduced(ops.add(near, far), reduction)
+
+
+@aten("soft_margin_loss")
+def soft_margin_loss(call: AtenCall, x: Symbol, target: Symbol, reduction: int) -> Symbol:
+    """``log(1 + exp(-target * x))``."""
+    return _reduced(ops.log1p(ops.exp(ops.negative(ops.multiply(target, x)))), reduction)
+
+
+@aten("triplet_margin_loss")
+def triplet_margin_loss(
+    call: AtenCall, anchor: Symbol, positive: Symbol, negative: Symbol, margin: float, p: float, eps: float, swap: bool,
+    reduction: int,
+) -> Symbol:  # fmt: skip
+    """``max(0, margin + near - far)`` for the distances of an anchor from a positive and a negative example."""
+    near = pairwise_distance(call, anchor, positive, p, eps, False)
+    far = pairwise_distance(call, anchor, negative, p, eps, False)
+    if swap:
+        far = ops.minimum(far, pairwise_distance(call, positive, negative, p, eps, False))
+    return _reduced(_positive(ops.add(ops.subtract(near, far), margin)), reduction)
+
+
+@aten("multi_margin_loss")
+def multi_margin_loss(
+    call: AtenCall, x: Symbol, target: Symbol, p: Any, margin: Any, weight: Symbol | None, reduction: int
+) -> Symbol:
+    """The mean over classes of ``max(0, margin - x[target] + x)^p``, without the class of the target."""
+    axis, places = x.rank - 1, ops.expand_dims(target, target.rank)
+    classes = static_dim("multi_margin_loss", x.shape, axis)
+    gaps = _positive(ops.add(ops.subtract(x, ops.take_along_axis(x, places, axis)), float(margin)))
+    losses = gaps if p == 1 else ops.square(gaps)
+    if weight is not None:
+        losses = ops.multiply(losses, ops.take(weight, places, 0))
+    others = ops.not_equal(call.constant(np.arange(classes), "classes"), places)
+    return _reduced(ops.divide(ops.sum(ops.where(others, losses, 0.0), axis), float(classes)), reduction)

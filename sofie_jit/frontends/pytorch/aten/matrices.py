@@ -9,6 +9,7 @@ import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.creation import filled
 from sofie_jit.frontends.pytorch.aten.products import matmul
+from sofie_jit.frontends.pytorch.aten.reductions import axes_of, norm
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.pytorch.aten.shapes import unsqueeze
 from sofie_jit.ir import ops
@@ -141,6 +142,17 @@ def matrix_norm(call: AtenCall, x: Symbol, ord: Any, dim: list[int], keepdim: bo
     return found if keepdim else ops.squeeze(found, (rows, columns))
 
 
+@aten("linalg_norm")
+def linalg_norm(call: AtenCall, x: Symbol, ord: Any, dim: Any, keepdim: bool, dtype: Any) -> Symbol:
+    """The Euclidean norm of all elements, or a norm of vectors along an axis, or of matrices along two."""
+    axes = axes_of(x, dim)
+    if ord is None or len(axes) == 1:
+        return norm(call, x, ord=2 if ord is None else ord, dim=axes, keepdim=keepdim, dtype=dtype)
+    if len(axes) != 2:
+        call.refuse(f"ord={ord!r} over {len(axes)} axes is not supported")
+    return matrix_norm(call, x, ord, axes if dim is None else dim, keepdim, dtype)
+
+
 # -- decompositions of constants ---------------------------------------------------------------------------------------
 
 
@@ -178,6 +190,25 @@ _of_constant("inverse", "linalg_inv")(np.linalg.inv)
 _of_constant("det", "linalg_det")(np.linalg.det)
 _of_constant("slogdet", "linalg_slogdet")(lambda matrix: tuple(np.linalg.slogdet(matrix)))
 _of_constant("logdet")(lambda matrix: np.log(np.linalg.det(matrix)))
+
+
+_of_constant("linalg_cholesky")(np.linalg.cholesky)
+_of_constant("linalg_svdvals")(lambda matrix: np.linalg.svd(matrix, compute_uv=False))
+_of_constant("linalg_eigvalsh")(np.linalg.eigvalsh)
+
+
+@aten("linalg_householder_product")
+def householder_product(call: AtenCall, input: Symbol, tau: Symbol) -> Symbol:
+    """The first columns of a product of reflections, which orthogonal weights are computed of."""
+    columns, factors = (call.known(x, name).astype("float64") for x, name in ((input, "input"), (tau, "tau")))
+    rows, count = columns.shape[-2:]
+    product = np.broadcast_to(np.eye(rows, count), columns.shape).copy()
+    for index in reversed(range(factors.shape[-1])):
+        vector = columns[..., index : index + 1].copy()
+        vector[..., :index, :] = 0
+        vector[..., index, :] = 1
+        product -= factors[..., index, np.newaxis, np.newaxis] * vector @ (np.swapaxes(vector, -1, -2) @ product)
+    return call.constant(product.astype(input.dtype), "product")
 
 
 def _solved(call: AtenCall, matrix: Symbol, right: Symbol, left: bool) -> Symbol:

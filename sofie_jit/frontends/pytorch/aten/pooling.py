@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sofie_jit.ir.dims import Dim, maximum
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import AveragePool, MaxPool
 from sofie_jit.ir.size_arrays import Array, SizeArrays
+from sofie_jit.ir.types import check_table
 
 
 def _with_batch(x: Symbol, count: int) -> Symbol:
@@ -150,13 +151,37 @@ def adaptive_avg_pool(call: AtenCall, x: Symbol, output_size: list[Any]) -> Symb
 
 @aten("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
 def adaptive_max_pool(call: AtenCall, x: Symbol, output_size: list[Any]) -> tuple[Symbol, Symbol | None]:
-    """The largest element of each window; their indices are not supported."""
+    """The largest element of each window, and its index in the image, which is not supported for open sizes."""
     outputs = _outputs(call, x, output_size)
+    index = _adaptive_argmax(call, x, outputs)
     if _all_ones(output_size):
-        return ops.max(x, list(outputs), keepdims=True), None
+        return ops.max(x, list(outputs), keepdims=True), index
     for axis, count in outputs.items():
         x = adaptive_max(x, axis, count)
-    return x, None
+    return x, index
+
+
+def _adaptive_argmax(call: AtenCall, x: Symbol, outputs: Mapping[int, Dim]) -> Symbol | None:
+    """The index of the largest element of each window, the first of equal ones; None for open sizes."""
+    index, later = None, 1
+    for axis, count in sorted(outputs.items(), reverse=True):
+        size = x.shape[axis]
+        if not isinstance(size, int) or not isinstance(count, int):
+            return None
+        first = np.arange(count) * size // count
+        end = -(-(np.arange(count) + 1) * size // count)
+        check_table("adaptive pooling", count, int((end - first).max()))
+        # the windows side by side, made equally large by repeating their last element
+        places = np.minimum(first[:, np.newaxis] + np.arange((end - first).max()), end[:, np.newaxis] - 1)
+        windows = ops.take(x, places, axis)
+        best = ops.cast(ops.argmax(windows, axis + 1, keepdims=True), "int64")
+        starts = call.constant((first * later).reshape(-1, *[1] * (x.rank - axis - 1)).astype(np.int64), "starts")
+        along = ops.add(ops.multiply(ops.squeeze(best, axis + 1), np.int64(later)), starts)
+        if index is not None:
+            index = ops.squeeze(ops.take_along_axis(ops.take(index, places, axis), best, axis + 1), axis + 1)
+        index = along if index is None else ops.add(index, along)
+        x, later = ops.max(windows, axis + 1), later * size
+    return index
 
 
 # -- powers and windows ------------------------------------------------------------------------------------------------

@@ -214,13 +214,10 @@ def _norm(x: Symbol, order: float, axes: list[int], keepdim: bool) -> Symbol:
     )
 
 
-@aten("linalg_norm.default", "frobenius_norm")
-def matrix_norm(call: AtenCall, x: Symbol, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Symbol:
-    """The Euclidean norm, or a norm of vectors."""
-    axes = axes_of(x, dim)
-    if ord is not None and len(axes) != 1:
-        call.refuse(f"ord={ord} over the axes {axes} is not supported")
-    return _norm(call.floating(x), 2.0 if ord is None else float(ord), axes, keepdim)
+@aten("frobenius_norm")
+def frobenius_norm(call: AtenCall, x: Symbol, dim: Any, keepdim: bool) -> Symbol:
+    """The Euclidean norm of the elements along axes."""
+    return _norm(call.floating(x), 2.0, axes_of(x, dim), keepdim)
 
 
 @aten("logsumexp", "special_logsumexp")

@@ -6,7 +6,9 @@ ATen's ``UpSample.h``); images are resized along one axis after the other.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
 from sofie_jit.frontends.resampling import Table, check_known, folded, indices, resample
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, maximum
+from sofie_jit.ir.dims import Dim, SymbolicDim, ceil_div, maximum, product, static_dims
 from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.size_arrays import Array, SizeArrays, scaled_size
+from sofie_jit.ir.types import check_table
 
 TableOf = Callable[[SizeArrays, Dim, Dim, "float | None", bool, str], Table]
 """The table of an interpolation: from an old to a new size, by a factor if that is given, ``align_corners``, dtype."""
@@ -207,45 +210,64 @@ for _names, _weights in METHODS.items():
 # -- sampling at points ------------------------------------------------------------------------------------------------
 
 
-@aten("grid_sampler", "grid_sampler_2d")
+@aten("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
 def grid_sampler(
     call: AtenCall, input: Symbol, grid: Symbol, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Symbol:
     """Images sampled at points, whose coordinates from -1 to 1 are computed by the model."""
-    if input.rank != 4 or interpolation_mode not in (0, 1):
-        call.refuse(f"images of {input.rank - 2} axes with interpolation_mode={interpolation_mode} are not supported")
-    batch, channels, height, width = input.shape
+    rank = input.rank - 2
+    if rank not in (2, 3) or interpolation_mode not in (0, 1):
+        call.refuse(f"images of {rank} axes with interpolation_mode={interpolation_mode} are not supported")
+    batch, channels, *sizes = input.shape
     flat = ops.transpose(ops.reshape(input, (batch, channels, -1)), (0, 2, 1))  # (batch, pixels, channels)
-    rows, columns = grid.shape[1:3]
+    a, points = SizeArrays(input.builder, *sizes), grid.shape[1:-1]
+    pixels = product(*sizes)
+    exact = isinstance(pixels, int) and pixels <= 1 << 24  # float32 holds the number of each pixel
+    dtype = grid.dtype if exact else "int64"
     coordinates = []
-    for index, size in ((1, height), (0, width)):
-        at = ops.squeeze(ops.slice_along(grid, 3, index, index + 1), 3)
+    for index, size in zip(reversed(range(rank)), sizes, strict=True):
+        at = ops.squeeze(ops.slice_along(grid, rank + 1, index, index + 1), rank + 1)
         at = ops.multiply(ops.add(at, 1.0), _float(at, size - 1, 0.5)) if align_corners else ops.divide(
             ops.subtract(ops.multiply(ops.add(at, 1.0), _float(at, size)), 1.0), 2.0)  # fmt: skip
         coordinates.append(_padded(at, size, padding_mode, align_corners))
 
-    def picked(y: Symbol, x: Symbol) -> Symbol:
+    def picked(at: list[Symbol]) -> Symbol:
         """The pixels at whole coordinates; 0 outside of the image."""
-        inside = ops.logical_and(_inside(y, height), _inside(x, width))
-        place = ops.add(ops.multiply(_limited(y, height), _float(y, width)), _limited(x, width))
+        inside = reduce(ops.logical_and, map(_inside, at, sizes))
+        place, *others = (ops.cast(limited, dtype) for limited in map(_limited, at, sizes))
+        for coordinate, size in zip(others, sizes[1:], strict=True):
+            place = ops.add(ops.multiply(place, a.number(size, dtype)), coordinate)
         index = ops.cast(ops.reshape(place, (batch, -1, 1)), "int64")
-        pixels = ops.take_along_axis(flat, index, 1)
-        shaped = ops.transpose(ops.reshape(pixels, (batch, rows, columns, channels)), (0, 3, 1, 2))
+        found = ops.take_along_axis(flat, index, 1)
+        shaped = ops.moveaxis(ops.reshape(found, (batch, *points, channels)), -1, 1)
         return ops.where(ops.expand_dims(inside, 1), shaped, 0.0)
 
-    y, x = coordinates
     if interpolation_mode == 1:
-        return picked(ops.round(y), ops.round(x))
-    top, left = ops.floor(y), ops.floor(x)
+        return picked([ops.round(at) for at in coordinates])
+    first = [ops.floor(at) for at in coordinates]
     total: Symbol | None = None
-    for down in (0.0, 1.0):
-        for right in (0.0, 1.0):
-            py, px = ops.add(top, down), ops.add(left, right)
-            weight = ops.multiply(_closeness(y, py), _closeness(x, px))
-            part = ops.multiply(picked(py, px), ops.expand_dims(weight, 1))
-            total = part if total is None else ops.add(total, part)
+    for steps in itertools.product((0.0, 1.0), repeat=rank):
+        corner = [ops.add(at, step) for at, step in zip(first, steps, strict=True)]
+        weight = reduce(ops.multiply, map(_closeness, coordinates, corner))
+        part = ops.multiply(picked(corner), ops.expand_dims(weight, 1))
+        total = part if total is None else ops.add(total, part)
     assert total is not None
     return total
+
+
+@aten("affine_grid_generator")
+def affine_grid_generator(call: AtenCall, theta: Symbol, size: list[Any], align_corners: bool) -> Symbol:
+    """The points for grid_sampler that affine transformations (N, r, r + 1) give."""
+    sizes = static_dims("affine_grid_generator", size[2:])
+    rank = len(sizes)
+    check_table("affine_grid_generator", *sizes, rank + 1)
+    lines = [np.linspace(-1, 1, n) if n > 1 else np.zeros(n) for n in sizes]
+    if not align_corners:
+        lines = [line * (n - 1) / max(n, 1) for line, n in zip(lines, sizes, strict=True)]
+    mesh = np.meshgrid(*lines, indexing="ij")
+    points = np.stack([*mesh[::-1], np.ones(sizes)], -1).reshape(-1, rank + 1)
+    moved = ops.matmul(call.constant(points.astype(theta.dtype), "points"), ops.swapaxes(theta, 1, 2))
+    return ops.reshape(moved, (theta.shape[0], *sizes, rank))
 
 
 def _closeness(a: Symbol, b: Symbol) -> Symbol:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.frontends.pytorch.aten.scattering import scatter_add
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, normalize_axis
 from sofie_jit.ir.operators import math as functions
-from sofie_jit.ir.types import is_floating
+from sofie_jit.ir.operators.data_dependent import Unique
+from sofie_jit.ir.types import check_table, is_floating
 
 
 def _top(call: AtenCall, x: Symbol, k: Dim, dim: int, largest: bool) -> tuple[Symbol, Symbol]:
@@ -86,6 +88,68 @@ def quantile(call: AtenCall, x: Symbol, q: Any, dim: int | None, keepdim: bool, 
     """Quantiles along an axis."""
     shares = q if isinstance(q, float) else call.known(q, "q")
     return ops.quantile(x, np.asarray(shares, np.float64), dim, interpolation, keepdim)
+
+
+@aten("nanquantile.scalar", "nanquantile.default")
+def nanquantile(call: AtenCall, x: Symbol, q: Any, dim: int | None, keepdim: bool, interpolation: str) -> Symbol:
+    """Quantiles along an axis of the elements that are not NaN."""
+    shares = q if isinstance(q, float) else call.known(q, "q")
+    return ops.nanquantile(x, np.asarray(shares, np.float64), dim, interpolation, keepdim)
+
+
+@aten("nanmedian.default")
+def nanmedian(call: AtenCall, x: Symbol) -> Symbol:
+    """The lower of the two elements in the middle of those that are not NaN."""
+    return nanmedian_dim(call, ops.reshape(x, (-1,)), 0, False)[0]
+
+
+@aten("nanmedian.dim")
+def nanmedian_dim(call: AtenCall, x: Symbol, dim: int, keepdim: bool) -> tuple[Symbol, Symbol]:
+    """The lower of the two elements in the middle of those that are not NaN along an axis, and its index."""
+    if not is_floating(x.dtype):
+        return median_dim(call, x, dim, keepdim)
+    numbers = ops.cast(ops.logical_not(ops.isnan(x)), "int64")
+    middle = ops.maximum(ops.floor_divide(ops.subtract(ops.sum(numbers, dim, keepdims=True), 1), 2), 0)
+    found = tuple(ops.take_along_axis(part, middle, dim) for part in sort(call, x, dim, False))  # NaN comes last
+    values, indices = found if keepdim else (ops.squeeze(part, dim) for part in found)
+    return values, indices
+
+
+@aten("_unique2")
+def unique(
+    call: AtenCall, x: Symbol, sorted: bool, return_inverse: bool, return_counts: bool
+) -> tuple[Symbol, Symbol, Symbol]:
+    """The distinct elements in ascending order, the index of each element among them, and how often each appears."""
+    operator = Unique(count=call.builder.new_size("unique"))
+    values, _, inverse, counts = call.add_all(operator, x)
+    return values, ops.reshape(inverse, x.shape), counts
+
+
+@aten("unique_dim")
+def unique_dim(
+    call: AtenCall, x: Symbol, dim: int, sorted: bool, return_inverse: bool, return_counts: bool
+) -> tuple[Symbol, Symbol, Symbol]:
+    """The distinct slices along an axis in order, the index of each slice among them, and how often each appears."""
+    axis = normalize_axis("unique_dim", dim, x.rank)
+    values, _, inverse, counts = call.add_all(Unique(axis=axis, count=call.builder.new_size("unique")), x)
+    return values, inverse, counts
+
+
+@aten("histc")
+def histc(call: AtenCall, x: Symbol, bins: int, min: Any, max: Any) -> Symbol:
+    """The number of elements in each of equally wide bins from ``min`` to ``max``, which belongs to the last one."""
+    check_table("histc", bins)
+    flat = call.floating(ops.reshape(x, (-1,)))
+    low, high = (call.cast(limit, flat.dtype) for limit in (min, max))
+    if min == max == 0:
+        low, high = ops.min(flat), ops.max(flat)
+    same = ops.equal(low, high)
+    low, high = ops.where(same, ops.subtract(low, 1.0), low), ops.where(same, ops.add(high, 1.0), high)
+    inside = ops.logical_and(ops.greater_equal(flat, low), ops.less_equal(flat, high))
+    place = ops.divide(ops.multiply(ops.subtract(flat, low), float(bins)), ops.subtract(high, low))
+    index = ops.cast(ops.minimum(ops.floor(ops.where(inside, place, 0.0)), float(bins - 1)), "int64")
+    counts = ops.zeros_like(call.constant(np.zeros(bins, flat.dtype), "counts"))
+    return ops.cast(scatter_add(call, counts, 0, index, ops.cast(inside, flat.dtype)), x.dtype)
 
 
 @aten("searchsorted.Tensor")
