@@ -258,7 +258,7 @@ def grid_sampler(
 @aten("affine_grid_generator")
 def affine_grid_generator(call: AtenCall, theta: Symbol, size: list[Any], align_corners: bool) -> Symbol:
     """The points for grid_sampler that affine transformations (N, r, r + 1) give."""
-    sizes = static_dims("affine_grid_generator", size[2:])
+    sizes = static_dims("affine_grid_generator", tuple(size[2:]))
     rank = len(sizes)
     check_table("affine_grid_generator", *sizes, rank + 1)
     lines = [np.linspace(-1, 1, n) if n > 1 else np.zeros(n) for n in sizes]
