@@ -62,6 +62,25 @@ def test_without_effect_in_files_of_keras_3(suffix: str, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_layers_with_nothing_to_drop(suffix: str, tmp_path: Path) -> None:
+    k = tf_keras.layers
+    cases = [k.LSTM(3), k.Bidirectional(k.GRU(3)), k.RNN([k.LSTMCell(3), k.GRUCell(2)]), k.Dropout(0.0),
+             k.TimeDistributed(k.SpatialDropout1D(0.0))]  # fmt: skip
+    shapes = [(4, 3)] * 4 + [(4, 3, 2)]
+    for training in (True, False):
+        inputs = [tf_keras.Input(shape) for shape in shapes]
+        outputs = [layer(x, training=training) for layer, x in zip(cases, inputs, strict=True)]
+        tf_keras.Model(inputs, outputs).save(tmp_path / f"{training}{suffix}")
+    called, plain = (frontends.open(tmp_path / f"{name}{suffix}")() for name in (True, False))
+    assert [op.op_type for op in called.operators] == [op.op_type for op in plain.operators]
+    inputs = tf_keras.Input((4, 3))
+    model = tf_keras.Model(inputs, k.Bidirectional(k.RNN([k.LSTMCell(3, dropout=0.1)]))(inputs, training=True))
+    with pytest.raises(UnsupportedLayerError, match="called with training=True"):
+        frontends.open(model)()
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("library", [tf_keras, keras], ids=["Keras 2", "Keras 3"])
 def test_inference_is_not_refused(library: Any, tmp_path: Path) -> None:
     model_of(library, False, []).save(tmp_path / "m.h5")

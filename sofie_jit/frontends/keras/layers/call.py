@@ -151,7 +151,7 @@ class LayerCall(NodeCall):
         """The arguments of the handler: tensors of the layer's dtype, without ``training`` and without None."""
         if self.layer.keras_major >= 3:  # at inference, its models call all layers with training=False
             kwargs.pop("training", None)
-        if not entry.takes("training") and kwargs.pop("training", False):
+        if not entry.takes("training") and kwargs.pop("training", False) and acts_in_training(self.layer):
             remedies = "save the model without it", replacing(self.name)
             self.refuse("called with training=True, while only inference is supported", *remedies)
         if not args and "inputs" in kwargs:
@@ -193,6 +193,25 @@ class LayerCall(NodeCall):
 
     def _converted(self, x: Symbol) -> Symbol:
         return self.masks.attach(self.add(Cast(to=self.dtype), x), self.masks.of(x))
+
+
+ONLY_DROPOUT = frozenset({
+    "LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "ConvLSTM1D",
+    "ConvLSTM2D", "ConvLSTM3D", "Bidirectional", "TimeDistributed", "Attention", "AdditiveAttention",
+    "MultiHeadAttention", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+})  # fmt: skip
+"""Layers that do nothing but drop elements in training."""
+
+
+def acts_in_training(layer: Layer) -> bool:
+    """Whether a layer may compute something else in training: all do but those that have nothing to drop."""
+    if layer.package or layer.class_name not in ONLY_DROPOUT:
+        return True
+    parts = [layer.config.get(option) for option in ("layer", "backward_layer", "cell")]
+    inner = [part for part in (*parts, *(layer.config.get("cells") or ())) if isinstance(part, Mapping)]
+    return any(layer.config.get(option) for option in ("dropout", "recurrent_dropout", "rate")) or any(
+        acts_in_training(layer.sublayer("", part)) for part in inner
+    )
 
 
 class ReplacementError(Exception):
