@@ -259,6 +259,7 @@ REFUSED: dict[str, tuple[Operation, str]] = {
         lambda tf, x, n: tf.nn.conv2d(image(tf, x), WEIGHT.reshape(2, 1, 3, 4), 1, [[0, 0], [1, 1], [2, 2], [0, 0]]),
         "explicit padding .* use tf.pad",
     ),
+    "computed limit": (lambda tf, x, n: x[:, : n[0, 0]], "a limit of a slice is computed by the model"),
 }
 
 

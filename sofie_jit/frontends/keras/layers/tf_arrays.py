@@ -79,6 +79,8 @@ def _pad(tensor: Symbol, paddings: Any, mode: str = "CONSTANT", constant_values:
 def _getitem(tensor: Symbol, slice_spec: Any) -> Symbol:
     def part(spec: Any) -> Any:
         if isinstance(spec, Mapping) and set(spec) <= {"start", "stop", "step"}:
+            if any(isinstance(limit, Symbol) for limit in spec.values()):
+                raise UnsupportedLayerError("a limit of a slice is computed by the model; it must be constant")
             return slice(spec.get("start"), spec.get("stop"), spec.get("step"))
         return spec
 
