@@ -350,5 +350,5 @@ def test_applications(name: str, tmp_path: Path) -> None:
     rmodel = frontends.open(model)()
     x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
     for path in saved_twice(rmodel, tmp_path):
-        # deep networks of random weights amplify rounding, so that the distance of one evaluation varies
+        # random weights amplify rounding: the distance of one evaluation varies by a factor, see docs/limits.md
         check_file(path, rmodel, named(rmodel, [x]), f"{name}, {path.stem}", factor=4)
