@@ -110,7 +110,7 @@ def assert_same_type(value: ValueInfo, expected: onnx.TypeProto) -> None:
         assert value.shape is None
         return
     shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim]
-    assert value.shape == shape
+    assert value.shape == [None if dim in ("?", "None", "-1", -1) else dim for dim in shape]
 
 
 def assert_same_nodes(nodes: Sequence[Node], expected: Sequence[onnx.NodeProto]) -> None:
