@@ -33,7 +33,7 @@ def load(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
-    input_shapes: Sequence[Sequence[int | None]] | None = None,
+    input_shapes: Sequence[Sequence[int | None]] | Mapping[str, Sequence[int | None]] | None = None,
     columns: Columns | None = None,
     threads: int | None = None,
     optimize: Optimize = True,
@@ -63,8 +63,9 @@ def load(
         file is never executed.
     input_shapes
         One shape for each input, to fix sizes that the file leaves open; None leaves a size open:
-        ``[(None, 224, 224, 3)]``. The compiled model takes inputs of these shapes only. It is needed for TorchScript
-        files, which do not contain shapes, and for the few layers that cannot be computed in any size.
+        ``[(None, 224, 224, 3)]``. A dict gives shapes of some inputs by name: ``{"jets": (None, 20, 8)}``. The compiled
+        model takes inputs of these shapes only. It is needed for TorchScript files, which do not contain shapes, and
+        for the few layers that cannot be computed in any size.
     columns
         Names of the columns of tables that make up a row, in order, for ``Model.predict``; for several inputs a dict by
         input name. Data frames are then matched by name.

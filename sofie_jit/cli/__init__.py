@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import sofie_jit
-from sofie_jit.errors import SofieError
+from sofie_jit.errors import InputError, SofieError
 
 COMMANDS = (
     "demo",
@@ -148,26 +148,43 @@ def add_shape_argument(parser: argparse.ArgumentParser) -> None:
     """Adds ``--input-shape``."""
     parser.add_argument(
         "--input-shape",
-        metavar="SIZES",
+        metavar="[NAME=]SIZES",
         action="append",
         type=shape,
         help="sizes of an input that a TorchScript file lacks or that are open, without the batch: 224,224,3; "
-        "? stays open; once per input",
+        "? stays open; once per input in order, or NAME=224,224,3 for the input NAME alone",
     )
 
 
-def shape(text: str) -> list[int | None]:
-    """The sizes of an input as an argument gives them; None for an open one."""
+def shape(text: str) -> tuple[str, list[int | None]]:
+    """The name of an input, '' if its position decides, and its sizes; None for an open one.
+
+    >>> shape("jets=?,8")
+    ('jets', [None, None, 8])
+    """
+    name, _, sizes = text.rpartition("=")
     try:
-        return [None, *(None if size == "?" else int(size) for size in text.split(","))]
+        return name, [None, *(None if size == "?" else int(size) for size in sizes.split(","))]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a list of sizes such as 224,224,3 or ?,16") from None
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a list of sizes such as 224,224,3 or ?,16, with or without NAME= before it"
+        ) from None
 
 
 def format_options(args: argparse.Namespace) -> dict[str, Any]:
     """``--backend`` and ``--input-shape`` as options of ``load``, if they are given."""
-    options = {"backend": args.backend, "input_shapes": args.input_shape}
+    options = {"backend": args.backend, "input_shapes": _input_shapes(args.input_shape or ())}
     return {name: value for name, value in options.items() if value}
+
+
+def _input_shapes(given: Sequence[tuple[str, list[int | None]]]) -> Any:
+    """Values of ``--input-shape`` as ``input_shapes`` of ``load``: a list, or a dict if they have names."""
+    names = [name for name, _ in given]
+    if any(names) and not all(names):
+        raise InputError("--input-shape: give NAME=SIZES for all of them, or SIZES for each input in order")
+    if any(names) and len(set(names)) < len(names):
+        raise InputError(f"--input-shape gives more than one shape for an input: {', '.join(names)}")
+    return dict(given) if any(names) else [sizes for _, sizes in given]
 
 
 THREADS = "(default: SOFIE_JIT_NUM_THREADS, OMP_NUM_THREADS or all cores)"

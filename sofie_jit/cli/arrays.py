@@ -79,11 +79,16 @@ def source_of(path: Path, columns: Sequence[str] | None = None) -> dict[str, Sou
 
 def selected(source: Source, columns: Sequence[str]) -> Source:
     """The table that ``source`` reads, with these columns, in this order; raises InputError if it is no table."""
-    if source.path.suffix not in _TABLES:
+    if not is_table(source):
         raise InputError(f"{source.path} has no named columns: --columns is for .csv and .parquet")
     with _as_input_errors(source.path):
         found: Source = _TABLES[source.path.suffix](source.path, columns)
     return found
+
+
+def is_table(source: Source) -> bool:
+    """Whether ``source`` reads a table, whose rows have the numbers of a row of the input in C order."""
+    return source.path.suffix in _TABLES
 
 
 def whole(source: Source) -> np.ndarray:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, format_options, shape
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
 
 EXAMPLES = """\
 sofie-jit build m.h5 -o m.so
@@ -23,13 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     parser.add_argument("-o", "--output", metavar="LIBRARY", required=True, type=Path, help="the library to write")
-    parser.add_argument(
-        "--input-shape",
-        metavar="SIZES",
-        action="append",
-        type=shape,
-        help="sizes of an input with open dimensions, without the batch: 224,224,3; ? stays open; once per input",
-    )
+    add_shape_argument(parser)
     processor = parser.add_mutually_exclusive_group()
     processor.add_argument(
         "--dispatch", action="store_true", help="include code for AVX-512, AVX2 and any other x86-64 processor"

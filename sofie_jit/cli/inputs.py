@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sofie_jit.cli.arrays import Source, array_file, selected, source_of, whole
+from sofie_jit.cli.arrays import Source, array_file, is_table, selected, source_of, whole
 from sofie_jit.errors import InputError, counted
 from sofie_jit.models.arguments import OpenShape, fitting_order, same_sizes
 
@@ -96,38 +96,80 @@ def _columns_of(names: Sequence[str], columns: Sequence[str]) -> dict[str, list[
 
 
 def _check_rows(shapes: Shapes, found: Mapping[str, Source]) -> None:
-    """Raises InputError if arrays fit in another order only, or a table has too many columns."""
+    """Raises InputError if arrays fit in another order only, or the rows of an array cannot be those of its input."""
     expected = {name: shape for name, shape in shapes.items() if shape}
-    rows = {name: (0, *row) for name in expected if (row := found[name].row) is not None}
-    if len(rows) < len(shapes) or all(_fits(rows[name], shape) for name, shape in expected.items()):
+    sources = [found[name] for name in expected if found[name].row is not None]
+    if len(sources) < len(shapes) or all(_fits(found[name], shape) for name, shape in expected.items()):
         return
-    if (order := fitting_order(list(rows.values()), list(expected.values()), _fits)) is not None:
-        paths = [found[name].path for name in shapes]
-        listed = " ".join(f"{name}={paths[index]}" for name, index in zip(shapes, order, strict=True))
+    if (order := fitting_order(sources, list(expected.values()), _fits)) is not None:
+        listed = " ".join(f"{name}={sources[index].path}" for name, index in zip(shapes, order, strict=True))
         raise InputError(f"the arrays do not fit the inputs in this order; they fit as {listed}")
     for name, shape in expected.items():
-        size, names = math.prod(size or 1 for size in shape[1:]), found[name].names
-        if names is not None and None not in shape[1:] and len(names) > size:
-            option = "NAME,..." if len(shapes) == 1 else f"{name}=NAME,..."
-            listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-            raise InputError(
-                f"{found[name].path} has {counted(len(names), 'column')} ({listed}); a row of input '{name}' has "
-                f"{counted(size, 'number')}: select columns with --columns {option}"
-            )
+        if not _fits(found[name], shape) and (reason := _misfit(name, shape, found[name], only=len(shapes) == 1)):
+            raise InputError(reason)
 
 
-def _fits(found: tuple[int, ...], expected: OpenShape) -> bool:
+def _misfit(name: str, shape: OpenShape, source: Source, only: bool) -> str:
+    """Why rows of numbers do not fit an input, and what to do; '' for arrays of more dimensions.
+
+    ``only``: whether it is the only input of the model.
+    """
+    row = shape[1:]
+    if source.row is None or len(source.row) != 1:
+        return ""
+    (width,), known, count = source.row, math.prod(size or 1 for size in row), row.count(None)
+    prefix = "" if only else f"{name}="
+    sizes = ",".join("SIZE" if size is None else str(size) for size in row)
+    wanted = f"a row of input '{name}' has " + (
+        f"the shape {row}, which is a multiple of {counted(known, 'number')}" if count else counted(known, "number")
+    )
+    if count > 1:
+        return (
+            f"a row of {source.path} has {counted(width, 'number')}; a row of input '{name}' has the shape {row} with "
+            f"{count} open sizes: give them with --input-shape {prefix}{sizes}"
+        )
+    if is_table(source):
+        names = source.names or ()
+        listed = f" ({', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if len(names) == width else ""
+        return (
+            f"{source.path} has {counted(width, 'column')}{listed}; {wanted}: select columns with --columns "
+            f"{prefix}NAME,..."
+        )
+    if count and width and width % known == 0:
+        filled = ",".join(str(width // known if size is None else size) for size in row)
+        return f"a row of {source.path} has {counted(width, 'number')}; {wanted}: give --input-shape {prefix}{filled}"
+    return ""
+
+
+def _row(width: int, shape: OpenShape, table: bool) -> tuple[int, ...] | None:
+    """The shape of a row of an input that ``width`` numbers fill in C order; None if they do not.
+
+    One open size follows from the others for a table, whose rows are always those of the batch. An array of the shape
+    (20, 8) could also be a single row of (20, 8), without its batch.
+
+    >>> _row(160, (None, None, 8), table=True)
+    (20, 8)
+    """
+    row = shape[1:]
+    known = math.prod(1 if size is None else size for size in row)
+    if None not in row:
+        return tuple(size or 0 for size in row) if width == known else None
+    if not table or row.count(None) > 1 or not known or not width or width % known:
+        return None
+    return tuple(width // known if size is None else size for size in row)
+
+
+def _fits(source: Source, expected: OpenShape) -> bool:
     """Whether rows in a file fit an input; rows of numbers are reshaped to those of the input."""
-    row = expected[1:]
-    flat = len(found) == 2 and None not in row and found[1] == math.prod(size or 0 for size in row)
-    return flat or same_sizes(found, (None, *row))
+    found = source.row or ()
+    flat = len(found) == 1 and _row(found[0], expected, is_table(source)) is not None
+    return flat or same_sizes((0, *found), (None, *expected[1:]))
 
 
-def shaped(array: np.ndarray, shape: OpenShape | None) -> np.ndarray:
-    """Rows of numbers, as tables have them, reshaped to the shape of an input; other arrays as they are."""
-    row = (shape or ())[1:]
-    flat = array.ndim == 2 and shape and None not in row and array.shape[1] == math.prod(size or 0 for size in row)
-    return array.reshape(len(array), *(size or 0 for size in row)) if flat else array
+def shaped(array: np.ndarray, shape: OpenShape | None, source: Source) -> np.ndarray:
+    """Rows of numbers that ``source`` has read, reshaped to the shape of an input; other arrays as they are."""
+    row = _row(array.shape[1], shape, is_table(source)) if array.ndim == 2 and shape else None
+    return array if row is None else array.reshape(len(array), *row)
 
 
 def _by_position(names: Sequence[str], files: Opened) -> dict[str, Source]:
@@ -161,4 +203,4 @@ def _by_name(names: Sequence[str], files: Opened) -> dict[str, Source]:
 def read(shapes: Shapes, files: Sequence[InputFile], columns: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """The whole array for each input of the model; the arguments are those of :func:`matched`."""
     found = matched(shapes, opened(files), columns)
-    return {name: shaped(whole(source), shapes[name]) for name, source in found.items()}
+    return {name: shaped(whole(source), shapes[name], source) for name, source in found.items()}

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     last: dict[str, np.ndarray] = {}
     with sink(args.output) as target, Progress(total) as bar:
         for pieces in _pieces(inputs, _rows_at_once(model, args.chunk)):
-            given = {name: shaped(piece, shapes[name]) for name, piece in pieces.items()}
+            given = {name: shaped(piece, shapes[name], inputs[name]) for name, piece in pieces.items()}
             last = by_name(model, model.infer(given))
             target.write(last)
             bar.advance(len(next(iter(last.values()))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sofie_jit.errors import OptionError, ShapeError, SofieError
 from sofie_jit.frontends.base import Node, OriginalModel, SizesNeededError, Translation, ValuesNeededError
 from sofie_jit.ir.dims import bind_shape
-from sofie_jit.ir.rmodel import RModel, sizes_of
+from sofie_jit.ir.rmodel import InputShapes, RModel, sizes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,8 +68,8 @@ class FixedSizes(Translation):
             raise ShapeError(f"the model cannot be computed with {found}: {error}") from error
 
 
-def with_input_shapes(translation: Translation, shapes: Sequence[Sequence[int | None]] | None) -> Translation:
-    """``translation`` for inputs of these shapes, one per input; None leaves a dimension open.
+def with_input_shapes(translation: Translation, shapes: InputShapes | None) -> Translation:
+    """``translation`` for inputs of these shapes, one per input or by name; None leaves a dimension open.
 
     Raises ShapeError if the inputs cannot have these shapes, OptionError for a compiled library.
     """

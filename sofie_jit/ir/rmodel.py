@@ -344,19 +344,31 @@ class RModel(Facade):
         )
 
 
-def sizes_of(inputs: Mapping[str, TensorType], shapes: Sequence[Sequence[int | None]]) -> dict[str, int]:
+InputShapes = Sequence[Sequence[int | None]] | Mapping[str, Sequence[int | None]]
+"""One shape for each input, or shapes by the names of some inputs; None leaves a size open."""
+
+
+def sizes_of(inputs: Mapping[str, TensorType], shapes: InputShapes) -> dict[str, int]:
     """Sizes of run-time dimensions, read off concrete shapes.
 
     ``inputs``: types of the inputs by name.
-    ``shapes``: one shape per input; None leaves a dimension open.
+    ``shapes``: one shape per input, or shapes by name, which leave other inputs open; None leaves a dimension open.
 
     Raises ShapeError if the inputs cannot have these shapes.
     """
     sizes: dict[str, int] = {}
     declared = ", ".join(f"{name} {format_shape(kind.shape)}" for name, kind in inputs.items())
-    if len(shapes) != len(inputs):
-        raise ShapeError(f"one shape is needed for each of the inputs {declared}; got {counted(len(shapes), 'shape')}")
-    for (name, kind), shape in zip(inputs.items(), shapes, strict=True):
+    if not isinstance(shapes, Mapping):
+        if len(shapes) != len(inputs):
+            raise ShapeError(
+                f"one shape is needed for each of the inputs {declared}; got {counted(len(shapes), 'shape')}. "
+                f"Shapes by name: {{'{next(iter(inputs), '')}': (None, ...)}}, or --input-shape NAME=SIZES"
+            )
+        shapes = dict(zip(inputs, shapes, strict=True))
+    if unknown := [name for name in shapes if name not in inputs]:
+        raise ShapeError(f"there is no input '{unknown[0]}' that could have a shape; the inputs are {declared}")
+    for name, shape in shapes.items():
+        kind = inputs[name]
         mismatch = f"input '{name}' is {format_shape(kind.shape)}, which cannot have the shape {tuple(shape)}"
         if len(shape) != kind.rank:
             raise ShapeError(mismatch)

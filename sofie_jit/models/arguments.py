@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from sofie_jit.models.columns import Columns, arranged, by_input, is_frame, refu
 
 OpenShape = tuple[int | None, ...]
 """A shape in which None stands for a size that is known only when the model runs."""
+
+Found = TypeVar("Found")
 
 
 TABLES = " (the columns of a table are named with columns= of load or predict)"
@@ -101,7 +103,7 @@ class Arguments:
             ]
         except ShapeError as error:
             shapes = [getattr(value, "shape", ()) for value in values]
-            if not in_order or fitting_order(shapes, self.shapes) is None:
+            if not in_order or fitting_order(shapes, self.shapes, same_sizes) is None:
                 raise
             raise ShapeError(
                 f"{error}; the arrays fit in another order: the inputs are {', '.join(names)}, and a dict gives them "
@@ -183,15 +185,13 @@ def _is_list_of_inputs(value: Sequence[Any], count: int) -> bool:
 
 
 def fitting_order(
-    found: Sequence[tuple[int, ...]],
-    expected: Sequence[OpenShape],
-    fits: Callable[[tuple[int, ...], OpenShape], bool] | None = None,
+    found: Sequence[Found], expected: Sequence[OpenShape], fits: Callable[[Found, OpenShape], bool]
 ) -> list[int] | None:
-    """An order in which arrays of the shapes ``found`` are inputs of the shapes ``expected``; None if there is none.
+    """An order in which the arrays ``found`` are inputs of the shapes ``expected``; None if there is none.
 
-    ``fits``: whether an array of a shape can be such an input; by default, with the same sizes.
+    ``fits``: whether an array can be an input of a shape.
 
-    >>> fitting_order([(5, 2), (5, 3)], [(None, 3), (None, 2)])
+    >>> fitting_order([(5, 2), (5, 3)], [(None, 3), (None, 2)], same_sizes)
     [1, 0]
     """
     if len(found) > MOST_REORDERED:
@@ -199,7 +199,7 @@ def fitting_order(
     fitting = (
         order
         for order in itertools.permutations(range(len(found)))
-        if all((fits or same_sizes)(found[i], shape) for i, shape in zip(order, expected, strict=True))
+        if all(fits(found[i], shape) for i, shape in zip(order, expected, strict=True))
     )
     return next(map(list, fitting), None)
 

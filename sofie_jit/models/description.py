@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import SofieError
@@ -12,11 +12,8 @@ from sofie_jit.records import dataclass
 
 if TYPE_CHECKING:
     from sofie_jit.ir.options import Optimize
-    from sofie_jit.ir.rmodel import RModel
+    from sofie_jit.ir.rmodel import InputShapes, RModel
     from sofie_jit.models.signature import Signature
-
-InputShapes = Sequence[Sequence[int | None]]
-"""One shape per input, in which None leaves a dimension open."""
 
 
 @dataclass(frozen=True)

@@ -297,6 +297,56 @@ def test_tables_of_some_inputs(two_outputs: Path, tmp_path: Path, capsys: pytest
     assert main(["profile", str(MODEL_FILE), "--input", str(pixels), "--columns", names]) == 0  # rows become images
 
 
+def test_a_table_fills_the_open_size_of_an_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns determine one open size; arrays and several open sizes need --input-shape, with or without a name."""
+    import keras
+
+    monkeypatch.chdir(tmp_path)
+    particles, globals_ = keras.Input((None, 4), name="particles"), keras.Input((2,), name="globals")
+    summed = keras.layers.GlobalAveragePooling1D()(particles * particles)
+    keras.Model([particles, globals_], keras.layers.Concatenate()([summed, globals_])).save("m.keras")
+    p, g = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32), np.ones((5, 3), np.float32)
+    np.save("p.npy", p)
+    np.save("flat.npy", p.reshape(5, 12))
+    np.save("g.npy", g[:, :2])
+    for name, array in (("p", p.reshape(5, 12)), ("g", g), ("odd", p.reshape(5, 12)[:, :11])):
+        header = ",".join(f"{name}{i}" for i in range(array.shape[1]))
+        np.savetxt(f"{name}.csv", array, delimiter=",", header=header, comments="")
+    expected = np.concatenate([(p * p).mean(axis=1), g[:, :2]], axis=1)
+    for given in (
+        ["p.npy", "g.npy"],
+        ["p.csv", "g.npy", "--chunk", "2"],
+        ["p.csv", "g.csv", "--columns", "globals=g0,g1"],
+        ["globals=g.npy", "particles=p.csv"],
+        ["flat.npy", "g.npy", "--input-shape", "particles=3,4"],
+        ["flat.npy", "g.npy", "--input-shape", "3,4", "--input-shape", "2"],
+    ):
+        assert main(["run", "m.keras", *given, "-o", "y.npy"]) == 0, given
+        np.testing.assert_allclose(np.load("y.npy"), expected, rtol=1e-5)
+    assert main(["compare", "m.keras", "--no-times", "--input", "p.csv", "g.npy"]) == 0
+    capsys.readouterr()
+    for given, said in (
+        (["flat.npy", "g.npy"], "a row of flat.npy has 12 numbers; a row of input 'particles' has the shape (None, 4)"),
+        (["flat.npy", "g.npy"], "give --input-shape particles=3,4"),
+        (["p.csv", "g.csv"], "g.csv has 3 columns (g0, g1, g2); a row of input 'globals' has 2 numbers: select"),
+        (["odd.csv", "g.npy"], "odd.csv has 11 columns"),
+        (["g.npy", "p.csv"], "they fit as particles=p.csv globals=g.npy"),
+        (["p.csv", "g.npy", "--input-shape", "3,4"], "--input-shape NAME=SIZES"),
+        (["p.csv", "g.npy", "--input-shape", "nope=3,4"], "there is no input 'nope'"),
+        (["p.csv", "g.npy", "--input-shape", "globals=2", "--input-shape", "3,4"], "give NAME=SIZES for all of them"),
+        (["p.csv", "g.npy", "--input-shape", "globals=2", "--input-shape", "globals=2"], "more than one shape"),
+    ):
+        assert said in error_of(capsys, "run", "m.keras", *given, "-o", "z.npy")
+    keras.Sequential([keras.Input((None, None, 2), name="map"), keras.layers.Activation("relu")]).save("two.keras")
+    assert "with 2 open sizes: give them with --input-shape SIZE,SIZE,2" in error_of(
+        capsys, "run", "two.keras", "p.csv", "-o", "z.npy"
+    )
+    assert main(["run", "two.keras", "p.csv", "-o", "y.npy", "--input-shape", "2,3,2"]) == 0
+    np.testing.assert_array_equal(np.load("y.npy"), np.maximum(p.reshape(5, 2, 3, 2), 0))
+
+
 def test_rows_are_random_or_given(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for batch in ("1", "7"):
         with pytest.raises(SystemExit):

@@ -24,7 +24,7 @@ def open(
     example_inputs: Sequence[Any] | None = None,
     example_kwargs: Mapping[str, Any] | None = None,
     dynamic_shapes: Any = None,
-    input_shapes: Sequence[Sequence[int | str | None]] | None = None,
+    input_shapes: Sequence[Sequence[int | str | None]] | Mapping[str, Sequence[int | str | None]] | None = None,
     input_dtypes: Sequence[str] | str | None = None,
     outputs: str | Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
@@ -34,9 +34,9 @@ def open(
     """Reads a file, or exports a live module; :func:`sofie_jit.frontends.open` calls it.
 
     ``example_inputs``, ``example_kwargs`` and ``dynamic_shapes``: those of ``torch.export.export``, for a live module.
-    ``input_shapes``: one shape per input, with None for open sizes. TorchScript modules do not contain them, and may
-    have names of open sizes; by default they are those of the first call, with an open first dimension. Those of other
-    models fix sizes that are open.
+    ``input_shapes``: one shape per input, or a dict by name, with None for open sizes. TorchScript modules do not
+    contain them, and may have names of open sizes; by default they are those of the first call, with an open first
+    dimension. Those of other models fix sizes that are open.
     ``input_dtypes``: the type (default float32) of each tensor that a TorchScript module takes.
     ``outputs``: paths of modules whose results replace the model's outputs.
     ``replace``: functions of Symbols that take the place of modules, by their paths.

@@ -70,6 +70,11 @@ def test_optional_inputs_of_torchscript() -> None:
 
 
 def test_shapes_of_torchscript_are_checked() -> None:
+    names = list(sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4)] * 2).input_names)
+    named = sofie_jit.load(FOLDER / "scripted.pt", input_shapes=dict.fromkeys(reversed(names), (None, 4)))
+    assert (list(named.input_names), named.input_shapes) == (names, [(None, 4)] * 2)
+    with pytest.raises(sofie_jit.OptionError, match="has shapes of a, nope; the inputs are"):
+        sofie_jit.load(FOLDER / "scripted.pt", input_shapes={"a": (None, 4), "nope": (None, 4)})
     with pytest.raises(sofie_jit.OptionError, match="input_shapes= has 3 shapes"):
         sofie_jit.load(FOLDER / "scripted.pt", input_shapes=[(None, 4)] * 3)
     with pytest.raises(sofie_jit.OptionError, match="input_dtypes= has 2 types"):

@@ -61,12 +61,18 @@ def parameters(forward: ast.FunctionDef) -> list[Parameter]:
 
 
 def input_types(
-    found: Sequence[Parameter], shapes: Sequence[Sequence[Any]] | None, dtypes: Sequence[str] | str | None
+    found: Sequence[Parameter],
+    shapes: Sequence[Sequence[Any]] | Mapping[str, Sequence[Any]] | None,
+    dtypes: Sequence[str] | str | None,
 ) -> dict[str, TensorType]:
     """Name -> type of each tensor. Raises OptionError if the shapes or types do not fit the parameters."""
     if shapes is None:
         raise OptionError(described(found))
     names = names_of(found, len(shapes))
+    if isinstance(shapes, Mapping):
+        if sorted(shapes) != sorted(names):
+            raise OptionError(f"input_shapes= has shapes of {', '.join(shapes)}; the inputs are {', '.join(names)}")
+        shapes = [shapes[name] for name in names]
     kinds = (
         ["float32"] * len(names)
         if dtypes is None

@@ -47,7 +47,7 @@ class Translation(base.Translation):
         model: ScriptModel,
         replace: Mapping[str, Callable[..., Any]] | None = None,
         outputs: Sequence[str] | None = None,
-        input_shapes: Sequence[Sequence[Any]] | None = None,
+        input_shapes: Sequence[Sequence[Any]] | Mapping[str, Sequence[Any]] | None = None,
         input_dtypes: Sequence[str] | str | None = None,
     ):
         self.model = model
