@@ -115,7 +115,7 @@ class ScriptModel:
 
     source: str
     version: str
-    """The version of the format of TorchScript."""
+    """The version of the format of TorchScript; '' if the file does not have it."""
     code: dict[str, str]
     """Name of a file of code, such as ``__torch__.torch.nn.modules.linear`` -> its text."""
     root: Any

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.pytorch.structure import keyed_names, unused
 from sofie_jit.frontends.pytorch.values import Number, known_number
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.rmodel import RModel
@@ -28,6 +29,12 @@ class Results:
         self.names.append(name)
         self.values.append(value)
 
+    def nest(self, structure: Any) -> None:
+        """Nests the outputs as ``structure``; those in dicts are named by their keys, see :func:`keyed_names`."""
+        self.structure = structure
+        for index, name in keyed_names(structure).items():
+            self.names[index] = name
+
     def finish(self, rmodel: RModel) -> None:
         """Makes the outputs those of the RModel. Raises UnsupportedLayerError for a model that returns no tensor."""
         places: dict[int, int] = {}
@@ -35,7 +42,7 @@ class Results:
             if value is not None:
                 places[index] = len(places)
                 rmodel.add_output_tensor_names([self._symbol(value, name).name])
-                rmodel.output_labels.append(name)
+                rmodel.output_labels.append(unused(name, rmodel.output_labels))
         if not places:
             raise UnsupportedLayerError("the model returns no tensor")
         if self.structure is None:

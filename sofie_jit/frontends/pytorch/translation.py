@@ -21,6 +21,7 @@ from sofie_jit.frontends.pytorch.model import ExportedModel, Node
 from sofie_jit.frontends.pytorch.modules import ModuleCall, defined, module_calls, tensor_names
 from sofie_jit.frontends.pytorch.promotion import TORCH
 from sofie_jit.frontends.pytorch.results import Results
+from sofie_jit.frontends.pytorch.structure import keyed_names
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Tensor,
@@ -95,9 +96,17 @@ class Translation(base.Translation):
             results = graph.run(given)
             graph.problems.raise_all()
             results.finish(rmodel)
+            rmodel.input_keys = self.input_keys
             rmodel.size_limits = undecided([limit.bind(sizes or {}) for limit in self._inputs.limits])
             rmodel.generate()
             return rmodel
+
+    @property
+    def input_keys(self) -> dict[str, str]:
+        """The names of inputs by the keys of the dicts that the module takes; empty unless all inputs are in dicts."""
+        keys, names = keyed_names(self.model.input_structure), list(self.inputs)
+        found = {key: names[index] for index, key in keys.items() if index < len(names)}
+        return found if len(found) == len(names) else {}
 
     def nested_inputs(self, values: Sequence[Any]) -> Any:
         """Values, one per input, as the positional arguments of the module."""
@@ -162,7 +171,8 @@ class _Graph:
         results = Results(self.builder)
         for name, value in outputs:
             results.add(name, early[name] if name in early else self.result(value, name))
-        results.structure = self.model.structure if self.wanted is None else None
+        if self.wanted is None:
+            results.nest(self.model.structure)
         return results
 
     def outputs(self) -> list[tuple[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +198,19 @@ def check_network(path: Path, network: sofie_jit.RModel) -> None:
         found = evaluate(network, [expected[name] for name in expected.files if name.startswith("input:")])
         exact = [expected[name] for name in expected.files if name.startswith("exact:")]
     assert all(distance(y, best) <= 1e-5 for y, best in zip(found, exact, strict=True))
+
+
+def test_the_version_of_torchscript_is_optional(tmp_path: Path) -> None:
+    with zipfile.ZipFile(FOLDER / "scripted.pt") as archive:
+        members = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    members.pop("version")
+    assert frontends.open(_archive(tmp_path / "none.pt", members)).metadata == {"format": "PyTorch (TorchScript)"}
+    members[".data/version"] = b"3\n"
+    assert frontends.open(_archive(tmp_path / "data.pt", members)).metadata["version of TorchScript"] == "3"
+
+
+def _archive(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"archive/{name}", content)
+    return path

@@ -225,3 +225,49 @@ def test_nested_outputs() -> None:
     assert isinstance(found["b"], list)
     assert isinstance(found["b"][1], tuple)
     assert found["c"]["d"].shape == ()
+
+
+class Heads(torch.nn.Module):
+    """A module that takes and returns dicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flavour, self.mass = torch.nn.Linear(4, 3), torch.nn.Linear(2, 1)
+
+    def forward(self, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"flavour": self.flavour(x["jets"]).softmax(-1), "mass": self.mass(x["tracks"])}
+
+
+def test_tensors_in_dicts_are_named_by_their_keys(tmp_path: Path) -> None:
+    module, given = Heads().eval(), {"jets": torch.randn(3, 4), "tracks": torch.randn(3, 2)}
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(module, (given,), dynamic_shapes=({"jets": {0: batch}, "tracks": {0: batch}},))
+    torch.export.save(program, tmp_path / "m.pt2")
+    arrays = {key: value.numpy() for key, value in given.items()}
+    expected = {key: value.detach().numpy() for key, value in module(given).items()}
+    for source in (program, tmp_path / "m.pt2"):
+        model = sofie_jit.load(source)
+        assert model.output_names == ["flavour", "mass"]
+        found = model.infer(arrays)
+        assert {key: np.allclose(found[key], y, atol=1e-6) for key, y in expected.items()} == {
+            "flavour": True,
+            "mass": True,
+        }
+    assert model.rmodel.input_keys == {"jets": "x_jets", "tracks": "x_tracks"}
+    model.save_onnx(tmp_path / "m.onnx")
+    assert sofie_jit.load(tmp_path / "m.onnx").output_names == ["flavour", "mass"]
+
+
+class Nested(torch.nn.Module):
+    """A module whose results have the same keys at several places."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, dict[str, torch.Tensor]]]:
+        return x + 1, {"jets": {"y": x * 2}, "tracks": {"y": x * 3}}
+
+
+def test_nested_keys_are_joined(tmp_path: Path) -> None:
+    program = torch.export.export(Nested(), (torch.randn(2, 3),))
+    assert sofie_jit.load(program).output_names == ["add", "jets_y", "tracks_y"]
+    torch.jit.save(torch.jit.script(Nested()), tmp_path / "m.pt")
+    model = sofie_jit.load(tmp_path / "m.pt", input_shapes=[(None, 3)])
+    assert model.output_names == ["output_0", "jets_y", "tracks_y"]

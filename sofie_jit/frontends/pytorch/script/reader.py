@@ -41,5 +41,7 @@ def read_file(path: Path) -> ScriptModel:
         folder = "constants/" if any(name.startswith("constants/") for name in archive.names) else "data/"
         pickle.folder = folder
         constants = pickle.read("constants.pkl") if "constants.pkl" in archive else {"tuple": []}
-        version = bytes(archive.read("version")).decode("ascii", "replace").strip() if "version" in archive else ""
+        # PyTorch looks the version up in this order
+        member = next((name for name in (".data/version", "version") if name in archive), None)
+        version = bytes(archive.read(member)).decode("ascii", "replace").strip() if member else ""
         return ScriptModel(str(path), version, code, root, constants, pickle.tensors)

@@ -202,7 +202,7 @@ class Translation(base.Translation):
 
         def collect(value: Any, name: str) -> Any:
             if isinstance(value, dict):
-                return {"dict": [[key, collect(item, str(key))] for key, item in value.items()]}
+                return {"dict": [[key, collect(item, f"{name}_{key}")] for key, item in value.items()]}
             if isinstance(value, (list, tuple)):
                 parts = [collect(item, f"{name}_{index}") for index, item in enumerate(value)]
                 return parts if isinstance(value, list) else {"tuple": parts}
@@ -213,7 +213,9 @@ class Translation(base.Translation):
             return len(results.names) - 1
 
         structure = collect(result, "output")
-        results.structure = None if isinstance(structure, int) or self.wanted is not None else structure
+        results.nest(structure)
+        if isinstance(structure, int) or self.wanted is not None:
+            results.structure = None
         results.finish(rmodel)
 
     def nodes(self) -> list[base.Node]:
@@ -227,8 +229,9 @@ class Translation(base.Translation):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The format and its version."""
-        return {"format": f"{self.format} (TorchScript)", "version of TorchScript": self.model.version}
+        """The format, and its version if the file has it."""
+        known = {"version of TorchScript": self.model.version} if self.model.version else {}
+        return {"format": f"{self.format} (TorchScript)"} | known
 
     def nested_inputs(self, values: Sequence[Any]) -> Any:
         """Values, one per input, as the positional arguments of ``forward``."""
