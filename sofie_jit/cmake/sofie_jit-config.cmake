@@ -3,12 +3,18 @@
 #   sofie_jit_add_model(<target> <file> [NAMESPACE <name>] [WEIGHTS embedded|binary|text] [DISPATCH]
 #                       [INPUT_SHAPES <sizes>...] [BACKEND theano|tensorflow])
 #
-# <target>: an interface library; who links it can #include "<target>.hxx", made of the Keras model <file> when the
-# program is built, and made anew when <file> changes. NAMESPACE: that of its Session, by default TMVA_SOFIE_<target>.
-# WEIGHTS: where they are, by default in the header; for the others <target>_WEIGHTS is set to the file to give to the
-# Session. DISPATCH: code for AVX-512, AVX2 and any other processor, chosen when the program runs; without it, add
-# -march=native or the processor's name to the compiler's options. INPUT_SHAPES, BACKEND: as --input-shape and --backend
-# of `sofie-jit emit`.
+# <target>: an interface library. A target that links it can #include "<target>.hxx", which is generated from the model
+#    <file> when the program is built, and again when <file> changes. <file> must exist when CMake runs, unless a command
+#    of the build writes it.
+# NAMESPACE: the namespace of its Session, by default TMVA_SOFIE_<target>.
+# WEIGHTS: where the weights are, by default in the header; for the others, <target>_WEIGHTS is set to the weight file,
+#    whose path is the argument of Session.
+# DISPATCH: code for AVX-512, AVX2 and any other processor, chosen when the program runs; without it, add -march=native
+#    or the processor's name to the compiler's options.
+# INPUT_SHAPES, BACKEND: values of --input-shape and --backend of `sofie-jit emit`, for example INPUT_SHAPES 20,8 5 for
+#    two inputs, or INPUT_SHAPES jets=20,8 for one of them.
+#
+# Build optimized code: set CMAKE_BUILD_TYPE to Release. Without optimization, a network is up to a hundred times slower.
 
 set(SOFIE_JIT_DEMO_MODEL "${CMAKE_CURRENT_LIST_DIR}/../demo/digits.h5")
 find_program(SOFIE_JIT_COMMAND sofie-jit
@@ -53,6 +59,11 @@ function(sofie_jit_add_model target file)
       list(APPEND options --input-shape ${shape})
    endforeach()
 
+   get_source_file_property(generated "${file}" GENERATED)
+   if(NOT EXISTS "${file}" AND NOT generated)
+      message(FATAL_ERROR "sofie_jit_add_model: there is no model file '${file}'. If the build writes it, say so before: "
+                          "set_source_files_properties(\"${file}\" PROPERTIES GENERATED TRUE)")
+   endif()
    file(MAKE_DIRECTORY "${directory}")
    add_custom_command(
       OUTPUT ${files}

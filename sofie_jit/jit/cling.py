@@ -83,9 +83,8 @@ def _environment() -> Iterator[None]:
     except MissingDependencyError:
         raise
     except ImportError as error:
-        raise MissingDependencyError(
-            f"cppyy, which compiles the generated C++, cannot be imported ({error}): pip install cppyy, or load a "
-            "compiled library, which does not need it: Model.save_library writes it on a machine with a compiler"
+        raise probe.CompilerMissingError(
+            f"cppyy, which compiles the generated C++, cannot be imported ({error}): pip install cppyy"
         ) from error
     finally:
         if given is None:  # a child process may use the original cppyy, which crashes on the fork's flags

@@ -33,16 +33,34 @@ print("started" if not cling.start()("#include <string>") else "")
 
 _REMEDY = (
     "Install a C++ compiler with its headers (Debian, Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; conda: "
-    "conda install cxx-compiler), or load a compiled library, which needs none: Model.save_library writes it on a "
-    "machine with a compiler"
+    "conda install cxx-compiler)"
 )
+
+
+class CompilerMissingError(MissingDependencyError):
+    """Cling cannot start: the message is the reason and the remedy; the text also names compiled libraries."""
+
+    @property
+    def reason(self) -> str:
+        """The message without the advice to load a compiled library, for what these cannot do either."""
+        return str(self.args[0])
+
+    def of_file(self, source: str) -> CompilerMissingError:
+        return CompilerMissingError(f"{source}: {self.reason}")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.reason}, or load a compiled library, which needs no compiler: Model.save_library writes it on a "
+            "machine with one"
+        )
+
 
 _failures: list[str] = []
 """Why Cling cannot start; empty as long as it is not known."""
 
 
 def check() -> None:
-    """Raises MissingDependencyError if Cling would end the process while it starts."""
+    """Raises CompilerMissingError if Cling would end the process while it starts."""
     if os.environ.get(_IN_CHILD) or "cppyy" in sys.modules or importlib.util.find_spec("cppyy") is None:
         return
     if not _failures and not _has_usual_headers() and not _is_remembered():
@@ -51,9 +69,7 @@ def check() -> None:
         else:
             _remember()
     if _failures:
-        raise MissingDependencyError(
-            f"Cling, which compiles the generated C++, cannot start: {_failures[0]}. {_REMEDY}"
-        )
+        raise CompilerMissingError(f"Cling, which compiles the generated C++, cannot start: {_failures[0]}. {_REMEDY}")
 
 
 def _has_usual_headers() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.jit.compiled_session import CompiledSession
 from sofie_jit.jit.peak import peak_flops
+from sofie_jit.jit.probe import CompilerMissingError
 from sofie_jit.models.arguments import result_arrays
 from sofie_jit.models.execution import compiled
 from sofie_jit.report.profile import Profile, with_rates
@@ -28,11 +29,16 @@ CALLS = range(8, 2001)
 def profile(lowered: RModel, *inputs: Any) -> Profile:
     """Measures each operator of a lowered network; see :meth:`sofie_jit.Model.profile`."""
     try:
-        execution = compiled(lowered, lowered.outputs, threads=1)
-    except MissingDependencyError as error:
+        return _profile(lowered, inputs)
+    except CompilerMissingError as error:
         raise MissingDependencyError(
-            f"a profile needs code that reads the clock, which is compiled now: {error}"
+            "a profile needs code that reads the clock, which is compiled now, also for a compiled library: "
+            f"{error.reason}"
         ) from error
+
+
+def _profile(lowered: RModel, inputs: Sequence[Any]) -> Profile:
+    execution = compiled(lowered, lowered.outputs, threads=1)
     arrays = execution.arguments.standardize(inputs)
     dims = execution.arguments.bind(arrays)
     if not all(array.size for array in arrays):

@@ -68,3 +68,19 @@ def test_wrong_options(tmp_path: Path, call: str, message: str) -> None:
         f"sofie_jit_add_model(net net.h5 {call})\n"
     )
     assert message in configure(tmp_path, tmp_path / "build").stderr
+
+
+def test_the_model_file_exists_or_is_generated(tmp_path: Path) -> None:
+    def configured(lines: str) -> str:
+        (tmp_path / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.15)\nproject(p LANGUAGES NONE)\nfind_package(sofie_jit CONFIG REQUIRED)\n"
+            f"{lines}\nsofie_jit_add_model(net net.h5)\n"
+        )
+        return configure(tmp_path, tmp_path / "build").stderr
+
+    file = tmp_path / "net.h5"
+    assert f"there is no model file '{file}'" in " ".join(configured("").split())
+    assert configured(f"set_source_files_properties({file} PROPERTIES GENERATED TRUE)") == ""
+    assert configured(f"add_custom_command(OUTPUT {file} COMMAND cp {MODEL_FILE} {file})") == ""
+    file.touch()
+    assert configured("") == ""
