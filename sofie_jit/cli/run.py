@@ -131,7 +131,11 @@ def _pieces(inputs: dict[str, Source], rows: int | None) -> Iterator[dict[str, n
             raise InputError(f"the inputs have different numbers of rows: '{ended[0]}' ends before the others")
         if ended:
             return
-        yield {name: piece for name, piece in pieces.items() if piece is not None}
+        found = {name: piece for name, piece in pieces.items() if piece is not None}
+        shortest = min(found, key=lambda name: len(found[name]))
+        if len(found[shortest]) < max(map(len, found.values())):  # infer would repeat a single row
+            raise InputError(f"the inputs have different numbers of rows: '{shortest}' ends before the others")
+        yield found
 
 
 def by_name(model: Any, results: Any) -> dict[str, np.ndarray]:

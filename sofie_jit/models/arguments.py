@@ -60,6 +60,12 @@ class Arguments:
             refuse_unnamed(part, name, alone=len(names) == 1)
         return x
 
+    def known_arranged(self, x: Any) -> Any:
+        """As :meth:`arranged`, for ``infer``: without names of columns, a dict has inputs and is not a table."""
+        if self.columns is None:
+            return self._by_name(x) if isinstance(x, Mapping) else x
+        return self.arranged(x)
+
     def _by_name(self, given: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """A dict with names of inputs in place of their other names, which come first if both are the same texts."""
         others = self.keys and set(given).issubset(self.keys)
@@ -71,6 +77,29 @@ class Arguments:
         keys = {name: key for key, name in self.keys.items()}
         return [keys[name] for name in self.types] if set(self.keys) == set(self.types) else list(self.types)
 
+    def ordered(self, given: Any, *, listed: bool = False) -> list[Any]:
+        """The argument of ``infer`` as one value per input, in the order of the inputs.
+
+        ``given``: an argument as :meth:`arranged` returns it, whose dicts have the inputs by name.
+        ``listed``: whether it is a list of inputs for certain, rather than one array as nested lists.
+
+        Raises InputError for a wrong number or wrong names of inputs.
+        """
+        names = list(self.types)
+        if isinstance(given, Mapping):
+            if set(given) != set(names):
+                others = f", or {list(self.keys)}" if self.keys else ""
+                hint = TABLES if all(getattr(value, "ndim", 1) == 1 for value in given.values()) else ""
+                raise InputError(f"the model's inputs are named {names}{others}; got {list(given)}{hint}")
+            return [given[name] for name in names]
+        is_list = listed or (isinstance(given, (list, tuple)) and _is_list_of_inputs(given, len(names)))
+        values = list(given) if is_list else [given]
+        if len(values) != len(names):
+            wanted, got = counted(len(names), "input"), counted(len(values), "array")
+            hint = TABLES if any(map(is_frame, values)) else ""
+            raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}{hint}")
+        return values
+
     def standardize(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         """The positional arguments of ``infer`` as one C-contiguous array of the right type per input.
 
@@ -78,24 +107,10 @@ class Arguments:
 
         Raises InputError, ShapeError or DtypeError.
         """
-        names = list(self.types)
-        if self.columns is not None:
-            inputs = [self.arranged(inputs[0] if len(inputs) == 1 else list(inputs))]
-        values: Sequence[Any] = inputs
-        in_order = not (len(inputs) == 1 and isinstance(inputs[0], Mapping))
-        if len(inputs) == 1 and isinstance(inputs[0], Mapping):
-            given = self._by_name(inputs[0])
-            if set(given) != set(names):
-                others = f", or {list(self.keys)}" if self.keys else ""
-                hint = TABLES if all(getattr(value, "ndim", 1) == 1 for value in given.values()) else ""
-                raise InputError(f"the model's inputs are named {names}{others}; got {list(given)}{hint}")
-            values = [given[name] for name in names]
-        elif len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and _is_list_of_inputs(inputs[0], len(names)):
-            values = inputs[0]
-        if len(values) != len(names):
-            wanted, got = counted(len(names), "input"), counted(len(values), "array")
-            hint = TABLES if any(map(is_frame, values)) else ""
-            raise InputError(f"the model has {wanted} ({', '.join(names)}); got {got}{hint}")
+        listed = len(inputs) != 1
+        given: Any = list(inputs) if listed else inputs[0]
+        given = self.known_arranged(given)
+        values = self.ordered(given, listed=listed and not isinstance(given, Mapping))
         try:
             return [
                 _convert(value, name, kind, shape)
@@ -103,12 +118,33 @@ class Arguments:
             ]
         except ShapeError as error:
             shapes = [getattr(value, "shape", ()) for value in values]
-            if not in_order or fitting_order(shapes, self.shapes, same_sizes) is None:
+            if isinstance(given, Mapping) or fitting_order(shapes, self.shapes, same_sizes) is None:
                 raise
             raise ShapeError(
-                f"{error}; the arrays fit in another order: the inputs are {', '.join(names)}, and a dict gives them "
-                "by name"
+                f"{error}; the arrays fit in another order: the inputs are {', '.join(self.types)}, and a dict gives "
+                "them by name"
             ) from None
+
+    def batched(self) -> list[str]:
+        """The inputs whose first axis counts the rows of the batch."""
+        first = {name: str(kind.shape[0]) for name, kind in self.types.items() if kind.shape}
+        batch = str(BATCH) if str(BATCH) in first.values() else next(iter(first.values()), "")
+        return [name for name, dim in first.items() if dim == batch]
+
+    def refuse_unequal_rows(self, values: Sequence[Any]) -> None:
+        """Raises ShapeError if values with a shape, one per input, have different numbers of rows.
+
+        Does nothing if another size of one of them is wrong, so that the more precise error of :meth:`standardize`
+        comes first.
+        """
+        shapes = {name: tuple(value.shape) for name, value in zip(self.types, values, strict=True)}
+        if not all(map(same_sizes, shapes.values(), self.shapes)):
+            return
+        rows = {name: shapes[name][0] for name in self.batched()}
+        if len(set(rows.values())) > 1:
+            counts = ", ".join(f"'{name}' has {count}" for name, count in rows.items())
+            hint = "; numpy.repeat(x, n, axis=0) repeats a single row" if 1 in rows.values() else ""
+            raise ShapeError(f"the inputs have different numbers of rows: {counts}{hint}")
 
     def bind(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
         """The sizes of the run-time dimensions by name, read off one array per input.
@@ -131,8 +167,12 @@ class Arguments:
         return dims
 
 
-def by_keyword(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+def by_keyword(
+    inputs: tuple[Any, ...], named: Mapping[str, Any], options: Sequence[str] = ("out", "threads")
+) -> tuple[Any, ...]:
     """The positional arguments of ``infer``: ``inputs``, or all inputs as one dict if they are keyword arguments.
+
+    ``options``: the names of other keyword arguments, for the message.
 
     Raises InputError for both at once, as for an option that does not exist.
 
@@ -141,8 +181,9 @@ def by_keyword(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, 
     """
     if inputs and named:
         raise InputError(
-            f"there is no option {', '.join(f'{name}=' for name in named)}; the options are out= and threads=, and "
-            "inputs are either all positional or all keyword arguments"
+            f"there is no option {', '.join(f'{name}=' for name in named)}; the options are "
+            f"{', '.join(f'{name}=' for name in options[:-1])} and {options[-1]}=, and inputs are either all "
+            "positional or all keyword arguments"
         )
     return (named,) if named else inputs
 

@@ -62,27 +62,37 @@ def arranged(x: Any, columns: ByInput, inputs: Sequence[str], *, exact: bool) ->
 
     Raises InputError for a missing or unknown column, and ShapeError if columns do not have one number for each row.
     """
+    several = len(inputs) > 1
     if isinstance(x, Mapping) and _has_inputs(x, columns, inputs):
-        return {name: _part(part, name, columns.get(name), exact) for name, part in x.items()}
+        return {name: _part(part, name, columns, exact, several) for name, part in x.items()}
     if isinstance(x, (list, tuple)) and len(x) == len(inputs):
-        return [_part(part, name, columns.get(name), exact) for name, part in zip(inputs, x, strict=True)]
-    if not _accepted(x, columns, exact):
+        return [_part(part, name, columns, exact, several) for name, part in zip(inputs, x, strict=True)]
+    if not _accepted(x, columns, exact, columns, several):
         return x
     if unnamed := [name for name in inputs if name not in columns]:
         raise InputError(
             f"the columns of {', '.join(unnamed)} are not named: name those of all inputs to take them from one table, "
             f"or give a table or an array for each input, {{'{unnamed[0]}': ..., ...}}"
         )
-    return _chosen(x, columns)
+    return _chosen(x, columns, several)
 
 
-def _chosen(table: Any, columns: ByInput) -> dict[str, np.ndarray]:
-    """The named columns of a table as one array (rows, columns) per input."""
+def _chosen(table: Any, columns: ByInput, several: bool) -> dict[str, np.ndarray]:
+    """The named columns of a table as one array (rows, columns) per input; ``several``: whether messages name it."""
+    known = column_names(table)
+    for name, names in columns.items():
+        if missing := [column for column in names if column not in known]:
+            raise InputError(
+                f"{_of(name, several)}there is no column {', '.join(missing)}; there are: {', '.join(map(str, known))}"
+            )
     if hasattr(table, "AsNumpy"):  # RDataFrame reads all columns in one pass over the data
-        names = list(dict.fromkeys(name for names in columns.values() for name in names))
-        _require(names, column_names(table))
-        table = table.AsNumpy(names)
-    return {name: _stacked(table, names) for name, names in columns.items()}
+        table = table.AsNumpy(list(dict.fromkeys(name for names in columns.values() for name in names)))
+    return {name: _stacked(table, names, _of(name, several)) for name, names in columns.items()}
+
+
+def _of(name: str, several: bool) -> str:
+    """The beginning of a message about an input, if the model has several."""
+    return f"input '{name}': " if several else ""
 
 
 def _has_inputs(x: Mapping[Any, Any], columns: ByInput, inputs: Sequence[str]) -> bool:
@@ -93,28 +103,33 @@ def _has_inputs(x: Mapping[Any, Any], columns: ByInput, inputs: Sequence[str]) -
     return not named_alike or any(is_table(part) or np.ndim(part) != 1 for part in x.values())
 
 
-def _part(part: Any, name: str, names: Sequence[str] | None, exact: bool) -> Any:
-    """One input of ``infer``: a table as an array of its columns ``names``; everything else as it is."""
-    if names is None:
+def _part(part: Any, name: str, columns: ByInput, exact: bool, several: bool) -> Any:
+    """One input of ``infer``: a table as an array of its columns; everything else as it is."""
+    if name not in columns:
         refuse_unnamed(part, name)
         return part
-    columns = {name: names}
-    return _chosen(part, columns)[name] if _accepted(part, columns, exact) else part
+    own = {name: columns[name]}
+    return _chosen(part, own, several)[name] if _accepted(part, own, exact, columns, several) else part
 
 
-def _accepted(part: Any, columns: ByInput, exact: bool) -> bool:
-    """Whether ``part`` is a table that has the named columns; raises InputError if it may not be used."""
+def _accepted(part: Any, wanted: ByInput, exact: bool, known: ByInput, several: bool) -> bool:
+    """Whether ``part`` is a table that has the columns ``wanted``; raises InputError if it may not be used.
+
+    ``known``: the columns of all inputs that have any, for messages.
+    """
+    where = _of(next(iter(wanted)), several and len(wanted) == 1)
     if not is_table(part):
         if not exact:
             raise InputError(
-                f"columns= selects columns by name; got {type(part).__name__}, whose columns have no names"
+                f"{where}columns= selects columns by name; got {type(part).__name__}, whose columns have no names"
             )
         return False
-    wanted = dict.fromkeys(name for names in columns.values() for name in names)
-    if exact and (unknown := [name for name in column_names(part) if name not in wanted]):
+    names = dict.fromkeys(column for columns in wanted.values() for column in columns)
+    if exact and (unknown := [column for column in column_names(part) if column not in names]):
+        select = "{" + ", ".join(f"'{name}': [...]" for name in known) + "}" if several else "[...]"
         raise InputError(
-            f"the model does not know the column {', '.join(map(str, unknown))}; its columns are: {', '.join(wanted)} "
-            "(predict(..., columns=[...]) selects from a table with more)"
+            f"{where}the model does not know the column {', '.join(map(str, unknown))}; its columns are: "
+            f"{', '.join(names)} (predict(..., columns={select}) selects from a table with more)"
         )
     return True
 
@@ -157,13 +172,8 @@ def _fields(x: Any) -> Sequence[str] | None:
     return getattr(getattr(x, "dtype", None), "names", None) or getattr(x, "fields", None) or None
 
 
-def _require(names: Sequence[str], known: Sequence[Any]) -> None:
-    if missing := [name for name in names if name not in known]:
-        raise InputError(f"there is no column {', '.join(missing)}; there are: {', '.join(map(str, known))}")
-
-
-def _stacked(table: Any, names: Sequence[str]) -> np.ndarray:
-    _require(names, column_names(table))
+def _stacked(table: Any, names: Sequence[str], where: str) -> np.ndarray:
+    """The columns ``names`` of a table as a matrix; ``where``: the beginning of messages."""
     if hasattr(table, "to_dask_array"):  # a data frame of dask stays lazy
         lazy: np.ndarray = table[list(names)].to_dask_array()
         return lazy
@@ -172,11 +182,11 @@ def _stacked(table: Any, names: Sequence[str]) -> np.ndarray:
         try:
             array = np.asarray(table[name])
         except ValueError as error:
-            raise ShapeError(f"column '{name}' does not have one number per row: {error}") from None
+            raise ShapeError(f"{where}column '{name}' does not have one number per row: {error}") from None
         if array.ndim != 1:
-            raise ShapeError(f"column '{name}' has shape {array.shape}; one number per row is needed")
+            raise ShapeError(f"{where}column '{name}' has shape {array.shape}; one number per row is needed")
         arrays.append(array)
     if len({len(array) for array in arrays}) > 1:
         lengths = ", ".join(f"'{name}' has {len(array)}" for name, array in zip(names, arrays, strict=True))
-        raise ShapeError(f"the columns have different lengths: {lengths}")
+        raise ShapeError(f"{where}the columns have different lengths: {lengths}")
     return np.stack(arrays, axis=1)

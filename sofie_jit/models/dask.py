@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sofie_jit.codegen.memory import can_tile
-from sofie_jit.errors import InputError, MissingDependencyError, ShapeError, counted
+from sofie_jit.errors import InputError, MissingDependencyError, ShapeError
 from sofie_jit.models.arguments import pack, unpack
 from sofie_jit.models.model import Model
 
@@ -29,7 +29,8 @@ def infer(model: Model, *inputs: Any) -> Any:
     compiles it once. A chunk is computed on one thread, because dask computes several chunks at a time.
 
     Raises MissingDependencyError without dask, InputError for wrong inputs or a model whose rows depend on each other,
-    and ShapeError for wrong shapes. Errors in the data itself are raised when the result is computed.
+    and ShapeError for wrong shapes or different numbers of rows. Errors in the data itself are raised when the result
+    is computed.
 
     >>> import dask.array
     >>> import sofie_jit
@@ -76,17 +77,9 @@ def infer(model: Model, *inputs: Any) -> Any:
 
 def _ordered(model: Model, inputs: tuple[Any, ...]) -> list[Any]:
     """The arrays in the order of the model's inputs."""
-    names = model.input_names
-    given = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (Mapping, list, tuple)) else inputs
-    if model.columns is not None:
-        given = model._arranged(given, None)
-    if isinstance(given, Mapping):
-        if set(given) != set(names):
-            raise InputError(f"expected inputs {', '.join(names)}, got {', '.join(map(str, given)) or 'none'}")
-        return [given[name] for name in names]
-    if len(given) != len(names):
-        raise InputError(f"expected {counted(len(names), 'input')} ({', '.join(names)}), got {len(given)}")
-    return list(given)
+    listed = not (len(inputs) == 1 and isinstance(inputs[0], (Mapping, list, tuple)))
+    given = model._arguments.known_arranged(list(inputs) if listed else inputs[0])
+    return model._arguments.ordered(given, listed=isinstance(given, (list, tuple)))
 
 
 def _blocks(name: str, array: Any, rows: tuple[float, ...]) -> list[Any]:
@@ -103,4 +96,5 @@ def _blocks(name: str, array: Any, rows: tuple[float, ...]) -> list[Any]:
 
 def _evaluate(model: Model, *arrays: np.ndarray) -> list[np.ndarray]:
     """The outputs for one chunk, in order."""
+    model._arguments.refuse_unequal_rows(arrays)
     return unpack(model.rmodel.output_structure, model.infer(*arrays, threads=1))

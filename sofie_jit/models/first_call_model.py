@@ -128,6 +128,15 @@ class FirstCallModel(CompiledWhenCalled):
         names = self._translation.names_of_inputs(_count_of_inputs(x, known))
         return arranged(x, by_input(known, dict.fromkeys(names, ())), names, exact=columns is None)
 
+    def _has_inputs(self, names: set[str]) -> bool:
+        try:
+            return names == set(self._translation.names_of_inputs(len(names)))
+        except OptionError:  # there are not so many inputs
+            return False
+
+    def _called_with(self, given: Any) -> tuple[Model, Any]:
+        return self._model_for([given])
+
     def _arrays(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         if self._columns is not None:
             inputs = [self._arranged(inputs[0] if len(inputs) == 1 else list(inputs), None)]

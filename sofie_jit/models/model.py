@@ -120,7 +120,9 @@ class Model(ABC):
 
         ``inputs``: one array per input, or one list of arrays, or one dict of arrays by input name. Their shapes are
         those of :attr:`input_shapes`, with any batch size, including 0. Real numbers of any type, in any memory order,
-        are converted.
+        are converted. If some inputs have a single row and the others n rows, the single row (such as one mask for
+        all) is repeated n times, as by calling a Keras model, provided that the rows of the batch are independent of
+        each other and that every output depends on an input of n rows; otherwise ShapeError is raised.
         ``named``: all inputs as keyword arguments, in place of ``inputs``.
         ``out``: arrays to write to, one or a list. They must be C-contiguous and have exactly the types and shapes of
         the outputs.
@@ -167,20 +169,31 @@ class Model(ABC):
         """The argument of :meth:`infer` with its tables replaced by arrays; ``columns`` as for :meth:`predict`."""
         return self._arguments.arranged(x, columns)
 
+    def _has_inputs(self, names: set[str]) -> bool:
+        """Whether these are the names of all inputs."""
+        return names == set(self._arguments.labels)
+
+    def _called_with(self, given: Any) -> tuple[Model, Any]:
+        """The model that computes these inputs, and the inputs, as :meth:`_arranged` returns them."""
+        return self, given
+
     def predict(
         self,
-        x: Any,
+        x: Any = None,
         batch_size: int | None = None,
         verbose: int | str = 0,
         *,
         columns: Columns | None = None,
         output: str = "numpy",
+        **named: Any,
     ) -> Any:
         """Evaluates the network on arrays or tables; the counterpart of Keras's and scikit-learn's ``predict``.
 
         ``x``: an array, list or dict as for :meth:`infer`, or a table with named columns of one number per row: a data
         frame, a dict of arrays (as uproot returns them), an awkward array of records, a structured numpy array, or
-        ROOT's RDataFrame, whose columns ``AsNumpy`` reads.
+        ROOT's RDataFrame, whose columns ``AsNumpy`` reads. All inputs have the same number of rows, as for Keras's
+        ``predict``; unlike :meth:`infer`, a single row is not repeated.
+        ``named``: all inputs as keyword arguments, in place of ``x``.
         ``batch_size``: number of rows to evaluate at a time. By default all rows are evaluated at once, which is as
         fast and needs no more memory.
         ``verbose``: 1 shows a progress bar on standard error, "auto" does so on a terminal, 0 shows none.
@@ -189,13 +202,15 @@ class Model(ABC):
         remembers them (:attr:`columns`): in later calls without ``columns``, a table must have exactly these columns,
         in any order. While no names are known, the columns of a data frame are taken in their order, and other tables
         are refused.
-        ``output``: "numpy", or "pandas" for a ``pandas.DataFrame`` with the index of ``x``.
+        ``output``: "numpy", or "pandas" for a ``pandas.DataFrame`` with the index of the data frame, or of those among
+        the inputs, which must be equal.
 
         Returns arrays in the structure of :meth:`infer`, or a data frame with a column for each number in a row of the
         outputs.
 
-        Raises what :meth:`infer` raises, OptionError for a wrong option, InputError for missing or unknown columns,
-        and MissingDependencyError if a data frame is wanted and pandas is not installed.
+        Raises what :meth:`infer` raises, ShapeError for different numbers of rows, OptionError for a wrong option,
+        InputError for missing or unknown columns and for different indexes, and MissingDependencyError if a data frame
+        is wanted and pandas is not installed.
 
         >>> import numpy as np
         >>> from sofie_jit import RModel
@@ -210,7 +225,7 @@ class Model(ABC):
         """
         from sofie_jit.models.predict import predict
 
-        return predict(self, x, batch_size, verbose, columns, output)
+        return predict(self, x, named, batch_size, verbose, columns, output)
 
     def reset_states(self) -> None:  # noqa: B027 (models without states have nothing to do)
         """Sets the states of ``stateful=True`` layers to zero. Does nothing if the model has none."""

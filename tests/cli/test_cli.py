@@ -274,7 +274,8 @@ def test_tables_of_some_inputs(two_outputs: Path, tmp_path: Path, capsys: pytest
         given = [str(swapped), str(tmp_path / "b.npy")]
         assert main([name, str(two_outputs), *options, "--input", *given, *chosen]) == 0
     capsys.readouterr()
-    first, second = str(tmp_path / "a.npy"), str(tmp_path / "b.npy")
+    first, second, one = str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), str(tmp_path / "one.csv")
+    np.savetxt(one, b[:1], delimiter=",")
     for wrong, said in (
         ([second, first], f"they fit as a={first} b={second}"),
         (
@@ -285,6 +286,7 @@ def test_tables_of_some_inputs(two_outputs: Path, tmp_path: Path, capsys: pytest
         ([str(swapped), second, "--columns", "pt,eta"], "the model's inputs are named a, b; give INPUT=NAME,..."),
         ([str(swapped), second, *chosen, *chosen], "names columns of input 'a' more than once"),
         ([first, second, *chosen], "a.npy has no named columns"),
+        ([str(swapped), one, *chosen], "different numbers of rows: 'b' ends before the others"),
     ):
         assert said in error_of(capsys, "run", str(two_outputs), *wrong, "-o", output)
     assert "they fit as" in error_of(capsys, "profile", str(two_outputs), "--input", second, first)

@@ -102,7 +102,12 @@ def test_invalid_inputs(model: sofie_jit.Model) -> None:
     shapes = [shape[1:] for shape in sums.input_shapes]
     with pytest.raises(sofie_jit.ShapeError, match="rows"):
         sofie_jit.dask.infer(sums, da.zeros((3, *shapes[0])), da.zeros((4, *shapes[1])))
-    with pytest.raises(sofie_jit.InputError, match="expected inputs"):
+    zeros = da.zeros((3, *shapes[1]), chunks=3)
+    one = zeros[da.from_array(np.arange(3), chunks=3) == 1]  # the size of its chunk is not known
+    result = sofie_jit.dask.infer(sums, da.zeros((3, *shapes[0]), chunks=3), one)  # a single row is not repeated
+    with pytest.raises(sofie_jit.ShapeError, match="different numbers of rows"):
+        result.compute()
+    with pytest.raises(sofie_jit.InputError, match="inputs are named"):
         sofie_jit.dask.infer(mlp().compile(), {"no such": x})
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit import RModel
 from sofie_jit.errors import DtypeError, InputError, OptionError, ShapeError
+from sofie_jit.operators import Add, Gemm
 from tolerance import randomize
 
 NAMES = ["pt", "eta", "phi"]
@@ -221,6 +223,7 @@ def test_keys_of_dicts_come_before_names_of_inputs() -> None:
     for _ in range(6):  # the C fast path takes over
         assert model.infer(x) == -19
         assert model.infer(a=x["a"], b=x["b"]) == -19
+        assert model.predict(x) == model.predict(x, batch_size=1) == model.predict(**x) == -19
     tables = {"a": {"p": np.ones(1)}, "b": {"q": np.full(1, 2)}}
     assert model.predict(tables, columns={"a": ["p"], "b": ["q"]}) == -19
     again = pickle.loads(pickle.dumps(model))
@@ -249,6 +252,98 @@ def test_results_as_frames(model: sofie_jit.Model, two: sofie_jit.Model, x: np.n
     assert list(found) == [f"{name}_{i}" for name in two.output_names for i in range(2)]
     with pytest.raises(OptionError, match="output must be 'numpy' or 'pandas', got 'polars'"):
         model.predict(x, output="polars")
+
+
+def test_frames_among_several_inputs_keep_their_index(two: sofie_jit.Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    index = pandas.Index(range(1000, 1004), name="event")
+    frame = pandas.DataFrame({"p": np.arange(4.0), "q": np.ones(4)}, index=index)
+    b = frame[["q"]]
+    array, series = b.to_numpy(), {"p": frame["p"], "q": frame["q"]}
+    for given in ([frame, array], {"b": array, "a": frame}, (array[:, [0, 0]], b), [frame, b], [frame, frame["q"]]):
+        for batch_size in (None, 3):
+            found = two.predict(given, output="pandas", batch_size=batch_size)
+            pandas.testing.assert_index_equal(found.index, index)
+    model = copy.copy(two)
+    pandas.testing.assert_index_equal(model.predict(a=frame, b=array, output="pandas").index, index)
+    found = model.predict({"a": series, "b": array}, columns={"a": ["p", "q"]}, output="pandas")
+    pandas.testing.assert_index_equal(found.index, index)
+    pandas.testing.assert_index_equal(model.predict([frame, array], output="pandas").index, index)
+    other = b.set_axis(range(4))
+    with pytest.raises(InputError, match="needs one index, but those of 'a' and 'b' differ"):
+        model.predict([frame, other], output="pandas")
+    with pytest.raises(InputError, match="those of 'a', column 'p' and 'a', column 'q' differ"):
+        model.predict({"a": {**series, "q": other["q"]}, "b": array}, output="pandas")
+    model.predict([frame, other])  # rows are matched by position
+
+
+def test_rows_of_frames_are_counted_by_position(model: sofie_jit.Model, x: np.ndarray) -> None:
+    """``frame[0:3]`` selects labels if the index consists of floating-point numbers."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x, index=np.arange(len(x)) * 10.0)
+    np.testing.assert_array_equal(model.predict(frame, batch_size=2), model.infer(x))
+
+
+def test_inputs_have_equal_numbers_of_rows(two: sofie_jit.Model, x: np.ndarray) -> None:
+    a, b = x[:, :2], x[:, 2:]
+    for given in ([a, b[:1]], {"a": a, "b": b[:1]}, [a.tolist(), b[:1].tolist()], [a, b[:1, 0]]):
+        for batch_size in (None, 1):
+            with pytest.raises(ShapeError, match=r"numbers of rows: 'a' has 7, 'b' has 1; numpy\.repeat"):
+                two.predict(given, batch_size=batch_size)
+    with pytest.raises(ShapeError, match=r"numbers of rows: 'a' has 7, 'b' has 6$"):
+        two.predict(a=a, b=b[:6])
+    with pytest.raises(ShapeError, match="the batch axis is missing"):  # the more precise error comes first
+        two.predict([a[0], b])
+    np.testing.assert_array_equal(two.infer(a, b[:1])["sum"], a + b[0])
+
+
+def test_batches_leave_inputs_without_rows_whole() -> None:
+    network = RModel("tabulated")
+    network.add_input_tensor_info("table", "float32", (5, 2))
+    network.add_input_tensor_info("x", "float32", (None, 5))
+    network.add_operator(Gemm(inputs=["x", "table"], outputs=["y"]))
+    network.add_output_tensor_names("y")
+    model = network.compile()
+    table, x = np.arange(10.0).reshape(5, 2), np.arange(35.0).reshape(7, 5)
+    np.testing.assert_array_equal(model.predict([table, x], batch_size=3), model.infer(table, x))
+
+
+def test_inputs_as_keyword_arguments(model: sofie_jit.Model, two: sofie_jit.Model, x: np.ndarray) -> None:
+    a, b = x[:, :2], x[:, 2:]
+    np.testing.assert_array_equal(two.predict(a=a, b=b, batch_size=3)["sum"], two.infer(a, b)["sum"])
+    np.testing.assert_array_equal(model.predict(x=x), model.infer(x))
+    network = RModel("sum")
+    for name in ("x", "y"):
+        network.add_input_tensor_info(name, "float32", (None, 3))
+    network.add_operator(Add(inputs=["x", "y"], outputs=["z"]))
+    network.add_output_tensor_names("z")
+    np.testing.assert_array_equal(network.compile().predict(x=x, y=x), x + x)
+    with pytest.raises(
+        InputError, match=r"there is no option batchsize=; the options are batch_size=, verbose=, .*out"
+    ):
+        model.predict(x, batchsize=3)
+    with pytest.raises(InputError, match=r"inputs are named \['a', 'b'\]; got \['a', 'c'\]"):
+        two.predict(a=a, c=b)
+    with pytest.raises(InputError, match="predict needs the inputs"):
+        model.predict()
+
+
+def test_wrong_columns_of_several_inputs_name_the_input(two: sofie_jit.Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    model = copy.copy(two)
+    model.columns = {"a": ["p", "q"], "b": ["r"]}
+    table = pandas.DataFrame({name: np.ones(3) for name in "pqr"})
+    hint = r"\(predict\(..., columns={'a': \[...\], 'b': \[...\]}\) selects"
+    with pytest.raises(InputError, match=r"^input 'b': there is no column r; there are: p, q"):
+        model.predict(table[["p", "q"]])
+    with pytest.raises(InputError, match=r"^input 'a': there is no column q; there are: p$"):
+        model.predict([table[["p"]], table[["r"]]])
+    with pytest.raises(InputError, match=r"^input 'b': the model does not know the column p; its .* r " + hint):
+        model.predict({"a": table[["p", "q"]], "b": table[["r", "p"]]})
+    with pytest.raises(InputError, match=r"^the model does not know the column s; its columns are: p, q, r " + hint):
+        model.predict(table.assign(s=0))
+    with pytest.raises(ShapeError, match=r"^input 'b': column 'r' has shape \(3, 1\)"):
+        model.predict({"p": np.ones(3), "q": np.ones(3), "r": np.ones((3, 1))})
 
 
 class RDataFrameLike:

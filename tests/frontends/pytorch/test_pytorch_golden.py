@@ -124,6 +124,21 @@ def test_columns_before_the_first_call() -> None:
         sofie_jit.load(FOLDER / "scripted.pt").predict(table)
 
 
+def test_predict_before_the_first_call() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    expected = sofie_jit.load(FOLDER / "scripted.pt").infer(x, x)["last"]
+    for given in ([x, x], {"x": x, "weight": x}):
+        for batch_size in (None, 2):
+            found = sofie_jit.load(FOLDER / "scripted.pt").predict(given, batch_size=batch_size)["last"]
+            assert np.array_equal(found, expected)
+    model = sofie_jit.load(FOLDER / "scripted.pt")
+    assert np.array_equal(model.predict(x=x, weight=x)["last"], expected)
+    with pytest.raises(sofie_jit.InputError, match="there is no option rows="):
+        model.predict(x, rows=3)
+    with pytest.raises(sofie_jit.InputError, match="cannot be computed for batch = 5"):
+        model.predict([x, x[:1]])
+
+
 def test_modules_of_torchscript_can_be_outputs_and_can_be_replaced() -> None:
     path = FOLDER / "scripted.pt"
     options = {"input_shapes": [(None, 4)]}
