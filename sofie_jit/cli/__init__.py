@@ -54,7 +54,10 @@ sofie-jit doctor                              check the installation"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line ``argv``, by default that of the process, and returns the exit code."""
-    args, unknown = _parser().parse_known_args(argv)
+    parser, argv = _parser(), sys.argv[1:] if argv is None else argv
+    if not argv or (argv[0] not in COMMANDS and not argv[0].startswith("-")):
+        parser.error(_no_command(*argv[:1]))
+    args, unknown = parser.parse_known_args(argv)
     if unknown:
         args.parser.error(_unrecognized(args.parser, unknown))
     try:
@@ -69,6 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SofieError, OSError) as error:
         print(f"sofie-jit {args.command}: {_message(error)}", file=sys.stderr)
         return 1
+
+
+def _no_command(given: str | None = None) -> str:
+    """The message about a command line without a command, or with one that does not exist."""
+    if given is None:
+        return f"give a command: {', '.join(COMMANDS)}; see sofie-jit --help"
+    close = difflib.get_close_matches(given, COMMANDS, 1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"there is no command '{given}'{meant} (see sofie-jit --help)"
 
 
 def _unrecognized(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> str:
@@ -126,7 +138,7 @@ def _epilog(examples: str) -> str:
 
 def add_model_arguments(parser: argparse.ArgumentParser, untrusted: bool = True) -> None:
     """Adds the arguments that name the model: FILE, ``--config``, ``--backend``, and ``--untrusted`` if it is true."""
-    parser.add_argument("file", metavar="FILE", help="a saved model of Keras, ONNX or PyTorch")
+    parser.add_argument("file", metavar="FILE", help="a saved model of Keras, ONNX or PyTorch, or a compiled library")
     parser.add_argument(
         "--config", metavar="JSON", help="the architecture from model.to_json(), if FILE contains only weights"
     )

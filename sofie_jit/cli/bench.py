@@ -41,7 +41,7 @@ sofie-jit bench tagger.onnx --input particles.npy tracks.npy --batch 1,64"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
-    parser.add_argument("file", metavar="FILE", help="a saved model")
+    parser.add_argument("file", metavar="FILE", help="a saved model of Keras, ONNX or PyTorch, or a compiled library")
     parser.add_argument(
         "--batch",
         metavar="ROWS,...",

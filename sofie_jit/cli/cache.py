@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     waiting, failed = (len(list(folder.glob(f"*.{ending}"))) for ending in ("cc", "failed"))
     print(f"folder    {folder}")
     print(f"networks  {len(entries)}, {tables.size(sum(entries))} of {tables.size(cache_compile.limit(folder))}")
-    print(f"waiting   {waiting}" + (f"; {failed} could not be compiled, see *.failed there" if failed else ""))
+    print(f"waiting   {waiting}" + (f"; {failed} could not be compiled, see {folder}/*.failed" if failed else ""))
     return 0
 
 

@@ -15,13 +15,15 @@ from sofie_jit.report.output_file import with_suffix
 
 EXAMPLES = """\
 sofie-jit convert m.h5 m.onnx
+sofie-jit convert m.h5 -o m.onnx
 sofie-jit convert unet.keras unet.onnx --input-shape 256,256,3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
-    parser.add_argument("output", metavar="ONNX", type=Path, help="the file to write")
+    parser.add_argument("output", metavar="ONNX", type=Path, nargs="?", help="the file to write")
+    parser.add_argument("-o", "--output", dest="option", metavar="ONNX", type=Path, help="the same, as an option")
     add_shape_argument(parser)
 
 
@@ -29,8 +31,11 @@ def run(args: argparse.Namespace) -> int:
     """Writes the file; returns 0."""
     from sofie_jit import frontends
 
-    with_suffix(args.output, (".onnx",), "an ONNX file")
+    if (args.output is None) == (args.option is None):
+        args.parser.error("give the file to write once: ONNX or -o ONNX")
+    output = args.output or args.option
+    with_suffix(output, (".onnx",), "an ONNX file")
     translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     rmodel = translation()
-    print(f"wrote {rmodel.save_onnx(args.output)}")
+    print(f"wrote {rmodel.save_onnx(output)}")
     return 0

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     one, many = (seconds_per_call(partial(model.infer, x)) * 1e6 / len(x) for x in (images[:1], images))
     print(f"accuracy                 {right / len(labels):.1%} ({right} of {len(labels)} held-out images)")
     print(f"difference from Keras    {difference:.1e} at most")
-    print(f"load and compile         {done - started:.2f} s, with the first outputs")
+    print(f"load and compile         {done - started:.2f} s, with the first outputs{_source_of_code(args.library)}")
     if args.library is None:
         print(f"start of the compiler    {started - start:.2f} s, once per process")
     print(f"time per image           {one:.2f} us one by one, {many:.2f} us in a batch of 100")
@@ -66,6 +66,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"sofie-jit demo: the outputs should differ from Keras's by less than {TOLERANCE:.0e}", file=sys.stderr)
         return 1
     return 0
+
+
+def _source_of_code(library: str | None) -> str:
+    """Where the machine code comes from, as the end of a line."""
+    from sofie_jit.jit import cache_folder
+    from sofie_jit.jit.compiler import compiler
+
+    if library is not None:
+        return ""
+    if not compiler().networks:
+        return ", machine code from the cache (see sofie-jit cache)"
+    return ", compiled now; later runs may load it from the cache" if cache_folder.usable() else ", compiled now"
 
 
 def _some_of_each_kind(right: np.ndarray, count: int = 4) -> np.ndarray:

@@ -57,6 +57,11 @@ class Compiler:
         self._networks: dict[str, dict[str, int]] = {}
         self._completed: set[tuple[str, str]] = set()
 
+    @property
+    def networks(self) -> int:
+        """Number of networks that were compiled in this process."""
+        return len(self._networks)
+
     # -- texts ---------------------------------------------------------------------------------------------------
 
     def define(self, text: str, what: str, *functions: str) -> list[int]:

@@ -238,8 +238,8 @@ class Model(ABC):
 
         Returns a :class:`~sofie_jit.report.profile.Profile`. Its operators are those that run, after optimization.
         A variant of the network that reads the clock after each operator is compiled for it; the time of reading the
-        clock is subtracted. Times are medians over the faster half of many calls, which leaves out calls that other
-        programs interrupted.
+        clock is subtracted. Times are medians over the fastest tenth of many calls, which leaves out calls that
+        other programs interrupted.
 
         Raises what :meth:`infer` raises, InputError for an empty batch, and MissingDependencyError without cppyy, which
         the model of a compiled library needs too.

@@ -65,9 +65,9 @@ class Profile:
         """Time and speed of a whole call, its difference from the sum of the operators, and the peak."""
         difference = self.seconds - self.operator_seconds
         cause = (
-            "checks of the arguments, memory for the results, and calls of the operators"
+            "checks of the arguments, memory for the results, calls of the operators, and delays by other programs"
             if difference >= 0
-            else "the clocks between the operators delay them"
+            else "clocks between the operators, or other programs, delay them"
         )
         return (
             f"sum of the operators: {_time(self.operator_seconds)}; "

@@ -123,6 +123,11 @@ class Comparison:
                 found += f"; the first layer that differs is {self.parting.name}"
         return f"{self.source} {found} ({self._rows:,} rows, {self.version})"
 
+    @property
+    def _speedup_note(self) -> str:
+        others = ", ".join(dict.fromkeys(time.engine for time in self.times if time.engine != OURS))
+        return f"speed-up: the time of {self.library} in its fastest way ({others}), divided by that of {OURS}"
+
     def _tables(self) -> Iterator[tuple[str, list[tuple[str, ...]], int]]:
         """Caption, rows and number of text columns of each table."""
         head = ("shape", "max. difference", "of the scale", "verdict")
@@ -143,11 +148,13 @@ class Comparison:
             yield "time of one call", [("rows", *engines, "speed-up"), *body], 0
 
     def __str__(self) -> str:
-        return "\n\n".join([self.summary, *(tables.text(rows, left) for _, rows, left in self._tables())])
+        notes = [self._speedup_note] if self.times else []
+        return "\n\n".join([self.summary, *(tables.text(rows, left) for _, rows, left in self._tables()), *notes])
 
     def _repr_html_(self) -> str:
         parts = [tables.markup(rows, left, caption) for caption, rows, left in self._tables()]
-        return f"<div>{html.escape(self.summary)}{''.join(parts)}</div>"
+        notes = html.escape(self._speedup_note) if self.times else ""
+        return f"<div>{html.escape(self.summary)}{''.join(parts)}{notes}</div>"
 
     def plot(self, figure: Any = None) -> Any:
         """Draws the distribution of differences, those of the layers and the times if there are any, with matplotlib.

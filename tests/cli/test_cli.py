@@ -74,6 +74,26 @@ def test_wrong_command_lines(argv: list[str], capsys: pytest.CaptureFixture[str]
     assert "usage: sofie-jit" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "give a command: demo, info, check,"),
+        (["inof", "m.h5"], "there is no command 'inof'; did you mean info? (see sofie-jit --help)"),
+        (["m.h5"], "there is no command 'm.h5' (see sofie-jit --help)"),
+    ],
+)
+def test_without_a_command(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+    assert said in capsys.readouterr().err
+
+
+def test_convert_takes_its_file_as_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = tmp_path / "one.onnx", tmp_path / "two.onnx"
+    assert main(["convert", str(MODEL_FILE), str(one)]) == main(["convert", str(MODEL_FILE), "-o", str(two)]) == 0
+    assert one.read_bytes() == two.read_bytes()
+
+
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(MODEL_FILE)]) == 0
     out = capsys.readouterr().out
@@ -545,6 +565,9 @@ def test_files_to_write_are_checked_before_any_work(
         ),
         (["run", "m.h5", "https://example.org/x.npy", "-o", "y.npy"], "is a URL: download the file"),
         (["profile", "m.h5", "--batch", "x"], "'x' is not a positive integer"),
+        (["profile", "m.h5", "--batch", "1,32"], "'1,32' is a list: profile takes one size"),
+        (["convert", "m.h5"], "give the file to write once: ONNX or -o ONNX"),
+        (["convert", "m.h5", "m.onnx", "-o", "n.onnx"], "give the file to write once"),
         (["emit", "m.h5", "--input-shape", "a,b"], "'a,b' is not a list of sizes such as 224,224,3"),
     ],
 )

@@ -180,6 +180,9 @@ def test_the_size_is_limited(filled: Path, capsys: pytest.CaptureFixture[str]) -
 def test_command(filled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["cache"]) == 0
     assert "networks  1" in capsys.readouterr().out
+    (filled / "0.failed").write_text("an error")
+    assert main(["cache"]) == 0
+    assert f"1 could not be compiled, see {filled}/*.failed" in capsys.readouterr().out
     assert main(["cache", "--clear"]) == 0
     assert "networks  0" in capsys.readouterr().out
     monkeypatch.setenv(cache_folder.VARIABLE, "off")

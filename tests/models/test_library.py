@@ -302,15 +302,19 @@ def test_bench(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
-def test_c_example(path: Path, library: Model, images: np.ndarray, tmp_path: Path) -> None:
+def test_c_example(path: Path, library: Model, tmp_path: Path) -> None:
     include = Path(sofie_jit.__file__).parent / "include"
     command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{include}", str(EXAMPLE), str(path), "-o", "digits"]
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
-    pixels = "\n".join(map(repr, images[0].ravel().tolist()))
-    run = subprocess.run([str(tmp_path / "digits")], input=pixels, capture_output=True, text=True)
+    run = subprocess.run(
+        [str(tmp_path / "digits")], input=EXAMPLE.with_name("seven.txt").read_text(), capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
-    np.testing.assert_array_equal(np.array(run.stdout.split(), np.float32), library.infer(images[:1])[0])
+    probabilities = np.array(run.stdout.split(), np.float32)
+    seven = np.loadtxt(EXAMPLE.with_name("seven.txt"), dtype=np.float32).reshape(1, 8, 8, 1)
+    np.testing.assert_array_equal(probabilities, library.infer(seven)[0])
+    assert probabilities.argmax() == 7
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

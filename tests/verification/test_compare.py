@@ -67,6 +67,9 @@ def test_layers_and_times(network: tuple[Any, Path]) -> None:
     assert found.speedups[2] > 0
     assert json.loads(json.dumps(found.as_dict()))["outputs"][0]["ok"] is True
     assert "time of one call" in found._repr_html_()
+    assert str(found).endswith(
+        "speed-up: the time of Keras in its fastest way (model(x), predict, tf.function), divided by that of sofie_jit"
+    )
     axes = found.plot().axes
     assert [bool(ax.get_title()) for ax in axes] == [True] * 3
 
