@@ -73,8 +73,11 @@ class Engine:
 
 _KERAS = ("keras", "tensorflow")
 
+OURS = "sofie_jit"
+"""This package, compiled in the process."""
+
 ENGINES = {
-    "sofie_jit": Engine("sofie", ours=True),
+    OURS: Engine("sofie", ours=True),
     "header": Engine("header", program="g++", ours=True, note="the C++ header by g++, called from Python (ctypes)"),
     "header, inside C++": Engine(
         "header_inside", program="g++", ours=True, note="the same, called and timed by a loop in C++"

@@ -22,6 +22,7 @@ def table(cells: Sequence[Cell], starts: Sequence[Start] = ()) -> str:
     for cell in cells:
         groups.setdefault((cell.batch, cell.threads), []).append(cell)
     parts = [_group(group) for group in groups.values()]
+    parts += _problems(cells)
     timed = {cell.engine for cell in cells if not cell.problem}
     if starts:
         rows = [("engine", "first result", "memory")]
@@ -40,15 +41,24 @@ def _group(cells: Sequence[Cell]) -> str:
         times = [getattr(cell, value) for value in best]
         ratios = [f"{t / best[value]:.2f}" if best[value] > 0 else "-" for t, value in zip(times, best, strict=True)]
         rows.append((cell.engine, *map(microseconds, times), *ratios, f"{cell.difference:.0e}"))
-    lines = [f"{cell.engine}: {cell.problem}" for cell in cells if cell.problem]
     threads = "1 thread" if cells[0].threads == 1 else f"{cells[0].threads} threads"
-    return "\n".join(
-        [
-            f"batch {cells[0].batch}, {threads}, microseconds per call, and relative to the best peer",
-            tables.text(rows),
-            *lines,
-        ]
-    )
+    caption = f"batch {cells[0].batch}, {threads}, microseconds per call, and relative to the best peer"
+    return f"{caption}\n{tables.text(rows)}"
+
+
+def _problems(cells: Sequence[Cell]) -> list[str]:
+    """A paragraph with every problem once, after the engines that have it, and their batches unless it is all."""
+    batches = {cell.batch for cell in cells}
+    engines: dict[str, dict[str, list[int]]] = {}
+    for cell in cells:
+        if cell.problem:
+            engines.setdefault(cell.problem, {}).setdefault(cell.engine, []).append(cell.batch)
+    lines = []
+    for problem, found in engines.items():
+        names = [f"{name} (batch {', '.join(map(str, at))})" if set(at) != batches else name
+                 for name, at in found.items()]  # fmt: skip
+        lines.append(f"{'; '.join(names)}: {problem}")
+    return ["\n".join(lines)] if lines else []
 
 
 def microseconds(seconds: float) -> str:

@@ -23,9 +23,8 @@ import numpy as np
 from sofie_jit import frontends
 from sofie_jit.bench import listed_engines
 from sofie_jit.cli import list_of, positive
-from sofie_jit.cli.inputs import HELP, Shapes, add_columns_argument, input_file, read
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read, shapes_to_read
 from sofie_jit.errors import InputError, counted
-from sofie_jit.models.arguments import open_shape
 
 if TYPE_CHECKING:
     from sofie_jit.bench.measure import Cell, Start
@@ -69,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, and prints a table or JSON; returns 0."""
-    from sofie_jit.bench import environment, find_engines, report
+    """Measures, and prints a table or JSON; returns 1 if this package cannot run the model."""
+    from sofie_jit.bench import OURS, environment, find_engines, report
     from sofie_jit.bench.measure import measure
 
     if args.threads > environment.cores():
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         _show("")
     print(_json(cells, starts) if args.json else f"{_rows_of(inputs)}\n\n{report.table(cells, starts)}")
-    return 0
+    return int(any(cell.engine == OURS and cell.problem for cell in cells))
 
 
 def _rows_of(inputs: Sequence[np.ndarray]) -> str:
@@ -104,12 +103,7 @@ def _arrays(args: argparse.Namespace) -> list[np.ndarray]:
     """The inputs that are given, in the order of the model's."""
     if not args.input:
         return []
-    translation = frontends.open(args.file)
-    shapes: Shapes
-    if translation.shapes_known:
-        shapes = {name: open_shape(kind.shape) for name, kind in translation.inputs.items()}
-    else:  # of TorchScript
-        shapes = {f"input {number}": None for number in range(len(args.input))}
+    shapes = shapes_to_read(frontends.open(args.file), args.input)
     return list(read(shapes, args.input, args.columns).values())
 
 

@@ -21,7 +21,7 @@ from sofie_jit.cli import (
     positive,
     say_written,
 )
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read, shapes_to_read
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -57,15 +57,14 @@ def run(args: argparse.Namespace) -> int:
     """Prints differences and times; returns 1 if the outputs differ by more than rounding."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise TensorFlow prints information about the machine
     from sofie_jit import frontends
-    from sofie_jit.models.arguments import open_shape
     from sofie_jit.verification.comparison import compare
 
     if args.plot:
         figure_file(args.plot)
     x = None
     if args.input:
-        inputs = frontends.open(args.file, config=args.config, **format_options(args)).inputs
-        x = read({name: open_shape(kind.shape) for name, kind in inputs.items()}, args.input, args.columns)
+        translation = frontends.open(args.file, config=args.config, **format_options(args))
+        x = read(shapes_to_read(translation, args.input), args.input, args.columns)
     found = compare(
         args.file,
         x,

@@ -6,13 +6,17 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sofie_jit.cli.arrays import Source, array_file, is_table, selected, source_of, whole
 from sofie_jit.errors import InputError, counted
-from sofie_jit.models.arguments import OpenShape, fitting_order, same_sizes
+from sofie_jit.models.arguments import OpenShape, fitting_order, open_shape, same_sizes
+
+if TYPE_CHECKING:
+    from sofie_jit.frontends.base import Translation
+    from sofie_jit.models.model import Model
 
 Shapes = Mapping[str, OpenShape | None]
 """The inputs of a model with their shapes, which are None if they are not known."""
@@ -198,6 +202,26 @@ def _by_name(names: Sequence[str], files: Opened) -> dict[str, Source]:
             raise InputError(f"the file for input '{name}' contains {counted(len(found), 'array')}: {', '.join(found)}")
     arrays = {name: found[name] if name in found else next(iter(found.values())) for name, found in files}
     return {name: arrays[name] for name in names}
+
+
+def shapes_to_read(translation: Translation, files: Sequence[InputFile]) -> Shapes:
+    """As :func:`shapes_of`, for a model before its compilation."""
+    if not translation.shapes_known:
+        return dict.fromkeys(translation.names_of_inputs(_count(files)))
+    return {name: open_shape(kind.shape) for name, kind in translation.inputs.items()}
+
+
+def _count(files: Sequence[InputFile]) -> int:
+    return sum(len(found) for _, found in opened(files))
+
+
+def shapes_of(model: Model, files: Sequence[InputFile]) -> Shapes:
+    """The inputs of a model with their shapes, which are None in a TorchScript file: it has as many as the files."""
+    from sofie_jit.models.first_call_model import FirstCallModel
+
+    if isinstance(model, FirstCallModel):
+        return dict.fromkeys(model.names_of_inputs(_count(files)))
+    return dict(zip(model.input_names, model.input_shapes, strict=True))
 
 
 def read(shapes: Shapes, files: Sequence[InputFile], columns: Sequence[str] | None = None) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options, positive, say_written
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read, shapes_of
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -55,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
         figure_file(args.plot)
     model = loading.load(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     if args.input:
-        shapes = dict(zip(model.input_names, model.input_shapes, strict=True))
-        inputs = list(read(shapes, args.input, args.columns).values())
+        inputs = list(read(shapes_of(model, args.input), args.input, args.columns).values())
     else:
         inputs = random_inputs(model, args.batch or 1)
     found = model.profile(*inputs)

@@ -3,6 +3,8 @@
 Give one file per input, in the order that `info` lists them or as NAME=FILE, or one .npz file with the inputs by name.
 The first axis is the batch. Tables (.csv, .parquet) have one row of numbers per row of the batch; their columns are
 taken in order, or those that --columns names. Files larger than memory are read, evaluated and written in pieces.
+A model that is compiled for the shapes of its inputs, such as a TorchScript file without --input-shape, evaluates all
+rows at once, unless --chunk is given.
 
 OUTPUT is .npy, .npz, .csv or .parquet, independent of the input's format; - prints .csv. Several outputs of a model are
 written by name to .npz, or as columns of one table.
@@ -14,13 +16,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, format_options, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, matched, opened, shaped
+from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, matched, opened, shaped, shapes_of
 from sofie_jit.errors import InputError
 from sofie_jit.models.arguments import unpack
 from sofie_jit.report.output_file import in_folder
@@ -66,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the results; returns 0."""
     from sofie_jit import loading
+    from sofie_jit.models.kept_models import CompiledWhenCalled
 
     files = opened(args.inputs)
     if args.output != STANDARD_OUTPUT:
@@ -75,20 +79,25 @@ def run(args: argparse.Namespace) -> int:
     model = loading.load(
         args.file, config=args.config, threads=args.threads, untrusted=args.untrusted, **format_options(args)
     )
-    if args.output.suffix == ".npy" and len(model.output_names) > 1:
-        raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
-    shapes = dict(zip(model.input_names, model.input_shapes, strict=True))
+    shapes = shapes_of(model, args.inputs)
+    compiled_later = isinstance(model, CompiledWhenCalled)
+    if not compiled_later:
+        _check_outputs(model, args.output)
     inputs = matched(shapes, files, args.columns)
     lengths = {source.length for source in inputs.values() if source.length is not None}
-    if len(lengths) > 1:
+    if len(lengths) > 1 and not compiled_later:
         counts = ", ".join(f"'{name}' has {source.length}" for name, source in inputs.items())
         raise InputError(f"the inputs have different numbers of rows: {counts}")
-    total = lengths.pop() if lengths else None
+    total = lengths.pop() if len(lengths) == 1 else None
     last: dict[str, np.ndarray] = {}
     with sink(args.output) as target, Progress(total) as bar:
-        for pieces in _pieces(inputs, _rows_at_once(model, args.chunk)):
+        for pieces in _pieces(inputs, args.chunk if compiled_later else _rows_at_once(model, args.chunk)):
             given = {name: shaped(piece, shapes[name], inputs[name]) for name, piece in pieces.items()}
-            last = by_name(model, model.infer(given))
+            compiled = model.for_inputs(given)
+            if compiled is not model:
+                _rows_at_once(compiled, args.chunk)  # raises if there must be no pieces
+                _check_outputs(compiled, args.output)
+            last = by_name(compiled, model.infer(given))
             target.write(last)
             bar.advance(len(next(iter(last.values()))))
     written = [
@@ -104,6 +113,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"wrote {args.output}: {listed}")
     return 0
+
+
+def _check_outputs(model: Any, output: Path) -> None:
+    if output.suffix == ".npy" and len(model.output_names) > 1:
+        raise InputError(f"the model has outputs {', '.join(model.output_names)}: write them to a .npz file")
 
 
 def _rows_at_once(model: Any, chunk: int | None) -> int | None:

@@ -155,8 +155,11 @@ class OriginalModel(ABC):
         """The outputs for ``inputs``, a structure of arrays; recurrent states start from zero."""
 
     @abstractmethod
-    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray] | None:
-        """As :meth:`evaluate`, computed in float64; None if the library cannot do that for this model."""
+    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray]:
+        """As :meth:`evaluate`, computed in float64.
+
+        Raises SofieError, which says why, if the library cannot do that for this model.
+        """
 
     @abstractmethod
     def layers(self) -> Mapping[str, int]:

@@ -19,7 +19,10 @@ from sofie_jit.errors import ShapeError
 MAX_SIZE, MAX_COEFFICIENT = 128, 1 << 62
 """Terms and factors of one expression, and its numbers: model files could build larger ones without limit."""
 
-FIX_SIZES = "fix the sizes that are open: load(..., input_shapes=[(None, 224, 224, 3)]), one shape for each input"
+FIX_SIZES = (
+    "fix the sizes that are open: load(..., input_shapes=[(None, 224, 224, 3)]), one shape for each input (on the "
+    "command line: --input-shape 224,224,3)"
+)
 """The workaround where an operator needs sizes that are known when the model is loaded."""
 
 BOUND_STEPS = 8

@@ -53,8 +53,8 @@ class FirstCallModel(CompiledWhenCalled):
         """The model of the last call."""
         if not self._kept:
             raise OptionError(
-                f"the shapes of the inputs of '{self.name}' are not known before the first call: call infer, or load "
-                f"the model with input_shapes=. {self._translation.describe_inputs()}"
+                f"the shapes of the inputs of '{self.name}' are not known before the first call. "
+                f"{self._translation.describe_inputs()}"
             )
         return self._kept.models[-1]
 
@@ -81,6 +81,10 @@ class FirstCallModel(CompiledWhenCalled):
     @property
     def input_dtypes(self) -> list[str]:
         return self._last.input_dtypes
+
+    def names_of_inputs(self, count: int) -> list[str]:
+        """The names of ``count`` inputs. Raises OptionError if the network cannot have so many."""
+        return self._translation.names_of_inputs(count)
 
     @property
     def columns(self) -> Columns | None:

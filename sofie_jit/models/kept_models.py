@@ -68,6 +68,10 @@ class CompiledWhenCalled(Model):
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for ``inputs``, and its arguments."""
 
+    def for_inputs(self, *inputs: Any) -> Model:
+        """The model that is compiled for the facts about ``inputs``, whose outputs and operators are known."""
+        return self._model_for(inputs)[0]
+
     def infer(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
         """As :meth:`Model.infer`. The first call with new facts about the inputs compiles the network for them."""
         model, arrays = self._model_for(by_keyword(inputs, named))

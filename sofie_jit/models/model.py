@@ -372,6 +372,10 @@ class Model(ABC):
         model.columns = self.columns
         return model
 
+    def for_inputs(self, *inputs: Any) -> Model:
+        """The model that computes ``inputs``: itself, unless it is compiled for their shapes, sizes or values."""
+        return self
+
     def _remake(self, function: Callable[..., Model]) -> Callable[..., Model]:
         """A function that makes an equal model in another process, from the arguments of ``function``."""
         return functools.partial(_remade, function, self.columns, **self._options)

@@ -21,7 +21,10 @@ class SizeModel(DescribedLater):
     """
 
     fact = "size"
-    unknown = "this is known only for given sizes of {names}: load the model with input_shapes="
+    unknown = (
+        "this is known only for given sizes of {names}: load the model with input_shapes= (on the command line: "
+        "--input-shape), or give inputs"
+    )
 
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for the sizes of ``inputs``, and its arguments."""

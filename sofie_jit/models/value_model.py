@@ -20,7 +20,10 @@ class ValueModel(DescribedLater):
     """
 
     fact = "value"
-    unknown = "this is known only for given values of the model's input {names}: load the model with values={{...}}"
+    unknown = (
+        "this is known only for given values of the model's input {names}: load the model with values={{...}}, or give "
+        "inputs"
+    )
 
     def _model_for(self, inputs: Sequence[Any]) -> tuple[Model, list[np.ndarray]]:
         """The model for the values among ``inputs``, and its arguments."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit import frontends
-from sofie_jit.errors import ModelFileError, counted
-from sofie_jit.frontends.base import OriginalModel, leaves
+from sofie_jit.errors import ModelFileError, SofieError, counted
+from sofie_jit.frontends.base import OriginalModel, Translation, leaves
 from sofie_jit.frontends.content import on_disk
 from sofie_jit.models.opening import model_of
 from sofie_jit.report import tables
@@ -121,7 +121,9 @@ class Comparison:
             found = f"differs from {self.library}: maximum difference {worst:.1e} of the scale"
             if self.parting:
                 found += f"; the first layer that differs is {self.parting.name}"
-        return f"{self.source} {found} ({self._rows:,} rows, {self.version})"
+        text = f"{self.source} {found} ({self._rows:,} rows, {self.version})"
+        unchecked = next((output.unchecked for output in self.outputs if not output.ok and output.unchecked), "")
+        return f"{text}\nno float64 evaluation says whether this is rounding: {unchecked}" if unchecked else text
 
     @property
     def _speedup_note(self) -> str:
@@ -235,19 +237,24 @@ def _compare(
     options: dict[str, Any],
 ) -> Comparison:
     translation = frontends.open(source, **options)
+    if x is not None and not translation.shapes_known:
+        translation = translation.for_inputs(_in_order(x, translation))
     original = original_of(translation, source, **options)
     model = model_of(translation, threads=threads)
-    affordable = _affordable(model, original.most_work)
     names = model.input_names
     if isinstance(x, Mapping) and set(x) == set(names):
         given = original.arranged(names, [np.asarray(x[name]) for name in names])
     elif x is not None:
         given = _map(np.asarray, x)
     else:
-        given = original.arranged(names, random_inputs(model, rows or min(ROWS, affordable), seed))
+        given = original.arranged(
+            names, random_inputs(model, rows or min(ROWS, _affordable(model, original.most_work)), seed)
+        )
+    compiled = model if x is None else model.for_inputs(given)
+    affordable = _affordable(compiled, original.most_work)
     computed, expected = leaves(model.infer(given)), original.evaluate(given)
     outputs = differences(
-        _names(model.output_names, len(expected)), computed, expected, lambda: original.evaluate_in_float64(given)
+        _names(compiled.output_names, len(expected)), computed, expected, lambda: original.evaluate_in_float64(given)
     )
     fixed = model.input_shapes[0][0]
     by_layer = _layers(original, source, options, given if fixed else _resized(given, LAYER_ROWS)) if layers else []
@@ -258,6 +265,13 @@ def _compare(
     return Comparison(
         label, original.library, original.version, outputs, by_layer, times, leaves(given), computed, expected
     )
+
+
+def _in_order(x: Any, translation: Translation) -> list[np.ndarray]:
+    """Inputs of any structure as arrays in the order of the model's."""
+    named = isinstance(x, Mapping)
+    parts = [x[name] for name in translation.names_of_inputs(len(x))] if named else leaves(x)
+    return [np.asarray(part) for part in parts]
 
 
 def _affordable(model: Model, most_work: float) -> int:
@@ -273,20 +287,27 @@ def differences(
     names: Sequence[str],
     computed: Sequence[np.ndarray],
     expected: Sequence[np.ndarray],
-    exact: Callable[[], list[np.ndarray] | None],
+    exact: Callable[[], list[np.ndarray]],
 ) -> list[Difference]:
-    """The differences of pairs of arrays; ``exact`` evaluates in float64 and is called if it is needed to judge."""
+    """The differences of pairs of arrays; ``exact`` evaluates in float64 and is called if it is needed to judge, and
+    may raise SofieError.
+    """
     if len(computed) != len(expected):
         original = counted(len(expected), "output")
         raise ModelFileError(f"the original has {original}, the translated model {len(computed)}")
     relative = [distance(a, b) for a, b in zip(computed, expected, strict=True)]
-    precise = exact() if max(relative, default=0.0) > TOLERANCE else None
+    precise, reason = None, ""
+    if max(relative, default=0.0) > TOLERANCE:
+        try:
+            precise = exact()
+        except SofieError as error:
+            reason = str(error)
     found = []
     for index, (name, a, b, part) in enumerate(zip(names, computed, expected, relative, strict=True)):
         finite = b[np.isfinite(b)]
         scale = float(np.abs(finite).max(initial=0.0))
-        errors = (None, None) if precise is None else (distance(a, precise[index]), distance(b, precise[index]))
-        found.append(Difference(name, b.shape, distance(a, b, scale=1.0), part, scale, *errors))
+        ours, theirs = (None, None) if precise is None else (distance(a, precise[index]), distance(b, precise[index]))
+        found.append(Difference(name, b.shape, distance(a, b, scale=1.0), part, scale, ours, theirs, reason))
     return found
 
 

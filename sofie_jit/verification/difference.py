@@ -34,6 +34,8 @@ class Difference:
     is not possible."""
     original_from_exact: float | None = None
     """The same distance of the original's array."""
+    unchecked: str = ""
+    """The reason why a float64 evaluation was needed and is not possible; '' if there is none."""
 
     @property
     def ok(self) -> bool:

@@ -403,3 +403,9 @@ def test_scaling_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| net, 8 |" in page
     assert "To repeat: `run`" in page
     assert "Time per row" not in page
+
+
+def test_problems_are_told_once() -> None:
+    refused = [Cell(engine, batch, 1, problem="refused") for batch in (1, 2) for engine in ("sofie_jit", "header")]
+    text = report.table([*refused, Cell("XLA", 1, 1, problem="fails"), Cell("XLA", 2, 1, 1e-6, 1e-6)])
+    assert text.endswith("\n\nsofie_jit; header: refused\nXLA (batch 1): fails")

@@ -637,3 +637,68 @@ def test_pyarrow_refuses_what_numpy_refuses(text: str, tmp_path: Path, monkeypat
         else:
             with pytest.raises(sofie_jit.InputError, match="does not contain arrays of numbers"):
                 list(source_of(path)[str(path)].pieces(5))
+
+
+def test_run_without_the_shapes_of_torchscript(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(Path(__file__).parents[1] / "golden" / "pytorch" / "scripted.pt")
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    given = ["run", path, str(tmp_path / "x.npy")]
+    assert main([*given, "-o", str(tmp_path / "y.npy")]) == 1
+    assert "write them to a .npz file" in capsys.readouterr().err
+    assert main([*given, "-o", str(tmp_path / "y.npz")]) == 0
+    expected = sofie_jit.load(path, input_shapes=[(None, 4)]).infer(x)
+    with np.load(tmp_path / "y.npz") as found:
+        assert {name: np.array_equal(found[name], y) for name, y in expected.items()} == {"total": True, "last": True}
+    assert main(["profile", path]) == 1
+    said = capsys.readouterr().err
+    assert "--input-shape 16" in said
+    assert "infer" not in said
+
+
+@pytest.fixture
+def masked(tmp_path: Path) -> Path:
+    """An ONNX file with a Scan over an open axis: a GRU with a mask."""
+    import keras
+
+    x = keras.Input((None, 3), name="particles")
+    y = keras.layers.Dense(2)(keras.layers.GRU(4, return_sequences=True)(keras.layers.Masking()(x)))
+    return sofie_jit.load(keras.Model(x, y)).save_onnx(tmp_path / "masked.onnx")
+
+
+def test_models_that_are_compiled_per_size(masked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = sofie_jit.load(masked)
+    rng = np.random.default_rng(0)
+    for length in (1, 6):
+        x = rng.normal(size=(4, length, 3)).astype(np.float32)
+        x[1, length // 2 :] = x[2] = 0
+        np.save(tmp_path / "x.npy", x)
+        assert main(["run", str(masked), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]) == 0
+        y = np.load(tmp_path / "y.npy")
+        assert np.array_equal(y, model.infer(x))
+        fixed = ["--input-shape", f"{length},3"]
+        assert main(["convert", str(masked), str(tmp_path / "fixed.onnx"), *fixed]) == 0
+        np.testing.assert_allclose(sofie_jit.load(tmp_path / "fixed.onnx").infer(x), y, atol=1e-6)
+    pytest.importorskip("onnxruntime")
+    assert main(["compare", str(masked), "--input", str(tmp_path / "x.npy"), "--batch", "2"]) == 0
+    assert main(["bench", str(masked), "--input", str(tmp_path / "x.npy"), "--engines", "sofie_jit"]) == 0
+    capsys.readouterr()
+    for command in ("info", "compare", "profile"):
+        assert main([command, str(masked)]) == 1
+        assert "--input-shape" in capsys.readouterr().err
+
+
+def test_bench_of_a_model_that_cannot_be_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 4]) for name in "xy")
+    node = onnx.helper.make_node("RandomUniformLike", ["x"], ["r"])
+    total = onnx.helper.make_node("Mul", ["x", "r"], ["y"])
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node, total], "g", [x], [y]), opset_imports=opsets, ir_version=8
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    assert main(["bench", str(tmp_path / "m.onnx"), "--batch", "1,2", "--engines", "sofie_jit,header"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("RandomUniformLike") == out.count("sofie_jit; header: ") == 1

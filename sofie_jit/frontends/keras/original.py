@@ -135,12 +135,12 @@ class KerasModel(OriginalModel):
         """The outputs for ``inputs``; stateful layers start from zero."""
         return _evaluate(self.view(self.model), inputs)
 
-    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray] | None:
-        """The outputs of the model rebuilt in float64; None if Keras cannot do that."""
+    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray]:
+        """The outputs of the model rebuilt in float64. Raises InputError if Keras cannot do that."""
         try:
             return _evaluate(self.view(in_float64(self.model)), inputs)
-        except Exception:  # whatever Keras raises, there is no reference then
-            return None
+        except Exception as error:  # whatever Keras raises, there is no reference then
+            raise InputError(f"Keras cannot rebuild it in float64: {' '.join(str(error).split())[:300]}") from error
 
     def layers(self) -> dict[str, int]:
         """Name -> number of outputs of each layer and operation, those of nested models included, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -101,16 +102,21 @@ class OnnxRuntimeModel(OriginalModel):
             inputs = dict(zip([one.name for one in given], arrays, strict=True))
         return {one.name: np.asarray(inputs[one.name], _dtype(one.type)) for one in given}
 
-    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray] | None:
-        """The outputs by the reference evaluator of the package onnx in float64; None if it cannot compute them."""
-        try:
-            from onnx.reference import ReferenceEvaluator
+    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray]:
+        """The outputs of a copy in float64 by the reference evaluator of the package onnx, or else by ONNX Runtime.
 
-            model = _in_float64(self.path, self._names)
-            feed = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in self._feed(inputs).items()}
-            return list(ReferenceEvaluator(model).run(None, feed))
-        except Exception:  # whatever it raises, there is no reference then
-            return None
+        Raises MissingDependencyError without onnx, which makes the copy, and InputError if neither can compute it.
+        """
+        if importlib.util.find_spec("onnx") is None:
+            raise MissingDependencyError("the package onnx is not installed: pip install onnx")
+        feed = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in self._feed(inputs).items()}
+        problems = []
+        for evaluator, run in (("onnx's reference evaluator", _by_reference), ("ONNX Runtime", _by_runtime)):
+            try:
+                return run(_in_float64(self.path, self._names), feed)
+            except Exception as error:  # whatever it raises, this is no reference then
+                problems.append(f"{evaluator} cannot compute it ({type(error).__name__}: {_one_line(error)})")
+        raise InputError("; ".join(problems))
 
     def layers(self) -> dict[str, int]:
         """The tensors that nodes compute from the inputs, in the order of computation."""
@@ -142,6 +148,22 @@ def _dtype(name: str) -> str:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
+
+
+def _by_reference(model: Any, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator: Any = ReferenceEvaluator(model)
+    return list(evaluator.run(None, dict(feed)))
+
+
+def _by_runtime(model: Any, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, too
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, feed))
 
 
 def _in_float64(path: Path, outputs: Sequence[str]) -> Any:

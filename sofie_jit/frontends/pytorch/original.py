@@ -122,15 +122,20 @@ class TorchModel(OriginalModel):
         """The outputs for arrays."""
         return self._evaluate(self.model, inputs, {})
 
-    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray] | None:
-        """The outputs of a copy in float64; None if it mixes types, as modules with constants in float32 do."""
+    def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray]:
+        """The outputs of a copy in float64.
+
+        Raises InputError if it mixes types, as modules with constants in float32 do.
+        """
         try:
             with warnings.catch_warnings():  # of torch, about the copies of its own objects
                 warnings.simplefilter("ignore", FutureWarning)
                 model = copy.deepcopy(self.model).double()
             return self._evaluate(model, inputs, {"float32": "float64"})
-        except Exception:  # of any kind
-            return None
+        except Exception as error:  # of any kind
+            raise InputError(
+                f"PyTorch cannot run a copy of it in float64: {' '.join(str(error).split())[:300]}"
+            ) from error
 
     def _evaluate(self, model: Any, inputs: Any, types: Mapping[str, str]) -> list[np.ndarray]:
         arguments = self.tensors_of(inputs, types)

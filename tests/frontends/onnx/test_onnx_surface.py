@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit import ops
+from sofie_jit import frontends, ops
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.onnx.support import markdown, supported_operators
 
@@ -83,6 +84,53 @@ def test_the_float64_reference_judges_rounding(tmp_path: Path) -> None:
     third, three = (np.float64(weights[name]) for name in ("third", "three"))
     np.testing.assert_allclose(exact[0], (x.astype("f8") + 1e5) * third * three - 1e5, rtol=1e-9)
     assert np.abs(original.evaluate(x)[0] - exact[0]).max() > 1e-3
+
+
+def scan_of_rows(path: Path) -> Path:
+    """A sum along the axis 1, which onnx's reference evaluator cannot compute."""
+    step = helper.make_graph(
+        [helper.make_node("Add", ["s", "r"], ["t"]), helper.make_node("Identity", ["t"], ["o"])],
+        "step",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in "sr"],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in "to"],
+    )
+    nodes = [
+        helper.make_node("ReduceSum", ["x", "axis"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "zero"], ["start"]),
+        helper.make_node(
+            "Scan", ["start", "x"], ["last", "y"], body=step, num_scan_inputs=1, scan_input_axes=[1],
+            scan_output_axes=[1],
+        ),
+    ]  # fmt: skip
+    return saved(path, nodes, {"axis": np.array([1]), "zero": np.float32([0])})
+
+
+def test_onnx_runtime_computes_in_float64_where_the_reference_evaluator_cannot(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    path = scan_of_rows(tmp_path / "m.onnx")
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype("f4")
+    (exact,) = frontends.open(path).original(path).evaluate_in_float64(x)
+    assert exact.dtype == np.float64
+    np.testing.assert_allclose(exact, np.cumsum(x.astype("f8"), axis=1), rtol=1e-14)
+
+
+def test_compare_says_why_there_is_no_float64_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    wrong = {"third": lambda x: ops.softmax(x) * 1.001}
+    path = mlp(tmp_path / "m.onnx")
+
+    def said() -> str:
+        found = sofie_jit.compare(path, batches=[], replace=wrong)
+        assert not found
+        return found.summary
+
+    assert "no float64" not in said()  # there is one, and it agrees that the output differs
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert said().endswith("rounding: the package onnx is not installed: pip install onnx")
+    monkeypatch.undo()
+    for name in ("_by_reference", "_by_runtime"):
+        monkeypatch.setattr(f"sofie_jit.frontends.onnx.original.{name}", lambda *_: {}["Scan"])
+    assert "onnx's reference evaluator cannot compute it (KeyError: 'Scan'); ONNX Runtime cannot" in said()
 
 
 @pytest.fixture
