@@ -32,16 +32,19 @@ TARGETS = {"avx2": (32, "avx2,fma,bmi,bmi2"), "avx512": (64, "avx512f,avx512vl,a
 (``kernels/core/processor.hxx`` detects it)."""
 
 
-def readable_names() -> Callable[[str], str]:
-    """Naming of saved headers: tensor_<name>, made a valid unique identifier."""
+def readable_names(rmodel: RModel) -> Callable[[str], str]:
+    """Naming of saved headers: tensor_<name>, made a valid unique identifier; outputs have their labels as names."""
+    labels = dict(zip(rmodel.outputs, rmodel.output_labels, strict=False))  # states have no labels
     seen: dict[str, str] = {}
     taken: set[str] = set()
 
     def name_of(name: str) -> str:
         if name not in seen:
-            seen[name] = identifier(name, "tensor_", taken)
+            seen[name] = identifier(labels.get(name, name), "tensor_", taken)
         return seen[name]
 
+    for name in (*rmodel.inputs, *rmodel.outputs):  # the names that callers see have no numbers at the end
+        name_of(name)
     return name_of
 
 
@@ -51,7 +54,7 @@ class HeaderPrinter(SessionPrinter):
     def __init__(self, plan: Plan):
         taken: set[str] = set()
         dims = {d: "batch" if d == BATCH else identifier(d, "size_", taken) for d in plan.dims}
-        super().__init__(plan, readable_names(), dims)
+        super().__init__(plan, readable_names(plan.rmodel), dims)
 
     def introduction(self, step: Step) -> list[str]:
         """The comment of an operator."""

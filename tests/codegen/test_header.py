@@ -16,6 +16,7 @@ from networks import gemm_relu_transpose, mlp, two_inputs
 from sofie_jit import GraphError, OptionError, RModel
 from sofie_jit.codegen.identifiers import comment, identifier
 from sofie_jit.codegen.print_header import Weights, export_header
+from sofie_jit.ir.operators.activations import Tanh
 from sofie_jit.ir.operators.elementwise import Cast
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
@@ -136,6 +137,33 @@ def test_special_values_survive_the_weight_file(tmp_path: Path) -> None:
     main = MAIN.format(includes='#include "special.hxx"', name="special", type="float", values="1.0f", batch="1")
     got = outputs(build(tmp_path, main, COMPILERS[0]))
     np.testing.assert_array_equal(got, model.infer(np.ones((1, 1)))[0])
+
+
+def test_outputs_are_named_by_their_labels(tmp_path: Path) -> None:
+    rmodel = RModel("heads")
+    rmodel.add_input_tensor_info("x", "float32", (None, 3))
+    for name, before in (("flavour", "x"), ("b", "flavour"), ("c", "x")):
+        rmodel.add_operator(Tanh(inputs=[before], outputs=[name]))
+    rmodel.add_output_tensor_names(["b", "c"])
+    rmodel.output_labels = ["flavour", "mass/GeV"]
+    header = rmodel.save_header(tmp_path / "heads.hxx").read_text()
+    arguments = "float const *tensor_x, float *tensor_flavour, float *tensor_mass_GeV)"
+    assert f"doInfer(Session const &session, std::size_t batch, {arguments}" in header
+    main = """
+#include "heads.hxx"
+#include <cstdio>
+int main()
+{
+   const float x[] = {-1.f, 0.25f, 2.f};
+   float flavour[3], mass[3];
+   doInfer(TMVA_SOFIE_heads::Session(), x, flavour, mass);
+   for (const float *y : {flavour, mass})
+      std::printf("%.9g\\n%.9g\\n%.9g\\n", y[0], y[1], y[2]);
+   return 0;
+}
+"""
+    mass = np.tanh([-1, 0.25, 2])
+    np.testing.assert_allclose(outputs(build(tmp_path, main, COMPILERS[0])), [*np.tanh(mass), *mass], atol=1e-6)
 
 
 POISON = ['x"; system("rm");', "*/ int evil", "a\n#include <x>", "int", "", "é\u202e", "a" * 10000, "??/", "x\\", "//"]
