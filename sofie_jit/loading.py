@@ -20,6 +20,7 @@ from sofie_jit.models import file_cache
 if TYPE_CHECKING:
     from sofie_jit.frontends.report import Report
     from sofie_jit.ir.options import Optimize
+    from sofie_jit.ir.rmodel import InputShapes
     from sofie_jit.models.columns import Columns
     from sofie_jit.models.model import Model
 
@@ -33,7 +34,7 @@ def load(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     outputs: Sequence[str] | None = None,
     replace: Mapping[str, Callable[..., Any]] | None = None,
-    input_shapes: Sequence[Sequence[int | None]] | Mapping[str, Sequence[int | None]] | None = None,
+    input_shapes: InputShapes | None = None,
     columns: Columns | None = None,
     threads: int | None = None,
     optimize: Optimize = True,

@@ -14,7 +14,7 @@
 # INPUT_SHAPES, BACKEND: values of --input-shape and --backend of `sofie-jit emit`, for example INPUT_SHAPES 20,8 5 for
 #    two inputs, or INPUT_SHAPES jets=20,8 for one of them.
 #
-# Build optimized code: set CMAKE_BUILD_TYPE to Release. Without optimization, a network is up to a hundred times slower.
+# Build optimized code: set CMAKE_BUILD_TYPE to Release. Without optimization, a network is about a hundred times slower.
 
 set(SOFIE_JIT_DEMO_MODEL "${CMAKE_CURRENT_LIST_DIR}/../demo/digits.h5")
 find_program(SOFIE_JIT_COMMAND sofie-jit

@@ -13,7 +13,7 @@ from sofie_jit.models.description import Description
 
 if TYPE_CHECKING:
     from sofie_jit.ir.options import Optimize, Weights
-    from sofie_jit.ir.rmodel import RModel
+    from sofie_jit.ir.rmodel import InputShapes, RModel
     from sofie_jit.models.arguments import Arguments
     from sofie_jit.models.columns import Columns
     from sofie_jit.report.display import Graph
@@ -264,7 +264,7 @@ class Model(ABC):
         self,
         path: str | os.PathLike[str],
         *,
-        input_shapes: Sequence[Sequence[int | None]] | None = None,
+        input_shapes: InputShapes | None = None,
         weights: Weights = "text",
         namespace: str | None = None,
         dispatch: bool = False,
@@ -273,7 +273,7 @@ class Model(ABC):
         """Writes the model as a C++ header for other programs.
 
         ``path``: the header; its suffix is .hxx, .hpp, .hh or .h.
-        ``input_shapes``: one shape per input, to fix open dimensions; None leaves a dimension open.
+        ``input_shapes``: one shape per input, or a dict of some by name, to fix open dimensions; None leaves one open.
         ``weights``: "text", "binary" or "embedded"; see :meth:`RModel.save_header`.
         ``namespace``: namespace of the C++ ``Session``, by default ``TMVA_SOFIE_<stem>``.
         ``dispatch``: whether the header selects code for the processor at run time.
@@ -302,13 +302,12 @@ class Model(ABC):
             optimize=self._description.optimize,
         )
 
-    def save_onnx(
-        self, path: str | os.PathLike[str], *, input_shapes: Sequence[Sequence[int | None]] | None = None
-    ) -> Path:
+    def save_onnx(self, path: str | os.PathLike[str], *, input_shapes: InputShapes | None = None) -> Path:
         """Writes the model as an ONNX file; see :meth:`RModel.save_onnx`.
 
         ``path``: the file; its suffix is .onnx.
-        ``input_shapes``: one shape per input, whose sizes are fixed in the file; None leaves a dimension open.
+        ``input_shapes``: one shape per input, or a dict of some by name, whose sizes are fixed in the file; None leaves
+        a dimension open.
 
         Raises UnsupportedLayerError for operators that ONNX lacks, ShapeError if the inputs cannot have these shapes,
         and OptionError for another suffix or a folder that does not exist.
@@ -327,14 +326,14 @@ class Model(ABC):
         self,
         path: str | os.PathLike[str],
         *,
-        input_shapes: Sequence[Sequence[int | None]] | None = None,
+        input_shapes: InputShapes | None = None,
         dispatch: bool = False,
         march: str | None = None,
     ) -> Path:
         """Writes the model as a compiled library: machine code and weights in one file, which loads at once.
 
         ``path``: the file, such as ``m.so``. :func:`sofie_jit.load` makes a model of it without a compiler.
-        ``input_shapes``: one shape per input, to fix open dimensions; None leaves a dimension open.
+        ``input_shapes``: one shape per input, or a dict of some by name, to fix open dimensions; None leaves one open.
         ``dispatch``, ``march``: the processors that it runs on; see :meth:`RModel.save_library`.
 
         Returns the path. The results of the library are bit-identical to those of this model on processors with fused

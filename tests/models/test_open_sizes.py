@@ -189,6 +189,11 @@ def test_time_is_an_argument_of_the_header(tmp_path):
     np.testing.assert_array_equal(np.array(printed.split(), np.float32), model.infer(x).ravel())
 
     fixed = model.save_header(tmp_path / "fixed.hxx", input_shapes=[(None, 7, 2)])
+    text = fixed.read_text()
+    named = {model.input_names[0]: (None, 7, 2)}
+    assert model.save_header(tmp_path / "fixed.hxx", input_shapes=named).read_text() == text
+    with pytest.raises(sofie_jit.ShapeError, match="there is no input 'nope'"):
+        model.save_header(tmp_path / "fixed.hxx", input_shapes={"nope": (None, 7, 2)})
     assert "size_time" not in fixed.read_text()
     assert model.specialize((1, 7, 2)).input_shapes == [(1, 7, 2)]
 
