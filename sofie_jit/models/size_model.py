@@ -30,7 +30,12 @@ class SizeModel(DescribedLater):
         """The model for the sizes of ``inputs``, and its arguments."""
         arrays = self._arguments.standardize(inputs)
         found = self._arguments.bind(arrays)
-        sizes = {name: found[name] for name in self._names}
+        return self._of_sizes({name: found[name] for name in self._names}), arrays
+
+    def for_size(self, size: int) -> Model:
+        """The model in which all dimensions that it depends on have the same size."""
+        return self._of_sizes(dict.fromkeys(self._names, size))
+
+    def _of_sizes(self, sizes: dict[str, int]) -> Model:
         key = tuple(sizes.values())
-        model = self._kept.get(key, lambda: self._compile(FixedSizes(self._translation, sizes), **self._options))
-        return model, arrays
+        return self._kept.get(key, lambda: self._compile(FixedSizes(self._translation, sizes), **self._options))

@@ -21,7 +21,7 @@ from sofie_jit.report import tables
 from sofie_jit.report.timing import round_robin, sample_of
 from sofie_jit.verification.difference import MOST_ROUNDING, TOLERANCE, Difference, Time, distance
 from sofie_jit.verification.original import original_of
-from sofie_jit.verification.random_inputs import random_inputs
+from sofie_jit.verification.random_inputs import of_open_size, random_inputs
 from sofie_jit.version import __version__
 
 if TYPE_CHECKING:
@@ -247,10 +247,9 @@ def _compare(
     elif x is not None:
         given = _map(np.asarray, x)
     else:
-        given = original.arranged(
-            names, random_inputs(model, rows or min(ROWS, _affordable(model, original.most_work)), seed)
-        )
-    compiled = model if x is None else model.for_inputs(given)
+        rows = rows or min(ROWS, _affordable(of_open_size(model), original.most_work))
+        given = original.arranged(names, random_inputs(model, rows, seed))
+    compiled = model.for_inputs(given)
     affordable = _affordable(compiled, original.most_work)
     computed, expected = leaves(model.infer(given)), original.evaluate(given)
     outputs = differences(

@@ -31,7 +31,14 @@ def random_inputs(model: Model, rows: int, seed: int = 0) -> list[np.ndarray]:
     whatever their type. Open dimensions get a size that the model accepts; a model that is compiled per size, and for
     given batches only, may have another number of rows.
     """
-    return draw_inputs(model.rmodel, rows, seed)[: len(model.input_names)]  # without states
+    return draw_inputs(of_open_size(model).rmodel, rows, seed)[: len(model.input_names)]  # without states
+
+
+def of_open_size(model: Model) -> Model:
+    """``model`` itself, or that for OPEN_SIZE elements if it is compiled per size."""
+    from sofie_jit.models.size_model import SizeModel
+
+    return model.for_size(OPEN_SIZE) if isinstance(model, SizeModel) else model
 
 
 def draw_inputs(rmodel: RModel, rows: int, seed: int = 0) -> list[np.ndarray]:
