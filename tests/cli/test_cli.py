@@ -51,6 +51,8 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for line in ("accuracy", "difference from Keras", "load and compile", "time per image"):
         assert f"\n{line}" in out
+    (loading,) = (line for line in out.splitlines() if line.startswith("load and compile"))
+    assert "compiled now" in loading or "machine code from the cache" in loading
 
 
 def test_module_and_script_are_the_same_program() -> None:
