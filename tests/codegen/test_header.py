@@ -121,6 +121,10 @@ int main()
             (tmp_path / "net.dat").write_text(damaged)
         run = subprocess.run([str(program)], cwd=tmp_path, capture_output=True, text=True)
         assert message in run.stdout
+    (tmp_path / "net.dat").unlink()
+    (tmp_path / "net.dat").mkdir()
+    run = subprocess.run([str(program)], cwd=tmp_path, capture_output=True, text=True)
+    assert "cannot read the weight file 'net.dat'" in run.stdout
 
 
 def test_special_values_survive_the_weight_file(tmp_path: Path) -> None:

@@ -66,12 +66,14 @@ public:
 private:
    static std::string contents(const std::string &filename)
    {
-      std::ifstream file(filename, std::ios::binary | std::ios::ate);
+      std::ifstream file(filename, std::ios::binary);
       if (!file)
          throw std::runtime_error("sofie-jit: cannot open the weight file '" + filename + "'");
-      std::string text(static_cast<std::size_t>(file.tellg()), '\0');
-      file.seekg(0);
-      if (!file.read(&text[0], static_cast<std::streamsize>(text.size())))
+      file.peek(); // fails for a directory, whose size would be nonsense
+      std::string text;
+      if (file.seekg(0, std::ios::end))
+         text.resize(static_cast<std::size_t>(file.tellg()));
+      if (!file.seekg(0) || !file.read(&text[0], static_cast<std::streamsize>(text.size())))
          throw std::runtime_error("sofie-jit: cannot read the weight file '" + filename + "'");
       return text;
    }
