@@ -371,7 +371,9 @@ def sizes_of(inputs: Mapping[str, TensorType], shapes: InputShapes) -> dict[str,
         kind = inputs[name]
         mismatch = f"input '{name}' is {format_shape(kind.shape)}, which cannot have the shape {tuple(shape)}"
         if len(shape) != kind.rank:
-            raise ShapeError(mismatch)
+            lacks_batch = kind.shape[:1] == (BATCH,) and len(shape) == kind.rank - 1 and None not in shape[:1]
+            hint = f": the batch is missing; pass {(None, *shape)} to leave it open" if lacks_batch else ""
+            raise ShapeError(f"{mismatch}{hint}")
         for dim, size in zip(kind.shape, shape, strict=True):
             if size is None:
                 continue

@@ -110,7 +110,8 @@ def test_impossible_sizes(make, shape, message):
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        ([(None, 8, 3)], "cannot have the shape"),
+        ([(None, 8, 3)], r"cannot have the shape \(None, 8, 3\)$"),
+        ([(8, 12, 3)], r"shape \(8, 12, 3\): the batch is missing; pass \(None, 8, 12, 3\) to leave it open"),
         ([(None, 8, 12, 4)], "found 4 where 3 is needed"),
         ([(None, 8, 0, 3)], "found 0"),
         ([(None, 8, 12, 3)] * 2, "got 2 shapes"),
