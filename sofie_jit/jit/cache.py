@@ -19,6 +19,7 @@ Nothing here raises: what cannot be read, written or trusted is not used.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -129,6 +130,14 @@ def is_recent(path: Path, seconds: float) -> bool:
 
 
 _children: list[subprocess.Popen[bytes]] = []
+
+
+@atexit.register
+def _let_children_go() -> None:
+    """Keeps Popen from warning about children that outlive this process."""
+    for child in _children:
+        if child.poll() is None:
+            child.returncode = 0
 
 
 def _start_compiling(folder: Path) -> None:

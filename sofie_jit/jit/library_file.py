@@ -18,6 +18,7 @@ import os
 import platform
 import struct
 import sys
+import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -107,6 +108,7 @@ class LibraryFile:
     def __init__(self, path: Path, file: BinaryIO | None = None):
         self.path = path
         self._file = path.open("rb") if file is None else file
+        weakref.finalize(self, self._file.close)
         size = os.fstat(self.descriptor).st_size
         end = self._read(max(0, size - _END.size), _END.size)
         lengths = _END.unpack(end)[:2] if len(end) == _END.size and end.endswith(MARK) else None

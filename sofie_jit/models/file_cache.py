@@ -23,6 +23,7 @@ import json
 import os
 import stat
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from ctypes import addressof
 from pathlib import Path
@@ -171,6 +172,7 @@ class OpenedFile:
         self.source = source
         self._digest = facts["digest"]
         self._file = source.path.open("rb")
+        weakref.finalize(self, self._file.close)
         self._times = _times(self.descriptor)
         self.stamp = stamp(self.descriptor)
         if self.stamp is None or facts["stamp"] != self.stamp:

@@ -178,9 +178,11 @@ def _file_of(content: bytes, path: str) -> LibraryFile:
 
     key = _digest([content])
     if key not in _FILES:
-        file: Any = tempfile.TemporaryFile()  # noqa: SIM115 (its code runs as long as the process)
+        file: Any
         if hasattr(os, "memfd_create"):  # needs no directory that programs may be started from
             file = os.fdopen(os.memfd_create("sofie_jit"), "w+b")
+        else:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 (its code runs as long as the process)
         file.write(content)
         file.flush()
         _FILES[key] = LibraryFile(Path(path), file)

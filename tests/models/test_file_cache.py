@@ -239,6 +239,27 @@ def test_needs_nothing_else(path: Path, compiled: sofie_jit.Model) -> None:
     assert run.stdout == f"{compiled.infer(np.zeros((1, 8, 8, 1))).argmax()}\n", run.stderr
 
 
+CLOSES = """
+import pickle, sys
+import sofie_jit
+model = sofie_jit.load(sys.argv[1])  # from the cache
+library = model.save_library(sys.argv[2])
+for source in (library, library.read_bytes()):
+    pickle.loads(pickle.dumps(sofie_jit.load(source)))
+sofie_jit.load(sys.argv[3])  # another process makes its entry
+print(sofie_jit.load(sys.argv[3]).name)
+del model
+"""
+
+
+def test_files_are_closed(path: Path, tmp_path: Path) -> None:
+    other = GOLDEN / "keras3" / "convolutional.keras"
+    command = [sys.executable, "-X", "dev", "-c", CLOSES, str(path), str(tmp_path / "m.so"), str(other)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "ResourceWarning" not in run.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["keras1/recurrent.h5", "keras2/functional.h5", "keras3/convolutional.keras", "keras3/recurrent.h5"]
 )
