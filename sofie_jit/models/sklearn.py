@@ -6,6 +6,7 @@ Needs scikit-learn: ``pip install scikit-learn``.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,11 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     # -- what scikit-learn asks of a fitted estimator ------------------------------------------------------------
 
     def fit(self, X: Any = None, y: Any = None, **options: Any) -> _Inference:  # noqa: N803
-        """Returns the estimator as it is: the network is trained already."""
+        """Returns the estimator as it is: the network is trained already.
+
+        Raises InputError if ``model`` is not a :class:`sofie_jit.Model` of one input and one output.
+        """
+        self._checked()
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -67,7 +72,8 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The names of the columns of :meth:`transform`: that of the output, numbered if it has several."""
-        name, count = self.model.output_names[0], math.prod(n or 1 for n in self.model.output_shapes[0][1:])
+        model = self._checked()
+        name, count = model.output_names[0], math.prod(n or 1 for n in model.output_shapes[0][1:])
         return np.array([name] if count == 1 else [f"{name}_{i}" for i in range(count)], dtype=object)
 
     # -- evaluation ----------------------------------------------------------------------------------------------
@@ -80,18 +86,37 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._outputs(X)
 
     def _names(self) -> list[str] | None:
-        known = self.model.columns if self.feature_names is None else self.feature_names
+        known = self._checked().columns if self.feature_names is None else self.feature_names
         return None if known is None else list(known)
+
+    def _checked(self) -> Model:
+        """The model, which scikit-learn's estimators check in their methods, not when they are made.
+
+        Raises InputError if it is not a model of one input and one output.
+        """
+        model: Any = self.model
+        if not isinstance(model, Model):
+            if isinstance(model, (str, os.PathLike)):
+                wanted = f"sofie_jit.load({os.fspath(model)!r})"
+            else:
+                wanted = "sofie_jit.load(...) of a file or of a live model"
+            raise InputError(f"model= is {type(model).__name__}, expected a sofie_jit.Model: pass {wanted}")
+        inputs, outputs = model.input_names, model.output_names
+        if len(inputs) != 1:
+            raise InputError(
+                f"scikit-learn's estimators have one input X; the model has {counted(len(inputs), 'input')} "
+                f"({', '.join(inputs)}): use Model.predict, or load a model that splits X into them itself"
+            )
+        if len(outputs) != 1:
+            raise InputError(
+                f"scikit-learn's estimators have one output; the model has {counted(len(outputs), 'output')} "
+                f"({', '.join(outputs)}): load(..., outputs=[...]) selects one"
+            )
+        return model
 
     def _row_shape(self) -> tuple[int, ...]:
         """The shape of a row of the input."""
-        if len(self.model.input_names) != 1 or len(self.model.output_names) != 1:
-            raise InputError(
-                f"scikit-learn's estimators have one input and one output; the model has "
-                f"{counted(len(self.model.input_names), 'input')} and {counted(len(self.model.output_names), 'output')}"
-                " (load(..., outputs=[...]) selects one)"
-            )
-        row = self.model.input_shapes[0][1:]
+        row = self._checked().input_shapes[0][1:]
         if None in row:
             raise ShapeError(f"the model's input has open sizes, {row}; fix them with model.specialize")
         return tuple(size or 0 for size in row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,33 @@ def test_models_that_are_no_estimators() -> None:
     network.add_operator(Gemm(inputs=["a", "w"], outputs=["y"]))
     network.add_initialized_tensor("w", W)
     network.add_output_tensor_names("y")
-    with pytest.raises(InputError, match="the model has 2 inputs and 1 output"):
+    with pytest.raises(InputError, match=r"the model has 2 inputs \(a, b\): use Model.predict"):
         InferenceRegressor(network.compile()).predict(np.zeros((1, 3)))
+    del network.inputs["b"]
+    network.add_operator(Sigmoid(inputs=["y"], outputs=["h"]))
+    network.add_output_tensor_names("h")
+    with pytest.raises(InputError, match=r"the model has 2 outputs \(y, h\): load\(..., outputs="):
+        InferenceRegressor(network.compile()).fit()
+
+
+@pytest.mark.parametrize("kind", [InferenceClassifier, InferenceRegressor])
+def test_what_is_not_a_model(kind: Any, x: np.ndarray) -> None:
+    for wrong, said in (
+        ("m.h5", r"model= is str, expected a sofie_jit.Model: pass sofie_jit.load\('m.h5'\)"),
+        (Path("m.h5"), r"pass sofie_jit.load\('m.h5'\)"),
+        (StandardScaler(), r"model= is StandardScaler, .* pass sofie_jit.load\(...\) of a file or of a live model"),
+        (None, "model= is NoneType"),
+    ):
+        estimator = clone(kind(wrong))
+        for call in (
+            lambda: estimator.fit(x),  # noqa: B023
+            lambda: estimator.predict(x),  # noqa: B023
+            lambda: estimator.transform(x),  # noqa: B023
+            lambda: estimator.get_feature_names_out(),  # noqa: B023
+            lambda: make_pipeline(StandardScaler(), estimator).fit(x, x[:, 0]),  # noqa: B023
+        ):
+            with pytest.raises(InputError, match=said):
+                call()
 
 
 # checks of scikit-learn that apply to an estimator that is fitted already
