@@ -5,14 +5,15 @@ Needs scikit-learn: ``pip install scikit-learn``.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, MissingDependencyError, ShapeError, counted
+from sofie_jit.errors import InputError, MissingDependencyError, ShapeError, SofieError, counted
 from sofie_jit.models.arguments import unpack
 from sofie_jit.models.columns import arranged, is_frame
 from sofie_jit.models.model import Model
@@ -25,6 +26,15 @@ except ImportError as error:
 
 ROUNDING = 1e-4
 """How far probabilities may lie outside 0 to 1, and their sum from 1."""
+
+
+@contextlib.contextmanager
+def _attribute() -> Iterator[None]:
+    """An attribute that an estimator lacks, as those that are not fitted do, if its model cannot be used."""
+    try:
+        yield
+    except SofieError as error:
+        raise AttributeError(str(error)) from error
 
 
 class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -61,14 +71,16 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def n_features_in_(self) -> int:
         """The number of columns of ``X``: of numbers in a row of the model's input."""
-        return math.prod(self._row_shape())
+        with _attribute():
+            return math.prod(self._row_shape())
 
     @property
     def feature_names_in_(self) -> np.ndarray:
         """The names of the columns: ``feature_names``, or else those that the model knows (``Model.columns``)."""
-        if (names := self._names()) is None:
-            raise AttributeError("the names of the features are not known; pass feature_names=")
-        return np.array(names, dtype=object)
+        with _attribute():
+            if (names := self._names()) is None:
+                raise AttributeError("the names of the features are not known; pass feature_names=")
+            return np.array(names, dtype=object)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The names of the columns of :meth:`transform`: that of the output, numbered if it has several."""
@@ -182,6 +194,10 @@ class InferenceClassifier(ClassifierMixin, _Inference):  # type: ignore[misc]
     @property
     def classes_(self) -> np.ndarray:
         """The labels of the classes."""
+        with _attribute():
+            return self._labels()
+
+    def _labels(self) -> np.ndarray:
         count = max(2, len(self.get_feature_names_out()))
         labels = np.arange(count) if self.classes is None else np.asarray(list(self.classes))
         if len(labels) != count:
@@ -213,7 +229,7 @@ class InferenceClassifier(ClassifierMixin, _Inference):  # type: ignore[misc]
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The most probable class of each row."""
-        labels: np.ndarray = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        labels: np.ndarray = self._labels()[self.predict_proba(X).argmax(axis=1)]
         return labels
 
 

@@ -138,6 +138,8 @@ def test_what_is_not_a_model(kind: Any, x: np.ndarray) -> None:
         (None, "model= is NoneType"),
     ):
         estimator = clone(kind(wrong))
+        assert not any(hasattr(estimator, name) for name in ("classes_", "n_features_in_", "feature_names_in_"))
+        assert kind.__name__ in estimator._repr_html_()
         for call in (
             lambda: estimator.fit(x),  # noqa: B023
             lambda: estimator.predict(x),  # noqa: B023
