@@ -450,7 +450,8 @@ def _merged(terms: dict[_Monomial, int]) -> dict[_Monomial, int]:
     These are ``max(a, b) + min(a, b) == a + b``, and ``a//2 + (a + 1)//2 == a``, by which ``a - a//2`` is one quotient,
     too. Of two sums with as many terms, the one in which the quotient has a positive factor is chosen.
     """
-    for monomial, c in terms.items() if len(terms) > 1 else ():
+    for monomial in sorted(terms, key=_order) if len(terms) > 1 else ():  # so that a + b == b + a
+        c = terms[monomial]
         for atom in monomial:
             if isinstance(atom, _Name) or (complement := _complement(atom)) is None:
                 continue

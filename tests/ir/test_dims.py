@@ -128,6 +128,11 @@ def test_a_part_of_the_names_can_be_bound(pair, sizes):
         assert evaluated(*other, sizes) == pair.value({"a": sizes["b"], "b": sizes["b"], "n": sizes["n"] + 1})
 
 
+def test_sums_with_two_simpler_forms_do_not_depend_on_the_order_of_their_terms():
+    x, y = n + a % 2, (a + b) % 2
+    assert x + y == y + x
+
+
 @settings(max_examples=300, deadline=None)
 @given(PAIRS, PAIRS, st.integers(1, 9), SIZES)
 def test_identities(x, y, number, sizes):
