@@ -132,6 +132,12 @@ def _misfit(name: str, shape: OpenShape, source: Source, only: bool) -> str:
             f"a row of {source.path} has {counted(width, 'number')}; a row of input '{name}' has the shape {row} with "
             f"{count} open sizes: give them with --input-shape {prefix}{sizes}"
         )
+    if is_table(source) and count and width == known:
+        filled = ",".join("1" if size is None else str(size) for size in row)
+        return (
+            f"{source.path} has {counted(width, 'column')}, but a row of a table is a row of the batch, and {wanted}: "
+            f"give --input-shape {prefix}{filled} if each has a single element, or an .npy file"
+        )
     if is_table(source):
         names = source.names or ()
         listed = f" ({', '.join(names[:12])}{', ...' if len(names) > 12 else ''})" if len(names) == width else ""
@@ -148,8 +154,9 @@ def _misfit(name: str, shape: OpenShape, source: Source, only: bool) -> str:
 def _row(width: int, shape: OpenShape, table: bool) -> tuple[int, ...] | None:
     """The shape of a row of an input that ``width`` numbers fill in C order; None if they do not.
 
-    One open size follows from the others for a table, whose rows are always those of the batch. An array of the shape
-    (20, 8) could also be a single row of (20, 8), without its batch.
+    One open size follows from the others for a table, whose rows are always those of the batch; but 8 columns do not
+    fill (time, 8), because the rows are probably the time steps. An array of the shape (20, 8) could also be a single
+    row of (20, 8), without its batch.
 
     >>> _row(160, (None, None, 8), table=True)
     (20, 8)
@@ -158,7 +165,7 @@ def _row(width: int, shape: OpenShape, table: bool) -> tuple[int, ...] | None:
     known = math.prod(1 if size is None else size for size in row)
     if None not in row:
         return tuple(size or 0 for size in row) if width == known else None
-    if not table or row.count(None) > 1 or not known or not width or width % known:
+    if not table or row.count(None) > 1 or not known or not width or width % known or 1 < known == width:
         return None
     return tuple(width // known if size is None else size for size in row)
 

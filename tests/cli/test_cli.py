@@ -335,7 +335,8 @@ def test_a_table_fills_the_open_size_of_an_input(
     np.save("p.npy", p)
     np.save("flat.npy", p.reshape(5, 12))
     np.save("g.npy", g[:, :2])
-    for name, array in (("p", p.reshape(5, 12)), ("g", g), ("odd", p.reshape(5, 12)[:, :11])):
+    flat = p.reshape(5, 12)
+    for name, array in (("p", flat), ("g", g), ("odd", flat[:, :11]), ("steps", flat[:, :4])):
         header = ",".join(f"{name}{i}" for i in range(array.shape[1]))
         np.savetxt(f"{name}.csv", array, delimiter=",", header=header, comments="")
     expected = np.concatenate([(p * p).mean(axis=1), g[:, :2]], axis=1)
@@ -356,6 +357,7 @@ def test_a_table_fills_the_open_size_of_an_input(
         (["flat.npy", "g.npy"], "give --input-shape particles=3,4"),
         (["p.csv", "g.csv"], "g.csv has 3 columns (g0, g1, g2); a row of input 'globals' has 2 numbers: select"),
         (["odd.csv", "g.npy"], "odd.csv has 11 columns"),
+        (["steps.csv", "g.npy"], "give --input-shape particles=1,4 if each has a single element"),
         (["g.npy", "p.csv"], "they fit as particles=p.csv globals=g.npy"),
         (["p.csv", "g.npy", "--input-shape", "3,4"], "--input-shape NAME=SIZES"),
         (["p.csv", "g.npy", "--input-shape", "nope=3,4"], "there is no input 'nope'"),
