@@ -39,6 +39,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def one_line(error: BaseException, most: int = 300) -> str:
+    """The message of an exception in one line of at most ``most`` characters; its type if there is no message.
+
+    >>> one_line(ValueError("a\\nlong  message"), 10), one_line(KeyError())
+    ('a long mes...', 'KeyError')
+    """
+    text = " ".join(str(error).split())
+    return f"{text[:most]}..." if len(text) > most else text or type(error).__name__
+
+
 def _printable(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]} ... ({len(text) - LONGEST:,} characters more)"

@@ -225,7 +225,7 @@ def check(
     (True, 11, 'Conv2D')
     """
     from sofie_jit import frontends
-    from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
+    from sofie_jit.frontends.base import FactsNeededError
     from sofie_jit.frontends.report import NodeReport, Report
 
     label = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
@@ -241,7 +241,7 @@ def check(
     problems: list[str] = []
     try:
         translation().generate()
-    except (ValuesNeededError, SizesNeededError):  # it is compiled for those that it is called with
+    except FactsNeededError:  # it is compiled for those of each call
         pass
     except UnsupportedLayerError as error:
         problems = error.problems

@@ -21,7 +21,7 @@ import numpy as np
 
 from sofie_jit import errors, frontends
 from sofie_jit.bench import ENGINES, TOLERANCE, Inputs, difference, engines_for, environment, prepare
-from sofie_jit.errors import InputError, SofieError, counted
+from sofie_jit.errors import InputError, SofieError, counted, one_line
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.report.timing import Sample, round_robin, sample_of
 from sofie_jit.verification.original import original_of
@@ -209,17 +209,12 @@ def _cells(
                 problem = f"its output differs by {distance:.1e} of the scale, more than {TOLERANCE:.0e}"
                 cells[engine] = Cell(engine, rows, threads, problem=problem)
         except Exception as error:  # any exception of an engine is a result, and is shown
-            problem = _one_line(error).removeprefix(f"{engine}: ")
+            problem = one_line(error, 200).removeprefix(f"{engine}: ")
             cells[engine] = Cell(engine, rows, threads, problem=problem)
     print(f"{STEP}batch {rows}: {len(samples)} engines take turns", flush=True)
     for engine, seconds in round_robin(samples, rounds=rounds, block=block, slow=SLOW).items():
         cells[engine] = replace(cells[engine], minimum=min(seconds), median=statistics.median(seconds))
     return list(cells.values())
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{text[:200]}..." if len(text) > 200 else text or type(error).__name__
 
 
 def _start(engine: str, source: Any, inputs: Inputs, threads: int, directory: Path, tries: int) -> Start:

@@ -231,38 +231,29 @@ class NodeCall:
         raise UnsupportedLayerError(refusal(self.label, reason, *workarounds))
 
 
-class ValuesNeededError(UnsupportedLayerError):
-    """A model can be translated only for given values of some inputs, such as the axes of a reduction.
+class FactsNeededError(UnsupportedLayerError):
+    """A model can be translated only if some facts about its inputs are known.
 
-    ``inputs``: their names.
+    ``names``: the names of the inputs or sizes.
     """
 
-    def __init__(self, problems: str | Sequence[str], source: str = "", inputs: Iterable[str] = ()):
+    def __init__(self, problems: str | Sequence[str], source: str = "", names: Iterable[str] = ()):
         super().__init__(problems, source)
-        self.inputs = frozenset(inputs)
+        self.names = frozenset(names)
 
-    def of_file(self, source: str) -> ValuesNeededError:
-        return ValuesNeededError(self.problems, source, self.inputs)
+    def of_file(self, source: str) -> FactsNeededError:
+        return type(self)(self.problems, source, self.names)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.problems, self.source, self.inputs)
+        return type(self), (self.problems, self.source, self.names)
 
 
-class SizesNeededError(UnsupportedLayerError):
-    """A model can be translated only for given sizes of some open dimensions, such as the length of a loop.
+class ValuesNeededError(FactsNeededError):
+    """A model can be translated only for given values of the inputs ``names``, such as the axes of a reduction."""
 
-    ``sizes``: their names.
-    """
 
-    def __init__(self, problems: str | Sequence[str], source: str = "", sizes: Iterable[str] = ()):
-        super().__init__(problems, source)
-        self.sizes = frozenset(sizes)
-
-    def of_file(self, source: str) -> SizesNeededError:
-        return SizesNeededError(self.problems, source, self.sizes)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.problems, self.source, self.sizes)
+class SizesNeededError(FactsNeededError):
+    """A model can be translated only for given sizes of the open dimensions ``names``, such as the length of a loop."""
 
 
 class Problems:
@@ -278,10 +269,8 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[str] = []
-        self._inputs: list[frozenset[str]] = []
-        """For each problem that values of inputs would solve, the names of these."""
-        self._sizes: list[frozenset[str]] = []
-        """For each problem that sizes of open dimensions would solve, the names of these."""
+        self._facts: list[FactsNeededError] = []
+        """For each problem that facts about the inputs would solve, the error that names them."""
 
     @contextmanager
     def collected(self) -> Iterator[None]:
@@ -291,20 +280,17 @@ class Problems:
         except UnsupportedLayerError as error:
             new = [problem for problem in error.problems if problem not in self.found]
             self.found += new
-            if isinstance(error, ValuesNeededError):
-                self._inputs += [error.inputs] * len(new)
-            if isinstance(error, SizesNeededError):
-                self._sizes += [error.sizes] * len(new)
+            if isinstance(error, FactsNeededError):
+                self._facts += [error] * len(new)
 
     def raise_all(self) -> None:
         """Raises UnsupportedLayerError if any problem was found.
 
         It is a ValuesNeededError if values would solve them all, and a SizesNeededError if sizes would.
         """
-        if self.found and len(self._inputs) == len(self.found):
-            raise ValuesNeededError(self.found, inputs=frozenset().union(*self._inputs))
-        if self.found and len(self._sizes) == len(self.found):
-            raise SizesNeededError(self.found, sizes=frozenset().union(*self._sizes))
+        kinds = {type(error) for error in self._facts}
+        if len(kinds) == 1 and len(self._facts) == len(self.found):
+            raise kinds.pop()(self.found, names=frozenset().union(*(error.names for error in self._facts)))
         if self.found:
             raise UnsupportedLayerError(self.found)
 

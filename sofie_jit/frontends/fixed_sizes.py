@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import OptionError, ShapeError, SofieError
-from sofie_jit.frontends.base import Node, OriginalModel, SizesNeededError, Translation, ValuesNeededError
+from sofie_jit.frontends.base import FactsNeededError, Node, OriginalModel, Translation
 from sofie_jit.ir.dims import bind_shape
 from sofie_jit.ir.rmodel import InputShapes, RModel, sizes_of
 
@@ -61,7 +61,7 @@ class FixedSizes(Translation):
             rmodel = self._translation(given)
             rmodel.generate()
             return rmodel
-        except (ValuesNeededError, SizesNeededError):
+        except FactsNeededError:
             raise
         except SofieError as error:
             found = ", ".join(f"{name} = {size}" for name, size in given.items())

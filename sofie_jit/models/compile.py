@@ -49,9 +49,9 @@ def compile_translation(translation: Translation, *, threads: int | None = None,
     except ValuesNeededError as error:
         from sofie_jit.models.value_model import ValueModel
 
-        return ValueModel(translation, sorted(error.inputs), compile_translation, threads=threads, optimize=optimize)
+        return ValueModel(translation, sorted(error.names), compile_translation, threads=threads, optimize=optimize)
     except SizesNeededError as error:
         from sofie_jit.models.size_model import SizeModel
 
-        return SizeModel(translation, sorted(error.sizes), compile_translation, threads=threads, optimize=optimize)
+        return SizeModel(translation, sorted(error.names), compile_translation, threads=threads, optimize=optimize)
     return compile_rmodel(rmodel, threads=threads, optimize=optimize)

@@ -83,7 +83,7 @@ class FirstCallModel(CompiledWhenCalled):
         return self._last.input_dtypes
 
     def names_of_inputs(self, count: int) -> list[str]:
-        """The names of ``count`` inputs. Raises OptionError if the network cannot have so many."""
+        """The names of ``count`` inputs. Raises OptionError if the network has another number."""
         return self._translation.names_of_inputs(count)
 
     @property
@@ -135,7 +135,7 @@ class FirstCallModel(CompiledWhenCalled):
     def _has_inputs(self, names: set[str]) -> bool:
         try:
             return names == set(self._translation.names_of_inputs(len(names)))
-        except OptionError:  # there are not so many inputs
+        except OptionError:  # the network has another number of inputs
             return False
 
     def _called_with(self, given: Any) -> tuple[Model, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
+from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError, one_line
 from sofie_jit.frontends.base import OriginalModel, leaves
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.records import dataclass
@@ -55,9 +55,7 @@ def load(source: Any, config: Any, keras_version: str, counts: Mapping[str, int]
                 model.load_weights(path)
                 return KerasModel(module, model, counts)
             except Exception as error:  # a file may be wrong for this version in any way
-                problems.append(
-                    f"{name} {module.__version__} cannot load {source}: {' '.join(str(error).split())[:300]}"
-                )
+                problems.append(f"{name} {module.__version__} cannot load {source}: {one_line(error)}")
     raise ModelFileError("; ".join([*problems, "pass the live keras.Model instead"]))
 
 
@@ -140,7 +138,7 @@ class KerasModel(OriginalModel):
         try:
             return _evaluate(self.view(in_float64(self.model)), inputs)
         except Exception as error:  # whatever Keras raises, there is no reference then
-            raise InputError(f"Keras cannot rebuild it in float64: {' '.join(str(error).split())[:300]}") from error
+            raise InputError(f"Keras cannot rebuild it in float64: {one_line(error)}") from error
 
     def layers(self) -> dict[str, int]:
         """Name -> number of outputs of each layer and operation, those of nested models included, in order."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
+from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError, one_line
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.frontends.onnx.model import Graph
 from sofie_jit.frontends.onnx.proto import GraphProto, ModelProto, ValueInfoProto
@@ -48,7 +48,7 @@ class OnnxRuntimeModel(OriginalModel):
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base class
-            raise ModelFileError(f"ONNX Runtime cannot load {self.path}: {_one_line(error)}") from error
+            raise ModelFileError(f"ONNX Runtime cannot load {self.path}: {one_line(error)}") from error
         vars(self)["model"] = session
 
     def _with_outputs(self) -> bytes:
@@ -92,7 +92,7 @@ class OnnxRuntimeModel(OriginalModel):
         try:
             results: list[np.ndarray] = self.model.run(self._names, self._feed(inputs))
         except Exception as error:  # its exceptions have no common base class
-            raise InputError(f"ONNX Runtime cannot run {self.path} on these inputs: {_one_line(error)}") from error
+            raise InputError(f"ONNX Runtime cannot run {self.path} on these inputs: {one_line(error)}") from error
         return results
 
     def _feed(self, inputs: Any) -> dict[str, np.ndarray]:
@@ -115,7 +115,7 @@ class OnnxRuntimeModel(OriginalModel):
             try:
                 return run(_in_float64(self.path, self._names), feed)
             except Exception as error:  # whatever it raises, this is no reference then
-                problems.append(f"{evaluator} cannot compute it ({type(error).__name__}: {_one_line(error)})")
+                problems.append(f"{evaluator} cannot compute it ({type(error).__name__}: {one_line(error)})")
         raise InputError("; ".join(problems))
 
     def layers(self) -> dict[str, int]:
@@ -144,10 +144,6 @@ def original(source: str | os.PathLike[str], graph: Graph) -> OnnxRuntimeModel:
 
 def _dtype(name: str) -> str:
     return DTYPES.get(name, name.removeprefix("tensor(").removesuffix(")"))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _by_reference(model: Any, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:

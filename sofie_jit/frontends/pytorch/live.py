@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError, one_line
 from sofie_jit.frontends.pytorch.exported import read_file
 from sofie_jit.frontends.pytorch.model import ExportedModel, ScriptModel
 from sofie_jit.frontends.pytorch.script.reader import read_file as read_script
@@ -83,7 +83,7 @@ def _export(module: Any, inputs: Sequence[Any] | None, keywords: Mapping[str, An
         raise
     except Exception as error:  # of any kind
         raise UnsupportedLayerError(
-            f"{type(module).__name__}: torch.export cannot export it: {' '.join(str(error).split())[:2000]}"
+            f"{type(module).__name__}: torch.export cannot export it: {one_line(error, 2000)}"
         ) from error
     finally:
         module.train(was_training)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError
+from sofie_jit.errors import InputError, MissingDependencyError, ModelFileError, one_line
 from sofie_jit.frontends.base import OriginalModel
 from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.rmodel import RModel
@@ -56,9 +56,7 @@ def of_exported(
         try:
             program = torch.export.load(source)
         except Exception as error:  # a file may be wrong for this version in any way
-            raise ModelFileError(
-                f"torch {torch.__version__} cannot load {source}: {' '.join(str(error).split())[:300]}"
-            ) from error
+            raise ModelFileError(f"torch {torch.__version__} cannot load {source}: {one_line(error)}") from error
     else:
         from sofie_jit.frontends.pytorch.live import program_of
 
@@ -133,9 +131,7 @@ class TorchModel(OriginalModel):
                 model = copy.deepcopy(self.model).double()
             return self._evaluate(model, inputs, {"float32": "float64"})
         except Exception as error:  # of any kind
-            raise InputError(
-                f"PyTorch cannot run a copy of it in float64: {' '.join(str(error).split())[:300]}"
-            ) from error
+            raise InputError(f"PyTorch cannot run a copy of it in float64: {one_line(error)}") from error
 
     def _evaluate(self, model: Any, inputs: Any, types: Mapping[str, str]) -> list[np.ndarray]:
         arguments = self.tensors_of(inputs, types)

@@ -142,8 +142,8 @@ def _evaluate(translation: Translation, given: dict[str, np.ndarray]) -> list[np
     try:
         rmodel = _translated(translation, shapes) if is_open else translation()
     except ValuesNeededError as error:
-        rest = {name: array for name, array in given.items() if name not in error.inputs}
-        return _evaluate(translation.with_values({name: given[name] for name in error.inputs}), rest)
+        rest = {name: array for name, array in given.items() if name not in error.names}
+        return _evaluate(translation.with_values({name: given[name] for name in error.names}), rest)
     return evaluate(rmodel, list(given.values()))
 
 

@@ -376,7 +376,7 @@ class OnnxCall(NodeCall):
         if self.is_parameter(symbol):
             listed = ", ".join(repr(given) for given in sorted(inputs))
             problem = f"its input '{name}' must be known; give the value of the model's input {listed} with values="
-            raise ValuesNeededError(f"{self.label}: {problem}", inputs=inputs)
+            raise ValuesNeededError(f"{self.label}: {problem}", names=inputs)
         if not inputs:
             self.need_sizes(f"its input '{name}'", sizes_of_value(self.builder.rmodel, symbol.name))
         self.refuse(f"its input '{name}' is computed by the model; only {only} are supported")
@@ -398,7 +398,7 @@ class OnnxCall(NodeCall):
         if names and known.issuperset(names):
             listed = ", ".join(repr(name) for name in sorted(names))
             problem = f"{self.label}: {what} depends on the open size {listed}; {FIX_SIZES}"
-            raise SizesNeededError(problem, sizes=names)
+            raise SizesNeededError(problem, names=names)
 
     def is_parameter(self, symbol: Symbol) -> bool:
         """Whether a tensor depends on inputs, and on numbers and vectors only, whose values can be compiled in."""
