@@ -8,10 +8,11 @@ from typing import Any
 from sofie_jit.frontends.keras import refusals
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import find
-from sofie_jit.ir.builder import Symbol
+from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators import activations as operators
 from sofie_jit.ir.operators.activations import Activation
 from sofie_jit.ir.operators.softmax import GLU, AlongAxis, LogSoftmax, Softmax, Sparsemax
+from sofie_jit.ir.rmodel import RModel
 
 ELEMENTWISE: dict[str, Callable[[], Activation | None]] = {
     "linear": lambda: None,
@@ -58,12 +59,33 @@ ALONG_LAST_AXIS: dict[str, Callable[[], AlongAxis]] = {
 def elementwise_activation(call: LayerCall, value: Any) -> Activation | None:
     """The operator of an ``activation`` option, which must be element-wise; None for the identity.
 
-    Refuses, through ``call``, other functions, custom ones, and unknown names.
+    Its value is a name, or a layer without weights such as LeakyReLU. Refuses, through ``call``, other functions and
+    layers, custom ones, and unknown names.
     """
+    if isinstance(value, Mapping):
+        return _operator_of_layer(call, value)
     name = "linear" if value is None else value
     if not isinstance(name, str) or name not in ELEMENTWISE:
         call.refuse(f"the activation {value!r} is not supported here; supported are {', '.join(sorted(ELEMENTWISE))}")
     return ELEMENTWISE[name]()
+
+
+def _operator_of_layer(call: LayerCall, spec: Mapping[str, Any]) -> Activation | None:
+    """The only operator of a layer, which is translated by itself; None if it has none."""
+    network = Builder(RModel("activation"))
+    layer = call.layer.sublayer("activation", spec)
+    entry = find(layer)
+    if entry is not None and not entry.weights(layer.config):
+        LayerCall(layer, network)(network.input("x", call.dtype, (None, 1)))
+        found = network.rmodel.operators
+        if not found:
+            return None
+        if len(found) == 1 and isinstance(found[0], Activation):
+            return found[0]
+    call.refuse(
+        f"the layer {layer.class_name} is not supported as an activation here; supported are layers without weights "
+        f"that act on each element, and the functions {', '.join(sorted(ELEMENTWISE))}"
+    )
 
 
 def activation(call: LayerCall, x: Symbol, value: Any) -> Symbol:

@@ -126,7 +126,7 @@ def given_config(config: str | bytes | os.PathLike[str] | Mapping[str, Any]) -> 
             raise ModelFileError(f"config= contains a value that JSON cannot represent: {error}") from error
         return architecture(dict(config), "config=")
     if isinstance(config, (bytes, bytearray)):
-        config = config.decode("utf-8", "replace")
+        config = config.decode(json.detect_encoding(config), "replace")
     if isinstance(config, str) and config.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return architecture(parse_json(config.lstrip("\ufeff"), "config="), "config=")
     if isinstance(config, str) and _is_yaml(config):
@@ -137,7 +137,7 @@ def given_config(config: str | bytes | os.PathLike[str] | Mapping[str, Any]) -> 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}' to take config= from; JSON text begins with '{{'")
     content = path.read_bytes()
-    if _is_yaml(content.decode("utf-8", "replace")):
+    if _is_yaml(content.decode(json.detect_encoding(content), "replace")):
         raise ModelFileError(f"'{path}' is YAML, {_NO_YAML}")
     return architecture(parse_json(content.removeprefix(codecs.BOM_UTF8), f"'{path}'"), f"'{path}'")
 

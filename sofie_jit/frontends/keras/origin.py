@@ -27,6 +27,10 @@ COUNTED_BY_THEANO = "same_theano_counted"
 """The name of ``same`` where a mean of Theano counts the padding."""
 _COUNTED = re.compile(r"2\.0\.[4-9]|2\.1\.[0-4]")
 """The Keras versions in which it did."""
+CROPPED_BY_THEANO = "same_theano_cropped"
+"""The name of ``same`` where pooling with Theano crops the axes along which its windows have one element."""
+_CROPPED = re.compile(r"(Max|Average)Pooling3D .*|(Max|Average)Pooling[12]D 1\.[01]\..*")
+"""The classes and Keras versions in which it does."""
 BILINEAR_OF_THEANO = "bilinear_theano"
 """The name of ``bilinear`` where Theano resized images."""
 
@@ -84,6 +88,8 @@ class Origin:
             return SAME_OF_CNTK
         if class_name == "Conv3D" and self.version.startswith("1.0."):
             return SAME_OF_THEANO_3D
+        if _CROPPED.fullmatch(f"{class_name} {self.version}"):
+            return CROPPED_BY_THEANO
         counted = _COUNTED.fullmatch(self.version) and re.fullmatch("AveragePooling[12]D", class_name)
         return COUNTED_BY_THEANO if counted else SAME_OF_THEANO
 

@@ -105,7 +105,7 @@ def of_class(layer: Layer) -> str:
     if layer.class_name in ADDED_CLASSES:
         return refusal(layer, ADDED_CLASSES[layer.class_name])
     if layer.package:
-        register = "register a function for it with sofie_jit.register_layer"
+        register = f"register a function for it with sofie_jit.register_layer({layer.class_name!r})"
         reason = f"the custom class of '{layer.package}' is not supported"
         return refusal(layer, reason, register, replacing(layer.name), CUT)
     operation = layer.class_name.removeprefix("ops.")

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from sofie_jit import frontends
 from sofie_jit.verification.evaluate import evaluate
+from tolerance import randomize
 
 
 @pytest.mark.parametrize("suffix", ["", ".keras", ".h5"])
@@ -56,10 +58,26 @@ def test_pipeline(suffix, tmp_path):
     )
 
 
+@pytest.mark.parametrize("suffix", ["", ".keras", ".h5"])
+def test_weights_of_a_pipeline(suffix, tmp_path):
+    x = keras.Input((3,))
+    layers = [keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(2), keras.layers.Softmax()]
+    model = randomize(keras.Model(x, keras.layers.Pipeline(layers)(x)))
+    source = model
+    if suffix:
+        source = tmp_path / f"m{suffix}"
+        model.save(source)
+    rows = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    np.testing.assert_allclose(evaluate(frontends.open(source)(), rows)[0], model(rows, training=False), atol=1e-6)
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras])
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_upsampling_of_integers(interpolation):
-    x = keras.Input((2, 3, 1), dtype="int32")
-    model = keras.Model(x, keras.layers.UpSampling2D(2, interpolation=interpolation)(x))
+def test_upsampling_of_integers(interpolation, library):
+    x = library.Input((2, 3, 1), dtype="int32")
+    model = library.Model(x, library.layers.UpSampling2D(2, interpolation=interpolation)(x))
     images = np.arange(-6, 6).reshape(2, 2, 3, 1).astype("int32")
     rmodel = frontends.open(model)()
-    np.testing.assert_array_equal(evaluate(rmodel, dict.fromkeys(rmodel.inputs, images))[0], np.asarray(model(images)))
+    got, want = evaluate(rmodel, dict.fromkeys(rmodel.inputs, images))[0], np.asarray(model(images))
+    np.testing.assert_array_equal(got, want)
+    assert (got.dtype.kind == "f") == (want.dtype.kind == "f")

@@ -141,6 +141,18 @@ def test_pooling_of_theano(version, size, before, stride, steps):
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "version"), [("Pooling3D", "2.3.1"), ("Pooling2D", "1.1.2"), ("Pooling2D", "1.0.8")])
+def test_windows_of_one_element_of_theano_are_refused(kind, version):
+    shape = [None, 4, 5, 3] if "2D" in kind else [None, 2, 4, 5, 3]
+    window = [1, 2] if "2D" in kind else [2, 1, 2]
+    for mean in ("Max", "Average"):
+        options = {"batch_input_shape": shape, "pool_size": window, "padding": "same", "data_format": "channels_last"}
+        with pytest.raises(sofie_jit.UnsupportedLayerError, match=r"1.* with padding='same'.*Theano crops the image"):
+            output_of(sequential((f"{mean}{kind}", options)), version, "theano", np.zeros((1, *shape[1:])))
+        options["pool_size"] = [2] * len(window)
+        assert output_of(sequential((f"{mean}{kind}", options)), version, "theano", np.zeros((1, *shape[1:]))).size
+
+
 def test_cntk_with_strides_is_refused():
     options = {"batch_input_shape": [None, 5, 3], "pool_size": 2, "strides": 2, "padding": "same"}
     with pytest.raises(sofie_jit.UnsupportedLayerError, match="backend CNTK"):

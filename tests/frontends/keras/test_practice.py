@@ -66,6 +66,24 @@ def test_a_layer_with_weights_as_activation(library, tmp_path):
     everywhere(library.Model(x, inner(layers.Flatten()(y))), normal(2, 5, 4, 3), directory=tmp_path)
 
 
+@pytest.mark.parametrize("library", [keras, tf_keras])
+def test_a_layer_without_weights_as_activation_of_recurrent_layers(library, tmp_path):
+    layers = library.layers
+    x = library.Input((4, 3))
+    y = layers.LSTM(3, activation=layers.LeakyReLU(0.1), return_sequences=True)(x)
+    y = layers.Bidirectional(layers.GRU(2, activation=layers.ELU(0.5), return_sequences=True))(y)
+    y = layers.SimpleRNN(2, activation=layers.ReLU(0.5, negative_slope=0.25), return_sequences=True)(y)
+    y = layers.RNN(layers.GRUCell(2, activation=layers.Activation("softsign"), recurrent_activation="hard_sigmoid"))(y)
+    everywhere(library.Model(x, y), normal(2, 4, 3), directory=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["PReLU", "Softmax"])
+def test_other_layers_as_activation_of_recurrent_layers_are_refused(name):
+    layer = tf_keras.layers.LSTM(2, activation=getattr(tf_keras.layers, name)())
+    with pytest.raises(UnsupportedLayerError, match=rf"the layer {name} is not supported as an activation here"):
+        frontends.open(tf_keras.Sequential([tf_keras.Input((3, 2)), layer]))()
+
+
 # -- weights of cuDNN ------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +288,9 @@ def test_architectures_in_other_encodings(tmp_path):
     model.save_weights(tmp_path / "m.weights.h5")
     text = model.to_json()
     (tmp_path / "bom.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    for config in ("\ufeff" + text, text.encode(), b"\xef\xbb\xbf" + text.encode(), tmp_path / "bom.json"):
+    (tmp_path / "windows.json").write_text(text, encoding="utf-16")
+    encoded = (text.encode(), b"\xef\xbb\xbf" + text.encode(), text.encode("utf-16"))
+    for config in ("\ufeff" + text, *encoded, tmp_path / "bom.json", tmp_path / "windows.json"):
         assert_equal(tmp_path / "m.weights.h5", model, normal(2, 4), config=config)
     yaml = "backend: tensorflow\nclass_name: Sequential\nconfig:\n- class_name: Dense\n"
     (tmp_path / "m.yaml").write_text(yaml)

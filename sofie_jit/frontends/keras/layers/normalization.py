@@ -24,6 +24,7 @@ from sofie_jit.ir.operators.normalization import (
     RMSNormalization,
 )
 from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.types import is_floating
 
 NORMALIZATION = {"axis": -1, "epsilon": 1e-3, "center": True, "scale": True}
 """Defaults that most layers of this family have in common."""
@@ -42,6 +43,15 @@ def _gamma_and_beta(call: LayerCall, shape: Shape) -> tuple[Symbol | None, Symbo
     """The weights gamma and beta; None for one that the config switches off."""
     gamma = _weight(call, "gamma", shape) if call.config["scale"] else None
     return gamma, _weight(call, "beta", shape) if call.config["center"] else None
+
+
+def _floating(call: LayerCall, x: Symbol) -> Symbol:
+    """``x``, converted to floating point as in Keras 2. Refuses integers in Keras 3, which rounds to integers."""
+    if is_floating(x.dtype):
+        return x
+    if call.layer.keras_major >= 3:
+        call.refuse(f"its input is {x.dtype}; Keras 3 rounds to integers, which is not supported; pass float32")
+    return ops.cast(x, call.dtype)
 
 
 def _single_axis(call: LayerCall, x: Symbol) -> int:
@@ -151,6 +161,7 @@ def layer_norm_weights(config: Mapping[str, Any]) -> WeightNames:
 @layer("LayerNormalization", weights=layer_norm_weights, mask=passes, defaults=NORMALIZATION)
 def layer_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Normalization of each row by its own mean and variance, over one or several axes."""
+    x = _floating(call, x)
     option = call.config["axis"]
     axes = axes_of_option(call, x, option)
     row = tuple(x.shape[axis] for axis in axes)
@@ -168,6 +179,7 @@ def layer_normalization(call: LayerCall, x: Symbol) -> Symbol:
 @layer("RMSNormalization", weights=("scale",), mask=stops, defaults={"axis": -1, "epsilon": 1e-6})
 def rms_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Division of each row by its root mean square, over one or several axes."""
+    x = _floating(call, x)
     axes = axes_of_option(call, x, call.config["axis"])
     scale = _weight(call, "scale", tuple(x.shape[axis] for axis in axes))
     operator = RMSNormalization(axis=-len(axes), epsilon=float(call.config["epsilon"]))
@@ -180,6 +192,7 @@ def rms_normalization(call: LayerCall, x: Symbol) -> Symbol:
 @layer("UnitNormalization", mask=passes, defaults={"axis": -1})
 def unit_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Division of each row by its Euclidean norm, over one or several axes."""
+    x = _floating(call, x)
     axes = axes_of_option(call, x, call.config["axis"])
 
     def normalized(moved: Symbol) -> Symbol:
@@ -196,6 +209,7 @@ def unit_normalization(call: LayerCall, x: Symbol) -> Symbol:
 @layer("GroupNormalization", weights=scale_and_center, mask=passes, defaults={**NORMALIZATION, "groups": 32})
 def group_normalization(call: LayerCall, x: Symbol) -> Symbol:
     """Normalization over the spatial axes and groups of channels; ``groups=-1`` is each channel by itself."""
+    x = _floating(call, x)
     axis, groups = _single_axis(call, x), int(call.config["groups"])
     channels = x.shape[axis : axis + 1]
     gamma, beta = _gamma_and_beta(call, channels)

@@ -16,7 +16,7 @@ from sofie_jit.frontends.keras.layers.spatial import (
     window_options,
 )
 from sofie_jit.frontends.keras.masks import stops
-from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO
+from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO, CROPPED_BY_THEANO
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, GlobalPool, MaxPool, Pool
@@ -100,6 +100,11 @@ def _pooling(call: LayerCall, x: Symbol, operator: type[Pool]) -> Symbol:
     size = per_axis(call, "pool_size", count)
     strides = size if call.config["strides"] is None else per_axis(call, "strides", count)
     options = window_options(call, size, [1] * count, _same_of_theano)
+    if call.config["padding"] == CROPPED_BY_THEANO and 1 in size:
+        call.refuse(
+            f"pool_size={call.config['pool_size']!r} with padding='same', for which Keras with Theano crops the image "
+            "and may return NaN; pass config= with other options in this layer"
+        )
     if operator is AveragePool and call.config["padding"] == COUNTED_BY_THEANO:
         options["count_include_pad"] = True
     pooled: Symbol = call.add(operator(kernel_shape=size, strides=strides, layout=layout(call), **options), x)

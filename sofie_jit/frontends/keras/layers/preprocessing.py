@@ -11,7 +11,7 @@ import numpy as np
 from sofie_jit.frontends.keras.axes import axes_of_option
 from sofie_jit.frontends.keras.layers.call import LayerCall
 from sofie_jit.frontends.keras.layers.registry import WeightNames, layer
-from sofie_jit.frontends.keras.layers.sublayers import sublayer_weights
+from sofie_jit.frontends.keras.layers.sublayers import model_weights
 from sofie_jit.frontends.keras.masks import passes_since_keras_3, stops
 from sofie_jit.frontends.keras.weights import snake_case
 from sofie_jit.ir import ops
@@ -61,7 +61,9 @@ def normalization(call: LayerCall, x: Symbol) -> Symbol:
 
 
 def _pipeline_weights(config: Mapping[str, Any]) -> WeightNames:
-    return tuple(name for path, spec in _stages(config) for name in sublayer_weights(path, spec))
+    """Those of a Sequential model with its layers."""
+    model = {"class_name": "Sequential", "package": "", "config": {"name": "", "layers": config["layers"]}}
+    return model_weights("", model)
 
 
 def _stages(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -70,7 +72,7 @@ def _stages(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     stages = []
     for spec in config["layers"]:
         name = snake_case(spec["saved_class"].rpartition(">")[2])
-        stages.append((f"_pipeline_layers/{name}_{count[name]}" if count[name] else f"_pipeline_layers/{name}", spec))
+        stages.append((f"layers/{name}_{count[name]}" if count[name] else f"layers/{name}", spec))
         count[name] += 1
     return stages
 

@@ -91,8 +91,9 @@ def up_sampling(call: LayerCall, x: Symbol) -> Symbol:
     if count == 2 and call.config["interpolation"] == BILINEAR_OF_THEANO:
         call.refuse("bilinear interpolation by Theano is not supported; pass a function with replace=")
     method = one_of(call, "interpolation", methods) if count == 2 else "nearest"
-    if method != "nearest" and not x.dtype.startswith("float"):  # interpolated, and rounded
-        return ops.cast(ops.round(up_sampling(call, ops.cast(x, call.dtype))), x.dtype)
+    if method != "nearest" and not x.dtype.startswith("float"):  # interpolated, and since Keras 3 rounded
+        interpolated = up_sampling(call, ops.cast(x, call.dtype))
+        return interpolated if call.layer.keras_major < 3 else ops.cast(ops.round(interpolated), x.dtype)
     if method == "bilinear":
         resized: Symbol = call.add(Resize(scales=scales, mode="linear", layout=data_layout), x)
         return resized

@@ -8,7 +8,13 @@ from typing import Any
 
 from sofie_jit.frontends.keras.graph import flatten
 from sofie_jit.frontends.keras.layers.call import LayerCall
-from sofie_jit.frontends.keras.origin import COUNTED_BY_THEANO, SAME_OF_CNTK, SAME_OF_THEANO, SAME_OF_THEANO_3D
+from sofie_jit.frontends.keras.origin import (
+    COUNTED_BY_THEANO,
+    CROPPED_BY_THEANO,
+    SAME_OF_CNTK,
+    SAME_OF_THEANO,
+    SAME_OF_THEANO_3D,
+)
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.geometry import causal_padding
 
@@ -112,7 +118,7 @@ def window_options(
     """The ONNX attributes of the layer's ``padding``; ``same_of_theano`` gives the padding of one axis by Theano."""
     words = {"valid": "VALID", "same": "SAME_UPPER", "causal": "causal", "full": "full", SAME_OF_CNTK: SAME_OF_CNTK,
              SAME_OF_THEANO: SAME_OF_THEANO, COUNTED_BY_THEANO: SAME_OF_THEANO,
-             SAME_OF_THEANO_3D: SAME_OF_THEANO_3D}  # fmt: skip
+             CROPPED_BY_THEANO: SAME_OF_THEANO, SAME_OF_THEANO_3D: SAME_OF_THEANO_3D}  # fmt: skip
     padding = one_of(call, "padding", words)
     extents = [(k - 1) * dilation + 1 for k, dilation in zip(kernel, dilations, strict=True)]
     if padding == "full":  # of Keras 1

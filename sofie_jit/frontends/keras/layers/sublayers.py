@@ -17,18 +17,18 @@ from sofie_jit.frontends.keras.weights import attribute_paths
 def sublayer_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
     """The weight names of a wrapped layer or model as its wrapper lists them; ``path`` is the wrapper's attribute."""
     if spec["class_name"] in MODELS and not spec["package"]:
-        return _model_weights(path, spec)
+        return model_weights(f"{path}/", spec)
     layer = Layer(str(spec["config"].get("name", path)), spec["class_name"], spec["config"], spec["package"])
     return tuple(f"{path}/{name}" for name in weight_names(layer))
 
 
-def _model_weights(path: str, spec: Mapping[str, Any]) -> WeightNames:
+def model_weights(prefix: str, spec: Mapping[str, Any]) -> WeightNames:
     """The weight names of a model: those of its layers in order, with the non-trainable ones at the end."""
-    model = nested(dict(spec), path)
+    model = nested(dict(spec), prefix.rstrip("/"))
     trainable = {id(leaf): trains for leaf, trains in model.leaves()}
     names = [
         (not trainable[id(leaf)] or name.rpartition("/")[2] in NON_TRAINABLE, f"{where}/{name}")
-        for leaf, where in attribute_paths(model, f"{path}/")
+        for leaf, where in attribute_paths(model, prefix)
         if leaf.class_name != "InputLayer"
         for name in weight_names(leaf)
     ]
