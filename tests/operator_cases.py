@@ -267,6 +267,8 @@ def _movement() -> Iterator[Case]:
         yield make(
             f"DecisionTrees: {aggregate.lower()}", numbers(BATCH, 4), *_trees(), aggregate=aggregate, least_features=4
         )
+    yield make("PairwiseCoupling: two classes", 0.5 + 0.4 * np.tanh(numbers(BATCH, 1)), num_classes=2)
+    yield make("PairwiseCoupling", 0.5 + 0.4 * np.tanh(numbers(BATCH, 10)), num_classes=5)
     yield make("HashBucket", integers(BATCH, 7, low=-(2**62), high=2**62, dtype="int64"), num_buckets=1000)
     yield make("HashBucket: keyed", COUNT, num_buckets=7, key=(3, 2**64 - 5))
     yield make("CrossHashed", COUNT.astype("int64"), OTHER.astype("int64"), num_buckets=100)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sofie_jit.bench import Call, Inputs, model_file
+from sofie_jit.frontends.onnx.original import tensors
 from sofie_jit.ir.dims import BATCH
 
 
@@ -25,4 +26,6 @@ def load(path: Path, inputs: Inputs, threads: int) -> Call:
     names, run = [given.name for given in session.get_inputs()], session.run
     if len(names) == 1 == len(session.get_outputs()):
         return lambda x, name=names[0]: run(None, {name: x})[0]
-    return lambda *arrays: run(None, dict(zip(names, arrays, strict=True)))
+    if all(output.type.startswith("tensor") for output in session.get_outputs()):
+        return lambda *arrays: run(None, dict(zip(names, arrays, strict=True)))
+    return lambda *arrays: tensors(run(None, dict(zip(names, arrays, strict=True))))

@@ -90,10 +90,9 @@ class OnnxRuntimeModel(OriginalModel):
         Raises InputError if ONNX Runtime cannot run the model on them.
         """
         try:
-            results: list[np.ndarray] = self.model.run(self._names, self._feed(inputs))
+            return tensors(self.model.run(self._names, self._feed(inputs)))
         except Exception as error:  # its exceptions have no common base class
             raise InputError(f"ONNX Runtime cannot run {self.path} on these inputs: {one_line(error)}") from error
-        return results
 
     def _feed(self, inputs: Any) -> dict[str, np.ndarray]:
         given = self.model.get_inputs()
@@ -135,6 +134,22 @@ class OnnxRuntimeModel(OriginalModel):
     def ways_to_run(self, rows: int) -> dict[str, Callable[[Any], Any]]:
         """A call of the session."""
         return {"ONNX Runtime": lambda inputs: self.model.run(self._names, self._feed(inputs))}
+
+
+def tensors(results: Sequence[Any]) -> list[np.ndarray]:
+    """Results of ONNX Runtime as arrays: those of a sequence one by one, dictionaries of scores as a matrix of float32.
+
+    >>> tensors([[{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0}]])
+    [array([[1., 2.],
+           [3., 4.]], dtype=float32)]
+    """
+    arrays: list[np.ndarray] = []
+    for result in results:
+        if isinstance(result, list) and result and isinstance(result[0], dict):
+            arrays.append(np.array([list(row.values()) for row in result], np.float32))
+        else:
+            arrays.extend(result if isinstance(result, list) else [result])
+    return arrays
 
 
 def original(source: str | os.PathLike[str], graph: Graph) -> OnnxRuntimeModel:

@@ -49,8 +49,8 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "Upsample": (),
     "ai.onnx.ml.LabelEncoder": (_STRINGS,),
     "ai.onnx.ml.LinearClassifier": (_LABELS,),
-    "ai.onnx.ml.OneHotEncoder": (_STRINGS, "`zeros=0`"),
-    "ai.onnx.ml.SVMClassifier": (_LABELS, "probabilities (`prob_a`, `prob_b`)"),
+    "ai.onnx.ml.OneHotEncoder": (_STRINGS,),
+    "ai.onnx.ml.SVMClassifier": (_LABELS,),
     "ai.onnx.ml.TreeEnsembleClassifier": (_LABELS,),
     "ai.onnx.ml.ZipMap": ("dictionaries: the result is the matrix of scores",),
 }

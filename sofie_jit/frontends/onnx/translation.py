@@ -18,7 +18,7 @@ from sofie_jit.frontends.onnx import narrow
 from sofie_jit.frontends.onnx.input_types import input_types, own_sizes
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
-from sofie_jit.frontends.onnx.values import Narrow, Value, constant, dims_of
+from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of
 from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
@@ -161,10 +161,33 @@ def translate(
     translator = _Translator(builder, replace or {})
     outputs = translator.graph(graph, inputs)
     translator.problems.raise_all()
-    symbols = [translator.output(value, info) for value, info in zip(outputs, graph.outputs, strict=True)]
-    rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
-    rmodel.output_labels = [info.name for info in graph.outputs]
+    _add_outputs(rmodel, translator, outputs, graph.outputs)
     return rmodel
+
+
+def _add_outputs(
+    rmodel: RModel, translator: _Translator, values: Sequence[Value | None], infos: Sequence[ValueInfo]
+) -> None:
+    """Makes ``values`` the outputs of ``rmodel``; a sequence becomes a list of outputs, ``name_0`` and so on."""
+    flat: list[tuple[Value | None, ValueInfo]] = []
+    structure: list[Any] = []
+    for value, info in zip(values, infos, strict=True):
+        first = len(flat)
+        if isinstance(value, TensorSequence):
+            flat += [
+                (item, dataclasses.replace(info, name=f"{info.name}_{index}")) for index, item in enumerate(value.items)
+            ]
+            structure.append(list(range(first, len(flat))))
+        else:
+            flat.append((value, info))
+            structure.append(first)
+    symbols = [translator.output(value, info) for value, info in flat]
+    if not symbols and infos:
+        raise UnsupportedLayerError(f"the output '{infos[0].name}' is a sequence without tensors")
+    rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
+    rmodel.output_labels = [info.name for _, info in flat]
+    if any(isinstance(places, list) for places in structure):
+        rmodel.output_structure = structure if len(structure) > 1 else structure[0]
 
 
 def _needed(graph: Graph) -> list[Node]:

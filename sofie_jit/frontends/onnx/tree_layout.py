@@ -36,8 +36,6 @@ class Nodes:
     roots: np.ndarray
     leaf_of_weight: np.ndarray
     """The index of the leaf that each weight belongs to."""
-    copy_of: np.ndarray | None = None
-    """For each node the index of the node that it is a copy of and shares the children with, or -1."""
 
     def __len__(self) -> int:
         return len(self.modes)
@@ -58,7 +56,7 @@ class Tables:
 def tables(nodes: Nodes) -> Tables:
     """The layout of DecisionTrees.
 
-    Raises ModelFileError if a node is missing or is reached on two ways, or a feature does not exist.
+    Raises ModelFileError if a node is missing or leads back to itself, or a feature does not exist.
     """
     is_leaf = nodes.modes == LEAF
     if unknown := sorted(set(nodes.modes.tolist()) - {LEAF, *COMPARISONS}):
@@ -69,8 +67,6 @@ def tables(nodes: Nodes) -> Tables:
     if not ((nodes.roots >= 0) & (nodes.roots < len(nodes))).all():
         raise ModelFileError("the root of a tree does not exist")
     order, roots, first_child = _order(nodes, is_leaf)
-    if nodes.copy_of is not None:
-        first_child = np.where(nodes.copy_of >= 0, first_child[nodes.copy_of], first_child)
     if not is_leaf[nodes.leaf_of_weight].all():
         raise ModelFileError("a weight belongs to a node that is no leaf")
     codes = np.array([COMPARISONS[mode][0] if mode != LEAF else 0 for mode in nodes.modes.tolist()])
@@ -95,65 +91,67 @@ def _swapped(nodes: Nodes) -> np.ndarray:
 
 
 def _order(nodes: Nodes, is_leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nodes in an order in which two children are neighbors and trees stay together, leaves as often as they are
-    reached; the places of the roots, and of the first child of each node.
+    """The nodes in an order in which two children are neighbors, parents come first and trees stay together; the places
+    of the roots, and of the first child of each node.
+
+    A node is listed as often as it is reached, but its children once: behind all its parents, in the last tree.
     """
-    swapped = _swapped(nodes)
-    has_children = ~is_leaf if nodes.copy_of is None else ~is_leaf & (nodes.copy_of < 0)
-    first, second = np.where(swapped, nodes.no, nodes.yes), np.where(swapped, nodes.yes, nodes.no)
+    children = np.stack([nodes.yes, nodes.no], 1)
+    children[_swapped(nodes)] = children[_swapped(nodes), ::-1]
+    waiting = _parents(children, nodes.roots, is_leaf)
     levels, trees, size = [nodes.roots], [np.arange(len(nodes.roots))], len(nodes.roots)
-    first_child = np.full(len(nodes), -1)
-    while len(levels[-1]):
-        inner = has_children[levels[-1]]
-        parents = levels[-1][inner]
-        if (first_child[parents] >= 0).any() or len(np.unique(parents)) < len(parents):
-            raise ModelFileError("a node of a tree is reached on two ways")
+    first_child, last_tree = np.full(len(nodes), -1), np.full(len(nodes), -1)
+    while len(arrived := levels[-1]):
+        np.subtract.at(waiting, arrived, 1)
+        np.maximum.at(last_tree, arrived, trees[-1])
+        complete = arrived[~is_leaf[arrived] & (waiting[arrived] == 0)]
+        parents = complete[np.sort(np.unique(complete, return_index=True)[1])]
         first_child[parents] = size + 2 * np.arange(len(parents))
-        children = np.stack([first[parents], second[parents]], 1).ravel()
-        if not ((children >= 0) & (children < len(nodes))).all():
-            raise ModelFileError("a child of a node of a tree does not exist")
-        levels.append(children)
-        trees.append(np.repeat(trees[-1][inner], 2))
-        size += len(children)
+        levels.append(children[parents].ravel())
+        trees.append(np.repeat(last_tree[parents], 2))
+        size += 2 * len(parents)
+    if (waiting > 0).any():
+        raise ModelFileError("a node of a tree leads back to itself")
     by_tree = np.argsort(np.concatenate(trees), kind="stable")
     place = np.empty(size, int)
     place[by_tree] = np.arange(size)
-    is_reached = first_child >= 0
-    first_child[is_reached] = place[first_child[is_reached]]
+    has_children = first_child >= 0
+    first_child[has_children] = place[first_child[has_children]]
     return np.concatenate(levels)[by_tree], place[: len(nodes.roots)], first_child
+
+
+def _parents(children: np.ndarray, roots: np.ndarray, is_leaf: np.ndarray) -> np.ndarray:
+    """How often each node is a root, or the child of a node that a root leads to."""
+    counts, level = np.zeros(len(children), int), roots
+    while len(level):
+        new = np.unique(level[counts[level] == 0])
+        np.add.at(counts, level, 1)
+        level = children[new[~is_leaf[new]]].ravel()
+        if not ((level >= 0) & (level < len(children))).all():
+            raise ModelFileError("a child of a node of a tree does not exist")
+    return counts
 
 
 def without_sets(nodes: Nodes, sets: Sequence[np.ndarray]) -> Nodes:
     """The same trees with a chain of comparisons for each node of the mode :data:`MEMBER`.
 
-    ``sets``: the numbers for which the comparison of each of them holds, in the order of the nodes.
-
-    All comparisons of a chain lead to the same node if they hold; the first ones lead to copies of it.
+    ``sets``: the numbers for which the comparison of each of them holds, in the order of the nodes. All comparisons of
+    a chain lead to the same node if they hold.
     """
     members = np.flatnonzero(nodes.modes == MEMBER)
     modes, thresholds = nodes.modes.copy(), nodes.thresholds.copy()
-    yes, no = nodes.yes.tolist(), nodes.no.tolist()
     modes[members] = "BRANCH_EQ"
     thresholds[members] = [values[0] if len(values) else np.nan for values in sets]
-    source, copy_of, later = list(range(len(nodes))), [-1] * len(nodes), thresholds.tolist()
-
-    def added(model: int, threshold: float, original: int = -1) -> int:
-        """A node like ``model``, perhaps a copy of ``original``."""
-        for numbers, value in ((source, model), (copy_of, original), (yes, yes[model]), (no, no[model])):
-            numbers.append(value)
-        later.append(threshold)
-        return len(source) - 1
-
+    source, later, yes, no = list(range(len(nodes))), thresholds.tolist(), nodes.yes.tolist(), nodes.no.tolist()
     for member, values in zip(members.tolist(), sets, strict=True):
-        held, failed, at = yes[member], no[member], member
+        last, failed = member, no[member]
         for value in values[1:].tolist():
-            if 0 <= held < len(nodes) and modes[held] != LEAF:
-                yes[at] = added(held, thresholds[held], held)
-            following = added(member, value)
-            no[at], yes[following], no[following] = following, held, failed
-            at = following
+            no[last] = len(source)
+            last = len(source)
+            for numbers, number in ((source, member), (later, value), (yes, yes[member]), (no, failed)):
+                numbers.append(number)
     index = np.array(source)
     return Nodes(
         modes[index], nodes.features[index], np.array(later, nodes.thresholds.dtype), np.array(yes), np.array(no),
-        nodes.nan_is_yes[index], nodes.roots, nodes.leaf_of_weight, np.array(copy_of),
+        nodes.nan_is_yes[index], nodes.roots, nodes.leaf_of_weight,
     )  # fmt: skip

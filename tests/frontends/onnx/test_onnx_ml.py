@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import sofie_jit
 from sofie_jit import frontends
-from sofie_jit.errors import ModelFileError, SofieError
+from sofie_jit.errors import ModelFileError, OutOfRangeError, SofieError
 from sofie_jit.verification.evaluate import evaluate
 
 RNG = np.random.default_rng(0)
@@ -185,6 +185,32 @@ def test_sets_of_numbers():
         frontends.open(sets([1, nan]))()
 
 
+def test_nodes_that_are_reached_on_several_ways():
+    """As LightGBM's categories are converted: a chain of comparisons that lead to one node, here also a deeper one."""
+    content = saved(
+        "TreeEnsembleRegressor", n_targets=1, nodes_treeids=[0] * 9, nodes_nodeids=list(range(9)),
+        nodes_modes=["BRANCH_EQ", "BRANCH_EQ", "BRANCH_LEQ", "BRANCH_GT", *["LEAF"] * 5],
+        nodes_featureids=[0, 0, 1, 2, 0, 0, 0, 0, 0], nodes_values=[1.0, 2.0, 0.1, -0.2, 0.0, 0.0, 0.0, 0.0, 0.0],
+        nodes_truenodeids=[3, 3, 3, 4, 0, 0, 0, 0, 0], nodes_falsenodeids=[1, 2, 6, 5, 0, 0, 0, 0, 0],
+        target_treeids=[0] * 3, target_nodeids=[4, 5, 6], target_ids=[0] * 3, target_weights=[1.0, 2.0, 4.0],
+    )  # fmt: skip
+    x = X.copy()
+    x[:, 0] = np.arange(60) % 4
+    assert_equal(computed(content, x), original(content, x))
+    np.testing.assert_array_equal(sofie_jit.load(content).infer(x), original(content, x)[0])
+
+
+def test_a_ring_of_nodes_is_refused():
+    attributes = {
+        "nodes_treeids": [0] * 4, "nodes_nodeids": [0, 1, 2, 3], "nodes_featureids": [0] * 4, "nodes_values": [0.0] * 4,
+        "nodes_modes": ["BRANCH_LEQ", "BRANCH_LEQ", "BRANCH_LEQ", "LEAF"], "nodes_truenodeids": [1, 2, 1, 0],
+        "nodes_falsenodeids": [3, 3, 3, 0], "target_treeids": [0], "target_nodeids": [3], "target_ids": [0],
+        "target_weights": [1.0],
+    }  # fmt: skip
+    with pytest.raises(ModelFileError, match="leads back to itself"):
+        frontends.open(saved("TreeEnsembleRegressor", **attributes))()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -195,7 +221,7 @@ def test_sets_of_numbers():
         ({"nodes_featureids": [100]}, "at most"),
         ({"nodes_modes": ["NEAR"]}, "'NEAR' of a node is not known"),
         ({"target_ids": [5]}, "a target that does not exist"),
-        ({"nodes_truenodeids": [0]}, "reached on two ways"),
+        ({"nodes_truenodeids": [0]}, "leads back to itself"),
     ],
 )
 def test_broken_trees_are_refused(change, message):
@@ -237,6 +263,13 @@ NODES = {
     "SVMRegressor: one class": {**SVR, "kernel_type": "RBF", "one_class": 1},
     "SVMClassifier": {**PAIRS, **VECTORS, "kernel_type": "RBF", "classlabels_ints": [1, 2, 3]},
     "SVMClassifier: two": {**TWO, **VECTORS, "kernel_type": "POLY"},
+    "SVMClassifier: probabilities": {
+        **PAIRS, **VECTORS, "kernel_type": "RBF", "classlabels_ints": [1, 2, 3], "prob_a": [-1.5, -0.7, -2.0],
+        "prob_b": [0.1, -0.2, 0.3],
+    },
+    "SVMClassifier: probabilities of two": {
+        **TWO, **VECTORS, "kernel_type": "SIGMOID", "prob_a": [-1.5], "prob_b": [0.2],
+    },
     "SVMClassifier: linear": {**LINEAR, "coefficients": W, "rho": [0.25], "classlabels_ints": [1, 2, 3]},
     "Scaler": {"offset": [1.0, 2.0, 3.0, 4.0], "scale": [2.0, 0.5, 1.0, 3.0]},
     "Scaler: one": {"offset": [1.0], "scale": [2.0]},
@@ -245,6 +278,7 @@ NODES = {
     "Imputer": {"imputed_value_floats": [1.0, 2.0, 3.0, 4.0], "replaced_value_float": float("nan")},
     "LabelEncoder": {"keys_floats": [float(X[0, 0]), float("nan")], "values_floats": [2.0, 7.0], "default_float": -5.0},
     "OneHotEncoder": {"cats_int64s": [-1, 0, 1]},
+    "OneHotEncoder: known only": {"cats_int64s": [*range(-5, 6)], "zeros": 0},
     "FeatureVectorizer": {"inputdimensions": [4]},
 }  # fmt: skip
 
@@ -294,3 +328,48 @@ def test_labels_that_are_strings_are_refused_with_the_way_on():
         frontends.open(content)()
     (scores,) = evaluate(frontends.open(content, outputs=["scores"])(), [X])
     np.testing.assert_allclose(scores, X @ np.reshape(W, (3, 4)).T + [0, 0.5, 0.1], atol=1e-5)
+
+
+def test_unknown_categories_are_errors_without_zeros():
+    model = sofie_jit.load(saved("OneHotEncoder", cats_int64s=[3, 1], zeros=0))
+    assert model.infer(np.float32([[1, 3, 3, 1]])).tolist() == [[[0, 1], [1, 0], [1, 0], [0, 1]]]
+    with pytest.raises(OutOfRangeError, match="OneHotEncoder"):
+        model.infer(np.float32([[1, 3, 2, 1]]))
+
+
+def test_thresholds_of_whole_numbers():
+    content = saved("Binarizer", inputs={"x": np.int64([[0]])}, threshold=-0.5)
+    assert computed(content, np.int64([[-1, 0, 1, 2]]))[0].tolist() == [[0, 1, 1, 1]]
+
+
+def test_probabilities_of_a_fitted_machine():
+    """Many classes, against ONNX Runtime; also compiled, where a row has the same bits in any batch."""
+    classes, count = 6, 24
+    rng = np.random.default_rng(7)
+    coefficients = rng.normal(size=(classes - 1) * count).tolist()
+    content = saved(
+        "SVMClassifier", "label scores", kernel_type="RBF", kernel_params=[0.2, 0.0, 3.0],
+        classlabels_ints=list(range(classes)), vectors_per_class=[count // classes] * classes,
+        support_vectors=rng.normal(size=4 * count).tolist(), coefficients=coefficients,
+        rho=rng.normal(size=15).tolist(), prob_a=(-1 - rng.random(15)).tolist(), prob_b=rng.normal(size=15).tolist(),
+    )  # fmt: skip
+    labels, probabilities = original(content, X)
+    found = sofie_jit.load(content).infer(X)
+    np.testing.assert_array_equal(found[0], labels)
+    np.testing.assert_allclose(found[1], probabilities, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(computed(content, X)[1], probabilities, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(sofie_jit.load(content).infer(X[7:8])[1], found[1][7:8])
+    attributes = {**TWO, **VECTORS, "kernel_type": "RBF", "prob_a": [-1.0]}
+    with pytest.raises(SofieError, match="prob_a and prob_b have 1 and 0 elements; expected 1"):
+        frontends.open(saved("SVMClassifier", "label scores", **attributes))()
+
+
+def test_compare_with_dictionaries_of_scores(tmp_path):
+    node = helper.make_node("ZipMap", ["x"], ["y"], "node", domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2, 3])
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])]
+    kind = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+    outputs = [helper.make_value_info("y", helper.make_sequence_type_proto(kind))]
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 1)]
+    graph = helper.make_graph([node], "g", inputs, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "m.onnx")
+    assert sofie_jit.compare(tmp_path / "m.onnx", X)

@@ -576,3 +576,27 @@ def test_production_networks(name):
                 1e-6 * np.abs(exact).max(), 4 * data[f"noise:{index}"].max(), 2 * np.abs(runtime - exact).max()
             )
             assert np.abs(result - exact).max() <= allowed, (file.name, index)
+
+
+def test_outputs_that_are_sequences_are_lists(tmp_path):
+    node_ = node("SplitToSequence", "x sizes", "parts", axis=1)
+    parts = helper.make_tensor_sequence_value_info("parts", TensorProto.FLOAT, None)
+    total = helper.make_tensor_value_info("total", TensorProto.FLOAT, None)
+    sizes = numpy_helper.from_array(np.array([1, 2]), "sizes")
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])
+    for outputs in ([total, parts], [parts]):
+        nodes = [node_, node("Identity", "x", "total")]
+        graph = helper.make_graph(nodes, "network", [x], outputs, [sizes])
+        path = tmp_path / f"model{len(outputs)}.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+        model = sofie_jit.load(path)
+        results = model.infer(X)
+        first, second = results if len(outputs) == 1 else results[1]
+        np.testing.assert_array_equal(np.concatenate([first, second], 1), X)
+        assert model.output_names[-2:] == ["parts_0", "parts_1"]
+        assert sofie_jit.compare(path, X)
+    empty = helper.make_graph(
+        [node("SequenceEmpty", "", "parts")], "network", [x], [helper.make_empty_tensor_value_info("parts")]
+    )
+    with pytest.raises(UnsupportedLayerError, match="'parts' is a sequence without tensors"):
+        frontends.open(helper.make_model(empty, ir_version=8).SerializeToString())()

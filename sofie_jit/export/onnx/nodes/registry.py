@@ -34,6 +34,7 @@ REFUSED = {
     "HashBucket": "ONNX does not hash integers",
     "Lcm": "ONNX has no least common multiple",
     "NextAfter": "ONNX has no function for the next representable number",
+    "PairwiseCoupling": "SVMClassifier is an operator of ai.onnx.ml, which save_onnx does not write",
     "DecisionTrees": "decision trees are operators of ai.onnx.ml, which save_onnx does not write",
 }
 """Operator -> why no nodes of ONNX compute it."""

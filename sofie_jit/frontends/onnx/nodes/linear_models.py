@@ -9,6 +9,7 @@ from sofie_jit.frontends.onnx.nodes.scores import ML, both, class_count, in_floa
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import static_dim
+from sofie_jit.ir.operators.pairwise_coupling import PairwiseCoupling
 from sofie_jit.ir.types import check_table
 
 
@@ -107,14 +108,15 @@ def svm_regressor(call: OnnxCall, x: Symbol) -> Symbol:
 
 @node("SVMClassifier", domain=ML)
 def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
-    """Labels by the votes of all pairs of classes, and the scores of the pairs; of two classes, of both."""
-    if call.numbers("prob_a") or call.numbers("prob_b"):
-        call.refuse("probabilities (prob_a, prob_b) are not supported; save the model without them")
+    """Labels by the votes of all pairs of classes, and the scores of the pairs; of two classes, of both.
+
+    With ``prob_a`` and ``prob_b``, the scores are the probabilities of the classes.
+    """
     x, labels = ops.cast(in_floats(x), "float32"), ("classlabels_ints", "classlabels_strings")
     count, width = class_count(call, *labels), static_dim("SVMClassifier", x.shape, -1)
     rho, sizes = np.array(call.numbers("rho") or [0.0], np.float32), call.integers("vectors_per_class") or []
     if not sum(sizes):
-        call.ignore("kernel_type", "kernel_params", "support_vectors", "vectors_per_class")
+        call.ignore("kernel_type", "kernel_params", "support_vectors", "vectors_per_class", "prob_a", "prob_b")
         raw = _linear(call, x, _matrix(call, "coefficients", count, width), np.full(count, rho[0]))
         return labelled(call, _largest(raw), *labels), transformed(call, raw)
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
@@ -127,14 +129,27 @@ def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
         weights[row, parts[i]], weights[row, parts[j]] = coefficients[j - 1, parts[i]], coefficients[i, parts[j]]
         winners[0, row, j] = winners[1, row, i] = 1
     kernel = _kernel(call, x, _matrix(call, "support_vectors", sum(sizes), width))
-    raw = _linear(call, kernel, weights, rho[: len(pairs)])
-    wins = ops.cast(ops.greater(raw, np.float32(0)), "float32")
+    exact = _linear(call, ops.cast(kernel, "float64"), weights, rho[: len(pairs)])  # the sum cancels
+    raw, wins = ops.cast(exact, "float32"), ops.cast(ops.greater(exact, 0.0), "float32")
     votes = ops.add(ops.matmul(wins, winners[1] - winners[0]), winners[0].sum(0))
     index = _largest(votes)
-    if count > 2:
+    if call.numbers("prob_a") or call.numbers("prob_b"):
+        scores = transformed(call, _probabilities(call, raw, count))
+    elif count > 2:
         scores = transformed(call, raw)
     elif call.text("post_transform", "NONE") == "NONE":
         scores = both(ops.negative(raw), raw)
     else:
         scores = both(ops.subtract(1.0, raw), raw)
     return labelled(call, index, *labels), scores
+
+
+def _probabilities(call: OnnxCall, scores: Symbol, count: int) -> Symbol:
+    """Probabilities of classes from the scores of their pairs: Platt's sigmoids, joined by pairwise coupling."""
+    pairs = count * (count - 1) // 2
+    slopes, offsets = (np.array(call.numbers(name) or [], np.float32) for name in ("prob_a", "prob_b"))
+    if min(len(slopes), len(offsets)) < pairs:
+        call.refuse(f"prob_a and prob_b have {len(slopes)} and {len(offsets)} elements; expected {pairs}")
+    of_pairs = ops.sigmoid(ops.negative(ops.add(ops.multiply(scores, slopes[:pairs]), offsets[:pairs])))
+    least = np.float32(1e-7)
+    return call.add(PairwiseCoupling(num_classes=count), ops.clip(of_pairs, least, 1 - least))

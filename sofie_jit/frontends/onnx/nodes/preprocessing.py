@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
@@ -36,7 +38,10 @@ def normalizer(call: OnnxCall, x: Symbol) -> Symbol:
 @node("Binarizer", domain=ML)
 def binarizer(call: OnnxCall, x: Symbol) -> Symbol:
     """1 where an element is larger than the threshold, else 0."""
-    return ops.cast(ops.greater(x, np.asarray(call.number("threshold", 0.0), x.dtype)), x.dtype)
+    threshold = call.number("threshold", 0.0)
+    if not x.dtype.startswith("float"):  # x > 1.5 and x > 1 are the same for whole numbers
+        threshold = math.floor(threshold)
+    return ops.cast(ops.greater(x, np.asarray(threshold, x.dtype)), x.dtype)
 
 
 @node("Imputer", domain=ML)
@@ -71,14 +76,19 @@ def feature_vectorizer(call: OnnxCall, *inputs: Symbol) -> Symbol:
 
 @node("OneHotEncoder", domain=ML)
 def one_hot_encoder(call: OnnxCall, x: Symbol) -> Symbol:
-    """A new last axis that tells which of the categories an element is; none is an error unless ``zeros``."""
+    """A new last axis that tells which of the categories an element is.
+
+    An element that is none of them gives zeros or, without ``zeros``, makes ``infer`` raise OutOfRangeError.
+    """
     categories = call.integers("cats_int64s")
     if not categories:
         call.refuse("it has categories of strings, which are not supported")
-    if not call.flag("zeros", True):
-        call.refuse("zeros=0, which makes unknown categories an error, is not supported")
-    whole = ops.cast(x, "int64")
-    return ops.cast(ops.equal(ops.expand_dims(whole, [-1]), np.array(categories, np.int64)), "float32")
+    is_category = ops.equal(ops.expand_dims(ops.cast(x, "int64"), [-1]), np.array(categories, np.int64))
+    if call.flag("zeros", True):
+        return ops.cast(is_category, "float32")
+    unknown = ops.logical_not(ops.any(is_category, -1, keepdims=True))
+    none = ops.take(np.zeros(1, np.float32), ops.cast(unknown, "int64"))  # index 1 is out of range
+    return ops.add(ops.cast(is_category, "float32"), none)
 
 
 FORMS = {"int64s": "int64", "floats": "float32"}
