@@ -92,15 +92,18 @@ def cudnn(array: np.ndarray, gates: int) -> np.ndarray:
     return np.hstack([kernel.T.reshape(kernel.shape) for kernel in np.hsplit(array, gates)])
 
 
-@pytest.mark.parametrize("wrapped", ["", "bidirectional", "nested"])
+@pytest.mark.parametrize("wrapped", ["", "bidirectional", "nested", "time_distributed"])
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
 def test_weights_of_cudnn_for_other_layers(name, wrapped, tmp_path):
     options = {"reset_after": True} if name == "GRU" else {}
     gates = 4 if name == "LSTM" else 3
     make = getattr(tf_keras.layers, name)
     layer = make(3, **options)
-    x = tf_keras.Input((5, 2))
-    if wrapped == "nested":
+    shape = (4, 5, 2) if wrapped == "time_distributed" else (5, 2)
+    x = tf_keras.Input(shape)
+    if wrapped == "time_distributed":
+        y = tf_keras.layers.TimeDistributed(tf_keras.layers.Bidirectional(layer))(x)
+    elif wrapped == "nested":
         y = tf_keras.Sequential([tf_keras.Input((5, 2)), layer])(x)
     else:
         y = tf_keras.layers.Bidirectional(layer)(x) if wrapped else layer(x)
@@ -121,7 +124,7 @@ def test_weights_of_cudnn_for_other_layers(name, wrapped, tmp_path):
                     group[weight] = array.reshape(-1)
                 else:  # the sum of two biases
                     group[weight] = np.concatenate([array / 4, array - array / 4])
-    assert_equal(path, model, normal(3, 5, 2), config=model.to_json())
+    assert_equal(path, model, normal(3, *shape), config=model.to_json())
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])

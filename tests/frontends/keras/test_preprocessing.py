@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit import frontends
 from sofie_jit.passes.pipeline import lower
+from sofie_jit.verification.evaluate import evaluate
 from tolerance import check, check_file
 
 
@@ -191,6 +194,18 @@ def test_categories_of_the_whole_batch(tmp_path: Path) -> None:
     outputs += [keras.layers.Hashing(4, **of)(inputs) for of in options]
     x = np.array([3, 1, 3, 0], np.int32)
     check_file(keras.Model(inputs, outputs), x, tmp_path, ".keras")
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_one_index_per_row(library: str) -> None:
+    module = importlib.import_module(library)
+    inputs = module.Input((1,), dtype="int64")
+    layers, modes = module.layers, ("one_hot", "multi_hot", "count")
+    outputs = [layers.CategoryEncoding(num_tokens=5, output_mode=mode)(inputs) for mode in modes]
+    outputs += [layers.Hashing(4, output_mode=mode)(inputs) for mode in modes]
+    model, x = module.Model(inputs, outputs), np.array([[3], [1], [3], [0]])
+    for got, want in zip(evaluate(frontends.open(model)(), x), model(x), strict=True):
+        np.testing.assert_array_equal(got, want)
 
 
 def test_scaling_that_becomes_part_of_the_network_keeps_its_digits(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from sofie_jit import KernelOperator, register_layer
+from sofie_jit import KernelOperator, frontends, register_layer
 from sofie_jit import extend as custom
 from sofie_jit.ir import ops
+from sofie_jit.verification.evaluate import evaluate
 from tolerance import check_file, distance, randomize
 
 DOCS = Path(__file__).parents[3] / "docs" / "custom_layers.md"
@@ -66,6 +68,27 @@ def test_composed_of_operators(custom_model: Any, package: str | None, suffix: s
         return x * call.weight("factor", (x.shape[-1],)) + call.config["offset"]
 
     check_file(custom_model, X, tmp_path, suffix)
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_wrapper_whose_layer_has_the_options_of_its_keras(library: str, suffix: str, tmp_path: Path) -> None:
+    """hard_sigmoid has another slope in Keras 2."""
+    module = importlib.import_module(library)
+
+    @module.saving.register_keras_serializable(package=f"tests_{library}")
+    class Twice(module.layers.Wrapper):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return self.layer(x) + self.layer(x)
+
+    @register_layer("Twice", package=f"tests_{library}", weights=["layer/kernel", "layer/bias"])
+    def twice(call: Any, x: Any) -> Any:
+        return call.sublayer("layer", call.config["layer"])(x) * 2
+
+    inputs = module.Input((4,))
+    model = randomize(module.Model(inputs, Twice(module.layers.Dense(3, activation="hard_sigmoid"))(inputs)))
+    model.save(tmp_path / f"m{suffix}")
+    np.testing.assert_allclose(evaluate(frontends.open(tmp_path / f"m{suffix}")(), X)[0], model(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 from pathlib import Path
@@ -80,6 +81,18 @@ def test_center_crop(tmp_path: Path) -> None:
     x = keras.Input(IMAGE)
     model = keras.Model(x, [layers.CenterCrop(*size)(x) for size in ((10, 10), (22, 4), (23, 17), (30, 10), (50, 60))])
     check_file(model, images(3), tmp_path)
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_a_single_image(library: str) -> None:
+    module = importlib.import_module(library)
+    x = module.Input(batch_shape=IMAGE)
+    kinds = module.layers
+    outputs = [kinds.CenterCrop(10, 10)(x), kinds.CenterCrop(30, 10)(x), kinds.Resizing(7, 30)(x)]
+    model = module.Model(x, [*outputs, kinds.RandomCrop(8, 9)(x)])
+    image = images(1, IMAGE)[0]
+    for got, want in zip(evaluate(frontends.open(model)(), image), model(image, training=False), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_up_sampling(tmp_path: Path) -> None:

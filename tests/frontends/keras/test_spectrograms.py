@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sofie_jit
-from tolerance import ABSOLUTE, check_file, distance
+from tolerance import ABSOLUTE, check, check_file, distance
 
 keras = pytest.importorskip("keras")
 
@@ -43,6 +43,16 @@ def test_stft_spectrogram(data_format: str, suffix: str, tmp_path: Path) -> None
     inputs = keras.Input(shape)
     outputs = [keras.layers.STFTSpectrogram(data_format=data_format, **options)(inputs) for options in STFT.values()]
     check_file(keras.Model(inputs, outputs), signals(3, *shape), tmp_path, suffix)
+
+
+def test_signals_of_any_length() -> None:
+    inputs = keras.Input((None, 2))
+    options = {"frame_length": 16, "frame_step": 8, "fft_length": 32}
+    outputs = [keras.layers.STFTSpectrogram(mode=mode, **options)(inputs) for mode in ("magnitude", "psd", "stft")]
+    model = keras.Model(inputs, outputs)
+    loaded = sofie_jit.load(model)
+    for length in (16, 40, 75):
+        check(loaded.infer(signals(3, length, 2)), model, signals(3, length, 2))
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import sofie_jit
+from sofie_jit import frontends
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.layers import tf_shapes
 from sofie_jit.ir.dims import SymbolicDim
+from sofie_jit.verification.evaluate import evaluate
 from tolerance import ABSOLUTE, distance
 
 Operation = Callable[[Any, Any, Any], Any]
@@ -194,6 +196,28 @@ def test_functions(suffix: str, tmp_path: Path) -> None:
     results = sofie_jit.load(tmp_path / f"m{suffix}").infer(*data())
     for name, got, want in zip(chosen, results, model(data()), strict=True):
         compare(got, want, name)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_slices_of_the_batch(batch: int) -> None:
+    keras = pytest.importorskip("tf_keras")
+    import tensorflow as tf
+
+    inputs = keras.Input((5, 4))
+    slices = [tf.strided_slice(inputs, [0, 1, 0], [2, 4, 3]), inputs[0:2, 1:], inputs[:-1], inputs[-1:], inputs[::2]]
+    model, x = keras.Model(inputs, slices), np.random.default_rng(0).normal(size=(batch, 5, 4)).astype(np.float32)
+    for got, want in zip(evaluate(frontends.open(model)(), x), model(x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_squeeze_without_an_axis_keeps_the_batch() -> None:
+    keras = pytest.importorskip("tf_keras")
+    import tensorflow as tf
+
+    inputs = keras.Input((1, 4))
+    rmodel = frontends.open(keras.Model(inputs, tf.squeeze(inputs)))()
+    for batch in (0, 1, 3):
+        assert evaluate(rmodel, np.zeros((batch, 1, 4), np.float32))[0].shape == (batch, 4)
 
 
 def graph_operation(name: str) -> dict[str, Any]:
