@@ -194,15 +194,17 @@ def rows() -> dict[str, Row]:
 
 
 GROUPS = {
-    "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "DataDependent", "GlobalPool", "OfIntegers",
-    "PickOperator", "Pool", "Recurrent", "Reduce", "RowNormalization", "Scaled", "Unary", "Variadic",
+    "Activation", "AlongAxis", "Binary", "Broadcasting", "Comparison", "ControlFlow", "DataDependent", "GlobalPool",
+    "OfIntegers", "PickOperator", "Pool", "Recurrent", "Reduce", "RowNormalization", "Scaled", "Unary", "Variadic",
 }  # fmt: skip
 """Abstract base classes of operators."""
 
 QUANTIZED = {"ConvInteger", "DequantizeLinear", "MatMulInteger", "QuantizeLinear", "Requantize", "RoundTo"}
 """Operators of ONNX on other types, which Keras lacks; tests/ir/operators/test_quantization.py finds no error."""
 
-WITHOUT_LAYER = {"BitCast", "Compress", "GatherND", "Iota", "NonMaxSuppression", "NonZero", "Range", "Sizes", "Unique"}
+WITHOUT_LAYER = {
+    "BitCast", "Compress", "GatherND", "If", "Iota", "Loop", "NonMaxSuppression", "NonZero", "Range", "Sizes", "Unique",
+}  # fmt: skip
 """Operators that copy or count, so that they are exact, and that no layer of Keras has."""
 
 INEXACT_WITHOUT_LAYER = {"RoiAlign", "ScatterElements", "ScatterND", "DecisionTrees", "PairwiseCoupling"}

@@ -13,6 +13,7 @@ from sofie_jit import RModel
 from sofie_jit.ir.operators import all_operators
 from sofie_jit.ir.operators.activations import Elu, Relu, Sigmoid, Tanh
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.types import TensorType
 
 BATCH = 5
 
@@ -49,6 +50,27 @@ class Weight:
 
     def __init__(self, array: np.ndarray):
         self.array = array
+
+
+def branch(*op_types: str) -> RModel:
+    """A network of integers, each operator of which gets the result before it twice."""
+    network = RModel("branch")
+    network.add_input_tensor_info("x0", "int32", COUNT.shape)
+    for number, name in enumerate(op_types):
+        operator = all_operators()[name](inputs=[f"x{number}"] * 2, outputs=[f"x{number + 1}"])
+        network.add_operator(operator)
+    network.add_output_tensor_names(f"x{len(op_types)}")
+    return network
+
+
+def body(*op_types: str) -> RModel:
+    """A :func:`branch` as the body of a Loop that carries a tensor, collects it, and goes on."""
+    network = branch(*op_types)
+    result = network.outputs.pop()
+    network.inputs = {"i": TensorType("int64", ()), **network.inputs}
+    network.add_initialized_tensor("goes_on", np.array(True))
+    network.add_output_tensor_names("goes_on", result, result)
+    return network
 
 
 def make(name: str, *inputs: np.ndarray | Weight | None, fixed: bool = False, **attributes: Any) -> Case:
@@ -250,6 +272,13 @@ def _movement() -> Iterator[Case]:
     limits = [np.array([4]), np.array([0.3]), np.array([-0.5])]
     yield make("NonMaxSuppression", boxes, scores, *limits, count="boxes", fixed=True)
     yield make("NonMaxSuppression: centers", boxes, scores, *limits[:2], count="ctr", center_point_box=True, fixed=True)
+    yield make(
+        "Loop", np.array([4]), None, COUNT, carried=1, body=body("Add", "Add"), most=9, count="trips", fixed=True
+    )
+    yield make("Loop: all", np.array(3), np.array(True), COUNT, carried=1, body=body("Mul"), most=3, fixed=True)
+    for name, flag in (("If", True), ("If: not", False)):
+        branches = {"then_branch": branch("Add"), "else_branch": branch("Mul")}
+        yield make(name, np.array(flag), COUNT, **branches, fixed=True)
     yield make("Sizes", values=(3, -4), fixed=True)
     yield make("Iota", size=5, start=3, step=-2, fixed=True)
     yield make("Slice", ROWS, starts=[-1, 1], ends=[-9, 6], axes=[1, 2], steps=[-2, 2])

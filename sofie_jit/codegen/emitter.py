@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -20,12 +21,14 @@ from sofie_jit.codegen.expressions import (
     ScratchPointer,
     Size,
     SizeTarget,
+    Step,
     Struct,
     Table,
     TensorPointer,
     WeightPointer,
     size_of,
 )
+from sofie_jit.codegen.memory import storage
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, ceil_div, counts_rows, product, static_dims
@@ -64,6 +67,8 @@ class Resources:
 
     roots: dict[str, str]
     """For every tensor the tensor whose memory it is (:func:`sofie_jit.codegen.memory.storage`)."""
+    plan_body: Callable[[RModel], tuple[Step, ...]]
+    """The steps of a body, whose tensors are in ``roots``."""
     arena: Arena = field(default_factory=Arena)
     pointers: list[tuple[TensorPointer | ScratchPointer, int]] = field(default_factory=list)
     """Tensors and scratch memory in the arena, with the number of their slot."""
@@ -157,16 +162,20 @@ class Emitter:
         if name in self._rmodel.initialized:
             values = self._rmodel.initialized[name]
             return self.packed("copy_weights", self._weight(name), values.size, dtype=values.dtype.name)
-        return TensorPointer(self._rmodel.tensor_type(name).dtype, True, name)
+        return TensorPointer(self.type_of(index).dtype, True, name)
 
     def output(self, index: int) -> Pointer:
         """The address of output ``index``; null if it is omitted."""
         if index == 0 and "target" in self._ends:
             return self._ends["target"]
         dtype = self.outputs[index].dtype
-        if index >= len(self.op.outputs) or not self.op.outputs[index]:
+        if not self.has_output(index):
             return NullPointer(dtype, False)
         return TensorPointer(dtype, False, self._resources.roots[self.op.outputs[index]])
+
+    def has_output(self, index: int) -> bool:
+        """Whether output ``index`` is used."""
+        return index < len(self.op.outputs) and bool(self.op.outputs[index])
 
     def is_constant(self, index: int) -> bool:
         """Whether input ``index`` is an initialized tensor, that is, a weight."""
@@ -219,6 +228,41 @@ class Emitter:
     def read_only(self, pointer: ScratchPointer) -> ScratchPointer:
         """``pointer`` to memory that has been written, as one through which it is only read."""
         return ScratchPointer(pointer.dtype, True, pointer.index)
+
+    # -- bodies --------------------------------------------------------------------------------------------------
+
+    def tensor(self, name: str, kind: TensorType) -> TensorPointer:
+        """Memory for a tensor of a body, the operator's own until its calls have returned."""
+        slot = self._resources.take(kind)
+        self.scratch_slots.append(slot)
+        pointer = TensorPointer(kind.dtype, False, name)
+        self._resources.pointers.append((pointer, slot))
+        self._resources.roots[name] = name
+        return pointer
+
+    def outputs_of(self, body: RModel, names: Sequence[str] = ()) -> list[TensorPointer]:
+        """Memory for the outputs of a body, which :func:`separate_outputs` has given tensors of their own.
+
+        ``names``: the first outputs are these tensors of the operator's network; "" for none.
+        """
+        inner, roots = storage(body), self._resources.roots
+        pointers = []
+        for output, name in itertools.zip_longest(body.outputs, names, fillvalue=""):
+            root, kind = inner[output], body.tensor_type(output)
+            if name:
+                roots[root] = roots[name]
+            pointers.append(TensorPointer(kind.dtype, False, roots[name]) if name else self.tensor(root, kind))
+        return pointers
+
+    def steps(self, body: RModel, given: Mapping[str, str]) -> tuple[Step, ...]:
+        """The steps of a body, whose names of tensors no other network of the model has.
+
+        ``given``: its inputs that are tensors of the operator's network -> their names there.
+        """
+        roots = self._resources.roots
+        roots |= {inner: roots[name] for inner, name in given.items()}
+        roots |= {name: roots.get(root, root) for name, root in storage(body).items()}
+        return self._resources.plan_body(body)
 
     # -- sizes, structs, functions -------------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from sofie_jit.errors import OutOfRangeError, SofieError
 from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, product
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.requirements import Requirement
+from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import ELEMENT_TYPES, is_floating
 from sofie_jit.records import dataclass
 
@@ -195,12 +197,60 @@ class Choice:
     otherwise: tuple[Statement, ...]
 
 
-Statement = Call | Choice
+@dataclass(frozen=True)
+class Step:
+    """One operator and its statements."""
+
+    index: int
+    """Its place in the network."""
+    op: ROperator
+    statements: tuple[Statement, ...]
+    network: RModel
+    """The network that it belongs to: the model, or the body of a loop."""
+    flops: int = 0
+    """Its floating-point operations for one row of the batch."""
+
+    def walk(self) -> Iterator[tuple[Step, Call]]:
+        """Its calls in the order in which they are printed, each with its operator, which may be in a body."""
+        return _walk(self, self.statements)
+
+    @property
+    def calls(self) -> Iterator[Call]:
+        """Its calls in order, those of both branches of a choice, and those of bodies."""
+        return (call for _, call in self.walk())
+
+
+@dataclass(frozen=True)
+class Block:
+    """The operators of a body, and statements after them."""
+
+    steps: tuple[Step, ...]
+    after: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """``block``, repeated while ``condition``, a call that returns a bool, is true."""
+
+    condition: Call
+    block: Block
+
+
+@dataclass(frozen=True)
+class Branch:
+    """``then`` if ``condition``, a call that returns a bool, is true, else ``otherwise``."""
+
+    condition: Call
+    then: Block
+    otherwise: Block
+
+
+Statement = Call | Choice | Repeat | Branch
 
 
 def statements(emitted: Statement | Iterable[Statement]) -> tuple[Statement, ...]:
     """One statement or several as a tuple."""
-    return (emitted,) if isinstance(emitted, (Call, Choice)) else tuple(emitted)
+    return (emitted,) if isinstance(emitted, (Call, Choice, Repeat, Branch)) else tuple(emitted)
 
 
 def choice(
@@ -215,13 +265,24 @@ def choice(
     return (Choice(needed, statements(then), statements(otherwise)),) if needed else statements(then)
 
 
-def calls_of(statements: Iterable[Statement]) -> Iterator[Call]:
-    """All calls in order, those of both branches of a choice."""
+def _walk(step: Step, statements: Iterable[Statement]) -> Iterator[tuple[Step, Call]]:
     for statement in statements:
-        if isinstance(statement, Call):
-            yield statement
-        else:
-            yield from calls_of((*statement.then, *statement.otherwise))
+        match statement:
+            case Call():
+                yield step, statement
+            case Choice(_, then, otherwise):
+                yield from _walk(step, (*then, *otherwise))
+            case Repeat(_, block):
+                yield from _walk_block(step, block)
+            case Branch(_, first, second):
+                yield from _walk_block(step, first)
+                yield from _walk_block(step, second)
+
+
+def _walk_block(step: Step, block: Block) -> Iterator[tuple[Step, Call]]:
+    for inner in block.steps:
+        yield from inner.walk()
+    yield from _walk(step, block.after)
 
 
 def as_size(dim: Dim) -> Size | int:

@@ -13,9 +13,8 @@ from sofie_jit.codegen.emitter import Emitter, PackedWeight, Resources, Target
 from sofie_jit.codegen.expressions import (
     Call,
     ScratchPointer,
-    Statement,
+    Step,
     TensorPointer,
-    calls_of,
     size_of,
     statements,
 )
@@ -29,21 +28,6 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.size_check import SizeCheck
 from sofie_jit.ir.types import TensorType
 from sofie_jit.records import dataclass
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operator and its calls."""
-
-    index: int
-    """Its place in the model."""
-    op: ROperator
-    statements: tuple[Statement, ...]
-
-    @property
-    def calls(self) -> Iterator[Call]:
-        """Its calls in order, those of both branches of a choice."""
-        return calls_of(self.statements)
 
 
 @dataclass(frozen=True)
@@ -106,8 +90,8 @@ class Plan:
         return dict(enumerate(self.requirements, 1 + len(self.failures)))
 
     def calls(self) -> Iterator[tuple[Step, Call]]:
-        """All calls in order, each with its step."""
-        return ((step, call) for step in self.steps for call in step.calls)
+        """All calls in order, each with its step, which may be one of a body."""
+        return (pair for step in self.steps for pair in step.walk())
 
     def __str__(self) -> str:
         lines = [f"arena of {counted(len(self.slots), 'slot')}, {counted(len(self.packed), 'packed weight')}"]
@@ -121,12 +105,45 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
     Raises GraphError for an operator that has no C++ call.
     """
     target = target or Target()
-    roots = storage(rmodel)
+    given = frozenset(names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape))
+    resources = Resources(storage(rmodel), plan_body=lambda body: _steps(body, resources, target, given))
+    steps = _steps(rmodel, resources, target, given)
+    types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
+    dims = names_of(dim for kind in types for dim in kind.shape)
+    outputs_found = names_of(dim for name in rmodel.outputs for dim in rmodel.tensor_type(name).shape)
+    computing = [step.op for step in steps if not step.op.is_alias]
+    checked = [CHECKS] if any(call.error is ShapeError for step in steps for call in step.calls) else []
+    return Plan(
+        rmodel=rmodel,
+        target=target,
+        dims=tuple(name for name in dims if name not in resources.found),
+        found=resources.found,
+        reported=tuple(name for name in outputs_found if name in resources.found),
+        roots=resources.roots,
+        steps=steps,
+        packed=tuple(resources.packed.values()),
+        weights=tuple(resources.weights),
+        pointers=tuple(resources.pointers),
+        requirements=_size_checks(rmodel, given),
+        sizes=resources.sizes,
+        slots=tuple(resources.arena.slots),
+        flops=sum(step.flops for step in steps),
+        tiled=not resources.found.keys() & set(outputs_found) and can_tile(rmodel),
+        rows_together=_rows_together(rmodel, computing),
+        kernels=(*(header for op in computing for header in kernels_of(op)), *checked),
+        parallel_kernels=tuple(header for op in computing for header in parallel_kernels_of(op)),
+    )
+
+
+def _steps(rmodel: RModel, resources: Resources, target: Target, given: frozenset[str]) -> tuple[Step, ...]:
+    """The steps of a network, the model or a body, whose tensors take memory of ``resources``.
+
+    ``given``: the sizes of the model's inputs.
+    """
+    roots = resources.roots
     last = last_uses(rmodel, roots)
-    resources = Resources(roots)
     slot_of: dict[str, int] = {}
-    given = set(names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape))
-    steps, flops = [], 0
+    steps = []
     for index, op in enumerate(rmodel.operators):
         inputs = [rmodel.tensor_type(name) if name else None for name in op.inputs]
         results = op.infer(*inputs)
@@ -140,42 +157,18 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
                 resources.pointers.append((TensorPointer(kind.dtype, False, name), slot))
         checks = [_check(need) for need in undecided(op.requirements(*inputs)) if not given.issuperset(_names(need))]
         if op.is_alias and checks:
-            steps.append(Step(index, op, tuple(checks)))
+            steps.append(Step(index, op, tuple(checks), rmodel))
         if not op.is_alias:
             emitter = Emitter(rmodel, op, inputs, outputs, resources, target)
-            steps.append(Step(index, op, (*checks, *statements(emission(type(op)).emit(op, emitter)))))
-            flops += op.flops(inputs, outputs)
+            emitted = statements(emission(type(op)).emit(op, emitter))
+            steps.append(Step(index, op, (*checks, *emitted), rmodel, op.flops(inputs, outputs)))
             for slot in emitter.scratch_slots:
                 resources.arena.free(slot)
         touched = {roots[name] for name in (*op.inputs, *op.outputs) if name}
         for name in sorted(touched):
             if last.get(name) == index and name in slot_of:
                 resources.arena.free(slot_of[name])
-    types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
-    dims = names_of(dim for kind in types for dim in kind.shape)
-    outputs_found = names_of(dim for name in rmodel.outputs for dim in rmodel.tensor_type(name).shape)
-    computing = [step.op for step in steps if not step.op.is_alias]
-    checked = [CHECKS] if any(call.error is ShapeError for step in steps for call in step.calls) else []
-    return Plan(
-        rmodel=rmodel,
-        target=target,
-        dims=tuple(name for name in dims if name not in resources.found),
-        found=resources.found,
-        reported=tuple(name for name in outputs_found if name in resources.found),
-        roots=roots,
-        steps=tuple(steps),
-        packed=tuple(resources.packed.values()),
-        weights=tuple(resources.weights),
-        pointers=tuple(resources.pointers),
-        requirements=_size_checks(rmodel, given),
-        sizes=resources.sizes,
-        slots=tuple(resources.arena.slots),
-        flops=flops,
-        tiled=not resources.found.keys() & set(outputs_found) and can_tile(rmodel),
-        rows_together=_rows_together(rmodel, computing),
-        kernels=(*(header for op in computing for header in kernels_of(op)), *checked),
-        parallel_kernels=tuple(header for op in computing for header in parallel_kernels_of(op)),
-    )
+    return tuple(steps)
 
 
 def _found_sizes(
@@ -203,7 +196,7 @@ def _names(need: Requirement) -> tuple[str, ...]:
     return names_of((need.left, need.right))
 
 
-def _size_checks(rmodel: RModel, given: set[str]) -> tuple[SizeCheck, ...]:
+def _size_checks(rmodel: RModel, given: frozenset[str]) -> tuple[SizeCheck, ...]:
     """The requirements of the model and of its operators on ``given`` sizes, the strongest of each size."""
     found: dict[tuple[str, Dim], tuple[int, SizeCheck]] = {}
     listed = [("the model", undecided(rmodel.size_limits))]

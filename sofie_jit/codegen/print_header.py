@@ -13,10 +13,10 @@ from typing import get_args
 
 import numpy as np
 
-from sofie_jit.codegen.expressions import CPP_TYPES
+from sofie_jit.codegen.expressions import CPP_TYPES, Step
 from sofie_jit.codegen.identifiers import comment, identifier, literal, qualified
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace, kernel_text, renamed, variant
-from sofie_jit.codegen.plan import Plan, Step, make_plan
+from sofie_jit.codegen.plan import Plan, make_plan
 from sofie_jit.codegen.print_session import SessionPrinter, count_text
 from sofie_jit.codegen.self_test import Reference, self_test
 from sofie_jit.codegen.weights import SUFFIXES, arrays, entries, stored, write_binary, write_text
@@ -58,7 +58,7 @@ class HeaderPrinter(SessionPrinter):
 
     def introduction(self, step: Step) -> list[str]:
         """The comment of an operator."""
-        op, rmodel = step.op, self.plan.rmodel
+        op, rmodel = step.op, step.network
 
         def listed(names: Iterable[str]) -> str:
             return ", ".join(format_shape(rmodel.tensor_type(name).shape) for name in names if name)

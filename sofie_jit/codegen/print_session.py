@@ -13,24 +13,29 @@ from sofie_jit.codegen.arena import THREADS, Slot
 from sofie_jit.codegen.expressions import (
     CPP_TYPES,
     Argument,
+    Block,
+    Branch,
     Call,
+    Choice,
     Constant,
     Expression,
     Formatted,
     FunctionPointer,
     NullPointer,
     PackedPointer,
+    Repeat,
     ScratchPointer,
     Size,
     SizeTarget,
     Statement,
+    Step,
     Struct,
     Table,
     TensorPointer,
     WeightPointer,
 )
 from sofie_jit.codegen.kernel_library import renamed
-from sofie_jit.codegen.plan import Plan, Step
+from sofie_jit.codegen.plan import Plan
 from sofie_jit.codegen.tuning import ALIGNMENT, LARGE_WEIGHTS_BYTES, LARGE_WEIGHTS_TILE_BYTES
 from sofie_jit.ir.dims import BATCH, Dim, Shape, SymbolicDim, bind_shape, counts_rows, product, split_count
 from sofie_jit.ir.requirements import Requirement
@@ -175,14 +180,32 @@ class SessionPrinter:
     def _statements(self, statements: Iterable[Statement], status: Iterator[int]) -> Iterator[str]:
         """The lines of statements; calls that can fail return the next ``status``."""
         for statement in statements:
-            if isinstance(statement, Call):
-                yield from self.call(statement, next(status) if statement.failure else 0).splitlines()
-                continue
-            yield f"if ({' && '.join(map(self._condition, statement.conditions))}) {{"
-            yield from (f"   {line}" for line in self._statements(statement.then, status))
-            yield "} else {"
-            yield from (f"   {line}" for line in self._statements(statement.otherwise, status))
-            yield "}"
+            match statement:
+                case Call():
+                    yield from self.call(statement, next(status) if statement.failure else 0).splitlines()
+                case Choice(conditions, then, otherwise):
+                    yield f"if ({' && '.join(map(self._condition, conditions))}) {{"
+                    yield from _indented(self._statements(then, status))
+                    yield "} else {"
+                    yield from _indented(self._statements(otherwise, status))
+                    yield "}"
+                case Repeat(condition, block):
+                    yield f"while ({self.invocation(condition.function, condition.arguments, 'bool')}) {{"
+                    yield from _indented(self._block(block, status))
+                    yield "}"
+                case Branch(condition, first, second):
+                    yield f"if ({self.invocation(condition.function, condition.arguments, 'bool')}) {{"
+                    yield from _indented(self._block(first, status))
+                    yield "} else {"
+                    yield from _indented(self._block(second, status))
+                    yield "}"
+
+    def _block(self, block: Block, status: Iterator[int]) -> Iterator[str]:
+        """The lines of a body."""
+        for step in block.steps:
+            yield from self.introduction(step)
+            yield from self._statements(step.statements, status)
+        yield from self._statements(block.after, status)
 
     def invocation(self, function: str, arguments: tuple[Argument, ...], result: str) -> str:
         """The expression ``k::function(arguments...)`` of type ``result``."""
@@ -412,6 +435,10 @@ class SessionPrinter:
                 count = product(*bind_shape(slot.dims, {str(BATCH): 1}))
                 totals[count] = totals.get(count, 0) + slot.size
         return totals
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"   {line}" for line in lines)
 
 
 def count_text(shape: Shape, names: Mapping[str, str]) -> str:

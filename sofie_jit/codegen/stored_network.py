@@ -48,9 +48,9 @@ def decode_network(data: Any, weights: Mapping[str, np.ndarray]) -> RModel:
         rmodel = RModel(data["name"])
         rmodel.inputs = {name: decode_type(kind) for name, kind in data["inputs"].items()}
         rmodel.initialized = dict(weights)
-        rmodel.operators = [_decode(op) for op in data["operators"]]
+        rmodel.operators = [_decode(op, weights) for op in data["operators"]]
         rmodel.outputs, rmodel.output_labels = list(data["outputs"]), list(data["output_labels"])
-        rmodel.updates, rmodel.output_structure = dict(data["updates"]), _decode(data["output_structure"])
+        rmodel.updates, rmodel.output_structure = dict(data["updates"]), _decode(data["output_structure"], {})
         if not all(isinstance(op, ROperator) for op in rmodel.operators):
             raise TypeError("a member of its operators is not an operator")
         return rmodel
@@ -71,6 +71,8 @@ def _encode(value: Any) -> Any:
         return {"dim": str(value)}
     if isinstance(value, TensorType):
         return {"type": encode_type(value)}
+    if isinstance(value, RModel):
+        return {"network": [list(value.initialized), encode_network(value)]}
     if isinstance(value, list):
         return [_encode(item) for item in value]
     if isinstance(value, tuple):
@@ -85,9 +87,10 @@ def _encode(value: Any) -> Any:
     raise TypeError(f"a network with a value of type {type(value).__name__} cannot be stored")
 
 
-def _decode(data: Any) -> Any:
+def _decode(data: Any, weights: Mapping[str, np.ndarray]) -> Any:
+    """The inverse of :func:`_encode`; bodies have those of the ``weights`` that they name."""
     if isinstance(data, list):
-        return [_decode(item) for item in data]
+        return [_decode(item, weights) for item in data]
     if not isinstance(data, dict):
         return data
     ((form, value),) = data.items()
@@ -96,9 +99,12 @@ def _decode(data: Any) -> Any:
     if form == "type":
         return decode_type(value)
     if form == "tuple":
-        return tuple(_decode(item) for item in value)
+        return tuple(_decode(item, weights) for item in value)
     if form == "dict":
-        return {_decode(key): _decode(item) for key, item in value}
+        return {_decode(key, weights): _decode(item, weights) for key, item in value}
+    if form == "network":
+        names, network = value
+        return decode_network(network, {name: weights[name] for name in names})
     if form != "class":
         raise ValueError(f"an unknown form '{form}'")
     module, name, fields = value
@@ -107,4 +113,4 @@ def _decode(data: Any) -> Any:
     kind = getattr(importlib.import_module(module), name)
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise ValueError(f"{module}.{name} is not a part of networks")
-    return kind(**{key: _decode(item) for key, item in fields.items()})
+    return kind(**{key: _decode(item, weights) for key, item in fields.items()})

@@ -273,15 +273,30 @@ class Problems:
         """For each problem that facts about the inputs would solve, the error that names them."""
 
     @contextmanager
-    def collected(self) -> Iterator[None]:
-        """Keeps the problems of an UnsupportedLayerError that is raised inside, and goes on after the block."""
+    def collected(self, passing: tuple[type[UnsupportedLayerError], ...] = ()) -> Iterator[None]:
+        """Keeps the problems of an UnsupportedLayerError that is raised inside, and goes on after the block.
+
+        Errors of the types ``passing`` leave the block.
+        """
         try:
             yield
+        except passing:
+            raise
         except UnsupportedLayerError as error:
             new = [problem for problem in error.problems if problem not in self.found]
             self.found += new
             if isinstance(error, FactsNeededError):
                 self._facts += [error] * len(new)
+
+    @contextmanager
+    def undone_on(self, error: type[Exception]) -> Iterator[None]:
+        """Forgets the problems that are found in the context if an ``error`` leaves it."""
+        found, facts = list(self.found), list(self._facts)
+        try:
+            yield
+        except error:
+            self.found, self._facts = found, facts
+            raise
 
     def raise_all(self) -> None:
         """Raises UnsupportedLayerError if any problem was found.

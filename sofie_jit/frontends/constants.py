@@ -32,7 +32,8 @@ def computed(rmodel: RModel, name: str) -> np.ndarray | None:
         else:
             inputs = [values[given] if given else None for given in operator.inputs]
             types = operator.infer(*(None if array is None else tensor_type(array) for array in inputs))
-            results = operator.evaluate(*inputs) if not operator.size_names and _fits(types) else None
+            foldable = operator.is_foldable and not operator.size_names and _fits(types)
+            results = operator.evaluate(*inputs) if foldable else None
             if results is None:
                 return None
             values.update(zip(operator.outputs, results if isinstance(types, tuple) else [results], strict=True))

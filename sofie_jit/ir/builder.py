@@ -6,7 +6,8 @@ unique name, infers its type, and returns it as a :class:`~sofie_jit.ir.symbol.S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.promotion import STRICT, Promotion
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.symbol import Symbol
-from sofie_jit.ir.types import tensor_type
+from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.ir.weights import as_weight
 
 __all__ = ["Builder", "Symbol"]
@@ -47,6 +48,8 @@ class Builder:
         self._states: dict[str, Symbol] = {}
         self._sizes: list[str] = []
         self._constants: dict[tuple[Any, ...], tuple[np.ndarray, Symbol]] = {}
+        self._types: dict[str, TensorType] = {}
+        """Types of the tensors that operators compute."""
 
     def input(self, name: str, dtype: str, shape: Sequence[Dim | str | None]) -> Symbol:
         """Adds an input of the model; see :meth:`RModel.add_input_tensor_info`."""
@@ -91,8 +94,31 @@ class Builder:
         operator.outputs = [self._unique(hint or operator.op_type.lower()) for _ in types]
         operator.origin = operator.origin or self.origin
         self.rmodel.add_operator(operator)
+        self._types.update(zip(operator.outputs, types, strict=True))
         symbols = tuple(Symbol(name, type_, self) for name, type_ in zip(operator.outputs, types, strict=True))
         return symbols if isinstance(results, tuple) else symbols[0]
+
+    def symbol(self, name: str) -> Symbol:
+        """The tensor ``name``. Raises KeyError if it was not added."""
+        rmodel = self.rmodel
+        given = rmodel.inputs.get(name) or rmodel.states.get(name) or self._types.get(name)
+        return Symbol(name, given or tensor_type(rmodel.initialized[name]), self)
+
+    @contextmanager
+    def undone_on(self, error: type[Exception]) -> Iterator[None]:
+        """Removes all operators and constants that are added in the context if an ``error`` leaves it."""
+        rmodel = self.rmodel
+        operators, weights = len(rmodel.operators), len(rmodel.initialized)
+        try:
+            yield
+        except error:
+            del rmodel.operators[operators:]
+            for name in list(rmodel.initialized)[weights:]:
+                del rmodel.initialized[name]
+            self._constants = {
+                key: known for key, known in self._constants.items() if known[1].name in rmodel.initialized
+            }
+            raise
 
     def new_size(self, hint: str) -> str:
         """A name for a run-time dimension that an operator sets; no input and no other operator has it."""

@@ -6,6 +6,8 @@ operator (``ir/rows.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sofie_jit.ir.dims import BATCH, Shape, counts_rows
@@ -13,9 +15,12 @@ from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.rows import Interval, Rows, RowsMixedError, exact_quotient
 
 
-def track_rows(rmodel: RModel) -> dict[str, Rows]:
-    """The place of the rows in every tensor of a network. Raises RowsMixedError if rows depend on each other."""
-    known = {name: Rows(0) for name in rmodel.inputs}
+def track_rows(rmodel: RModel, given: Mapping[str, Rows] | None = None) -> dict[str, Rows]:
+    """The place of the rows in every tensor of a network. Raises RowsMixedError if rows depend on each other.
+
+    ``given``: the place in the inputs, by default the first axis of each.
+    """
+    known = dict.fromkeys(rmodel.inputs, Rows(0)) | dict(given or {})
     known |= {name: Rows(integers=_interval(values)) for name, values in rmodel.initialized.items()}
     known[""] = Rows()
     for op in rmodel.operators:

@@ -24,6 +24,7 @@ from sofie_jit.passes.fold_following_affine import fold_following_affine
 from sofie_jit.passes.fold_preceding_affine import fold_preceding_affine
 from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.fuse_add import fuse_add
+from sofie_jit.passes.lower_bodies import lower_bodies
 from sofie_jit.passes.lower_convolutions import lower_convolutions
 from sofie_jit.passes.lower_layout import lower_layout
 from sofie_jit.passes.lower_products import lower_products
@@ -65,7 +66,7 @@ PASSES = [
 
 
 def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
-    """Applies the passes; returns the lowered model from which code is generated.
+    """Applies the passes, also to the bodies of loops; returns the lowered model from which code is generated.
 
     Without ``optimize`` only the required passes run. Raises OptionError if ``optimize`` contains a name that is not
     the name of an optional pass.
@@ -79,7 +80,7 @@ def lower(rmodel: RModel, optimize: Optimize = True) -> RModel:
                 if result is not model:
                     result.generate()
                 model = result
-    return model
+        return lower_bodies(model, lambda body: lower(body, optimize))
 
 
 def _wanted(optimize: Optimize) -> set[str]:

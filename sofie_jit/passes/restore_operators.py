@@ -27,7 +27,7 @@ from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import MaxPool
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.passes.uses import add_weight, converted
+from sofie_jit.passes.uses import add_weight, converted, with_bodies
 
 
 def restore_operators(rmodel: RModel) -> RModel:
@@ -45,11 +45,13 @@ def restore_operators(rmodel: RModel) -> RModel:
     >>> [op.op_type for op in restore_operators(network).operators]
     ['Gemm', 'Relu']
     """
-    if not any(isinstance(op, tuple(RESTORED)) for op in rmodel.operators):
+    if not any(isinstance(op, tuple(RESTORED)) or op.bodies for op in rmodel.operators):
         return rmodel
     new = rmodel.copy()
     operators: list[ROperator] = []
     for op in new.operators:
+        if op.bodies:
+            op = with_bodies(op, {name: restore_operators(body) for name, body in op.bodies.items()})
         restored = next((function for kind, function in RESTORED.items() if isinstance(op, kind)), None)
         if restored is None:
             operators.append(op)

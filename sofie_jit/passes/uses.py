@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -41,6 +43,12 @@ def replace_tensor(rmodel: RModel, old: str, new: str) -> None:
     rmodel.outputs = [new if name == old else name for name in rmodel.outputs]
     for op in rmodel.operators:
         op.inputs = [new if name == old else name for name in op.inputs]
+
+
+def with_bodies(op: ROperator, bodies: Mapping[str, RModel], **changes: Any) -> ROperator:
+    """The same operator with other bodies, by attribute, and ``changes`` of further fields."""
+    given: dict[str, Any] = {**bodies, **changes}
+    return dataclasses.replace(op, **given)
 
 
 def converted(op: ROperator, cls: type[Operator], **changes: Any) -> Operator:

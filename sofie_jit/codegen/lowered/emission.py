@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sofie_jit.errors import GraphError
@@ -28,7 +28,7 @@ Headers = tuple[str, ...]
 class Emission:
     """The C++ implementation of an operator."""
 
-    emit: Callable[[Any, Emitter], Statement | Sequence[Statement]]
+    emit: Callable[[Any, Emitter], Statement | Iterable[Statement]]
     """``(operator, emitter)`` -> the calls that compute the outputs, in order."""
     kernels: Headers | Callable[[Any], Headers]
     """Headers of ``sofie_jit/kernels`` that the calls need."""

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.export.onnx.graph import Body, GraphWriter, Node
-from sofie_jit.export.onnx.nodes.registry import Rule, rule_of
+from sofie_jit.export.onnx.operators import check_rules, write_operator
 from sofie_jit.frontends.onnx import proto
 from sofie_jit.frontends.onnx.protobuf import repeated
 from sofie_jit.frontends.onnx.serialize import serialize
 from sofie_jit.frontends.onnx.tensors import ELEMENT_TYPES, EXTERNAL
 from sofie_jit.ir.dims import SymbolicDim
-from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.rmodel import RModel
 from sofie_jit.ir.types import TensorType
 from sofie_jit.passes.explicit_states import explicit_states
@@ -74,23 +72,11 @@ def onnx_model(rmodel: RModel) -> tuple[proto.ModelProto, dict[str, np.ndarray]]
     writer.constants.update(network.initialized)
     for name in network.inputs:
         writer.add_sizes(name)
-    rules, problems = [], []
+    check_rules(network)
     for op in network.operators:
-        try:
-            rules.append((op, rule_of(op, {writer.dtype(name) for name in (*op.inputs, *op.outputs) if name})))
-        except UnsupportedLayerError as error:
-            problems += error.problems
-    if problems:
-        raise UnsupportedLayerError(list(dict.fromkeys(problems)))
-    names = _Names()
-    for op, rule in rules:
-        results = _apply(writer, op, rule)
-        for output, result in zip(op.outputs, results, strict=False):
-            if output:
-                names.bind(writer, output, result)
-                writer.add_sizes(output)
-    outputs = _outputs(writer, network, labels, names)
-    nodes = _needed([names.renamed(node) for node in writer.nodes], [name for name, _ in outputs])
+        write_operator(writer, op)
+    outputs = _outputs(writer, network, labels)
+    nodes = _needed([_renamed(node, writer.final) for node in writer.nodes], [name for name, _ in outputs])
     used = {name for node in nodes for name in _reads(node)}
     weights = {name: values for name, values in writer.constants.items() if name in used}
     computed = {name for node in nodes for name in node.outputs} - {name for name, _ in outputs}
@@ -117,56 +103,21 @@ def _tensors(rmodel: RModel) -> list[str]:
 # -- operators ---------------------------------------------------------------------------------------------------------
 
 
-def _apply(g: GraphWriter, op: ROperator, rule: Rule) -> tuple[str, ...]:
-    """The nodes of an operator; the names of its results."""
-    inputs = op.inputs
-    rank = g.types[op.outputs[0]].rank if op.outputs[0] else 0
-    moved = rule.elementwise and rank > 2 and any(name in g.channels_first for name in inputs)
-    if moved and all(_follows(g, name, rank) for name in inputs):
-        result = rule.function(g, op, *(_first(g, name, rank) for name in inputs))
-        return (g.last(result, op.outputs[0]),)
-    result = rule.function(g, op, *inputs)
-    return result if isinstance(result, tuple) else (result,)
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    """``node`` with other names of tensors, also in its body."""
+    attributes = {
+        key: _renamed_body(value, names) if isinstance(value, Body) else value for key, value in node.attributes.items()
+    }
+    inputs, outputs = ([names.get(name, name) for name in listed] for listed in (node.inputs, node.outputs))
+    return Node(node.op_type, inputs, outputs, attributes)
 
 
-def _follows(g: GraphWriter, name: str, rank: int) -> bool:
-    """Whether an input of an elementwise operator is there with channels first, or can be reordered at no cost."""
-    return name in g.channels_first or name in g.constants or g.types[name].rank == 0
+def _renamed_body(body: Body, names: Mapping[str, str]) -> Body:
+    outputs = [(names.get(name, name), kind) for name, kind in body.outputs]
+    return Body(body.inputs, outputs, [_renamed(node, names) for node in body.nodes])
 
 
-def _first(g: GraphWriter, name: str, rank: int) -> str:
-    if name in g.constants and 0 < g.types[name].rank < rank:
-        values = g.constants[name]
-        name = g.constant(values.reshape((1,) * (rank - values.ndim) + values.shape))
-    return g.first(name) if g.types[name].rank else name
-
-
-class _Names:
-    """Gives the outputs of nodes the names of the tensors of the RModel."""
-
-    def __init__(self) -> None:
-        self.final: dict[str, str] = {}
-
-    def bind(self, g: GraphWriter, output: str, result: str) -> None:
-        """Makes ``result`` the tensor ``output``."""
-        if result in g.types or result in self.final or result in g.constants:  # it has a name already
-            result = g("Identity", result)
-        self.final[result] = output
-
-    def renamed(self, node: Node) -> Node:
-        """``node`` with the final names."""
-        attributes = {
-            key: self._renamed_body(value) if isinstance(value, Body) else value
-            for key, value in node.attributes.items()
-        }
-        inputs, outputs = ([self.final.get(name, name) for name in names] for names in (node.inputs, node.outputs))
-        return Node(node.op_type, inputs, outputs, attributes)
-
-    def _renamed_body(self, body: Body) -> Body:
-        return Body(body.inputs, body.outputs, [self.renamed(node) for node in body.nodes])
-
-
-def _outputs(g: GraphWriter, rmodel: RModel, labels: Sequence[str], names: _Names) -> list[tuple[str, TensorType]]:
+def _outputs(g: GraphWriter, rmodel: RModel, labels: Sequence[str]) -> list[tuple[str, TensorType]]:
     """Names and types of the outputs of the graph, which have their labels as names if these are free."""
     given = {*rmodel.inputs, *rmodel.initialized}
     computed = {name for op in rmodel.operators for name in op.outputs}
@@ -176,7 +127,7 @@ def _outputs(g: GraphWriter, rmodel: RModel, labels: Sequence[str], names: _Name
         if label != tensor or tensor in given or any(name == other for other, _ in outputs):
             if label in given or label in computed or any(label == other for other, _ in outputs):
                 name = g.unique(f"{label}_output")
-            names.final[g("Identity", tensor)] = name
+            g.final[g("Identity", tensor)] = name
         outputs.append((name, rmodel.tensor_type(tensor)))
     return outputs
 

@@ -56,6 +56,8 @@ class GraphWriter:
         self.channels_first: dict[str, str] = {}
         """Tensors with channels last -> the same tensor with channels first."""
         self.opset = 18
+        self.final: dict[str, str] = {}
+        """Results of nodes -> the tensors of the RModel whose names they get in the file."""
         self._sizes: dict[str, tuple[str, int]] = {}
         """Names of run-time dimensions -> an input and its axis of that size."""
         self._names = set(types)
@@ -84,6 +86,12 @@ class GraphWriter:
             name = f"{hint}_{count}"
         self._names.add(name)
         return name
+
+    def bind(self, output: str, result: str) -> None:
+        """Makes ``result`` the tensor ``output`` of the RModel."""
+        if result in self.types or result in self.final or result in self.constants:  # it has a name already
+            result = self("Identity", result)
+        self.final[result] = output
 
     # -- types and constants -------------------------------------------------------------------------------------
 
@@ -213,9 +221,10 @@ class GraphWriter:
         outer = self.nodes, dict(self._shared), dict(self.channels_first)
         self.nodes = body.nodes
         yield body
-        own = {output for node in body.nodes for output in node.outputs}
-        outputs = []
-        for name, kind in body.outputs:  # of the body's own nodes, and no name twice, as runtimes require
+        made = {self.final.get(output, output): output for node in body.nodes for output in node.outputs}
+        own, outputs = set(made.values()), []
+        for tensor, kind in body.outputs:  # of the body's own nodes, and no name twice, as runtimes require
+            name = made.get(tensor, tensor)
             outputs.append((name if name in own else self("Identity", name), kind))
             own.discard(name)
         body.outputs = outputs

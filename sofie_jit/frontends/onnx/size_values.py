@@ -106,7 +106,7 @@ def _result(op: ROperator, arrays: list[np.ndarray]) -> Any:
         found = np.empty(len(op.values), object)
         found[:] = op.values
         return found
-    if isinstance(op, MOVES) or all(array.dtype != object for array in arrays):
+    if isinstance(op, MOVES) or (op.is_foldable and all(array.dtype != object for array in arrays)):
         return op.evaluate(*arrays)
     if type(op) not in ELEMENTS:
         raise _UnknownError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from typing import Any
 
@@ -29,7 +30,9 @@ from sofie_jit.ir.types import DTYPES, TensorType
 from sofie_jit.records import dataclass
 
 MAX_UNROLLED = 10_000
-"""Nodes that the subgraphs of a model may become, all iterations of loops together."""
+"""Nodes that the iterations of loops may become, all together."""
+MAX_ATTEMPTED = 10 * MAX_UNROLLED
+"""Nodes of subgraphs that may be translated: loops are tried one iteration after the other, and then as loops."""
 
 
 @dataclass
@@ -207,16 +210,21 @@ class _Translator:
         self.problems = Problems()
         self.unrolled = 0
         """Nodes of subgraphs that were translated, once for each iteration."""
+        self.attempted = 0
+        """The same with those that were removed again."""
 
-    def graph(self, graph: Graph, outer: Mapping[str, Value]) -> list[Value | None]:
+    def graph(
+        self, graph: Graph, outer: Mapping[str, Value], passing: tuple[type[UnsupportedLayerError], ...] = ()
+    ) -> list[Value | None]:
         """The outputs of a graph whose nodes may use the values ``outer``.
 
         Of nodes that need the result of a refused node, only the operator is looked up; an output that does is None.
+        ``passing``: errors that are raised, not collected.
         """
         values = {**outer, **{name: constant(tensor) for name, tensor in graph.initializers.items()}}
         used = frozenset().union(*(node.uses for node in graph.nodes), (info.name for info in graph.outputs))
         for node in _needed(graph):
-            with self.problems.collected():
+            with self.problems.collected(passing):
                 if all(name in values for name in node.uses):
                     results = self.node(node, values, used)
                     values.update({name: value for name, value in zip(node.outputs, results, strict=False) if name})
@@ -226,9 +234,7 @@ class _Translator:
 
     def node(self, node: Node, values: Mapping[str, Value], used: frozenset[str]) -> Sequence[Value]:
         """The outputs of a node in a graph that uses the tensors ``used``."""
-        call = registry.OnnxCall(
-            node, self.builder, used, lambda graph, inputs: self.branch(graph, {**values, **inputs})
-        )
+        call = registry.OnnxCall(node, self.builder, used, values, self)
         inputs = [values[name] if name else None for name in node.inputs]
         if node.name in self.replace:
             return self.replaced(call, inputs)
@@ -244,16 +250,30 @@ class _Translator:
             call.check_attributes()
             return call.outputs(results)
 
-    def branch(self, graph: Graph, values: Mapping[str, Value]) -> list[Value]:
-        """The outputs of a subgraph, which may use ``values``. Loops call it for each iteration."""
-        self.unrolled += len(graph.nodes) + 1
-        if self.unrolled > MAX_UNROLLED:
-            raise UnsupportedLayerError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
-        results = self.graph(graph, values)
+    def branch(self, graph: Graph, values: Mapping[str, Value], *, repeated: bool = True) -> list[Value]:
+        """The outputs of a subgraph, which may use ``values``. Loops that are unrolled call it for each iteration."""
+        self.attempted += len(graph.nodes) + 1
+        if self.attempted > MAX_ATTEMPTED:
+            raise UnsupportedLayerError(f"the subgraphs of the model would become more than {MAX_ATTEMPTED:,} nodes")
+        self.unrolled += (len(graph.nodes) + 1) * repeated
+        if self.unrolled > MAX_UNROLLED and repeated:
+            raise registry.UnrollingError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
+        results = self.graph(graph, values, passing=(registry.UnrollingError,))
         found = [value for value in results if value is not None]
         if len(found) < len(results):
             raise UnsupportedLayerError([])
         return found
+
+    @contextmanager
+    def undone_on(self, error: type[Exception]) -> Iterator[None]:
+        """See :meth:`registry.OnnxCall.undone_on`."""
+        unrolled = self.unrolled
+        try:
+            with self.builder.undone_on(error), self.problems.undone_on(error):
+                yield
+        except error:
+            self.unrolled = unrolled
+            raise
 
     def replaced(self, call: registry.OnnxCall, inputs: Sequence[Value | None]) -> Sequence[Value]:
         """What a user's function returns in place of a node; its exceptions reach the user as they are."""

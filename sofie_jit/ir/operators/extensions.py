@@ -25,6 +25,11 @@ EXTENSIONS: dict[str, dict[str, str]] = {
     "LSTM": _RECURRENT,
     "LayerNormalization": {**_STDDEV, "centered": "whether the mean is subtracted"},
     "LpNormalization": {"limit": "a maximum of the factor, of Keras"},
+    "Loop": {
+        "carried": "the number of tensors that iterations change; the body reads further inputs as they are",
+        "most": "the maximum number of iterations, for the memory of collected outputs",
+        "count": "the name of the run-time dimension that the operator sets: the number of iterations",
+    },
     "MaxPool": _LAYOUT,
     "NonMaxSuppression": _COUNT,
     "NonZero": _COUNT,

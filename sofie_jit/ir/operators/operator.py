@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.rows import Rows, RowsMixedError, common_rows
 from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.records import dataclass
+
+if TYPE_CHECKING:
+    from sofie_jit.ir.rmodel import RModel
 
 
 @dataclass(kw_only=True)
@@ -35,6 +38,9 @@ class ROperator:
 
     is_alias: ClassVar[bool] = False
     """Whether the output shares the memory of the first input under another shape, so that it costs nothing."""
+
+    is_foldable: ClassVar[bool] = True
+    """Whether :meth:`evaluate` may compute its outputs before the model runs, where all of its inputs are known."""
 
     @property
     def op_type(self) -> str:
@@ -60,6 +66,21 @@ class ROperator:
         Raises OutOfRangeError if an index lies outside the axis that it points into.
         """
         raise NotImplementedError(f"{self.op_type} has no definition in numpy")
+
+    @property
+    def bodies(self) -> dict[str, RModel]:
+        """The networks that it runs, by attribute (``control.py``)."""
+        return {}
+
+    @property
+    def own_inputs(self) -> int:
+        """The number of its inputs before those that its bodies read as they are."""
+        return len(self.inputs)
+
+    @property
+    def own_body_inputs(self) -> int:
+        """The number of a body's inputs before these."""
+        return 0
 
     @property
     def size_names(self) -> tuple[str, ...]:

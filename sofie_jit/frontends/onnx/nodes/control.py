@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.model import Graph
+from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.onnx.narrow import combined
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.loops import chosen, computed_loop
+from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, UnrollingError, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
@@ -17,44 +19,43 @@ from sofie_jit.ir.dims import FIX_SIZES, format_shape, names_of, normalize_axis
 
 @node("If")
 def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
-    """The outputs of one of two graphs.
-
-    If the condition is computed from data, both are computed and one is selected, which needs outputs of equal types.
-    """
+    """The outputs of one of two graphs, which have equal types if the condition is computed from data."""
     branches = call.graph("then_branch"), call.graph("else_branch")
     if isinstance(condition, Symbol):
         known = call.known(condition)
         if known is None and not call.is_parameter(condition):
-            return _selected(call, condition, *branches)
+            return tuple(chosen(call, condition, *branches))
         condition = call.constant_value(condition, "cond") if known is None else known
     known = np.asarray(condition)
     return tuple(call.translate(branches[0 if known.item() else 1]))
-
-
-def _selected(call: OnnxCall, condition: Symbol, *branches: Graph) -> tuple[Value, ...]:
-    flag = ops.reshape(condition, ())
-
-    def select(values: list[Symbol]) -> Symbol:
-        yes, no = values
-        if yes.type != no.type:
-            call.refuse(
-                f"its branches return {yes.type} and {no.type}; a condition that is computed by the model needs equal "
-                "types"
-            )
-        return ops.where(flag, yes, no)
-
-    pairs = zip(*(call.translate(graph) for graph in branches), strict=True)
-    return tuple(combined(call, select, pair) for pair in pairs)
 
 
 @node("Loop")
 def loop(
     call: OnnxCall, trips: Value | None = None, condition: Value | None = None, *carried: Value
 ) -> tuple[Value, ...]:
-    """A graph repeated; the number of iterations and the conditions must be known."""
-    body, known = call.graph("body"), "known numbers of iterations"
-    most = None if trips is None else call.known_number(trips, "M", known)
-    goes_on, states = condition is None or bool(call.known_number(condition, "cond", known)), list(carried)
+    """A graph repeated: unrolled if the number of iterations and the conditions are known, else the operator Loop."""
+    try:
+        with call.undone_on(UnrollingError):
+            return _unrolled(call, trips, condition, carried)
+    except UnrollingError as error:
+        if not isinstance(error.cause, ValuesNeededError):
+            return tuple(computed_loop(call, trips, condition, carried))
+        needed = error.cause
+    try:  # code for any values, or else for given ones
+        with call.undone_on(UnsupportedLayerError):
+            return tuple(computed_loop(call, trips, condition, carried))
+    except UnsupportedLayerError:
+        raise needed from None
+
+
+def _unrolled(
+    call: OnnxCall, trips: Value | None, condition: Value | None, carried: Sequence[Value]
+) -> tuple[Value, ...]:
+    """Raises UnrollingError if the number of iterations is not known, or too large."""
+    body = call.graph("body")
+    most = None if trips is None else _known_number(call, trips, "M")
+    goes_on, states = condition is None or bool(_known_number(call, condition, "cond")), list(carried)
     collected: list[list[Value]] = [[] for _ in body.outputs[1 + len(states) :]]
     count = 0
     while goes_on and (most is None or count < most):
@@ -65,12 +66,21 @@ def loop(
         states = results[: len(states)]
         for rows, row in zip(collected, results[len(states) :], strict=True):
             rows.append(row)
-        goes_on, count = bool(call.known_number(goes_on_value, "cond", known)), count + 1
+        goes_on, count = bool(_known_number(call, goes_on_value, "cond")), count + 1
     if not count and collected:
         given = [np.array(0), np.array(True), *states]
         example = call.translate(body, {info.name: value for info, value in zip(body.inputs, given, strict=True)})
         return (*states, *(_none(call, row) for row in example[1 + len(states) :]))
     return (*states, *(_stacked(call, rows, 0) for rows in collected))
+
+
+def _known_number(call: OnnxCall, value: Value, name: str) -> int:
+    try:
+        return call.known_number(value, name, "known numbers of iterations")
+    except SizesNeededError:
+        raise
+    except UnsupportedLayerError as error:
+        raise UnrollingError(error.problems, cause=error) from error
 
 
 def _none(call: OnnxCall, example: Value) -> Value:

@@ -23,8 +23,9 @@ import inspect
 import pkgutil
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -221,6 +222,25 @@ def parameters(handler: Handler) -> tuple[list[tuple[str, Any, bool]], tuple[str
     return listed, more
 
 
+class UnrollingError(UnsupportedLayerError):
+    """Iterations of a loop cannot be translated one by one: their number is not known, or too large."""
+
+    def __init__(self, problems: str | Sequence[str], source: str = "", cause: UnsupportedLayerError | None = None):
+        super().__init__(problems, source)
+        self.cause = cause
+        """The error that says what is not known."""
+
+
+class Subgraphs(Protocol):
+    """Translates the subgraphs of a node."""
+
+    def branch(self, graph: Graph, values: Mapping[str, Value], *, repeated: bool = True) -> list[Value]:
+        """See :meth:`OnnxCall.translate`."""
+
+    def undone_on(self, error: type[Exception]) -> AbstractContextManager[None]:
+        """See :meth:`OnnxCall.undone_on`."""
+
+
 class OnnxCall(NodeCall):
     """One node, as its handler sees it."""
 
@@ -229,22 +249,33 @@ class OnnxCall(NodeCall):
         node: Node,
         builder: Builder,
         used: frozenset[str],
-        translate: Callable[[Graph, Mapping[str, Value]], list[Value]],
+        values: Mapping[str, Value],
+        subgraphs: Subgraphs,
     ):
         super().__init__(node.name, node.label, builder)
         self.node = node
         self.used = used
         """Names of the tensors that the graph uses."""
-        self._translate = translate
+        self._values = values
+        self._subgraphs = subgraphs
         self.dtypes: list[str | None] = []
         """Element types of the inputs in ONNX, None for an omitted one; tensors of 16 bits are given in float32."""
         self.narrow: str | None = None
         """The type of 16 bits, float16 or bfloat16, that results of float32 are rounded to."""
         self._read: set[str] = set()
 
-    def translate(self, graph: Graph, inputs: Mapping[str, Value] | None = None) -> list[Value]:
-        """The outputs of a subgraph, which is executed with these values of its inputs."""
-        return self._translate(graph, inputs or {})
+    def translate(
+        self, graph: Graph, inputs: Mapping[str, Value] | None = None, *, repeated: bool = True
+    ) -> list[Value]:
+        """The outputs of a subgraph, which is executed with these values of its inputs.
+
+        ``repeated``: whether this may be one of many iterations. Raises UnrollingError if they become too many nodes.
+        """
+        return self._subgraphs.branch(graph, {**self._values, **(inputs or {})}, repeated=repeated)
+
+    def undone_on(self, error: type[Exception]) -> AbstractContextManager[None]:
+        """Removes all that handlers add to the model in the context if an ``error`` leaves it."""
+        return self._subgraphs.undone_on(error)
 
     # -- attributes ----------------------------------------------------------------------------------------------
 
