@@ -40,7 +40,8 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "LayerNormalization": ("`stash_type`: the statistics are computed in the type of the input",),
     "LinearAttention": ("the number of steps must be known, and at most 256",),
     "Loop": (
-        "its number of iterations and its conditions must be known, or follow from sizes or inputs of at most one axis",
+        "if its number of iterations or its conditions are computed from data: carried tensors whose types change, and "
+        "outputs of all iterations whose number has no bound",
     ),
     "MaxPool": (),
     "RNN": (_STEPS,),
