@@ -46,7 +46,7 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "MaxPool": (),
     "RNN": (_STEPS,),
     "Resize": (),
-    "Scan": ("its number of iterations must be known, or be a size",),
+    "Scan": ("states whose types change, if its number of iterations depends on data",),
     "Upsample": (),
     "ai.onnx.ml.LabelEncoder": (_STRINGS,),
     "ai.onnx.ml.LinearClassifier": (_LABELS,),

@@ -122,6 +122,22 @@ flags (uint8[N] x, int64[1, 1] n) => (uint8[N] y, bool[N] odd, double z) <uint8 
    }> (count, , x, none, start)
 }"""  # noqa: E501
 
+SCAN = """
+scan (float[N, 2] x) => (float[2] last, float[2, K] sums) <float zero = {0.5}, int64[1] first = {0}> {
+   positive = Less(zero, x)
+   numbers = Cast <to = 7> (positive)
+   flags = ReduceMax <axes = [1], keepdims = 0> (numbers)
+   keep = Cast <to = 9> (flags)
+   kept = Compress <axis = 0> (x, keep)
+   start = ReduceMax <axes = [0], keepdims = 0> (x)
+   last, sums = Scan <num_scan_inputs = 2, scan_input_directions = [0, 1], scan_output_axes = [1], scan_output_directions = [1],
+      body = step (float[2] s, float[2] a, float[2] b) => (float[2] s2, float[2] row) {
+      both = Sub(a, b)
+      s2 = Add(s, both)
+      row = Identity(s2)
+   }> (start, kept, kept)
+}"""  # noqa: E501
+
 F, L = np.float32, np.int64
 CASES = {
     "Newton's iteration": (NEWTON, [[F([2, 9, 0.25]), F([1e-6])], [F([4]), F([1e9])], [F([1e6, 1e-6]), F([0])]]),
@@ -133,6 +149,7 @@ CASES = {
     "greedy decoding": (GREEDY, [[L([1, 2, 3])], [L([5])], [L([0, 1, 2, 3, 4, 5])]]),
     "nested loops": (NESTED, [[F([1, 2, 3]), L(n)] for n in ([2, 3], [4, 1], [0, 2], [3, 0], [-1, -5])]),
     "a loop in a branch": (IN_BRANCH, [[F([1, 2]), L(n)] for n in ([[1], [1]], [[9], [9]], [[0], [0]], [[0], [-1]])]),
+    "scan over a size that data determine": (SCAN, [[RNG.normal(size=(n, 2)).astype(F) + 0.5] for n in (9, 2, 30)]),
     "integers and truth values": (FLAGS, [[np.uint8([1, 3, 200]), L([[n]])] for n in (0, 1, 2, 9)]),
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.onnx.narrow import combined
-from sofie_jit.frontends.onnx.nodes.loops import chosen, computed_loop
+from sofie_jit.frontends.onnx.nodes.loops import Walk, chosen, computed_loop, computed_scan, placed
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, UnrollingError, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
@@ -124,25 +124,40 @@ def _scan(call: OnnxCall, inputs: Sequence[Value], directions: Sequence[int] | N
     steps = {shape[axis] for axis, shape in zip(axes, shapes, strict=True)}
     if len(steps) == 1:
         call.need_sizes("its number of iterations", names_of(steps))
-    if len(steps) != 1 or not isinstance(length := steps.pop(), int) or not length:
+    if len(steps) != 1 or not (length := steps.pop()):
         listed = ", ".join(map(format_shape, shapes))
         call.refuse(f"its scanned inputs have the shapes {listed}; one known size of the axis is needed", FIX_SIZES)
-    collected: list[list[Value]] = [[] for _ in range(outputs)]
-    for step in range(length):
+    walk = Walk(scanned, axes, forward, length)
+    try:
+        with call.undone_on(UnrollingError):
+            states, collected = _steps(call, states, walk)
+            joined = [
+                _stacked(call, parts[::-1] if reverse else parts, axis)
+                for parts, axis, reverse in zip(collected, to_axes, order, strict=True)
+            ]
+    except UnrollingError:
+        states, rows = computed_scan(call, states, walk)
+        joined = [placed(call, *row) for row in zip(rows, to_axes, order, strict=True)]
+    return (*states, *joined)
+
+
+def _steps(call: OnnxCall, states: list[Value], walk: Walk) -> tuple[list[Value], list[list[Value]]]:
+    """The states at the end, and the outputs of all steps. Raises UnrollingError if there are too many."""
+    body = call.graph("body")
+    if not isinstance(walk.length, int):
+        raise UnrollingError("its number of iterations depends on data")
+    collected: list[list[Value]] = [[] for _ in body.outputs[len(states) :]]
+    for step in range(walk.length):
         rows = []
-        for x, axis, reverse in zip(scanned, axes, forward, strict=True):
-            at = length - 1 - step if reverse else step
+        for x, axis, reverse in zip(walk.inputs, walk.axes, walk.reverse, strict=True):
+            at = walk.length - 1 - step if reverse else step
             rows.append(_row(call, x, axis, at))
         names = [info.name for info in body.inputs]
         results = call.translate(body, dict(zip(names, [*states, *rows], strict=True)))
         states = results[: len(states)]
         for parts, part in zip(collected, results[len(states) :], strict=True):
             parts.append(part)
-    stacked = [
-        _stacked(call, parts[::-1] if reverse else parts, axis)
-        for parts, axis, reverse in zip(collected, to_axes, order, strict=True)
-    ]
-    return (*states, *stacked)
+    return states, collected
 
 
 def _row(call: OnnxCall, x: Value, axis: int, at: int) -> Value:

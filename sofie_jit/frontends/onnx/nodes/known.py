@@ -92,7 +92,6 @@ BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] =
 }
 """Functions of two arrays of numbers, and of two sizes of which at least one is open."""
 UNARY: dict[str, Callable[[Any], Any]] = {
-    "Neg": operator.neg,
     "Abs": np.abs,
     "Not": np.logical_not,
     "Floor": np.floor,
@@ -133,6 +132,12 @@ def _unary(name: str, function: Callable[[Any], Any]) -> None:
 
 for _name, _function in UNARY.items():
     _unary(_name, _function)
+
+
+@known("Neg")
+def negative(call: OnnxCall, x: Array) -> Array | None:
+    """Also of open sizes, as ``save_onnx`` writes the end of a slice in the opposite order."""
+    return normalized(np.asarray(-x, x.dtype)) if _is_small(x) else None
 
 
 @known("And")

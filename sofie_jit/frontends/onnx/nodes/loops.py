@@ -8,16 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from sofie_jit.frontends.onnx.model import Graph
-from sofie_jit.frontends.onnx.narrow import widened
+from sofie_jit.frontends.onnx.narrow import combined, widened
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
 from sofie_jit.frontends.onnx.size_values import size_values
-from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, dtype_of
+from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, dtype_of, known_dims
 from sofie_jit.frontends.wording import CUT
 from sofie_jit.ir import ops
 from sofie_jit.ir.bodies import Body, body
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, product, split_count
 from sofie_jit.ir.operators.control import If, Loop
+from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.rounding import NARROW
 from sofie_jit.ir.types import MAX_ELEMENTS, TensorType
 
@@ -51,6 +52,48 @@ def computed_loop(
     states, rows = repeated(call, iteration, trips, condition, changed)
     following = iter(states)
     return [*(value if same else next(following) for value, same in zip(carried, constant, strict=True)), *rows]
+
+
+class Walk(NamedTuple):
+    """How Scan goes along its inputs."""
+
+    inputs: Sequence[Value]
+    axes: Sequence[int]
+    reverse: Sequence[int]
+    """Whether it goes from the end to the start, for each input."""
+    length: Dim
+
+
+def computed_scan(call: OnnxCall, states: Sequence[Value], walk: Walk) -> tuple[list[Value], list[Value]]:
+    """The states of a node Scan at the end, and the outputs of all steps along a new first axis."""
+    graph = call.graph("body")
+    last = call.symbol(_size(walk.length - 1), f"{call.name}/last")
+
+    def row(x: Value, axis: int, at: Symbol) -> Value:
+        return combined(call, lambda values: call.add(Gather(axis=axis), values[0], at), [x])
+
+    def iteration(number: Symbol, states: Sequence[Value]) -> Iteration:
+        walks = zip(walk.inputs, walk.axes, walk.reverse, strict=True)
+        rows = [row(x, axis, last - number if reverse else number) for x, axis, reverse in walks]
+        names = [info.name for info in graph.inputs]
+        results = call.translate(graph, dict(zip(names, [*states, *rows], strict=True)), repeated=False)
+        return Iteration(np.array(True), results[: len(states)], results[len(states) :])
+
+    return repeated(call, iteration, _size(walk.length), None, states)
+
+
+def placed(call: OnnxCall, rows: Value, axis: int, reverse: int) -> Value:
+    """Tensors along the first axis moved to another one, in the opposite order if ``reverse``."""
+
+    def moved(values: list[Symbol]) -> Symbol:
+        turned = ops.flip(values[0], 0) if reverse else values[0]
+        return ops.moveaxis(turned, 0, axis)
+
+    return combined(call, moved, [rows])
+
+
+def _size(dim: Dim) -> np.ndarray:
+    return known_dims([dim]).reshape(())
 
 
 def repeated(
