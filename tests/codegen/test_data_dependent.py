@@ -120,3 +120,12 @@ def test_errors(model) -> None:
     builder.rmodel.add_output_tensor_names(builder.add(NonZero(count="found"), y).name)
     with pytest.raises(GraphError, match="'found', which an input"):
         builder.rmodel.compile()
+
+
+def test_a_size_is_needed_although_nothing_reads_the_elements() -> None:
+    builder = Builder(RModel())
+    x = builder.input("x", "float32", ("n", 2))
+    builder.add(NonZero(count="places"), x)
+    result = builder.add(Sizes(values=(SymbolicDim("places"),)))
+    builder.rmodel.add_output_tensor_names(result.name)
+    np.testing.assert_array_equal(builder.rmodel.compile().infer(np.eye(2)), [2])

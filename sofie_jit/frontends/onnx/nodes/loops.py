@@ -37,6 +37,7 @@ def computed_loop(
     """The outputs of a node Loop as those of the operator."""
     graph = call.graph("body")
     constant = [_is_unchanged(graph, 1 + index, 2 + index) for index in range(len(carried))]
+    wanted = [call.wants(index) for index in range(len(carried), len(graph.outputs) - 1)]
     changed = [value for value, same in zip(carried, constant, strict=True) if not same]
 
     def iteration(number: Symbol, states: Sequence[Value]) -> Iteration:
@@ -47,11 +48,13 @@ def computed_loop(
         goes_on, *results = call.translate(graph, dict(zip(names, inputs, strict=True)), repeated=False)
         after = results[: len(carried)]
         moved = [value for value, same in zip(after, constant, strict=True) if not same]
-        return Iteration(goes_on, moved, results[len(carried) :])
+        rows = [row for row, is_used in zip(results[len(carried) :], wanted, strict=True) if is_used]
+        return Iteration(goes_on, moved, rows)
 
     states, rows = repeated(call, iteration, trips, condition, changed)
-    following = iter(states)
-    return [*(value if same else next(following) for value, same in zip(carried, constant, strict=True)), *rows]
+    following, collected = iter(states), iter(rows)
+    last = [value if same else next(following) for value, same in zip(carried, constant, strict=True)]
+    return [*last, *(next(collected) if is_used else np.empty(0) for is_used in wanted)]
 
 
 class Walk(NamedTuple):
