@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -90,6 +91,20 @@ def covering(path: Path) -> list[str]:
     raise KeyError(f"tests/mutation/covering.py names no tests of {path}")
 
 
+def affected(code: str, line: int) -> range:
+    """The lines that a change of one line affects: its statement, or the function of a signature or decorator."""
+    smallest = range(line, line + 1)
+    for node in ast.walk(ast.parse(code)):  # outer statements come first
+        if not isinstance(node, ast.stmt) or node.end_lineno is None:
+            continue
+        start = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+        body = getattr(node, "body", None)
+        end = body[0].lineno if body else node.end_lineno + 1
+        if line in range(start, end):
+            smallest = range(start, node.end_lineno + 1 if isinstance(node, ast.FunctionDef) else end)
+    return smallest
+
+
 class Executing:
     """The tests that execute a line, as pytest-cov has recorded them on the unchanged code.
 
@@ -104,8 +119,9 @@ class Executing:
 
     def tests(self, path: Path, line: int) -> list[str]:
         """The tests of a line in the order of :func:`covering`; none if only importing the file executes it."""
-        contexts = self._data.contexts_by_lineno(str(path.absolute())).get(line, [])
-        found = {context.rpartition("|")[0] for context in contexts if context}
+        by_line = self._data.contexts_by_lineno(str(path.absolute()))
+        lines = by_line.keys() & affected(path.read_text(), line)
+        found = {context.rpartition("|")[0] for number in lines for context in by_line[number] if context}
         order = [name.partition("::")[0] for name in covering(path.relative_to("sofie_jit"))]
         ranks = {name: rank for rank, name in reversed(list(enumerate(order)))}
         ordered = sorted(found, key=lambda test: (ranks.get(test.partition("::")[0], len(order)), test))
