@@ -16,6 +16,11 @@
 #
 # Build optimized code: set CMAKE_BUILD_TYPE to Release. Without optimization, a network is about a hundred times slower.
 
+if(CMAKE_CXX_COMPILER AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES AND NOT CMAKE_CXX_FLAGS MATCHES "-O")
+   message(WARNING "sofie_jit: CMAKE_BUILD_TYPE is not set, so networks run about a hundred times slower; "
+                   "configure with -DCMAKE_BUILD_TYPE=Release")
+endif()
+
 set(SOFIE_JIT_DEMO_MODEL "${CMAKE_CURRENT_LIST_DIR}/../demo/digits.h5")
 find_program(SOFIE_JIT_COMMAND sofie-jit
    HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../../bin" # of the environment that this file is installed in

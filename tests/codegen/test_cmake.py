@@ -35,6 +35,7 @@ def test_example(tmp_path: Path, compiler: str) -> None:
     build = tmp_path / "a b"  # paths may hold spaces
     configured = configure(EXAMPLE, build, f"-DCMAKE_CXX_COMPILER={compiler}", "-DCMAKE_CXX_FLAGS=-Werror -O1")
     assert configured.returncode == 0, configured.stderr
+    assert "CMAKE_BUILD_TYPE" not in configured.stderr
     built = run(CMAKE, "--build", build)
     assert built.returncode == 0, built.stdout + built.stderr
     assert run(build / "classify", EXAMPLE / "seven.txt", check=True).stdout.startswith("digit 7, probability ")
@@ -52,6 +53,7 @@ def test_model_is_made_anew_when_its_file_changes(tmp_path: Path) -> None:
     build, header = tmp_path / "build", tmp_path / "build" / "net.sofie_jit" / "net.hxx"
     configured = configure(tmp_path, build)
     assert f"weights={header.with_suffix('.bin')}" in configured.stdout, configured.stderr
+    assert "configure with -DCMAKE_BUILD_TYPE=Release" in " ".join(configured.stderr.split())
     run(CMAKE, "--build", build, check=True)
     made = header.stat().st_mtime_ns
     run(CMAKE, "--build", build, check=True)
