@@ -21,6 +21,7 @@ from typing import Any
 
 import sofie_jit
 from sofie_jit.errors import InputError, SofieError
+from sofie_jit.report.output_file import refuse_input
 
 COMMANDS = (
     "demo",
@@ -42,7 +43,7 @@ sofie-jit demo                                run the network that comes with th
 sofie-jit info m.h5                           show a model's inputs, outputs and operators
 sofie-jit check m.h5                          report whether it can be loaded, and if not, why
 sofie-jit run m.h5 x.npy -o y.npy             evaluate it
-sofie-jit emit m.h5 -o model.hxx              write its C++ header and weights
+sofie-jit emit m.h5 -o m.hxx                  write its C++ header and weights
 sofie-jit convert m.h5 m.onnx                 write it as an ONNX file
 sofie-jit build m.h5 -o m.so                  compile it to a library that loads without compilation
 sofie-jit compare m.h5                        compare its outputs and speed with its framework's
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         args.parser.error(_unrecognized(args.parser, unknown))
     try:
+        for path in _paths(args, OUTPUTS):
+            refuse_input(Path(path), input_paths(args))
         code: int = args.run(args)
         sys.stdout.flush()
         return code
@@ -72,6 +75,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SofieError, OSError) as error:
         print(f"sofie-jit {args.command}: {_message(error)}", file=sys.stderr)
         return 1
+
+
+OUTPUTS = ("output", "option", "plot")
+"""Arguments with files that a command writes."""
+
+INPUTS = ("file", "config", "input", "inputs")
+"""Arguments with files that a command reads."""
+
+
+def input_paths(args: argparse.Namespace) -> list[str | Path]:
+    """The files that a command reads."""
+    return _paths(args, INPUTS)
+
+
+def _paths(args: argparse.Namespace, names: Sequence[str]) -> list[str | Path]:
+    values = [getattr(args, name, None) for name in names]
+    listed = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    return [getattr(part, "path", part) for part in listed if part is not None]  # InputFile has a path
 
 
 def _no_command(given: str | None = None) -> str:

@@ -13,14 +13,14 @@ import math
 import os
 import sys
 import tempfile
-import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
 
+from sofie_jit.cli.csv_table import CsvTable, indices_of
 from sofie_jit.errors import InputError, MissingDependencyError
 
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
@@ -32,7 +32,7 @@ def array_file(text: str) -> Path:
     path = Path(text)
     if "://" in text:
         raise argparse.ArgumentTypeError(f"'{text}' is a URL: download the file and give its path")
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise argparse.ArgumentTypeError(f"'{text}' must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     return path
 
@@ -61,34 +61,37 @@ class Source(Protocol):
         """Yields pieces of ``rows`` rows; the last one may be shorter. An empty array is one piece."""
 
 
-def source_of(path: Path, columns: Sequence[str] | None = None) -> dict[str, Source]:
+def source_of(path: Path, columns: Sequence[str] | None = None, header: bool | None = None) -> dict[str, Source]:
     """The arrays of a file by name, which is the member's name in an .npz file, otherwise the path.
 
-    ``columns``: the columns of a table to read, in this order. Raises FileNotFoundError; InputError, also while
-    reading, if the content of the file does not fit its suffix; MissingDependencyError for .parquet without pyarrow.
+    ``columns``: the columns of a table to read, in this order. ``header``: see :class:`CsvTable`. Raises
+    FileNotFoundError; InputError, also while reading, if the content of the file does not fit its suffix;
+    MissingDependencyError for .parquet without pyarrow.
     """
     with _as_input_errors(path):
-        if path.suffix == ".npz":
+        suffix = path.suffix.lower()
+        if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 members = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _Member(path, name) for name in members}
-        if path.suffix == ".npy":
+        if suffix == ".npy":
             return {str(path): _Npy(path)}
-        return {str(path): _TABLES[path.suffix](path, columns)}
+        table: Any = CsvTable(path, columns, header) if suffix == ".csv" else _Parquet(path, columns)
+        return {str(path): table}
 
 
 def selected(source: Source, columns: Sequence[str]) -> Source:
     """The table that ``source`` reads, with these columns, in this order; raises InputError if it is no table."""
-    if not is_table(source):
+    if not isinstance(source, TABLES):
         raise InputError(f"{source.path} has no named columns: --columns is for .csv and .parquet")
     with _as_input_errors(source.path):
-        found: Source = _TABLES[source.path.suffix](source.path, columns)
+        found: Source = source.selected(columns)
     return found
 
 
 def is_table(source: Source) -> bool:
     """Whether ``source`` reads a table, whose rows have the numbers of a row of the input in C order."""
-    return source.path.suffix in _TABLES
+    return isinstance(source, TABLES)
 
 
 def whole(source: Source) -> np.ndarray:
@@ -157,95 +160,6 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, fortran_order, dtype
 
 
-class _Csv:
-    """Comma-separated numbers; a first line without numbers has the names of the columns."""
-
-    length = None
-
-    def __init__(self, path: Path, columns: Sequence[str] | None):
-        self.path = path
-        with path.open(newline="") as file:
-            first = [cell.strip().strip('"') for cell in file.readline().rstrip("\r\n").split(",")]
-        self.names = None if all(map(_is_number, first)) else first
-        self.width = len(first) if any(first) else 0
-        if columns is not None and self.names is None:
-            raise InputError(f"--columns: the first line of {path} does not name the columns")
-        self.indices = None if columns is None else _indices(path, self.names or [], columns)
-        self.row = (self.width if columns is None else len(columns),)
-
-    def pieces(self, rows: int) -> Iterator[np.ndarray]:
-        if (arrow := _arrow_csv()) is not None:
-            yield from self._by_arrow(arrow, rows)
-            return
-        width, given = len(self.names or ()), False
-        with _as_input_errors(self.path), self.path.open() as file:
-            if self.names is not None:
-                file.readline()
-            while True:
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", "loadtxt", UserWarning)  # loadtxt warns at the end of the file
-                    piece = np.loadtxt(file, delimiter=",", usecols=self.indices, ndmin=2, max_rows=rows)
-                if not len(piece):
-                    if not given:
-                        yield np.empty((0, len(self.indices) if self.indices else width))
-                    return
-                given = True
-                yield piece
-
-    def _by_arrow(self, arrow: Any, rows: int) -> Iterator[np.ndarray]:
-        """The same by pyarrow, which takes a fifth of the time."""
-        names = [str(i) for i in range(self.width)]
-        chosen = names if self.indices is None else [names[i] for i in self.indices]
-        types = dict.fromkeys(names, "float64")
-        options = {
-            "read_options": arrow.ReadOptions(column_names=names, skip_rows=0 if self.names is None else 1),
-            "convert_options": arrow.ConvertOptions(
-                column_types=types, include_columns=list(dict.fromkeys(chosen)), null_values=[]
-            ),
-        }
-        with _as_input_errors(self.path):
-            try:
-                batches = arrow.open_csv(self.path, **options)
-            except ValueError as error:
-                if "Empty CSV" not in str(error):
-                    raise
-                batches = ()
-            matrices = (np.stack([batch.column(name).to_numpy() for name in chosen], axis=1) for batch in batches)
-            yield from _pieces_of(matrices, rows, len(chosen))
-
-
-def _pieces_of(matrices: Iterable[np.ndarray], rows: int, width: int) -> Iterator[np.ndarray]:
-    """Matrices of any numbers of rows as pieces of ``rows`` rows; one empty piece if there are no rows."""
-    kept: list[np.ndarray] = []
-    count, given = 0, False
-    for matrix in matrices:
-        kept.append(matrix)
-        count += len(matrix)
-        if count >= rows:
-            joined, full = np.concatenate(kept), count - count % rows
-            yield from (joined[start : start + rows] for start in range(0, full, rows))
-            kept, count, given = [joined[full:]], count - full, True
-    if count or not given:
-        yield np.concatenate([np.empty((0, width)), *kept])
-
-
-def _arrow_csv() -> Any:
-    """The reader of pyarrow; None if it is not installed."""
-    try:
-        import pyarrow.csv
-    except ImportError:
-        return None
-    return pyarrow.csv
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 class _Parquet:
     def __init__(self, path: Path, columns: Sequence[str] | None):
         self.path = path
@@ -253,26 +167,34 @@ class _Parquet:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         self.file = _pyarrow().ParquetFile(path)
         self.names = list(self.file.schema_arrow.names if columns is None else columns)
-        _indices(path, self.file.schema_arrow.names, self.names)
+        indices_of(path, self.file.schema_arrow.names, self.names)
         self.length = self.file.metadata.num_rows
         fields = [self.file.schema_arrow.field(name) for name in self.names]
         self.row = None if any(field.type.num_fields for field in fields) else (len(fields),)  # None: columns of lists
+
+    def selected(self, columns: Sequence[str]) -> _Parquet:
+        """The same table with these columns."""
+        return _Parquet(self.path, columns)
 
     def pieces(self, rows: int) -> Iterator[np.ndarray]:
         given = False
         with _as_input_errors(self.path):
             for batch in self.file.iter_batches(rows, columns=self.names):
                 given = True
-                parts = [_flat(batch.column(batch.schema.get_field_index(name))) for name in self.names]
+                parts = [_flat(batch.column(batch.schema.get_field_index(name)), name) for name in self.names]
                 yield np.concatenate(parts, axis=1)
             if not given:
                 yield np.empty((0, len(self.names)))
 
 
-def _flat(column: Any) -> np.ndarray:
-    """A column of numbers, or of lists of numbers, as a matrix."""
+def _flat(column: Any, name: str) -> np.ndarray:
+    """A column of numbers, or of lists of numbers, as a matrix; raises ValueError for other elements."""
     values = column.to_numpy(zero_copy_only=False)
-    return np.stack(list(values)) if values.dtype == object else values[:, None]
+    lists = column.type.num_fields and values.dtype == object
+    matrix: np.ndarray = np.stack(list(values)) if lists else values[:, None]
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"column '{name}' has elements of type {column.type}")
+    return matrix
 
 
 def _pyarrow() -> Any:
@@ -283,14 +205,8 @@ def _pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def _indices(path: Path, names: Sequence[str], columns: Sequence[str]) -> list[int]:
-    if missing := [name for name in columns if name not in names]:
-        there = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise InputError(f"{path} has no column {', '.join(missing)}; its columns are: {there}")
-    return [list(names).index(name) for name in columns]
-
-
-_TABLES: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet}
+TABLES = (CsvTable, _Parquet)
+"""The sources of tables."""
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -316,7 +232,7 @@ def sink(path: Path) -> Iterator[Sink]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
         part = Path(directory) / path.name
-        target: Sink = _SINKS[path.suffix](part)
+        target: Sink = _SINKS[path.suffix.lower()](part)
         yield target
         target.close()
         os.replace(part, path)

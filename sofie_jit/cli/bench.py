@@ -23,7 +23,7 @@ import numpy as np
 from sofie_jit import frontends
 from sofie_jit.bench import listed_engines
 from sofie_jit.cli import list_of, positive
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read, shapes_to_read
+from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, read, shapes_to_read
 from sofie_jit.errors import InputError, counted
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", metavar="INPUT", nargs="+", type=input_file, help=f"{HELP} (default: random numbers)"
     )
-    add_columns_argument(parser)
+    add_table_arguments(parser)
     parser.add_argument(
         "--start",
         action="store_true",
@@ -103,8 +103,9 @@ def _arrays(args: argparse.Namespace) -> list[np.ndarray]:
     """The inputs that are given, in the order of the model's."""
     if not args.input:
         return []
-    shapes = shapes_to_read(frontends.open(args.file), args.input)
-    return list(read(shapes, args.input, args.columns).values())
+    files = files_of(args, args.input)
+    shapes = shapes_to_read(frontends.open(args.file), files)
+    return list(read(shapes, files, args.columns).values())
 
 
 def _show(step: str) -> None:

@@ -21,7 +21,7 @@ from sofie_jit.cli import (
     positive,
     say_written,
 )
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read, shapes_to_read
+from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, read, shapes_to_read
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
-    add_columns_argument(parser)
+    add_table_arguments(parser)
     parser.add_argument("--layers", action="store_true", help="also compare the output of every layer")
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     x = None
     if args.input:
         translation = frontends.open(args.file, config=args.config, **format_options(args))
-        x = read(shapes_to_read(translation, args.input), args.input, args.columns)
+        files = files_of(args, args.input)
+        x = read(shapes_to_read(translation, files), files, args.columns)
     found = compare(
         args.file,
         x,

@@ -12,13 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
+from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options, input_paths
 from sofie_jit.cli.arrays import STANDARD_OUTPUT
 from sofie_jit.errors import InputError
+from sofie_jit.report.output_file import refuse_input
 
 EXAMPLES = """\
-sofie-jit emit m.h5 -o model.hxx              writes model.hxx and model.dat
-sofie-jit emit m.h5 -o model.hxx --embed-weights --dispatch --namespace physics::tagger
+sofie-jit emit m.h5 -o m.hxx                  writes m.hxx and m.dat
+sofie-jit emit m.h5 -o m.hxx --embed-weights --dispatch --namespace physics::tagger
 sofie-jit emit m.h5 -o - | head -30
 sofie-jit emit unet.keras -o unet.hxx --input-shape 256,256,3"""
 
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output != STANDARD_OUTPUT:
         header_file(args.output)
+        if suffix := SUFFIXES.get(args.weights):
+            refuse_input(args.output.with_suffix(suffix), input_paths(args))
     translation = frontends.open(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     rmodel = translation()
     header_options = {"namespace": args.namespace, "dispatch": args.dispatch, "self_test": args.self_test}

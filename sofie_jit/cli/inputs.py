@@ -29,13 +29,15 @@ class InputFile(NamedTuple):
 
     name: str
     path: Path
+    header: bool | None = None
+    """Whether the first line of a .csv file is a header; None: its cells decide."""
 
 
 def input_file(text: str) -> InputFile:
     """The type of an argument ``FILE`` or ``NAME=FILE``.
 
     >>> input_file("jets=a.npy")
-    InputFile(name='jets', path=PosixPath('a.npy'))
+    InputFile(name='jets', path=PosixPath('a.npy'), header=None)
     """
     name, equals, path = text.partition("=")
     if equals and not Path(text).exists():
@@ -47,8 +49,8 @@ Opened = list[tuple[str, dict[str, Source]]]
 """For each file the name of the input that it is for, and its arrays by their names in the file."""
 
 
-def add_columns_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--columns``."""
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--columns`` and ``--header``."""
     parser.add_argument(
         "--columns",
         metavar="NAME,...",
@@ -56,11 +58,22 @@ def add_columns_argument(parser: argparse.ArgumentParser) -> None:
         help="the columns of a .csv or .parquet file that make up a row, in this order; for a model of several inputs "
         "INPUT=NAME,..., once per table",
     )
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line of .csv files names the columns (default: if it has words and no number, or is "
+        "0,1,2,... as pandas writes it)",
+    )
+
+
+def files_of(args: argparse.Namespace, given: Sequence[InputFile]) -> list[InputFile]:
+    """Files of inputs with ``--header``."""
+    return [file._replace(header=args.header) for file in given]
 
 
 def opened(files: Sequence[InputFile]) -> Opened:
     """Opens files; raises the errors of :func:`source_of`."""
-    return [(name, source_of(path)) for name, path in files]
+    return [(name, source_of(path, header=header)) for name, path, header in files]
 
 
 def matched(shapes: Shapes, files: Opened, columns: Sequence[str] | None = None) -> dict[str, Source]:
@@ -78,7 +91,7 @@ def matched(shapes: Shapes, files: Opened, columns: Sequence[str] | None = None)
     else:
         sources = _by_position(list(shapes), files)
     found = {name: selected(array, chosen[name]) if name in chosen else array for name, array in sources.items()}
-    _check_rows(shapes, found)
+    _check_rows(shapes, found, chosen)
     return found
 
 
@@ -95,11 +108,11 @@ def _columns_of(names: Sequence[str], columns: Sequence[str]) -> dict[str, list[
             name, listed = names[0], text
         if name in found:
             raise InputError(f"--columns names columns of input '{name}' more than once")
-        found[name] = listed.split(",")
+        found[name] = [column.strip() for column in listed.split(",")]
     return found
 
 
-def _check_rows(shapes: Shapes, found: Mapping[str, Source]) -> None:
+def _check_rows(shapes: Shapes, found: Mapping[str, Source], chosen: Mapping[str, Sequence[str]]) -> None:
     """Raises InputError if arrays fit in another order only, or the rows of an array cannot be those of its input."""
     expected = {name: shape for name, shape in shapes.items() if shape}
     sources = [found[name] for name in expected if found[name].row is not None]
@@ -109,7 +122,16 @@ def _check_rows(shapes: Shapes, found: Mapping[str, Source]) -> None:
         listed = " ".join(f"{name}={sources[index].path}" for name, index in zip(shapes, order, strict=True))
         raise InputError(f"the arrays do not fit the inputs in this order; they fit as {listed}")
     for name, shape in expected.items():
-        if not _fits(found[name], shape) and (reason := _misfit(name, shape, found[name], only=len(shapes) == 1)):
+        if _fits(found[name], shape):
+            continue
+        if name in chosen and (reason := _misfit(name, shape, found[name], only=len(shapes) == 1)):
+            known = math.prod(size or 1 for size in shape[1:])
+            wanted = "a multiple of " if None in shape[1:] else ""
+            raise InputError(
+                f"--columns names {counted(len(chosen[name]), 'column')}; a row of input '{name}' has {wanted}"
+                f"{counted(known, 'number')}"
+            )
+        if reason := _misfit(name, shape, found[name], only=len(shapes) == 1):
             raise InputError(reason)
 
 

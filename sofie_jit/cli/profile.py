@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options, positive, say_written
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, read, shapes_of
+from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, read, shapes_of
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--batch", metavar="ROWS", type=_batch, help="rows of random numbers, one size (default: 1)")
     data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
-    add_columns_argument(parser)
+    add_table_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--plot",
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         figure_file(args.plot)
     model = loading.load(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
     if args.input:
-        inputs = list(read(shapes_of(model, args.input), args.input, args.columns).values())
+        files = files_of(args, args.input)
+        inputs = list(read(shapes_of(model, files), files, args.columns).values())
     else:
         inputs = random_inputs(model, args.batch or 1)
     found = model.profile(*inputs)

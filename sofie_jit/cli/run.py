@@ -23,7 +23,7 @@ import numpy as np
 
 from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, format_options, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
-from sofie_jit.cli.inputs import HELP, add_columns_argument, input_file, matched, opened, shaped, shapes_of
+from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, matched, opened, shaped, shapes_of
 from sofie_jit.errors import InputError
 from sofie_jit.models.arguments import unpack
 from sofie_jit.report.output_file import in_folder
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=array_output,
         help="the file to write; - prints .csv",
     )
-    add_columns_argument(parser)
+    add_table_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print names, types and shapes of the outputs as JSON")
     parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default: about 64 MB)")
     parser.add_argument(
@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import loading
     from sofie_jit.models.kept_models import CompiledWhenCalled
 
-    files = opened(args.inputs)
+    given_files = files_of(args, args.inputs)
+    files = opened(given_files)
     if args.output != STANDARD_OUTPUT:
         in_folder(args.output)
     elif args.json:
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     model = loading.load(
         args.file, config=args.config, threads=args.threads, untrusted=args.untrusted, **format_options(args)
     )
-    shapes = shapes_of(model, args.inputs)
+    shapes = shapes_of(model, given_files)
     compiled_later = isinstance(model, CompiledWhenCalled)
     if not compiled_later:
         _check_outputs(model, args.output)

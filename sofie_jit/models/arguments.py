@@ -9,10 +9,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sofie_jit.errors import DtypeError, InputError, ShapeError, counted
+from sofie_jit.errors import DtypeError, InputError, ShapeError, counted, one_line
 from sofie_jit.ir.dims import BATCH, Shape, SymbolicDim
 from sofie_jit.ir.types import TensorType
-from sofie_jit.models.columns import Columns, arranged, by_input, is_frame, refuse_unnamed
+from sofie_jit.models.columns import (
+    Columns,
+    arranged,
+    by_input,
+    is_frame,
+    refuse_columns,
+    refuse_missing,
+    refuse_unnamed,
+)
 
 OpenShape = tuple[int | None, ...]
 """A shape in which None stands for a size that is known only when the model runs."""
@@ -270,14 +278,20 @@ def same_sizes(found: tuple[int, ...], expected: OpenShape) -> bool:
 
 def _convert(value: Any, name: str, kind: TensorType, shape: OpenShape) -> np.ndarray:
     """``value`` as a C-contiguous array of the input's type; raises DtypeError or ShapeError."""
-    if not isinstance(value, np.ndarray) or value.dtype.names:
+    if type(value) is not np.ndarray or value.dtype.names:
         refuse_unnamed(value, name)
+        refuse_missing(value, f"input '{name}'")
     try:
-        array = _array(value, kind)
+        array = _array(value, kind, name)
     except (ValueError, TypeError) as error:
+        refuse_columns(value, f"input '{name}': ")
         _refuse_ragged(value, name, shape)
         raise ShapeError(f"input '{name}' is not a rectangular array of numbers: {error}") from None
+    except RuntimeError as error:  # a tensor of PyTorch with a gradient
+        hint = "; pass x.detach()" if hasattr(value, "detach") else ""
+        raise InputError(f"input '{name}' cannot be converted to an array: {one_line(error)}{hint}") from None
     if array.dtype.kind not in "biuf":
+        refuse_columns(value, f"input '{name}': ")
         _refuse_ragged(value, name, shape)
         raise DtypeError(
             f"input '{name}' has element type {array.dtype}; real numbers (convertible to {kind.dtype}) are needed"
@@ -288,12 +302,13 @@ def _convert(value: Any, name: str, kind: TensorType, shape: OpenShape) -> np.nd
     return np.require(array, np.dtype(kind.dtype), ["C", "A"])
 
 
-def _array(value: Any, kind: TensorType) -> np.ndarray:
+def _array(value: Any, kind: TensorType, name: str) -> np.ndarray:
     """Any array-like as an array: lists, objects with ``__array__`` or ``__dlpack__``, data frames."""
     if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
         return np.from_dlpack(value)
     array = np.asarray(value)
     if array.dtype == object and hasattr(value, "to_numpy"):  # a data frame with columns of several types
+        refuse_columns(value, f"input '{name}': ")  # pandas takes times for numbers
         array = value.to_numpy(dtype=kind.dtype)
     return array
 

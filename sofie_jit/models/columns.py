@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, ShapeError, counted
+from sofie_jit.errors import DtypeError, InputError, ShapeError, counted, one_line
 
 Columns = Sequence[str] | Mapping[str, Sequence[str]]
 """Names of columns, in the order of the input's last axis; for several inputs a dict by input name."""
@@ -45,10 +45,11 @@ def by_input(columns: Columns, shapes: Mapping[str, Sequence[int | None]]) -> di
             raise InputError(f"columns= is a list of names, got {names!r}")
         if twice := [column for column, count in Counter(names).items() if count > 1]:
             raise InputError(f"columns= names {', '.join(map(str, twice))} more than once")
-        shape = shapes[name]
-        if len(shape) == 2 and shape[1] not in (None, len(names)):
+        row = [size for size in shapes[name][1:] if size != 1] or [1]
+        if len(row) > 1 or row[0] not in (None, len(names)):
+            wanted = f"the shape {tuple(row)}" if len(row) > 1 else counted(row[0] or 0, "column")
             named = ", ".join(map(str, names))
-            raise ShapeError(f"a row of input '{name}' has {counted(shape[1] or 0, 'column')}; columns= names {named}")
+            raise ShapeError(f"a row of input '{name}' has {wanted}; columns= names {named}")
     return {name: list(given[name]) for name in shapes if name in given}
 
 
@@ -118,6 +119,7 @@ def _accepted(part: Any, wanted: ByInput, exact: bool, known: ByInput, several: 
     ``known``: the columns of all inputs that have any, for messages.
     """
     where = _of(next(iter(wanted)), several and len(wanted) == 1)
+    refuse_lazy(part, where)
     if not is_table(part):
         if not exact:
             raise InputError(
@@ -139,12 +141,22 @@ def refuse_unnamed(part: Any, name: str, alone: bool = False) -> None:
 
     ``name``: the input that it is for; ``alone``: whether that is the only one.
     """
+    refuse_lazy(part, f"input '{name}': ")
     if is_table(part) and not is_frame(part):
         columns = "[...]" if alone else f"{{'{name}': [...]}}"
         raise InputError(
             f"input '{name}' got named columns ({', '.join(map(str, column_names(part)))}): name those that make up a "
             f"row, in order, with columns={columns} of load or predict"
         )
+
+
+def refuse_missing(x: Any, what: str) -> None:
+    """Raises InputError if ``x`` is a masked array, or a list that has one, with masked elements, whose values are
+    not to be used.
+    """
+    parts = x if isinstance(x, (list, tuple)) else [x]
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
+        raise InputError(f"{what} has masked elements: fill them, x.filled(value), with a value that the model accepts")
 
 
 def is_frame(x: Any) -> bool:
@@ -179,10 +191,7 @@ def _stacked(table: Any, names: Sequence[str], where: str) -> np.ndarray:
         return lazy
     arrays = []
     for name in names:
-        try:
-            array = np.asarray(table[name])
-        except ValueError as error:
-            raise ShapeError(f"{where}column '{name}' does not have one number per row: {error}") from None
+        array = _numbers(table[name], f"{where}column '{name}'")
         if array.ndim != 1:
             raise ShapeError(f"{where}column '{name}' has shape {array.shape}; one number per row is needed")
         arrays.append(array)
@@ -190,3 +199,42 @@ def _stacked(table: Any, names: Sequence[str], where: str) -> np.ndarray:
         lengths = ", ".join(f"'{name}' has {len(array)}" for name, array in zip(names, arrays, strict=True))
         raise ShapeError(f"{where}the columns have different lengths: {lengths}")
     return np.stack(arrays, axis=1)
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    """A column as an array of real numbers, with NaN for those that pandas lacks; ``what``: the subject of messages.
+
+    Raises ShapeError, DtypeError for elements of other types, and InputError for masked elements.
+    """
+    refuse_missing(values, what)
+    try:
+        column = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{what} does not have one number per row: {error}") from None
+    if column.dtype.kind in "biuf":
+        return column
+    kind = str(column.dtype)
+    if column.dtype == object:
+        if hasattr(values, "isna"):
+            column = np.where(values.isna(), np.nan, column)
+        texts = [value for value in column.flat if isinstance(value, (str, bytes))]
+        try:
+            if not texts:
+                return column.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DtypeError(f"{what} has elements that are not numbers: {one_line(error)}") from None
+        kind = f"text, such as {texts[0][:40]!r}"
+    raise DtypeError(f"{what} has elements of type {kind}; real numbers are needed")
+
+
+def refuse_columns(x: Any, where: str) -> None:
+    """Raises the errors of :func:`_numbers` for the columns of a data frame; ``where``: the beginning of messages."""
+    if is_frame(x):
+        for name in column_names(x):
+            _numbers(x[name], f"{where}column '{name}'")
+
+
+def refuse_lazy(x: Any, where: str) -> None:
+    """Raises InputError for a query whose rows are not computed yet, as polars' LazyFrame is."""
+    if hasattr(x, "collect") and not hasattr(x, "shape"):
+        raise InputError(f"{where}{type(x).__name__} is a query: give its rows, x.collect()")

@@ -63,9 +63,19 @@ def predict(
     if output not in OUTPUTS:
         raise OptionError(f"output must be {' or '.join(map(repr, OUTPUTS))}, got {output!r}")
     x = _argument(model, x, named)
+    known = model.columns
     given = model._arranged(x, columns)
     if columns is not None:
         model.columns = columns
+    try:
+        return _evaluated(model, x, given, batch_size, SHOWN[verbose], output)
+    except Exception:
+        model.columns = known
+        raise
+
+
+def _evaluated(model: Predictable, x: Any, given: Any, batch_size: int | None, shown: bool | None, output: str) -> Any:
+    """The results for ``x``, whose tables are arrays in ``given``."""
     model, given = model._called_with(given)
     arguments = model._arguments
     values = arguments.ordered(given)
@@ -79,7 +89,7 @@ def predict(
         return model.infer(dict(zip(arguments.labels, parts, strict=True))) if by_name else model.infer(*parts)
 
     batched = [name in arguments.batched() for name in arguments.types]
-    results = _in_batches(infer, values, batched, batch_size, SHOWN[verbose])
+    results = _in_batches(infer, values, batched, batch_size, shown)
     return results if output == "numpy" else frame(model, results, index)
 
 

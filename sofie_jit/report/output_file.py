@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sofie_jit.errors import MissingDependencyError, OptionError
@@ -30,6 +31,13 @@ def in_folder(path: Path) -> Path:
     if path.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder; give the name of a file in it")
     return path
+
+
+def refuse_input(path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raises OptionError if ``path`` is one of the files ``inputs``, also by another name or a link."""
+    for read in inputs:
+        if path.exists() and os.path.exists(read) and path.samefile(read):
+            raise OptionError(f"'{path}' is read by this command and would be overwritten: give another output")
 
 
 def with_suffix(path: Path, suffixes: Sequence[str], what: str) -> Path:

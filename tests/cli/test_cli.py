@@ -203,6 +203,33 @@ def test_files_to_write_are_checked_before_any_work(
         assert said in error_of(capsys, *argv)
 
 
+def test_files_that_are_read_are_not_overwritten(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sofie_jit.frontends.open", None)  # a model would be read by it
+    names = {name: tmp_path / name for name in ("m.h5", "m.onnx", "m.hxx", "m.dat", "m.so", "m.svg", "c.json")}
+    for path in names.values():
+        path.write_bytes(b"model")
+    (tmp_path / "link.npy").symlink_to(images)
+    x = str(images)
+    for argv in (
+        ["run", "m.h5", x, "-o", x],
+        ["run", "m.h5", f"image={x}", "-o", "link.npy"],
+        ["convert", "m.onnx", "m.onnx"],
+        ["convert", "m.onnx", "-o", "./m.onnx"],
+        ["emit", "m.hxx", "-o", "m.hxx"],
+        ["emit", "m.dat", "-o", "m.hxx"],
+        ["emit", "m.h5", "--config", "c.json", "-o", "c.json"],
+        ["build", "m.so", "-o", "m.so"],
+        ["profile", "m.svg", "--plot", "m.svg"],
+        ["compare", "m.svg", "--plot", "m.svg"],
+    ):
+        assert "is read by this command and would be overwritten" in error_of(capsys, *argv)
+    assert all(path.read_bytes() == b"model" for path in names.values())
+    np.testing.assert_array_equal(np.load(images).shape, (100, 8, 8, 1))
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [

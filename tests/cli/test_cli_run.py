@@ -244,19 +244,19 @@ def test_pyarrow_reads_tables_as_numpy_does(
     table[0] = np.nan, np.inf, -np.inf
     np.savetxt(path, table, "%.17g", delimiter=",", header="a,b,c", comments="")
     found = [*source_of(path, columns)[str(path)].pieces(rows)]
-    monkeypatch.setattr("sofie_jit.cli.arrays._arrow_csv", lambda: None)
+    monkeypatch.setattr("sofie_jit.cli.csv_table._arrow_csv", lambda: None)
     for piece, expected in zip(found, source_of(path, columns)[str(path)].pieces(rows), strict=True):
         np.testing.assert_array_equal(piece, expected)
 
 
-@pytest.mark.parametrize("text", ["a,b\n", "a,b\n1,2\n3\n", "a,b\n1,\n", "a,b\n1,x\n"])
+@pytest.mark.parametrize("text", ["a,b\n", "a,b\n1,2\n3\n", "a,b\n1,x\n"])
 def test_pyarrow_refuses_what_numpy_refuses(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     path = tmp_path / "x.csv"
     path.write_text(text)
     for arrow in (True, False):
         if not arrow:
-            monkeypatch.setattr("sofie_jit.cli.arrays._arrow_csv", lambda: None)
+            monkeypatch.setattr("sofie_jit.cli.csv_table._arrow_csv", lambda: None)
         if text.count("\n") == 1:
             assert [piece.shape for piece in source_of(path)[str(path)].pieces(5)] == [(0, 2)]
         else:
@@ -279,3 +279,60 @@ def test_run_without_the_shapes_of_torchscript(tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "--input-shape 16" in said
     assert "infer" not in said
+
+
+def test_which_first_lines_of_csv_files_are_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, nan = tmp_path / "x.CSV", np.nan
+    for arrow in (True, False):
+        if not arrow:
+            monkeypatch.setattr("sofie_jit.cli.csv_table._arrow_csv", lambda: None)
+        for text, names, expected in (
+            ("0,1,2\n0.5,1,2\n", ["0", "1", "2"], [[0.5, 1, 2]]),  # as pandas writes unnamed columns
+            (",0,1\n0,1.5,2\n", ["", "0", "1"], [[0, 1.5, 2]]),  # with their index
+            ("a,1st,n/a\n1,2,3\n", ["a", "1st", "n/a"], [[1, 2, 3]]),
+            ("my number\n1\n", ["my number"], [[1]]),
+            ('"a, b", c\r\n1,2\r\n', ["a, b", "c"], [[1, 2]]),
+            ("\ufeffa,b\n1,2\n", ["a", "b"], [[1, 2]]),
+            ("\ufeff1,2\n3,4\n", None, [[1, 2], [3, 4]]),  # Excel
+            ("1,,3\n4,5,\n", None, [[1, nan, 3], [4, 5, nan]]),
+            ("1,n/a,3\nNaN,nan,NA\n", None, [[1, nan, 3], [nan, nan, nan]]),
+            ("NaN,n/a,\n1,2,3\n", None, [[nan, nan, nan], [1, 2, 3]]),
+            ("a,b\n1,\n", ["a", "b"], [[1, nan]]),
+            ("a,b\n", ["a", "b"], np.empty((0, 2))),
+        ):
+            path.write_bytes(text.encode())
+            table = source_of(path)[str(path)]
+            assert table.names == names
+            np.testing.assert_array_equal(np.concatenate(list(table.pieces(5))), expected)
+        for text, said in (
+            ("0,1,2\n3,4,5\n", "may name the columns or be a row: give --header or --no-header"),
+            ("0\n1\n", "may name the columns or be a row"),
+            ("1,pt\n1,2\n", r"has words \('pt'\) and numbers \(1\): give --header"),
+            ("pt;eta\n1;2\n", "separated by commas, not by semicolons: 'pt;eta'"),
+            ("1,5;2,5\n1,5;2,5\n", "not by semicolons"),
+            ("1 2\n3 4\n", "not by blanks"),
+            ("1\t2\n3\t4\n", "not by tabs"),
+            ("a,b\n1,2\n3,x\n", "column 'b' has 'x' in line 3"),
+            ("1,2\n3,x\n", "column 1 has 'x' in line 2"),
+            ("1,2\n3\n", "line 2 has 1 cell, the first 2"),
+        ):
+            path.write_text(text)
+            with pytest.raises(sofie_jit.InputError, match=said):
+                list(source_of(path)[str(path)].pieces(5))
+        path.write_text("0,1\n2,3\n")
+        for header, rows in ((True, [[2, 3]]), (False, [[0, 1], [2, 3]])):
+            (piece,) = source_of(path, header=header)[str(path)].pieces(5)
+            np.testing.assert_array_equal(piece, rows)
+
+
+def test_header_and_columns_of_csv_files(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, table, y = np.load(images).reshape(100, 64), str(tmp_path / "x.csv"), str(tmp_path / "y.npy")
+    np.savetxt(table, x, "%.9g", delimiter=",", header=",".join(map(str, range(64))), comments="")
+    expected = sofie_jit.load(MODEL_FILE).infer(x.reshape(100, 8, 8, 1))
+    for options in ([], ["--header"], ["--header", "--columns", ", ".join(map(str, range(64)))]):
+        assert main(["run", str(MODEL_FILE), table, *options, "-o", y]) == 0
+        np.testing.assert_array_equal(np.load(y), expected)
+    capsys.readouterr()
+    few = error_of(capsys, "run", str(MODEL_FILE), table, "--header", "--columns", "0,1", "-o", y)
+    assert "--columns names 2 columns" in few
+    assert "has 64 numbers" in few

@@ -13,6 +13,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit import RModel
+from sofie_jit.demo import MODEL_FILE
 from sofie_jit.errors import DtypeError, InputError, OptionError, ShapeError
 from sofie_jit.operators import Add, Gemm
 from tolerance import randomize
@@ -82,8 +83,52 @@ def test_data_frames_of_several_types(model: sofie_jit.Model) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": [1, 2], "b": [True, False], "c": pandas.array([0.5, 1.5], dtype="Float64")})
     np.testing.assert_array_equal(model.predict(frame), model.infer([[1, 1, 0.5], [2, 0, 1.5]]))
-    with pytest.raises(ShapeError, match="could not convert"):
-        model.predict(frame.assign(a=["x", "y"]))
+    times = frame.assign(b=pandas.to_datetime(["2024-01-01", "2024-01-02"]))
+    words = frame.assign(a=["x", "y"])
+    missing = frame.assign(a=pandas.array([1, None], dtype="Int64"))
+    for options in ({"columns": ["a", "b", "c"]}, {}):
+        assert np.isnan(model.predict(missing, **options)).any(axis=1).tolist() == [False, True]
+    model.columns = None
+    for given, said in (
+        (times, "column 'b' has elements of type datetime64"),
+        (words, "column 'a' has elements of type (text, such as 'x'|str)"),
+    ):
+        for options in ({}, {"columns": ["a", "b", "c"]}):
+            with pytest.raises(DtypeError, match=said):
+                model.predict(given, **options)
+    assert model.columns is None  # a call that failed teaches nothing
+
+
+def test_missing_and_lazy_values(model: sofie_jit.Model, x: np.ndarray) -> None:
+    masked = np.ma.masked_array(x, np.zeros_like(x, bool))
+    np.testing.assert_array_equal(model.infer(masked), model.infer(x))
+    masked[1, 2] = np.ma.masked
+    table = {name: masked[:, i] for i, name in enumerate(NAMES)}
+    for call in (model.infer, model.predict):
+        for given in (masked, [masked], list(masked), {"x": masked}):
+            with pytest.raises(InputError, match=r"input 'x' has masked elements: fill them, x\.filled\(value\)"):
+                call(given)
+        np.testing.assert_array_equal(call(masked.filled(0)), model.infer(masked.data * ~masked.mask))
+    with pytest.raises(InputError, match="column 'phi' has masked elements"):
+        model.predict(table, columns=NAMES)
+
+    class LazyFrame:
+        def collect(self) -> None: ...
+
+    for options in ({}, {"columns": NAMES}):
+        with pytest.raises(InputError, match=r"LazyFrame is a query: give its rows, x\.collect\(\)"):
+            model.predict(LazyFrame(), **options)
+
+    class WithGradient:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad")
+
+        def detach(self) -> np.ndarray:
+            return x
+
+    with pytest.raises(InputError, match=r"requires grad; pass x\.detach\(\)"):
+        model.infer(WithGradient())
+    np.testing.assert_array_equal(model.infer(WithGradient().detach()), model.infer(x))
 
 
 def test_named_columns(model: sofie_jit.Model, x: np.ndarray) -> None:
@@ -114,6 +159,9 @@ def test_columns_are_distinct_names(model: sofie_jit.Model) -> None:
         model.columns = [*names[:-1], "f0"]
     with pytest.raises(InputError, match="columns= is a list of names, got 5"):
         model.columns = 5  # type: ignore[assignment]
+    image = sofie_jit.load(MODEL_FILE)  # (8, 8, 1)
+    with pytest.raises(ShapeError, match=r"has the shape \(8, 8\); columns= names a"):
+        image.columns = ["a"]
 
 
 def test_columns_of_several_inputs(two: sofie_jit.Model) -> None:

@@ -222,8 +222,9 @@ class _Translator:
         ``passing``: errors that are raised, not collected.
         """
         values = {**outer, **{name: constant(tensor) for name, tensor in graph.initializers.items()}}
-        used = frozenset().union(*(node.uses for node in graph.nodes), (info.name for info in graph.outputs))
-        for node in _needed(graph):
+        needed = _needed(graph)
+        used = frozenset().union(*(node.uses for node in needed), (info.name for info in graph.outputs))
+        for node in needed:
             with self.problems.collected(passing):
                 if all(name in values for name in node.uses):
                     results = self.node(node, values, used)

@@ -12,7 +12,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit import frontends, ops
-from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.frontends.onnx.support import markdown, supported_operators
 
 onnx = pytest.importorskip("onnx")
@@ -163,8 +163,9 @@ def test_unknown_operators_are_refused_with_the_ways_on(tmp_path: Path) -> None:
 
 
 def test_registration() -> None:
-    with pytest.raises(ValueError, match="supported since version"):
-        sofie_jit.register_operator("", "Gemm", lambda call, a, b: a, since=supported_operators()["Gemm"].versions[0])
+    for name, since in (("Gemm", supported_operators()["Gemm"].versions[0]), ("Relu", 1), ("Relu", 6), ("Relu", 9)):
+        with pytest.raises(OptionError, match=rf"ai.onnx.{name} is supported from version .*: load\(replace="):
+            sofie_jit.register_operator("", name, lambda call, *x: x[0], since=since)
     with pytest.raises(KeyError):
         sofie_jit.unregister_operator("com.example", "Missing")
 

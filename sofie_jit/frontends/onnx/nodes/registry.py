@@ -29,7 +29,7 @@ from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type
 
 import numpy as np
 
-from sofie_jit.errors import UnsupportedLayerError
+from sofie_jit.errors import OptionError, UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.former_attributes import version_of
@@ -120,8 +120,8 @@ def register_operator(domain: str, name: str, function: Handler | None = None, *
     Parameters with a default are inputs that may be omitted. An input whose parameter is annotated with ``np.ndarray``
     must be constant. A node with an attribute that the function does not read is refused.
 
-    Registering an operator again replaces the earlier function. Raises ValueError for an operator that this package
-    supports in this version; ``load(replace=)`` replaces single nodes.
+    Registering an operator again replaces the earlier function. Raises OptionError for an operator that this package
+    supports in this version, or in all later ones; ``load(replace=)`` replaces single nodes.
 
     >>> from sofie_jit import ops, register_operator, unregister_operator
     >>> @register_operator("com.example", "ScaledTanh")
@@ -132,8 +132,13 @@ def register_operator(domain: str, name: str, function: Handler | None = None, *
     if function is None:
         return lambda function: register_operator(domain, name, function, since=since)
     versions = handlers().get((domain, name), {})
-    if since in versions and (domain, name, since) not in _users:
-        raise ValueError(f"{domain or 'ai.onnx'}.{name} is supported since version {since}: use load(replace=)")
+    own = [version for version in versions if (domain, name, version) not in _users]
+    newest = max((max(found) for (place, _), found in _handlers.items() if place == domain), default=0)
+    if own and (since == 1 or min(own) <= since <= newest):
+        raise OptionError(
+            f"{domain or 'ai.onnx'}.{name} is supported from version {min(own)} on, so that the function would not be "
+            "used: load(replace={node: function}) replaces a node of a model"
+        )
     versions = _handlers.setdefault((domain, name), {})
     versions[since] = function
     _users.add((domain, name, since))

@@ -51,7 +51,10 @@ def labelled(call: OnnxCall, index: Symbol, integers: str, strings: str, default
     values = call.integers(integers)
     if call.texts(strings) and not values:
         if call.wants(0):
-            call.refuse("its labels are strings, which are not supported; load the scores alone, with outputs=[name]")
+            scores = call.node.outputs[1:2] or ["NAME"]
+            call.refuse(
+                f"its labels are strings, which are not supported; load the scores alone, with outputs={scores!r}"
+            )
         return index
     return ops.take(np.array(values or range(default), np.int64), index)
 
