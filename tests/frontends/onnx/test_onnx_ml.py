@@ -324,10 +324,16 @@ def test_dictionaries_of_scores_are_a_matrix():
 def test_labels_that_are_strings_are_refused_with_the_way_on():
     attributes = {"coefficients": W, "intercepts": [0.0, 0.5, 0.1], "classlabels_strings": ["a", "b", "c"]}
     content = saved("LinearClassifier", "label scores", **attributes)
-    with pytest.raises(SofieError, match=r"its labels are strings.* outputs="):
+    expected = X @ np.reshape(W, (3, 4)).T + [0, 0.5, 0.1]
+    with pytest.raises(SofieError, match=r"its labels are strings.* outputs=\['scores'\]"):
         frontends.open(content)()
     (scores,) = evaluate(frontends.open(content, outputs=["scores"])(), [X])
-    np.testing.assert_allclose(scores, X @ np.reshape(W, (3, 4)).T + [0, 0.5, 0.1], atol=1e-5)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    model = onnx.load_from_string(content)  # with nodes behind both, as skl2onnx writes them
+    model.graph.node.append(helper.make_node("Identity", ["label"], ["output_label"]))
+    model.graph.node.append(helper.make_node("Identity", ["scores"], ["probabilities"]))
+    (scores,) = evaluate(frontends.open(model.SerializeToString(), outputs=["probabilities"])(), [X])
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_unknown_categories_are_errors_without_zeros():
