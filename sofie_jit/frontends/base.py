@@ -317,11 +317,13 @@ WRONG_CONFIG = (
 
 
 @contextmanager
-def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Iterator[None]:
+def errors_of_node(
+    label: str, options: Mapping[str, Any], format: str, translator: str = "sofie_jit"
+) -> Iterator[None]:
     """Turns exceptions of a handler into errors of this package that name the node.
 
-    ``options`` are the node's, for the message about a node that no writer of ``format`` would make. Arithmetic of
-    numpy on the node's parameters that overflows or gives NaN is an error, too.
+    ``options`` are the node's, for the message about a node that no writer of ``format`` would make, or for which
+    ``translator`` has a bug. Arithmetic of numpy on the node's parameters that overflows or gives NaN is an error, too.
     """
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
@@ -339,7 +341,7 @@ def errors_of_node(label: str, options: Mapping[str, Any], format: str) -> Itera
     except WRONG_CONFIG as error:
         raise ModelFileError(
             f"{label}: cannot be translated ({type(error).__name__}: {error}); either its config is not valid "
-            f"{format}, or this is a bug of sofie_jit. The config: {dict(options)!r:.300}"
+            f"{format}, or this is a bug of {translator}. The config: {dict(options)!r:.300}"
         ) from error
 
 

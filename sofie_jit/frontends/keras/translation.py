@@ -222,7 +222,7 @@ def _run(
         return _symbol(leaf, results, str(call.layer)) if isinstance(leaf, TensorRef) else leaf
 
     try:
-        with errors_of_node(str(call.layer), call.layer.config, "Keras"):
+        with errors_of_node(str(call.layer), call.layer.config, "Keras", registry.translator(call.layer)):
             layer_call = LayerCall(call.layer, builder, masks, replace)
             return flatten(layer_call(*map_leaves(symbol, call.args), **map_leaves(symbol, call.kwargs)))
     except ReplacementError as error:

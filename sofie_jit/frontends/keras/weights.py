@@ -102,6 +102,7 @@ def _bind_paths(root: LayerModel, stored: AttributePaths, names: NamesOf, comple
         if first is None:
             raise WeightsError(
                 f"{layer}: the file has no weights under '{path}', the layer needs {', '.join(layer_names)}"
+                + _SHARED_PART
             )
         layer.weights = first.weights
     left = [path for path in stored.paths if path not in used and not is_training_state(path)]
@@ -127,7 +128,7 @@ def _arrays_of(
         if len(arrays) != len(own):
             raise WeightsError(
                 f"{layer}: the file has {_shapes(arrays)} under '{where}', the layer needs "
-                f"{counted(len(own), 'weight')}: {', '.join(own)}" + (_SHARED_PART if part and not arrays else "")
+                f"{counted(len(own), 'weight')}: {', '.join(own)}" + ("" if arrays else _SHARED_PART)
             )
         weights.update((name, as_weight(weight.array)) for name, weight in zip(own, arrays, strict=True))
     return {name.removesuffix(OPTIONAL): weights[name] for name in names if name in weights}

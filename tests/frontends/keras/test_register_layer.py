@@ -16,6 +16,7 @@ import pytest
 import sofie_jit
 from sofie_jit import KernelOperator, frontends, register_layer
 from sofie_jit import extend as custom
+from sofie_jit.errors import ModelFileError
 from sofie_jit.ir import ops
 from sofie_jit.verification.evaluate import evaluate
 from tolerance import check_file, distance, randomize
@@ -89,6 +90,16 @@ def test_a_wrapper_whose_layer_has_the_options_of_its_keras(library: str, suffix
     model = randomize(module.Model(inputs, Twice(module.layers.Dense(3, activation="hard_sigmoid"))(inputs)))
     model.save(tmp_path / f"m{suffix}")
     np.testing.assert_allclose(evaluate(frontends.open(tmp_path / f"m{suffix}")(), X)[0], model(X), atol=1e-6)
+
+
+def test_exceptions_of_a_registered_function_are_its_own(custom_model: Any) -> None:
+    register_layer("Scale", weights=["factor"])(lambda call, x: x + int("one"))
+    message = (
+        r"scale \(.*Scale\): cannot be translated .* or this is a bug of the function that is registered for Scale"
+    )
+    with pytest.raises(ModelFileError, match=message) as caught:
+        frontends.open(custom_model)()
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -221,6 +221,13 @@ def find_described(package: str, class_name: str) -> Entry | None:
     return entry if entry and _is_ours(entry.handler) else None
 
 
+def translator(layer: Layer) -> str:
+    """Whose function translates a layer: ours, or one that a user has registered; for messages."""
+    entry = find(layer)
+    ours = entry is None or _is_ours(entry.handler)
+    return "sofie_jit" if ours else f"the function that is registered for {layer.class_name}"
+
+
 def check_policy(layer: Layer) -> None:
     """Raises UnsupportedLayerError for a layer with a dtype policy that is not supported."""
     if layer.config.get("dtype") not in DTYPES:
