@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -25,7 +26,10 @@ from sofie_jit.ir.operators import all_operators
 from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.ir.operators.expand import Expand
+from sofie_jit.ir.operators.math import BitShiftLeft, BitShiftRight
+from sofie_jit.ir.operators.normalization import InstanceNormalization
 from sofie_jit.ir.operators.operator import ROperator
+from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.passes.restore_operators import RESTORED
 from sofie_jit.verification.difference import TOLERANCE as ABSOLUTE
@@ -224,6 +228,34 @@ def test_sizes_are_computed(tmp_path: Path) -> None:
         results = run(path, {"x": np.zeros(sizes["n"], np.float32), "y": np.zeros(sizes["m"], np.float32)})
         for shape, result in zip(shapes, results, strict=True):
             assert result.shape == tuple(d if isinstance(d, int) else d.evaluate(sizes) for d in shape)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint32", "uint64", "int8", "int64"])
+def test_shifts(dtype: str, tmp_path: Path) -> None:
+    """By a constant, and if ONNX Runtime has a Where of the type, by another input, also by too many bits."""
+    rmodel, shifts = RModel("shifts"), ["n", "by"] if dtype in ("uint8", "int64") else ["n"]
+    rmodel.add_input_tensor_info("x", dtype, (None, 3))
+    rmodel.add_input_tensor_info("by", dtype, (None, 3))
+    rmodel.add_initialized_tensor("n", np.array([0, 1, 5], dtype))
+    for kind, name in itertools.product((BitShiftLeft, BitShiftRight), shifts):
+        rmodel.add_operator(kind(inputs=["x", name], outputs=[f"{kind.__name__}_{name}"]))
+        rmodel.add_output_tensor_names(f"{kind.__name__}_{name}")
+    x, by = np.array([[1, 77, 100], [3, 0, 9]], dtype), np.array([[0, 3, 70], [1, 8, 6]], dtype)
+    path = saved(rmodel, tmp_path / "m.onnx")
+    if dtype != "int8":
+        check_file(path, rmodel, {"x": x, "by": by}, dtype)
+
+
+def test_empty_batches(tmp_path: Path) -> None:
+    rmodel = RModel("network")
+    rmodel.add_input_tensor_info("x", "float32", ("batch", 4, 6))
+    rmodel.add_operator(InstanceNormalization(inputs=["x"], outputs=["normalized"]))
+    rmodel.add_operator(Reshape(inputs=["normalized"], outputs=["y"], shape=(SymbolicDim("batch"), 24)))
+    rmodel.add_output_tensor_names("y")
+    path = saved(rmodel, tmp_path / "m.onnx")
+    for rows in (3, 0):
+        x = np.random.default_rng(0).normal(size=(rows, 4, 6)).astype(np.float32)
+        check_file(path, rmodel, {"x": x}, f"{rows} rows")
 
 
 def test_names_and_shapes_are_kept(tmp_path: Path) -> None:

@@ -176,16 +176,28 @@ def mod(g: GraphWriter, op: Mod, a: str, b: str) -> str:
 
 @rule("BitShiftLeft", "BitShiftRight", elementwise=True)
 def bit_shift(g: GraphWriter, op: ROperator, a: str, b: str) -> str:
-    """ONNX shifts unsigned integers only, so that powers of two from a table multiply or divide."""
+    """ONNX shifts unsigned integers only, so that powers of two from a table multiply or divide signed ones."""
     dtype = g.dtype(a)
     bits = 8 * np.dtype(dtype).itemsize
     left = op.op_type == "BitShiftLeft"
+    if np.dtype(dtype).kind == "u":
+        return unsigned_shift(g, "LEFT" if left else "RIGHT", a, b, bits)
     count = bits if left else bits - 1
     zero, one = g.number(0, dtype), g.number(1, dtype)
     valid = g("And", g("GreaterOrEqual", b, zero), g("Less", b, g.number(count, dtype)))
     powers = g.constant(np.left_shift(np.ones(count, dtype), np.arange(count, dtype=dtype)))
-    power = g("Gather", powers, g("Where", valid, b, zero))
+    places = g("Where", valid, b, zero)
+    power = g("Gather", powers, g.cast(places, dtype if dtype in ("int32", "int64") else "int64", dtype))
     if left:
         return g("Where", valid, g("Mul", a, power), zero)
     shifted = g("Div", g("Sub", a, g("Mod", a, power)), power)
     return g("Where", valid, shifted, g("Where", g("Less", a, zero), g("Neg", one), zero))
+
+
+def unsigned_shift(g: GraphWriter, direction: str, a: str, b: str, bits: int) -> str:
+    """A shift by ``bits`` or more, which ONNX does not define, gives zero."""
+    if b in g.constants and (g.constants[b] < bits).all():
+        return g("BitShift", a, b, direction=direction)
+    zero, limit = (g.number(value, g.dtype(b)) for value in (0, bits))
+    valid = g("Less", b, limit)
+    return g("Where", valid, g("BitShift", a, g("Where", valid, b, zero), direction=direction), zero)

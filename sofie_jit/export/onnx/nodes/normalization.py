@@ -9,7 +9,7 @@ import numpy as np
 from sofie_jit.export.onnx.graph import GraphWriter
 from sofie_jit.export.onnx.nodes.images import images, move_channels, result
 from sofie_jit.export.onnx.nodes.registry import rule
-from sofie_jit.ir.dims import static_dims
+from sofie_jit.ir.dims import product, static_dims
 from sofie_jit.ir.operators import normalization as n
 
 
@@ -66,7 +66,8 @@ def group_normalization(g: GraphWriter, op: n.InstanceNormalization, x: str, sca
     shape = g.shape(first)
     (channels,) = static_dims(op.op_type, shape[1:2])
     groups = op.groups(channels)
-    rows = g("Reshape", first, g.integers([0, groups, -1]))
+    elements = product(channels // groups, *shape[2:])
+    rows = g.reshape(first, (0, groups, elements if isinstance(elements, int) else -1))  # -1 needs a row in the batch
     shifted, deviation = statistics(g, rows, [2], op.epsilon, op.stddev_epsilon, kind.dtype)
     y = g.reshape(g("Div", shifted, deviation), shape)
     parameter = [channels, *[1] * (len(shape) - 2)]

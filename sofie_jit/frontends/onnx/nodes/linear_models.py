@@ -134,7 +134,7 @@ def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
     votes = ops.add(ops.matmul(wins, winners[1] - winners[0]), winners[0].sum(0))
     index = _largest(votes)
     if call.numbers("prob_a") or call.numbers("prob_b"):
-        scores = transformed(call, _probabilities(call, raw, count))
+        scores = transformed(call, _probabilities(call, exact, count))
     elif count > 2:
         scores = transformed(call, raw)
     elif call.text("post_transform", "NONE") == "NONE":
@@ -145,11 +145,14 @@ def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
 
 
 def _probabilities(call: OnnxCall, scores: Symbol, count: int) -> Symbol:
-    """Probabilities of classes from the scores of their pairs: Platt's sigmoids, joined by pairwise coupling."""
+    """Probabilities of classes, in float32, from the scores of their pairs, in float64.
+
+    They are Platt's sigmoids, joined by pairwise coupling.
+    """
     pairs = count * (count - 1) // 2
-    slopes, offsets = (np.array(call.numbers(name) or [], np.float32) for name in ("prob_a", "prob_b"))
+    slopes, offsets = (np.array(call.numbers(name) or []) for name in ("prob_a", "prob_b"))
     if min(len(slopes), len(offsets)) < pairs:
         call.refuse(f"prob_a and prob_b have {len(slopes)} and {len(offsets)} elements; expected {pairs}")
     of_pairs = ops.sigmoid(ops.negative(ops.add(ops.multiply(scores, slopes[:pairs]), offsets[:pairs])))
-    least = np.float32(1e-7)
-    return call.add(PairwiseCoupling(num_classes=count), ops.clip(of_pairs, least, 1 - least))
+    probabilities = call.add(PairwiseCoupling(num_classes=count), ops.clip(of_pairs, 1e-7, 1 - 1e-7))
+    return ops.cast(probabilities, "float32")
