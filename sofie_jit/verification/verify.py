@@ -78,7 +78,8 @@ def steps_of(network: RModel) -> float:
     A number in the middle of a step is rounded up or down, depending on the last bits of the sums before.
     """
     steps = [op.step for op in network.operators if isinstance(op, (QuantizeLinear, RoundTo))]
-    return max([TOLERANCE, *(4 * step for step in steps)])
+    inner = [steps_of(body) for op in network.operators for body in op.bodies.values()]
+    return max([TOLERANCE, *(4 * step for step in steps), *inner])
 
 
 def plain_outputs(rmodel: RModel) -> RModel:

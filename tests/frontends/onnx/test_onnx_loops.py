@@ -407,3 +407,25 @@ g (float[N, 2] x) => (float[N, 2] y, float[R, N, 2] rows) <float limit = {{9.0}}
 }}"""
     with pytest.raises(UnsupportedLayerError, match=message):
         sofie_jit.load(written(text, tmp_path / "m.onnx"))
+
+
+def test_conditions_of_vectors_are_not_compiled_for_each_value(tmp_path: Path) -> None:
+    text = """
+g (float[3] x) => (float[3] y) <float zero = {0.0}> {
+   sum = ReduceSum <keepdims = 0> (x)
+   positive = Less(zero, sum)
+   y = If <then_branch = a () => (float[3] p) { p = Softmax(x) }, else_branch = b () => (float[3] q) { q = Neg(x) }> (positive)
+}"""  # noqa: E501
+    path = written(text, tmp_path / "m.onnx")
+    model = sofie_jit.load(path)
+    for x in (F([1, 2, 3]), F([-1, -2, -3])):
+        assert_close([model.infer(x)], run_in_runtime(path, [x]))
+    assert "If" in [op.op_type for op in model.rmodel.operators] or "Where" in model.summary()
+
+
+def test_descriptions(tmp_path: Path) -> None:
+    """A loop is one row of every listing."""
+    model = sofie_jit.load(written(CASES["Newton's iteration"][0], tmp_path / "m.onnx"))
+    assert model.summary().count("Loop") >= 1
+    assert "Loop" in model._repr_html_()
+    assert "Loop" in model.rmodel.summary()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,12 +23,32 @@ def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
     """The outputs of one of two graphs, which have equal types if the condition is computed from data."""
     branches = call.graph("then_branch"), call.graph("else_branch")
     if isinstance(condition, Symbol):
+        computed = partial(chosen, call, condition, *branches)
         known = call.known(condition)
         if known is None and not call.is_parameter(condition):
-            return tuple(chosen(call, condition, *branches))
-        condition = call.constant_value(condition, "cond") if known is None else known
+            return tuple(computed())
+        try:
+            condition = call.constant_value(condition, "cond") if known is None else known
+        except ValuesNeededError as error:
+            return _for_any_values(call, computed, error)
     known = np.asarray(condition)
     return tuple(call.translate(branches[0 if known.item() else 1]))
+
+
+def _for_any_values(
+    call: OnnxCall, computed: Callable[[], list[Value]], cause: UnsupportedLayerError | None
+) -> tuple[Value, ...]:
+    """What ``computed`` returns, code for any values of inputs, if it can be translated.
+
+    ``cause``: the error that says why the node is not translated for given values. It is raised if these would help.
+    """
+    if not isinstance(cause, ValuesNeededError):
+        return tuple(computed())
+    try:
+        with call.undone_on(UnsupportedLayerError):
+            return tuple(computed())
+    except UnsupportedLayerError:
+        raise cause from None
 
 
 @node("Loop")
@@ -39,14 +60,7 @@ def loop(
         with call.undone_on(UnrollingError):
             return _unrolled(call, trips, condition, carried)
     except UnrollingError as error:
-        if not isinstance(error.cause, ValuesNeededError):
-            return tuple(computed_loop(call, trips, condition, carried))
-        needed = error.cause
-    try:  # code for any values, or else for given ones
-        with call.undone_on(UnsupportedLayerError):
-            return tuple(computed_loop(call, trips, condition, carried))
-    except UnsupportedLayerError:
-        raise needed from None
+        return _for_any_values(call, partial(computed_loop, call, trips, condition, carried), error.cause)
 
 
 def _unrolled(
