@@ -31,7 +31,7 @@ from sofie_jit.records import dataclass
 
 MAX_UNROLLED = 10_000
 """Nodes that the iterations of loops may become, all together."""
-MAX_ATTEMPTED = 10 * MAX_UNROLLED
+MAX_ATTEMPTED = 3 * MAX_UNROLLED
 """Nodes of subgraphs that may be translated: loops are tried one iteration after the other, and then as loops."""
 
 
@@ -256,14 +256,21 @@ class _Translator:
         self.attempted += len(graph.nodes) + 1
         if self.attempted > MAX_ATTEMPTED:
             raise UnsupportedLayerError(f"the subgraphs of the model would become more than {MAX_ATTEMPTED:,} nodes")
-        self.unrolled += (len(graph.nodes) + 1) * repeated
-        if self.unrolled > MAX_UNROLLED and repeated:
-            raise registry.UnrollingError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
+        if repeated:
+            self.check_iterations(graph, 1)
+            self.unrolled += len(graph.nodes) + 1
+        origin = self.builder.origin
         results = self.graph(graph, values, passing=(registry.UnrollingError,))
+        self.builder.origin = origin
         found = [value for value in results if value is not None]
         if len(found) < len(results):
             raise UnsupportedLayerError([])
         return found
+
+    def check_iterations(self, graph: Graph, count: int) -> None:
+        """See :meth:`registry.OnnxCall.check_iterations`."""
+        if self.unrolled + count * (len(graph.nodes) + 1) > MAX_UNROLLED:
+            raise registry.UnrollingError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
 
     @contextmanager
     def undone_on(self, error: type[Exception]) -> Iterator[None]:

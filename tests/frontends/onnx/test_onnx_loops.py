@@ -11,7 +11,7 @@ import pytest
 
 import sofie_jit
 from compilers import build
-from sofie_jit import UnsupportedLayerError
+from sofie_jit import UnsupportedLayerError, frontends
 from sofie_jit.verification.evaluate import evaluate
 
 RNG = np.random.default_rng(0)
@@ -385,6 +385,26 @@ g (float[1] x) => (float[1] y) <int64 most = {4611686018427387904}, int64 zero =
 }"""
     model = sofie_jit.load(written(text, tmp_path / "m.onnx"))
     assert model.output_shapes == [(1,)]
+
+
+def nested(depth: int, level: int = 0) -> str:
+    """Nodes of ``depth`` loops, each in the body of the one before."""
+    if level == depth:
+        return f"end{level} = Mul(s{level}, half)"
+    return f"""end{level} = Loop <body = b{level} (int64 i{level}, bool c{level}, float[N, 2] s{level + 1})
+        => (bool again{level}, float[N, 2] r{level}) {{
+      again{level} = Identity(c{level})
+      {nested(depth, level + 1)}
+      r{level} = Add(end{level + 1}, x)
+    }}> (most, , s{level})"""
+
+
+def test_nested_loops_are_translated_once(tmp_path: Path) -> None:
+    """Not each of them first unrolled, in every attempt to unroll those around it."""
+    constants = "int64 most = {1099511627776}, float half = {0.5}"
+    text = f"g (float[N, 2] s0) => (float[N, 2] end0) <{constants}> {{\n x = Abs(s0)\n {nested(12)}\n}}"
+    rmodel = frontends.open(written(text, tmp_path / "m.onnx"))()
+    assert [op.op_type for op in rmodel.operators] == ["Abs", "Loop"]
 
 
 REFUSED = {

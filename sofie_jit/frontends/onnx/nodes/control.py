@@ -10,7 +10,7 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.onnx.narrow import combined
-from sofie_jit.frontends.onnx.nodes.loops import Walk, chosen, computed_loop, computed_scan, placed
+from sofie_jit.frontends.onnx.nodes.loops import Walk, chosen, computed_loop, computed_scan, never_stops, placed
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, UnrollingError, node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
@@ -70,6 +70,8 @@ def _unrolled(
     body = call.graph("body")
     most = None if trips is None else _known_number(call, trips, "M")
     goes_on, states = condition is None or bool(_known_number(call, condition, "cond")), list(carried)
+    if most is not None and goes_on and never_stops(call, body):
+        call.check_iterations(body, most)
     collected: list[list[Value]] = [[] for _ in body.outputs[1 + len(states) :]]
     count = 0
     while goes_on and (most is None or count < most):
@@ -160,6 +162,7 @@ def _steps(call: OnnxCall, states: list[Value], walk: Walk) -> tuple[list[Value]
     body = call.graph("body")
     if not isinstance(walk.length, int):
         raise UnrollingError("its number of iterations depends on data")
+    call.check_iterations(body, walk.length)
     collected: list[list[Value]] = [[] for _ in body.outputs[len(states) :]]
     for step in range(walk.length):
         rows = []

@@ -11,7 +11,7 @@ from sofie_jit.frontends.onnx.model import Graph
 from sofie_jit.frontends.onnx.narrow import combined, widened
 from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
 from sofie_jit.frontends.onnx.size_values import size_values
-from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, dims_of, dtype_of, known_dims
+from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of, dtype_of, known_dims
 from sofie_jit.frontends.wording import CUT
 from sofie_jit.ir import ops
 from sofie_jit.ir.bodies import Body, body
@@ -36,24 +36,24 @@ def computed_loop(
 ) -> list[Value]:
     """The outputs of a node Loop as those of the operator."""
     graph = call.graph("body")
-    constant = [_is_unchanged(graph, 1 + index, 2 + index) for index in range(len(carried))]
+    kept = [_is_unchanged(graph, 1 + index, 2 + index) for index in range(len(carried))]
     wanted = [call.wants(index) for index in range(len(carried), len(graph.outputs) - 1)]
-    changed = [value for value, same in zip(carried, constant, strict=True) if not same]
+    changed = [value for value, same in zip(carried, kept, strict=True) if not same]
 
     def iteration(number: Symbol, states: Sequence[Value]) -> Iteration:
         following = iter(states)
-        given = [value if same else next(following) for value, same in zip(carried, constant, strict=True)]
+        given = [value if same else next(following) for value, same in zip(carried, kept, strict=True)]
         names = [info.name for info in graph.inputs]
         inputs: list[Value] = [number, np.array(True), *given]
         goes_on, *results = call.translate(graph, dict(zip(names, inputs, strict=True)), repeated=False)
         after = results[: len(carried)]
-        moved = [value for value, same in zip(after, constant, strict=True) if not same]
+        moved = [value for value, same in zip(after, kept, strict=True) if not same]
         rows = [row for row, is_used in zip(results[len(carried) :], wanted, strict=True) if is_used]
         return Iteration(goes_on, moved, rows)
 
     states, rows = repeated(call, iteration, trips, condition, changed)
     following, collected = iter(states), iter(rows)
-    last = [value if same else next(following) for value, same in zip(carried, constant, strict=True)]
+    last = [value if same else next(following) for value, same in zip(carried, kept, strict=True)]
     return [*last, *(next(collected) if is_used else np.empty(0) for is_used in wanted)]
 
 
@@ -245,10 +245,23 @@ def _check_bound(call: OnnxCall, most: Dim | None, collected: Sequence[Symbol]) 
     call.refuse(reason, "make its input 'M' a constant of a few thousand", "return the carried values only", CUT)
 
 
+def never_stops(call: OnnxCall, graph: Graph) -> bool:
+    """Whether the body of a Loop returns the condition that it gets, or a constant that is true."""
+    name = _source(graph, graph.outputs[0].name)
+    tensor = graph.initializers.get(name)
+    known = call.outer_value(name) if tensor is None else constant(tensor)
+    is_true = isinstance(known, np.ndarray) and known.size == 1 and bool(known.item())
+    return name == graph.inputs[1].name or (is_true and name not in graph.names - graph.initializers.keys())
+
+
 def _is_unchanged(graph: Graph, output: int, given: int) -> bool:
     """Whether an output of a graph is one of its inputs."""
-    producers = {name: node for node in graph.nodes for name in node.outputs}
-    name = graph.outputs[output].name
+    return _source(graph, graph.outputs[output].name) == graph.inputs[given].name
+
+
+def _source(graph: Graph, name: str) -> str:
+    """The tensor that ``name`` is a copy of, by nodes Identity."""
+    producers = {output: node for node in graph.nodes for output in node.outputs}
     while name in producers and producers[name].type == "Identity":
         name = producers[name].inputs[0]
-    return name == graph.inputs[given].name
+    return name

@@ -242,6 +242,9 @@ class Subgraphs(Protocol):
     def branch(self, graph: Graph, values: Mapping[str, Value], *, repeated: bool = True) -> list[Value]:
         """See :meth:`OnnxCall.translate`."""
 
+    def check_iterations(self, graph: Graph, count: int) -> None:
+        """See :meth:`OnnxCall.check_iterations`."""
+
     def undone_on(self, error: type[Exception]) -> AbstractContextManager[None]:
         """See :meth:`OnnxCall.undone_on`."""
 
@@ -277,6 +280,14 @@ class OnnxCall(NodeCall):
         ``repeated``: whether this may be one of many iterations. Raises UnrollingError if they become too many nodes.
         """
         return self._subgraphs.branch(graph, {**self._values, **(inputs or {})}, repeated=repeated)
+
+    def check_iterations(self, graph: Graph, count: int) -> None:
+        """Raises UnrollingError if this number of iterations of a subgraph would become too many nodes."""
+        self._subgraphs.check_iterations(graph, count)
+
+    def outer_value(self, name: str) -> Value | None:
+        """The tensor ``name`` of the graph that has the node; None if there is none."""
+        return self._values.get(name)
 
     def undone_on(self, error: type[Exception]) -> AbstractContextManager[None]:
         """Removes all that handlers add to the model in the context if an ``error`` leaves it."""
