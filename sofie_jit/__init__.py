@@ -1,4 +1,4 @@
-"""Keras models as JIT-compiled C++: ``sofie_jit.load("m.h5").infer(x)``.
+"""Keras, ONNX and PyTorch models as JIT-compiled C++: ``sofie_jit.load("m.h5").infer(x)``.
 
 This module contains only names; each is imported from its module when it is first used. Importing the package is
 therefore cheap: cppyy starts when the first model is compiled, h5py is imported when the first file is read, and

@@ -50,8 +50,9 @@ def load(
         A file that Keras saved: ``.h5`` or ``.hdf5`` of any version, ``.keras`` or its unpacked directory, or weights
         alone together with ``config``. An ONNX file, with its files of external data. A compiled library, which
         :meth:`Model.save_library` wrote; it is code, so load only those that you trust. The content of one of these
-        files as bytes, or open for reading. Or a live ``keras.Model``. The format is determined by the content, not by
-        the file name.
+        files as bytes, or open for reading. A ``.pt2`` file of ``torch.export.save``, or a TorchScript file with
+        ``input_shapes``. Or a live model: a ``keras.Model``, or a ``torch.nn.Module`` together with ``example_inputs``.
+        The format is determined by the content, not by the file name.
     config
         The architecture, if the file has none: the path of a ``.json`` file, JSON text, or a dict as
         ``model.to_json()`` and ``get_config()`` return them.
@@ -84,11 +85,14 @@ def load(
     untrusted
         The process that reads a file. None: a forked copy of this one, because a damaged file can crash HDF5's library;
         this takes some milliseconds, or a tenth of a second if this process is large; but this process itself for ONNX
-        files, whose reader cannot crash. True: a new process with limits of memory and time, for files from unknown
-        sources; this takes about a second longer, and compiled libraries are refused. False: this process.
+        and PyTorch files, whose readers cannot crash. True: a new process with limits of memory and time, for files
+        from unknown sources; this takes about a second longer, and compiled libraries are refused. False: this process.
     options
         Further options of the model's format. ONNX: ``values``, arrays by name for inputs that get a fixed value.
         Keras: ``backend``, "theano" or "tensorflow", for files of Keras 1, which do not say which of them trained it.
+        PyTorch: ``example_inputs``, ``example_kwargs`` and ``dynamic_shapes``, as ``torch.export.export`` takes them,
+        for a live module; its first dimension is open if it can be. ``input_dtypes``, the types of the tensors that a
+        TorchScript module takes, by default float32.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from sofie_jit.ir import operators
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(operators, name)
+    return dir(operators) if name == "__all__" else getattr(operators, name)
 
 
 def __dir__() -> list[str]:

@@ -197,8 +197,8 @@ def _introduction(rmodel: RModel, name: str, dispatch: bool) -> str:
     states = list(zip(list(rmodel.inputs)[-count:], rmodel.outputs[-count:], strict=True)) if count else []
     labels = [*rmodel.output_labels, *rmodel.outputs[len(rmodel.output_labels) :]]  # states have no labels
     how = (
-        "compile with -O3, without -march: it carries code for AVX-512, AVX2 and any\n// processor, and picks when a "
-        "Session is made"
+        "compile with -O3, without -march. It contains code for AVX-512, AVX2 and any\n// processor; the constructor "
+        "of Session selects one"
         if dispatch
         else "compile with -O3 and the target's instruction set (-march=native)"
     )

@@ -135,6 +135,8 @@ def _open(
             f"{found.name} models have no option {unknown[0]}=; their options are: "
             f"{', '.join(f'{name}=' for name in known) or 'none'}"
         )
+    if "outputs" in given and not given["outputs"]:
+        raise OptionError("outputs= is empty: give the names of the outputs, or omit it")
     translation: Translation = frontend.open(source, untrusted=untrusted, meanwhile=meanwhile, **given)
     if shapes is None:
         return translation

@@ -76,7 +76,7 @@ class Facade:
         Returns the path of the header. Run-time dimensions become arguments of the C++ ``infer``; :meth:`bind` fixes
         them.
 
-        Raises GraphError for another suffix or options that exclude each other, FileNotFoundError if the folder does
+        Raises OptionError for another suffix or options that exclude each other, FileNotFoundError if the folder does
         not exist, and VerificationError if a self test is wanted and the network fails it on this machine.
 
         >>> import tempfile

@@ -374,6 +374,11 @@ def sizes_of(inputs: Mapping[str, TensorType], shapes: InputShapes) -> dict[str,
             lacks_batch = kind.shape[:1] == (BATCH,) and len(shape) == kind.rank - 1 and None not in shape[:1]
             hint = f": the batch is missing; pass {(None, *shape)} to leave it open" if lacks_batch else ""
             raise ShapeError(f"{mismatch}{hint}")
+        if None in shape and not any(isinstance(dim, SymbolicDim) for dim in kind.shape):
+            raise ShapeError(
+                f"{mismatch}: all its sizes are fixed in the model, so None cannot open one; save it with open "
+                "sizes (dynamic_shapes= of torch.export and torch.onnx.export, Keras: an Input without batch_size=)"
+            )
         for dim, size in zip(kind.shape, shape, strict=True):
             if size is None:
                 continue

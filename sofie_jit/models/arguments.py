@@ -350,7 +350,11 @@ def _hint(found: tuple[int, ...], expected: OpenShape) -> str:
     if len(found) == len(expected) - 1 and all(e in (None, f) for f, e in zip(found, expected[1:], strict=True)):
         return ": the batch axis is missing; pass x[None] for a single row"
     if len(found) == len(expected) and expected and expected[0] is not None and found[1:] == expected[1:]:
-        return f": the batch size is fixed at {expected[0]}, as in a model with stateful=True; pass {expected[0]} rows"
+        return (
+            f": the batch size is fixed at {expected[0]} in the model; pass {counted(expected[0], 'row')}, or save "
+            "the model with an open batch (Keras: an Input without batch_size=, stateful=False; PyTorch and ONNX: "
+            "dynamic_shapes= of the export)"
+        )
     if len(found) == len(expected) and sorted(found[1:]) == sorted(e or 0 for e in expected[1:]):
         return ": the axes are in another order; see numpy.transpose"
     if found and None not in expected[1:] and math.prod(found[1:]) == math.prod(e or 0 for e in expected[1:]):

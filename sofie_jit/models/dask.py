@@ -13,7 +13,7 @@ import numpy as np
 from sofie_jit.codegen.memory import can_tile
 from sofie_jit.errors import InputError, MissingDependencyError, ShapeError
 from sofie_jit.models.arguments import pack, unpack
-from sofie_jit.models.model import Model
+from sofie_jit.models.model import Model, loaded
 
 
 def infer(model: Model, *inputs: Any) -> Any:
@@ -28,9 +28,9 @@ def infer(model: Model, *inputs: Any) -> Any:
     Returns lazy dask arrays in the structure of :meth:`Model.infer`. Each worker gets the model once, and each process
     compiles it once. A chunk is computed on one thread, because dask computes several chunks at a time.
 
-    Raises MissingDependencyError without dask, InputError for wrong inputs or a model whose rows depend on each other,
-    and ShapeError for wrong shapes or different numbers of rows. Errors in the data itself are raised when the result
-    is computed.
+    Raises MissingDependencyError without dask, InputError for wrong inputs, a file in place of a model, or a model
+    whose rows depend on each other, and ShapeError for wrong shapes or different numbers of rows. Errors in the data
+    itself are raised when the result is computed.
 
     >>> import dask.array
     >>> import sofie_jit
@@ -50,7 +50,7 @@ def infer(model: Model, *inputs: Any) -> Any:
     except ImportError as error:
         how = 'pip install "dask[array]" distributed'
         raise MissingDependencyError(f"dask cannot be imported ({error}): {how}") from error
-    if model.rmodel.states or not can_tile(model.rmodel):
+    if loaded(model).rmodel.states or not can_tile(model.rmodel):
         raise InputError(
             f"the results of model '{model.name}' for the rows of a batch depend on each other, or its batch size is "
             "fixed, so that chunks cannot be computed separately"

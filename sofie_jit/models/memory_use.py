@@ -19,6 +19,15 @@ def memory_use(lowered: RModel) -> list[str]:
     arena: Counter[tuple[str, ...]] = Counter()
     for slot in code.slots:
         arena[tuple(map(str, slot.dims))] += slot.size
-    terms = [" × ".join([tables.size(count), *dims]) for dims, count in sorted(arena.items())]
+    terms = [" × ".join([tables.size(count), *map(_factor, dims)]) for dims, count in sorted(arena.items())]
     tiles = ", large batches in tiles" if code.tiled and terms else ""
     return [f"weights {tables.size(weights)}", f"memory per call {' + '.join(terms) or '0 B'}{tiles}"]
+
+
+def _factor(dim: str) -> str:
+    """A size as a factor of a product, in parentheses if it is an expression.
+
+    >>> _factor("batch"), _factor("width - 2")
+    ('batch', '(width - 2)')
+    """
+    return dim if dim.isidentifier() else f"({dim})"

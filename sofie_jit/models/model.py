@@ -281,8 +281,8 @@ class Model(ABC):
 
         Returns the path of the header. Open dimensions become arguments of the C++ ``infer``, after the batch.
 
-        Raises ShapeError if the inputs cannot have these shapes or a dimension must be fixed and is not, GraphError for
-        another suffix or options that exclude each other, and VerificationError if a self test is wanted and the
+        Raises ShapeError if the inputs cannot have these shapes or a dimension must be fixed and is not, OptionError
+        for another suffix or options that exclude each other, and VerificationError if a self test is wanted and the
         network fails it on this machine.
 
         >>> import tempfile
@@ -424,6 +424,19 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         return f"<{self._description}>"
+
+
+def loaded(model: Any) -> Model:
+    """``model``; raises InputError if it is a file or something else that must be loaded first."""
+    if isinstance(model, Model):
+        return model
+    from sofie_jit.errors import InputError
+
+    if isinstance(model, (str, os.PathLike)):
+        wanted = f"sofie_jit.load({os.fspath(model)!r})"
+    else:
+        wanted = "sofie_jit.load(...) of a file or of a live model"
+    raise InputError(f"model= is {type(model).__name__}, expected a sofie_jit.Model: pass {wanted}")
 
 
 def _remade(function: Callable[..., Model], columns: Columns | None, *arguments: Any, **options: Any) -> Model:

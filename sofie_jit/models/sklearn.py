@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from sofie_jit.errors import InputError, MissingDependencyError, ShapeError, SofieError, counted
 from sofie_jit.models.arguments import unpack
 from sofie_jit.models.columns import arranged, is_frame
-from sofie_jit.models.model import Model
+from sofie_jit.models.model import Model, loaded
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
@@ -106,13 +105,7 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises InputError if it is not a model of one input and one output.
         """
-        model: Any = self.model
-        if not isinstance(model, Model):
-            if isinstance(model, (str, os.PathLike)):
-                wanted = f"sofie_jit.load({os.fspath(model)!r})"
-            else:
-                wanted = "sofie_jit.load(...) of a file or of a live model"
-            raise InputError(f"model= is {type(model).__name__}, expected a sofie_jit.Model: pass {wanted}")
+        model = loaded(self.model)
         inputs, outputs = model.input_names, model.output_names
         if len(inputs) != 1:
             raise InputError(

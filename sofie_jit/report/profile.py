@@ -65,7 +65,8 @@ class Profile:
         """Time and speed of a whole call, its difference from the sum of the operators, and the peak."""
         difference = self.seconds - self.operator_seconds
         cause = (
-            "checks of the arguments, memory for the results, calls of the operators, and delays by other programs"
+            "checks of the arguments, memory for the results, calls of the operators, and delays caused by other "
+            "programs"
             if difference >= 0
             else "clocks between the operators, or other programs, delay them"
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofie_jit import frontends
-from sofie_jit.errors import ModelFileError, SofieError, counted
+from sofie_jit.errors import ModelFileError, OptionError, SofieError, counted
 from sofie_jit.frontends.base import OriginalModel, Translation, leaves
 from sofie_jit.frontends.content import on_disk
 from sofie_jit.models.opening import model_of
@@ -187,9 +187,10 @@ def compare(
     Parameters
     ----------
     source, config, replace, threads, options
-        As in :func:`sofie_jit.load`. The library of the format runs the original: ONNX Runtime, Keras 3, or tf_keras
-        for files of Keras 2 if it is installed, because Keras 3 reads some of their options differently. The network in
-        a compiled library is evaluated in numpy, without the file that it was made from and without its framework.
+        As in :func:`sofie_jit.load`. The library of the format runs the original: ONNX Runtime, PyTorch, Keras 3, or
+        tf_keras for files of Keras 2 if it is installed, because Keras 3 reads some of their options differently. The
+        network in a compiled library is evaluated in numpy, without the file that it was made from and without its
+        framework.
     x
         The inputs, as for ``infer``. By default ``rows`` rows of random numbers (``seed``) that fit the model: integers
         where they are indices of an Embedding, some size for open dimensions.
@@ -209,6 +210,8 @@ def compare(
         The library cannot load the model.
     InputError
         The library cannot run it on ``x``.
+    OptionError
+        ``rows`` or one of ``batches`` is not positive, or an option is unknown.
 
     Examples
     --------
@@ -217,6 +220,8 @@ def compare(
     >>> found.ok, found.outputs[0].shape                               # doctest: +SKIP
     (True, (100, 10))
     """
+    if wrong := [number for number in (rows, *(batches or ())) if number is not None and number < 1]:
+        raise OptionError(f"rows= and batches= are positive numbers of rows, got {wrong[0]}")
     with on_disk(source) as file:
         found = _compare(
             file, x, rows=rows, seed=seed, layers=layers, batches=batches, threads=threads,

@@ -32,6 +32,11 @@ def test_content_decides_not_the_name(file: str, tmp_path: Path) -> None:
     assert translation().operators
 
 
+def test_outputs_must_not_be_empty() -> None:
+    with pytest.raises(OptionError, match="outputs= is empty"):
+        frontends.open(MODEL_FILE, outputs=[])
+
+
 def test_hdf5_behind_a_user_block(tmp_path: Path) -> None:
     path = tmp_path / "m.h5"
     path.write_bytes(bytes(1024) + MODEL_FILE.read_bytes())

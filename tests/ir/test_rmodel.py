@@ -15,8 +15,22 @@ from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.elementwise import Add, Mul, Sub
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.ir.rmodel import sizes_of
+from sofie_jit.models.arguments import Arguments
 from sofie_jit.operators import GatherElements
 from sofie_jit.verification.evaluate import evaluate
+
+
+def test_sizes_that_are_fixed_cannot_be_opened() -> None:
+    network = RModel()
+    network.add_input_tensor_info("x", "float32", (1, 4))
+    network.add_operator(Relu(inputs=["x"], outputs=["y"]))
+    network.add_output_tensor_names("y")
+    with pytest.raises(ShapeError, match=r"x.*which cannot have the shape \(None, 4\): all its sizes are fixed"):
+        sizes_of(network.inputs, [(None, 4)])
+    assert sizes_of(network.inputs, [(1, 4)]) == {}
+    with pytest.raises(ShapeError, match=r"fixed at 1 in the model; pass 1 row, or save .*dynamic_shapes="):
+        Arguments(network.inputs).standardize([np.zeros((3, 4))])
 
 
 @pytest.mark.parametrize("optimize", [True, False])

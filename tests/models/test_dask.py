@@ -37,6 +37,11 @@ def test_chunks(model: sofie_jit.Model, chunks: tuple) -> None:
     np.testing.assert_array_equal(y[13:17, 2].compute(scheduler="sync"), model.infer(x)[13:17, 2])
 
 
+def test_a_file_must_be_loaded_first() -> None:
+    with pytest.raises(sofie_jit.InputError, match=r"model= is str, expected .*: pass sofie_jit.load\('m.h5'\)"):
+        sofie_jit.dask.infer("m.h5", np.zeros((2, 3)))  # type: ignore[arg-type]
+
+
 def test_data_frames_are_matched_by_name() -> None:
     frames, pandas = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
     model = mlp().compile()

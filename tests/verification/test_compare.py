@@ -133,6 +133,12 @@ def test_nan_where_keras_has_none_is_a_difference(monkeypatch: pytest.MonkeyPatc
     found.plot()
 
 
+@pytest.mark.parametrize("options", [{"rows": 0}, {"batches": [0]}, {"batches": [1, -1]}])
+def test_numbers_of_rows_are_positive(options: dict[str, Any]) -> None:
+    with pytest.raises(sofie_jit.OptionError, match=r"rows= and batches= are positive numbers of rows, got (0|-1)"):
+        sofie_jit.compare(MODEL_FILE, **options)
+
+
 def test_files_of_keras_2_are_compared_with_tf_keras(tmp_path: Path) -> None:
     tf_keras = pytest.importorskip("tf_keras")
     path = tmp_path / "old.h5"

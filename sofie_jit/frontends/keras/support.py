@@ -93,7 +93,7 @@ TITLES = {
 EXPLANATION = """\
 *Options* lists the options with an effect at inference, under their names in Keras 3; older names are converted. All
 other options matter for training only. A value that is not supported raises an error when a file is loaded;
-`sofie_jit.supported_layers()["Conv2D"].refusals` lists these errors."""
+`sofie_jit.supported_layers()["Conv2D"].refusals` lists their texts, with {...} in place of values from the file."""
 
 
 def markdown() -> str:

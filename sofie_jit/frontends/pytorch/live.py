@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import tempfile
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError, one_line
+from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError, counted, one_line
 from sofie_jit.frontends.pytorch.exported import read_file
 from sofie_jit.frontends.pytorch.model import ExportedModel, ScriptModel
 from sofie_jit.frontends.pytorch.script.reader import read_file as read_script
@@ -19,7 +21,7 @@ def exported(
 ) -> ExportedModel:
     """The graph of an ``ExportedProgram``, or of a module that ``torch.export`` exports for example inputs.
 
-    If ``dynamic_shapes`` is not given, the first dimension of each input is open.
+    If ``dynamic_shapes`` is not given, the first dimension of each input is open, see :func:`_with_open_batch`.
 
     Raises OptionError if the example inputs are missing, and UnsupportedLayerError if the module cannot be exported.
     """
@@ -67,7 +69,7 @@ def _export(module: Any, inputs: Sequence[Any] | None, keywords: Mapping[str, An
 
     if inputs is None and not keywords:
         raise OptionError(
-            "a live module needs example inputs: sofie_jit.load(module, example_inputs=(torch.zeros(2, 16),))"
+            "a live module needs example inputs, for load and compare: example_inputs=(torch.zeros(2, 16),)"
         )
     given = () if inputs is None else tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     was_training = module.training
@@ -75,10 +77,7 @@ def _export(module: Any, inputs: Sequence[Any] | None, keywords: Mapping[str, An
     try:
         if dynamic_shapes is not None:
             return torch.export.export(module, given, dict(keywords or {}), dynamic_shapes=dynamic_shapes)
-        try:
-            return torch.export.export(module, given, dict(keywords or {}), dynamic_shapes=_open_batch(given, keywords))
-        except Exception:  # a model for a fixed batch
-            return torch.export.export(module, given, dict(keywords or {}))
+        return _with_open_batch(module, given, dict(keywords or {}))
     except SofieError:
         raise
     except Exception as error:  # of any kind
@@ -89,22 +88,63 @@ def _export(module: Any, inputs: Sequence[Any] | None, keywords: Mapping[str, An
         module.train(was_training)
 
 
-def _open_batch(inputs: Any, keywords: Mapping[str, Any] | None) -> Any:
-    """An open first dimension for every tensor, of one name."""
+def _with_open_batch(module: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """The program of a module with an open first dimension, or of a fixed one, with a warning, if that is impossible.
+
+    The first dimensions that are as long as that of the first tensor are open. A single row is exported as two, because
+    torch.export takes a size of 1 for a constant.
+    """
     import torch
 
-    batch = torch.export.Dim("batch")
+    sizes = [value.shape[0] for value in _tensors([inputs, keywords]) if value.ndim]
+    if not sizes:
+        return torch.export.export(module, inputs, keywords)
+    rows, batch = sizes[0], torch.export.Dim("batch")
 
-    def shapes(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return {0: batch} if value.ndim else None
-        if isinstance(value, Mapping):
-            return {key: shapes(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(shapes, value))
-        return None
+    def is_open(value: Any) -> bool:
+        return bool(value.ndim) and value.shape[0] == rows
 
-    found = shapes(inputs)
-    if not keywords:
-        return found
-    raise ValueError("keyword arguments")
+    def repeated(value: Any) -> Any:
+        return torch.cat([value, value]) if rows == 1 and is_open(value) else value
+
+    def shape(value: Any) -> Any:
+        return {0: batch} if is_open(value) else None
+
+    bound: Any = inputs
+    if keywords:
+        bound = dict(inspect.signature(module.forward).bind(*inputs, **keywords).arguments)
+    shapes = _mapped(bound, shape, lambda other: None)
+    try:
+        return torch.export.export(
+            module, _mapped(inputs, repeated), _mapped(keywords, repeated), dynamic_shapes=shapes
+        )
+    except Exception as error:
+        program = torch.export.export(module, inputs, keywords)
+        warnings.warn(
+            f"{type(module).__name__} is loaded for exactly {counted(rows, 'row')}, as in the example inputs, because "
+            f"torch.export cannot leave the first dimension open ({one_line(error)}); dynamic_shapes= says which sizes "
+            "are open",
+            stacklevel=2,
+        )
+        return program
+
+
+def _tensors(value: Any) -> list[Any]:
+    """The tensors in nested lists, tuples and dicts."""
+    found: list[Any] = []
+    _mapped(value, found.append)
+    return found
+
+
+def _mapped(value: Any, function: Callable[[Any], Any], other: Callable[[Any], Any] = lambda value: value) -> Any:
+    """``value`` with its tensors replaced by the results of ``function``, and everything else by those of ``other``."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    if isinstance(value, Mapping):
+        return {key: _mapped(item, function, other) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_mapped(item, function, other) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return other(value)

@@ -20,6 +20,7 @@ from without_torch import WithoutTorch  # noqa: E402
 import sofie_jit  # noqa: E402
 from sofie_jit import frontends  # noqa: E402
 from sofie_jit.frontends.base import Translation  # noqa: E402
+from sofie_jit.models.arguments import open_shape  # noqa: E402
 from sofie_jit.verification.difference import TOLERANCE, distance  # noqa: E402
 from sofie_jit.verification.evaluate import evaluate  # noqa: E402
 
@@ -215,6 +216,34 @@ def test_training_mode_is_left_as_it_was() -> None:
     module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout())
     frontends.open(module, example_inputs=torch.zeros(3, 2))
     assert module.training
+
+
+class Scaled(torch.nn.Module):
+    def forward(self, x: torch.Tensor, *, scale: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
+        return x * scale if shift is None else x * scale + shift
+
+
+class OneRow(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(1, 4)
+
+
+def test_the_batch_of_live_modules_is_open(recwarn: pytest.WarningsRecorder) -> None:
+    linear, x = torch.nn.Linear(4, 2), torch.randn(1, 4)
+    for module, inputs, keywords in (
+        (linear, (x,), {}),
+        (linear, x, {}),
+        (linear, (torch.randn(3, 4),), {}),
+        (Scaled(), (x,), {"scale": torch.randn(1, 1)}),
+        (Scaled(), (x,), {"scale": torch.randn(1, 1), "shift": torch.randn(4)}),
+    ):
+        translation = frontends.open(module, example_inputs=inputs, example_kwargs=keywords or None)
+        shapes = [kind.shape for kind in translation.inputs.values()]
+        assert [open_shape(shape) for shape in shapes] == [(None, 4), (None, 1), (4,)][: len(shapes)]
+    assert not [warning for warning in recwarn if "exactly" in str(warning.message)]
+    with pytest.warns(UserWarning, match=r"OneRow is loaded for exactly 1 row, .*; dynamic_shapes= says"):
+        (kind,) = frontends.open(OneRow(), example_inputs=(x,)).inputs.values()
+    assert kind.shape == (1, 4)
 
 
 def test_nested_outputs() -> None:
