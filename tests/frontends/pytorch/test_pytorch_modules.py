@@ -13,7 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which has an environment of its own in .ci/run")
 
-import network_modules  # noqa: E402, F401  (further cases)
+import function_modules  # noqa: E402, F401  (further cases)
+import network_modules  # noqa: E402, F401
 from modules import CASES, Case  # noqa: E402
 from without_torch import WithoutTorch  # noqa: E402
 

@@ -213,6 +213,13 @@ def copy(call: AtenCall, x: Any, src: Any) -> Any:
     )
 
 
+@of_complex("adjoint", "mH")
+def adjoint(call: AtenCall, x: Complex) -> Complex:
+    """The conjugate with the last two axes swapped."""
+    real, imag = (ops.swapaxes(part, part.rank - 2, part.rank - 1) for part in (x.real, x.imag))
+    return Complex(real, ops.negative(imag))
+
+
 @of_complex("zeros_like", "empty_like", "new_zeros", "new_empty", "zero")
 def zeros_of(call: AtenCall, x: Any, size: Any = None, dtype: Any = None) -> Any:
     """0 in a shape, or in that of a tensor."""

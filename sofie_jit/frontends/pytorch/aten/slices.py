@@ -168,7 +168,7 @@ def _with_slice(call: AtenCall, x: Symbol, new: Symbol, axis: int, start: Any, s
         return updated(call, x, axis, start, new)
     whole = static_dim("a slice with steps", x.shape, axis)
     picks = np.arange(whole)
-    places = picks[start::step]
+    places = picks[start::step][: static_dim("a slice with steps", new.shape, axis)]
     picks[places] = whole + np.arange(len(places))
     return ops.take(ops.concatenate([x, new], axis), picks, axis)
 

@@ -71,8 +71,10 @@ def nothing(self: Program, *arguments: Any, **named: Any) -> None:
 
 
 @function("range")
-def numbers(self: Program, *limits: Any) -> Any:
-    """A range of numbers, which must be known."""
+def numbers(self: Program, *limits: Any, **of_tensor: Any) -> Any:
+    """A range of numbers, which must be known; with the type of its elements, it is a tensor."""
+    if of_tensor:
+        return NotImplemented
     values = [_number(limit) for limit in limits]
     if any(isinstance(value, Undecided) for value in values):
         return next(value for value in values if isinstance(value, Undecided))
