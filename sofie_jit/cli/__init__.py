@@ -13,6 +13,7 @@ import argparse
 import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from inspect import cleandoc
@@ -114,7 +115,11 @@ def _unrecognized(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> st
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return re.sub(rf"\b({'|'.join(OPTIONS)})=(?![\w\[({{'\"])", r"--\1", str(error))
+
+
+OPTIONS = ("config", "backend", "columns", "threads")
+"""Arguments of functions that the command line has as options, for messages that name them without a value."""
 
 
 def _parser() -> argparse.ArgumentParser:

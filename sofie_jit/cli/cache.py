@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     parser.add_argument("--clear", action="store_true", help="remove all entries")
     parser.add_argument(
-        "--limit", metavar="SIZE", type=_size, help="largest size of all entries: 500M, 2G; 0 keeps none"
+        "--limit",
+        metavar="SIZE",
+        type=_size,
+        help="largest size of all entries: 500M, 2G; 0 keeps none (default: 268M)",
     )
 
 

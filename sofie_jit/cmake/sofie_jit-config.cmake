@@ -30,7 +30,8 @@ function(sofie_jit_add_model target file)
    cmake_parse_arguments(PARSE_ARGV 2 model "DISPATCH" "NAMESPACE;WEIGHTS;BACKEND" "INPUT_SHAPES")
    if(model_UNPARSED_ARGUMENTS OR model_KEYWORDS_MISSING_VALUES)
       message(FATAL_ERROR "sofie_jit_add_model: cannot make sense of "
-                          "'${model_UNPARSED_ARGUMENTS}${model_KEYWORDS_MISSING_VALUES}'")
+                          "'${model_UNPARSED_ARGUMENTS}${model_KEYWORDS_MISSING_VALUES}'; the options are DISPATCH, "
+                          "NAMESPACE name, WEIGHTS kind, BACKEND name and INPUT_SHAPES sizes...")
    endif()
    if(NOT SOFIE_JIT_COMMAND)
       message(FATAL_ERROR "sofie_jit_add_model: the command sofie-jit is not on the PATH; activate the environment "

@@ -39,6 +39,12 @@ UNREADABLE = {
 }
 """First bytes -> the kind of file, and a remedy, for error messages."""
 
+CONVERTIBLE = {
+    "onnx": ": give its content, model.SerializeToString()",
+    "sklearn": ": convert it to ONNX, and give the content, skl2onnx.to_onnx(model, X).SerializeToString()",
+}
+"""Packages whose objects are not read -> what to give instead."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -111,7 +117,9 @@ class Content:
         'is an HTML or XML page, not a model: look at what was downloaded'
         """
         if self.path is None:
-            return f"is an object of type {type(self.source).__module__}.{type(self.source).__qualname__}"
+            kind = type(self.source)
+            hint = next((hint for package, hint in CONVERTIBLE.items() if package in self.packages), "")
+            return f"is an object of type {kind.__module__}.{kind.__qualname__}{hint}"
         if self.path.is_dir():
             return f"is a directory that contains {some(self.names) or 'nothing'}"
         if not self.head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from sofie_jit.errors import counted
 from sofie_jit.records import dataclass
 
 
@@ -43,7 +44,7 @@ class Report:
 
     def __str__(self) -> str:
         bad = sum(bool(node.problem) for node in self.nodes)
-        count = f"{len(self.nodes)} {self.node_word}s" + (f", {bad} of them not supported" if bad else "")
+        count = counted(len(self.nodes), self.node_word) + (f", {bad} of them not supported" if bad else "")
         lines = [f"{self.source}: {'can' if self.ok else 'cannot'} be loaded" + (f" ({count})" if self.nodes else "")]
         if self.unknown:
             lines.append(f"  its {self.node_word}s are not checked: {self.unknown}")

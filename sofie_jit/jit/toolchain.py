@@ -20,6 +20,9 @@ NAMES = ("clang++", "g++", "c++")
 FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-w", "-Wl,-z,nodelete")
 """Not unloaded (nodelete), because threads of its pool may sleep in it."""
 
+MOST_SAID = 2000
+"""Characters of a compiler's output in an error message; the first error explains the others."""
+
 
 @dataclass(frozen=True)
 class Toolchain:
@@ -60,9 +63,8 @@ class Toolchain:
         except OSError as error:
             raise CompileError(f"the compiler {self.command[0]} cannot be started: {error.strerror}") from error
         if run.returncode:
-            raise CompileError(
-                f"the compiler {shlex.join(self.command)} failed with {' '.join(arguments)}:\n{run.stderr[-2000:]}"
-            )
+            said = run.stderr if len(run.stderr) <= MOST_SAID else f"{run.stderr[:MOST_SAID]} ..."
+            raise CompileError(f"the compiler {shlex.join(self.command)} failed with {' '.join(arguments)}:\n{said}")
         return run.stdout
 
 

@@ -84,7 +84,8 @@ def _chosen(table: Any, columns: ByInput, several: bool) -> dict[str, np.ndarray
     for name, names in columns.items():
         if missing := [column for column in names if column not in known]:
             raise InputError(
-                f"{_of(name, several)}there is no column {', '.join(missing)}; there are: {', '.join(map(str, known))}"
+                f"{_of(name, several)}there is no column {', '.join(map(str, missing))}; there are: "
+                f"{', '.join(map(str, known))}"
             )
     if hasattr(table, "AsNumpy"):  # RDataFrame reads all columns in one pass over the data
         table = table.AsNumpy(list(dict.fromkeys(name for names in columns.values() for name in names)))
@@ -130,8 +131,8 @@ def _accepted(part: Any, wanted: ByInput, exact: bool, known: ByInput, several: 
     if exact and (unknown := [column for column in column_names(part) if column not in names]):
         select = "{" + ", ".join(f"'{name}': [...]" for name in known) + "}" if several else "[...]"
         raise InputError(
-            f"{where}the model does not know the column {', '.join(map(str, unknown))}; its columns are: "
-            f"{', '.join(names)} (predict(..., columns={select}) selects from a table with more)"
+            f"{where}the model does not know the column{'s' * (len(unknown) > 1)} {', '.join(map(str, unknown))}; its "
+            f"columns are: {', '.join(names)} (predict(..., columns={select}) selects from a table with more)"
         )
     return True
 

@@ -200,10 +200,15 @@ class InferenceClassifier(ClassifierMixin, _Inference):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """The probability of each class for each row.
 
-        Raises what :meth:`transform` raises, and InputError if the outputs are not probabilities.
+        Raises what :meth:`transform` raises, and InputError if the outputs are not probabilities, or if they are with
+        ``from_logits``.
         """
         outputs = self._outputs(X).astype(np.float64)
+        sums_to_one = abs(outputs.sum(1, keepdims=True) - 1) <= ROUNDING
+        wrong = (outputs < -ROUNDING) | (outputs > 1 + ROUNDING) | ~sums_to_one
         if self.from_logits:
+            if len(outputs) and outputs.shape[1] > 1 and not wrong.any():
+                raise InputError("the outputs of the model are probabilities already: omit from_logits=True")
             if outputs.shape[1] == 1:
                 outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
             exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True, initial=-np.inf))
@@ -211,7 +216,7 @@ class InferenceClassifier(ClassifierMixin, _Inference):  # type: ignore[misc]
             return softmax
         if outputs.shape[1] == 1:
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
-        wrong = (outputs < -ROUNDING) | (outputs > 1 + ROUNDING) | (abs(outputs.sum(1, keepdims=True) - 1) > ROUNDING)
+            wrong = (outputs < -ROUNDING) | (outputs > 1 + ROUNDING)
         if wrong.any():
             row = int(wrong.any(axis=1).argmax())
             raise InputError(

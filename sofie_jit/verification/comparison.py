@@ -121,7 +121,7 @@ class Comparison:
             found = f"differs from {self.library}: maximum difference {worst:.1e} of the scale"
             if self.parting:
                 found += f"; the first layer that differs is {self.parting.name}"
-        text = f"{self.source} {found} ({self._rows:,} rows, {self.version})"
+        text = f"{self.source} {found} ({counted(self._rows, 'row')}, {self.version})"
         unchecked = next((output.unchecked for output in self.outputs if not output.ok and output.unchecked), "")
         return f"{text}\nno float64 evaluation says whether this is rounding: {unchecked}" if unchecked else text
 

@@ -13,7 +13,7 @@ import pytest
 from command_errors import error_of
 
 import sofie_jit
-from sofie_jit.cli import COMMANDS, main
+from sofie_jit.cli import COMMANDS, _message, main
 from sofie_jit.demo import MODEL_FILE
 from sofie_jit.frontends.sandbox import isolated
 from sofie_jit.report.progress import Progress, Steps
@@ -179,7 +179,7 @@ def test_inputs_are_matched_and_counted(
         assert said in error_of(capsys, "profile", str(difference), "--input", *inputs)
     assert not Path("w.npy").exists()
     assert main(["compare", str(difference), "--no-times", "--input", "b=y.npy", "a=x.npy"]) == 0
-    assert "1 rows" in capsys.readouterr().out
+    assert "(1 row, " in capsys.readouterr().out
     one = ["run", str(MODEL_FILE), str(images), str(images), "-o", "w.npy"]
     assert "the model has 1 input (image); got 2 arrays" in error_of(capsys, *one)
     one = ["compare", str(MODEL_FILE), "--no-times", "--input", str(images), str(images)]
@@ -201,6 +201,18 @@ def test_files_to_write_are_checked_before_any_work(
         (["convert", model, "m.txt"], "an ONNX file is written as .onnx, not as 'm.txt'"),
     ):
         assert said in error_of(capsys, *argv)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("pass config= with the .json file", "pass --config with the .json file"),
+        ("give backend=, or", "give --backend, or"),
+        ("load(..., columns=[...])", "load(..., columns=[...])"),
+    ],
+)
+def test_options_in_messages_are_those_of_the_command_line(said: str, shown: str) -> None:
+    assert _message(sofie_jit.OptionError(said)) == shown
 
 
 def test_files_that_are_read_are_not_overwritten(

@@ -32,6 +32,13 @@ def test_content_decides_not_the_name(file: str, tmp_path: Path) -> None:
     assert translation().operators
 
 
+@pytest.mark.parametrize(("package", "advice"), [("onnx", "SerializeToString"), ("sklearn", "skl2onnx")])
+def test_objects_that_can_be_converted(package: str, advice: str) -> None:
+    thing = type("Thing", (), {"__module__": f"{package}.things"})()
+    with pytest.raises(ModelFileError, match=rf"object of type {package}.things.Thing: .*{advice}"):
+        frontends.open(thing)
+
+
 def test_outputs_must_not_be_empty() -> None:
     with pytest.raises(OptionError, match="outputs= is empty"):
         frontends.open(MODEL_FILE, outputs=[])

@@ -12,6 +12,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit import RModel
+from sofie_jit.demo import MODEL_FILE, load_digits
 from sofie_jit.errors import InputError, ShapeError
 from sofie_jit.operators import Gemm, Sigmoid, Softmax
 
@@ -62,6 +63,8 @@ def test_classifiers(x: np.ndarray) -> None:
     )
     assert is_classifier(two)
     assert two.score(x, two.predict(x)) == 1.0
+    with pytest.raises(InputError, match="are probabilities already: omit from_logits=True"):
+        InferenceClassifier(sofie_jit.load(MODEL_FILE), from_logits=True).predict(load_digits().images.reshape(100, 64))
     with pytest.raises(InputError, match=r"row 0 is .*; from_logits=True applies"):
         InferenceClassifier(model(3)).predict(x)
     with pytest.raises(InputError, match="classes= has 2 labels, the model distinguishes 3 classes"):

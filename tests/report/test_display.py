@@ -27,7 +27,7 @@ from sofie_jit.ir.operators import (
     Sqrt,
     Tanh,
 )
-from sofie_jit.models.memory_use import memory_use
+from sofie_jit.models.memory_use import _factor, memory_use
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.report import tables
 from sofie_jit.report.colors import COMMON, hue, hues
@@ -73,6 +73,7 @@ def test_memory_grows_with_open_dimensions(network: RModel) -> None:
         "memory per call 256 B × batch × time, large batches in tiles",
     ]
     assert memory_use(lower(network))[1] == "memory per call 0 B"
+    assert _factor("width - 2") == "(width - 2)"
 
 
 def test_model_shows_its_network_without_being_compiled_again() -> None:

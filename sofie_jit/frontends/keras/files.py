@@ -93,7 +93,9 @@ def _directory(path: Path, given: dict[str, Any] | None) -> SavedModel:
     if (path / "saved_model.pb").exists():
         raise ModelFileError(
             f"'{path}' is a TensorFlow SavedModel directory, a graph without Keras layers to read; "
-            "load it with Keras 2 (keras.models.load_model) and save it with model.save('model.h5')"
+            "load it with Keras 2 (keras.models.load_model) and save it with model.save('model.h5'), or, if "
+            "model.export() of Keras 3 wrote it, convert it to ONNX: python -m tf2onnx.convert --saved-model DIRECTORY "
+            "--output m.onnx"
         )
     if not (path / "config.json").exists() or not (path / "model.weights.h5").exists():
         raise ModelFileError(f"'{path}' is a directory; expected an .h5 file or a .keras archive")

@@ -92,7 +92,7 @@ def architecture(value: Any, what: str) -> dict[str, Any]:
             return dict(value)
         if isinstance(value.get("layers"), list):
             return {"class_name": "Functional" if "input_layers" in value else "Sequential", "config": value}
-        found = f"a dict with the keys {some(value)}"
+        found = f"a dict with the keys {some(value)}" if value else "an empty dict"
     elif isinstance(value, list) and value and all(isinstance(x, dict) and "class_name" in x for x in value):
         return {"class_name": "Sequential", "config": value}
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,8 +120,12 @@ def ending_in(graph: Graph, outputs: Sequence[str]) -> Graph:
     """The same graph with the tensors ``outputs`` as its outputs. Raises ModelFileError for a name that it lacks."""
     for name in outputs:
         if name not in graph.names:
+            computed = dict.fromkeys(output for node in reversed(graph.nodes) for output in node.outputs if output)
+            close = difflib.get_close_matches(name, graph.names, 1)
+            meant = f" (did you mean '{close[0]}'?)" if close else ""
             raise ModelFileError(
-                f"outputs= names '{name}', which is not a tensor of this model; its tensors are: {some(graph.names)}"
+                f"outputs= names '{name}', which is not a tensor of this model{meant}; the results of its nodes, from "
+                f"the last to the first, are: {some(computed)}"
             )
     return dataclasses.replace(graph, outputs=[ValueInfo(name, "", None) for name in outputs])
 

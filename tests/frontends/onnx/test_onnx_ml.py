@@ -327,6 +327,8 @@ def test_labels_that_are_strings_are_refused_with_the_way_on():
     expected = X @ np.reshape(W, (3, 4)).T + [0, 0.5, 0.1]
     with pytest.raises(SofieError, match=r"its labels are strings.* outputs=\['scores'\]"):
         frontends.open(content)()
+    with pytest.raises(ModelFileError, match=r"did you mean 'scores'\?.*last to the first, are: label, scores"):
+        frontends.open(content, outputs=["score"])()
     (scores,) = evaluate(frontends.open(content, outputs=["scores"])(), [X])
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     model = onnx.load_from_string(content)  # with nodes behind both, as skl2onnx writes them
