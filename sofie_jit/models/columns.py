@@ -46,7 +46,8 @@ def by_input(columns: Columns, shapes: Mapping[str, Sequence[int | None]]) -> di
         if twice := [column for column, count in Counter(names).items() if count > 1]:
             raise InputError(f"columns= names {', '.join(map(str, twice))} more than once")
         row = [size for size in shapes[name][1:] if size != 1] or [1]
-        if len(row) > 1 or row[0] not in (None, len(names)):
+        known = len(shapes[name]) > 0  # not those of TorchScript before the first call
+        if known and (len(row) > 1 or row[0] not in (None, len(names))):
             wanted = f"the shape {tuple(row)}" if len(row) > 1 else counted(row[0] or 0, "column")
             named = ", ".join(map(str, names))
             raise ShapeError(f"a row of input '{name}' has {wanted}; columns= names {named}")
