@@ -61,6 +61,11 @@ COVERING: dict[str, list[str]] = {
     "frontends/onnx/nodes/quantized_contrib.py": [f"{ONNX}/test_onnx_quantized.py", f"{ONNX}/test_onnx_microsoft.py"],
     "frontends/onnx/nodes/quantization.py": [
         f"{ONNX}/test_onnx_quantized.py", f"{ONNX}/test_onnx_node_tests.py", f"{ONNX}/test_onnx_translation.py"],
+    **{f"frontends/onnx/nodes/{name}.py": [f"{ONNX}/test_onnx_ml.py", f"{ONNX}/test_onnx_node_tests.py"] for name in (
+        "linear_models", "preprocessing", "scores", "trees")},
+    "frontends/onnx/nodes/qonnx.py": [f"{ONNX}/test_onnx_qonnx.py"],
+    "frontends/onnx/nodes/control.py": [
+        f"{ONNX}/test_onnx_control.py", f"{ONNX}/test_onnx_loops.py", f"{ONNX}/test_onnx_node_tests.py"],
     "frontends/onnx/nodes": [
         f"{ONNX}/test_onnx_node_tests.py", f"{ONNX}/test_onnx_translation.py",
         f"{ONNX}/test_onnx_general_convolution.py", f"{ONNX}/test_onnx_control.py",

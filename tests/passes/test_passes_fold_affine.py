@@ -208,6 +208,18 @@ def test_one_scale_for_all_is_folded_through_a_reshape() -> None:
     same_numbers(rmodel)
 
 
+def test_an_offset_behind_a_reshape_stays_in_front_of_padding() -> None:
+    operators = [
+        Mul(inputs=["x", "two"], outputs=["a"]),
+        Add(inputs=["a", "two"], outputs=["b"]),
+        Reshape(shape=(0, 6, 5, 4), inputs=["b"], outputs=["c"]),
+        conv_of("c", "y", auto_pad="SAME_UPPER"),
+    ]
+    rmodel = model_of((None, 120), *operators, two=np.array(2.0), K=THREE_BY_THREE)
+    assert types(fold_preceding_affine(lower_operators(rmodel))) == ["Mul", "Add", "Reshape", "FusedConv"]
+    same_numbers(rmodel)
+
+
 def test_one_tensor_scaled_for_two_convolutions() -> None:
     operators = [
         *(Mul(inputs=["x", "two"], outputs=[f"{y}c"]) for y in "yz"),

@@ -106,6 +106,22 @@ def test_operators_of_integers(kind: str, tmp_path: Path) -> None:
     assert (found == expected).mean() > 0.95
 
 
+@pytest.mark.parametrize("shapes", [((3, 5), (5,)), ((5,), (5, 4)), ((2, 3, 5), (5,)), ((5,), (5,))])
+def test_integer_products_of_vectors(shapes: tuple[tuple[int, ...], ...], tmp_path: Path) -> None:
+    info = helper.make_tensor_value_info
+    made = helper.make_node("MatMulInteger", ["x", "b"], ["y"])
+    b = RNG.integers(-128, 128, shapes[1]).astype(np.int8)
+    graph = helper.make_graph(
+        [made], "g", [info("x", TensorProto.UINT8, shapes[0])], [info("y", TensorProto.INT32, None)],
+        [numpy_helper.from_array(b, "b")],
+    )  # fmt: skip
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    x = RNG.integers(0, 256, shapes[0]).astype(np.uint8)
+    (found,) = evaluate(frontends.open(path)(), [x])
+    assert np.array_equal(found, x.astype(np.int32) @ b.astype(np.int32))
+
+
 @pytest.mark.parametrize("kind", [*STATIC, "s16 s8"])
 def test_quantize_and_dequantize(kind: str, tmp_path: Path) -> None:
     """Between the integers are floating-point sums in another order than ONNX Runtime's, which move a few results."""

@@ -207,6 +207,15 @@ def test_versions_of_handlers_are_those_of_onnx():
         assert versions.keys() <= changes | {1}, op_type
 
 
+def test_frames_longer_than_the_signal_are_refused(tmp_path):
+    """The inputs of STFT: a signal, the step and the length of frames."""
+    graph = [node("STFT", "x step w length", "y")]
+    weights = {"step": np.array(2), "w": np.ones(5, np.float32), "length": np.array(5)}
+    signal = np.ones((2, 4), np.float32)
+    with pytest.raises(UnsupportedLayerError, match="frames of 5 numbers every 2 do not fit a signal of shape"):
+        frontends.open(saved(tmp_path, graph, {"x": signal}, **weights))()
+
+
 # -- attributes --------------------------------------------------------------------------------------------------------
 
 

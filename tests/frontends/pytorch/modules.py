@@ -437,6 +437,7 @@ def resizing(x: torch.Tensor) -> Any:
         F.interpolate(x, scale_factor=1.7, mode="bilinear", align_corners=True),
         F.interpolate(x, size=(11, 8), mode="bicubic"), F.interpolate(x[:, :, 0], size=9, mode="linear"),
         F.interpolate(x, size=(3, 3), mode="area"), F.interpolate(x, size=(3, 4), mode="bilinear", antialias=True),
+        F.interpolate(x, size=(2, 4), mode="bicubic", antialias=True),
     ]  # fmt: skip
 
 
