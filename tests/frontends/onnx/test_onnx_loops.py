@@ -1,4 +1,4 @@
-"""Loops whose number of iterations depends on data, against ONNX Runtime and onnx's reference implementation."""
+"""Loops whose number of iterations depends on data, against ONNX Runtime and in float64."""
 
 from __future__ import annotations
 
