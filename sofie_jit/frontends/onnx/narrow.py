@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
 from sofie_jit.frontends.onnx.values import PACKED, Narrow, TensorSequence, Value, dtype_of
 from sofie_jit.ir.builder import Builder, Symbol
 from sofie_jit.ir.operators.elementwise import Cast

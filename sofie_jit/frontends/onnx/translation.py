@@ -20,6 +20,7 @@ from sofie_jit.frontends.onnx import narrow
 from sofie_jit.frontends.onnx.input_types import input_types, own_sizes
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall, UnrollingError
 from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of
 from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir import ops
@@ -240,12 +241,12 @@ class _Translator:
 
     def node(self, node: Node, values: Mapping[str, Value], used: frozenset[str]) -> Sequence[Value]:
         """The outputs of a node in a graph that uses the tensors ``used``."""
-        call = registry.OnnxCall(node, self.builder, used, values, self)
+        call = OnnxCall(node, self.builder, used, values, self)
         inputs = [values[name] if name else None for name in node.inputs]
         if node.name in self.replace:
             return self.replaced(call, inputs)
         options = {name: given.value for name, given in node.attributes.items()}
-        with errors_of_node(node.label, options, "ONNX"):
+        with errors_of_node(node.label, options, "ONNX", registry.translator(node)):
             results = registry.known_result(call, inputs)
             if results is None:
                 handler = registry.find(node)
@@ -265,7 +266,7 @@ class _Translator:
             self.check_iterations(graph, 1)
             self.unrolled += len(graph.nodes) + 1
         origin = self.builder.origin
-        results = self.graph(graph, values, passing=(registry.UnrollingError,))
+        results = self.graph(graph, values, passing=(UnrollingError,))
         self.builder.origin = origin
         found = [value for value in results if value is not None]
         if len(found) < len(results):
@@ -273,13 +274,13 @@ class _Translator:
         return found
 
     def check_iterations(self, graph: Graph, count: int) -> None:
-        """See :meth:`registry.OnnxCall.check_iterations`."""
+        """See :meth:`OnnxCall.check_iterations`."""
         if self.unrolled + count * (len(graph.nodes) + 1) > MAX_UNROLLED:
-            raise registry.UnrollingError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
+            raise UnrollingError(f"its iterations would become more than {MAX_UNROLLED:,} nodes")
 
     @contextmanager
     def undone_on(self, error: type[Exception]) -> Iterator[None]:
-        """See :meth:`registry.OnnxCall.undone_on`."""
+        """See :meth:`OnnxCall.undone_on`."""
         unrolled = self.unrolled
         try:
             with self.builder.undone_on(error), self.problems.undone_on(error):
@@ -288,7 +289,7 @@ class _Translator:
             self.unrolled = unrolled
             raise
 
-    def replaced(self, call: registry.OnnxCall, inputs: Sequence[Value | None]) -> Sequence[Value]:
+    def replaced(self, call: OnnxCall, inputs: Sequence[Value | None]) -> Sequence[Value]:
         """What a user's function returns in place of a node; its exceptions reach the user as they are."""
         function = self.replace[call.node.name]
         self.builder.origin = f"{call.label}, replaced"

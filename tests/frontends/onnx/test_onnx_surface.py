@@ -12,7 +12,7 @@ import pytest
 
 import sofie_jit
 from sofie_jit import frontends, ops
-from sofie_jit.errors import OptionError, UnsupportedLayerError
+from sofie_jit.errors import ModelFileError, OptionError, UnsupportedLayerError
 from sofie_jit.frontends.onnx.support import markdown, supported_operators
 
 onnx = pytest.importorskip("onnx")
@@ -155,6 +155,20 @@ def test_registered_operator(tmp_path: Path, scaled_tanh: None) -> None:
     with pytest.raises(UnsupportedLayerError, match="the attribute 'beta' is not supported"):
         sofie_jit.load(custom(tmp_path / "n.onnx", beta=1.0))
     assert "com.example.ScaledTanh" in supported_operators()
+
+
+def test_exceptions_of_a_registered_function_are_its_own(tmp_path: Path) -> None:
+    path = custom(tmp_path / "m.onnx")
+    sofie_jit.register_operator("com.example", "ScaledTanh", lambda call, x: x + int("one"))
+    try:
+        message = (
+            r"custom \(com.example.ScaledTanh\): cannot be translated .* "
+            r"or this is a bug of the function that is registered for com.example.ScaledTanh\."
+        )
+        with pytest.raises(ModelFileError, match=message):
+            sofie_jit.load(path)
+    finally:
+        sofie_jit.unregister_operator("com.example", "ScaledTanh")
 
 
 def test_unknown_operators_are_refused_with_the_ways_on(tmp_path: Path) -> None:

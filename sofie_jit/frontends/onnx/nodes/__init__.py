@@ -1,1 +1,1 @@
-"""Handlers of ONNX's operators, one file per family; ``registry.py`` tells what a handler is."""
+"""Handlers of ONNX's operators, one file per family; ``registry.py`` describes them, ``call.py`` their argument."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import direct, node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import normalize_axis, product

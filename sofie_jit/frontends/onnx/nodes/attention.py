@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.nodes.sizes import positions, size_of
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.ir import ops

@@ -10,8 +10,9 @@ import numpy as np
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.onnx.narrow import combined
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall, UnrollingError
 from sofie_jit.frontends.onnx.nodes.loops import Walk, chosen, computed_loop, computed_scan, never_stops, placed
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, UnrollingError, node
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 from sofie_jit.frontends import general_convolution
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
 from sofie_jit.frontends.onnx.nodes.images import max_pool_with_indices
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol

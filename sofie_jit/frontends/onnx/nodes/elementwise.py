@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, direct, handlers, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import direct, handlers, node
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Narrow, Value
 from sofie_jit.ir import ops

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.frontends import general_convolution
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.frontends.window_argmax import window_argmax
 from sofie_jit.ir import ops

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import known
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import SMALL, Narrow, dims_of, known_dims, normalized
 from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, minimum, normalize_axis, product

@@ -9,7 +9,7 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.model import Graph
 from sofie_jit.frontends.onnx.narrow import combined, widened
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
 from sofie_jit.frontends.onnx.size_values import size_values
 from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of, dtype_of, known_dims
 from sofie_jit.frontends.wording import CUT

@@ -12,8 +12,9 @@ import numpy as np
 
 from sofie_jit.frontends.onnx.nodes.activations import scaled_swish
 from sofie_jit.frontends.onnx.nodes.attention import additive, grouped, rotated_heads, split_heads
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
 from sofie_jit.frontends.onnx.nodes.convolution import CONVOLUTION, convolved
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.nodes.sizes import positions, size_of
 from sofie_jit.frontends.onnx.values import Value
 from sofie_jit.ir import ops

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol

@@ -5,6 +5,7 @@ Those that are not products of integers compute with the numbers that the intege
 
 from __future__ import annotations
 
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
 from sofie_jit.frontends.onnx.nodes.convolution import POOLING
 from sofie_jit.frontends.onnx.nodes.quantization import (
     dequantize,
@@ -14,7 +15,7 @@ from sofie_jit.frontends.onnx.nodes.quantization import (
     requantized,
     scalar,
 )
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators import activations, elementwise

@@ -9,7 +9,8 @@ import numpy as np
 
 from sofie_jit.errors import counted
 from sofie_jit.frontends.onnx.nodes import recurrent_steps
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.nodes.sizes import positions
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops

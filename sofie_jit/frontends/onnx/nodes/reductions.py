@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.values import dims_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sofie_jit.frontends.onnx.narrow import combined
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.nodes.shapes import parts_along
 from sofie_jit.frontends.onnx.values import TensorSequence, Value, dims_of
 from sofie_jit.ir import ops

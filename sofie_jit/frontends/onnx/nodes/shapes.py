@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sofie_jit.errors import ShapeError
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
 from sofie_jit.frontends.onnx.nodes.images import zeros
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, known, node
+from sofie_jit.frontends.onnx.nodes.registry import known, node
 from sofie_jit.frontends.onnx.tensors import element_type
 from sofie_jit.frontends.onnx.values import Value, constant, dims_of, known_dims
 from sofie_jit.ir import ops

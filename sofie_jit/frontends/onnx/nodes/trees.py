@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sofie_jit.frontends.onnx.nodes.registry import OnnxCall, node
+from sofie_jit.frontends.onnx.nodes.call import OnnxCall
+from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.nodes.scores import ML, both, class_count, in_floats, labelled, transformed
 from sofie_jit.frontends.onnx.tree_layout import LEAF, MEMBER, Nodes, tables, without_sets
 from sofie_jit.ir import ops
