@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 import sofie_jit
 from sofie_jit import frontends
 from sofie_jit.errors import InputError, ShapeError, UnsupportedLayerError
+from sofie_jit.verification.evaluate import evaluate
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 RNG = np.random.default_rng(0)
@@ -178,6 +179,35 @@ def test_recurrent_networks_step_by_step(name, tmp_path):
     expected = onnx_runtime(path, arrays)
     for found, other in zip(sofie_jit.load(path).infer(arrays), expected, strict=True):
         np.testing.assert_allclose(found, other, atol=1e-6)
+
+
+ACTIVATIONS = {
+    "RNN": ("Affine", [0.5], [0.1]),
+    "RNN: leaky": ("LeakyRelu", [0.2], []),
+    "GRU": ("HardSigmoid Tanh", [0.3], [0.4]),
+    "LSTM: hard": ("HardSigmoid ThresholdedRelu HardSigmoid", [0.3, 0.6, 0.1], [0.4, 0.7]),
+    "GRU: bidirectional": ("Sigmoid Elu HardSigmoid ScaledTanh", [0.7, 0.3, 1.5], [0.4, 0.7]),
+    "LSTM": ("HardSigmoid ScaledTanh Affine", [0.3, 1.5, 0.5], [0.4, 0.7, 0.1]),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_recurrent_networks(name, tmp_path):
+    """Weights of the file, against ONNX Runtime; each activation takes its alpha and beta from the lists in order."""
+    kind, (functions, alphas, betas) = name.partition(":")[0], ACTIVATIONS[name]
+    gates, units, directions = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], 5, 2 if "bidirectional" in name else 1
+    shapes = {"w": (directions, gates * units, 3), "r": (directions, gates * units, units)}
+    weights = [numpy_helper.from_array(RNG.normal(size=s).astype(np.float32) / 2, n) for n, s in shapes.items()]
+    options = {"activation_alpha": alphas, "activation_beta": betas, "activations": functions.split()}
+    node = helper.make_node(
+        kind, ["x", "w", "r"], ["y"], hidden_size=units, direction="bidirectional" if directions == 2 else "forward",
+        **{key: value for key, value in options.items() if value},
+    )  # fmt: skip
+    path = saved(tmp_path, helper.make_graph([node], "g", [info("x", (4, 2, 3))], [info("y", None)], weights), 14)
+    x = RNG.normal(size=(4, 2, 3)).astype(np.float32)
+    (expected,) = onnx_runtime(path, {"x": x})
+    (found,) = evaluate(frontends.open(path)(), [x])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_weights_of_an_open_size_are_refused(tmp_path):

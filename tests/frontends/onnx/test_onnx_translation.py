@@ -207,6 +207,27 @@ def test_versions_of_handlers_are_those_of_onnx():
         assert versions.keys() <= changes | {1}, op_type
 
 
+@pytest.mark.parametrize("count", [3, 10])
+def test_rotated_parts_of_heads_are_even_and_fit(tmp_path, count):
+    graph = [node("RotaryEmbedding", "x c s", "y", rotary_embedding_dim=count)]
+    weights = {"c": np.ones((1, 5, count // 2), np.float32), "s": np.ones((1, 5, count // 2), np.float32)}
+    with pytest.raises(UnsupportedLayerError, match=f"rotary_embedding_dim={count} does not fit heads of size 8"):
+        frontends.open(saved(tmp_path, graph, {"x": np.ones((1, 2, 5, 8), np.float32)}, opset=23, **weights))()
+
+
+@pytest.mark.parametrize("end", [2, 5, 7, np.iinfo(np.int64).max])
+@pytest.mark.parametrize("size", [5, "n"])
+def test_slices_to_an_end(tmp_path, size, end):
+    """Of the second axis, known or open; only a slice to its end leaves the tensor as it is."""
+    bounds = {"start": np.array([0]), "end": np.array([end]), "axis": np.array([1])}
+    path = saved(tmp_path, [node("Slice", "x start end axis", "y")], {"x": [2, size]}, **bounds)
+    x = np.arange(10, dtype=np.float32).reshape(2, 5)
+    (found,) = computed(path, x=x)
+    assert np.array_equal(found, x[:, :end])
+    kinds = {type(op).__name__ for op in frontends.open(path)().operators}
+    assert ("Slice" in kinds) == (end == 2 or (size == "n" and end < 1 << 30))
+
+
 def test_frames_longer_than_the_signal_are_refused(tmp_path):
     """The inputs of STFT: a signal, the step and the length of frames."""
     graph = [node("STFT", "x step w length", "y")]

@@ -36,7 +36,6 @@ ACTIVATIONS: dict[str, Callable[[float | None, float | None], activations.Activa
 """Names of activations in lower case -> the activation of the attributes activation_alpha and activation_beta."""
 COUNTS = {LSTM: 3, GRU: 2, RNN: 1}
 """The number of activations."""
-WITH_ALPHA, WITH_BETA = ("leakyrelu", "thresholdedrelu", "elu", "hardsigmoid"), ("hardsigmoid",)
 
 
 @node("LSTM", since=7)
@@ -181,15 +180,22 @@ def _functions(call: OnnxCall, count: int, kind: str) -> list[recurrent_steps.Fu
     """The activations of all directions."""
     default = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"], "RNN": ["tanh"]}[kind]
     names = [str(name).lower() for name in call.texts("activations") or default * (count // len(default))]
-    alphas, betas = iter(call.numbers("activation_alpha") or []), iter(call.numbers("activation_beta") or [])
     if len(names) != count or any(name not in recurrent_steps.FUNCTIONS for name in names):
         call.refuse(f"its activations are {names}; expected {count} of {', '.join(recurrent_steps.FUNCTIONS)}")
-    found = []
-    for name in names:
-        alpha = next(alphas, None) if name in recurrent_steps.WITH_ALPHA else None
-        beta = next(betas, None) if name in recurrent_steps.WITH_BETA else None
-        found.append(recurrent_steps.FUNCTIONS[name]((alpha, beta)))
-    return found
+    pairs = zip(names, _parameters(call, names), strict=True)
+    return [recurrent_steps.FUNCTIONS[name](pair) for name, pair in pairs]
+
+
+def _parameters(call: OnnxCall, names: Sequence[str]) -> list[recurrent_steps.Pair]:
+    """alpha and beta of each activation: the attributes list those of the activations that have one, in order."""
+    alphas, betas = iter(call.numbers("activation_alpha") or []), iter(call.numbers("activation_beta") or [])
+    return [
+        (
+            next(alphas, None) if name in recurrent_steps.WITH_ALPHA else None,
+            next(betas, None) if name in recurrent_steps.WITH_BETA else None,
+        )
+        for name in names
+    ]
 
 
 def _weight(call: OnnxCall, weight: np.ndarray | None, index: int, name: str) -> Symbol | None:
@@ -203,18 +209,14 @@ def _state(state: Symbol, index: int) -> Symbol:
 
 def _activations(call: OnnxCall, count: int, directions: int) -> list[list[activations.Activation | None]]:
     """The activations of each direction; nothing if they are the default ones."""
-    names = call.texts("activations")
-    alphas, betas = iter(call.numbers("activation_alpha") or []), iter(call.numbers("activation_beta") or [])
-    if names is None:
+    given = call.texts("activations")
+    if given is None:
         return []
-    if len(names) != count * directions:
-        call.refuse(f"it has {counted(len(names), 'activation')}; expected {count * directions}")
-    functions = []
-    for name in names:
-        key = str(name).lower()
+    if len(given) != count * directions:
+        call.refuse(f"it has {counted(len(given), 'activation')}; expected {count * directions}")
+    names = [str(name).lower() for name in given]
+    for name, key in zip(given, names, strict=True):
         if key not in ACTIVATIONS:
             call.refuse(f"the activation {name!r} is not supported; supported are {', '.join(ACTIVATIONS)}")
-        alpha = next(alphas, None) if key in WITH_ALPHA else None
-        beta = next(betas, None) if key in WITH_BETA else None
-        functions.append(ACTIVATIONS[key](alpha, beta))
+    functions = [ACTIVATIONS[name](*pair) for name, pair in zip(names, _parameters(call, names), strict=True)]
     return [functions[i : i + count] for i in range(0, len(functions), count)]
