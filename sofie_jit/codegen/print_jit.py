@@ -24,7 +24,8 @@ from sofie_jit.codegen.expressions import (
 )
 from sofie_jit.codegen.kernel_library import closure, kernel_namespace
 from sofie_jit.codegen.plan import Plan, make_plan
-from sofie_jit.codegen.print_session import SessionPrinter, declared, parameter_names
+from sofie_jit.codegen.print_session import SessionPrinter
+from sofie_jit.codegen.print_statements import declared, parameter_names
 from sofie_jit.errors import SofieError
 from sofie_jit.ir.dims import BATCH, Dim
 from sofie_jit.ir.rmodel import RModel
