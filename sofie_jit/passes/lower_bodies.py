@@ -23,12 +23,14 @@ def lower_bodies(rmodel: RModel, lower: Callable[[RModel], RModel]) -> RModel:
     for index, op in enumerate(new.operators):
         if op.bodies:
             lowered = _lowered(rmodel, op, lower)
-            prefix = next(name for name in op.outputs if name) + ":"
-            while any(name.startswith(prefix) for name in taken):
-                prefix += ":"
-            bodies = {name: _renamed(body, prefix) for name, body in lowered.bodies.items()}
+            bodies = {}
+            for attribute, body in lowered.bodies.items():
+                prefix = next(name for name in op.outputs if name) + ":"
+                while any(name.startswith(prefix) for name in taken):
+                    prefix += ":"
+                bodies[attribute] = _renamed(body, prefix)
+                taken.update(_names(bodies[attribute]))
             new.operators[index] = with_bodies(lowered, bodies)
-            taken.update(name for body in bodies.values() for name in _names(body))
     read = uses(new)
     new.initialized = {name: values for name, values in new.initialized.items() if name in read}
     for op in new.operators:

@@ -130,6 +130,8 @@ def repeated(
     always = isinstance(goes_on, np.ndarray) and bool(goes_on.item()) and condition is None
     if always and trips is None:
         call.refuse("it never ends: it has neither a number of iterations nor a condition", CUT)
+    if not initial and not collected:
+        return [], []
     if collected:
         _check_bound(call, most, collected)
     operator = Loop(
