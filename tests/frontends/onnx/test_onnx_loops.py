@@ -449,3 +449,45 @@ def test_descriptions(tmp_path: Path) -> None:
     assert model.summary().count("Loop") >= 1
     assert "Loop" in model._repr_html_()
     assert "Loop" in model.rmodel.summary()
+
+
+UNUSED = """
+unused (float[N, 16] x, int64[N, K] n) => (float[N, 16] y) <int64[1] axis = {0}> {
+   shape = Constant <value = int64[2] {16, 16}> ()
+   third = Constant <value_float = 0.33> ()
+   weights = Expand(third, shape)
+   values = Cast <to = 11> (x)
+   scaled = Tanh(x)
+   largest = ReduceMax <keepdims = 0> (n)
+   positive = Cast <to = 9> (largest)
+   p, unused = If <then_branch = a () => (float[N, 16] p1, double[N, 16] q1) {
+      product = MatMul(scaled, weights)
+      p1 = MatMul(product, weights)
+      q1 = Identity(values)
+   }, else_branch = b () => (float[N, 16] p2, double[N, 16] q2) {
+      p2 = Sigmoid(scaled)
+      q2 = Identity(values)
+   }> (positive)
+   y = Loop <body = step (int64 i, bool go, float[N, 16] s) => (bool go2, float[N, 16] s2) {
+      go2 = Identity(go)
+      same = Loop <body = within (int64 j, bool on, float[N, 16] t) => (bool on2, float[N, 16] t2) {
+         t2 = Identity(t)
+         on2 = Identity(on)
+      }> (largest, , s)
+      row = Unsqueeze(same, axis)
+      bent = Tanh(row)
+      s2 = Squeeze(bent, axis)
+   }> (largest, , p)
+}"""
+
+
+def test_results_that_nobody_reads(tmp_path: Path) -> None:
+    """Those of branches, those of a loop that changes nothing; and a body's sizes that are 0."""
+    path = written(UNUSED, tmp_path / "m.onnx")
+    model = sofie_jit.load(path)
+    assert [op.op_type for op in model.rmodel.operators][-2:] == ["If", "Loop"]
+    for count in (0, 1, 3):
+        inputs = [RNG.normal(size=(3, 16)).astype(np.float32), np.full((3, 2), count)]
+        assert_close([model.infer(*inputs)], run_in_runtime(path, inputs))
+    empty = [np.empty((0, 16), np.float32), np.full((0, 2), 1)]
+    assert evaluate(model.rmodel, empty)[0].shape == model.infer(*empty).shape == (0, 16)
