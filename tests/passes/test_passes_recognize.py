@@ -126,7 +126,12 @@ def test_layer_normalization(
 def test_other_quotients_stay() -> None:
     middle = normalization(axes=(1,))  # LayerNormalization's rows are the last axes
     assert types(recognize_layer_normalization(middle)) == types(middle)
-    assert types(recognize_layer_normalization(normalization(axes=(1, 2)))) == ["LayerNormalization"]
+
+
+def test_layer_normalization_of_two_axes() -> None:
+    rmodel = normalization(axes=(1, 2))
+    assert types(recognize_layer_normalization(rmodel)) == ["LayerNormalization"]
+    same_numbers(rmodel, ["recognize_layer_normalization"])
 
 
 @pytest.mark.parametrize("means", [0, 1], ids=["of no means", "of one mean"])

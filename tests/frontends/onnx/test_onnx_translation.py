@@ -215,6 +215,14 @@ def test_rotated_parts_of_heads_are_even_and_fit(tmp_path, count):
         frontends.open(saved(tmp_path, graph, {"x": np.ones((1, 2, 5, 8), np.float32)}, opset=23, **weights))()
 
 
+def test_one_statistic_of_layer_normalization(tmp_path):
+    normalized = helper.make_node("LayerNormalization", ["x", "s"], ["z", "", "y"], epsilon=0.25)
+    x = np.arange(12, dtype=np.float32).reshape(3, 4) ** 2
+    path = saved(tmp_path, [normalized], {"x": x.shape}, s=np.ones(4, np.float32))
+    (found,) = computed(path, x=x)
+    np.testing.assert_allclose(found, 1 / np.sqrt(x.var(1, keepdims=True) + 0.25), rtol=1e-6)
+
+
 @pytest.mark.parametrize("end", [2, 5, 7, np.iinfo(np.int64).max])
 @pytest.mark.parametrize("size", [5, "n"])
 def test_slices_to_an_end(tmp_path, size, end):
