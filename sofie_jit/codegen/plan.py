@@ -106,7 +106,7 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
     """
     target = target or Target()
     given = frozenset(names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape))
-    resources = Resources(storage(rmodel), plan_body=lambda body: _steps(body, resources, target, given))
+    resources = Resources(storage(rmodel), storage, lambda body: _steps(body, resources, target, given))
     steps = _steps(rmodel, resources, target, given)
     types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
     dims = names_of(dim for kind in types for dim in kind.shape)

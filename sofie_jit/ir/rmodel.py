@@ -15,7 +15,6 @@ from sofie_jit.errors import DtypeError, GraphError, ShapeError, counted
 from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim, bind_shape, format_shape
 from sofie_jit.ir.facade import Facade
 from sofie_jit.ir.operators.operator import ROperator
-from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.requirements import Requirement, undecided
 from sofie_jit.ir.types import DTYPES, TensorType, tensor_type
 from sofie_jit.ir.weights import as_weight
@@ -335,8 +334,9 @@ class RModel(Facade):
         new.inputs = {name: TensorType(t.dtype, bind_shape(t.shape, sizes)) for name, t in self.inputs.items()}
         new.size_limits = undecided([limit.bind(sizes) for limit in self.size_limits])
         for op in new.operators:
-            if isinstance(op, Reshape) and 0 in bind_shape(kind := self.tensor_type(op.outputs[0]).shape, sizes):
-                op.shape, op.allowzero = kind, True  # a size that becomes 0 would stand for that of the input
+            kinds = [self.tensor_type(name) for name in op.outputs if name]
+            if any(0 in bind_shape(kind.shape, sizes) for kind in kinds):
+                op.spell_out(kinds)
             op.bind(sizes)
         return new
 

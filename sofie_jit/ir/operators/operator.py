@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from sofie_jit.ir.requirements import Requirement
 from sofie_jit.ir.rows import Rows, RowsMixedError, common_rows
 from sofie_jit.ir.types import TensorType, tensor_type
 from sofie_jit.records import dataclass
-
-if TYPE_CHECKING:
-    from sofie_jit.ir.rmodel import RModel
 
 
 @dataclass(kw_only=True)
@@ -68,7 +65,7 @@ class ROperator:
         raise NotImplementedError(f"{self.op_type} has no definition in numpy")
 
     @property
-    def bodies(self) -> dict[str, RModel]:
+    def bodies(self) -> dict[str, Any]:
         """The networks that it runs, by attribute (``control.py``)."""
         return {}
 
@@ -91,6 +88,9 @@ class ROperator:
 
     def bind(self, sizes: Mapping[str, int]) -> None:
         """Replaces names of run-time dimensions in the attributes by the numbers that ``sizes`` gives for them."""
+
+    def spell_out(self, outputs: Sequence[TensorType]) -> None:
+        """Writes sizes that the attributes take from inputs as those of the outputs, before some of them become 0."""
 
     def retype(self, dtypes: Mapping[str, str]) -> None:
         """Replaces element types in the attributes by those that ``dtypes`` gives for them."""

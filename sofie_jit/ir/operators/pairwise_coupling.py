@@ -24,7 +24,7 @@ class PairwiseCoupling(ROperator):
     times. Elements of R must be larger than 0 and smaller than 1.
 
     >>> PairwiseCoupling(num_classes=3).evaluate(np.array([[0.9, 0.8, 0.3]])).round(3)
-    array([[0.749, 0.075, 0.176]])
+    array([[0.734, 0.082, 0.184]])
     """
 
     num_classes: int

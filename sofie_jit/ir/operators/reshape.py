@@ -35,6 +35,9 @@ class Reshape(ROperator):
     def bind(self, sizes: Mapping[str, int]) -> None:
         self.shape = bind_shape(self.shape, sizes)
 
+    def spell_out(self, outputs: Sequence[TensorType]) -> None:
+        self.shape, self.allowzero = outputs[0].shape, True
+
     def infer(self, x: TensorType) -> TensorType:
         shape = as_shape(self.shape)
         text = f"Reshape of {format_shape(x.shape)} to {format_shape(shape)}"

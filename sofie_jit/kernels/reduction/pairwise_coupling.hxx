@@ -51,7 +51,7 @@ inline void coupling_step(std::size_t classes, std::size_t i, const double *q, d
    }
 }
 
-// y [rows][classes] from r [rows][classes (classes - 1) / 2]. A row of NaN stays at equal probabilities. `memory` is for
+// y [rows][classes] from r [rows][classes (classes - 1) / 2]. A row of NaN stays at equal probabilities. `memory` has
 // classes (classes + 2) elements.
 template <class T>
 void pairwise_coupling(std::size_t rows, std::size_t classes, std::size_t iterations, const T *r, double *memory, T *y)

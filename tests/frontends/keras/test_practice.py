@@ -273,7 +273,7 @@ def test_a_normalization_tells_the_features_of_an_open_input(axis, tmp_path):
 
 def test_the_message_about_a_fixed_batch():
     model = keras.Sequential([keras.Input(batch_shape=(5, 3, 2)), keras.layers.LSTM(2, stateful=True)])
-    with pytest.raises(ShapeError, match=r"the batch size is fixed at 5, .* stateful=True; pass 5 rows"):
+    with pytest.raises(ShapeError, match=r"the batch size is fixed at 5 in the model; pass 5 rows, .* stateful=False"):
         sofie_jit.load(model).infer(normal(3, 3, 2))
 
 

@@ -27,7 +27,7 @@ void compare(std::size_t rows, std::size_t classes)
       std::vector<double> p = check::Random(static_cast<unsigned>(row + 7)).vector<double>(classes);
       double total = 0;
       for (double &value : p)
-         total += value = 0.1 + value * value;
+         total += value = 0.1 + std::abs(value);
       for (double &value : p)
          expected.push_back(value /= total);
       const std::vector<T> pairs = pairs_of<T>(p);
