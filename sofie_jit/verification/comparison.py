@@ -258,7 +258,7 @@ def _compare(
     affordable = _affordable(compiled, original.most_work)
     computed, expected = leaves(model.infer(given)), original.evaluate(given)
     outputs = differences(
-        _names(compiled.output_names, len(expected)), computed, expected, lambda: original.evaluate_in_float64(given)
+        _names(compiled, len(expected)), computed, expected, lambda: original.evaluate_in_float64(given)
     )
     fixed = model.input_shapes[0][0]
     by_layer = _layers(original, source, options, given if fixed else _resized(given, LAYER_ROWS)) if layers else []
@@ -326,7 +326,10 @@ def _layers(original: OriginalModel, source: Any, options: Mapping[str, Any], in
     )
 
 
-def _names(names: Sequence[str], count: int) -> list[str]:
+def _names(model: Model, count: int) -> list[str]:
+    """The names of ``count`` outputs as ``infer`` returns them; dicts need not have the order of ``output_names``."""
+    structure = model.rmodel.output_structure
+    names = model.output_names if structure is None else [model.output_names[int(i)] for i in leaves(structure)]
     return list(names) if len(names) == count else [f"output {i}" for i in range(count)]
 
 

@@ -54,6 +54,16 @@ def test_same_answers(network: tuple[Any, Path]) -> None:
     assert "ids" not in str(found)
 
 
+def test_names_of_outputs_in_dicts_of_any_order(tmp_path: Path) -> None:
+    import keras
+
+    x = keras.Input((4,))
+    outputs = {"b": keras.layers.Dense(1, name="b")(x), "a": keras.layers.Dense(3, name="a")(x)}
+    keras.Model(x, outputs).save(tmp_path / "m.keras")
+    found = sofie_jit.compare(tmp_path / "m.keras", rows=5, batches=[])
+    assert {output.name: output.shape for output in found.outputs} == {"a": (5, 3), "b": (5, 1)}
+
+
 def test_layers_and_times(network: tuple[Any, Path]) -> None:
     x = {"ids": np.zeros((3, 10), int), "image": np.ones((3, 6, 6, 3))}
     found = sofie_jit.compare(network[0], x, layers=True, batches=[2])
