@@ -176,21 +176,18 @@ class StatementPrinter:
                 case Call():
                     yield from self.call(statement, next(status) if statement.failure else 0).splitlines()
                 case Choice(conditions, then, otherwise):
-                    yield f"if ({' && '.join(map(self._condition, conditions))}) {{"
-                    yield from _indented(self._statements(then, status))
-                    yield "} else {"
-                    yield from _indented(self._statements(otherwise, status))
-                    yield "}"
-                case Repeat(condition, block):
-                    yield f"while ({self.invocation(condition.function, condition.arguments, 'bool')}) {{"
+                    condition = " && ".join(map(self._condition, conditions))
+                    yield from _if(condition, self._statements(then, status), self._statements(otherwise, status))
+                case Repeat(test, block):
+                    yield f"while ({self._test(test)}) {{"
                     yield from _indented(self._block(block, status))
                     yield "}"
-                case Branch(condition, first, second):
-                    yield f"if ({self.invocation(condition.function, condition.arguments, 'bool')}) {{"
-                    yield from _indented(self._block(first, status))
-                    yield "} else {"
-                    yield from _indented(self._block(second, status))
-                    yield "}"
+                case Branch(test, first, second):
+                    yield from _if(self._test(test), self._block(first, status), self._block(second, status))
+
+    def _test(self, call: Call) -> str:
+        """A call that returns a bool."""
+        return self.invocation(call.function, call.arguments, "bool")
 
     def _block(self, block: Block, status: Iterator[int]) -> Iterator[str]:
         """The lines of a body."""
@@ -220,6 +217,15 @@ class StatementPrinter:
         if need.relation == "==":
             return f"{self.dim_text(need.left)} == {self.dim_text(need.right)}"
         return f"static_cast<std::ptrdiff_t>({self.dim_text(need.right - need.left)}) >= 0"
+
+
+def _if(condition: str, then: Iterable[str], otherwise: Iterable[str]) -> Iterator[str]:
+    """The lines of a branch."""
+    yield f"if ({condition}) {{"
+    yield from _indented(then)
+    yield "} else {"
+    yield from _indented(otherwise)
+    yield "}"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:

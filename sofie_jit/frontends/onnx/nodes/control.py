@@ -1,4 +1,4 @@
-"""Control flow: conditions and numbers of iterations that are known while the model is translated, and selection."""
+"""Control flow: If, Loop and Scan, unrolled where conditions and numbers of iterations are known; see ``loops.py``."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def feature_vectorizer(call: OnnxCall, *inputs: Symbol) -> Symbol:
 def one_hot_encoder(call: OnnxCall, x: Symbol) -> Symbol:
     """A new last axis that tells which of the categories an element is.
 
-    An element that is none of them gives zeros or, without ``zeros``, makes ``infer`` raise OutOfRangeError.
+    If an element is not a category, the result is all zeros with ``zeros``; otherwise ``infer`` raises OutOfRangeError.
     """
     categories = call.integers("cats_int64s")
     if not categories:
