@@ -6,8 +6,8 @@ An engine is a module of this package with a docstring and two functions:
   of ``inputs``, one per input of the model, and returns the path; an existing file is used again. ``source`` is a live
   ``keras.Model``, or the path of a file of another format.
 * ``load(path, inputs, threads)`` loads that file in a process. It returns a function that evaluates the model on arrays
-  like ``inputs``, which are its arguments, with the given number of threads. The function returns an array, or a
-  nested structure of arrays if the model has several outputs.
+  like ``inputs``, which are its arguments, with the given number of threads. The function returns an array, or several
+  in the structure of the original's, or, if :attr:`Engine.in_order` is set, in a list.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import InputError, MissingDependencyError
+from sofie_jit.errors import InputError, MissingDependencyError, ShapeError
 from sofie_jit.frontends import format_of
 from sofie_jit.frontends.base import leaves
 
@@ -52,6 +52,8 @@ class Engine:
     """Whether it is this package, not a peer."""
     format: str = ""
     """The only format of models that it runs; '' if it runs all."""
+    in_order: bool = False
+    """Whether it returns the outputs in the order of :attr:`sofie_jit.Model.output_names`."""
     note: str = ""
     """How it is called, if tables must say so."""
 
@@ -78,19 +80,21 @@ OURS = "sofie_jit"
 
 ENGINES = {
     OURS: Engine("sofie", ours=True),
-    "header": Engine("header", program="g++", ours=True, note="the C++ header by g++, called from Python (ctypes)"),
+    "header": Engine(
+        "header", program="g++", ours=True, in_order=True, note="the C++ header by g++, called from Python (ctypes)"
+    ),
     "header, inside C++": Engine(
-        "header_inside", program="g++", ours=True, note="the same, called and timed by a loop in C++"
+        "header_inside", program="g++", ours=True, in_order=True, note="the same, called and timed by a loop in C++"
     ),
     "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS), format="Keras"),
-    "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime",)),
-    "OpenVINO": Engine("openvino", ("openvino",)),
-    "XLA": Engine("xla", _KERAS, format="Keras"),
-    "tf.function": Engine("tf_function", _KERAS, format="Keras"),
-    "model(x)": Engine("keras_call", _KERAS, format="Keras"),
+    "ONNX Runtime": Engine("onnx_runtime", ("onnxruntime",), in_order=True),
+    "OpenVINO": Engine("openvino", ("openvino",), in_order=True),
+    "XLA": Engine("xla", _KERAS, in_order=True, format="Keras"),
+    "tf.function": Engine("tf_function", _KERAS, in_order=True, format="Keras"),
+    "model(x)": Engine("keras_call", _KERAS, in_order=True, format="Keras"),
     "PyTorch": Engine("torch_eager", ("torch",), format="PyTorch"),
     "torch.compile": Engine("torch_compile", ("torch",), "g++", format="PyTorch"),
-    "predict": Engine("keras_predict", _KERAS, format="Keras"),
+    "predict": Engine("keras_predict", _KERAS, in_order=True, format="Keras"),
 }
 """Name in tables -> engine."""
 
@@ -156,16 +160,19 @@ def prepare(engine: str, source: Any, inputs: Inputs, *, threads: int = 1, direc
 
 
 def difference(answer: Any, expected: Any) -> float:
-    """The largest difference of arrays, relative to the largest expected magnitude of each; infinite if shapes differ.
+    """The largest difference of arrays, relative to the largest expected magnitude of each.
 
     ``answer``, ``expected``: arrays, or structures of arrays.
+
+    Raises ShapeError if their numbers or shapes differ.
 
     >>> difference(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
     0.25
     """
     pairs = leaves(answer), leaves(expected)
-    if [array.shape for array in pairs[0]] != [array.shape for array in pairs[1]]:
-        return float("inf")
+    found, wanted = ([array.shape for array in arrays] for arrays in pairs)
+    if found != wanted:
+        raise ShapeError(f"its outputs have the shapes {found}, not {wanted}")
     return max(_difference(*pair) for pair in zip(*pairs, strict=True))
 
 

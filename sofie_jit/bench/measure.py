@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from sofie_jit import errors, frontends
 from sofie_jit.bench import ENGINES, TOLERANCE, Inputs, difference, engines_for, environment, prepare
 from sofie_jit.errors import InputError, SofieError, counted, one_line
-from sofie_jit.frontends.base import OriginalModel
+from sofie_jit.frontends.base import OriginalModel, leaves
 from sofie_jit.report.timing import Sample, round_robin, sample_of
 from sofie_jit.verification.original import original_of
 
@@ -141,7 +141,7 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
             translation = translation.for_inputs(list(data))
         original = original_of(translation, request["file"])
         examples = [_example(original, batch, data) for batch in request["batches"]]
-        names = list(translation.inputs)
+        names, structure = list(translation.inputs), translation().output_structure
         expected = [original.evaluate(original.arranged(names, inputs)) for inputs in examples]
     except SofieError as error:
         return {"error": type(error).__name__, "message": str(error)}
@@ -150,11 +150,20 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     engines = request["engines"] or engines_for(translation.format)
     cells: list[Cell] = []
     for inputs, wanted in zip(examples, expected, strict=True):
-        cells += _cells(wanted, source, inputs, engines, threads, request["rounds"], request["block"], directory)
+        forms = {False: wanted, True: _in_order(structure, wanted)}
+        cells += _cells(forms, source, inputs, engines, threads, request["rounds"], request["block"], directory)
     usable = [cell.engine for cell in cells if cell.batch == len(examples[0][0]) and not cell.problem]
     tries = request["starts"]
     starts = [_start(engine, source, examples[0], threads, directory, tries) for engine in usable if tries]
     return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
+
+
+def _in_order(structure: Any, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The arrays in an output structure in the order of the network's outputs."""
+    if structure is None:
+        return arrays
+    found = {int(index): array for index, array in zip(leaves(structure), arrays, strict=True)}
+    return [found[index] for index in sorted(found)]
 
 
 def _example(original: OriginalModel, batch: int, data: Inputs) -> Inputs:
@@ -191,9 +200,10 @@ def _random(rng: np.random.Generator, batch: int, dtype: np.dtype, shape: Sequen
 
 
 def _cells(
-    expected: Sequence[np.ndarray], source: Any, inputs: Inputs, engines: list[str], threads: int, rounds: int,
-    block: float, directory: Path,
+    expected: Mapping[bool, Sequence[np.ndarray]], source: Any, inputs: Inputs, engines: list[str], threads: int,
+    rounds: int, block: float, directory: Path,
 ) -> list[Cell]:  # fmt: skip
+    """The cells of one batch; ``expected`` are the outputs by :attr:`Engine.in_order`."""
     rows = len(inputs[0])
     cells: dict[str, Cell] = {}
     samples: dict[str, Sample] = {}
@@ -201,7 +211,7 @@ def _cells(
         print(f"{STEP}batch {rows}: preparing {engine}", flush=True)
         try:
             call = prepare(engine, source, inputs, threads=threads, directory=directory)
-            distance = difference(call(*inputs), expected)
+            distance = difference(call(*inputs), expected[ENGINES[engine].in_order])
             if distance <= TOLERANCE:
                 samples[engine] = sample_of(call, *inputs)
                 cells[engine] = Cell(engine, rows, threads, difference=distance)

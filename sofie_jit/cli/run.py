@@ -155,4 +155,4 @@ def _pieces(inputs: dict[str, Source], rows: int | None) -> Iterator[dict[str, n
 
 def by_name(model: Any, results: Any) -> dict[str, np.ndarray]:
     """The result of ``infer`` as a dict of arrays by output name."""
-    return dict(zip(model.output_names, unpack(model.rmodel.output_structure, results), strict=True))
+    return dict(zip(model.output_names, unpack(model.output_structure, results), strict=True))

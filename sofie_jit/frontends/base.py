@@ -152,7 +152,10 @@ class OriginalModel(ABC):
 
     @abstractmethod
     def evaluate(self, inputs: Any) -> list[np.ndarray]:
-        """The outputs for ``inputs``, a structure of arrays; recurrent states start from zero."""
+        """The outputs for ``inputs``, a structure of arrays; recurrent states start from zero.
+
+        Their order is that in which ``infer`` returns them, which is the order of dicts for dicts.
+        """
 
     @abstractmethod
     def evaluate_in_float64(self, inputs: Any) -> list[np.ndarray]:

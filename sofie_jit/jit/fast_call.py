@@ -39,6 +39,7 @@ _CPYTHON = (
     "PyCapsule_GetPointer", "PyCapsule_New", "PyCFunction_NewEx", "PyObject_Vectorcall", "Py_IncRef", "Py_DecRef",
     "PyList_New", "PyList_SetItem", "PyEval_SaveThread", "PyEval_RestoreThread", "PyTuple_Size", "PyTuple_GetItem",
     "PyLong_AsLongLongAndOverflow", "PyList_Size", "PyList_GetItem", "PyDict_Size", "PyDict_GetItem",
+    "PyDict_New", "PyDict_SetItem",
 )  # fmt: skip
 """The functions of CPython that ``runtime/python_call.hxx`` calls, in the order of its ``Interface``."""
 _NUMPY_ARRAY_NEW, _NUMPY_ARRAY_TYPE = 93, 2
@@ -54,6 +55,7 @@ def fast_call(
     inputs: Mapping[str, TensorType],
     outputs: Sequence[TensorType],
     *,
+    structure: Any = None,
     threads: int,
     work: Sequence[tuple[float, Sequence[str]]],
     doc: str,
@@ -66,18 +68,24 @@ def fast_call(
     first call that several threads share.
     ``inputs``: types of the inputs by name, in the order of the arguments.
     ``outputs``: types of the outputs.
+    ``structure``: their structure; see :attr:`RModel.output_structure`.
     ``threads``: the default of the option ``threads``.
     ``work``: floating-point operations, from which the useful number of threads follows: terms of a number and names of
     open sizes that it is multiplied by.
     ``doc``: docstring of the function; the first one in a process serves all.
 
-    The function returns one array or a list of arrays. Its options are ``out``, if there is a single output, and
-    ``threads``. Calls on several threads, and calls that read and write at least ``RELEASE_GIL_BYTES``, release the
-    GIL.
+    The function returns one array, or a list or dict of arrays. Its options are ``out``, if there is a single output,
+    and ``threads``. Calls on several threads, and calls that read and write at least ``RELEASE_GIL_BYTES``, release
+    the GIL.
 
     Returns None if there is no fast path: in Python without a GIL, in other implementations than CPython, for more
-    tensors, axes or expressions for sizes than the C++ has room for, and if an operator sets the size of an output.
+    tensors, axes or expressions for sizes than the C++ has room for, for nested structures, and if an operator sets the
+    size of an output.
     """
+    if (form := _form(structure, len(outputs))) is None:
+        return None
+    kind, returned = form
+    keys = list(structure) if kind is dict else returned
     names = list(session.code.dims)
     types = [*inputs.values(), *outputs]
     open_sizes = [dim for kind in types for dim in kind.shape if isinstance(dim, SymbolicDim)]
@@ -93,7 +101,8 @@ def fast_call(
     header = [session.entry, session.handle, id(fallback), batch, RELEASE_GIL_BYTES, threads]
     header += [session.code.tiled, session.code.rows_together]
     header += [len(inputs), len(outputs), len(names), len(work), len(sizes)]
-    labels = [*inputs, *[""] * len(outputs)]
+    header += [0 if kind is None else id(kind), *returned]
+    labels = [*inputs, *[key for _, key in sorted(zip(returned, keys, strict=True), key=lambda pair: pair[0])]]
     tensors = [
         number
         for label, kind in zip(labels, types, strict=True)
@@ -173,6 +182,21 @@ class _Factory:
 _FACTORY = _Factory()
 
 
+def _form(structure: Any, count: int) -> tuple[type | None, list[int]] | None:
+    """The type in which ``count`` outputs are returned, and the outputs in its order; None if they are nested.
+
+    The type is list or dict; None stands for one array.
+
+    >>> _form({"b": 1, "a": 0}, 2), _form(None, 1), _form({"a": [0, 1]}, 2)
+    ((<class 'dict'>, [1, 0]), (None, [0]), None)
+    """
+    if structure is None:
+        structure = 0 if count == 1 else list(range(count))
+    kind = type(structure) if type(structure) in (list, dict) else None
+    returned = list(structure.values() if kind is dict else structure if kind is list else [structure])
+    return (kind, returned) if sorted(map(str, returned)) == sorted(map(str, range(count))) else None
+
+
 def _instructions(dim: SymbolicDim, names: Sequence[str]) -> list[tuple[int, int]]:
     """The steps that compute a size, and store it, as ``runtime/python_call.hxx`` reads them."""
     plain = [f"dim_{index}" for index in range(len(names))]  # names in files may be keywords of Python, such as None
@@ -202,7 +226,7 @@ def _term(number: float, factors: Sequence[str], names: Sequence[str]) -> list[f
     return [number / thread_rules.FLOPS_PER_THREAD, *powers, *[0.0] * (MOST_DIMS - len(powers))]
 
 
-def _tensor(name: str, kind: TensorType, names: Sequence[str]) -> list[int]:
+def _tensor(name: Any, kind: TensorType, names: Sequence[str]) -> list[int]:
     """A tensor as ``runtime/python_call.hxx`` reads it: name, dtype, its number and size, rank, and sizes of the axes.
 
     A negative size -1 - i stands for the i-th of ``names``: run-time dimensions, then computed sizes.

@@ -72,7 +72,7 @@ def infer(model: Model, *inputs: Any) -> Any:
         row = tuple(np.nan if size is None else size for size in shape[1:])
         chunks = [da.from_delayed(part[index], (n, *row), dtype) for part, n in zip(parts, rows, strict=True)]
         results.append(da.concatenate(chunks, allow_unknown_chunksizes=True))
-    return pack(model.rmodel.output_structure, results)
+    return pack(model.output_structure, results)
 
 
 def _ordered(model: Model, inputs: tuple[Any, ...]) -> list[Any]:
@@ -97,4 +97,4 @@ def _blocks(name: str, array: Any, rows: tuple[float, ...]) -> list[Any]:
 def _evaluate(model: Model, *arrays: np.ndarray) -> list[np.ndarray]:
     """The outputs for one chunk, in order."""
     model._arguments.refuse_unequal_rows(arrays)
-    return unpack(model.rmodel.output_structure, model.infer(*arrays, threads=1))
+    return unpack(model.output_structure, model.infer(*arrays, threads=1))

@@ -30,6 +30,8 @@ class Description:
     output_dtypes: list[str]
     input_shapes: list[OpenShape]
     output_shapes: list[OpenShape]
+    output_structure: Any
+    """The structure in which the outputs are returned; see :attr:`RModel.output_structure`."""
     optimize: Optimize
     """The optimizations that its compiled code and its header get."""
     network: Callable[[], RModel]
@@ -58,6 +60,7 @@ class Description:
             "output_dtypes": [kind.dtype for kind in outputs],
             "input_shapes": [open_shape(kind.shape) for kind in rmodel.inputs.values()],
             "output_shapes": [open_shape(kind.shape) for kind in outputs],
+            "output_structure": rmodel.output_structure,
             "optimize": optimize,
             "network": lambda: rmodel,
             "for_shapes": functools.partial(bound, rmodel),
@@ -90,6 +93,7 @@ class Description:
             output_dtypes=[kind.dtype for _, kind in outputs],
             input_shapes=[open_shape(kind.shape) for _, kind in inputs],
             output_shapes=[open_shape(kind.shape) for _, kind in outputs],
+            output_structure=signature.structure["outputs"] if states else signature.structure,
             optimize=optimize,
             network=network,
             for_shapes=lambda shapes: bound(network(), shapes),

@@ -135,14 +135,12 @@ class Execution:
         It handles the usual arguments several times as fast and hands all others to this object.
         """
         signature = self.signature
-        outputs = [kind for _, kind in signature.outputs]
-        if signature.structure not in (None, 0, list(range(len(outputs)))) or signature.structure == [0]:
-            return None
         return fast_call(
             self.session,
             self,
             dict(zip(self.arguments.labels, signature.inputs.values(), strict=True)),
-            outputs,
+            [kind for _, kind in signature.outputs],
+            structure=signature.structure,
             threads=self.threads,
             work=signature.work,
             doc=doc,

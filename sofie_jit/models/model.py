@@ -112,6 +112,13 @@ class Model(ABC):
         """Element types of the outputs, as names of numpy dtypes."""
         return self._description.output_dtypes
 
+    @property
+    def output_structure(self) -> Any:
+        """The structure of the results of :meth:`infer`: nested lists, tuples and dicts of indices into
+        :attr:`output_names`. None stands for one array, or for a list of all outputs.
+        """
+        return self._description.output_structure
+
     # -- running -------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from sofie_jit.errors import InputError, MissingDependencyError, OptionError
 from sofie_jit.models.arguments import Arguments, by_keyword, unpack
 from sofie_jit.models.columns import Columns, is_frame
 from sofie_jit.report.progress import Progress
-
-if TYPE_CHECKING:
-    from sofie_jit.ir.rmodel import RModel
 
 SHOWN = {0: False, 1: True, "auto": None}
 """The values of ``verbose``, and whether the progress bar is shown; None: on a terminal."""
@@ -32,9 +29,9 @@ class Predictable(Protocol):
     _arguments: Arguments
 
     @property
-    def rmodel(self) -> RModel: ...
-    @property
     def output_names(self) -> list[str]: ...
+    @property
+    def output_structure(self) -> Any: ...
     def _arranged(self, x: Any, columns: Columns | None) -> Any: ...
     def _has_inputs(self, names: set[str]) -> bool: ...
     def _called_with(self, given: Any) -> tuple[Any, Any]: ...
@@ -179,7 +176,7 @@ def frame(model: Predictable, results: Any, index: Any = None) -> Any:
     except ImportError as error:
         raise MissingDependencyError(f"output='pandas' needs pandas: pip install pandas ({error})") from error
     found: dict[str, np.ndarray] = {}
-    for name, array in zip(model.output_names, unpack(model.rmodel.output_structure, results), strict=True):
+    for name, array in zip(model.output_names, unpack(model.output_structure, results), strict=True):
         flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
         one = flat.shape[1] == 1
         found |= {name if one else f"{name}_{i}": flat[:, i] for i in range(flat.shape[1])}

@@ -138,7 +138,7 @@ class _Inference(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"{counted(self.n_features_in_, 'feature')} as input"
             )
         found = self.model.infer(rows.reshape(len(rows), *row))
-        (output,) = unpack(self.model.rmodel.output_structure, found)
+        (output,) = unpack(self.model.output_structure, found)
         return output.reshape(len(rows), math.prod(output.shape[1:]))
 
 

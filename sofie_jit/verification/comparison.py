@@ -328,7 +328,7 @@ def _layers(original: OriginalModel, source: Any, options: Mapping[str, Any], in
 
 def _names(model: Model, count: int) -> list[str]:
     """The names of ``count`` outputs as ``infer`` returns them; dicts need not have the order of ``output_names``."""
-    structure = model.rmodel.output_structure
+    structure = model.output_structure
     names = model.output_names if structure is None else [model.output_names[int(i)] for i in leaves(structure)]
     return list(names) if len(names) == count else [f"output {i}" for i in range(count)]
 
@@ -352,6 +352,7 @@ def _resized(inputs: Any, rows: int) -> Any:
 def _times(model: Model, original: OriginalModel, inputs: Any) -> list[Time]:
     rows = len(leaves(inputs)[0])
     calls = {OURS: model.infer, **original.ways_to_run(rows)}
-    samples = {engine: sample_of(call, inputs) for engine, call in calls.items()}
+    converted = original.arranged(model.input_names, model._arguments.standardize([inputs]))  # as bench calls engines
+    samples = {engine: sample_of(call, converted) for engine, call in calls.items()}
     measured = round_robin(samples, rounds=3, block=0.02)
     return [Time(engine, rows, statistics.median(seconds)) for engine, seconds in measured.items()]

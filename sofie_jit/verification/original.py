@@ -11,7 +11,7 @@ from sofie_jit.errors import InputError
 from sofie_jit.frontends.base import OriginalModel, Translation, leaves
 from sofie_jit.ir.dims import static_dims
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.models.arguments import open_shape
+from sofie_jit.models.arguments import open_shape, pack
 from sofie_jit.records import dataclass
 from sofie_jit.verification.evaluate import evaluate
 
@@ -69,7 +69,8 @@ class NumpyModel(OriginalModel):
         arrays = [inputs[name] for name in names if name in inputs] if isinstance(inputs, Mapping) else leaves(inputs)
         kinds = [self.model.inputs[name] for name in names[len(names) - self.states :]]
         zeros = [np.zeros(static_dims("a state", kind.shape), kind.dtype) for kind in kinds]
-        return evaluate(self.model, [*arrays, *zeros], dtype)[: self.output_count]
+        outputs, structure = evaluate(self.model, [*arrays, *zeros], dtype), self.model.output_structure
+        return leaves(pack(structure["outputs"] if self.states else structure, outputs[: self.output_count]))
 
     def layers(self) -> dict[str, int]:
         """Raises InputError: machine code computes only the outputs of the network."""

@@ -196,6 +196,11 @@ def test_states(tmp_path: Path) -> None:
     copy = pickle.loads(pickle.dumps(counter))
     counter.reset_states()
     assert (counter.infer([2])[0], copy.infer([2])[0]) == (2, 8)
+    assert counter.output_structure == 0
+    np.save(tmp_path / "x.npy", np.float32([3]))
+    command = ["run", str(tmp_path / "counter.so"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "sum.npy")]
+    assert main(command) == 0
+    assert np.load(tmp_path / "sum.npy") == 3
 
 
 def test_pickle(library: Model, images: np.ndarray) -> None:
@@ -291,6 +296,19 @@ def test_compare(path: Path, library: Model, tmp_path: Path) -> None:
     counter = counter_network().save_library(tmp_path / "counter.so")
     assert sofie_jit.compare(counter, np.float32([3]), batches=[]).expected[0] == 3
     assert sofie_jit.compare(counter, batches=[])
+
+
+def test_compare_dicts(tmp_path: Path) -> None:
+    """The outputs of a dict are compared in its order, which need not be that of the network."""
+    network = RModel("two")
+    network.add_input_tensor_info("x", "float32", (None, 4))
+    network.add_operator(ReduceSum(axes=[1], keepdims=False, inputs=["x"], outputs=["sum"]))
+    network.add_operator(Add(inputs=["x", "x"], outputs=["twice"]))
+    network.add_output_tensor_names("sum", "twice")
+    network.output_structure = {"second": 1, "first": 0}
+    found = sofie_jit.compare(network.save_library(tmp_path / "two.so"), rows=3, batches=[])
+    assert found
+    assert [(output.name, output.shape) for output in found.outputs] == [("twice", (3, 4)), ("sum", (3,))]
 
 
 def test_bench(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

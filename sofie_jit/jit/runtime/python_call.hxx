@@ -47,6 +47,8 @@ struct Interface {
    Object *(*list_item)(Object *, std::intptr_t); // borrowed
    std::intptr_t (*dict_size)(Object *);
    Object *(*dict_item)(Object *, Object *key); // borrowed
+   Object *(*new_dict)();
+   int (*dict_set)(Object *, Object *key, Object *value);
    Object *(*new_array)(void *type, int rank, const std::intptr_t *shape, int number, const std::intptr_t *strides,
                         void *data, int itemsize, int flags, Object *owner);
    void *array_type, *int_type, *list_type, *dict_type;
@@ -60,7 +62,7 @@ constexpr int max_computed = 16, max_instructions = 128; // all sizes of outputs
 
 // One tensor of a call.
 struct Tensor {
-   Object *name;  // of an input
+   Object *name;  // of an input, or the key of an output in the dict of results
    Object *descr; // numpy's only dtype object of its kind
    int number;    // and its type number
    int rank;
@@ -87,6 +89,8 @@ struct FastCall {
    bool tiled;            // whether rows are independent
    std::size_t min_rows;  // fewest rows of a thread
    int inputs, outputs, dims, terms, instructions;
+   const void *form;          // in which the outputs are returned: the type list or dict; null for one array
+   int returned[max_tensors]; // the outputs in the order of this list or dict
    Tensor tensors[max_tensors];
    Instruction sizes[max_instructions]; // of the outputs, whose indices follow those of the run-time dimensions
    Term work[max_terms]; // their sum is the number of threads that a call keeps busy
@@ -232,6 +236,27 @@ inline bool make_results(const FastCall &call, const Options &options, std::intp
    return true;
 }
 
+// The arrays of the outputs as one object, which takes over the references; null without memory.
+inline Object *packed(const FastCall &call, Object *const *results)
+{
+   if (call.form == python.dict_type) {
+      Object *const dict = python.new_dict();
+      for (int i = 0; i < call.outputs; ++i) {
+         const int output = call.returned[i];
+         if (dict)
+            python.dict_set(dict, call.tensors[call.inputs + output].name, results[output]);
+         python.decref(results[output]);
+      }
+      return dict;
+   }
+   if (call.form != python.list_type)
+      return results[0];
+   Object *const list = python.new_list(call.outputs);
+   for (int i = 0; list && i < call.outputs; ++i)
+      python.list_set(list, i, results[call.returned[i]]);
+   return list;
+}
+
 inline Object *try_call(const FastCall &call, Object *const *args, const Options &options)
 {
    std::intptr_t dims[max_dims + max_computed] = {}, bytes[max_tensors], all = 0;
@@ -267,12 +292,7 @@ inline Object *try_call(const FastCall &call, Object *const *args, const Options
          python.decref(results[i]);
       return nullptr; // the slow path compiles missing functions, or fails again and raises
    }
-   if (call.outputs == 1)
-      return results[0];
-   Object *const list = python.new_list(call.outputs);
-   for (int i = 0; list && i < call.outputs; ++i)
-      python.list_set(list, i, results[i]);
-   return list;
+   return packed(call, results);
 }
 
 // Takes the inputs out of a list, or out of a dict by name, as new references, because other threads may change it
@@ -312,7 +332,7 @@ inline void forget(Object *capsule)
 {
    const FastCall *const call = static_cast<const FastCall *>(python.capsule_pointer(capsule, "sofie_jit.FastCall"));
    python.decref(call->slow);
-   for (int i = 0; i < call->inputs; ++i)
+   for (int i = 0; i < call->inputs + call->outputs; ++i)
       python.decref(call->tensors[i].name);
    delete call;
 }
@@ -335,9 +355,9 @@ void start(const std::uint64_t *interface, const char *doc)
 }
 
 // Returns a new builtin function `infer`. `header`: infer, session, slow, batch, release, threads, tiled, min_rows,
-// inputs, outputs, dims, terms, instructions. `tensors`: for each tensor name, descr, number, itemsize, rank and
-// max_axes sizes. `work`: for each term the number of threads and max_dims powers. `sizes`: for each instruction the
-// operation and the operand.
+// inputs, outputs, dims, terms, instructions, form, and the outputs in the order of `returned`. `tensors`: for each
+// tensor name, descr, number, itemsize, rank and max_axes sizes. `work`: for each term the number of threads and
+// max_dims powers. `sizes`: for each instruction the operation and the operand.
 std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, const double *work,
                        const std::int64_t *sizes)
 {
@@ -355,6 +375,9 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, 
    call->dims = static_cast<int>(header[10]);
    call->terms = static_cast<int>(header[11]);
    call->instructions = static_cast<int>(header[12]);
+   call->form = reinterpret_cast<const void *>(header[13]);
+   for (int i = 0; i < call->outputs; ++i)
+      call->returned[i] = static_cast<int>(header[14 + i]);
    for (int i = 0; i < call->instructions; ++i, sizes += 2)
       call->sizes[i] = {static_cast<int>(sizes[0]), static_cast<std::intptr_t>(sizes[1])};
    for (int i = 0; i < call->terms; ++i, work += 1 + max_dims) {
@@ -371,8 +394,7 @@ std::uint64_t new_call(const std::int64_t *header, const std::int64_t *tensors, 
       tensor.rank = static_cast<int>(tensors[4]);
       for (int axis = 0; axis < max_axes; ++axis)
          tensor.size[axis] = tensors[5 + axis];
-      if (i < call->inputs)
-         python.incref(tensor.name);
+      python.incref(tensor.name);
    }
    python.incref(call->slow);
    Object *const capsule = python.new_capsule(call, "sofie_jit.FastCall", forget);
