@@ -177,6 +177,23 @@ def test_structures_of_one_output() -> None:
         assert str(model.infer(indices)) == str(model._execution(indices))
 
 
+def test_converted_arrays_take_the_fast_path(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python converts the arguments and computes no sizes; calls that fail again raise its errors."""
+    a, b = ones(2, 2, 3), ones(2, 2, 3) * 3
+    monkeypatch.setattr(type(model._execution), "run", None)
+    for given in ((a.astype(np.float64), b), ([a, b.tolist()],), ((a, b),), ({"b": b.astype(np.int32), "a": a},)):
+        assert [y[0, 0, 0] for y in model.infer(*given)] == [4, 3]
+    assert [y[0, 0, 0] for y in model.infer(a=a, b=b[::-1])] == [4, 3]
+    with pytest.raises(ShapeError, match="batch sizes differ"):
+        model.infer(a.astype(np.float64), b[:1].repeat(3, axis=0))
+    with pytest.raises(TypeError):  # an empty batch is computed by Python
+        model.infer(a[:0].astype(np.float64), b[:0])
+    monkeypatch.undo()
+    assert model.infer(a[:0].astype(np.float64), b[:0])[0].shape == (0, 2, 3)
+    out = [np.empty((2, 2, 3), np.float32) for _ in range(2)]
+    assert model.infer(a.astype(np.float64), b, out=out, threads=1)[1] is out[1]
+
+
 def test_an_index_out_of_range_raises() -> None:
     model = with_fast_call(lookup(), np.zeros((1, 2), np.int32))
     np.testing.assert_array_equal(model.infer(np.array([[3, 0]], np.int32)), [[[9, 10, 11], [0, 1, 2]]])
