@@ -28,6 +28,7 @@ from sofie_jit.codegen.expressions import (
     WeightPointer,
     size_of,
 )
+from sofie_jit.codegen.storage import storage
 from sofie_jit.codegen.tuning import ALIGNMENT
 from sofie_jit.errors import GraphError
 from sofie_jit.ir.dims import Dim, Shape, SymbolicDim, bind_shape, ceil_div, counts_rows, product, static_dims
@@ -65,9 +66,7 @@ class Resources:
     """Resources that the calls of a whole network share: packed weights, memory, functions that can fail."""
 
     roots: dict[str, str]
-    """For every tensor the tensor whose memory it is (:func:`sofie_jit.codegen.memory.storage`)."""
-    storage: Callable[[RModel], dict[str, str]]
-    """:func:`sofie_jit.codegen.memory.storage`, for bodies."""
+    """For every tensor the tensor whose memory it is (:func:`sofie_jit.codegen.storage.storage`)."""
     plan_body: Callable[[RModel], tuple[Step, ...]]
     """The steps of a body, whose tensors are in ``roots``."""
     arena: Arena = field(default_factory=Arena)
@@ -246,7 +245,7 @@ class Emitter:
 
         ``names``: the first outputs are these tensors of the operator's network; "" for none.
         """
-        inner, roots = self._resources.storage(body), self._resources.roots
+        inner, roots = storage(body), self._resources.roots
         pointers = []
         for output, name in itertools.zip_longest(body.outputs, names, fillvalue=""):
             root, kind = inner[output], body.tensor_type(output)
@@ -262,7 +261,7 @@ class Emitter:
         """
         roots = self._resources.roots
         roots |= {inner: roots[name] for inner, name in given.items()}
-        roots |= {name: roots.get(root, root) for name, root in self._resources.storage(body).items()}
+        roots |= {name: roots.get(root, root) for name, root in storage(body).items()}
         return self._resources.plan_body(body)
 
     # -- sizes, structs, functions -------------------------------------------------------------------------------

@@ -18,17 +18,11 @@ from sofie_jit.ir.rows import RowsMixedError
 from sofie_jit.ir.track_rows import track_rows
 
 
-def storage(rmodel: RModel) -> dict[str, str]:
-    """For every tensor the tensor whose memory it uses: itself, or the input of an alias such as Reshape."""
-    roots = {name: name for name in (*rmodel.inputs, *rmodel.initialized)}
-    for op in rmodel.operators:
-        for name in op.outputs:
-            roots[name] = roots[op.inputs[0]] if op.is_alias else name
-    return roots
-
-
 def last_uses(rmodel: RModel, roots: dict[str, str]) -> dict[str, int]:
-    """The index of the last operator that touches each memory (see :func:`storage`) of the arena."""
+    """The index of the last operator that touches each memory of the arena.
+
+    ``roots``: see :func:`sofie_jit.codegen.storage.storage`.
+    """
     given = {roots[name] for name in (*rmodel.inputs, *rmodel.initialized, *rmodel.outputs)}
     last: dict[str, int] = {}
     for index, op in enumerate(rmodel.operators):

@@ -19,7 +19,8 @@ from sofie_jit.codegen.expressions import (
     statements,
 )
 from sofie_jit.codegen.lowered.emission import emission, kernels_of, parallel_kernels_of
-from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, needs, storage
+from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, needs
+from sofie_jit.codegen.storage import storage
 from sofie_jit.errors import GraphError, ShapeError, SofieError, counted
 from sofie_jit.ir.dims import Dim, SymbolicDim, bind_shape, names_of, split_count
 from sofie_jit.ir.operators.operator import ROperator
@@ -106,7 +107,7 @@ def make_plan(rmodel: RModel, target: Target | None = None) -> Plan:
     """
     target = target or Target()
     given = frozenset(names_of(dim for kind in rmodel.inputs.values() for dim in kind.shape))
-    resources = Resources(storage(rmodel), storage, lambda body: _steps(body, resources, target, given))
+    resources = Resources(storage(rmodel), lambda body: _steps(body, resources, target, given))
     steps = _steps(rmodel, resources, target, given)
     types = [*rmodel.inputs.values(), *rmodel.intermediate.values()]
     dims = names_of(dim for kind in types for dim in kind.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sofie_jit.codegen.memory import storage
+from sofie_jit.codegen.storage import storage
 from sofie_jit.ir.operators.identity import Identity
 from sofie_jit.ir.rmodel import RModel
 

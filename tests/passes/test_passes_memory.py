@@ -12,7 +12,8 @@ from pass_models import model_of, types
 from sofie_jit import RModel
 from sofie_jit.codegen.arena import Arena
 from sofie_jit.codegen.lowered.dense import Dense
-from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over, storage
+from sofie_jit.codegen.memory import can_tile, last_uses, memory_taken_over
+from sofie_jit.codegen.storage import storage
 from sofie_jit.ir.operators.activations import Relu, Tanh
 from sofie_jit.ir.operators.elementwise import Add, Mul, Sub, Where
 from sofie_jit.ir.operators.identity import Identity
