@@ -1,7 +1,8 @@
 """The command line, ``sofie-jit``: one module of this package per command.
 
 A command is a module with a docstring (the first line is the help, the rest the description), ``EXAMPLES``,
-``add_arguments(parser)`` and ``run(args)``, which returns the exit code.
+``add_arguments(parser)`` and ``run(args)``, which returns the exit code. It may have ``ABSENT``: options of other
+commands that it does not have -> what to do instead.
 
 Exit codes: 0 for success; 1 for an error of the file, the model or the data, with one message on standard error; 2 for
 an error of the command line.
@@ -13,14 +14,15 @@ import argparse
 import difflib
 import importlib
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import sofie_jit
+from sofie_jit.cli.options import in_options, refuse_unknown
 from sofie_jit.errors import InputError, SofieError
 from sofie_jit.report.output_file import refuse_input
 
@@ -56,12 +58,7 @@ sofie-jit doctor                              check the installation"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line ``argv``, by default that of the process, and returns the exit code."""
-    parser, argv = _parser(), sys.argv[1:] if argv is None else argv
-    if not argv or (argv[0] not in COMMANDS and not argv[0].startswith("-")):
-        parser.error(_no_command(*argv[:1]))
-    args, unknown = parser.parse_known_args(argv)
-    if unknown:
-        args.parser.error(_unrecognized(args.parser, unknown))
+    args = _parsed(sys.argv[1:] if argv is None else argv)
     try:
         for path in _paths(args, OUTPUTS):
             refuse_input(Path(path), input_paths(args))
@@ -74,8 +71,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (SofieError, OSError) as error:
-        print(f"sofie-jit {args.command}: {_message(error)}", file=sys.stderr)
+        print(f"sofie-jit {args.command}: {in_options(_message(error), args.parser)}", file=sys.stderr)
         return 1
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command; ends the program for a wrong command line, and for options such as ``--version``."""
+    parser, commands = _parsers()
+    if not argv or argv[0] not in commands:
+        if argv and argv[0] in parser._option_string_actions:
+            parser.parse_args(argv[:1])
+        parser.error(_no_command(list(parser._option_string_actions), *argv[:1]))
+    command, module = commands[argv[0]], _module(argv[0])
+    refuse_unknown(argv[0], argv[1:], commands, getattr(module, "ABSENT", {}))
+    # inputs may stand before or after options, except in the form with --, which parse_known_intermixed_args loses
+    parse = command.parse_known_args if "--" in argv else command.parse_known_intermixed_args
+    args, unknown = parse(argv[1:])
+    if unknown:
+        command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"sofie_jit.cli.{command}")
 
 
 OUTPUTS = ("output", "option", "plot")
@@ -96,37 +114,29 @@ def _paths(args: argparse.Namespace, names: Sequence[str]) -> list[str | Path]:
     return [getattr(part, "path", part) for part in listed if part is not None]  # InputFile has a path
 
 
-def _no_command(given: str | None = None) -> str:
-    """The message about a command line without a command, or with one that does not exist."""
+def _no_command(options: Sequence[str], given: str | None = None) -> str:
+    """The message about a command line without a command, or with one that is neither a command nor in ``options``."""
     if given is None:
         return f"give a command: {', '.join(COMMANDS)}; see sofie-jit --help"
-    close = difflib.get_close_matches(given, COMMANDS, 1)
+    kind, there = ("option", options) if given.startswith("-") else ("command", COMMANDS)
+    close = difflib.get_close_matches(given, there, 1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    return f"there is no command '{given}'{meant} (see sofie-jit --help)"
-
-
-def _unrecognized(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> str:
-    """The message about arguments that a command does not have."""
-    options = [option for option in parser._option_string_actions if option.startswith("--")]
-    close = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
-    return f"unrecognized arguments: {' '.join(unknown)}" + (f"; did you mean {close[0]}?" if close else "")
+    return f"there is no {kind} '{given}'{meant} (see sofie-jit --help)"
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return re.sub(rf"\b({'|'.join(OPTIONS)})=(?![\w\[({{'\"])", r"--\1", str(error))
+    return str(error)
 
 
-OPTIONS = ("config", "backend", "columns", "threads")
-"""Arguments of functions that the command line has as options, for messages that name them without a value."""
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the program, and those of the commands by name."""
     parser = argparse.ArgumentParser(
         prog="sofie-jit",
         description="Run saved Keras, ONNX and PyTorch models as JIT-compiled C++, without these frameworks.",
         epilog=_epilog(EXAMPLES),
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sofie-jit {sofie_jit.__version__}")
@@ -144,18 +154,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"sofie_jit.cli.{name}")
+        module = _module(name)
         title, _, rest = cleandoc(module.__doc__ or "").partition("\n")
         command = commands.add_parser(
             name,
             help=title.rstrip("."),
             description=f"{title}\n{rest}".rstrip(),
             epilog=_epilog(module.EXAMPLES),
+            allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run, parser=command)
-    return parser
+        command.set_defaults(command=name, run=module.run, parser=command)
+    return parser, dict(commands.choices)
 
 
 def _epilog(examples: str) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import math
 import os
+import re
 import sys
 import tempfile
 import zipfile
@@ -25,6 +26,8 @@ from sofie_jit.errors import InputError, MissingDependencyError
 
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 STANDARD_OUTPUT = Path("-")
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+"""Names of columns of .parquet files in which pandas stores an index; they are read only if they are selected."""
 
 
 def array_file(text: str) -> Path:
@@ -166,7 +169,8 @@ class _Parquet:
         if not path.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         self.file = _pyarrow().ParquetFile(path)
-        self.names = list(self.file.schema_arrow.names if columns is None else columns)
+        every = [name for name in self.file.schema_arrow.names if not PANDAS_INDEX.fullmatch(name)]
+        self.names = list(every if columns is None else columns)
         indices_of(path, self.file.schema_arrow.names, self.names)
         self.length = self.file.metadata.num_rows
         fields = [self.file.schema_arrow.field(name) for name in self.names]

@@ -5,7 +5,7 @@ OpenVINO, and for models of Keras also LiteRT, and Keras with and without XLA. O
 file as it is; models of other formats are exported by this package ("sofie-jit convert"). The output of each engine is
 compared with that of the library that the model comes from (Keras; ONNX Runtime for ONNX files), which must be
 installed, before it is timed; the reference of a compiled library is numpy. A batch consists of the first rows of
---input, repeated if there are too few, or of random numbers. The engines take turns in one process that is pinned to as
+INPUT, repeated if there are too few, or of random numbers. The engines take turns in one process that is pinned to as
 many cores as it has threads.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 from sofie_jit import frontends
 from sofie_jit.bench import listed_engines
 from sofie_jit.cli import list_of, positive
-from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, read, shapes_to_read
+from sofie_jit.cli.inputs import add_input_arguments, files_of, read, shapes_to_read
 from sofie_jit.errors import InputError, counted
 
 if TYPE_CHECKING:
@@ -34,8 +34,18 @@ sofie-jit bench m.h5
 sofie-jit bench m.h5 --batch 1,32,1024 --start
 sofie-jit bench m.onnx --threads 2
 sofie-jit bench m.h5 --engines sofie_jit,litert,onnxruntime --threads 2
-sofie-jit bench m.h5 --input x.npy --json
-sofie-jit bench tagger.onnx --input particles.npy tracks.npy --batch 1,64"""
+sofie-jit bench m.h5 x.npy --json
+sofie-jit bench tagger.onnx particles.npy tracks.npy --batch 1,64"""
+
+_CONVERT = "write an ONNX file with it, and measure that: sofie-jit convert FILE m.onnx"
+ABSENT = {
+    "--config": f"{_CONVERT} --config JSON",
+    "--backend": f"{_CONVERT} --backend theano",
+    "--input-shape": f"{_CONVERT} --input-shape SIZES; or give arrays of these sizes as INPUT",
+    "--untrusted": "the other engines read the file, too, without limits of memory and time",
+    "--rows": "give --batch",
+}
+"""Options of other commands, which the other engines do not have."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the engines (default: all that run the model's format); {listed_engines()}",
     )
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads and cores (default: 1)")
-    parser.add_argument(
-        "--input", metavar="INPUT", nargs="+", type=input_file, help=f"{HELP} (default: random numbers)"
-    )
-    add_table_arguments(parser)
+    add_input_arguments(parser)
     parser.add_argument(
         "--start",
         action="store_true",
@@ -94,16 +101,16 @@ def run(args: argparse.Namespace) -> int:
 def _rows_of(inputs: Sequence[np.ndarray]) -> str:
     """Which rows the batches consist of."""
     if not inputs:
-        return "inputs: normally distributed random numbers, and zeros for integers (--input gives others)"
+        return "inputs: normally distributed random numbers, and zeros for integers (give files for others)"
     rows = counted(len(inputs[0]), "row") if inputs[0].ndim else "no rows"
     return f"inputs: the first of the {rows} given, repeated if a batch has more"
 
 
 def _arrays(args: argparse.Namespace) -> list[np.ndarray]:
     """The inputs that are given, in the order of the model's."""
-    if not args.input:
+    files = files_of(args)
+    if not files:
         return []
-    files = files_of(args, args.input)
     shapes = shapes_to_read(frontends.open(args.file), files)
     return list(read(shapes, files, args.columns).values())
 

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict
 
 from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
+from sofie_jit.cli.options import in_options
 
 EXAMPLES = """\
 sofie-jit check m.h5
@@ -30,5 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import loading
 
     report = loading.check(args.file, config=args.config, untrusted=args.untrusted, **format_options(args))
-    print(json.dumps({"ok": report.ok} | asdict(report), indent=1) if args.json else report)
+    if args.json:
+        print(json.dumps({"ok": report.ok} | asdict(report), indent=1))
+    else:
+        print(in_options(str(report), args.parser))
     return 0 if report.ok else 1

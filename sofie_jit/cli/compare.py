@@ -1,7 +1,7 @@
 """Compare a model's outputs, and the time of a call, with those of its framework.
 
 Needs that framework: Keras and TensorFlow, ONNX Runtime or PyTorch; files of Keras 2 are run by tf_keras if it is
-installed. The network in a compiled library is evaluated in numpy. Without --input, the inputs are random numbers that
+installed. The network in a compiled library is evaluated in numpy. Without INPUT, the inputs are random numbers that
 fit the model. The exit code is 1 if the outputs differ by more than rounding.
 """
 
@@ -21,24 +21,24 @@ from sofie_jit.cli import (
     positive,
     say_written,
 )
-from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, read, shapes_to_read
+from sofie_jit.cli.inputs import add_input_arguments, files_of, read, shapes_to_read
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
 sofie-jit compare m.h5
 sofie-jit compare m.keras --layers --plot differences.png
-sofie-jit compare two_inputs.h5 --input jets.npy tracks.npy --batch 1,100
+sofie-jit compare two_inputs.h5 jets.npy tracks.npy --batch 1,100
 sofie-jit compare m.h5 --no-times --json"""
+
+ABSENT = {"--untrusted": "the model's framework reads the file, too, without limits of memory and time"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser, untrusted=False)  # the library reads the file, too, without limits
     add_shape_argument(parser)
-    data = parser.add_mutually_exclusive_group()
-    data.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
-    data.add_argument("--input", metavar="INPUT", nargs="+", type=input_file, help=HELP)
-    add_table_arguments(parser)
+    add_input_arguments(parser)
+    parser.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
     parser.add_argument("--layers", action="store_true", help="also compare the output of every layer")
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
@@ -62,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         figure_file(args.plot)
     x = None
-    if args.input:
+    if files := files_of(args, instead="--rows"):
         translation = frontends.open(args.file, config=args.config, **format_options(args))
-        files = files_of(args, args.input)
         x = read(shapes_to_read(translation, files), files, args.columns)
     found = compare(
         args.file,

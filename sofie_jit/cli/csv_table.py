@@ -1,7 +1,9 @@
 """Reads .csv files: comma-separated numbers, with or without a header.
 
-A header is a first line that has words and no number, or pandas' names of unnamed columns, 0,1,2,... An empty cell and
-the spellings in :data:`MISSING` are NaN.
+A header is a first line that has words and no number, or pandas' names of unnamed columns, 0,1,2,... Lines before it
+that begin with ``#`` are comments; the last one is the header, as ``numpy.savetxt`` writes it, if it has as many cells
+as the first row. A first column without a name is an index, as pandas writes it, and is not read. An empty cell and the
+spellings in :data:`MISSING` are NaN.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import csv
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from sofie_jit.errors import InputError, counted
 
 MISSING = ("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "None")
 """Spellings of a missing number."""
+
+COMMENT = "#"
+"""Begins lines of comments before the header."""
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", " ": "blanks"}
 """Characters that take the place of commas in other tables of numbers."""
@@ -39,16 +44,15 @@ class CsvTable:
 
     def __init__(self, path: Path, columns: Sequence[str] | None = None, header: bool | None = None):
         self.path, self.header = path, header
-        with path.open(encoding=ENCODING, newline="") as file:
-            first, second = _cells(file.readline()), _cells(file.readline())
-        self.width = len(first)
-        if header is None:
-            header = _is_header(path, first, second)
-        self.names = first if header else None
-        if columns is not None and self.names is None:
+        self.head = head = _head(path, header)
+        if columns is not None and head.names is None:
             raise InputError(f"--columns: the first line of {path} does not name the columns (--header if it does)")
-        self.indices = None if columns is None else indices_of(path, self.names or [], columns)
-        self.row = (self.width if columns is None else len(columns),)
+        has_index = head.names is not None and len(head.names) > 1 and not head.names[0]
+        self.indices = list(range(has_index, head.width))
+        self.names = head.names[has_index:] if head.names else head.names
+        if columns is not None:
+            self.indices, self.names = indices_of(path, head.names or [], columns), head.names
+        self.row = (len(self.indices),)
 
     def selected(self, columns: Sequence[str]) -> CsvTable:
         """The same table with these columns."""
@@ -64,15 +68,17 @@ class CsvTable:
             raise InputError(f"{self.path} does not contain arrays of numbers: {error}") from None
 
     def _by_numpy(self, rows: int) -> Iterator[np.ndarray]:
+        # None: loadtxt reads all columns, and then also refuses longer rows
+        chosen = None if self.indices == list(range(self.head.width)) else self.indices
         given = False
         with self.path.open(encoding=ENCODING) as file:
-            if self.names is not None:
+            for _ in range(self.head.lines):
                 file.readline()
             while True:
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", "loadtxt", UserWarning)  # loadtxt warns at the end of the file
                     piece = np.loadtxt(
-                        file, delimiter=",", usecols=self.indices, ndmin=2, max_rows=rows, comments=None,
+                        file, delimiter=",", usecols=chosen, ndmin=2, max_rows=rows, comments=None,
                         quotechar='"', converters=_number, encoding=None,
                     )  # fmt: skip
                 if not len(piece):
@@ -86,11 +92,11 @@ class CsvTable:
 
     def _by_arrow(self, arrow: Any, rows: int) -> Iterator[np.ndarray]:
         """The same by pyarrow, which takes a fraction of the time."""
-        names = [str(i) for i in range(self.width)]
-        chosen = names if self.indices is None else [names[i] for i in self.indices]
+        names = [str(i) for i in range(self.head.width)]
+        chosen = [names[i] for i in self.indices]
         types = dict.fromkeys(names, "float64")
         options = {
-            "read_options": arrow.ReadOptions(column_names=names, skip_rows=0 if self.names is None else 1),
+            "read_options": arrow.ReadOptions(column_names=names, skip_rows=self.head.lines),
             "convert_options": arrow.ConvertOptions(
                 column_types=types, include_columns=list(dict.fromkeys(chosen)), null_values=list(MISSING)
             ),
@@ -109,24 +115,61 @@ class CsvTable:
 
     def _refuse_cells(self) -> None:
         """Raises InputError that names the first cell that is not a number, or the first line of another width."""
-        read = range(self.width) if self.indices is None else self.indices
+        head = self.head
         with self.path.open(encoding=ENCODING, newline="") as file:
             for number, line in enumerate(file, 1):
                 cells = _cells(line)
-                if not line.strip() or (number == 1 and self.names is not None):
+                if not line.strip() or number <= head.lines:
                     continue
-                if len(cells) != self.width:
+                if len(cells) != head.width:
                     raise InputError(
                         f"{self.path} does not contain arrays of numbers: line {number} has "
-                        f"{counted(len(cells), 'cell')}, the first {self.width}"
+                        f"{counted(len(cells), 'cell')}, the first {head.width}"
                     )
-                for index in read:
+                for index in self.indices:
                     if not (_is_number(cells[index]) or cells[index] in MISSING):
-                        name = f"'{self.names[index]}'" if self.names else str(index)
+                        name = f"'{head.names[index]}'" if head.names else str(index)
                         raise InputError(
                             f"{self.path} does not contain arrays of numbers: column {name} has '{cells[index][:40]}' "
                             f"in line {number}"
                         )
+
+
+class _Head(NamedTuple):
+    """The beginning of a file."""
+
+    lines: int
+    """The number of lines before the first row."""
+    width: int
+    """The number of cells in a row."""
+    names: list[str] | None
+    """The names of all columns; None if there are none."""
+
+
+def _head(path: Path, header: bool | None) -> _Head:
+    """The beginning of a file, with ``header`` of :class:`CsvTable`."""
+    comment: list[str] = []
+    lines, first, second = 0, "", ""
+    with path.open(encoding=ENCODING, newline="") as file:
+        for first in file:
+            if first.strip() and not first.startswith(COMMENT):
+                second = file.readline()
+                break
+            comment = _cells(first.lstrip(COMMENT).lstrip()) if first.strip() else comment
+            lines, first = lines + 1, ""
+    row = _cells(first)
+    if not (row or comment):
+        raise InputError(f"{path} is empty: expected rows of numbers, separated by commas")
+    if header is not False and (not row or (len(comment) == len(row) and not _words(row))):
+        return _Head(lines, len(comment), comment)
+    if _is_header(path, row, _cells(second)) if header is None else header:
+        return _Head(lines + 1, len(row), row)
+    return _Head(lines, len(row), None)
+
+
+def _words(cells: Sequence[str]) -> list[str]:
+    """The cells that are not numbers, nor missing."""
+    return [cell for cell in cells if cell not in MISSING and not _is_number(cell)]
 
 
 def _cells(line: str) -> list[str]:
@@ -141,7 +184,7 @@ def _is_header(path: Path, first: Sequence[str], second: Sequence[str]) -> bool:
     >>> _is_header(Path("x.csv"), ["pt", "eta"], ["1", "2"]), _is_header(Path("x.csv"), ["1", ""], ["1", "2"])
     (True, False)
     """
-    words = [cell for cell in first if cell not in MISSING and not _is_number(cell)]
+    words = _words(first)
     numbers = [cell for cell in first if _is_number(cell) and cell not in MISSING]
     for mark, name in SEPARATORS.items():
         if any(mark in cell for cell in words) and any(mark in cell for cell in second or first):

@@ -23,6 +23,8 @@ sofie-jit emit m.h5 -o m.hxx --embed-weights --dispatch --namespace physics::tag
 sofie-jit emit m.h5 -o - | head -30
 sofie-jit emit unet.keras -o unet.hxx --input-shape 256,256,3"""
 
+ABSENT = {"--march": "the compiler of the header takes -march; see also --dispatch"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""

@@ -22,6 +22,7 @@ Shapes = Mapping[str, OpenShape | None]
 """The inputs of a model with their shapes, which are None if they are not known."""
 
 HELP = "arrays, one file per input in order, or NAME=FILE; an .npz file may have all inputs by name"
+RANDOM = "; random numbers by default"
 
 
 class InputFile(NamedTuple):
@@ -49,8 +50,15 @@ Opened = list[tuple[str, dict[str, Source]]]
 """For each file the name of the input that it is for, and its arrays by their names in the file."""
 
 
-def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--columns`` and ``--header``."""
+def add_input_arguments(parser: argparse.ArgumentParser, default: str = RANDOM) -> None:
+    """Adds INPUT and ``--input``, which mean the same, ``--columns`` and ``--header``; :func:`files_of` reads them.
+
+    ``default``: the end of the help, about a command line without inputs.
+    """
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", type=input_file, help=f"{HELP}{default}")
+    parser.add_argument(
+        "--input", metavar="INPUT", nargs="+", type=input_file, help="the same, as an option after other arguments"
+    )
     parser.add_argument(
         "--columns",
         metavar="NAME,...",
@@ -66,9 +74,18 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def files_of(args: argparse.Namespace, given: Sequence[InputFile]) -> list[InputFile]:
-    """Files of inputs with ``--header``."""
-    return [file._replace(header=args.header) for file in given]
+def files_of(args: argparse.Namespace, instead: str = "") -> list[InputFile]:
+    """The files of inputs that are given, with ``--header``.
+
+    ``instead``: the option of the command that asks for random numbers; it excludes files. Ends the program with a
+    message if inputs are given twice, or with that option.
+    """
+    if args.inputs and args.input:
+        args.parser.error("give the inputs once: INPUT or --input INPUT")
+    files = args.inputs or args.input or []
+    if files and instead and getattr(args, instead.removeprefix("--")) is not None:
+        args.parser.error(f"{instead} is for random numbers: not allowed with inputs")
+    return [file._replace(header=args.header) for file in files]
 
 
 def opened(files: Sequence[InputFile]) -> Opened:

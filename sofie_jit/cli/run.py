@@ -23,7 +23,7 @@ import numpy as np
 
 from sofie_jit.cli import THREADS, add_model_arguments, add_shape_argument, format_options, positive
 from sofie_jit.cli.arrays import STANDARD_OUTPUT, Source, array_output, sink, whole
-from sofie_jit.cli.inputs import HELP, add_table_arguments, files_of, input_file, matched, opened, shaped, shapes_of
+from sofie_jit.cli.inputs import add_input_arguments, files_of, matched, opened, shaped, shapes_of
 from sofie_jit.errors import InputError
 from sofie_jit.models.arguments import unpack
 from sofie_jit.report.output_file import in_folder
@@ -46,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     add_model_arguments(parser)
     add_shape_argument(parser)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=input_file, help=HELP)
     parser.add_argument(
         "-o",
         "--output",
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=array_output,
         help="the file to write; - prints .csv",
     )
-    add_table_arguments(parser)
+    add_input_arguments(parser, default="")
     parser.add_argument("--json", action="store_true", help="print names, types and shapes of the outputs as JSON")
     parser.add_argument("--chunk", metavar="ROWS", type=positive, help="rows in memory at once (default: about 64 MB)")
     parser.add_argument(
@@ -71,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
     from sofie_jit import loading
     from sofie_jit.models.kept_models import CompiledWhenCalled
 
-    given_files = files_of(args, args.inputs)
+    given_files = files_of(args)
+    if not given_files:
+        args.parser.error("give the inputs: INPUT, one file per input of the model (sofie-jit info lists them)")
     files = opened(given_files)
     if args.output != STANDARD_OUTPUT:
         in_folder(args.output)
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     listed = "; ".join(f"{output['name']} {output['dtype']} {tuple(output['shape'])}" for output in written)
     if args.output == STANDARD_OUTPUT:
-        print(f"wrote standard output: {listed}", file=sys.stderr)
+        print(f"printed {listed}", file=sys.stderr)
     else:
         print(f"wrote {args.output}: {listed}")
     return 0

@@ -56,7 +56,7 @@ def test_run_reads_and_writes_tables_and_archives_in_pieces(
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == ",".join(f"digit_{i}" for i in range(10))
     assert len(out.splitlines()) == 101
-    assert err == "wrote standard output: digit float32 (100, 10)\n"
+    assert err == "printed digit float32 (100, 10)\n"
     for wrong, said in (
         (["x.csv", "--columns", "p0,nope"], "no column nope"),
         (["unnamed.csv", "--columns", "p0"], "does not name the columns"),
@@ -177,7 +177,7 @@ def test_rows_are_random_or_given(images: Path, capsys: pytest.CaptureFixture[st
     for batch in ("1", "7"):
         with pytest.raises(SystemExit):
             main(["profile", str(MODEL_FILE), "--batch", batch, "--input", str(images)])
-        assert "--input: not allowed with argument --batch" in capsys.readouterr().err
+        assert "--batch is for random numbers: not allowed with inputs" in capsys.readouterr().err
 
 
 def test_run_takes_all_rows_at_once_if_they_depend_on_each_other(
@@ -288,7 +288,16 @@ def test_which_first_lines_of_csv_files_are_headers(tmp_path: Path, monkeypatch:
             monkeypatch.setattr("sofie_jit.cli.csv_table._arrow_csv", lambda: None)
         for text, names, expected in (
             ("0,1,2\n0.5,1,2\n", ["0", "1", "2"], [[0.5, 1, 2]]),  # as pandas writes unnamed columns
-            (",0,1\n0,1.5,2\n", ["", "0", "1"], [[0, 1.5, 2]]),  # with their index
+            (",0,1\n0,1.5,2\n", ["0", "1"], [[1.5, 2]]),  # with their index
+            (",a,b\n0,1.5,2\n1,3,4\n", ["a", "b"], [[1.5, 2], [3, 4]]),
+            ('"","a"\n"x",1\n"y",2\n', ["a"], [[1], [2]]),  # as R writes the names of rows
+            ("# a,b\n1,2\n3,4\n", ["a", "b"], [[1, 2], [3, 4]]),  # as numpy.savetxt writes a header
+            ("# made by hand\n\n#a, b\n1,2\n", ["a", "b"], [[1, 2]]),
+            ("# made, by hand\na,b\n1,2\n", ["a", "b"], [[1, 2]]),
+            ("# made by hand\n1,2\n", None, [[1, 2]]),
+            ("# 0,1\n2,3\n", ["0", "1"], [[2, 3]]),
+            ("\n\n1,2\n", None, [[1, 2]]),
+            ("# a,b\n", ["a", "b"], np.empty((0, 2))),
             ("a,1st,n/a\n1,2,3\n", ["a", "1st", "n/a"], [[1, 2, 3]]),
             ("my number\n1\n", ["my number"], [[1]]),
             ('"a, b", c\r\n1,2\r\n', ["a, b", "c"], [[1, 2]]),
@@ -315,14 +324,41 @@ def test_which_first_lines_of_csv_files_are_headers(tmp_path: Path, monkeypatch:
             ("a,b\n1,2\n3,x\n", "column 'b' has 'x' in line 3"),
             ("1,2\n3,x\n", "column 1 has 'x' in line 2"),
             ("1,2\n3\n", "line 2 has 1 cell, the first 2"),
+            ("1,2\n3,4,5\n", "line 2 has 3 cells, the first 2"),
+            ("", "x.CSV is empty: expected rows of numbers, separated by commas"),
+            ("\n \n", "x.CSV is empty"),
+            ("# a b\n1 2\n", "not by blanks"),
+            ("# a,b\n1,2\n3,x\n", "column 'b' has 'x' in line 3"),
+            (",a\n0,x\n", "column 'a' has 'x' in line 2"),
         ):
             path.write_text(text)
             with pytest.raises(sofie_jit.InputError, match=said):
                 list(source_of(path)[str(path)].pieces(5))
-        path.write_text("0,1\n2,3\n")
-        for header, rows in ((True, [[2, 3]]), (False, [[0, 1], [2, 3]])):
+        for text, header, rows in (
+            ("0,1\n2,3\n", True, [[2, 3]]),
+            ("0,1\n2,3\n", False, [[0, 1], [2, 3]]),
+            ("# a,b\n0,1\n2,3\n", True, [[0, 1], [2, 3]]),
+            ("# a,b\n0,1\n2,3\n", False, [[0, 1], [2, 3]]),
+            ("# a b\n0,1\n2,3\n", True, [[2, 3]]),
+            (",a\n0,1\n", True, [[1]]),
+        ):
+            path.write_text(text)
             (piece,) = source_of(path, header=header)[str(path)].pieces(5)
             np.testing.assert_array_equal(piece, rows)
+        path.write_text(",a\n7,1\n")
+        (piece,) = source_of(path, ["", "a"])[str(path)].pieces(5)  # columns that are named are read
+        np.testing.assert_array_equal(piece, [[7, 1]])
+
+
+def test_an_index_of_pandas_in_a_parquet_file_is_not_read(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.parquet"
+    pandas.DataFrame({"a": [3.0, 2], "b": [6.0, 5]}, index=[7, 4]).to_parquet(path)
+    (piece,) = source_of(path)[str(path)].pieces(5)
+    np.testing.assert_array_equal(piece, [[3, 6], [2, 5]])
+    (piece,) = source_of(path, ["b", "__index_level_0__"])[str(path)].pieces(5)
+    np.testing.assert_array_equal(piece, [[6, 7], [5, 4]])
 
 
 def test_header_and_columns_of_csv_files(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
