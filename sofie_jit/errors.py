@@ -6,8 +6,12 @@ found, what was expected and what to do. A path that does not exist raises the b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+
+FOLDER = "sofie_jit-source-"
+"""Beginning of the names of temporary folders with the content of a source, such as bytes, that has no path."""
 
 LONGEST = 20_000
 """Maximum number of characters of a message; names in a hostile file may have any length."""
@@ -23,11 +27,21 @@ class SofieError(Exception):
     """
 
     def __init__(self, message: str = ""):
-        super().__init__(_printable(str(message)))
+        super().__init__(_printable(without_folder(str(message))))
 
     def of_file(self, source: str) -> SofieError:
         """The same error with the name of the file at the beginning of its message, unless it is there already."""
+        source = without_folder(source)
         return self if str(self).startswith((source, f"'{source}")) else type(self)(f"{source}: {self}")
+
+
+def without_folder(text: str) -> str:
+    """``text`` without the paths of temporary folders of sources: only the file's name says something to users.
+
+    >>> without_folder("'/tmp/sofie_jit-source-1ab/bytes' is empty")
+    "'bytes' is empty"
+    """
+    return re.sub(rf"(?:/[^\s'\"/]+)*/{FOLDER}[^\s'\"/]+/", "", text) if FOLDER in text else text
 
 
 def counted(count: int, noun: str) -> str:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import OptionError, SofieError, UnsupportedLayerError, without_folder
 from sofie_jit.jit import cache_hints
 from sofie_jit.models import file_cache
 
@@ -250,7 +250,7 @@ def check(
     except UnsupportedLayerError as error:
         problems = error.problems
     except SofieError as error:
-        problems = [str(error).removeprefix(f"{translation.source}: ")]
+        problems = [str(error).removeprefix(f"{without_folder(translation.source)}: ")]
 
     def problem_of(label: str) -> str:
         return next((problem for problem in problems if problem.startswith(f"{label}:")), "")

@@ -2,10 +2,10 @@
  *
  *    sofie-jit build "$(python -c 'from sofie_jit.demo import MODEL_FILE; print(MODEL_FILE)')" -o digits.so
  *    cc -I"$(sofie-jit --include-dir)" digits.c ./digits.so -Wl,-rpath,'$ORIGIN' -o digits
- *    ./digits < seven.txt
+ *    ./digits < ../seven.txt
  *
  * It prints one probability per digit, 0 to 9; the largest is that of 7. The demo network takes 64 numbers from 0 (paper)
- * to 1 (ink), as in seven.txt. Another network takes the numbers of one of its rows.
+ * to 1 (ink), as in ../seven.txt. Another network takes the numbers of one of its rows.
  */
 #include <sofie_jit.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// Prints the digit that an image shows: classify seven.txt
+// Prints the digit that an image shows: classify ../seven.txt
 //
 // The network is the demo of sofie_jit, trained with Keras on images of 8 x 8 pixels. The program needs neither Python
 // nor any file except the image: code and weights are in digits.hxx.
@@ -11,15 +11,13 @@
 int main(int argc, char **argv)
 {
    if (argc != 2) {
-      std::cerr << "usage: classify IMAGE, a file of 64 numbers from 0 (paper) to 16 (ink)\n";
+      std::cerr << "usage: classify IMAGE, a file of 64 numbers from 0 (paper) to 1 (ink)\n";
       return 2;
    }
    std::ifstream file(argv[1]);
    std::vector<float> image(64);
-   for (float &pixel : image) {
+   for (float &pixel : image)
       file >> pixel;
-      pixel /= 16;
-   }
    if (!file) {
       std::cerr << argv[1] << ": does not contain 64 numbers\n";
       return 1;

@@ -22,6 +22,7 @@ from sofie_jit.cli import (
     say_written,
 )
 from sofie_jit.cli.inputs import add_input_arguments, files_of, read, shapes_to_read
+from sofie_jit.errors import InputError
 from sofie_jit.report.output_file import figure_file
 
 EXAMPLES = """\
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shape_argument(parser)
     add_input_arguments(parser)
     parser.add_argument("--rows", metavar="N", type=positive, help="rows of random numbers (at most 256 by default)")
-    parser.add_argument("--layers", action="store_true", help="also compare the output of every layer")
+    parser.add_argument("--layers", action="store_true", help="also compare the output of every layer, for 16 rows")
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--batch", metavar="ROWS,...", type=list_of(positive), help="rows per measured call")
     times.add_argument("--no-times", action="store_true", help="do not measure the time")
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     if files := files_of(args, instead="--rows"):
         translation = frontends.open(args.file, config=args.config, **format_options(args))
         x = read(shapes_to_read(translation, files), files, args.columns)
+        if any(array.shape[:1] == (0,) for array in x.values()):
+            raise InputError("the inputs have no rows: compare needs at least one")
     found = compare(
         args.file,
         x,

@@ -27,8 +27,10 @@ class Format(NamedTuple):
     """The frontend, which is imported when a source matches. Its ``open`` takes the source and options by keyword."""
     matches: Callable[[Content], bool]
     """Whether a source is of this format, or so similar that the error messages of this frontend are most useful."""
-    accepts: str = ""
-    """The sources that it reads, and how to make them, for the message about a source that no format matches."""
+    files: str = ""
+    """The files that it reads, for the message about a file that no format matches."""
+    objects: str = ""
+    """The live models that it reads, for the message about an object that no format matches."""
 
 
 def _is_keras(content: Content) -> bool:
@@ -60,18 +62,16 @@ def _is_pytorch(content: Content) -> bool:
 FORMATS: list[Format] = [
     Format(
         "Keras", "sofie_jit.frontends.keras", _is_keras,
-        "a model saved with model.save('model.keras') or model.save('model.h5'), a file of weights together with "
-        "config=, or a live keras.Model",
+        ".keras, .h5 and .hdf5 files, weights with config=", "a keras.Model",
     ),
-    Format("ONNX", "sofie_jit.frontends.onnx", _is_onnx, "an .onnx file"),
+    Format("ONNX", "sofie_jit.frontends.onnx", _is_onnx, ".onnx files"),
     Format(
         "PyTorch", "sofie_jit.frontends.pytorch", _is_pytorch,
-        "a .pt2 file of torch.export.save, a TorchScript file of torch.jit.save together with input_shapes=, or a live "
-        "torch.nn.Module together with example_inputs=",
+        ".pt2 files of torch.export.save, TorchScript files", "a torch.nn.Module with example_inputs=",
     ),
     Format(
         "compiled library", "sofie_jit.frontends.library", lambda content: content.is_shared_library,
-        "a file that Model.save_library or 'sofie-jit build' wrote",
+        "files of 'sofie-jit build' and Model.save_library",
     ),
 ]  # fmt: skip
 """All formats; the first that matches is used."""
@@ -159,6 +159,8 @@ def _imported(format: Format) -> ModuleType:
 
 
 def _unknown(content: Content) -> str:
-    subject = "the source" if content.path is None else f"'{content.path}'"
-    supported = "; ".join(f"{format.name} ({format.accepts})" for format in FORMATS)
-    return f"{subject} {content.describe()}. Supported models: {supported}"
+    if content.path is None:
+        objects = "".join(f", {format.objects}" for format in FORMATS if format.objects)
+        return f"the source {content.describe()}. Supported: a path, bytes, an open file{objects}"
+    files = "; ".join(f"{format.name} ({format.files})" for format in FORMATS)
+    return f"'{content.path}' {content.describe()}. Supported: {files}"

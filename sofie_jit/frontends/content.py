@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sofie_jit.errors import ModelFileError
+from sofie_jit.errors import FOLDER, ModelFileError
 from sofie_jit.records import dataclass
 
 HEAD_BYTES = 4096
@@ -185,7 +185,7 @@ def on_disk(source: Any) -> Iterator[Any]:
     import tempfile
 
     given = getattr(source, "name", None)
-    with tempfile.TemporaryDirectory(prefix="sofie_jit-") as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         path = Path(folder) / (Path(given).name if isinstance(given, str) else "bytes")
         with path.open("wb") as file:
             if is_bytes:

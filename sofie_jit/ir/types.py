@@ -124,7 +124,9 @@ def common_dtype(operator: str, *types: TensorType) -> str:
     """The one element type of all ``types``; a :class:`DtypeError` if they differ."""
     dtypes = {t.dtype for t in types}
     if len(dtypes) > 1:
-        raise DtypeError(f"{operator} needs inputs of one element type, got {', '.join(sorted(dtypes))}: add a Cast")
+        raise DtypeError(
+            f"{operator} needs inputs of one element type, got {', '.join(sorted(dtypes))}: cast them to one"
+        )
     return types[0].dtype
 
 
@@ -135,7 +137,7 @@ def float_dtype(operator: str, *types: TensorType | None, integers: bool = False
     """
     dtype = common_dtype(operator, *(t for t in types if t is not None))
     if not (is_floating(dtype) or (integers and is_integer(dtype))):
-        raise DtypeError(f"{operator} is not defined for {dtype}: add a Cast to float32")
+        raise DtypeError(f"{operator} is not defined for {dtype}: cast it to float32")
     return dtype
 
 

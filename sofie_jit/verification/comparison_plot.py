@@ -155,4 +155,4 @@ def _times(found: Compared, ax: Any) -> None:
     ax.set_xlabel("rows per call")
     ax.set_ylabel("time of one call")
     ratios = ", ".join(f"{tables.ratio(ratio)} (rows: {batch:,})" for batch, ratio in found.speedups.items())
-    ax.set_title(f"speed-up over {found.library} in its fastest way:\n{ratios}", fontsize=10)
+    ax.set_title(f"speed-up over the fastest measured way of {found.library}:\n{ratios}", fontsize=10)

@@ -78,16 +78,40 @@ def test_files_of_no_format(content: bytes, words: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=rf"model\.keras' .*{words}") as error:
         frontends.open(path)
-    assert "model.save('model.keras')" in str(error.value) or "config=" in str(error.value)
+    assert ".keras, .h5 and .hdf5 files" in str(error.value) or "config=" in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02\x03", b"\x08\x07", MODEL_FILE.read_bytes()[:9999]])
+def test_errors_of_bytes_do_not_show_a_temporary_file(content: bytes) -> None:
+    for source in (content, io.BytesIO(content)):
+        with pytest.raises(ModelFileError, match=r"^'?bytes\b") as error:
+            sofie_jit.load(source)
+        assert tempfile.gettempdir() not in str(error.value)
+        assert sofie_jit.check(content).problems == str(error.value).splitlines()
+
+
+def test_errors_of_a_network_in_bytes() -> None:
+    """The file is gone when the network is translated."""
+    onnx = pytest.importorskip("onnx")
+    tensors = [onnx.helper.make_tensor_value_info(name, 1, [None, 3]) for name in "xy"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Nope", ["x"], ["y"], "n")], "g", tensors[:1], tensors[1:])
+    content = onnx.helper.make_model(graph).SerializeToString()
+    with pytest.raises(sofie_jit.UnsupportedLayerError) as error:
+        sofie_jit.load(content)
+    assert str(error.value).startswith("bytes: ")
+    assert "Nope" in sofie_jit.check(content).problems[0]
+    assert not sofie_jit.check(content).problems[0].startswith("bytes")
 
 
 def test_other_sources_of_no_format(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
         frontends.open(tmp_path / "nowhere.h5")
     (tmp_path / "notes.txt").write_text("notes")
-    with pytest.raises(ModelFileError, match=r"is a directory that contains notes\.txt\. Supported models: Keras \("):
+    with pytest.raises(ModelFileError, match=r"is a directory that contains notes\.txt\. Supported: Keras \(\.keras"):
         frontends.open(tmp_path)
-    with pytest.raises(ModelFileError, match=r"is an object of type numpy\.ndarray"):
+    with pytest.raises(
+        ModelFileError, match=r"is an object of type numpy\.ndarray\. Supported: .* a keras\.Model, a torch"
+    ):
         frontends.open(np.zeros(3))
     with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
         archive.writestr("data.pkl", b"")

@@ -32,6 +32,7 @@ from sofie_jit.passes.pipeline import lower
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="needs a C++ compiler")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "c" / "digits.c"
+SEVEN = EXAMPLE.parents[1] / "seven.txt"
 
 
 @pytest.fixture(scope="module")
@@ -326,11 +327,11 @@ def test_c_example(path: Path, library: Model, tmp_path: Path) -> None:
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     run = subprocess.run(
-        [str(tmp_path / "digits")], input=EXAMPLE.with_name("seven.txt").read_text(), capture_output=True, text=True
+        [str(tmp_path / "digits")], input=SEVEN.read_text(), capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
     probabilities = np.array(run.stdout.split(), np.float32)
-    seven = np.loadtxt(EXAMPLE.with_name("seven.txt"), dtype=np.float32).reshape(1, 8, 8, 1)
+    seven = np.loadtxt(SEVEN, dtype=np.float32).reshape(1, 8, 8, 1)
     np.testing.assert_array_equal(probabilities, library.infer(seven)[0])
     assert probabilities.argmax() == 7
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import ModelFileError, WeightsError
+from sofie_jit.errors import ModelFileError, WeightsError, without_folder
 from sofie_jit.frontends.keras import origin
 from sofie_jit.frontends.keras.build import nested
 from sofie_jit.frontends.keras.dialects import MODELS
@@ -53,7 +53,8 @@ def check_backend(root: LayerModel, saved: SavedModel) -> None:
             f"{reason}; pass load(..., backend='theano') or backend='tensorflow', on the command line --backend"
         )
     warnings.warn(
-        f"{saved.source}: {reason}; it is read as TensorFlow's, pass load(..., backend='theano') if it is not",
+        f"{without_folder(saved.source)}: {reason}; it is read as TensorFlow's, pass load(..., backend='theano') if it "
+        "is not",
         stacklevel=2,
     )
 

@@ -72,7 +72,8 @@ def _reached(handler: Callable[..., Any], class_name: str) -> list[Callable[...,
 def _is_searched(function: Any) -> bool:
     if not inspect.isfunction(function) or not function.__qualname__.isidentifier():  # a lambda or a nested function
         return False
-    return function.__module__.startswith(PACKAGE) and function.__module__ not in HANDLERS_EXCEPT
+    module = function.__module__ or ""  # it is None for a function of exec
+    return module.startswith(PACKAGE) and module not in HANDLERS_EXCEPT
 
 
 @functools.cache

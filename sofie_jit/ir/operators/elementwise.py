@@ -249,7 +249,7 @@ class Not(ROperator):
 
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype != "bool":
-            raise DtypeError(f"Not needs bool, got {x}: add a Cast")
+            raise DtypeError(f"Not needs bool, got {x}: cast it")
         return x
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
@@ -265,7 +265,7 @@ class Where(Broadcasting):
 
     def infer(self, condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
         if condition.dtype != "bool":
-            raise DtypeError(f"Where needs a bool condition, got {condition}: add a Cast")
+            raise DtypeError(f"Where needs a bool condition, got {condition}: cast it")
         return TensorType(common_dtype("Where", x, y), broadcast_shapes("Where", condition.shape, x.shape, y.shape))
 
     def evaluate(self, condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ class HashBucket(ROperator):
 
     def infer(self, x: TensorType) -> TensorType:
         if not is_integer(x.dtype):
-            raise DtypeError(f"HashBucket hashes integers, got {x}: add a Cast")
+            raise DtypeError(f"HashBucket hashes integers, got {x}: cast it")
         if self.num_buckets < 1:
             raise ShapeError(f"HashBucket needs at least one bucket, got num_buckets={self.num_buckets}")
         return TensorType("int64", x.shape)
@@ -57,7 +57,7 @@ class CrossHashed(ROperator):
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         if (a.dtype, b.dtype) != ("int64", "int64"):
-            raise DtypeError(f"CrossHashed takes int64, got {a} and {b}: add a Cast")
+            raise DtypeError(f"CrossHashed takes int64, got {a} and {b}: cast them")
         if a.shape != b.shape or self.num_buckets < 1:
             raise ShapeError(f"CrossHashed into num_buckets={self.num_buckets} needs equal shapes, got {a} and {b}")
         return a

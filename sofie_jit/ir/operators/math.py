@@ -257,7 +257,7 @@ class OfIntegers(Binary):
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         if not (is_integer(a.dtype) and is_integer(b.dtype)):
-            raise DtypeError(f"{self.op_type} is defined for integers, got {a} and {b}: add a Cast")
+            raise DtypeError(f"{self.op_type} is defined for integers, got {a} and {b}: cast them")
         return super().infer(a, b)
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -324,7 +324,7 @@ class BitwiseNot(Unary):
 
     def infer(self, x: TensorType) -> TensorType:
         if not is_integer(x.dtype):
-            raise DtypeError(f"BitwiseNot is defined for integers, got {x}: add a Cast")
+            raise DtypeError(f"BitwiseNot is defined for integers, got {x}: cast it")
         return x
 
 

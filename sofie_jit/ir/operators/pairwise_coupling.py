@@ -32,7 +32,7 @@ class PairwiseCoupling(ROperator):
     def infer(self, r: TensorType) -> TensorType:
         pairs = self.num_classes * (self.num_classes - 1) // 2
         if r.dtype not in ("float32", "float64"):
-            raise DtypeError(f"PairwiseCoupling takes float32 or float64, got {r}: add a Cast")
+            raise DtypeError(f"PairwiseCoupling takes float32 or float64, got {r}: cast it")
         if self.num_classes < 2 or r.rank != 2 or r.shape[1] != pairs:
             raise ShapeError(f"PairwiseCoupling of {self.num_classes} classes takes rows of {pairs} pairs, got {r}")
         return TensorType(r.dtype, (r.shape[0], self.num_classes))

@@ -82,7 +82,7 @@ class QuantizeLinear(Scaled):
     def infer(self, x: TensorType, scale: TensorType, zero: TensorType | None = None) -> TensorType:
         float_dtype(self.op_type, scale)
         if x.dtype not in (scale.dtype, "int32"):
-            raise DtypeError(f"{self.op_type}: X is {x.dtype}, but the scale is {scale.dtype}; add a Cast")
+            raise DtypeError(f"{self.op_type}: X is {x.dtype}, but the scale is {scale.dtype}; cast one of them")
         self.scale_shape(x, scale, zero)
         dtype = self.output_dtype or (zero.dtype if zero else "uint8")
         if dtype not in QUANTIZED or (zero and zero.dtype != dtype):

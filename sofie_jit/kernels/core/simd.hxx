@@ -10,7 +10,7 @@
 #define SOFIE_JIT_SIMD_HXX
 
 #ifdef __FAST_MATH__
-#error "sofie-jit headers require IEEE arithmetic: compile without -ffast-math"
+#error "sofie-jit headers require IEEE arithmetic: compile without -ffast-math and -Ofast"
 #endif
 #if __cplusplus < 201703L
 #error "sofie-jit headers need C++17: compile with -std=c++17 or a newer standard"

@@ -71,6 +71,16 @@ def test_composed_of_operators(custom_model: Any, package: str | None, suffix: s
     check_file(custom_model, X, tmp_path, suffix)
 
 
+def test_functions_without_a_module(custom_model: Any) -> None:
+    """Functions of ``exec`` have no module, if its variables have no ``__name__``."""
+    names: dict[str, Any] = {}
+    exec("def scale(call, x):\n    return x * call.weight('factor', (3,)) + call.config['offset']", names)
+    assert names["scale"].__module__ is None
+    register_layer("Scale", weights=["factor"])(names["scale"])
+    register_layer("Scale", weights=["factor"])(names["scale"])  # in place of the first
+    assert sofie_jit.check(custom_model).ok
+
+
 @pytest.mark.parametrize("library", ["keras", "tf_keras"])
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_wrapper_whose_layer_has_the_options_of_its_keras(library: str, suffix: str, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def remove(name: str) -> None:
 
 
 def _is_ours(handler: Handler) -> bool:
-    return handler.__module__.startswith(f"{__package__}.")
+    return (handler.__module__ or "").startswith(f"{__package__}.")  # it is None for a function of exec
 
 
 def entries() -> dict[str, Entry]:
