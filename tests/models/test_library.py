@@ -326,9 +326,7 @@ def test_c_example(path: Path, library: Model, tmp_path: Path) -> None:
     command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{include}", str(EXAMPLE), str(path), "-o", "digits"]
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
-    run = subprocess.run(
-        [str(tmp_path / "digits")], input=SEVEN.read_text(), capture_output=True, text=True
-    )
+    run = subprocess.run([str(tmp_path / "digits")], input=SEVEN.read_text(), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     probabilities = np.array(run.stdout.split(), np.float32)
     seven = np.loadtxt(SEVEN, dtype=np.float32).reshape(1, 8, 8, 1)
