@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,23 @@ def test_example(tmp_path: Path, compiler: str) -> None:
     found = run(build / "classify", EXAMPLE.with_name("seven.txt"), check=True).stdout
     assert found.startswith("digit 7, probability 0.9965")
     assert run(build / "classify", EXAMPLE / "README.md").returncode == 1
+
+
+def test_the_page_on_cpp_has_a_whole_project(tmp_path: Path) -> None:
+    page = (EXAMPLE.parents[1] / "docs" / "how-to" / "cpp.md").read_text()
+    (project,) = re.findall(r"^```cmake\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (lines,) = re.findall(r"^```cpp\n(#include \"tagger.hxx\".*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "CMakeLists.txt").write_text(project)
+    (tmp_path / "analysis.cc").write_text(
+        f"{lines}int main() {{ return session.infer(std::vector<float>(64).data()).size() == 10 ? 0 : 1; }}\n"
+    )
+    shutil.copy(MODEL_FILE, tmp_path / "tagger.keras")  # the content decides
+    build = tmp_path / "build"
+    configured = configure(tmp_path, build, "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1")
+    assert configured.returncode == 0, configured.stderr
+    built = run(CMAKE, "--build", build)
+    assert built.returncode == 0, built.stdout + built.stderr
+    run(build / "analysis", cwd="/", check=True)  # in any working directory
 
 
 def test_model_is_made_anew_when_its_file_changes(tmp_path: Path) -> None:
