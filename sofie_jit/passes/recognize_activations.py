@@ -47,12 +47,12 @@ def _activation(
     model: RModel, made_by: dict[str, ROperator], count: Counter[str], op: ROperator
 ) -> tuple[Activation, str] | None:
     """The activation that a product is, and its input."""
-    if not isinstance(op, Mul) or not model.tensor_type(op.outputs[0]).dtype.startswith("float"):
+    if not isinstance(op, Mul):
         return None
     factors = _factors(made_by, count, op.outputs[0])
     halves = [name for name in factors if known_number(model, name) == 0.5]
     rest = [name for name in factors if name not in halves]
-    if len(rest) != 2 or len(halves) > 1:
+    if len(rest) != 2:
         return None
     for x, other in (rest, rest[::-1]):
         gate = made_by.get(other)

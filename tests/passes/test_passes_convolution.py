@@ -11,12 +11,15 @@ from sofie_jit.ir.operators.activations import Relu
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.pad import Pad
 from sofie_jit.ir.operators.pool import MaxPool
+from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.passes.absorb_padding import absorb_padding
 from sofie_jit.passes.chain_depthwise import chain_depthwise
 from sofie_jit.passes.choose_winograd import choose_winograd
 from sofie_jit.passes.eliminate_dead_code import eliminate_dead_code
+from sofie_jit.passes.fuse_activation import fuse_activation
 from sofie_jit.passes.pipeline import PASSES, lower
 from sofie_jit.passes.slice_strides import slice_strides
+from sofie_jit.verification.evaluate import evaluate
 
 
 @pytest.mark.parametrize("group", [1, 4])
@@ -66,6 +69,36 @@ def test_other_padding_stays(pad: Pad, attributes: dict[str, object]) -> None:
     rmodel = model_of((None, 6, 5, 4), pad, conv_of("p", "y", **attributes), K=np.ones((3, 3, channels, 4)))
     assert types(eliminate_dead_code(absorb_padding(lower_operators(rmodel)))) == ["Pad", "FusedConv"]
     same_numbers(rmodel)
+
+
+def test_padding_that_stays_does_not_keep_other_padding() -> None:
+    same, channels = [0, 1, 0, 0, 0, 1, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0]
+    operators = [
+        Pad(pads=same, inputs=["x"], outputs=["p"]),
+        Relu(inputs=["p"], outputs=["a"]),
+        MaxPool(kernel_shape=[2, 2], pads=[0, 0, 1, 1], layout="NHWC", inputs=["p"], outputs=["b"]),
+        Pad(pads=channels, inputs=["x"], outputs=["q"]),
+        conv_of("q", "c", "five"),
+        MaxPool(kernel_shape=[2, 2], ceil_mode=True, layout="NHWC", inputs=["p"], outputs=["d"]),
+        conv_of("p", "e", auto_pad="VALID"),
+        Pad(pads=same, mode="reflect", inputs=["x"], outputs=["r"]),
+        conv_of("r", "f"),
+        Pad(pads=[1, 0, 0, 0], axes=[1, 2], inputs=["x"], outputs=["s"]),
+        conv_of("s", "g"),
+        Pad(pads=[0, 0, 1, 2, 0, 0, 1, 0], inputs=["t"], outputs=["u"]),
+        Conv(inputs=["u", "K"], outputs=["h"], kernel_layout="HWIO"),
+    ]
+    operators.insert(-2, Transpose(perm=[0, 3, 1, 2], inputs=["x"], outputs=["t"]))
+    weights = {"K": THREE_BY_THREE, "five": np.ones((3, 3, 5, 4))}
+    rmodel = lower_operators(model_of((3, 6, 5, 4), *operators, outputs="a b c d e f g h", **weights))
+    found = absorb_padding(rmodel)
+    reads = {name: op.inputs[0] for op in found.operators for name in op.outputs if name in found.outputs}
+    assert reads == {"a": "p", "b": "p", "c": "q", "d": "p", "e": "x", "f": "r", "g": "s", "h": "t"}
+    pads = {op.outputs[0]: op.attributes()["pads"] for op in found.operators if isinstance(op, FusedConv)}
+    assert (pads["e"], pads["h"]) == ([1, 0, 1, 0], [1, 2, 1, 0])
+    x = np.random.default_rng(0).normal(size=(3, 6, 5, 4))
+    for a, b in zip(evaluate(found, x, "float64"), evaluate(rmodel, x, "float64"), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -142,6 +175,31 @@ def test_convolutions_around_a_depthwise_one_are_computed_with_it() -> None:
 )
 def test_which_convolutions_are_computed_with_a_depthwise_one(options: dict[str, object], expected: list[str]) -> None:
     assert types(lower(chain_model(**options))) == expected  # type: ignore[arg-type]
+
+
+def test_convolutions_with_other_readers_or_residuals_are_no_part_of_a_chain() -> None:
+    rng = np.random.default_rng(3)
+    weights = {"expand": (1, 1, 4, 16), "taps": (3, 3, 1, 16), "project": (1, 1, 16, 16)}
+    depthwise = {"group": 16, "auto_pad": "SAME_UPPER"}
+    added = [  # the first adds a residual; the last adds the depthwise result to something else
+        conv_of("x", "a", "expand"),
+        FusedConv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "expand", "", "a"], outputs=["b"]),
+        conv_of("b", "c", "taps", **depthwise),
+        FusedConv(layout="NHWC", kernel_layout="HWIO", inputs=["a", "project", "", "c"], outputs=["y"]),
+    ]
+    rmodel = model_of((None, 96, 96, 4), *added, **{name: rng.normal(size=shape) for name, shape in weights.items()})
+    assert types(chain_depthwise(lower_operators(rmodel))) == ["FusedConv"] * 4
+
+
+def test_a_convolution_that_stays_does_not_keep_a_chain() -> None:
+    rmodel = chain_model()
+    small = Conv(layout="NHWC", kernel_layout="HWIO", inputs=["x", "expand"], outputs=["s"])
+    taps = conv_of("s", "t", "taps", group=16, strides=[48, 48])
+    rmodel.operators = [small, taps, *rmodel.operators]
+    rmodel.outputs = ["t", "y"]
+    rmodel.generate()
+    found = types(chain_depthwise(fuse_activation(lower_operators(rmodel))))
+    assert "DepthwiseChain" in found
 
 
 def test_chains_share_no_convolution() -> None:

@@ -11,6 +11,7 @@ from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
 from sofie_jit.ir.operators.elementwise import Add, Div, Mul, Sub
 from sofie_jit.ir.operators.gemm import Gemm
+from sofie_jit.ir.operators.math import Neg
 from sofie_jit.ir.operators.normalization import BatchNormalization
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reshape import Reshape
@@ -86,8 +87,9 @@ RNG = np.random.default_rng(11)
         [Mul(inputs=["h", "row"], outputs=["y"])],
         [Mul(inputs=["two", "h"], outputs=["i"]), Add(inputs=["i", "row"], outputs=["y"])],
         [Sub(inputs=["row", "h"], outputs=["i"]), Div(inputs=["i", "row"], outputs=["y"])],
+        [Neg(inputs=["h"], outputs=["i"]), Sub(inputs=["i", "row"], outputs=["y"])],
     ],
-    ids=["scale", "scale and offset", "subtracted from"],
+    ids=["scale", "scale and offset", "subtracted from", "negative"],
 )
 def test_scales_and_offsets_behind_are_folded(layer: str, operators: list[object]) -> None:
     row = ROW.reshape(4, 1, 1) if layer == "conv NCHW" else ROW

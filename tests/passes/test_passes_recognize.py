@@ -19,7 +19,8 @@ from sofie_jit.ir.operators.reduce import ReduceMean
 from sofie_jit.passes.recognize_activations import recognize_activations
 from sofie_jit.passes.recognize_layer_normalization import recognize_layer_normalization
 
-NUMBERS = {"half": np.array(0.5), "one": np.ones(1), "root": np.array(math.sqrt(2)), "other": np.array(1.5)}
+NUMBERS = {"half": np.array(0.5), "one": np.ones(1), "root": np.array(math.sqrt(2)),
+           "inverse": np.array(math.sqrt(0.5)), "other": np.array(1.5)}  # fmt: skip
 
 
 def chain(*steps: tuple[Callable[..., ROperator], str, str]) -> list[ROperator]:
@@ -40,14 +41,16 @@ def gelu(last: str, divisor: str = "root", one: str = "one") -> list[ROperator]:
     )
 
 
-def hard_sigmoid(alpha: float) -> Callable[..., ROperator]:
-    return lambda **tensors: HardSigmoid(alpha=alpha, beta=0.5, **tensors)
+def hard_sigmoid(alpha: float, beta: float = 0.5) -> Callable[..., ROperator]:
+    return lambda **tensors: HardSigmoid(alpha=alpha, beta=beta, **tensors)
 
 
 SPELLED_OUT = {
     "Gelu, half last": (gelu("half last"), "Gelu"),
     "Gelu, half first": (gelu("half first"), "Gelu"),
     "Gelu, half inside": (gelu("half inside"), "Gelu"),
+    "Gelu, with a factor": (chain((Mul, "x inverse", "a")) + gelu("half last")[1:], "Gelu"),
+    "Gelu, with the factor first": (chain((Mul, "inverse x", "a")) + gelu("half first")[1:], "Gelu"),
     "Swish": (chain((Sigmoid, "x", "a"), (Mul, "a x", "y")), "Swish"),
     "HardSwish": (chain((hard_sigmoid(1 / 6), "x", "a"), (Mul, "x a", "y")), "HardSwish"),
     "Mish": (chain((Softplus, "x", "a"), (Tanh, "a", "b"), (Mul, "x b", "y")), "Mish"),
@@ -65,13 +68,35 @@ def test_activations(operators: list[ROperator], name: str) -> None:
     np.testing.assert_allclose(fused, plain, rtol=2e-6, atol=1e-40)
 
 
+def of_erf(*scaling: tuple[Callable[..., ROperator], str, str]) -> list[ROperator]:
+    """The parts of Gelu, with another argument "a" of Erf."""
+    return chain(*scaling) + gelu("half last")[1:]
+
+
+HALF_OF_PRODUCT = ((Mul, "x c", "d"), (Mul, "d half", "y"))
 DIFFERENT = {
     "another divisor": gelu("half last", divisor="other"),
     "another sum": gelu("half last", one="other"),
     "another slope": chain((hard_sigmoid(0.2), "x", "a"), (Mul, "x a", "y")),
     "without a half": gelu("half last")[:-2] + chain((Mul, "x c", "y")),
     "another factor": chain((Sigmoid, "x", "a"), (Mul, "a a", "y")),
-}
+    "a factor in place of a divisor": of_erf((Mul, "x root", "a")),
+    "no divisor": of_erf((Abs, "x", "a")),
+    "a computed divisor": of_erf((Div, "x x", "a")),
+    "a divisor that is divided": of_erf((Div, "root x", "a")),
+    "a computed factor": of_erf((Mul, "x x", "a")),
+    "Gelu of another tensor": of_erf((Abs, "x", "t"), (Div, "t root", "a")),
+    "Gelu of another product": of_erf((Abs, "x", "t"), (Mul, "t inverse", "a")),
+    "no Erf": chain((Div, "x root", "a"), (Tanh, "a", "b"), (Add, "b one", "c"), *HALF_OF_PRODUCT),
+    "no sum": chain((Div, "x root", "a"), (Erf, "a", "b"), (Sub, "b one", "c"), *HALF_OF_PRODUCT),
+    "no sum with one": chain((Div, "x root", "a"), (Erf, "a", "b"), (Add, "b b", "c"), *HALF_OF_PRODUCT),
+    "Swish of another tensor": chain((Abs, "x", "t"), (Sigmoid, "t", "a"), (Mul, "a x", "y")),
+    "HardSwish of another tensor": chain((Abs, "x", "t"), (hard_sigmoid(1 / 6), "t", "a"), (Mul, "x a", "y")),
+    "another offset": chain((hard_sigmoid(1 / 6, 0.25), "x", "a"), (Mul, "x a", "y")),
+    "Mish of another tensor": chain((Abs, "x", "t"), (Softplus, "t", "a"), (Tanh, "a", "b"), (Mul, "x b", "y")),
+    "no Softplus": chain((Abs, "x", "a"), (Tanh, "a", "b"), (Mul, "x b", "y")),
+    "a sum of both": chain((Sigmoid, "x", "a"), (Add, "a x", "y")),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("operators", DIFFERENT.values(), ids=DIFFERENT)
@@ -80,10 +105,20 @@ def test_other_products_stay(operators: list[ROperator]) -> None:
     assert types(recognize_activations(rmodel)) == types(rmodel)
 
 
-def test_a_factor_that_is_an_output_stays() -> None:
-    operators, _ = SPELLED_OUT["Swish"]
-    rmodel = model_of((None, 7), *operators, outputs="y a")
-    assert types(recognize_activations(rmodel)) == ["Sigmoid", "Mul"]
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("Swish", "a"), ("HardSwish", "a"), ("Mish", "a"), ("Mish", "b"), ("Gelu, half last", "b"),
+     ("Gelu, half last", "c"), ("Gelu, half last", "d")],
+)  # fmt: skip
+def test_factors_that_are_outputs_stay(name: str, read: str) -> None:
+    operators, _ = SPELLED_OUT[name]
+    rmodel = model_of((None, 7), *operators, outputs=f"y {read}", **NUMBERS)
+    assert types(recognize_activations(rmodel)) == types(rmodel)
+
+
+def test_a_quotient_that_is_an_output_is_computed_besides() -> None:
+    rmodel = model_of((None, 7), *gelu("half last"), outputs="y a", **NUMBERS)
+    assert types(recognize_activations(rmodel)) == ["Div", "Gelu"]
 
 
 def normalization(*ends: tuple[Callable[..., ROperator], str, str], axes: tuple[int, ...] = (2,)) -> RModel:
@@ -126,6 +161,73 @@ def test_layer_normalization(
 def test_other_quotients_stay() -> None:
     middle = normalization(axes=(1,))  # LayerNormalization's rows are the last axes
     assert types(recognize_layer_normalization(middle)) == types(middle)
+
+
+def mean_over(*axes: int, keepdims: bool = True) -> Callable[..., ROperator]:
+    return lambda **tensors: ReduceMean(axes=axes, keepdims=keepdims, **tensors)
+
+
+WHOLE = [
+    (mean_over(1), "x", "m"), (Sub, "x m", "d"), (Square, "d", "s"), (mean_over(1), "s", "v"),
+    (Add, "epsilon v", "e"), (Sqrt, "e", "r"), (Div, "d r", "y"),
+]  # fmt: skip
+"""LayerNormalization of (4, 4)."""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {0: (mean_over(0), "x", "m")},
+        {0: (mean_over(1, keepdims=False), "x", "m")},
+        {0: (mean_over(1), "W", "m")},
+        {0: (mean_over(), "x", "m")},
+        {0: (Abs, "x", "m")},
+        {1: (Sub, "m x", "d")},
+        {1: (Add, "x m", "d")},
+        {2: (Square, "x", "s")},
+        {2: (Square, "W", "s")},
+        {2: (Abs, "d", "s")},
+        {2: (Mul, "d x", "s")},
+        {2: (Mul, "x x", "s")},
+        {3: (mean_over(0), "s", "v")},
+        {3: (mean_over(0, 1), "s", "v")},
+        {3: (mean_over(1, keepdims=False), "s", "v")},
+        {3: (Abs, "s", "v")},
+        {4: (Add, "v v", "e")},
+        {4: (Add, "v W", "e")},
+        {4: (Sub, "v epsilon", "e")},
+        {5: (Abs, "e", "r")},
+        {6: (Div, "x r", "y")},
+        {6: (Div, "r d", "y")},
+        {6: (Mul, "d r", "y")},
+    ],
+)
+def test_quotients_with_a_changed_part_stay(changed: dict[int, tuple[Callable[..., ROperator], str, str]]) -> None:
+    weights = {"W": np.ones((4, 4)), "epsilon": np.array([1e-3])}
+    rmodel = model_of((4, 4), *chain(*WHOLE), **weights)
+    assert types(recognize_layer_normalization(rmodel)) == ["LayerNormalization"]
+    rmodel = model_of((4, 4), *chain(*(changed.get(index, step) for index, step in enumerate(WHOLE))), **weights)
+    assert "LayerNormalization" not in types(recognize_layer_normalization(rmodel))
+
+
+def test_rows_of_open_sizes_stay() -> None:
+    """Its kernel needs the size of a row."""
+    stay = [op.op_type for op in chain(*WHOLE)]
+    for shape, expected in (((None, 4), ["LayerNormalization"]), ((4, "n"), stay)):
+        rmodel = RModel("rows")
+        rmodel.add_input_tensor_info("x", "float32", shape)
+        rmodel.add_initialized_tensor("epsilon", np.array([1e-3], np.float32))
+        for op in chain(*WHOLE):
+            rmodel.add_operator(op)
+        rmodel.add_output_tensor_names("y")
+        assert types(recognize_layer_normalization(rmodel)) == expected
+
+
+def test_a_normalization_that_others_read_takes_no_weights() -> None:
+    rmodel = normalization((Mul, "z scale", "t"))
+    rmodel.outputs = ["t", "z"]
+    assert types(recognize_layer_normalization(rmodel)) == ["LayerNormalization", "Mul"]
+    same_numbers(rmodel, ["recognize_layer_normalization"])
 
 
 def test_layer_normalization_of_two_axes() -> None:
