@@ -1,7 +1,7 @@
 """Run all benchmarks and write the results: a JSON file, tables, figures, and the section of the README.
 
     python benchmarks/run.py                      everything; 40 minutes on two cores, which should be idle
-    python benchmarks/run.py --quick -o /tmp/try  test the script in some minutes; leaves the README as it is
+    python benchmarks/run.py --quick -o /tmp/try  test the script in a few minutes; leaves the README as it is
 
 Each repetition measures each model in a new process, with one thread and with all cores; within a process the engines
 take turns. Models are converted to the formats of the engines once. The JSON file is written after each model, so an
