@@ -21,7 +21,7 @@ from sofie_jit.frontends.onnx.input_types import input_types, own_sizes
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.frontends.onnx.nodes.call import OnnxCall, UnrollingError
-from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of
+from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of, dtype_of
 from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
@@ -308,7 +308,7 @@ class _Translator:
             return narrow.output_of(self.builder, value, name)
         if isinstance(value, np.ndarray) and value.dtype == object:
             sizes = ops.reshape(self.builder.add(Sizes(values=tuple(dims_of(value))), hint=name), value.shape)
-            return ops.cast(sizes, "int32") if info.dtype == "int32" else sizes
+            return ops.cast(sizes, "int32") if dtype_of(value) == "int32" else sizes
         if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
             return self.builder.constant(value, name)
         raise UnsupportedLayerError(f"the output '{name}' is of an unsupported type")

@@ -58,6 +58,15 @@ class TensorSequence:
     dtype: str = "sequence"
 
 
+class Int32Sizes(np.ndarray):
+    """An array of objects, some of them open sizes, that is of type int32 in ONNX."""
+
+
+def of_int32(array: np.ndarray) -> np.ndarray:
+    """An array of int64 or of sizes as one of int32."""
+    return array.view(Int32Sizes) if array.dtype == object else array.astype(np.int32)
+
+
 def shape_of(value: Value) -> tuple[Dim, ...]:
     """The shape of a tensor, which may have open sizes."""
     return tuple(value.shape)
@@ -77,7 +86,9 @@ def constant(tensor: Tensor) -> Value:
 def dtype_of(value: Value) -> str:
     """The element type of a value in ONNX."""
     if isinstance(value, np.ndarray):
-        return "int64" if value.dtype == object else str(value.dtype.name)
+        if value.dtype == object:
+            return "int32" if isinstance(value, Int32Sizes) else "int64"
+        return str(value.dtype.name)
     return value.dtype
 
 
@@ -113,7 +124,7 @@ def is_parameter(kind: TensorType) -> bool:
 
 
 def known_dims(dims: Iterable[Dim]) -> np.ndarray:
-    """Sizes as an array: of int64 if all of them are numbers, else of objects.
+    """Sizes as an array: of int64 if all of them are numbers, else of objects, which stand for int64.
 
     >>> known_dims([2, 3])
     array([2, 3])

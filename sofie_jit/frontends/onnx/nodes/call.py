@@ -22,6 +22,7 @@ from sofie_jit.frontends.onnx.values import (
     TensorSequence,
     Value,
     dims_of,
+    dtype_of,
     inputs_of,
     is_parameter,
     sizes_of_value,
@@ -31,7 +32,7 @@ from sofie_jit.ir.dims import FIX_SIZES, SymbolicDim, names_of
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.sizes import Sizes
-from sofie_jit.ir.ops import reshape
+from sofie_jit.ir.ops import cast, reshape
 from sofie_jit.ir.types import DTYPES
 
 Handler = Callable[..., Any]
@@ -310,7 +311,8 @@ class OnnxCall(NodeCall):
         if isinstance(value, TensorSequence):
             self.refuse(f"its input '{name}' is a sequence of tensors; expected a tensor")
         if value.dtype == object:
-            return reshape(self.add(Sizes(values=tuple(dims_of(value)))), value.shape)
+            sizes = reshape(self.add(Sizes(values=tuple(dims_of(value)))), value.shape)
+            return cast(sizes, "int32") if dtype_of(value) == "int32" else sizes
         if not isinstance(value, np.ndarray) or value.dtype.name not in DTYPES:
             self.refuse(f"its input '{name}' is of type {value.dtype}; supported are {', '.join(DTYPES)}")
         return self.builder.constant(value, name or f"{self.name}/constant")

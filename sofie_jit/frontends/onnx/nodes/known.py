@@ -108,7 +108,7 @@ def _binary(name: str, of_arrays: Callable[[Any, Any], Any], of_sizes: Callable[
             return None
         a, b = arrays
         if _is_open(a, b):
-            if {a.dtype, b.dtype} - {np.dtype(object), np.dtype(np.int64)}:
+            if {a.dtype, b.dtype} - {np.dtype(object), np.dtype(np.int64), np.dtype(np.int32)}:
                 return None
             try:
                 found = np.asarray(np.frompyfunc(of_sizes, 2, 1)(a.astype(object), b.astype(object)), object)
@@ -159,7 +159,7 @@ def product_of_elements(call: OnnxCall, x: Array, axes: Array | None = None) -> 
     given = call.integers("axes") if axes is None else axes.tolist()
     if x.ndim != 1 or not _is_small(x) or given not in (None, [0], [-1]) or call.flag("noop_with_empty_axes"):
         return None
-    total = known_dims([product(*dims_of(x))])
+    total = known_dims([product(*dims_of(x))]) if _is_open(x) else np.prod(x, keepdims=True, dtype=x.dtype)
     return total if call.flag("keepdims", True) else total.reshape(())
 
 
@@ -171,11 +171,11 @@ def where(call: OnnxCall, condition: Array, x: Array, y: Array) -> Array | None:
 
 @known("Cast")
 def cast(call: OnnxCall, x: Array) -> Array | None:
-    """Numbers as another type; sizes remain what they are as int64, and as int32, in which Paddle computes shapes."""
+    """Numbers as another type; sizes remain sizes as int64, and as int32, in which TensorFlow computes shapes."""
     element = element_type(call.integer("to"), "its output")
     dtype = None if element.name == "bfloat16" else element.dtype
     if _is_open(x):
-        return x if dtype in ("i4", "i8") else None
+        return np.asarray(x) if dtype in ("i4", "i8") else None  # known_result makes it int32
     call.ignore("saturate", "round_mode")
     if dtype is None or not _is_small(x):
         return None

@@ -30,7 +30,8 @@ from sofie_jit.frontends.onnx.former_attributes import version_of
 from sofie_jit.frontends.onnx.model import Node
 from sofie_jit.frontends.onnx.nodes.call import Handler, OnnxCall
 from sofie_jit.frontends.onnx.refusals import refused
-from sofie_jit.frontends.onnx.values import Value
+from sofie_jit.frontends.onnx.tensors import element_type
+from sofie_jit.frontends.onnx.values import Value, dtype_of, of_int32
 from sofie_jit.frontends.wording import CUT, refusal
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.operator import ROperator
@@ -152,8 +153,23 @@ def known_result(call: OnnxCall, inputs: Sequence[Value | None]) -> Any:
     """The outputs of a node all of whose inputs are known; None if they cannot be computed without an operator."""
     _import_handlers()
     function = None if call.node.domain else _known.get(call.node.op_type)
-    arrays = all(value is None or isinstance(value, np.ndarray) for value in inputs)
-    return function(call, *inputs) if function and arrays else None
+    if function is None or not all(value is None or isinstance(value, np.ndarray) for value in inputs):
+        return None
+    result = function(call, *inputs)
+    is_integer = isinstance(result, np.ndarray) and result.dtype in (object, np.int64)
+    return of_int32(result) if is_integer and _is_int32(call, inputs) else result
+
+
+def _is_int32(call: OnnxCall, inputs: Sequence[Any]) -> bool:
+    """Whether the integers that a function of known arrays has computed are of int32, which numpy's need not be."""
+    match call.node.op_type:
+        case "Cast":
+            return element_type(call.integer("to"), "its output").name == "int32"
+        case "Shape" | "Constant" | "ConstantOfShape" | "NonZero":
+            return False
+        case "Where":
+            return dtype_of(inputs[1]) == "int32"
+    return dtype_of(inputs[0]) == "int32"
 
 
 def _since(node: Node) -> int | None:

@@ -1,0 +1,95 @@
+"""Operators of constants and of sizes, which are computed while a model is translated, against ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+import sofie_jit
+
+TYPES = {"int32": TensorProto.INT32, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
+SHAPES = ((3, 4, 6), (5, 4, 8))
+
+ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Max", "Min")
+COMPARISONS = ("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual")
+
+
+def node(op: str, inputs: str, output: str, **attributes) -> NodeProto:
+    return helper.make_node(op, inputs.split(), [output], **attributes)
+
+
+def nodes() -> list[NodeProto]:
+    """All operators on the vector ``v`` of three numbers; ``w`` and ``one`` are constants of the same type."""
+    return [
+        *(node(op, "v w", f"{op}_vector") for op in (*ARITHMETIC, *COMPARISONS)),
+        *(node(op, "w v", f"{op}_reversed") for op in (*ARITHMETIC[:3], *COMPARISONS)),
+        *(node(op, "v one", f"{op}_number") for op in ARITHMETIC),
+        node("Neg", "v", "negative"),
+        node("Abs", "w", "absolute"),
+        node("ReduceProd", "v", "product"),
+        node("ReduceProd", "v", "product_number", keepdims=0),
+        node("ReduceProd", "w", "product_constants"),
+        node("Gather", "v first", "gathered"),
+        node("Gather", "v last_two", "two"),
+        node("Gather", "v middle", "fixed"),
+        node("Concat", "v w one", "joined", axis=0),
+        node("Reshape", "v column", "reshaped"),
+        node("Unsqueeze", "v zero", "row"),
+        node("Squeeze", "gathered zero", "number"),
+        node("Div", "number one", "number_quotient"),
+        node("Slice", "v one64 huge", "rest"),
+        node("Slice", "v two64 minus_huge zero minus_one", "backwards"),
+        node("Slice", "v one64 two64", "fixed_part"),
+        node("Add", "fixed_part one", "fixed_sum"),
+        node("Where", "chosen v w", "chosen_numbers"),
+        node("Where", "chosen w one", "chosen_constants"),
+        node("Expand", "one column", "expanded"),
+        node("Cast", "v", "as_int32", to=TensorProto.INT32),
+        node("Cast", "v", "as_int64", to=TensorProto.INT64),
+        node("Cast", "v", "as_float", to=TensorProto.FLOAT),
+        node("Cast", "v", "as_bool", to=TensorProto.BOOL),
+    ]
+
+
+def saved(path: Path, dtype: str, is_open: bool) -> Path:
+    """A model with the operators on the shape of its input, or on constants."""
+    constants = {
+        "w": np.array([2, -3, 4], dtype), "one": np.array([2], dtype), "first": np.array([0]),
+        "last_two": np.array([2, -2]), "middle": np.array([1]), "column": np.array([3, 1]), "zero": np.array([0]),
+        "one64": np.array([1]), "two64": np.array([2]), "minus_one": np.array([-1]), "huge": np.array([2**31 - 1]),
+        "minus_huge": np.array([-(2**31)]), "chosen": np.array([True, False, True]),
+    }  # fmt: skip
+    given = [node("Shape", "x", "shape"), node("Cast", "shape", "v", to=TYPES[dtype])] if is_open else []
+    if not is_open:
+        constants["v"] = np.array([3.5, -4, 6]).astype(dtype)
+    every = [*given, *nodes()]
+    results = [name for each in every for name in each.output if name != "shape"]
+    graph = helper.make_graph(
+        every,
+        "known",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 4, "columns"])],
+        [helper.make_empty_tensor_value_info(name) for name in results if name not in ("v", "shape")],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    inferred = onnx.shape_inference.infer_shapes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    )
+    onnx.save(inferred, path)
+    return path
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["sizes", "constants"])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_all_operators(dtype: str, is_open: bool, tmp_path: Path) -> None:
+    """Values and element types: sizes are integers of Python, but int32 where TensorFlow computes shapes in int32."""
+    path = saved(tmp_path / "m.onnx", dtype, is_open)
+    model, runtime = sofie_jit.load(path), onnxruntime.InferenceSession(path)
+    for shape in SHAPES:
+        x = np.zeros(shape, np.float32)
+        for name, found, expected in zip(model.output_names, model.infer(x), runtime.run(None, {"x": x}), strict=True):
+            np.testing.assert_array_equal(found, expected, f"{name} at {shape}", strict=True)
