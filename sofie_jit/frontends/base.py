@@ -9,7 +9,7 @@ the file in the sandbox, returns a :class:`Translation`, and translates node by 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from sofie_jit.errors import InputError, ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.wording import refusal
+from sofie_jit.ir.dims import FIX_SIZES, names_of
 
 if TYPE_CHECKING:
     from sofie_jit.ir.builder import Builder, Symbol
@@ -232,6 +233,14 @@ class NodeCall:
         It says what to do instead, unless that is in ``workarounds`` (``CUT`` and ``replacing`` of ``wording.py``).
         """
         raise UnsupportedLayerError(refusal(self.label, reason, *workarounds))
+
+    def need_sizes(self, what: str, names: Collection[str]) -> None:
+        """Raises SizesNeededError if all of the open sizes ``names`` are those of inputs."""
+        known = {name for kind in self.builder.rmodel.inputs.values() for name in names_of(kind.shape)}
+        if names and known.issuperset(names):
+            listed = ", ".join(repr(name) for name in sorted(names))
+            problem = f"{self.label}: {what} depends on the open size {listed}; {FIX_SIZES}"
+            raise SizesNeededError(problem, names=names)
 
 
 class FactsNeededError(UnsupportedLayerError):

@@ -1,4 +1,4 @@
-"""Builds the body of a Loop: the operators that are added in a context become a network of their own."""
+"""Builds the body of a Loop or If: the operators added in a context become a network of their own."""
 
 from __future__ import annotations
 
@@ -31,15 +31,30 @@ class BodyInputs(ROperator):
 class Body:
     """A body that is being built.
 
-    ``inputs``: its own inputs. ``outputs``: set by the context. ``network``: the finished body, after the context.
-    ``outer``: the tensors of the network around it that it reads, which are its last inputs.
+    ``inputs``: its own inputs. ``operators``: those that were added in the context.
+    After :meth:`finish`, ``network`` is the body, and ``outer`` are the tensors of the network around it that it reads,
+    which are its last inputs.
     """
 
-    def __init__(self, inputs: Sequence[Symbol]):
+    def __init__(self, builder: Builder, inputs: Sequence[Symbol]):
         self.inputs = list(inputs)
+        self.operators: list[ROperator] = []
         self.outputs: list[Symbol] = []
         self.network = RModel()
         self.outer: list[Symbol] = []
+        self._builder = builder
+
+    def finish(self, outputs: Sequence[Symbol]) -> None:
+        """Makes the network with these outputs: tensors of the body, or of the network around it."""
+        self.outputs = list(outputs)
+        self.network.name = "body"
+        self.network.inputs = {symbol.name: symbol.type for symbol in self.inputs}
+        for op in self.operators:
+            self.network.add_operator(op)
+        self.network.add_output_tensor_names(symbol.name for symbol in outputs)
+        self.outer = [self._builder.symbol(name) for name in _outer_names(self.network)]
+        self.network.inputs |= {symbol.name: symbol.type for symbol in self.outer}
+        self.network.generate()
 
 
 @contextmanager
@@ -53,27 +68,20 @@ def body(builder: Builder, types: Sequence[TensorType], sources: Sequence[Symbol
     >>> builder = Builder(RModel("outer"))
     >>> x = builder.input("x", "float32", (3,))
     >>> with body(builder, [x.type], [x]) as twice:
-    ...     twice.outputs = [twice.inputs[0] + x]
+    ...     y = twice.inputs[0] + x
+    >>> twice.finish([y])
     >>> list(twice.network.inputs), [op.op_type for op in twice.network.operators], builder.rmodel.operators
     (['body', 'x'], ['Add'], [])
     """
     operators = builder.rmodel.operators
     start = len(operators)
-    built = Body(builder.add(BodyInputs(types=tuple(types)), *sources, hint="body") if types else ())
+    built = Body(builder, builder.add(BodyInputs(types=tuple(types)), *sources, hint="body") if types else ())
     first = len(operators)
     try:
         yield built
-        inner = operators[first:]
+        built.operators = operators[first:]
     finally:
         del operators[start:]
-    built.network.name = "body"
-    built.network.inputs = {symbol.name: symbol.type for symbol in built.inputs}
-    for op in inner:
-        built.network.add_operator(op)
-    built.network.add_output_tensor_names(symbol.name for symbol in built.outputs)
-    built.outer = [builder.symbol(name) for name in _outer_names(built.network)]
-    built.network.inputs |= {symbol.name: symbol.type for symbol in built.outer}
-    built.network.generate()
 
 
 def _outer_names(network: RModel) -> list[str]:

@@ -7,7 +7,7 @@ other names. The schema is ``torch/_export/serde/schema.yaml`` in PyTorch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from sofie_jit.errors import ModelFileError, SofieError, UnsupportedLayerError
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.limits import JSON_BYTES, JSON_RATIO, parse_json
 from sofie_jit.frontends.pytorch.archive import Archive, Storages, integers, mapping
-from sofie_jit.frontends.pytorch.model import Constant, ExportedModel, Input, Node, StoredTensor
+from sofie_jit.frontends.pytorch.model import Constant, ExportedModel, Graph, Input, Node, StoredTensor
+from sofie_jit.frontends.pytorch.modules import all_names
 from sofie_jit.frontends.pytorch.pickles import Pickle
 
 SERIALIZED_TYPES = {
@@ -162,8 +163,8 @@ class _Reader:
                 places.append(UNUSED)
             else:
                 raise UnsupportedLayerError(f"an input of the kind {kind} is not supported")
-        nodes = graph["nodes"]
-        if len(nodes) > MAX_NODES:
+        nodes = [_node(node, index) for index, node in enumerate(graph["nodes"])]
+        if sum(1 for _ in with_inner(nodes)) > MAX_NODES:
             raise ModelFileError(f"the model has more than {MAX_NODES:,} nodes")
         outputs = []
         for spec in signature["output_specs"]:
@@ -187,7 +188,7 @@ class _Reader:
             inputs=inputs,
             constants=constants,
             known_inputs=known,
-            nodes=[_node(node, index) for index, node in enumerate(nodes)],
+            nodes=nodes,
             outputs=outputs,
             structure=structure,
             ranges=_ranges(program.get("range_constraints")),
@@ -233,8 +234,28 @@ def _node(node: Mapping[str, Any], index: int) -> Node:
             break
     outputs = [checked(output) for output in node["outputs"]]
     name = node.get("name") or _first_name(outputs) or f"node_{index}"
-    arguments = [[str(given["name"]), checked(given["arg"])] for given in node["inputs"]]
-    return Node(str(name), str(node["target"]), arguments, outputs, module)
+    graphs: list[Graph] = []
+    arguments = [[str(given["name"]), _argument(given["arg"], graphs)] for given in node["inputs"]]
+    return Node(str(name), str(node["target"]), arguments, outputs, module, graphs)
+
+
+def _argument(argument: Any, graphs: list[Graph]) -> Any:
+    """An argument of a node; a graph is added to ``graphs``, and its index is the argument."""
+    if not isinstance(argument, dict) or "as_graph" not in argument:
+        return checked(argument)
+    graph = argument["as_graph"]["graph"]
+    nodes = [_node(node, index) for index, node in enumerate(graph["nodes"])]
+    names = [name for given in graph["inputs"] for name in all_names(checked(given))]
+    graphs.append(Graph(names, nodes, [checked(output) for output in graph["outputs"]]))
+    return {"as_graph": len(graphs) - 1}
+
+
+def with_inner(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes, and those of the graphs that they run."""
+    for node in nodes:
+        yield node
+        for graph in node.graphs:
+            yield from with_inner(graph.nodes)
 
 
 def _is_name(value: Any) -> bool:

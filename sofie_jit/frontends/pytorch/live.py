@@ -30,7 +30,12 @@ def exported(
     program = program_of(source, inputs, keywords, dynamic_shapes)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt2"
-        torch.export.save(program, path)
+        try:
+            torch.export.save(program, path)
+        except Exception as error:  # of any kind
+            raise UnsupportedLayerError(
+                f"{type(source).__name__}: torch.export cannot save it: {one_line(error)}"
+            ) from error
         return dataclasses.replace(read_file(path), source=type(source).__name__)
 
 

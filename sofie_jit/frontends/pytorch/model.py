@@ -68,6 +68,8 @@ class Node:
     """The results, as in the file."""
     module: str
     """The path of the module that made the call, such as ``layers.0``; '' for the whole model."""
+    graphs: list[Graph] = field(default_factory=list)
+    """The graphs among the arguments, such as the branches of ``torch.cond``; an argument has the index of one."""
 
     @property
     def operator(self) -> str:
@@ -83,6 +85,17 @@ class Node:
     def label(self) -> str:
         """How messages call it."""
         return f"{self.path} ({self.operator})"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph that a node runs."""
+
+    inputs: list[str]
+    """Names of its inputs, in the order of the operands."""
+    nodes: list[Node]
+    outputs: list[Any]
+    """The results, in JSON as in the file."""
 
 
 @dataclass(frozen=True)

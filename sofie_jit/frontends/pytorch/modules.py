@@ -37,6 +37,17 @@ def tensor_names(value: Any) -> Iterator[str]:
                     yield from tensor_names(part)
 
 
+def all_names(value: Any) -> list[str]:
+    """Names of the tensors and of the numbers in an argument or result."""
+    names = list(tensor_names(value))
+    for kind, given in value.items():
+        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float") and "as_name" in given:
+            names.append(given["as_name"])
+        elif kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
+            names += [item["as_name"] for item in given if "as_name" in item]
+    return names
+
+
 def _listed(items: Any) -> Iterator[str]:
     for item in items:
         if isinstance(item, list):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.frontends.pytorch.values import Complex, ComplexNumber
+from sofie_jit.frontends.pytorch.values import Complex, ComplexNumber, NumberSymbol
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.types import is_floating
@@ -25,6 +25,8 @@ def _highest(dtypes: Iterable[str]) -> str:
 
 
 def _kind(number: Any) -> str:
+    if isinstance(number, NumberSymbol):
+        return "float32" if is_floating(number.dtype) else number.dtype
     return "bool" if isinstance(number, bool) else "float32" if isinstance(number, float) else "int64"
 
 
@@ -39,7 +41,7 @@ def result_type(*operands: Any) -> str:
     """
     levels: Sequence[list[str]] = ([], [], [])
     for operand in operands:
-        if isinstance(operand, Symbol):
+        if isinstance(operand, Symbol) and not isinstance(operand, NumberSymbol):
             levels[operand.rank == 0].append(operand.dtype)
         else:
             levels[2].append(_kind(operand))
@@ -88,7 +90,7 @@ def _part_type(value: Any) -> str | None:
 
 def _level(value: Any) -> int:
     rank = value.ndim if isinstance(value, np.ndarray) else value.rank
-    return 2 if isinstance(value, ComplexNumber) else int(rank == 0)
+    return 2 if isinstance(value, (ComplexNumber, NumberSymbol)) else int(rank == 0)
 
 
 class TorchPromotion:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sofie_jit.frontends.pytorch.values import NUMBERS, Undecided
-from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, minimum
+from sofie_jit.ir.dims import Dim, SymbolicDim, maximum, minimum, names_of
 
 
 def _bounds(dim: Any) -> tuple[float, float]:
@@ -16,6 +16,11 @@ def _bounds(dim: Any) -> tuple[float, float]:
         lower, upper = dim.bounds()
         return -math.inf if lower is None else lower, math.inf if upper is None else upper
     return dim, dim
+
+
+def _of_sizes(reason: str, *numbers: Any) -> Undecided:
+    """A value that open sizes among the numbers would decide."""
+    return Undecided(reason, tuple(names_of(number for number in numbers if isinstance(number, SymbolicDim))))
 
 
 def _compare(function: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
@@ -26,10 +31,10 @@ def _compare(function: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
             return function(a, b) if function in (operator.eq, operator.ne) else Undecided("a comparison")
         if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim):
             if not all(isinstance(value, (int, SymbolicDim)) for value in (a, b)):
-                return Undecided(f"the comparison of {a} and {b}")
+                return _of_sizes(f"the comparison of {a} and {b}", a, b)
             lower, upper = _bounds(a - b)
             results = {bool(function(number, 0)) for number in (lower, upper, 0) if lower <= number <= upper}
-            return results.pop() if len(results) == 1 else Undecided(f"the comparison of {a} and {b}")
+            return results.pop() if len(results) == 1 else _of_sizes(f"the comparison of {a} and {b}", a, b)
         return bool(function(a, b))
 
     return compared
@@ -42,7 +47,7 @@ def _floor_divide(a: Any, b: Any) -> Any:
 def _trunc_divide(a: Any, b: Any) -> Any:
     if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim):
         if _bounds(a)[0] < 0 or _bounds(b)[0] < 0:
-            return Undecided(f"{a} divided by {b} and rounded towards 0")
+            return _of_sizes(f"{a} divided by {b} and rounded towards 0", a, b)
         return a // b
     return math.trunc(a / b) if isinstance(a, float) or isinstance(b, float) else int(abs(a) // abs(b)) * _sign(a * b)
 
@@ -54,7 +59,7 @@ def _sign(number: float) -> int:
 def _true_divide(a: Any, b: Any) -> Any:
     if isinstance(a, SymbolicDim) or isinstance(b, SymbolicDim):
         exact = a // b if isinstance(b, int) and b > 0 and isinstance(a % b, int) and a % b == 0 else None
-        return Undecided(f"{a} / {b}") if exact is None else Quotient(exact)
+        return _of_sizes(f"{a} / {b}", a, b) if exact is None else Quotient(exact)
     return a / b
 
 
@@ -72,7 +77,7 @@ def _divide(a: Any, b: Any, rounding_mode: str | None = None) -> Any:
 
 def _power(a: Any, b: Any) -> Any:
     if isinstance(a, SymbolicDim):
-        return math.prod([a] * b) if isinstance(b, int) and 0 <= b <= 8 else Undecided(f"{a} ** {b}")
+        return math.prod([a] * b) if isinstance(b, int) and 0 <= b <= 8 else _of_sizes(f"{a} ** {b}", a, b)
     return a**b if abs(b) <= 64 else float(a) ** float(b)
 
 

@@ -8,25 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import GraphError, ModelFileError, UnsupportedLayerError, counted
+from sofie_jit.errors import GraphError, ModelFileError, counted
 from sofie_jit.frontends import base
-from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.base import Problems, errors_of_file
 from sofie_jit.frontends.content import some
-from sofie_jit.frontends.pytorch import scalars
-from sofie_jit.frontends.pytorch.aten.registry import unsupported
-from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
-from sofie_jit.frontends.pytorch.exported import SERIALIZED_TYPES
+from sofie_jit.frontends.pytorch.evaluator import Evaluator
+from sofie_jit.frontends.pytorch.exported import with_inner
+from sofie_jit.frontends.pytorch.graph import GraphValues
 from sofie_jit.frontends.pytorch.inputs import Inputs
 from sofie_jit.frontends.pytorch.model import ExportedModel, Node
-from sofie_jit.frontends.pytorch.modules import ModuleCall, defined, module_calls, tensor_names
+from sofie_jit.frontends.pytorch.modules import ModuleCall, all_names, defined, module_calls, tensor_names
 from sofie_jit.frontends.pytorch.promotion import TORCH
 from sofie_jit.frontends.pytorch.results import Results
 from sofie_jit.frontends.pytorch.structure import keyed_names
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Tensor,
-    Undecided,
-    complex_number,
     constant_tensor,
     refused_output,
 )
@@ -93,7 +90,7 @@ class Translation(base.Translation):
                 for name, kind in self.inputs.items()
             }
             graph = _Graph(self, builder)
-            results = graph.run(given)
+            results = graph.results(given)
             graph.problems.raise_all()
             results.finish(rmodel)
             rmodel.input_keys = self.input_keys
@@ -114,7 +111,7 @@ class Translation(base.Translation):
 
     def nodes(self) -> list[base.Node]:
         """The calls of operators in execution order."""
-        return [base.Node(node.path, node.operator) for node in self.model.nodes]
+        return [base.Node(node.path, node.operator) for node in with_inner(self.model.nodes)]
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -129,18 +126,17 @@ class Translation(base.Translation):
         return of_exported(source, self, outputs, **options)
 
 
-class _Graph:
+class _Graph(GraphValues):
+    """The graph of the model, with its parameters, replaced modules and outputs."""
+
     def __init__(self, translation: Translation, builder: Builder):
+        super().__init__(translation.model.nodes, Evaluator(builder), Problems(), translation.model.known_inputs)
         self.model = translation.model
         self.calls = translation.calls
         self.replace = translation.replace or {}
         self.wanted = translation.outputs
-        self.builder = builder
-        self.evaluator = Evaluator(builder)
-        self.problems = Problems()
-        self.values: dict[str, Any] = dict(translation.model.known_inputs)
 
-    def run(self, given: Mapping[str, Tensor]) -> Results:
+    def results(self, given: Mapping[str, Tensor]) -> Results:
         """Translates the nodes that the outputs need; returns the outputs."""
         self.values.update(given)
         for constant in self.model.constants:
@@ -191,93 +187,15 @@ class _Graph:
 
     def needed(self, outputs: Sequence[tuple[str, Any]]) -> list[Node]:
         """The nodes that the outputs depend on, and those that may change a tensor in place."""
-        names = {name for _, value in outputs for name in _all_names(value)}
+        names = {name for _, value in outputs for name in all_names(value)}
         kept = []
         for node in reversed(self.model.nodes):
             operator = node.target.rpartition("::")[2].removeprefix("torch.ops.aten.").partition(".")[0]
-            computed = {name for output in node.outputs for name in _all_names(output)}
+            computed = {name for output in node.outputs for name in all_names(output)}
             if not names.isdisjoint(computed) or (operator.endswith("_") and not operator.endswith("__")):
-                names.update(name for argument in node.arguments for name in _all_names(argument[1]))
+                names.update(name for argument in node.arguments for name in all_names(argument[1]))
                 kept.append(node)
         return kept[::-1]
-
-    # -- nodes ---------------------------------------------------------------------------------------------------
-
-    def node(self, node: Node) -> None:
-        """Adds the results of a node to the values."""
-        missing = [name for argument in node.arguments for name in _all_names(argument[1]) if name not in self.values]
-        if missing:
-            known = {name for other in self.model.nodes for output in other.outputs for name in _all_names(output)}
-            if not set(missing) <= known:
-                raise ModelFileError(f"{node.label}: it uses '{missing[0]}', which the model does not define")
-            if node.target.startswith("torch.ops.aten."):
-                supported(node.target.removeprefix("torch.ops.aten."), node.label)
-            return
-        arguments = {str(name): self.value(value, node.label) for name, value in node.arguments}
-        self.assign(node, self.called(node, arguments))
-
-    def called(self, node: Node, arguments: Mapping[str, Any]) -> Any:
-        target = node.target
-        if target.startswith("torch.ops.aten."):
-            name = target.removeprefix("torch.ops.aten.")
-            return self.evaluator.call(name, (), arguments, name=node.path, label=node.label)
-        namespace, _, function = target.rpartition(".")
-        if namespace in ("_operator", "operator", "math", "torch", "torch._sym"):
-            with errors_of_node(node.label, {}, "PyTorch"):
-                name = function.removeprefix("_")
-                if name in scalars.FUNCTIONS:
-                    return scalars.compute(name, *arguments.values())
-                return Undecided(node.label)
-        raise unsupported(node.label)
-
-    def assign(self, node: Node, result: Any) -> None:
-        """Gives the results of a node the names that they have in the graph."""
-        if len(node.outputs) == 1:
-            results = [result]
-        else:
-            results = list(result) if isinstance(result, (tuple, list)) else [result]
-        for output, value in zip(node.outputs, results, strict=False):
-            names = list(_all_names(output))
-            parts = [value] if set(output) & {"as_tensor", "as_sym_int", "as_sym_bool", "as_sym_float"} else value
-            if isinstance(parts, (list, tuple)):
-                self.values.update({name: part for name, part in zip(names, parts, strict=False) if name})
-
-    def value(self, argument: Any, label: str) -> Any:
-        """An argument in JSON as in the file as a value."""
-        ((kind, given),) = argument.items()
-        if kind == "as_none":
-            return None
-        if kind == "as_tensor":
-            return self.tensor(given["name"], label)
-        if kind == "as_tensors":
-            return [self.tensor(item["name"], label) for item in given]
-        if kind == "as_optional_tensor":
-            return self.value(given, label)
-        if kind == "as_optional_tensors":
-            return [self.value(item, label) for item in given]
-        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
-            ((form, number),) = given.items()
-            return self.values[number] if form == "as_name" else number
-        if kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
-            return [self.value({kind[:-1]: item}, label) for item in given]
-        if kind == "as_scalar_type":
-            return SERIALIZED_TYPES.get(given, f"number {given}")
-        if kind in ("as_int", "as_float", "as_string", "as_bool", "as_ints", "as_floats", "as_strings", "as_bools"):
-            if kind == "as_float":
-                return float(given)  # text for infinity and NaN
-            return [float(item) for item in given] if kind == "as_floats" else given
-        if kind == "as_complex":
-            return complex_number(complex(float(given["real"]), float(given["imag"])), self.builder)
-        if kind in ("as_memory_format", "as_layout", "as_device"):
-            return kind
-        raise UnsupportedLayerError(f"{label}: an argument of the kind {kind.removeprefix('as_')} is not supported")
-
-    def tensor(self, name: str, label: str) -> Tensor:
-        value = self.values[name]
-        if not isinstance(value, Tensor):
-            dtype = getattr(value, "dtype", type(value).__name__)
-            raise UnsupportedLayerError(f"{label}: it uses '{name}' of type {dtype}, which is not supported")
-        return value
 
     # -- replaced modules and outputs ----------------------------------------------------------------------------
 
@@ -299,7 +217,7 @@ class _Graph:
 
     def result(self, value: Any, name: str) -> Any:
         """An output of the model; None if it was not computed, which a problem explains."""
-        if any(tensor not in self.values for tensor in _all_names(value)):
+        if any(tensor not in self.values for tensor in all_names(value)):
             return None
         found = self.value(value, f"output '{name}'")
         if isinstance(found, Tensor):
@@ -321,14 +239,3 @@ def _nested(structure: Any, values: list[Any]) -> Any:
     if kind == "tuple":
         return tuple(_nested(part, values) for part in parts)
     return {key: _nested(part, values) for key, part in parts}
-
-
-def _all_names(value: Any) -> list[str]:
-    """Names of tensors and of numbers in an argument or result."""
-    names = list(tensor_names(value))
-    for kind, given in value.items():
-        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float") and "as_name" in given:
-            names.append(given["as_name"])
-        elif kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
-            names += [item["as_name"] for item in given if "as_name" in item]
-    return names

@@ -34,6 +34,8 @@ class Undecided:
     """A value that depends on the data or on an open size; an error if anything but an assertion needs it."""
 
     reason: str
+    sizes: tuple[str, ...] = ()
+    """The names of the open sizes whose values would decide it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class Complex:
 
 class ComplexNumber(Complex):
     """A number of Python, whose parts are float64 until an operator takes it."""
+
+
+class NumberSymbol(Symbol):
+    """A number of Python that the model computes: a tensor without axes of bool, int64 or float64.
+
+    In operations with tensors it has the type of a number.
+    """
 
 
 PART_TYPES = {"complex64": "float32", "complex128": "float64"}

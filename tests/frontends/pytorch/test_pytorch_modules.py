@@ -13,7 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which has an environment of its own in .ci/run")
 
-import function_modules  # noqa: E402, F401  (further cases)
+import control_modules  # noqa: E402, F401  (further cases)
+import function_modules  # noqa: E402, F401
 import network_modules  # noqa: E402, F401
 from modules import CASES, Case  # noqa: E402
 from without_torch import WithoutTorch  # noqa: E402
@@ -165,7 +166,8 @@ def test_all_sources_compiled(name: str, tmp_path: Path, without_torch: WithoutT
         check_file(without_torch, tmp_path / "m.pt", script_options(case, inputs), case, module, compiled=True)
 
 
-COMPILED = ("mlp", "cnn", "lstm", "transformer_encoder", "edge_conv", "scattering", "mixed_types", "resizing")
+COMPILED = ("mlp", "cnn", "lstm", "transformer_encoder", "edge_conv", "scattering", "mixed_types", "resizing",
+            "cond_nested", "while_with_branch")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMPILED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type
 import numpy as np
 
 from sofie_jit.errors import UnsupportedLayerError
-from sofie_jit.frontends.base import NodeCall, SizesNeededError, ValuesNeededError
+from sofie_jit.frontends.base import NodeCall, ValuesNeededError
 from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.onnx.model import Graph, Node, Tensor
 from sofie_jit.frontends.onnx.size_values import size_values
@@ -28,7 +28,7 @@ from sofie_jit.frontends.onnx.values import (
     sizes_of_value,
 )
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.dims import FIX_SIZES, SymbolicDim, names_of
+from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.operators import unsupported
 from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.sizes import Sizes
@@ -281,14 +281,6 @@ class OnnxCall(NodeCall):
             self.need_sizes(f"its input '{name}'", dim.names)
             self.refuse(f"its input '{name}' is {dim}, which depends on data; only {only} are supported")
         return dim
-
-    def need_sizes(self, what: str, names: Collection[str]) -> None:
-        """Raises SizesNeededError if all of the open sizes ``names`` are those of inputs."""
-        known = {name for kind in self.builder.rmodel.inputs.values() for name in names_of(kind.shape)}
-        if names and known.issuperset(names):
-            listed = ", ".join(repr(name) for name in sorted(names))
-            problem = f"{self.label}: {what} depends on the open size {listed}; {FIX_SIZES}"
-            raise SizesNeededError(problem, names=names)
 
     def is_parameter(self, symbol: Symbol) -> bool:
         """Whether a tensor depends on inputs, and on numbers and vectors only, whose values can be compiled in."""

@@ -11,7 +11,7 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.onnx.narrow import combined
 from sofie_jit.frontends.onnx.nodes.call import OnnxCall, UnrollingError
-from sofie_jit.frontends.onnx.nodes.loops import Walk, chosen, computed_loop, computed_scan, never_stops, placed
+from sofie_jit.frontends.onnx.nodes.loops import Walk, branched, computed_loop, computed_scan, never_stops, placed
 from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
@@ -24,7 +24,7 @@ def if_(call: OnnxCall, condition: Value) -> tuple[Value, ...]:
     """The outputs of one of two graphs, which have equal types if the condition is computed from data."""
     branches = call.graph("then_branch"), call.graph("else_branch")
     if isinstance(condition, Symbol):
-        computed = partial(chosen, call, condition, *branches)
+        computed = partial(branched, call, condition, *branches)
         known = call.known(condition)
         if known is None and not call.is_parameter(condition):
             return tuple(computed())
