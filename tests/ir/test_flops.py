@@ -9,16 +9,23 @@ from sofie_jit.codegen.lowered.dense import Dense
 from sofie_jit.ir.operators.conv import Conv
 from sofie_jit.ir.operators.conv_lstm import ConvLSTM
 from sofie_jit.ir.operators.conv_transpose import ConvTranspose
+from sofie_jit.ir.operators.decision_trees import DecisionTrees
 from sofie_jit.ir.operators.elementwise import Add
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.gru import GRU
 from sofie_jit.ir.operators.lstm import LSTM
 from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.ir.operators.pad import Pad
+from sofie_jit.ir.operators.pairwise_coupling import PairwiseCoupling
 from sofie_jit.ir.operators.pool import GlobalAveragePool, MaxPool
 from sofie_jit.ir.operators.quantization import ConvInteger, MatMulInteger
+from sofie_jit.ir.operators.resample import Resample
+from sofie_jit.ir.operators.reshape import Reshape
+from sofie_jit.ir.operators.resize import Resize, Upsample
 from sofie_jit.ir.operators.rnn import RNN
 from sofie_jit.ir.operators.roi_align import RoiAlign
 from sofie_jit.ir.rmodel import RModel
+from sofie_jit.ir.types import TensorType
 
 NHWC = {"layout": "NHWC", "kernel_layout": "HWIO"}
 
@@ -69,3 +76,30 @@ def test_open_sizes_count_as_one_and_regions_of_interest_as_rows() -> None:
     )
     rmodel.add_output_tensor_names("y", "z")
     assert rmodel.operator_flops() == [2 * 3 * 4, 12 * 2**2 * (2 * 3 * 5)]
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "expected"),
+    [
+        (Reshape(shape=(5, 3)), ["float32 3 5"], 0),
+        (Pad(pads=[0, 1, 0, 1]), ["float32 3 5"], 0),
+        (Upsample(scales=[1, 2]), ["float32 3 5"], 0),
+        (Resize(scales=[2, 3], mode="linear"), ["float32 1 2 4 5"], 9 * (2 * 8 * 15)),
+        (Resample(axis=1), ["float32 1 3 5", "float32 4 2", "int64 4 2"], 2 * 2 * (4 * 5)),
+        (PairwiseCoupling(num_classes=3), ["float32 1 3"], 40 * 3 * 3),
+        (
+            DecisionTrees(),  # base, thresholds, nodes, roots, targets and weights
+            ["float32 1 4", "float32 2", "float32 5", "int32 5 2", "int32 3", "int32 6", "float32 6"],
+            16 * 3,
+        ),
+        (RoiAlign(sampling_ratio=0), ["float32 1 2 8 8", "float32 1 4", "int64 1"], 12 * 2),
+    ],
+    ids=lambda value: getattr(value, "op_type", None),
+)
+def test_operations_of_inputs(operator, inputs, expected) -> None:
+    """Operators that move tensors have none; those of other operators are estimates."""
+    given = []
+    for text in inputs:
+        dtype, *shape = text.split()
+        given.append(TensorType(dtype, tuple(map(int, shape))))
+    assert operator.flops(given, [operator.infer(*given)]) == expected
