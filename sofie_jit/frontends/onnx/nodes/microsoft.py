@@ -161,8 +161,8 @@ def embed_layer_normalization(
     call.ignore("mask_index_type")
     at = positions(call, input_ids.shape[1]) if position_ids is None else position_ids
     total = ops.add(ops.take(words, input_ids, 0), ops.take(places, at, 0))
-    if segment_ids is not None and segments is not None:
-        total = ops.add(total, ops.take(segments, segment_ids, 0))
+    if segments is not None:  # as in ONNX Runtime, all words are of segment 0 if there are no segment_ids
+        total = ops.add(total, ops.take(segments, np.int64(0) if segment_ids is None else segment_ids, 0))
     operator = normalization.LayerNormalization(axis=-1, epsilon=call.number("epsilon", 1e-12))
     y = call.add(operator, total, gamma, beta)
     if mask is None:
