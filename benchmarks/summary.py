@@ -14,7 +14,7 @@ from typing import Any
 from sofie_jit.bench import ENGINES, engines_for
 from sofie_jit.bench.report import microseconds
 
-SOFIE_JIT, INSIDE = "sofie_jit", "header, inside C++"
+SOFIE_JIT, INSIDE = "sofie_jit", "header inside C++"
 PEERS = [name for name in engines_for("Keras") if not ENGINES[name].ours]
 
 

@@ -83,7 +83,7 @@ ENGINES = {
     "header": Engine(
         "header", program="g++", ours=True, in_order=True, note="the C++ header by g++, called from Python (ctypes)"
     ),
-    "header, inside C++": Engine(
+    "header inside C++": Engine(
         "header_inside", program="g++", ours=True, in_order=True, note="the same, called and timed by a loop in C++"
     ),
     "LiteRT": Engine("litert", ("ai-edge-litert", *_KERAS), format="Keras"),
@@ -103,7 +103,7 @@ def engines_for(format: str) -> list[str]:
     """Keys of :data:`ENGINES` that run models of this format.
 
     >>> engines_for("ONNX")
-    ['sofie_jit', 'header', 'header, inside C++', 'ONNX Runtime', 'OpenVINO']
+    ['sofie_jit', 'header', 'header inside C++', 'ONNX Runtime', 'OpenVINO']
     """
     return [name for name, engine in ENGINES.items() if engine.format in ("", format)]
 
@@ -112,7 +112,7 @@ def listed_engines() -> str:
     """The engines by the formats of models that they run, with names that :func:`find_engines` takes."""
     by_format: dict[str, list[str]] = {}
     for name, engine in ENGINES.items():
-        by_format.setdefault(engine.format, []).append(name.replace(",", ""))
+        by_format.setdefault(engine.format, []).append(name)
     parts = [f"for {format or 'all'} models: {', '.join(names)}" for format, names in by_format.items()]
     return "; ".join(parts)
 
@@ -120,7 +120,7 @@ def listed_engines() -> str:
 def find_engines(names: str) -> list[str]:
     """Keys of :data:`ENGINES` for a comma-separated list; case, spaces and punctuation do not matter.
 
-    A comma inside a name may be omitted. Raises InputError for an unknown name.
+    Raises InputError for an unknown name.
 
     >>> find_engines("litert,onnxruntime")
     ['LiteRT', 'ONNX Runtime']
@@ -128,7 +128,7 @@ def find_engines(names: str) -> list[str]:
     known = {_plain(name): name for name in ENGINES}
     given = names.split(",")
     if unknown := [name.strip() for name in given if _plain(name) not in known]:
-        listed = ", ".join(name.replace(",", "") for name in ENGINES)
+        listed = ", ".join(ENGINES)
         raise InputError(f"there is no engine '{unknown[0]}'; the engines are: {listed}")
     return [known[_plain(name)] for name in given]
 

@@ -22,7 +22,7 @@ import numpy as np
 from sofie_jit import errors, frontends
 from sofie_jit.bench import ENGINES, TOLERANCE, Inputs, difference, engines_for, environment, prepare
 from sofie_jit.errors import InputError, SofieError, counted, one_line
-from sofie_jit.frontends.base import OriginalModel, leaves
+from sofie_jit.frontends.base import OriginalModel, Translation, leaves
 from sofie_jit.report.timing import Sample, round_robin, sample_of
 from sofie_jit.verification.original import original_of
 
@@ -141,7 +141,7 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
             translation = translation.for_inputs(list(data))
         original = original_of(translation, request["file"])
         examples = [_example(original, batch, data) for batch in request["batches"]]
-        names, structure = list(translation.inputs), translation().output_structure
+        names, structure = list(translation.inputs), _structure(translation)
         expected = [original.evaluate(original.arranged(names, inputs)) for inputs in examples]
     except SofieError as error:
         return {"error": type(error).__name__, "message": str(error)}
@@ -156,6 +156,14 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     tries = request["starts"]
     starts = [_start(engine, source, examples[0], threads, directory, tries) for engine in usable if tries]
     return {"cells": [asdict(cell) for cell in cells], "starts": [asdict(start) for start in starts]}
+
+
+def _structure(translation: Translation) -> Any:
+    """The structure of the outputs; None if this package cannot tell, because others may still run the model."""
+    try:
+        return translation().output_structure
+    except SofieError:  # it is unsupported, or compiled for given sizes; the cells of this package say so
+        return None
 
 
 def _in_order(structure: Any, arrays: list[np.ndarray]) -> list[np.ndarray]:

@@ -83,8 +83,10 @@ def _environment() -> Iterator[None]:
     except MissingDependencyError:
         raise
     except ImportError as error:
+        there = importlib.util.find_spec("cppyy") is not None
+        problem = f"cannot be imported ({error})" if there else "is not installed"
         raise probe.CompilerMissingError(
-            f"cppyy, which compiles the generated C++, cannot be imported ({error}): pip install cppyy"
+            f"cppyy, which compiles the generated C++, {problem}: pip install cppyy"
         ) from error
     finally:
         if given is None:  # a child process may use the original cppyy, which crashes on the fork's flags

@@ -63,7 +63,9 @@ class Toolchain:
         except OSError as error:
             raise CompileError(f"the compiler {self.command[0]} cannot be started: {error.strerror}") from error
         if run.returncode:
-            said = run.stderr if len(run.stderr) <= MOST_SAID else f"{run.stderr[:MOST_SAID]} ..."
+            lines = run.stderr.splitlines(keepends=True)
+            said = "".join(line for line in lines if "note: valid " not in line)  # names of all processors
+            said = said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} ..."
             raise CompileError(f"the compiler {shlex.join(self.command)} failed with {' '.join(arguments)}:\n{said}")
         return run.stdout
 

@@ -27,7 +27,7 @@ def memory_use(lowered: RModel) -> list[str]:
 def _factor(dim: str) -> str:
     """A size as a factor of a product, in parentheses if it is an expression.
 
-    >>> _factor("batch"), _factor("width - 2")
-    ('batch', '(width - 2)')
+    >>> _factor("batch"), _factor("(threads)"), _factor("width - 2")
+    ('batch', '(threads)', '(width - 2)')
     """
-    return dim if dim.isidentifier() else f"({dim})"
+    return dim if dim.strip("()").isidentifier() else f"({dim})"

@@ -397,8 +397,9 @@ def test_options(path: Path, tmp_path: Path) -> None:
         relu_network("m").save_library(tmp_path / "m.so", dispatch=True, march="native")
     with pytest.raises(sofie_jit.OptionError, match=r"is written as \.so or \.dylib"):
         relu_network("m").save_library(tmp_path / "m.h5")
-    with pytest.raises(sofie_jit.CompileError, match="no_such_processor"):
+    with pytest.raises(sofie_jit.CompileError, match="no_such_processor") as error:
         relu_network("m").save_library(tmp_path / "m.so", march="no_such_processor")
+    assert "haswell" not in str(error.value)  # compilers list all processors
     assert not list(tmp_path.iterdir())
 
 
