@@ -107,18 +107,26 @@ class Builder:
     @contextmanager
     def undone_on(self, error: type[Exception]) -> Iterator[None]:
         """Removes all operators and constants that are added in the context if an ``error`` leaves it."""
-        rmodel = self.rmodel
-        operators, weights = len(rmodel.operators), len(rmodel.initialized)
+        mark = self.mark()
         try:
             yield
         except error:
-            del rmodel.operators[operators:]
-            for name in list(rmodel.initialized)[weights:]:
-                del rmodel.initialized[name]
-            self._constants = {
-                key: known for key, known in self._constants.items() if known[1].name in rmodel.initialized
-            }
+            self.undo(mark)
             raise
+
+    def mark(self) -> tuple[int, int]:
+        """The numbers of operators and constants that there are, for :meth:`undo`."""
+        return len(self.rmodel.operators), len(self.rmodel.initialized)
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Removes all operators and constants that were added after ``mark``."""
+        operators, weights = mark
+        del self.rmodel.operators[operators:]
+        for name in list(self.rmodel.initialized)[weights:]:
+            del self.rmodel.initialized[name]
+        self._constants = {
+            key: known for key, known in self._constants.items() if known[1].name in self.rmodel.initialized
+        }
 
     def new_size(self, hint: str) -> str:
         """A name for a run-time dimension that an operator sets; no input and no other operator has it."""

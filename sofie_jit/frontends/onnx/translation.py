@@ -15,13 +15,23 @@ import numpy as np
 from sofie_jit.errors import InputError, ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import Problems, errors_of_file, errors_of_node
+from sofie_jit.frontends.constants import computed
 from sofie_jit.frontends.content import some
 from sofie_jit.frontends.onnx import narrow
 from sofie_jit.frontends.onnx.input_types import input_types, own_sizes
 from sofie_jit.frontends.onnx.model import Graph, Node, OnnxModel, ValueInfo
 from sofie_jit.frontends.onnx.nodes import registry
 from sofie_jit.frontends.onnx.nodes.call import OnnxCall, UnrollingError
-from sofie_jit.frontends.onnx.values import Narrow, TensorSequence, Value, constant, dims_of, dtype_of
+from sofie_jit.frontends.onnx.values import (
+    Narrow,
+    TensorSequence,
+    Value,
+    constant,
+    dims_of,
+    dtype_of,
+    is_number,
+    may_be_sizes,
+)
 from sofie_jit.frontends.replacement import as_tuple, call_replacement
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Builder, Symbol
@@ -249,13 +259,29 @@ class _Translator:
         with errors_of_node(node.label, options, "ONNX", registry.translator(node)):
             results = registry.known_result(call, inputs)
             if results is None:
-                handler = registry.find(node)
+                handler, mark = registry.find(node), self.builder.mark()
                 self.builder.origin = node.label
                 results = handler(call, *call.arguments(handler, narrow.prepare(call, inputs)))
                 results = narrow.conclude(call, results)
                 self.builder.origin = ""
+                if all(is_number(value) for value in inputs if value is not None):
+                    results = self.evaluated(results, mark)
             call.check_attributes()
             return call.outputs(results)
+
+    def evaluated(self, results: Any, mark: tuple[int, int]) -> Any:
+        """Small integers that the operators after ``mark`` compute from constants, because sizes may follow from them.
+
+        Returns other ``results`` as they are.
+        """
+        listed = results if isinstance(results, tuple) else (results,)
+        if not all(isinstance(value, Symbol) and may_be_sizes(value) for value in listed):
+            return results
+        values = [computed(self.builder.rmodel, value.name) for value in listed]
+        if any(value is None for value in values):
+            return results
+        self.builder.undo(mark)
+        return tuple(map(np.asarray, values))  # evaluate may return scalars of numpy
 
     def branch(self, graph: Graph, values: Mapping[str, Value], *, repeated: bool = True) -> list[Value]:
         """The outputs of a subgraph, which may use ``values``. Loops that are unrolled call it for each iteration."""

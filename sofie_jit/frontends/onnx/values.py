@@ -9,6 +9,7 @@ is not supported is a :class:`Tensor`, which is refused where it is used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -90,6 +91,19 @@ def dtype_of(value: Value) -> str:
             return "int32" if isinstance(value, Int32Sizes) else "int64"
         return str(value.dtype.name)
     return value.dtype
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an array of numbers that are known while the model is translated, none of them a size."""
+    return isinstance(value, np.ndarray) and value.dtype != object
+
+
+def may_be_sizes(tensor: Symbol) -> bool:
+    """Whether a tensor may hold sizes or indices: some integers, or a single number."""
+    sizes = [dim for dim in tensor.shape if isinstance(dim, int)]
+    if len(sizes) < tensor.rank or math.prod(sizes) > SMALL:
+        return False
+    return tensor.dtype in ("int32", "int64", "bool") or math.prod(sizes) == 1
 
 
 def inputs_of(rmodel: RModel, name: str) -> frozenset[str]:

@@ -93,3 +93,76 @@ def test_all_operators(dtype: str, is_open: bool, tmp_path: Path) -> None:
         x = np.zeros(shape, np.float32)
         for name, found, expected in zip(model.output_names, model.infer(x), runtime.run(None, {"x": x}), strict=True):
             np.testing.assert_array_equal(found, expected, f"{name} at {shape}", strict=True)
+
+
+def test_integers_computed_from_constants(tmp_path: Path) -> None:
+    """Sizes may follow from them by any operator, as in TensorFlow's diagonals, and no operator of them remains."""
+    every = [
+        node("ReduceMax", "limits", "largest", axes=[0], keepdims=0),
+        node("ReduceMin", "limits", "smallest", axes=[0], keepdims=0),
+        node("Max", "largest smallest", "most"),
+        node("Range", "smallest most two", "places"),
+        node("ArgMax", "scores", "best", axis=0, keepdims=1),
+        node("Concat", "places best", "all_places", axis=0),
+        node("Size", "all_places", "count"),
+        node("Mod", "count two", "odd"),
+        node("Gather", "x all_places", "y", axis=1),
+    ]
+    constants = {
+        "limits": np.array([7, 1, 3]), "two": np.array(2), "scores": np.array([0.5, 2, 1], np.float32),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        every,
+        "known",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 8])],
+        [helper.make_empty_tensor_value_info("y"), helper.make_empty_tensor_value_info("odd")],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    path = tmp_path / "m.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+    network = sofie_jit.frontends.open(path)()
+    assert [op.op_type for op in network.operators] == ["Gather"]
+    x = np.arange(24, dtype=np.float32).reshape(3, 8)
+    for found, expected in zip(
+        network.compile().infer(x), onnxruntime.InferenceSession(path).run(None, {"x": x}), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected, strict=True)
+
+
+def test_slices_at_the_number_of_an_iteration(tmp_path: Path) -> None:
+    """The number is a vector of one element where the body declares that, as in ONNX Runtime."""
+    body = helper.make_graph(
+        [
+            node("Add", "i one", "next"),
+            node("Slice", "table i next zero", "row"),
+            node("Add", "sum row", "sum_out"),
+            node("Identity", "go", "go_out"),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, [1]),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum_out", TensorProto.FLOAT, None),
+        ],
+    )
+    constants = {
+        "one": np.array([1]), "zero": np.array([0]), "count": np.array(3), "true": np.array(True),
+        "table": np.arange(6, dtype=np.float32).reshape(3, 2),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        [node("Loop", "count true x", "y", body=body)],
+        "slices",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    x = np.ones((4, 2), np.float32)
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    np.testing.assert_array_equal(sofie_jit.load(path).infer(x), expected, strict=True)

@@ -11,7 +11,15 @@ from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import SizesNeededError, ValuesNeededError
 from sofie_jit.frontends.onnx.narrow import combined
 from sofie_jit.frontends.onnx.nodes.call import OnnxCall, UnrollingError
-from sofie_jit.frontends.onnx.nodes.loops import Walk, branched, computed_loop, computed_scan, never_stops, placed
+from sofie_jit.frontends.onnx.nodes.loops import (
+    Walk,
+    branched,
+    computed_loop,
+    computed_scan,
+    inputs_of_body,
+    never_stops,
+    placed,
+)
 from sofie_jit.frontends.onnx.nodes.registry import node
 from sofie_jit.frontends.onnx.values import Value, shape_of
 from sofie_jit.ir import ops
@@ -76,17 +84,13 @@ def _unrolled(
     collected: list[list[Value]] = [[] for _ in body.outputs[1 + len(states) :]]
     count = 0
     while goes_on and (most is None or count < most):
-        given: list[Value] = [np.array(count), np.array(True), *states]
-        goes_on_value, *results = call.translate(
-            body, {info.name: value for info, value in zip(body.inputs, given, strict=True)}
-        )
+        goes_on_value, *results = call.translate(body, inputs_of_body(body, np.array(count), states))
         states = results[: len(states)]
         for rows, row in zip(collected, results[len(states) :], strict=True):
             rows.append(row)
         goes_on, count = bool(_known_number(call, goes_on_value, "cond")), count + 1
     if not count and collected:
-        given = [np.array(0), np.array(True), *states]
-        example = call.translate(body, {info.name: value for info, value in zip(body.inputs, given, strict=True)})
+        example = call.translate(body, inputs_of_body(body, np.array(0), states))
         return (*states, *(_none(call, row) for row in example[1 + len(states) :]))
     return (*states, *(_stacked(call, rows, 0) for rows in collected))
 

@@ -22,6 +22,20 @@ from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.rounding import NARROW
 
 
+def inputs_of_body(graph: Graph, number: Value, states: Sequence[Value]) -> dict[str, Value]:
+    """The inputs of a Loop's body by name: the number of the iteration, true, and the ``states``.
+
+    The first two are vectors of one element where the body declares that, as in ONNX Runtime.
+    """
+    shapes = [(1,) * (info.shape is not None and len(info.shape) == 1) for info in graph.inputs[:2]]
+    given: list[Value] = [
+        ops.reshape(number, shapes[0]) if isinstance(number, Symbol) else np.reshape(np.asarray(number), shapes[0]),
+        np.full(shapes[1], True),
+        *states,
+    ]
+    return {info.name: value for info, value in zip(graph.inputs, given, strict=True)}
+
+
 def computed_loop(
     call: OnnxCall, trips: Value | None, condition: Value | None, carried: Sequence[Value]
 ) -> list[Value]:
@@ -34,9 +48,7 @@ def computed_loop(
     def iteration(number: Symbol, states: Sequence[Value]) -> Step:
         following = iter(states)
         given = [value if same else next(following) for value, same in zip(carried, kept, strict=True)]
-        names = [info.name for info in graph.inputs]
-        inputs: list[Value] = [number, np.array(True), *given]
-        goes_on, *results = call.translate(graph, dict(zip(names, inputs, strict=True)), repeated=False)
+        goes_on, *results = call.translate(graph, inputs_of_body(graph, number, given), repeated=False)
         after = results[: len(carried)]
         moved = [value for value, same in zip(after, kept, strict=True) if not same]
         rows = [row for row, is_used in zip(results[len(carried) :], wanted, strict=True) if is_used]
