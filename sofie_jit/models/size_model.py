@@ -16,8 +16,9 @@ class SizeModel(DescribedLater):
     """A :class:`Model` of a network whose operators depend on the sizes of some dimensions, compiled for each size.
 
     :func:`sofie_jit.load` returns one if a Loop or Scan of an ONNX file has as many iterations as an open dimension has
-    elements. The 16 most recently used sizes stay compiled. Outputs, operators and headers are known for given sizes
-    only: ``load(path, input_shapes=[(None, 20, 3)])`` returns the model for them.
+    elements, and if a branch in PyTorch depends on an open size. The 16 most recently used sizes stay compiled.
+    Outputs, operators and headers are known for given sizes only: ``load(path, input_shapes=[(None, 20, 3)])`` returns
+    the model for them.
     """
 
     fact = "size"

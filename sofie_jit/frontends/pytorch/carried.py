@@ -16,6 +16,7 @@ from sofie_jit.frontends.pytorch.values import (
     Tensor,
     Undecided,
     check_dtype,
+    dtype_of,
     known_number,
 )
 from sofie_jit.ir import ops
@@ -145,6 +146,13 @@ def computed_number(symbol: Symbol) -> Tensor:
     return Tensor(NumberSymbol(symbol.name, symbol.type, symbol.builder))
 
 
+def plain(number: Tensor) -> Symbol:
+    """A number that the model computes as a tensor, which in operations with others does not count as a number."""
+    symbol = number.value
+    assert isinstance(symbol, NumberSymbol)
+    return Symbol(symbol.name, symbol.type, symbol.builder)
+
+
 def is_computed(value: Any) -> bool:
     """Whether a value is a number that the model computes."""
     return isinstance(value, Tensor) and isinstance(value._value, NumberSymbol)
@@ -189,7 +197,7 @@ def _form_of_pair(a: Any, b: Any) -> Form:
     if len(tensors) == 1:
         return Form(Undecided("a tensor in one case and a number in another"))
     if not tensors:
-        dtypes = {_number_type(value) for value in (a, b)}
+        dtypes = {number_type(value) for value in (a, b)}
         dtype = dtypes.pop() if len(dtypes) == 1 else ""
         return NumberForm(dtype) if dtype else Form(Undecided("a number of another type in each case"))
     if any(isinstance(tensor.value, Packed) for tensor in tensors):
@@ -206,9 +214,10 @@ def _keys(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Mapping) else list(range(len(value)))
 
 
-def _number_type(value: Any) -> str:
+def number_type(value: Any) -> str:
+    """The element type of a number as a tensor."""
     if isinstance(value, Tensor):
-        return str(value.value.dtype)  # type: ignore[union-attr]
+        return dtype_of(value.value)
     return "bool" if isinstance(value, bool) else "float64" if isinstance(value, float) else "int64"
 
 

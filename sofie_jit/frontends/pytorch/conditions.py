@@ -42,6 +42,9 @@ def merged(
 
     ``forms``: those that the values of both branches have in common.
     """
-    for branch, own in zip(branches, values, strict=True):
-        branch.finish(taken_apart(call, forms, own))
+    outputs = [taken_apart(call, forms, own) for own in values]
+    if not outputs[0]:
+        return rebuilt(forms, [])
+    for branch, listed in zip(branches, outputs, strict=True):
+        branch.finish(listed)
     return rebuilt(forms, chosen(call, flag(call, condition), branches))

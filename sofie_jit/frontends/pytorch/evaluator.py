@@ -14,6 +14,7 @@ from sofie_jit.frontends.pytorch.aten import registry
 from sofie_jit.frontends.pytorch.aten.aliases import CONVERSIONS, MAY_COPY, WRITERS
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall
 from sofie_jit.frontends.pytorch.aten.schemas import REQUIRED, Parameter, Schema, schemas
+from sofie_jit.frontends.pytorch.carried import is_computed
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     PART_TYPES,
@@ -69,6 +70,13 @@ ACCEPTS: dict[str, Callable[[Any], bool]] = {
 """Type in a schema -> whether a value is of it."""
 
 
+NUMBER_TYPES = {
+    "int": ("int64",), "SymInt": ("int64",), "float": ("int64", "float64"), "bool": ("bool",), "SymBool": ("bool",),
+    "Scalar": ("bool", "int64", "float64"), "number": ("bool", "int64", "float64"),
+}  # fmt: skip
+"""Type in a schema -> those of numbers that the model computes and that are of it."""
+
+
 def _convert(parameter: Parameter, value: Any, numbers: bool) -> Any:
     """An argument as the type of the parameter; ``numbers`` may stand for tensors. Raises Mismatch."""
     for item in value if isinstance(value, (list, tuple)) else [value]:
@@ -94,6 +102,8 @@ def _element(parameter: Parameter, value: Any, numbers: bool) -> Any:
         return value
     if numbers and parameter.type == "Scalar" and _is_complex_number(value):
         return value
+    if is_computed(value) and dtype_of(value.value) in NUMBER_TYPES.get(parameter.type, ()):
+        return value  # a handler that needs a known number refuses it
     if parameter.type not in ("Tensor", "Layout", "Device", "MemoryFormat"):
         value = _scalar(value)
     accepts = ACCEPTS.get(parameter.type)

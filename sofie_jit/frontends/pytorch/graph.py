@@ -34,9 +34,7 @@ class GraphValues:
         """Adds the results of a node to the values."""
         missing = [name for argument in node.arguments for name in all_names(argument[1]) if name not in self.values]
         if missing:
-            known = {name for other in self.nodes for output in other.outputs for name in all_names(output)}
-            if not set(missing) <= known:
-                raise ModelFileError(f"{node.label}: it uses '{missing[0]}', which the model does not define")
+            self._check_defined(missing, node.label)
             if node.target.startswith("torch.ops.aten."):
                 supported(node.target.removeprefix("torch.ops.aten."), node.label)
             return
@@ -46,6 +44,12 @@ class GraphValues:
             return
         arguments = {str(name): self.value(value, node.label) for name, value in node.arguments}
         self.assign(node, self.called(node, arguments))
+
+    def _check_defined(self, names: Sequence[str], label: str) -> None:
+        """Raises ModelFileError if no node computes one of the values ``names``."""
+        known = {name for node in self.nodes for output in node.outputs for name in all_names(output)}
+        if not set(names) <= known:
+            raise ModelFileError(f"{label}: it uses '{names[0]}', which the model does not define")
 
     def run_graphs(self, node: Node) -> Sequence[Any]:
         """The results of an operator that has graphs among its arguments."""
@@ -65,7 +69,8 @@ class GraphValues:
         for node in graph.nodes:
             with self.problems.collected():
                 inner.node(node)
-        if any(name not in inner.values for output in graph.outputs for name in all_names(output)):
+        if missing := [name for output in graph.outputs for name in all_names(output) if name not in inner.values]:
+            inner._check_defined(missing, "a graph")
             raise UnsupportedLayerError([])  # the problem is known already
         results = [inner.value(output, "an output of a branch or loop") for output in graph.outputs]
         return [item for result in results for item in (result if isinstance(result, list) else [result])]

@@ -20,7 +20,7 @@ def _bounds(dim: Any) -> tuple[float, float]:
 
 def _of_sizes(reason: str, *numbers: Any) -> Undecided:
     """A value that open sizes among the numbers would decide."""
-    return Undecided(reason, tuple(names_of(number for number in numbers if isinstance(number, SymbolicDim))))
+    return Undecided(reason, names_of(numbers))
 
 
 def _compare(function: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:

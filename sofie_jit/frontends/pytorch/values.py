@@ -8,6 +8,7 @@ is int64. A number is an int, a float, a bool or a Dim.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -157,6 +158,15 @@ def complex_number(value: complex, builder: Builder) -> Tensor:
     return Tensor(ComplexNumber(*parts))
 
 
+class TensorState(NamedTuple):
+    """The part of a :class:`Tensor` that changes."""
+
+    value: Array
+    version: int
+    seen: int
+    base: Tensor | None
+
+
 class Tensor:
     """A tensor variable of a program, which operators that work in place can change.
 
@@ -186,6 +196,17 @@ class Tensor:
         self._version = 0
         self._seen = base._version if base is not None else 0
         self._unclear = ""
+        self.fixed = ""
+        """Why it cannot be changed in place; '' if it can."""
+
+    @property
+    def state(self) -> TensorState:
+        """What changes in place and changes of its base have made of it."""
+        return TensorState(self._value, self._version, self._seen, self.base)
+
+    def restore(self, state: TensorState) -> None:
+        """Undoes changes since it had this state; what is unclear stays unclear."""
+        self._value, self._version, self._seen, self.base = state
 
     @property
     def value(self) -> Array:
@@ -212,6 +233,8 @@ class Tensor:
 
     def change(self, value: Array) -> None:
         """Changes the tensor, and its base if it is a view. Raises UnsupportedLayerError if that is not supported."""
+        if self.fixed:
+            raise UnsupportedLayerError(self.fixed)
         if self.base is not None:
             if self._may_copy:
                 self.base._unclear = (
@@ -234,6 +257,8 @@ def refused_output(value: object, name: str) -> UnsupportedLayerError:
         return UnsupportedLayerError(
             f"the output '{name}' is complex, which is not supported; let the module return torch.view_as_real of it"
         )
+    if isinstance(value, Undecided):
+        return UnsupportedLayerError(f"the output '{name}' is {value.reason}, which is not supported")
     if isinstance(value, Unavailable):
         return UnsupportedLayerError(f"the output '{name}' is {value.reason}, which is not supported")
     return UnsupportedLayerError(f"the output '{name}' is of type {type(value).__name__}, which is not supported")

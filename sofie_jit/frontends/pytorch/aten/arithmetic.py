@@ -22,21 +22,21 @@ def _scaled(call: AtenCall, other: Operand, alpha: Operand, dtype: str) -> Symbo
 
 
 @aten("add")
-def add(call: AtenCall, x: Operand, other: Operand, alpha: Any = 1) -> Symbol:
+def add(call: AtenCall, x: Operand, other: Operand, alpha: Operand = 1) -> Symbol:
     """``x + alpha * other``; of bool, the logical or."""
     dtype = result_type(x, other)
     return ops.add(call.cast(x, dtype), _scaled(call, other, alpha, dtype))
 
 
 @aten("sub", "subtract")
-def sub(call: AtenCall, x: Operand, other: Operand, alpha: Any = 1) -> Symbol:
+def sub(call: AtenCall, x: Operand, other: Operand, alpha: Operand = 1) -> Symbol:
     """``x - alpha * other``."""
     dtype = result_type(x, other)
     return ops.subtract(call.cast(x, dtype), _scaled(call, other, alpha, dtype))
 
 
 @aten("rsub")
-def rsub(call: AtenCall, x: Operand, other: Operand, alpha: Any = 1) -> Symbol:
+def rsub(call: AtenCall, x: Operand, other: Operand, alpha: Operand = 1) -> Symbol:
     """``other - alpha * x``."""
     return sub(call, other, x, alpha)
 

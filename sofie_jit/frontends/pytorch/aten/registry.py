@@ -36,6 +36,7 @@ from sofie_jit.frontends.pytorch.values import (
     Array,
     Complex,
     Number,
+    NumberSymbol,
     Packed,
     check_dtype,
     dtype_of,
@@ -178,6 +179,8 @@ class AtenCall(NodeCall):
     def _argument(self, kind: Any, name: str, value: Any) -> Any:
         if isinstance(value, (list, tuple)):
             return [self._argument(_element(kind), name, item) for item in value]
+        if isinstance(value, NumberSymbol) and kind not in (Symbol, Operand):
+            self.refuse(f"its argument {name} is a number that the model computes; only constants are supported", CUT)
         if kind is Symbol and isinstance(value, (Symbol, np.ndarray, Complex, *NUMBERS)):
             return self.symbol(value, name)
         if isinstance(value, Packed) and kind not in (Any, Packed):

@@ -9,11 +9,12 @@ import numpy as np
 
 from sofie_jit.errors import ShapeError
 from sofie_jit.frontends.pytorch.aten.aliases import writes
-from sofie_jit.frontends.pytorch.aten.registry import AtenCall, aten
+from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
 from sofie_jit.frontends.pytorch.aten.shapes import reshaped, unsqueeze
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import Dim, SymbolicDim, normalize_axis, static_dim
+from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.slice import Slice
 
 END = 1 << 62
@@ -57,9 +58,12 @@ def narrow(call: AtenCall, x: Symbol, dim: int, start: Any, length: Any) -> Symb
 
 
 @aten("select.int", "select_copy.int")
-def select(call: AtenCall, x: Symbol, dim: int, index: Any) -> Symbol:
+def select(call: AtenCall, x: Symbol, dim: int, index: Operand) -> Symbol:
     """One element along an axis, without the axis."""
     axis = normalize_axis("select", dim, x.rank)
+    if isinstance(index, Symbol):
+        return call.add(Gather(axis=axis), x, index)
+    assert isinstance(index, (int, SymbolicDim))
     size = x.shape[axis]
     if isinstance(index, SymbolicDim) and isinstance(index - size, int):
         index = index - size
@@ -191,9 +195,18 @@ def with_element(call: AtenCall, x: Symbol, new: Symbol, index: int | None, give
     """The argument with a changed element along an axis."""
     axis = normalize_axis("select", given["dim"], x.rank)
     place = given["index"]
+    if isinstance(place, Symbol):
+        return _with_computed_element(x, new, axis, place)
     if isinstance(place, int) and place < 0:
         place = x.shape[axis] + place
     return updated(call, x, axis, place, unsqueeze(call, new, axis))
+
+
+def _with_computed_element(x: Symbol, new: Symbol, axis: int, place: Symbol) -> Symbol:
+    size = static_dim("an element at an index that the model computes", x.shape, axis)
+    index = ops.where(ops.less(place, 0), ops.add(place, size), place)
+    is_there = ops.equal(x.builder.constant(np.arange(size), "places"), index)
+    return ops.where(ops.reshape(is_there, (size, *[1] * (x.rank - axis - 1))), ops.expand_dims(new, [axis]), x)
 
 
 @writes("unbind")

@@ -8,7 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
+from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.pytorch import scalars
+from sofie_jit.frontends.pytorch.carried import is_computed, plain
+from sofie_jit.frontends.pytorch.computed_numbers import number_in
+from sofie_jit.frontends.pytorch.script.objects import ComputedRange
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     SCALAR_TYPES,
@@ -20,8 +24,9 @@ from sofie_jit.frontends.pytorch.values import (
     known_number,
     shape_of,
 )
+from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
-from sofie_jit.ir.dims import SymbolicDim, product
+from sofie_jit.ir.dims import SymbolicDim, names_of, product
 from sofie_jit.ir.types import is_floating
 
 
@@ -30,6 +35,9 @@ class Program(Protocol):
 
     path: str
     """The path of the module whose code is evaluated."""
+
+    def node_call(self, statement: str) -> NodeCall:
+        """A statement as the node that messages name."""
 
     def operator(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """The result of an operator of ATen."""
@@ -75,15 +83,35 @@ def numbers(self: Program, *limits: Any, **of_tensor: Any) -> Any:
     """A range of numbers, which must be known; with the type of its elements, it is a tensor."""
     if of_tensor:
         return NotImplemented
-    values = [_number(limit) for limit in limits]
+    values = [_number(self, limit, "Int") for limit in limits]
     if any(isinstance(value, Undecided) for value in values):
         return next(value for value in values if isinstance(value, Undecided))
-    if any(isinstance(value, SymbolicDim) for value in values):
-        return Undecided(f"a range to {values[-1]}")
-    found = range(*values)
+    start, stop, step = (0, *values, 1) if len(values) == 1 else (*values, 1)[:3]
+    if any(not isinstance(value, int) for value in (start, stop)) and isinstance(step, int):
+        return ComputedRange(start, step, range_length(self, start, stop, step))
+    found = range(start, stop, step)
     if len(found) > MAX_LIST:
         raise ModelFileError(f"a loop of {len(found):,} steps is too long")
     return found
+
+
+@function("__range_length")
+def range_length(self: Program, start: Any, stop: Any, step: Any) -> Any:
+    """The number of elements of a range; it may be negative for one without elements."""
+    if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
+        return len(range(start, stop, step))
+    low, high = (start, stop) if isinstance(step, int) and step > 0 else (stop, start)
+    distance = high if low == 0 else self.operator("sub", [high, low], {})
+    if step in (1, -1):
+        return distance
+    steps = self.operator("floordiv", [self.operator("sub", [distance, 1], {}), abs(step)], {})
+    return self.operator("add", [steps, 1], {})
+
+
+@function("__derive_index")
+def derived_index(self: Program, number: Any, start: Any, step: Any) -> Any:
+    """An element of a range."""
+    return self.operator("add", [start, self.operator("mul", [number, step], {})], {})
 
 
 @function("unchecked_unwrap_optional", "unchecked_cast", "_unwrap_optional", "TupleConstruct", "data")
@@ -95,12 +123,14 @@ def itself(self: Program, value: Any, *others: Any) -> Any:
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
-def _number(value: Any) -> Any:
-    """A number, or the number in a tensor that is known; undecided for another tensor."""
+def _number(self: Program, value: Any, name: str = "item") -> Any:
+    """A number, or the number in a tensor as the function ``name`` converts it; undecided for several elements."""
     value = _array(value)
     if isinstance(value, (Symbol, np.ndarray)) and product(*value.shape) == 1:
         array = known_array(value)
-        return Undecided("a tensor") if array is None else array.item()
+        if array is None and isinstance(value, Symbol):
+            return number_in(self.node_call(name), value, name)
+        return np.asarray(array).item()
     return value if isinstance(value, (*NUMBERS, Undecided, scalars.Quotient)) else Undecided("a tensor")
 
 
@@ -109,8 +139,8 @@ def _conversion(name: str, of: str) -> None:
     def convert(self: Program, value: Any) -> Any:
         if isinstance(value, str):
             return float(value) if of == "Float" else Undecided("text")
-        number = _number(value)
-        return number if isinstance(number, Undecided) else scalars.compute(of, number)
+        number = _number(self, value, of)
+        return number if isinstance(number, (Undecided, Tensor)) else scalars.compute(of, number)
 
 
 for _name, _of in (
@@ -123,6 +153,8 @@ for _name, _of in (
 @function("NumToTensor")
 def number_to_tensor(self: Program, value: Any) -> Any:
     """A number as a tensor without axes."""
+    if is_computed(value):
+        return Tensor(plain(value))
     return value if isinstance(value, (Undecided, Tensor)) else Tensor(known_number(value))
 
 
@@ -131,6 +163,9 @@ def tensor(
     self: Program, value: Any, dtype: Any = None, device: Any = None, requires_grad: Any = None, **named: Any
 ) -> Any:
     """Numbers as a tensor."""
+    if is_computed(value):
+        default = "float32" if is_floating(dtype_of(value.value)) else dtype_of(value.value)
+        return Tensor(ops.cast(plain(value), SCALAR_TYPES.get(dtype, default)))
     if isinstance(value, (Tensor, Undecided)):
         return NotImplemented
     name = SCALAR_TYPES.get(dtype, f"number {dtype}") if dtype is not None else None
@@ -223,7 +258,9 @@ def is_not(self: Program, a: Any, b: Any) -> Any:
 @function("__not__")
 def not_(self: Program, value: Any) -> Any:
     """The logical not."""
-    number = _number(value)
+    number = _number(self, value, "Bool")
+    if is_computed(number):
+        return self.operator("__not__", [number], {})
     return number if isinstance(number, Undecided) else not number
 
 
@@ -231,7 +268,9 @@ def _equality(name: str, wanted: bool) -> None:
     @function(name)
     def compare(self: Program, a: Any, b: Any) -> Any:
         if isinstance(a, (str, list, tuple)) or a is None:
-            return Undecided("a comparison of sizes") if _is_open(a) or _is_open(b) else (a == b) == wanted
+            if not (_is_open(a) or _is_open(b)):
+                return (a == b) == wanted
+            return Undecided("the comparison of sizes", names_of([*(a or ()), *(b or ())]))
         return NotImplemented
 
 

@@ -1,7 +1,7 @@
 """Evaluates the code of a TorchScript archive symbolically: its numbers are computed, its tensors are translated.
 
-TorchScript is a small part of Python: assignments, calls, ``if``, loops, lists, tuples and dicts. A branch or a loop
-must not depend on values of tensors, and the state of the module must not change.
+TorchScript is a small part of Python: assignments, calls, ``if``, loops, lists, tuples and dicts. The state of the
+module must not change. Branches and loops that depend on values of tensors are those of ``control.py``.
 """
 
 from __future__ import annotations
@@ -10,79 +10,38 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
-from sofie_jit.frontends.base import Node, Problems, errors_of_node
+from sofie_jit.frontends.base import Node, errors_of_node
 from sofie_jit.frontends.pytorch import scalars
+from sofie_jit.frontends.pytorch.carried import UNSET, is_computed, number_type
+from sofie_jit.frontends.pytorch.computed_numbers import are_computed, compute
 from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
 from sofie_jit.frontends.pytorch.script.functions import FUNCTIONS
+from sofie_jit.frontends.pytorch.script.objects import Builtin, Method, ScriptObject
+from sofie_jit.frontends.pytorch.script.statements import Refused, Returned, Statements
 from sofie_jit.frontends.pytorch.values import Tensor, Undecided, complex_number
+from sofie_jit.frontends.wording import CUT
 
-MAX_STEPS = 2_000_000
-"""Maximum number of expressions that are evaluated."""
 MAX_CALLS = 60
 """Maximum depth of calls; each takes several frames of Python's stack."""
 
 
-class Refused(Undecided):
-    """The result of an operator that is not supported."""
-
-
-class ScriptObject:
-    """A module, or another object of a class of the archive."""
-
-    def __init__(self, kind: ScriptClass | None, name: str, path: str, attributes: dict[str, Any], *, is_module: bool):
-        self.kind = kind
-        self.name = name
-        self.path = path
-        """Its path from the root module."""
-        self.attributes = attributes
-        self.is_module = is_module
-        """Whether it belongs to the file; other objects are made by the code, and may change."""
-
-
-class Method:
-    """A method of an object."""
-
-    def __init__(self, owner: ScriptObject, definition: ast.FunctionDef):
-        self.owner = owner
-        self.definition = definition
-
-
-class Builtin:
-    """A function such as ``torch.add``, or a namespace such as ``torch``."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-
-class _Return(Exception):  # noqa: N818
-    def __init__(self, value: Any):
-        self.value = value
-
-
-class Interpreter:
+class Interpreter(Statements):
     """Evaluates functions of ``code`` with the constants of an archive."""
 
     def __init__(self, code: Code, constants: Sequence[Any], evaluator: Evaluator):
+        super().__init__(evaluator)
         self.code = code
         self.constants = constants
-        self.evaluator = evaluator
-        self.problems = Problems()
-        self.nodes: list[Node] = []
-        """The calls of operators so far."""
-        self.results: dict[str, Any] = {}
-        """Path of a module -> the result of its last call."""
         self.replace: Mapping[str, Any] = {}
         """Path of a module -> function that takes its place."""
         self.root = ScriptObject(None, "", "", {}, is_module=True)
         self.error_of_user: Exception | None = None
         """An exception of a function in ``replace``."""
-        self.steps = 0
         self.depth = 0
-        self.path = ""
-        """That of the module whose code is evaluated."""
-        self._names: dict[str, int] = {}
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
@@ -125,12 +84,14 @@ class Interpreter:
         self.depth += 1
         if self.depth > MAX_CALLS:
             raise ModelFileError(f"the code calls functions more than {MAX_CALLS} levels deep")
+        outer, self.function = self.function, definition
         try:
             self.execute(definition.body, scope)
-        except _Return as returned:
+        except Returned as returned:
             return returned.value
         finally:
             self.depth -= 1
+            self.function = outer
         return None
 
     def operator(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -141,6 +102,8 @@ class Interpreter:
         if base in scalars.FUNCTIONS and not any(isinstance(value, (Tensor, Refused)) for value in _flat(given)):
             with errors_of_node(f"{label[0]} ({label[1]})", {}, "TorchScript"):
                 return scalars.compute(base, *arguments, **named)
+        if base in scalars.FUNCTIONS and are_computed(given):
+            return compute(self.evaluator, self.node_call(base), base, arguments, named)
         self.nodes.append(Node(*label))
         text = f"{label[0]} ({label[1]})"
         if any(isinstance(value, Refused) for value in _flat(given)):
@@ -156,93 +119,6 @@ class Interpreter:
         name = f"{self.path}/{operator}" if self.path else operator
         count = self._names[name] = self._names.get(name, 0) + 1
         return (name if count == 1 else f"{name}_{count - 1}"), f"aten.{operator}"
-
-    # -- statements ----------------------------------------------------------------------------------------------
-
-    def execute(self, body: Sequence[ast.stmt], scope: dict[str, Any]) -> None:
-        """Executes statements; raises _Return at the end of a function."""
-        for statement in body:
-            self.step()
-            if isinstance(statement, ast.Assign):
-                value = self.evaluate(statement.value, scope)
-                for target in statement.targets:
-                    self.assign(target, value, scope)
-            elif isinstance(statement, ast.Expr):
-                self.evaluate(statement.value, scope)
-            elif isinstance(statement, ast.Return):
-                raise _Return(None if statement.value is None else self.evaluate(statement.value, scope))
-            elif isinstance(statement, ast.If):
-                self.execute(self.branch(statement, scope), scope)
-            elif isinstance(statement, ast.For):
-                self.loop(statement, scope)
-            elif isinstance(statement, ast.While):
-                while self.decided(self.evaluate(statement.test, scope), "a loop"):
-                    self.execute(statement.body, scope)
-            elif not isinstance(statement, ast.Pass):
-                raise UnsupportedLayerError(
-                    f"{self.path or 'forward'}: a statement of the kind {type(statement).__name__} is not supported"
-                )
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise ModelFileError(f"the code takes more than {MAX_STEPS:,} steps")
-
-    def assign(self, target: ast.expr, value: Any, scope: dict[str, Any]) -> None:
-        if isinstance(target, ast.Name):
-            scope[target.id] = value
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            values = [value] * len(target.elts) if isinstance(value, Undecided) else value
-            if not isinstance(values, (tuple, list)) or len(values) != len(target.elts):
-                raise ModelFileError(
-                    f"{self.path or 'forward'}: {len(target.elts)} names are assigned another number of values"
-                )
-            for part, item in zip(target.elts, values, strict=True):
-                self.assign(part, item, scope)
-        elif isinstance(target, ast.Attribute):
-            owner = self.evaluate(target.value, scope)
-            if not isinstance(owner, ScriptObject) or owner.is_module:
-                if isinstance(owner, ScriptObject) and owner.attributes.get(target.attr) is value:
-                    return
-                raise UnsupportedLayerError(
-                    f"{self.path or 'forward'}: it changes the attribute '{target.attr}', which later calls would use; "
-                    "such state is not supported"
-                )
-            owner.attributes[target.attr] = value
-        elif isinstance(target, ast.Subscript):
-            self.evaluate(target.value, scope)[self.evaluate(target.slice, scope)] = value
-        else:
-            raise ModelFileError(f"{self.path or 'forward'}: an assignment to {type(target).__name__}")
-
-    def branch(self, statement: ast.If, scope: dict[str, Any]) -> Sequence[ast.stmt]:
-        """The branch that is executed; the other one if one would raise an exception and the condition is open."""
-        condition = self.evaluate(statement.test, scope)
-        if isinstance(condition, Undecided) and not isinstance(condition, Refused):
-            if _raises(statement.body):
-                return statement.orelse
-            if _raises(statement.orelse):
-                return statement.body
-        return statement.body if self.decided(condition, "a branch") else statement.orelse
-
-    def decided(self, condition: Any, what: str) -> bool:
-        """The value of a condition. Raises UnsupportedLayerError if it is known only when the model runs."""
-        if isinstance(condition, Refused):
-            raise UnsupportedLayerError([])  # the problem is known already
-        if isinstance(condition, (Undecided, Tensor)):
-            reason = f" on {condition.reason}" if isinstance(condition, Undecided) else " on a tensor"
-            raise UnsupportedLayerError(
-                f"{self.path or 'forward'} (if): {what} depends{reason}, which is known only when the model runs; "
-                "trace the model instead of scripting it, or use torch.where"
-            )
-        return bool(condition)
-
-    def loop(self, statement: ast.For, scope: dict[str, Any]) -> None:
-        items = self.evaluate(statement.iter, scope)
-        if isinstance(items, Undecided):
-            self.decided(items, "a loop")
-        for item in list(items):
-            self.assign(statement.target, item, scope)
-            self.execute(statement.body, scope)
 
     # -- expressions ---------------------------------------------------------------------------------------------
 
@@ -291,7 +167,7 @@ class Interpreter:
             if node.func.id == "annotate" or node.func.id == "unchecked_cast":
                 return self.evaluate(node.args[1], scope)
             if node.func.id == "uninitialized":
-                return None
+                return UNSET
         function = self.evaluate(node.func, scope)
         if isinstance(function, Builtin) and function.name == "torch.isinstance":
             return self.is_instance(self.evaluate(node.args[0], scope), node.args[1])
@@ -342,6 +218,8 @@ class Interpreter:
         """Whether a value is of a type; only types that can be told apart are supported."""
         names = {ast.unparse(part) for part in (kind.elts if isinstance(kind, (ast.Tuple, ast.List)) else [kind])}
         known = {"int": int, "float": float, "bool": bool, "str": str, "Tensor": Tensor, "NoneType": type(None)}
+        if is_computed(value):
+            value = np.zeros((), number_type(value)).item()
         if isinstance(value, Undecided) or not names <= known.keys():
             return Undecided(f"whether a value is of type {', '.join(sorted(names))}")
         return any(type(value) is known[name] for name in names)
@@ -351,6 +229,8 @@ class Interpreter:
         index = self.evaluate(node.slice, scope)
         if isinstance(value, Undecided):
             return value
+        if is_computed(index):
+            self.node_call("getitem").refuse("its index is a number that the model computes", CUT)
         if not isinstance(value, (list, tuple, dict)):
             raise ModelFileError(f"{self.path or 'forward'}: a value of {type(value).__name__} is indexed")
         try:
@@ -386,7 +266,7 @@ class Interpreter:
         if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
             return -value
         if isinstance(node.op, ast.Not):
-            return not self.decided(value, "a condition")
+            return not self.decided(value, "not")
         raise UnsupportedLayerError(f"{self.path or 'forward'}: the operator {type(node.op).__name__} is not supported")
 
 
@@ -412,16 +292,6 @@ def _snapshot(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map(_snapshot, value))
     return value
-
-
-def _raises(body: Sequence[ast.stmt]) -> bool:
-    """Whether statements end in an exception."""
-    last = body[-1] if body else None
-    return (
-        isinstance(last, ast.Expr)
-        and isinstance(last.value, ast.Call)
-        and ast.unparse(last.value.func) == "ops.prim.RaiseException"
-    )
 
 
 def _flat(values: Any) -> list[Any]:

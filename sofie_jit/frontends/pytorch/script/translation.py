@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sofie_jit.errors import ModelFileError, OptionError, SofieError, UnsupportedLayerError
+from sofie_jit.errors import ModelFileError, OptionError, SofieError
 from sofie_jit.frontends import base
 from sofie_jit.frontends.base import errors_of_file
 from sofie_jit.frontends.content import some
@@ -17,7 +17,9 @@ from sofie_jit.frontends.pytorch.promotion import TORCH
 from sofie_jit.frontends.pytorch.results import Results
 from sofie_jit.frontends.pytorch.script import inputs
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
-from sofie_jit.frontends.pytorch.script.interpreter import Interpreter, Refused, ScriptObject
+from sofie_jit.frontends.pytorch.script.interpreter import Interpreter
+from sofie_jit.frontends.pytorch.script.objects import ScriptObject
+from sofie_jit.frontends.pytorch.script.statements import Refused
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Complex,
@@ -127,11 +129,10 @@ class Translation(base.Translation):
                 for name, kind in self.inputs.items()
             }
             interpreter = self.interpreter(builder)
+            result = None
             try:
-                result = self.run(interpreter, tensors)
-            except UnsupportedLayerError as error:
-                interpreter.problems.found += [p for p in error.problems if p not in interpreter.problems.found]
-                result = None
+                with interpreter.problems.collected():
+                    result = self.run(interpreter, tensors)
             finally:
                 self._nodes = interpreter.nodes
             interpreter.problems.raise_all()
