@@ -51,8 +51,10 @@ def fold_constants(rmodel: RModel) -> RModel:
 def _evaluate(op: ROperator, model: RModel) -> np.ndarray | None:
     """The result of ``op``, or None if it is not folded."""
     known = type(op).__module__.startswith("sofie_jit.ir.operators.") and op.op_type in EXACT
+    if not known or op.size_names:  # also operators whose first output is omitted
+        return None
     kind = model.tensor_type(op.outputs[0])
-    if not known or op.size_names or not all(isinstance(dim, int) for dim in kind.shape):
+    if not all(isinstance(dim, int) for dim in kind.shape):
         return None
     inputs = [model.initialized[name] for name in op.inputs]
     sizes = static_dims(op.op_type, kind.shape)

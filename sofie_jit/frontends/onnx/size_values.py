@@ -79,7 +79,8 @@ def size_values(rmodel: RModel, name: str) -> np.ndarray | None:
         found = rmodel.initialized.get(tensor)
         if tensor in producers:
             op = producers[tensor]
-            found = normalized(np.asarray(_result(op, [value(given) for given in op.inputs])))
+            results = _result(op, [value(given) for given in op.inputs])
+            found = normalized(np.asarray(results[op.outputs.index(tensor)] if len(op.outputs) > 1 else results))
         if found is None or found.size > SMALL:
             raise _UnknownError
         return found

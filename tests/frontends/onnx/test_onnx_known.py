@@ -130,6 +130,40 @@ def test_integers_computed_from_constants(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, expected, strict=True)
 
 
+def test_second_outputs_of_constants(tmp_path: Path) -> None:
+    """Sizes that are computed from one of several outputs, and operators whose first output is not read."""
+    every = [
+        helper.make_node("TopK", ["numbers", "two"], ["largest", "places"], axis=0),
+        node("Shape", "x", "shape", end=1),
+        node("Add", "shape places", "rows_and_places"),
+        node("Gather", "rows_and_places one", "last", axis=0),
+        node("Cast", "largest", "factors", to=TensorProto.INT64),
+        node("Concat", "last factors", "target", axis=0),
+        node("Expand", "x_row target", "y"),
+        helper.make_node("Unique", ["repeated"], ["unread", "", "inverse", "counts"]),
+        node("Gather", "counts inverse", "each"),
+    ]
+    constants = {
+        "numbers": np.float32([1, 4, 3]), "two": np.array([2]), "one": np.array([1]), "repeated": np.array([5, 2, 5]),
+        "x_row": np.ones((1, 4, 1), np.float32),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        every,
+        "known",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 3])],
+        [helper.make_empty_tensor_value_info("y"), helper.make_empty_tensor_value_info("each")],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    path = tmp_path / "m.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+    x = np.zeros((2, 3), np.float32)
+    for found, expected in zip(
+        sofie_jit.load(path).infer(x), onnxruntime.InferenceSession(path).run(None, {"x": x}), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected, strict=True)
+
+
 def test_slices_at_the_number_of_an_iteration(tmp_path: Path) -> None:
     """The number is a vector of one element where the body declares that, as in ONNX Runtime."""
     body = helper.make_graph(
