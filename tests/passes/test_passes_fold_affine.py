@@ -233,6 +233,15 @@ def test_one_tensor_scaled_for_two_convolutions() -> None:
     same_numbers(rmodel, ["fold_preceding_affine"])
 
 
+def test_an_offset_stays_at_the_channels_of_an_image_that_has_them_first() -> None:
+    columns = {"row": ROW.reshape(4, 1, 1), "mean": ROW.reshape(4, 1, 1) / 2}
+    conv = Conv(kernel_layout="HWIO", auto_pad="SAME_UPPER", inputs=["s", "K"], outputs=["y"])
+    scaled = [Mul(inputs=["x", "row"], outputs=["c"]), Sub(inputs=["c", "mean"], outputs=["s"])]
+    rmodel = model_of((None, 4, 6, 5), *scaled, conv, K=THREE_BY_THREE, **columns)
+    assert types(fold_preceding_affine(lower_operators(rmodel))) == ["Add", "FusedConv"]
+    same_numbers(rmodel)
+
+
 def test_a_scale_needed_elsewhere_stays() -> None:
     operators = [Mul(inputs=["x", "row"], outputs=["s"]), Gemm(inputs=["s", "K"], outputs=["y"])]
     rmodel = model_of((None, 4), *operators, outputs="y s", row=ROW, K=W)

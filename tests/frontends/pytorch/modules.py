@@ -28,8 +28,14 @@ class Case(NamedTuple):
 CASES: dict[str, Case] = {}
 
 
-def case(*shapes: tuple[int, ...], open_batch: bool = True, traceable: bool = True, ints: int = 0) -> Any:
-    """Registers a module class or function with inputs of normally distributed numbers, or indices below ``ints``."""
+def case(
+    *shapes: tuple[int, ...], open_batch: bool = True, traceable: bool = True, ints: int = 0, fixed: bool = False,
+    exportable: bool = True,
+) -> Any:  # fmt: skip
+    """Registers a module class or function with inputs of normally distributed numbers, or indices below ``ints``.
+
+    ``fixed``: the batch is 4, also in TorchScript files.
+    """
 
     def inputs(batch: int) -> Inputs:
         if ints:
@@ -38,7 +44,8 @@ def case(*shapes: tuple[int, ...], open_batch: bool = True, traceable: bool = Tr
 
     def register(thing: Any) -> Any:
         made = thing if isinstance(thing, type) else lambda: Function(thing)
-        CASES[thing.__name__] = Case(made, inputs, open_batch, traceable)
+        sizes = tuple((4, *shape) for shape in shapes) if fixed else None
+        CASES[thing.__name__] = Case(made, inputs, open_batch and not fixed, traceable, sizes, exportable)
         return thing
 
     return register

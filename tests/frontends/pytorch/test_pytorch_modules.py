@@ -13,8 +13,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which has an environment of its own in .ci/run")
 
-import control_modules  # noqa: E402, F401  (further cases)
+import argument_modules  # noqa: E402, F401  (further cases)
+import control_modules  # noqa: E402, F401
 import function_modules  # noqa: E402, F401
+import layer_modules  # noqa: E402, F401
 import network_modules  # noqa: E402, F401
 from modules import CASES, Case  # noqa: E402
 from without_torch import WithoutTorch  # noqa: E402

@@ -122,8 +122,8 @@ def power(call: AtenCall, x: Operand, exponent: Operand) -> Symbol:
 
 @aten("square")
 def square(call: AtenCall, x: Symbol) -> Symbol:
-    """``x * x``."""
-    return ops.multiply(x, x) if x.dtype == "bool" else ops.square(x)
+    """``x * x``; of bool, as int64."""
+    return ops.cast(x, "int64") if x.dtype == "bool" else ops.square(x)
 
 
 @aten("maximum", "max.other")

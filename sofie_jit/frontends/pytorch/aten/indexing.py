@@ -30,8 +30,9 @@ def embedding(
 
 @aten("index_select")
 def index_select(call: AtenCall, x: Symbol, dim: int, index: Symbol) -> Symbol:
-    """Slices along an axis."""
-    return call.add(Gather(axis=normalize_axis("index_select", dim, x.rank)), x, index)
+    """Slices along an axis, one for each index; a number is a single index."""
+    places = ops.reshape(index, (-1,)) if index.rank == 0 else index
+    return call.add(Gather(axis=normalize_axis("index_select", dim, x.rank)), x, places)
 
 
 @aten("gather")

@@ -37,8 +37,8 @@ def stack(call: AtenCall, tensors: list[Symbol], dim: int) -> Symbol:
 
 @aten("hstack")
 def hstack(call: AtenCall, tensors: list[Symbol]) -> Symbol:
-    """Tensors along the second axis; vectors along the first."""
-    return cat(call, tensors, 0 if tensors[0].rank < 2 else 1)
+    """Tensors along the second axis; vectors and numbers along the first."""
+    return cat(call, [at_least(call, x, 1) for x in tensors], 0 if tensors[0].rank < 2 else 1)
 
 
 @aten("vstack", "row_stack")

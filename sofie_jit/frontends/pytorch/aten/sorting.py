@@ -137,11 +137,14 @@ def unique_dim(
 
 @aten("histc")
 def histc(call: AtenCall, x: Symbol, bins: int, min: Any, max: Any) -> Symbol:
-    """The number of elements in each of equally wide bins from ``min`` to ``max``, which belongs to the last one."""
+    """The number of elements in each of equally wide bins from ``min`` to ``max``, which belongs to the last one.
+
+    Equal limits stand for the smallest and the largest element.
+    """
     check_table("histc", bins)
     flat = call.floating(ops.reshape(x, (-1,)))
     low, high = (call.cast(limit, flat.dtype) for limit in (min, max))
-    if min == max == 0:
+    if min == max:
         low, high = ops.min(flat), ops.max(flat)
     same = ops.equal(low, high)
     low, high = ops.where(same, ops.subtract(low, 1.0), low), ops.where(same, ops.add(high, 1.0), high)
