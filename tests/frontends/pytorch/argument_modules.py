@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from modules import case
+from modules import CASES, Case, Function, case
 
 
 @case((4, 5), (4, 5), exportable=False)
@@ -60,12 +60,12 @@ def indices_of_extremes(x: torch.Tensor) -> Any:
         number.sum(), number.mean(), number.prod(), number.amax(), number.any(), number.all(), number.sum(0),
         number.sort().values, number.sort().indices, number.topk(1).values, number.cumsum(0), number.cumprod(0),
         number.logsumexp(0), number.softmax(0), number.log_softmax(0), number.median(), number.squeeze(),
-        number.flatten(), number.reshape(-1), number.T, number.unsqueeze(0), number.expand(3), number.repeat(2),
-        number.count_nonzero(), flags.sort(1).values, flags.long().sort(2, descending=True).values, x.median(),
-        whole.long().median(1).values, whole.long().median(), whole.long().nanmedian(2).values, x.nanmedian(),
-        x.nanmedian(1, True).values, x.kthvalue(3, 1).values, x.kthvalue(2, 1, True).indices,
-        x.median(1, True).values, x.median(2, True).indices, x.topk(2, 1, False).indices, x.topk(3).values,
-        x.argsort(2, True), x.argsort(1), x.sort(1, True).values,
+        number.transpose(0, -1), number.t(), number.flatten(), number.reshape(-1), number.T, number.unsqueeze(0),
+        number.expand(3), number.repeat(2), number.count_nonzero(), flags.sort(1).values,
+        flags.long().sort(2, descending=True).values, x.median(), whole.long().median(1).values,
+        whole.long().median(), whole.long().nanmedian(2).values, x.nanmedian(), x.nanmedian(1, True).values,
+        x.kthvalue(3, 1).values, x.kthvalue(2, 1, True).indices, x.median(1, True).values, x.median(2, True).indices,
+        x.topk(2, 1, False).indices, x.topk(3).values, x.argsort(2, True), x.argsort(1), x.sort(1, True).values,
         torch.searchsorted(torch.tensor([-1.0, 0.0, 1.0]), whole, right=True),
         torch.searchsorted(torch.tensor([-1.0, 0.0, 1.0]), whole, side="left", out_int32=True),
         torch.searchsorted(torch.tensor([-1.0, 0.0, 1.0]), whole, side="right"),
@@ -254,3 +254,37 @@ def writes_of_all_kinds(x: torch.Tensor) -> Any:
         torch.index_reduce(x, 0, a, x[:2], "amin", include_self=False), torch.index_reduce(x, 0, a, x[:2], "mean"),
         x.masked_scatter(rows[:, None], x.flip(0)), x[0].masked_scatter(flags, x.flip(0)),
     ]  # fmt: skip
+
+
+def images(batch: int) -> tuple[torch.Tensor, ...]:
+    return torch.randn(batch, 2, 3 + batch, 4), torch.randn(batch, 3 + batch, 3)
+
+
+def open_sizes(image: torch.Tensor, x: torch.Tensor) -> Any:
+    """Functions of a size that is known when the model runs."""
+    n = x.shape[1]
+    sampled = [
+        F.grid_sample(image, x[:, :, None, :2], mode, padding, corners)
+        for mode in ("bilinear", "nearest")
+        for padding in ("zeros", "border", "reflection")
+        for corners in (False, True)
+    ]
+    return [
+        torch.linspace(0, 1, n) + x[..., 0], torch.linspace(-1, 2.5, n, dtype=torch.float64) * x[..., 1],
+        torch.eye(n) @ x, torch.eye(n, 3) * x, torch.eye(3, n) @ x, x.repeat_interleave(n, 2), x[:, n - 1],
+        x.select(1, n - 2), x[:, 1 - n :], x.tril(), x.triu(-1), x.var(1), x.std((0, 1)), torch.arange(n) + x[..., 0],
+        x.mean(1), torch.arange(1, n + 1) * x[..., 0], torch.arange(0, n, 2), torch.full((n,), 2.5) + x[..., 0],
+        x.new_zeros(n, 3) + x, F.adaptive_max_pool1d(x.mT, 2), F.adaptive_avg_pool1d(x.mT, 3),
+        F.adaptive_avg_pool2d(image, (n, 2)), x.view(-1, n * 3), x.flatten(1), x.unflatten(0, (-1, 1)), x.roll(1, 1),
+        x.flip(1), F.pad(x, (0, 0, 1, 2), mode="replicate"), x.repeat(1, 2, 1), x.expand(2, -1, n, 3),
+        x.gather(1, torch.zeros_like(x, dtype=torch.int64)), x.cumsum(1), x.sort(1).values, x.median(1).values,
+        x.narrow(1, 1, n - 2), x.movedim(1, 0), x.numel() + x, *torch.broadcast_tensors(x, x[:, :1]),
+        x.kthvalue(2, 1).values, F.interpolate(image, scale_factor=2.0, mode="bilinear"),
+        F.interpolate(image, (n + 1, 3)), x.cumprod(1), x.diff(dim=1), *sampled,
+    ]  # fmt: skip
+
+
+CASES["open_sizes"] = Case(
+    lambda: Function(open_sizes), images, shapes=(("batch", 2, "n", 4), ("batch", "n", 3)), exportable=False
+)
+"""torch.export fixes the size of linspace and the parts of chunk."""

@@ -162,6 +162,48 @@ CASES["without_batch"] = Case(
 )
 
 
+class StatesAsInputs(nn.Module):
+    """Recurrent networks whose first states are inputs of the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.lstm = nn.GRU(3, 4, batch_first=True), nn.LSTM(3, 4, bidirectional=True, bias=False)
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> Any:
+        return [*self.gru(x, h), *(part for y in self.lstm(x.transpose(0, 1), (c, c * 2)) for part in y)]
+
+
+CASES["states_as_inputs"] = Case(
+    StatesAsInputs,
+    lambda batch: (torch.randn(batch, 5, 3), torch.randn(1, batch, 4), torch.randn(2, batch, 4)),
+    shapes=(("batch", 5, 3), (1, "batch", 4), (2, "batch", 4)),
+)
+
+
+class PackedWithFixedBatch(nn.Module):
+    """A recurrent layer on packed sequences, padded by the operator itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(3, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, state = self.layer(packed)
+        pad = torch._VF._pad_packed_sequence  # type: ignore[attr-defined]
+        parts = [pad(y.data, y.batch_sizes, first, fill, -1) for first in (True, False) for fill in (0.0, 3.0)]
+        return [*(part for pair in parts for part in pair), state]
+
+
+CASES["packed_with_fixed_batch"] = Case(
+    PackedWithFixedBatch,
+    lambda batch: (torch.randn(4, 8, 3), torch.tensor([5, 3, 2, 1])),
+    open_batch=False,
+    shapes=((4, 8, 3), (4,)),
+    exportable=False,
+)
+
+
 class Norms(nn.Module):
     """Normalizations with weights left out, and of other ranks."""
 
@@ -196,6 +238,12 @@ CASES["norms_of_all_kinds"] = Case(Norms, lambda batch: (torch.randn(batch, 6, 5
 def images_of_all_kinds(x: torch.Tensor) -> Any:
     line, volume = x[:, 0], x.reshape(4, 2, 7, 3, 2)
     grid = torch.stack([x[:, 0], x[:, 1]], -1)
+    sampled = [
+        F.grid_sample(x, 1.5 * grid, mode, padding, corners)
+        for mode in ("bilinear", "nearest")
+        for padding in ("zeros", "border", "reflection")
+        for corners in (False, True)
+    ]
     return [
         F.avg_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
         F.avg_pool2d(x, 2, ceil_mode=True), F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
@@ -228,13 +276,7 @@ def images_of_all_kinds(x: torch.Tensor) -> Any:
         F.interpolate(volume, scale_factor=1.5, mode="trilinear", align_corners=True),
         F.interpolate(x, (3, 9), mode="bilinear", antialias=True),
         F.interpolate(x, (10, 3), mode="bicubic", antialias=True), F.interpolate(x, (7, 6), mode="bicubic"),
-        F.interpolate(x[:, :, :1], (3, 3), mode="bicubic"),
-        *(
-            F.grid_sample(x, 1.5 * grid, mode, padding, corners)
-            for mode in ("bilinear", "nearest")
-            for padding in ("zeros", "border", "reflection")
-            for corners in (False, True)
-        ),
+        F.interpolate(x[:, :, :1], (3, 3), mode="bicubic"), *sampled,
         F.grid_sample(x[:, :, :1], 1.5 * grid, padding_mode="reflection", align_corners=True),
         F.grid_sample(volume, torch.stack([x, x.flip(3), x.flip(2)], -1), align_corners=False),
         F.grid_sample(x, torch.where(grid > 1, torch.nan, grid), align_corners=True),
@@ -257,11 +299,13 @@ def spectra_of_all_kinds(x: torch.Tensor) -> Any:
         parts(torch.stft(x[0], 5, 2, window=torch.ones(5), center=False, return_complex=True)),
         torch.istft(z, 4, 2, window=window), torch.istft(z, 4, 2, window=window, length=10),
         torch.istft(z, 4, 2, window=window, length=15), torch.istft(z[0], 4, 2, window=window),
-        torch.istft(scaled, 6, 2, 4, window, normalized=True),
-        torch.fft.irfft(z, 5, 1), torch.fft.irfft(z, 4, 1, "forward"), parts(torch.fft.ifft(z, 3, 2, "ortho")),
-        parts(torch.fft.fft2(x)), parts(torch.fft.rfft2(x, (3, 5))), parts(torch.fft.fftn(x, (2,), (0,))),
-        torch.fft.irfft2(torch.fft.rfft2(x)), torch.fft.ifftshift(x), torch.fft.fftshift(x, 1),
-        torch.fft.ifftshift(x, 0), parts(torch.add(z, z, alpha=2)), parts(torch.add(z, x[0, 0], alpha=0.5)),
+        torch.istft(scaled, 6, 2, 4, window, normalized=True), torch.fft.irfft(z, 5, 1),
+        torch.fft.irfft(z, 4, 1, "forward"), parts(torch.fft.ifft(z, 3, 2, "ortho")), parts(torch.fft.fft2(x)),
+        parts(torch.fft.rfft2(x, (3, 5))), parts(torch.fft.fftn(x, (2,), (0,))), torch.fft.irfft2(torch.fft.rfft2(x)),
+        torch.fft.ifftshift(x), torch.fft.fftshift(x, 1), torch.fft.ifftshift(x, 0), parts(torch.add(z, z, alpha=2)),
+        parts(torch.add(z, z, alpha=0)), *map(parts, z.unbind(1)), *map(parts, z.split(2, 2)),
+        parts(torch.cat([z, z * 0 + 1])), parts(torch.where(z.real > 0, z, z * 2)), z.to(torch.complex64).real,
+        parts(z.to(torch.complex128)), parts(torch.add(z, x[0, 0], alpha=0.5)),
         parts(torch.sub(z, z.conj(), alpha=3).resolve_conj()), parts(1 - z), parts(z - 2), parts(2 * z), parts(z / 2),
         parts(1 / (z + 3)), parts(z / (z + 2)), parts(z * z), parts(z**2), parts(z.square()), z.abs(), z.angle(),
         parts(torch.full((2,), 1 + 2j) * z[0, 0, 0]), parts(torch.zeros_like(z) + z), parts(torch.ones_like(z) * z),

@@ -181,13 +181,96 @@ def test_live_modules_compiled(name: str) -> None:
     check_compiled(model, case, module)
 
 
-@pytest.mark.parametrize("name", ["cnn", "lstm", "attention", "transformer_norm_first", "reductions", "embedding"])
+@pytest.mark.parametrize("name", ["cnn", "lstm", "attention", "transformer_norm_first", "reductions", "embedding",
+                                  "norms_of_all_kinds", "borders"])  # fmt: skip
 def test_core_operators(name: str) -> None:
     """Programs after run_decompositions, which consist of the core ATen opset."""
     case = CASES[name]
     module, inputs = made(case), case.inputs(4)
-    program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(case, module, inputs)).run_decompositions()
+    dims = shapes_of(case, module, inputs) if case.open_batch else None
+    program = torch.export.export(module, inputs, dynamic_shapes=dims).run_decompositions()
     check_translation(frontends.open(program), case, module)
+
+
+class Attention(torch.nn.Module):
+    """Layers that PyTorch computes by one operator each while no gradients are recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = torch.nn.TransformerEncoderLayer
+        self.layers = torch.nn.ModuleList(
+            layer(8, 2, 12, 0.0, activation, 1e-3, batch_first=True, norm_first=first)
+            for activation in ("relu", "gelu")
+            for first in (False, True)
+        )
+        self.attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        missing = torch.zeros(x.shape[:2], dtype=torch.bool)
+        missing[:, 3:] = True
+        later = torch.ones(5, 5, dtype=torch.bool).triu(1)
+        found = [layer(x) for layer in self.layers] + [self.layers[0](x, src_mask=later)]
+        found.append(self.layers[0](x, src_key_padding_mask=missing))
+        for options in (
+            {"need_weights": False},
+            {"average_attn_weights": False},
+            {"key_padding_mask": missing},
+            {"attn_mask": later, "average_attn_weights": False},
+        ):
+            found += [part for part in self.attention(x, x, x, **options) if part is not None]
+        return found
+
+
+def test_operators_of_whole_layers(tmp_path: Path) -> None:
+    module, case = Attention().eval(), Case(Attention, lambda batch: (torch.randn(batch, 5, 8),))
+    with torch.no_grad():
+        traced = torch.jit.trace(module, case.inputs(4), check_trace=False)
+        assert {"aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"} <= {
+            node.kind() for node in traced.inlined_graph.nodes()
+        }
+        torch.jit.save(traced, tmp_path / "m.pt")
+        check_translation(frontends.open(tmp_path / "m.pt", input_shapes=[(None, 5, 8)]), case, module)
+
+
+@torch.jit.script
+def sizes(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:  # pragma: no cover
+    found = [x.reshape(x.size()), x + len(x), x * x.dim(), x + x.numel(), x * x.size(-1)]
+    first, second = torch.cat([x, x + 1], 1).split(x.size(1), 1)
+    third, last = torch.cat([x, x + 1], 1).chunk(2, 1)
+    found += [
+        first,
+        second * 2,
+        x[:, x.size(1) - 1],
+        third,
+        last * 3,
+        x * torch.equal(x, x + 0),
+        x * torch.equal(x, x[0]),
+    ]
+    if x.is_floating_point() and not y.is_floating_point() and x.dim() == 3:
+        found.append(-x)
+    return found
+
+
+class Scripted(torch.nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+        return sizes(x, y)
+
+
+def test_sizes_in_code(tmp_path: Path) -> None:
+    module, inputs = Scripted(), (torch.randn(4, 2, 3), torch.ones(4, dtype=torch.int64))
+    torch.jit.save(torch.jit.script(module), tmp_path / "m.pt")
+    network = frontends.open(tmp_path / "m.pt", input_shapes=[(4, 2, 3), (4,)], input_dtypes=["float32", "int64"])()
+    check(evaluate(network, [x.numpy() for x in inputs]), module, inputs)
+
+
+def test_states_of_zeros_are_left_out() -> None:
+    """Kernels begin with zeros without reading them."""
+    for name, counts in (("lstm", {4}), ("states_as_inputs", {6, 7})):
+        case = CASES[name]
+        module, inputs = made(case), case.inputs(4)
+        program = torch.export.export(module, inputs, dynamic_shapes=shapes_of(case, module, inputs))
+        found = {len(op.inputs) for op in frontends.open(program)().operators if op.op_type in ("LSTM", "GRU")}
+        assert found == counts
 
 
 def test_dynamic_dimensions_have_names() -> None:

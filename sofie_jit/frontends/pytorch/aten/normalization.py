@@ -63,6 +63,15 @@ def native_batch_norm_of_mode(
     return batch_norm(call, input, weight, bias, running_mean, running_var, training, momentum, eps, None), None, None
 
 
+@aten("_native_batch_norm_legit.no_stats")
+def native_batch_norm_without_statistics(
+    call: AtenCall, input: Symbol, weight: Symbol | None, bias: Symbol | None, training: bool, momentum: float,
+    eps: float,
+) -> tuple[Symbol, None, None]:  # fmt: skip
+    """Normalization of each channel by the statistics of the batch; the other results are empty."""
+    return batch_norm(call, input, weight, bias, None, None, training, momentum, eps, None), None, None
+
+
 def _row(call: AtenCall, x: Symbol, shape: Sequence[Any]) -> int:
     """The first axis of a row of the given shape."""
     if tuple(shape) != x.shape[x.rank - len(shape) :] or not shape:

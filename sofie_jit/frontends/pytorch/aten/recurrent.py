@@ -84,11 +84,7 @@ def stacked(
     if train and dropout:
         call.refuse("it is in training mode: call model.eval() before the model is exported")
     directions = ["forward", "reverse"] if bidirectional else ["forward"]
-    x = input
-    if x.rank == 2:  # without a batch
-        x, states = ops.expand_dims(x, 0), [ops.expand_dims(state, 1) for state in states]
-    elif not batch_first:
-        x = ops.swapaxes(x, 0, 1)
+    x = input if batch_first else ops.swapaxes(input, 0, 1)
     projected = len(states) == 2 and states[0].shape[-1] != states[1].shape[-1]
     per_cell = (4 if has_biases else 2) + projected
     if len(params) != per_cell * len(directions) * num_layers:
@@ -115,8 +111,6 @@ def stacked(
                 collected.append(state)
         x = ops.concatenate(outputs, -1)
     found = [ops.swapaxes(ops.concatenate(parts, 1), 0, 1) for parts in last]
-    if input.rank == 2:
-        return ops.squeeze(x, 0), *(ops.squeeze(state, 1) for state in found)
     return x if batch_first else ops.swapaxes(x, 0, 1), *found
 
 

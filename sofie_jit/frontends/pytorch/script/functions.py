@@ -378,6 +378,15 @@ def add_lists(self: Program, a: Any, b: Any, *more: Any, **named: Any) -> Any:
     return a + b if isinstance(a, str) and isinstance(b, str) else NotImplemented
 
 
+@function("add_")
+def extend_list(self: Program, values: Any, others: Any, *more: Any, **named: Any) -> Any:
+    """The list with further elements, which ``+=`` adds to the list itself."""
+    if not isinstance(values, list):
+        return NotImplemented
+    values.extend(others)
+    return values
+
+
 @function("mul")
 def repeat_list(self: Program, values: Any, count: Any) -> Any:
     """A list several times."""
