@@ -192,7 +192,7 @@ class PackedWithFixedBatch(nn.Module):
         y, state = self.layer(packed)
         pad = torch._VF._pad_packed_sequence  # type: ignore[attr-defined]
         parts = [pad(y.data, y.batch_sizes, first, fill, -1) for first in (True, False) for fill in (0.0, 3.0)]
-        return [*(part for pair in parts for part in pair), state]
+        return [*(part for pair in parts for part in pair), state, x[0, 0] * packed.batch_sizes[0]]
 
 
 CASES["packed_with_fixed_batch"] = Case(

@@ -114,11 +114,3 @@ def isin(call: AtenCall, elements: Symbol, test_elements: Symbol, assume_unique:
     """Whether each element is one of others."""
     a, b = call.promoted(elements, test_elements)
     return ops.isin(a, b, invert=invert)
-
-
-@aten("equal")
-def equal(call: AtenCall, x: Symbol, other: Symbol) -> Symbol:
-    """Whether all elements of two tensors are equal."""
-    if x.shape != other.shape:
-        return call.symbol(False)
-    return ops.all(ops.equal(*call.promoted(x, other)))
