@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 import sofie_jit
 from sofie_jit import frontends
@@ -259,6 +260,12 @@ NODES = {
         "coefficients": W[:4], "intercepts": [0.2], "classlabels_ints": [0, 1], "post_transform": "LOGISTIC",
     },
     "LinearClassifier: margin": {"coefficients": W[:4], "intercepts": [0.2], "classlabels_ints": [3, 8]},
+    "LinearClassifier: softmax zero": {**THREE, "post_transform": "SOFTMAX_ZERO"},
+    "SVMRegressor: no vectors": {**LINEAR, "coefficients": W[:4], "rho": [0.5]},
+    "SVMClassifier: logistic": {**TWO, **VECTORS, "kernel_type": "POLY", "post_transform": "LOGISTIC"},
+    "SVMClassifier: softmax": {
+        **PAIRS, **VECTORS, "kernel_type": "RBF", "classlabels_ints": [1, 2, 3], "post_transform": "SOFTMAX",
+    },
     **{f"SVMRegressor: {kind}": {**SVR, "kernel_type": kind} for kind in ("LINEAR", "POLY", "RBF", "SIGMOID")},
     "SVMRegressor: one class": {**SVR, "kernel_type": "RBF", "one_class": 1},
     "SVMClassifier": {**PAIRS, **VECTORS, "kernel_type": "RBF", "classlabels_ints": [1, 2, 3]},
@@ -273,8 +280,15 @@ NODES = {
     "SVMClassifier: linear": {**LINEAR, "coefficients": W, "rho": [0.25], "classlabels_ints": [1, 2, 3]},
     "Scaler": {"offset": [1.0, 2.0, 3.0, 4.0], "scale": [2.0, 0.5, 1.0, 3.0]},
     "Scaler: one": {"offset": [1.0], "scale": [2.0]},
+    "Normalizer": {},
+    "Binarizer": {},
+    "Imputer: one": {"imputed_value_floats": [3.0]},
+    "LabelEncoder: tensors": {
+        "keys_tensor": numpy_helper.from_array(X[0], "k"), "values_tensor": numpy_helper.from_array(X[1], "v"),
+        "default_tensor": numpy_helper.from_array(np.float32([7.0]), "d"),
+    },
     **{f"Normalizer: {norm}": {"norm": norm} for norm in ("MAX", "L1", "L2")},
-    "Binarizer": {"threshold": 0.25},
+    "Binarizer: threshold": {"threshold": 0.25},
     "Imputer": {"imputed_value_floats": [1.0, 2.0, 3.0, 4.0], "replaced_value_float": float("nan")},
     "LabelEncoder": {"keys_floats": [float(X[0, 0]), float("nan")], "values_floats": [2.0, 7.0], "default_float": -5.0},
     "OneHotEncoder": {"cats_int64s": [-1, 0, 1]},
@@ -296,6 +310,69 @@ def test_other_operators(name):
     if op in ("Imputer", "LabelEncoder"):
         x[1, 0] = np.nan
     assert_equal(computed(content, x), original(content, x))
+
+
+@pytest.mark.parametrize("transform", ["SOFTMAX", "SOFTMAX_ZERO"])
+def test_two_classes_of_one_score(transform):
+    """ONNX Runtime does not apply the softmax to them; ONNX's reference does."""
+    row = {"coefficients": W[:4], "intercepts": [0.2], "classlabels_ints": [3, 8]}
+    machine = {**TWO, **VECTORS, "kernel_type": "POLY"}
+    for op, attributes in (("LinearClassifier", row), ("SVMClassifier", machine)):
+        content = saved(op, "label scores", version=2, post_transform=transform, **attributes)
+        assert_equal(computed(content, X), ReferenceEvaluator(content).run(None, {"x": X}))
+
+
+def test_defaults_of_linear_models():
+    """Attributes that ONNX Runtime needs and ONNX does not: intercepts, rho, labels, scales."""
+    scores = X @ np.float32(W).reshape(3, 4).T
+    content = saved("LinearClassifier", "label scores", coefficients=W, classlabels_ints=[4, 5, 6])
+    assert_equal(computed(content, X), [scores.argmax(1) + 4, scores])
+    content = saved("LinearClassifier", "label scores", coefficients=W[:4])
+    assert_equal(computed(content, X), [(scores[:, 0] > 0).astype(np.int64), scores[:, :1]])
+    content = saved("LinearRegressor", coefficients=W, targets=3)
+    assert_equal(computed(content, X), [scores])
+    content = saved("SVMRegressor", coefficients=W[:4])
+    assert_equal(computed(content, X), [scores[:, :1]])
+    content = saved("SVMClassifier", "label scores", coefficients=W, classlabels_ints=[4, 5, 6])
+    assert_equal(computed(content, X), [scores.argmax(1) + 4, scores])
+    assert_equal(computed(saved("Scaler"), X), [X])
+
+
+REFUSED = {
+    "LinearRegressor: coefficients": ({"coefficients": W, "targets": 2}, "has 12 elements; expected 2 x 4"),
+    "SVMRegressor: kernel": ({**SVR, "kernel_type": "COSINE"}, "kernel_type=COSINE is not known"),
+    "SVMRegressor: vectors": ({**SVR, "n_supports": 4}, "'support_vectors' has 20 elements; expected 4 x 4"),
+    **{
+        f"SVMClassifier: {name}": ({**PAIRS, **VECTORS, "classlabels_ints": labels, name: value}, message)
+        for name, labels, value, message in (
+            ("vectors_per_class", [1, 2, 3], [2, 3], "3 labels, 2 vectors_per_class and 3 elements of rho"),
+            ("rho", [1, 2, 3], [0.1, 0.2], "3 labels, 3 vectors_per_class and 2 elements of rho"),
+            ("vectors_per_class", [1], [5], "1 labels, 1 vectors_per_class and 3 elements of rho"),
+            ("prob_a", [1, 2, 3], [0.1, 0.2, 0.3], "prob_a and prob_b have 3 and 0 elements; expected 3"),
+            ("prob_b", [1, 2, 3], [0.1, 0.2], "prob_a and prob_b have 0 and 2 elements; expected 3"),
+        )
+    },
+    "LinearClassifier: transform": ({**THREE, "post_transform": "PROBIT"}, "post_transform=PROBIT is not supported"),
+    "Normalizer: norm": ({"norm": "L3"}, "norm=L3 is not known"),
+    "Imputer: no values": ({}, "it has no values for elements of type float32"),
+    "Imputer: values of integers": ({"imputed_value_int64s": [1]}, "it has no values for elements of type float32"),
+    "OneHotEncoder: strings": ({"cats_strings": ["a"]}, "it has categories of strings"),
+    "LabelEncoder: keys": ({"keys_floats": [1.0, 2.0], "values_floats": [3.0]}, "equally many keys and values"),
+    "LabelEncoder: no values": ({"keys_floats": [1.0, 2.0], "values_strings": ["a", "b"]}, "equally many keys and"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    op, (attributes, message) = name.partition(":")[0], REFUSED[name]
+    content = saved(op, "label scores" if op.endswith("Classifier") else "y", version=2, **attributes)
+    with pytest.raises(SofieError, match=message):
+        frontends.open(content)()
+
+
+def test_the_old_label_encoder_is_refused():
+    with pytest.raises(SofieError, match="strings are not supported; convert them to numbers before the model"):
+        frontends.open(saved("LabelEncoder", version=1, classes_strings=["a"]))()
 
 
 def test_integers():

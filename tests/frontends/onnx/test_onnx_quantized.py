@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from single_node import MICROSOFT, Constant, check, computed, integers, model, numbers
 
 import sofie_jit
 from sofie_jit import UnsupportedLayerError, frontends
@@ -104,6 +106,69 @@ def test_operators_of_integers(kind: str, tmp_path: Path) -> None:
     expected, found = results(tmp_path / "m.onnx")
     assert abs(found - expected).max() <= 1 / 128  # one step, should a logarithm be rounded another way
     assert (found == expected).mean() > 0.95
+
+
+A, B = integers("uint8", 3, 4), integers("uint8", 3, 4)
+IMAGE, WEIGHT = integers("uint8", 2, 3, 6, 5), integers("int8", 4, 5)
+S, Z, T, ZT = (Constant(*given) for given in ((0.053, "float32"), (7, "uint8"), (0.107, "float32"), (3, "uint8")))
+SIGNED = Constant(5, "int8")
+BIAS = numbers(5)
+CONTRIB: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "QLinearAdd": ([A, S, Z, B, T, ZT, Constant(0.2, "float32"), Z], {}),
+    "QLinearMul": ([A, S, Z, B, T, ZT, Constant(0.4, "float32"), Z], {}),
+    "QLinearSigmoid": ([A, S, Z, Constant(1 / 256, "float32"), Constant(0, "uint8")], {}),
+    "QLinearLeakyRelu": ([A, S, Constant(99, "uint8"), S, Constant(90, "uint8")], {}),
+    "QLinearLeakyRelu: alpha": ([A, S, Constant(99, "uint8"), S, Constant(90, "uint8")], {"alpha": 0.5}),
+    "QLinearSoftmax": ([A, S, Z, Constant(1 / 256, "float32"), Constant(0, "uint8")], {"opset": 13}),
+    "QLinearSoftmax: axis": (
+        [A, S, Z, Constant(1 / 256, "float32"), Constant(0, "uint8")], {"opset": 13, "axis": 0}),
+    "QLinearAveragePool": ([IMAGE, S, Z, T, ZT], {"kernel_shape": [2, 2], "pads": [1, 0, 0, 1]}),
+    "QLinearAveragePool: padding counts": (
+        [IMAGE, S, Z, T, ZT], {"kernel_shape": [2, 3], "pads": [1, 1, 0, 0], "count_include_pad": 1}),
+    "QLinearGlobalAveragePool": ([IMAGE, S, Z, T, ZT], {}),
+    "QLinearConcat": ([Constant(0.1, "float32"), Z, A, S, Z, B, T, ZT], {"axis": 1}),
+    "QLinearWhere": ([RNG.normal(size=(3, 4)) > 0, A, S, Z, B, T, ZT, Constant(0.12, "float32"), Z], {}),
+    "QGemm": ([A, S, Z, Constant(WEIGHT), T, SIGNED, Constant(integers("int32", 5)), Constant(0.8, "float32"), ZT], {}),
+    "QGemm: floats": ([A, S, Z, Constant(WEIGHT), T, SIGNED], {}),
+    "QGemm: options": (
+        [A.T.copy(), S, Z, Constant(WEIGHT.T.copy()), T, SIGNED], {"transA": 1, "transB": 1, "alpha": 0.5}),
+    "MatMulIntegerToFloat": ([A, Constant(WEIGHT), S, T, Z, SIGNED, BIAS], {}),
+    "MatMulIntegerToFloat: columns": (
+        [A, Constant(WEIGHT), S, Constant(np.abs(BIAS) + 0.1), None, Constant(integers("int8", 5))], {}),
+    "DynamicQuantizeMatMul": ([numbers(3, 4), Constant(WEIGHT), T, SIGNED, BIAS], {}),
+    "DynamicQuantizeMatMul: alone": ([numbers(3, 4), Constant(WEIGHT), T], {}),
+    "QuantizeLinear": ([numbers(3, 4), S, Constant(9, "int8")], {}),
+    "DequantizeLinear": ([A, S, Z], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTRIB)
+def test_operators_of_com_microsoft(name: str) -> None:
+    given, attributes = CONTRIB[name]
+    check(name, model(name.partition(":")[0], given, attributes, 1, MICROSOFT), given, tolerance=1e-5)
+
+
+def test_means_of_integers() -> None:
+    """ONNX Runtime declares the operator and does not compute it."""
+    for attributes, axes, keepdims in (({"axes": [1]}, 1, True), ({"axes": [-1], "keepdims": 0}, -1, False)):
+        content = model("QLinearReduceMean", [A, S, Z, T, ZT], attributes, 1, MICROSOFT)
+        means = ((A.astype(float) - 7) * 0.053).mean(axes, keepdims=keepdims)
+        (found,) = computed(content, [A])
+        assert np.abs(found - (means / 0.107 + 3)).max() < 0.51
+        assert found.dtype == np.uint8
+        assert found.shape == means.shape
+
+
+@pytest.mark.parametrize(
+    ("op", "given", "attributes", "message"),
+    [
+        ("QLinearSoftmax", [A, S, Z, S, ZT], {"opset": 12}, "opset is below 13"),
+        ("QLinearGlobalAveragePool", [IMAGE, S, Z, S, ZT], {"channels_last": 1}, "channels_last is not supported"),
+    ],
+)
+def test_refused(op: str, given: list[Any], attributes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnsupportedLayerError, match=message):
+        frontends.open(model(op, given, attributes, 1, MICROSOFT))()
 
 
 @pytest.mark.parametrize("shapes", [((3, 5), (5,)), ((5,), (5, 4)), ((2, 3, 5), (5,)), ((5,), (5,))])

@@ -119,7 +119,7 @@ def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
     if not sum(sizes):
         call.ignore("kernel_type", "kernel_params", "support_vectors", "vectors_per_class", "prob_a", "prob_b")
         raw = _linear(call, x, _matrix(call, "coefficients", count, width), np.full(count, rho[0]))
-        return labelled(call, _largest(raw), *labels), transformed(call, raw)
+        return labelled(call, _largest(raw), *labels, count), transformed(call, raw)
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
     if len(sizes) != count or len(rho) < len(pairs) or count < 2:
         call.refuse(f"it has {count} labels, {len(sizes)} vectors_per_class and {len(rho)} elements of rho")
@@ -135,14 +135,10 @@ def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
     votes = ops.add(ops.matmul(wins, winners[1] - winners[0]), winners[0].sum(0))
     index = _largest(votes)
     if call.numbers("prob_a") or call.numbers("prob_b"):
-        scores = transformed(call, _probabilities(call, exact, count))
-    elif count > 2:
-        scores = transformed(call, raw)
-    elif call.text("post_transform", "NONE") == "NONE":
-        scores = both(ops.negative(raw), raw)
+        scores = _probabilities(call, exact, count)
     else:
-        scores = both(ops.subtract(1.0, raw), raw)
-    return labelled(call, index, *labels), scores
+        scores = raw if count > 2 else both(ops.negative(raw), raw)
+    return labelled(call, index, *labels, count), transformed(call, scores)
 
 
 def _probabilities(call: OnnxCall, scores: Symbol, count: int) -> Symbol:

@@ -206,8 +206,6 @@ def _half_pixel_symmetric(a: SizeArrays, axis: Axis, at: Array) -> Array:
 
 
 def _pytorch_half_pixel(a: SizeArrays, axis: Axis, at: Array) -> Array:
-    if isinstance(axis.new, int):
-        return _half_pixel(a, axis, at) if axis.new > 1 else 0 * at
     return a.where(a.number(axis.new, "int64") > 1, _half_pixel(a, axis, at), 0 * at)
 
 
@@ -223,8 +221,6 @@ def _crop(a: SizeArrays, axis: Axis, at: Array) -> Array:
     steps = a.number(maximum(axis.new - 1, 1), "float32")
     first = a.cast(start * last, "float32")
     many = first + at * a.cast((end - start) * last, "float32") / steps
-    if isinstance(axis.new, int):
-        return many if axis.new != 1 else middle + 0 * at
     return a.where(a.number(axis.new, "int64") > 1, many, middle)
 
 

@@ -50,7 +50,7 @@ def sampled(x: Symbol, places: Sequence[Symbol], mode: str, padding: str, corner
     channels_last = ops.transpose(x, [0, *range(2, x.rank), 1])
     pixels = ops.reshape(channels_last, (x.shape[0], product(*sizes), x.shape[1]))
     taps = [
-        _taps(_inside(at, size, padding, corners), size, mode, padding, corners)
+        _taps(_inside(at, size, mode, padding, corners), size, mode, padding, corners)
         for at, size in zip(places, sizes, strict=True)
     ]
     total = None
@@ -76,9 +76,12 @@ def _half(at: Symbol, size: Dim) -> Any:
     return _number(at, size) / 2
 
 
-def _inside(at: Symbol, size: Dim, padding: str, corners: bool) -> Symbol:
-    """Coordinates moved into the image: to its border, or mirrored at it."""
-    if padding == "border":
+def _inside(at: Symbol, size: Dim, mode: str, padding: str, corners: bool) -> Symbol:
+    """Coordinates moved into the image: to its border, or mirrored at it.
+
+    With cubic interpolation only the pixels are moved to the border, as in PyTorch and ONNX Runtime.
+    """
+    if padding == "border" and mode != "cubic":
         return ops.clip(at, 0.0, _number(at, size - 1))
     if padding == "reflection":
         return _mirrored(at, 0.0, size - 1) if corners else _mirrored(at, -0.5, size)

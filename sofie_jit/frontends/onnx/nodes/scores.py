@@ -44,8 +44,8 @@ def class_count(call: OnnxCall, *names: str) -> int:
     return len(call.integers(integers) or call.texts(strings) or ())
 
 
-def labelled(call: OnnxCall, index: Symbol, integers: str, strings: str, default: int = 0) -> Symbol:
-    """The labels with these indices, (rows,) of int64.
+def labelled(call: OnnxCall, index: Symbol, integers: str, strings: str, count: int) -> Symbol:
+    """The labels with these indices, (rows,) of int64; by default the numbers from 0 to ``count - 1``.
 
     Strings are refused unless nothing uses the labels: then the result is the indices.
     """
@@ -57,7 +57,7 @@ def labelled(call: OnnxCall, index: Symbol, integers: str, strings: str, default
                 f"its labels are strings, which are not supported; load the scores alone, with outputs={scores!r}"
             )
         return index
-    return ops.take(np.array(values or range(default), np.int64), index)
+    return ops.take(np.array(values or range(count), np.int64), index)
 
 
 def both(first: Symbol, second: Symbol) -> Symbol:
