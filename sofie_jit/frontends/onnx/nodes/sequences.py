@@ -27,8 +27,9 @@ def sequence_construct(call: OnnxCall, *inputs: Value) -> TensorSequence:
     return TensorSequence(list(inputs))
 
 
-def _place(call: OnnxCall, position: np.ndarray | None, count: int, default: int) -> int:
-    at = default if position is None else int(position.item())
+def _place(call: OnnxCall, position: np.ndarray | None, count: int) -> int:
+    """A position in a sequence of ``count`` tensors, counted from the front; by default the last."""
+    at = -1 if position is None else int(position.item())
     if not -count <= at < count:
         call.refuse(f"the position {at} lies outside a sequence of {count}")
     return at % count
@@ -50,14 +51,14 @@ def sequence_insert(
 @node("SequenceErase", since=11)
 def sequence_erase(call: OnnxCall, sequence: TensorSequence, position: np.ndarray | None = None) -> TensorSequence:
     """The sequence without the tensor at a position, by default the last."""
-    at = _place(call, position, len(sequence.items), -1)
+    at = _place(call, position, len(sequence.items))
     return TensorSequence([*sequence.items[:at], *sequence.items[at + 1 :]])
 
 
 @node("SequenceAt", since=11)
 def sequence_at(call: OnnxCall, sequence: TensorSequence, position: np.ndarray) -> Value:
     """The tensor at a position."""
-    item: Value = sequence.items[_place(call, position, len(sequence.items), 0)]
+    item: Value = sequence.items[_place(call, position, len(sequence.items))]
     return item
 
 
