@@ -55,7 +55,8 @@ def model(
         if isinstance(value, np.ndarray)
     ]
     results = [ValueInfoProto(name=name) for name in outputs if name]  # of any type
-    node = helper.make_node(op, names, outputs, "node", domain=domain, **attributes)
+    values = {k: numpy_helper.from_array(v.array) if isinstance(v, Constant) else v for k, v in attributes.items()}
+    node = helper.make_node(op, names, outputs, "node", domain=domain, **values)
     versions = {"": 18, domain: opset}
     return helper.make_model(
         helper.make_graph([node], "graph", infos, results, weights),

@@ -274,6 +274,8 @@ def constant_of_shape(call: OnnxCall, shape: Array) -> Array | Narrow | None:
         return None
     tensor = call.tensor("value")
     value = np.zeros(1, np.float32) if tensor is None else tensor.array
+    if value.size != 1:
+        return None
     full = np.broadcast_to(value.reshape(()), shape.tolist())
     return Narrow(full, tensor.dtype) if tensor is not None and tensor.dtype == "bfloat16" else full
 
