@@ -366,7 +366,10 @@ def angle(x: Symbol) -> Symbol:
 
 
 def saturate_cast(x: Symbol, dtype: Any) -> Symbol:
-    """``x`` converted to ``dtype``; numbers outside its range become its smallest or largest number."""
+    """``x`` converted to ``dtype``; numbers outside its range become its smallest or largest number.
+
+    The largest number is that of ``dtype`` that the type of ``x`` can hold, as in TensorFlow; NaN becomes 0.
+    """
     to = element_type(dtype)
     if not is_integer(to) or x.dtype == "bool":
         return cast(x, to)
@@ -375,8 +378,10 @@ def saturate_cast(x: Symbol, dtype: Any) -> Symbol:
         own = np.iinfo(x.dtype)
         x = x if limits.min <= own.min else maximum(x, limits.min)
         return cast(x if limits.max >= own.max else minimum(x, limits.max), to)
-    inside = cast(where(less(absolute(x), float(limits.max)), x, 0), to)
-    return where(greater_equal(x, limits.max), limits.max, where(less_equal(x, limits.min), limits.min, inside))
+    nearest = np.dtype(x.dtype).type(limits.max)
+    top = int(nearest) if int(nearest) <= limits.max else int(np.nextafter(nearest, 0))
+    inside = cast(where(logical_and(greater(x, limits.min), less(x, top)), x, 0), to)
+    return where(greater_equal(x, top), top, where(less_equal(x, limits.min), limits.min, inside))
 
 
 def round(x: Symbol, decimals: int = 0) -> Symbol:

@@ -99,7 +99,7 @@ FUNCTIONS: dict[str, Operation] = {
         tf.squeeze(x[:, :, :1], axis=[-1]), tf.repeat(x, [1, 0, 2, 1], axis=1), tf.repeat(x, 3, 2),
         tf.reverse(x, [1, 2]), tf.roll(x, [1, -2], [1, 2]), tf.tile(x, [1, 2, 3]), tf.stack([x, x + 1]),
         tf.stack([x, x], -1), tf.concat([x, x], -1), *tf.unstack(x, 4, 1), tf.broadcast_to(x[:, :1], tf.shape(x)),
-        tf.saturate_cast(x * 99, "int8"),
+        tf.saturate_cast(x * 99, "int8"), tf.saturate_cast(x * 3e9, "int32"),
     ],
     "activations": lambda tf, x, n: [
         tf.nn.leaky_relu(x), tf.nn.leaky_relu(x, 0.4), tf.nn.gelu(x, True), tf.nn.silu(x, 2.0), tf.nn.softmax(x, 1),
