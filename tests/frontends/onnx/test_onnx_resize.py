@@ -36,7 +36,8 @@ TRANSFORMATIONS = [
 ]  # fmt: skip
 ROUNDING = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
 TO = {
-    "scales": scales(1, 1, 0.6, 2.3), "whole": scales(1, 1, 2, 3), "sizes": sizes(1, 2, 3, 9), "one": sizes(1, 2, 1, 6)
+    "scales": scales(1, 1, 0.6, 2.3), "whole": scales(1, 1, 2, 3), "sizes": sizes(1, 2, 3, 9),
+    "multiples": sizes(1, 2, 14, 15), "one": sizes(1, 2, 1, 6),
 }  # fmt: skip
 
 RESIZED: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -93,6 +94,30 @@ def test_resize(is_open: bool) -> None:
         shape = (1, 2, "height", "width") if is_open else X.shape
         content = model("Resize", [X, *given], attributes, 19, sizes=shape)
         check(name, content, [X, *given], of_onnx(content) if name in EXACT else None, tolerance=2e-5)
+
+
+OPERATORS = {
+    "whole factors": (TO["whole"], {}, ["Upsample"]),
+    "multiples": (TO["multiples"], {}, ["Upsample"]),
+    "no change": (scales(1, 1, 1, 1), {}, []),
+    "channels": (scales(1, 3, 1, 1), {}, ["Upsample"]),
+    "from above": (
+        TO["whole"], {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}, ["Upsample"]),
+    "rounded up": (TO["whole"], {"nearest_mode": "round_prefer_ceil"}, ["Upsample"]),
+    "images": (TO["whole"], {"mode": "linear"}, ["Resize"]),
+    "symmetric images": (
+        TO["whole"], {"mode": "linear", "coordinate_transformation_mode": "half_pixel_symmetric"}, ["Resize"]),
+    "half a size": (scales(1, 1, 2.5, 2), {}, ["Gather", "Gather"]),
+    "smaller": (sizes(1, 2, 14, 4), {}, ["Gather", "Gather"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_enlarged_by_whole_factors(name: str) -> None:
+    """One operator does it where the coordinates allow that."""
+    given, attributes, expected = OPERATORS[name]
+    rmodel = frontends.open(model("Resize", [X, *given], attributes, 19))()
+    assert [op.op_type for op in rmodel.operators if op.op_type != "Identity"] == expected
 
 
 GRID = np.tanh(numbers(1, 9, 10, 2)) * np.float32(1.9)

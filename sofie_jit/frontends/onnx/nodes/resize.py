@@ -172,8 +172,7 @@ def _enlarged(
 def _whole_factor(part: Axis) -> int:
     """The factor by which an axis becomes larger, if it is an integer; else 0."""
     if part.scale is None:
-        multiple = part.new % part.old == 0 if part.old != 0 else False
-        factor = part.new // part.old if multiple else 0
+        factor = part.new // part.old if part.new % part.old == 0 else 0
         return factor if isinstance(factor, int) else 0
     return int(part.scale) if part.scale == int(part.scale) else 0
 
