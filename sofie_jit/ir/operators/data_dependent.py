@@ -225,4 +225,4 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union; 0 if one of them is empty."""
     common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
     union = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common
-    return float(common / union) if common > 0 and union > 0 else 0.0
+    return float(common / union) if common > 0 else 0.0

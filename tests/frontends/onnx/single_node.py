@@ -12,7 +12,6 @@ from sofie_jit import frontends
 from sofie_jit.verification.evaluate import evaluate
 
 ML, MICROSOFT = "ai.onnx.ml", "com.microsoft"
-RNG = np.random.default_rng(0)
 
 
 class Constant:
@@ -22,12 +21,17 @@ class Constant:
         self.array = np.asarray(value, dtype or None)
 
 
-def numbers(*shape: int) -> np.ndarray:
-    return RNG.normal(size=shape).astype(np.float32)
+class Random:
+    """Random arrays, the same ones in each run of a module."""
 
+    def __init__(self, seed: int):
+        self._rng = np.random.default_rng(seed)
 
-def integers(dtype: str, *shape: int) -> np.ndarray:
-    return RNG.integers(0 if dtype.startswith("u") else -100, 100, shape).astype(dtype)
+    def numbers(self, *shape: int) -> np.ndarray:
+        return self._rng.normal(size=shape).astype(np.float32)
+
+    def integers(self, dtype: str, *shape: int) -> np.ndarray:
+        return self._rng.integers(0 if dtype.startswith("u") else -100, 100, shape).astype(dtype)
 
 
 def model(

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
-from single_node import check, computed, model, numbers
+from single_node import Random, check, computed, model
 
 from sofie_jit import frontends
 from sofie_jit.errors import SofieError
 
+numbers = Random(0).numbers
 BATCH, HEADS, QUERIES, KEYS, SIZE = 2, 4, 3, 5, 6
 Q, K, V = numbers(BATCH, HEADS, QUERIES, SIZE), numbers(BATCH, HEADS, KEYS, SIZE), numbers(BATCH, HEADS, KEYS, 2)
 PAST_K, PAST_V = numbers(BATCH, HEADS, 2, SIZE), numbers(BATCH, HEADS, 2, 2)

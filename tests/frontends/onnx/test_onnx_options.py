@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from single_node import Constant, check, integers, model, numbers
+from single_node import Constant, Random, check, model
 
 pytest.importorskip("onnxruntime")
 
 C = Constant
+RANDOM = Random(0)
+numbers, integers = RANDOM.numbers, RANDOM.integers
 X, Y = numbers(2, 3, 4), numbers(2, 3, 4)
 M, N = numbers(3, 4), numbers(4, 5)
 IMAGE = numbers(2, 4, 6, 5)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from single_node import Constant, check, computed, model, numbers
+from single_node import Constant, Random, check, computed, model
 
 from sofie_jit import frontends
 from sofie_jit.errors import UnsupportedLayerError
@@ -14,7 +14,7 @@ from sofie_jit.errors import UnsupportedLayerError
 pytest.importorskip("onnxruntime")
 
 TIME, BATCH, FEATURES, UNITS = 5, 3, 2, 4
-X = numbers(TIME, BATCH, FEATURES)
+X = Random(0).numbers(TIME, BATCH, FEATURES)
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 COUNTS = {"RNN": 1, "GRU": 2, "LSTM": 3}
 WITH_ALPHA = {
@@ -32,7 +32,8 @@ def weights(op: str, directions: int = 1) -> list[Any]:
     """W, R and B."""
     rows = GATES[op] * UNITS
     shapes = (rows, FEATURES), (rows, UNITS), (2 * rows,)
-    return [Constant(numbers(directions, *shape) / np.float32(3)) for shape in shapes]
+    random = Random(directions)
+    return [Constant(random.numbers(directions, *shape) / np.float32(3)) for shape in shapes]
 
 
 def compare(op: str, given: list[Any], attributes: dict[str, Any]) -> None:
@@ -69,7 +70,7 @@ def test_activations(op: str, clip: dict[str, float]) -> None:
 @pytest.mark.parametrize("clip", [{}, {"clip": 0.6}], ids=["kernel", "steps"])
 def test_directions_and_states(op: str, clip: dict[str, float]) -> None:
     both = weights(op, 2)
-    states = [numbers(2, BATCH, UNITS) for _ in range(2 if op == "LSTM" else 1)]
+    states = list(Random(3).numbers(2, 2, BATCH, UNITS))[: 2 if op == "LSTM" else 1]
     lengths = np.int32([5, 2, 4])
     compare(op, [X, *both, None, *states], {"direction": "bidirectional", **clip})
     compare(op, [X, *both, lengths, *states], {"direction": "bidirectional", **clip})
@@ -80,7 +81,7 @@ def test_directions_and_states(op: str, clip: dict[str, float]) -> None:
 
 
 def test_further_options() -> None:
-    peepholes = Constant(numbers(1, 3 * UNITS))
+    peepholes = Constant(Random(4).numbers(1, 3 * UNITS))
     compare("LSTM", [X, *weights("LSTM"), None, None, None, peepholes], {})
     compare("LSTM", [X, *weights("LSTM")], {"input_forget": 1})
     compare("LSTM", [X, *weights("LSTM"), None, None, None, peepholes], {"input_forget": 1, "clip": 0.4})
@@ -93,7 +94,7 @@ def test_further_options() -> None:
 @pytest.mark.parametrize("op", GATES)
 def test_batch_in_front(op: str) -> None:
     """``layout=1``, which ONNX Runtime does not have."""
-    given, states = weights(op, 2), [numbers(2, BATCH, UNITS) for _ in range(2 if op == "LSTM" else 1)]
+    given, states = weights(op, 2), list(Random(3).numbers(2, 2, BATCH, UNITS))[: 2 if op == "LSTM" else 1]
     options = {"hidden_size": UNITS, "direction": "bidirectional"}
     outputs = ["y0", "y1", "y2"][: 1 + len(states)]
     inputs = [X, *given, None, *states]
@@ -112,8 +113,18 @@ REFUSED: dict[str, tuple[str, list[Any], dict[str, Any], str]] = {
     "too many": ("RNN", [X, *weights("RNN")], {"activations": ["Tanh"] * 2}, "it has 2 activations; expected 1"),
     "unknown": ("RNN", [X, *weights("RNN")], {"activations": ["Sine"]}, r"activations are \['sine'\]; expected 1 of"),
     "too few in steps": ("GRU", [X, *weights("GRU")], {"activations": ["Tanh"], "clip": 1.0}, "expected 2 of sigmoid"),
-    "long": ("RNN", [numbers(257, 1, 2), *weights("RNN")], {"clip": 1.0}, "number of steps up to 256; its input has"),
-    "empty": ("RNN", [numbers(0, 1, 2), *weights("RNN")], {"clip": 1.0}, "number of steps up to 256; its input has"),
+    "long": (
+        "RNN",
+        [Random(0).numbers(257, 1, 2), *weights("RNN")],
+        {"clip": 1.0},
+        "number of steps up to 256",
+    ),
+    "empty": (
+        "RNN",
+        [Random(0).numbers(0, 1, 2), *weights("RNN")],
+        {"clip": 1.0},
+        "number of steps up to 256",
+    ),
 }
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from single_node import Constant, integers, model, numbers
+from single_node import Constant, Random, model
 
 from sofie_jit import frontends
 from sofie_jit.errors import SofieError
 
 C = Constant
+RANDOM = Random(0)
+numbers, integers = RANDOM.numbers, RANDOM.integers
 X, IMAGE = numbers(2, 3, 4), numbers(1, 4, 6, 6)
 Q = numbers(2, 4, 3, 8)
 ROWS = numbers(2, 3, 8)
