@@ -156,3 +156,13 @@ def test_function_of_the_users_is_refused() -> None:
     model = sequential((3,), keras.layers.Dense(2, activation=cube))
     with pytest.raises(UnsupportedLayerError, match="tests>cube"):
         sofie_jit.load(model)
+
+
+@pytest.mark.parametrize(
+    ("shape", "mask"), [((4,), (1, 4)), ((4,), (3, 4)), ((1, 4), (3, 4)), ((2, 4), (2, 3, 4)), ((1, 4), (3, 1))]
+)
+def test_masks_that_enlarge_the_input_are_refused(shape: tuple[int, ...], mask: tuple[int, ...]) -> None:
+    x, given = keras.Input(shape), keras.Input(mask, dtype="bool")
+    model = keras.Model([x, given], keras.layers.Softmax()(x, mask=given))
+    with pytest.raises(UnsupportedLayerError, match=r"its mask has shape .*, which does not broadcast to its input's"):
+        sofie_jit.frontends.open(model)()

@@ -13,6 +13,7 @@ import pytest
 import sofie_jit
 from sofie_jit.codegen.lowered.conv_transpose import FusedConvTranspose
 from sofie_jit.errors import DtypeError, ShapeError, UnsupportedLayerError
+from sofie_jit.frontends.keras.layers.convolution_transpose import output_size
 from sofie_jit.ir.operators import ConvTranspose, Relu
 from sofie_jit.ir.rmodel import RModel
 from tolerance import check, randomize
@@ -215,3 +216,18 @@ def test_keras_that_did_not_save_the_output_shape(version: str, tmp_path: Path) 
     values = np.random.default_rng(0).normal(size=(2, 5, 4, 6)).astype(np.float32)
     loaded = sofie_jit.load(tmp_path / "m.h5", config=config([None, 10, 8, 3], "1.1.2"))
     check(loaded.infer(values), model, values)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("extent", [1, 2, 5])
+def test_sizes_of_outputs(extent: int, stride: int) -> None:
+    """A convolution of an image of that size gives an image of the size of the input."""
+    for size in (1, 4, 7):
+        valid, same, full = (output_size(size, extent, stride, None, padding) for padding in ("valid", "same", "full"))
+        assert (valid - extent) // stride + 1 == size
+        assert -(-same // stride) == size
+        if full > 0:
+            assert (full + 2 * (extent - 1) - extent) // stride + 1 == size
+        for more in range(stride):
+            assert output_size(size, extent, stride, more, "valid") == (size - 1) * stride + extent + more
+            assert output_size(size, extent, stride, more, "same") == (size - 1) * stride + extent % 2 + more

@@ -51,6 +51,100 @@ def output_of(class_name, config, weights, x, version="2.2.4"):
     return evaluate(rmodel, {"x": x})[0]
 
 
+def network_of(class_name, config, weights, inputs, calls, version="2.2.4"):
+    """The network of one layer that is called with several inputs."""
+    layers = [
+        {"class_name": "InputLayer", "name": name, "inbound_nodes": [],
+         "config": {"name": name, "batch_input_shape": list(shape), "dtype": dtype}}
+        for name, (shape, dtype) in inputs.items()
+    ]  # fmt: skip
+    nodes = [[[name, 0, 0, {}] for name in calls]]
+    layers.append({"class_name": class_name, "name": "layer", "inbound_nodes": nodes,
+                   "config": {"name": "layer", **config}})  # fmt: skip
+    model = {
+        "class_name": "Model",
+        "config": {"name": "m", "layers": layers, "input_layers": [[name, 0, 0] for name in inputs],
+                   "output_layers": [["layer", 0, 0]]},
+    }  # fmt: skip
+    groups = LayerGroups([Group("layer", [Weight(name, array) for name, array in weights.items()])] if weights else [])
+    rmodel = translate(connected(SavedModel("test", model, groups, version, version)))
+    rmodel.generate()
+    return rmodel
+
+
+@pytest.mark.parametrize("projected", [False, True])
+def test_polynomial_crossing_of_addons(projected):
+    x0, x = normal(3, 4), normal(4, 3).T.copy()
+    kernels = {"kernel_u": normal(4, 2), "kernel_v": normal(2, 4)} if projected else {"kernel": normal(4, 4)}
+    whole = kernels["kernel_u"] @ kernels["kernel_v"] if projected else kernels["kernel"]
+    for options, bias in (({}, normal(4, 1)[:, 0]), ({"use_bias": False, "diag_scale": 0.25}, None)):
+        config = {"projection_dim": 2 if projected else None, **options}
+        weights = {**kernels, **({} if bias is None else {"bias": bias})}
+        inputs = dict.fromkeys(("x0", "x"), ((None, 4), "float32"))
+        network = network_of("Addons>PolynomialCrossing", config, weights, inputs, ["x0", "x"])
+        (got,) = evaluate(network, {"x0": x0, "x": x})
+        want = x0 * (x @ whole + options.get("diag_scale", 0) * x) + x + (0 if bias is None else bias)
+        np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [-1, 1, 2])
+def test_sparsemax_of_addons(axis):
+    x = normal(2, 5, 4)
+    got = output_of("Addons>Sparsemax", {"axis": axis}, {}, x)
+    np.testing.assert_allclose(got.sum(axis), 1, atol=1e-6)
+    assert (got >= 0).all()
+    assert (got == 0).any()
+    # the projection moves all positive elements by the same number, and others by less
+    moved = np.where(got > 0, x - got, np.nan)
+    np.testing.assert_allclose(np.nanmax(moved, axis), np.nanmin(moved, axis), atol=1e-6)
+    assert (np.where(got > 0, -np.inf, x) <= np.nanmin(moved, axis, keepdims=True) + 1e-6).all()
+
+
+def test_scaled_residuals_of_applications():
+    """Layers of InceptionResNetV2 and ConvNeXt."""
+    x, y = normal(3, 4), normal(4, 3).T.copy()
+    inputs = dict.fromkeys(("x", "y"), ((None, 4), "float32"))
+    network = network_of("CustomScaleLayer", {"scale": 0.25}, {}, inputs, ["x", "y"])
+    np.testing.assert_allclose(evaluate(network, {"x": x, "y": y})[0], x + 0.25 * y, atol=1e-6)
+    np.testing.assert_array_equal(output_of("StochasticDepth", {"drop_path_rate": 0.2}, {}, x), x)
+    gamma = normal(4, 1)[:, 0]
+    got = output_of("LayerScale", {"projection_dim": 4, "init_values": 1e-6}, {"gamma": gamma}, x)
+    np.testing.assert_allclose(got, x * gamma, atol=1e-6)
+
+
+def test_weight_normalization_of_columns_of_zeros():
+    """A column without a norm stays zero; the others get the norms g."""
+    x, kernel, g = normal(3, 4), normal(4, 3), np.array([2.0, 3.0, 4.0], np.float32)
+    kernel[:, 1] = 0
+    kernel[:, 2] *= 1e-3
+    config = {
+        "layer": {"class_name": "Dense", "config": {"name": "d", "units": 3, "use_bias": False}},
+        "data_init": False,
+    }
+    for initialized in (True, False):
+        weights = {"g": g, "kernel": kernel, "initialized": np.array(initialized)}
+        if not initialized:
+            with pytest.raises(UnsupportedLayerError, match="it was saved before it was called"):
+                output_of("Addons>WeightNormalization", config, weights, x)
+            continue
+        got = output_of("Addons>WeightNormalization", config, weights, x)
+        norms = np.maximum(np.sqrt((kernel**2).sum(0)), 1e-6)
+        np.testing.assert_allclose(got, x @ (kernel / norms * g), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "message"),
+    [
+        ("Addons>Maxout", {"num_units": 3}, "8 elements along axis 3, not a multiple of num_units=3"),
+        ("Addons>SpatialPyramidPooling2D", {"bins": [5]}, "bins|does not divide"),
+        ("Addons>AdaptiveAveragePooling2D", {"output_size": [3, 2]}, "which output_size=.* does not divide"),
+    ],
+)
+def test_sizes_that_do_not_fit(class_name, config, message):
+    with pytest.raises(UnsupportedLayerError, match=message):
+        output_of(class_name, config, {}, normal(2, 4, 6, 8))
+
+
 def normal(*shape):
     return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
 

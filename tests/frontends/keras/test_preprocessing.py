@@ -11,6 +11,8 @@ import pytest
 
 import sofie_jit
 from sofie_jit import frontends
+from sofie_jit.frontends.keras.saved_model import LayerGroups, SavedModel
+from sofie_jit.frontends.keras.translation import connected, translate
 from sofie_jit.passes.pipeline import lower
 from sofie_jit.verification.evaluate import evaluate
 from tolerance import check, check_file
@@ -64,6 +66,8 @@ INTEGERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "hashing": ("Hashing", {"num_bins": 5}, (4,)),
     "hashing with salt": ("Hashing", {"num_bins": 7, "salt": 2**62 + 1, "dtype": "int32"}, (4, 3)),
     "hashing with mask": ("Hashing", {"num_bins": 4, "salt": [5, -7], "mask_value": 3}, (4,)),
+    "hashing to two bins": ("Hashing", {"num_bins": 2, "mask_value": 3}, (4,)),
+    "hashing to one bin": ("Hashing", {"num_bins": 1, "mask_value": 3}, (4,)),
     "hashing one_hot": ("Hashing", {"num_bins": 3, "output_mode": "one_hot"}, (1,)),
     "hashing multi_hot": ("Hashing", {"num_bins": 3, "output_mode": "multi_hot"}, (4,)),
     "hashing count": ("Hashing", {"num_bins": 3, "output_mode": "count", "mask_value": 2}, (4,)),
@@ -206,6 +210,50 @@ def test_one_index_per_row(library: str) -> None:
     model, x = module.Model(inputs, outputs), np.array([[3], [1], [3], [0]])
     for got, want in zip(evaluate(frontends.open(model)(), x), model(x), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_element_types_of_encodings(library: str) -> None:
+    """Those of integers are integers in Keras 3 only, and sums of weights follow the policy in both."""
+    module = importlib.import_module(library)
+    inputs = module.Input((4,), dtype="int64")
+    given = {"vocabulary": [7, 2, 4], "mask_token": 0}
+    outputs = [
+        *(module.layers.IntegerLookup(output_mode=mode, **given)(inputs) for mode in ("int", "multi_hot", "count")),
+        module.layers.IntegerLookup(output_mode="tf_idf", idf_weights=[0.5, 2.0, 1.0], **given)(inputs),
+        module.layers.IntegerLookup(vocabulary=[7, 2, 4], num_oov_indices=2, oov_token=-5)(inputs),
+        module.layers.IntegerLookup(vocabulary=[7, 2, 4], invert=True, num_oov_indices=2)(inputs),
+        module.layers.IntegerLookup(vocabulary=[7, 2, 4], mask_token=1, output_mode="count")(inputs),
+        module.layers.CategoryEncoding(8, output_mode="count")(inputs),
+        module.layers.Hashing(5, output_mode="count")(inputs),
+        module.layers.Hashing(5, mask_value=7)(inputs),
+    ]
+    model, x = module.Model(inputs, outputs), np.array([[7, 2, 0, 3], [4, 4, 1, 7], [0, 0, 0, 0]])
+    for index, (got, want) in enumerate(zip(evaluate(frontends.open(model)(), x), model(x), strict=True)):
+        assert (got.shape, got.dtype) == (want.shape, want.numpy().dtype), index
+        np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=str(index))
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "sparse": ("CategoryEncoding", {"num_tokens": 4, "sparse": True}, "int32", "save the model with sparse=False"),
+    "mode": ("CategoryEncoding", {"num_tokens": 4, "output_mode": "words"}, "int32", "output_mode='words' is not supp"),
+    "no bins": ("Discretization", {"num_bins": 4}, "float32", r"it has no bin_boundaries, .* before adapt\(\)"),
+    "no tokens": ("IntegerLookup", {"vocabulary": [-1]}, "int64", r"its vocabulary is empty, .* before adapt\(\)"),
+    "no vocabulary": ("IntegerLookup", {}, "int64", "the file lacks its vocabulary"),
+    "a file": ("IntegerLookup", {"vocabulary": "a.txt"}, "int64", "its vocabulary is in the file 'a.txt'"),
+    "no weights": ("IntegerLookup", {"vocabulary": [7], "output_mode": "tf_idf"}, "int64", "lacks its idf_weights"),
+    "hash of bool": ("Hashing", {"num_bins": 4}, "bool", "it hashes booleans as words"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_preprocessing(name: str) -> None:
+    class_name, config, dtype, message = REFUSED[name]
+    given = {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 4], "dtype": dtype}}
+    layer = {"class_name": class_name, "config": {"name": "layer", **config}}
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [given, layer]}}
+    with pytest.raises(sofie_jit.UnsupportedLayerError, match=message):
+        translate(connected(SavedModel("test", model, LayerGroups([]), "3.3.0", "3.3.0")))
 
 
 def test_scaling_that_becomes_part_of_the_network_keeps_its_digits(tmp_path: Path) -> None:

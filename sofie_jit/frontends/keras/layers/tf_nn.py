@@ -25,9 +25,7 @@ def bias_add(value: Symbol, bias: Any, data_format: str | None = None) -> Symbol
     return ops.add(value, bias)
 
 
-def _local_response(
-    input: Symbol, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
-) -> Symbol:
+def _local_response(input: Symbol, depth_radius: int, bias: float, alpha: float, beta: float) -> Symbol:
     count = static_dim("local_response_normalization", input.shape, -1)
     check_table("local_response_normalization", count, count)
     channels = np.arange(count)

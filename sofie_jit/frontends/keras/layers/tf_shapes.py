@@ -188,7 +188,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "convert_to_tensor": lambda x, *_: x,
     "reduce_prod": lambda x, *_: math.prod(x.tolist()),
     "squeeze": lambda x, *_: np.squeeze(x),
-    "expand_dims": lambda x, axis=0: np.expand_dims(x, axis),
+    "expand_dims": lambda x, axis: np.expand_dims(x, axis),
     **dict.fromkeys(("add", "add_v2"), _elementwise(operator.add)),
     **dict.fromkeys(("subtract", "sub"), _elementwise(operator.sub)),
     **dict.fromkeys(("multiply", "mul"), _elementwise(operator.mul)),
