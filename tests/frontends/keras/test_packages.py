@@ -145,6 +145,47 @@ def test_sizes_that_do_not_fit(class_name, config, message):
         output_of(class_name, config, {}, normal(2, 4, 6, 8))
 
 
+ATTENTION = {"kernel": (4, 2, 2), "bias": (2, 2)}
+ENCODER = {
+    **{f"self_attention_layer/{name}/{part}": shape for name in ("query", "key", "value")
+       for part, shape in ATTENTION.items()},
+    "self_attention_layer/attention_output/kernel": (2, 2, 4),
+    "self_attention_layer/attention_output/bias": (4,),
+    **{f"{name}_layer_norm/{part}": (4,) for name in ("self_attention", "feedforward") for part in ("gamma", "beta")},
+    "feedforward_intermediate_dense/kernel": (4, 5),
+    "feedforward_intermediate_dense/bias": (5,),
+    "feedforward_output_dense/kernel": (5, 4),
+    "feedforward_output_dense/bias": (4,),
+}  # fmt: skip
+BLOCK = {"dropout": 0, "activation": "relu", "layer_norm_epsilon": 1e-5, "normalize_first": False}
+LEFT_OUT = {
+    "Addons>Maxout": ({"num_units": 2}, {"axis": -1}, {}),
+    "Addons>PoincareNormalize": ({}, {"axis": 1, "epsilon": 1e-5}, {}),
+    "Addons>Sparsemax": ({}, {"axis": -1}, {}),
+    "Addons>NoisyDense": (
+        {"units": 3},
+        {"activation": "linear", "use_bias": True},
+        {"sigma_kernel": (4, 3), "mu_kernel": (4, 3), "sigma_bias": (3,), "mu_bias": (3,), "eps_kernel": (4, 3),
+         "eps_bias": (3,)},
+    ),
+    "keras_nlp>TransformerEncoder": ({"intermediate_dim": 5, "num_heads": 2}, BLOCK, ENCODER),
+    "keras_hub>TransformerDecoder": ({"intermediate_dim": 5, "num_heads": 2}, BLOCK, ENCODER),
+}  # fmt: skip
+"""Class of a package -> required options, the values of those that files may leave out, and the shapes of weights."""
+
+
+@pytest.mark.parametrize("class_name", LEFT_OUT)
+def test_options_that_are_left_out(class_name):
+    required, optional, shapes = LEFT_OUT[class_name]
+    weights = {name: normal(*shape, 1)[..., 0] + 0.5 for name, shape in shapes.items()}
+    if "Decoder" in class_name:  # its weights are in another order
+        weights = {name: weights[name] for name in sorted(weights, key=lambda name: "feedforward_layer_norm" in name)}
+    x = normal(2, 3, 4)
+    bare, full = (output_of(class_name, config, weights, x) for config in (required, {**required, **optional}))
+    np.testing.assert_array_equal(bare, full)
+    assert np.ptp(full) > 0.1
+
+
 def normal(*shape):
     return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
 

@@ -220,7 +220,6 @@ def test_element_types_of_encodings(library: str) -> None:
     given = {"vocabulary": [7, 2, 4], "mask_token": 0}
     outputs = [
         *(module.layers.IntegerLookup(output_mode=mode, **given)(inputs) for mode in ("int", "multi_hot", "count")),
-        module.layers.IntegerLookup(output_mode="tf_idf", idf_weights=[0.5, 2.0, 1.0], **given)(inputs),
         module.layers.IntegerLookup(vocabulary=[7, 2, 4], num_oov_indices=2, oov_token=-5)(inputs),
         module.layers.IntegerLookup(vocabulary=[7, 2, 4], invert=True, num_oov_indices=2)(inputs),
         module.layers.IntegerLookup(vocabulary=[7, 2, 4], mask_token=1, output_mode="count")(inputs),
