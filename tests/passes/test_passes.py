@@ -7,8 +7,11 @@ import pytest
 
 from pass_models import ROW, W, model_of, same_numbers, types
 from sofie_jit import OptionError, RModel
+from sofie_jit.ir.dims import SymbolicDim
 from sofie_jit.ir.operators.activations import Clip, Relu, Tanh
+from sofie_jit.ir.operators.data_dependent import NonZero
 from sofie_jit.ir.operators.elementwise import Add, Cast, Mul, Sub
+from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gemm import Gemm
 from sofie_jit.ir.operators.math import TopK
 from sofie_jit.ir.operators.reshape import Reshape
@@ -44,6 +47,22 @@ def test_what_no_output_needs_is_dropped() -> None:
     small = eliminate_dead_code(model_of((None, 4), *operators, W=W, V=W))
     assert types(small) == ["Gemm"]
     assert list(small.initialized) == ["W"]
+
+
+def test_outputs_that_nobody_reads_are_dropped() -> None:
+    operators = [
+        TopK(K=2, inputs=["x"], outputs=["values", "places"]),
+        NonZero(count="found", inputs=["x"], outputs=["where"]),
+        Expand(shape=(SymbolicDim("found"),), inputs=["one"], outputs=["z"]),
+        NonZero(count="more", inputs=["x"], outputs=["unused"]),
+    ]
+    rmodel = model_of((3, 4), *operators, outputs="values z", one=np.ones(1))
+    small = eliminate_dead_code(rmodel)
+    assert types(small) == ["TopK", "NonZero", "Expand"]  # the size of z is that of a tensor that nobody reads
+    assert [op.outputs for op in small.operators] == [["values", ""], ["where"], ["z"]]
+    x = np.array([[1, 0, 2, 3], [0, 0, 0, 5], [4, 0, 0, 0]], np.float32)
+    for found, want in zip(evaluate(small, x), ([[3, 2], [5, 0], [4, 0]], np.ones(5)), strict=True):
+        np.testing.assert_array_equal(found, want)
 
 
 def test_results_that_are_the_same_are_computed_once() -> None:

@@ -116,6 +116,12 @@ def test_factors_that_are_outputs_stay(name: str, read: str) -> None:
     assert types(recognize_activations(rmodel)) == types(rmodel)
 
 
+def test_a_product_of_three_factors() -> None:
+    operators = [*SPELLED_OUT["Swish"][0][:-1], *chain((Mul, "a x", "b"), (Mul, "b other", "y"))]
+    rmodel = model_of((None, 7), *operators, **NUMBERS)
+    assert types(recognize_activations(rmodel)) == ["Swish", "Mul"]
+
+
 def test_a_quotient_that_is_an_output_is_computed_besides() -> None:
     rmodel = model_of((None, 7), *gelu("half last"), outputs="y a", **NUMBERS)
     assert types(recognize_activations(rmodel)) == ["Div", "Gelu"]
