@@ -7,18 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Complex,
     NumberSymbol,
     Packed,
+    Refused,
     Tensor,
     Undecided,
     check_dtype,
     dtype_of,
     known_number,
 )
+from sofie_jit.frontends.wording import CUT
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.sizes import Sizes
@@ -113,7 +116,7 @@ class NestedForm(Form):
     def symbols(self, call: NodeCall, value: Any) -> list[Symbol]:
         """The tensors of all parts."""
         values = [value] * len(self.parts) if isinstance(value, Unset) else items(value)
-        return [symbol for form, part in zip(self.parts, values, strict=True) for symbol in form.symbols(call, part)]
+        return taken_apart(call, self.parts, values)
 
     def value(self, symbols: Iterator[Symbol]) -> Any:
         """A new list, tuple or dict."""
@@ -123,9 +126,23 @@ class NestedForm(Form):
         return type(self.example)(parts)
 
 
+def check_decided(call: NodeCall, value: Any) -> None:
+    """Refuses a value that is not decided: for want of sizes, or for another reason."""
+    if isinstance(value, Refused):
+        raise UnsupportedLayerError([])  # the problem is known already
+    if isinstance(value, Undecided):
+        call.need_sizes(value.reason, value.sizes)
+        call.refuse(f"it depends on {value.reason}", CUT)
+
+
 def taken_apart(call: NodeCall, forms: Sequence[Form], values: Sequence[Any]) -> list[Symbol]:
     """The tensors that values of these forms consist of."""
-    return [symbol for form, value in zip(forms, values, strict=True) for symbol in form.symbols(call, value)]
+    found = []
+    for form, value in zip(forms, values, strict=True):
+        if type(form) is not Form:
+            check_decided(call, value)
+        found += form.symbols(call, value)
+    return found
 
 
 def rebuilt(forms: Sequence[Form], symbols: Sequence[Symbol]) -> list[Any]:

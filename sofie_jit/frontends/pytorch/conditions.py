@@ -10,19 +10,11 @@ import numpy as np
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.control_flow import chosen
 from sofie_jit.frontends.pytorch.carried import Form, rebuilt, symbol_of, taken_apart
-from sofie_jit.frontends.pytorch.values import Tensor, Undecided, shape_of
-from sofie_jit.frontends.wording import CUT
+from sofie_jit.frontends.pytorch.values import Tensor, shape_of
 from sofie_jit.ir import ops
 from sofie_jit.ir.bodies import Body
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import format_shape, product
-
-
-def check_decided(call: NodeCall, condition: Any) -> None:
-    """Refuses a condition that is not decided: for want of sizes, or for another reason."""
-    if isinstance(condition, Undecided):
-        call.need_sizes(condition.reason, condition.sizes)
-        call.refuse(f"it depends on {condition.reason}", CUT)
 
 
 def flag(call: NodeCall, condition: Any) -> Symbol:

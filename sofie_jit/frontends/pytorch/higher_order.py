@@ -7,8 +7,8 @@ from typing import Any
 
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.control_flow import Iteration, repeated
-from sofie_jit.frontends.pytorch.carried import common_form, rebuilt, settled, taken_apart
-from sofie_jit.frontends.pytorch.conditions import check_decided, flag, merged
+from sofie_jit.frontends.pytorch.carried import check_decided, common_form, rebuilt, settled, taken_apart
+from sofie_jit.frontends.pytorch.conditions import flag, merged
 from sofie_jit.frontends.pytorch.model import Graph
 from sofie_jit.frontends.pytorch.values import Tensor
 from sofie_jit.ir.bodies import body

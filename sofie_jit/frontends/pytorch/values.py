@@ -39,6 +39,10 @@ class Undecided:
     """The names of the open sizes whose values would decide it."""
 
 
+class Refused(Undecided):
+    """The result of an operator that is not supported, which an error tells already."""
+
+
 @dataclass(frozen=True)
 class Unavailable:
     """A result of an operator that is not computed; an error if anything needs it."""
@@ -196,8 +200,7 @@ class Tensor:
         self._version = 0
         self._seen = base._version if base is not None else 0
         self._unclear = ""
-        self.fixed = ""
-        """Why it cannot be changed in place; '' if it can."""
+        self._partners: list[Tensor] = []
 
     @property
     def state(self) -> TensorState:
@@ -231,12 +234,37 @@ class Tensor:
         """The tensor whose memory this one shares."""
         return self if self.base is None else self.base.root
 
+    def link(self, other: Tensor) -> None:
+        """Declares that this tensor and another one may share their memory, which the data decide."""
+        if self.root is not other.root:
+            self.root._partners.append(other.root)
+            other.root._partners.append(self.root)
+
+    def _disturb_partners(self) -> None:
+        """Makes the tensors unclear that may share the memory of this one, which is changed in place."""
+        found, pending = {self.root}, [self.root]
+        while pending:
+            new = set(pending.pop()._partners) - found
+            found |= new
+            pending += new
+        for tensor in found - {self.root}:
+            if tensor.owner:
+                raise UnsupportedLayerError(
+                    f"it changes a tensor in place that may be '{tensor.owner}', a part of the module that later calls "
+                    "would use; such state is not supported"
+                )
+            tensor._unclear = (
+                "it uses a tensor after another one was changed in place, and the data decide whether both are one; "
+                "use an operation that returns a new tensor"
+            )
+
     def change(self, value: Array) -> None:
         """Changes the tensor, and its base if it is a view. Raises UnsupportedLayerError if that is not supported."""
-        if self.fixed:
-            raise UnsupportedLayerError(self.fixed)
-        if self.base is not None:
+        if self.base is None:
+            self._disturb_partners()
+        else:
             if self._may_copy:
+                self._disturb_partners()
                 self.base._unclear = (
                     "it uses a tensor that was reshaped and then changed in place; whether that changes the original "
                     "depends on memory, so use an operation that returns a new tensor"

@@ -87,6 +87,23 @@ class InPlace(nn.Module):
 
 
 @scripted
+class Augmented(nn.Module):
+    """Changes in place of variables that may be the input, or the result of no iteration."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        if bool(x.sum() > 0):
+            y = y * 2
+        y += 1
+        z, count = y, 0
+        while bool(z.sum() < 5) and count < 9:
+            z = z * 1.5 + 0.5
+            count += 1
+        z += 2.0
+        return torch.relu_(z)
+
+
+@scripted
 class Doubled(nn.Module):
     """A loop that may have no iteration, with a limit."""
 

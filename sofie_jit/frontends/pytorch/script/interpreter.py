@@ -21,10 +21,12 @@ from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
 from sofie_jit.frontends.pytorch.script.functions import FUNCTIONS
 from sofie_jit.frontends.pytorch.script.objects import Builtin, Method, ScriptObject
-from sofie_jit.frontends.pytorch.script.statements import Refused, Returned, Statements
-from sofie_jit.frontends.pytorch.values import Tensor, Undecided, complex_number
+from sofie_jit.frontends.pytorch.script.statements import Returned, Statements
+from sofie_jit.frontends.pytorch.values import Refused, Tensor, Undecided, complex_number
 from sofie_jit.frontends.wording import CUT
 
+STORING = frozenset(["append", "insert", "_set_item"])
+"""Functions that take values of any kind."""
 MAX_CALLS = 60
 """Maximum depth of calls; each takes several frames of Python's stack."""
 
@@ -197,6 +199,10 @@ class Interpreter(Statements):
             self.problems.found.append(f"{text}: the operator is not supported; replace its module with replace=")
             return Refused(text)
         function = FUNCTIONS.get(short)
+        if function is not None and short not in STORING:
+            refused = next((value for value in (*arguments, *named.values()) if isinstance(value, Refused)), None)
+            if refused is not None:
+                return refused
         if function is not None:
             with errors_of_node(f"{self.path or 'forward'} ({name})", {}, "TorchScript"):
                 result = function(self, *arguments, **named)

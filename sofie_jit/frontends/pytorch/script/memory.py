@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.pytorch.carried import tensors_in
 from sofie_jit.frontends.pytorch.script.objects import ScriptObject
-from sofie_jit.frontends.pytorch.values import Array, Tensor
+from sofie_jit.frontends.pytorch.values import Array, Tensor, Undecided
 from sofie_jit.frontends.wording import CUT
 
 
@@ -59,26 +60,32 @@ class Memory:
     def changed_tensors(self) -> dict[Tensor, Array]:
         """The tensors that were changed in place, and their values now."""
         return {
-            tensor: tensor.value
-            for tensor, state in self._states.items()
-            if tensor.base is None and state.base is None and tensor.value is not state.value
+            tensor: now.value
+            for tensor, before in self._states.items()
+            if (now := tensor.state).base is None and before.base is None and now.value is not before.value
         }
 
-    def separate(self, origin: Any, result: Any, others: Sequence[Any], reason: str) -> None:
-        """Refuses later changes in place of ``result``, a copy of ``origin``, if that is also one of other tensors."""
-        shared = {tensor.root for tensor in tensors_in(others)}
-        for root in (tensor.root for tensor in tensors_in(origin)):
-            if root in self._states or root in shared or root.owner:
-                for tensor in tensors_in(result):
-                    tensor.fixed = reason
-                if not root.owner:
-                    root.fixed = reason
+    def __contains__(self, tensor: Tensor) -> bool:
+        return tensor in self._states
+
+
+def link(result: Any, origin: Any) -> None:
+    """Declares that tensors in ``result`` may share their memory with those in ``origin``."""
+    for tensor in tensors_in(result):
+        for other in tensors_in(origin):
+            tensor.link(other)
 
 
 def copied(value: Any) -> Any:
-    """A copy in which tensors have their values of now, and which does not change with the original."""
+    """A copy in which tensors have their values of now, and which does not change with the original.
+
+    Tensors whose value is not clear become values that are not decided.
+    """
     if isinstance(value, Tensor):
-        return Tensor(value.value)
+        try:
+            return Tensor(value.value)
+        except UnsupportedLayerError:
+            return Undecided("a tensor that a change of another one in place may have changed")
     if isinstance(value, Mapping):
         return {key: copied(part) for key, part in value.items()}
     return type(value)(map(copied, value)) if isinstance(value, (list, tuple)) else value

@@ -9,22 +9,18 @@ from typing import Any
 
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends.base import Node, NodeCall, Problems
-from sofie_jit.frontends.pytorch.carried import computed_number, is_computed, symbol_of
-from sofie_jit.frontends.pytorch.conditions import check_decided, flag
+from sofie_jit.frontends.pytorch.carried import check_decided, computed_number, is_computed, symbol_of
+from sofie_jit.frontends.pytorch.conditions import flag
 from sofie_jit.frontends.pytorch.evaluator import Evaluator
 from sofie_jit.frontends.pytorch.script import control
 from sofie_jit.frontends.pytorch.script.objects import ComputedRange, ScriptObject
-from sofie_jit.frontends.pytorch.values import Tensor, Undecided, known_number
+from sofie_jit.frontends.pytorch.values import Refused, Tensor, Undecided, known_number
 from sofie_jit.frontends.wording import CUT
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.dims import SymbolicDim
 
 MAX_STEPS = 2_000_000
 """Maximum number of expressions that are evaluated."""
-
-
-class Refused(Undecided):
-    """The result of an operator that is not supported."""
 
 
 class Returned(Exception):  # noqa: N818
@@ -142,7 +138,7 @@ class Statements:
                 return
             self.execute(statement.body, scope)
         call, live = self.node_call("while"), control.live_names(self.function, statement)
-        control.loop(call, iterate, scope, live, self.undone, condition=flag(call, condition))
+        control.ComputedLoop(self, call, iterate, scope, live).run(condition=flag(call, condition))
 
     def for_loop(self, statement: ast.For, scope: dict[str, Any]) -> None:
         """Executes a loop over the elements of a list, or over a range whose length the model computes."""
@@ -167,19 +163,15 @@ class Statements:
             self.inside(statement.body, inner)
             return True
 
-        call, live = self.node_call("for"), control.live_names(self.function, statement)
-        length = numbers.length
-        problems = len(self.problems.found)
-        try:
-            with self.undone(UnsupportedLayerError):
-                known = length.value if isinstance(length, Tensor) else known_number(length)
-                control.loop(call, iterate, scope, live, self.undone, trips=symbol_of(call, known))
-                if isinstance(length, SymbolicDim) and len(self.problems.found) > problems:
-                    raise UnsupportedLayerError([])
-        except UnsupportedLayerError:
-            if isinstance(length, SymbolicDim):
+        call, live, length = self.node_call("for"), control.live_names(self.function, statement), numbers.length
+        loop = control.ComputedLoop(self, call, iterate, scope, live)
+        if isinstance(length, SymbolicDim):
+            try:
+                with self.undone(UnsupportedLayerError):
+                    return loop.run(trips=symbol_of(call, known_number(length)))
+            except UnsupportedLayerError:
                 call.need_sizes("its number of iterations", length.names)
-            raise
+        loop.run(trips=symbol_of(call, length.value if isinstance(length, Tensor) else known_number(length)))
 
     def inside(self, body: Sequence[ast.stmt], scope: dict[str, Any]) -> None:
         """Executes statements of a branch or loop that the model decides; results of modules in it are no outputs."""
@@ -212,8 +204,6 @@ class Statements:
 
     def decided(self, condition: Any, statement: str) -> bool:
         """The value of a condition. Raises UnsupportedLayerError if it is known only when the model runs."""
-        if isinstance(condition, Refused):
-            raise UnsupportedLayerError([])  # the problem is known already
         check_decided(self.node_call(statement), condition)
         if isinstance(condition, Tensor):
             self.node_call(statement).refuse("its condition is a tensor; expected a number", CUT)

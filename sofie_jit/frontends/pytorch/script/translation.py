@@ -19,10 +19,10 @@ from sofie_jit.frontends.pytorch.script import inputs
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
 from sofie_jit.frontends.pytorch.script.interpreter import Interpreter
 from sofie_jit.frontends.pytorch.script.objects import ScriptObject
-from sofie_jit.frontends.pytorch.script.statements import Refused
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Complex,
+    Refused,
     Tensor,
     complex_number,
     constant_tensor,
