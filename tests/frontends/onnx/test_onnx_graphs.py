@@ -119,6 +119,35 @@ def test_scans(name: str) -> None:
     check(parsed(body, outputs="w y"), X)
 
 
+REFUSED_SCANS = {
+    "sizes": ("u = Identity(x) v = Concat<axis=0>(x, x)", r"its scanned inputs have the shapes \(3, 4\), \(6, 4\);"),
+    "empty": ("u = Slice(x, n, n) v = Slice(x, n, n)", r"have the shapes \(0, 4\), \(0, 4\); one known size of the"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_SCANS)
+def test_refused_scans(name: str) -> None:
+    given, message = REFUSED_SCANS[name]
+    constants = "z = Constant<value=float[4] {1, 2, 3, 4}>() n = Constant<value=int64[1] {3}>()"
+    with pytest.raises(SofieError, match=message):
+        frontends.open(parsed(f"{constants} {given} w, y = Scan {BODY}>(z, u, v)", outputs="w y"))()
+
+
+OLD_SCAN = """l = Constant<value=int64[3] {2, 2, 2}>() u = Unsqueeze<axes=[2]>(x) y = Scan<num_scan_inputs = 1,
+    body = b (float[a] p) => (float[a] o) { o = Neg(p) }>(%s, u)"""
+
+
+def test_refused_old_scans() -> None:
+    for lengths, inputs, message in (
+        ("l", "float[3,4] x", "sequence_lens is not supported"),
+        ("", "float[batch,4] x", "the form of opset 8 with the open batch 'batch' is not supported"),
+    ):
+        with pytest.raises(SofieError, match=message):
+            frontends.open(parsed(OLD_SCAN % lengths, inputs, opset=8))()
+    (y,) = evaluate(frontends.open(parsed(OLD_SCAN % "", opset=8))(), [X])
+    np.testing.assert_array_equal(y, -X[:, :, np.newaxis])
+
+
 COUNTED = """l = Constant<value=int64 {%d}>() c = Constant<value=bool {%d}>() w, y = Loop<body =
     b (int64 i, bool go, float[3,4] s) => (bool on, float[3,4] t, float[3,4] r) {
         k = Cast<to=1>(i) r = Add(s, k) t = Mul(r, s) two = Constant<value=int64 {2}>() on = Less(i, two) }>(l, c, x)"""

@@ -182,6 +182,8 @@ def test_sets_of_numbers():
         content = sets([*first, nan, *second, nan])
         assert sofie_jit.load(content).infer(x).ravel().tolist() == expected, (first, second)
         np.testing.assert_array_equal(computed(content, x)[0].ravel(), expected)
+    without = computed(sets([0, 1, 2, nan, 5, 7]), x)[0]  # the last set may lack its NaN
+    np.testing.assert_array_equal(without, computed(sets([0, 1, 2, nan, 5, 7, nan]), x)[0])
     with pytest.raises(SofieError, match="has 1 sets, which end with NaN; 2 nodes"):
         frontends.open(sets([1, nan]))()
 
@@ -223,6 +225,9 @@ def test_a_ring_of_nodes_is_refused():
         ({"nodes_modes": ["NEAR"]}, "'NEAR' of a node is not known"),
         ({"target_ids": [5]}, "a target that does not exist"),
         ({"nodes_truenodeids": [0]}, "leads back to itself"),
+        ({"nodes_nodeids": [-1]}, "numbers of its nodes are negative or too large"),
+        ({"nodes_falsenodeids": [2**31]}, "numbers of its nodes are negative or too large"),
+        ({"target_treeids": [7]}, "refers to a node that does not exist"),
     ],
 )
 def test_broken_trees_are_refused(change, message):
@@ -237,6 +242,60 @@ def test_broken_trees_are_refused(change, message):
         attributes[name] = [first, *attributes[name][1:]]
     with pytest.raises((ModelFileError, SofieError), match=message):
         frontends.open(saved("TreeEnsembleRegressor", **attributes))()
+
+
+TREE = {
+    "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": [1, 0, 0],
+    "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF"], "nodes_values": [0.5, 0.0, 0.0], "nodes_truenodeids": [1, 0, 0],
+    "nodes_falsenodeids": [2, 0, 0],
+}  # fmt: skip
+
+
+def weights(prefix, ids):
+    """Weights of the two leaves of TREE."""
+    lists = {"treeids": [0, 0], "nodeids": [1, 2], "ids": ids, "weights": [1.0, 2.0]}
+    return {f"{prefix}_{name}": values for name, values in lists.items()}
+
+
+TARGET, TWO_CLASSES = weights("target", [0, 0]), {**weights("class", [1, 1]), "classlabels_int64s": [0, 1]}
+UNEQUAL = {
+    "values": (TREE | TARGET | {"nodes_values": [0.5]}, "it has 3 nodes and 1 thresholds"),
+    "no nodes": ({}, "it has 0 nodes and 0 thresholds"),
+    "ids": (TREE | TARGET | {"nodes_featureids": [1]}, "'nodes_featureids' has 1 elements; expected 3"),
+    "weights": (TREE | TARGET | {"target_weights": [1.0]}, "it has 1 weights for 2 targets"),
+    "targets": (TREE | TARGET | {"target_ids": [0]}, "it has 2 weights for 1 targets"),
+    "base": (TREE | TARGET | {"base_values": [1.0, 2.0]}, "it has 2 base_values for 1 targets"),
+    "classes": (
+        TREE | TWO_CLASSES | {"classlabels_int64s": [0, 1, 2], "base_values": [1.0, 2.0]},
+        "it has 2 base_values for 3 classes",
+    ),
+    "one class": (TREE | TWO_CLASSES | {"base_values": [1.0, 2.0]}, "2 base_values, but weights of class 1 only"),
+    "one base": (TREE | TWO_CLASSES | {"base_values": [1.0]}, "it has 1 base_values for 2 classes"),
+    "two bases of the first": (
+        TREE | TWO_CLASSES | {"class_ids": [0, 0], "base_values": [1.0, 2.0]},
+        "2 base_values, but weights of class 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNEQUAL)
+def test_lists_of_trees_must_fit(name):
+    attributes, message = UNEQUAL[name]
+    op = "TreeEnsembleClassifier" if "classlabels_int64s" in attributes else "TreeEnsembleRegressor"
+    content = saved(op, "label scores" if op.endswith("Classifier") else "y", **attributes)
+    with pytest.raises(SofieError, match=message):
+        frontends.open(content)()
+
+
+@pytest.mark.parametrize("missing", ["nodes_splits", "nodes_modes", "leaf_weights"])
+def test_tensors_of_trees_are_needed(missing):
+    tensors = {"nodes_splits": np.float32([0]), "nodes_modes": np.uint8([0]), "leaf_weights": np.float32([1, 2])}
+    given = {name: numpy_helper.from_array(array, name) for name, array in tensors.items() if name != missing}
+    lists = {"nodes_featureids": [0], "nodes_truenodeids": [0], "nodes_falsenodeids": [1], "leaf_targetids": [0, 0]}
+    content = saved("TreeEnsemble", version=5, n_targets=1, tree_roots=[0], nodes_trueleafs=[1], nodes_falseleafs=[1],
+                    **lists, **given)  # fmt: skip
+    with pytest.raises(SofieError, match="nodes_splits, nodes_modes or leaf_weights is missing"):
+        frontends.open(content)()
 
 
 # -- linear models, support vectors, preprocessing ---------------------------------------------------------------------

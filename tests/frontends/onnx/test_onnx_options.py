@@ -86,6 +86,8 @@ CASES: dict[str, tuple[int, list[Any], dict[str, Any]]] = {
     "BatchNormalization": (15, [X, numbers(3), numbers(3), numbers(3), 1e-5 * numbers(3) ** 2], {}),
     "LpNormalization": (1, [X], {}),
     "LpNormalization: sums": (1, [X], {"axis": 1, "p": 1}),
+    "GroupNormalization: old": (18, [1e-2 * IMAGE, numbers(2), numbers(2)], {"num_groups": 2}),
+    "GroupNormalization": (21, [1e-2 * IMAGE, numbers(4), numbers(4)], {"num_groups": 2, "epsilon": 1e-3}),
     # convolution and pooling
     "LpPool": (18, [IMAGE], {"kernel_shape": [2, 3]}),
     "LpPool: options": (18, [IMAGE], {"kernel_shape": [3, 2], "p": 3, "pads": [1, 0, 1, 1], "strides": [2, 1]}),
@@ -147,7 +149,8 @@ CASES: dict[str, tuple[int, list[Any], dict[str, Any]]] = {
     "Range": (11, [C(0.5, "float32"), C(3.2, "float32"), C(0.5, "float32")], {}),
     "Range: backwards": (11, [C(5, "int64"), C(-2, "int64"), C(-3, "int64")], {}),
     "Range: empty": (11, [C(5, "int64"), C(5, "int64"), C(1, "int64")], {}),
-    "Range: long": (11, [C(3, "int64"), C(5000, "int64"), C(2, "int64")], {}),
+    "Range: long": (11, [C(3, "int64"), C(10000, "int64"), C(2, "int64")], {}),
+    "Range: long and backwards": (11, [C(0.5, "float32"), C(-6000, "float32"), C(-1, "float32")], {}),
     "EyeLike": (9, [M], {}),
     "EyeLike: options": (9, [M], {"k": 1, "dtype": 7}),
     "ConstantOfShape": (9, [C([2, 3], "int64")], {}),
@@ -190,6 +193,8 @@ CASES: dict[str, tuple[int, list[Any], dict[str, Any]]] = {
     # quantization
     "DequantizeLinear": (13, [SIGNED, C([0.5, 1, 2, 3], "float32"), C([1, 2, 3, 4], "int8")], {}),
     "DequantizeLinear: axis": (13, [SIGNED, C([0.5, 1, 2], "float32")], {"axis": 0}),
+    "DequantizeLinear: output": (
+        23, [SIGNED, C(0.5, "float16"), C(3, "int8")], {"output_dtype": 1, "axis": 0}),
     "QuantizeLinear": (13, [M, C(0.02, "float32"), C(3, "int8")], {}),
     "QLinearMatMul": (10, [BYTES, SCALE, ZERO, C(integers("int8", 4, 5)), SCALE, C(0, "int8"), C(0.4, "float32"), ZERO],
                       {}),

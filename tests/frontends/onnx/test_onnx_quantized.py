@@ -165,6 +165,13 @@ def test_means_of_integers() -> None:
     ("op", "given", "attributes", "message"),
     [
         ("QLinearSoftmax", [A, S, Z, S, ZT], {"opset": 12}, "opset is below 13"),
+        (
+            "QGemm",
+            [A, S, Z, Constant(WEIGHT), T, SIGNED, None, S],
+            {},
+            "y_scale and y_zero_point must be given together",
+        ),
+        ("QGemm", [A, S, Z, Constant(WEIGHT), T, SIGNED, None, None, Z], {}, "y_scale and y_zero_point must be given"),
         ("QLinearGlobalAveragePool", [IMAGE, S, Z, S, ZT], {"channels_last": 1}, "channels_last is not supported"),
     ],
 )

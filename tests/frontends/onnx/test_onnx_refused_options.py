@@ -90,6 +90,12 @@ REFUSED: dict[str, tuple[int, list[Any], dict[str, Any], str]] = {
         27, [numbers(1, 0, 4)] * 3, {**LINEAR, "update_rule": "linear"}, "a known number of steps up to 256 is needed"),
     "LayerNormalization": (17, [X, numbers(4)], {"stash_type": 10}, "stash_type"),
     "Optional": (15, [], {}, "an optional value that is missing is not supported"),
+    "Range": (11, [C(0, "int64"), C(5, "int64"), C(0, "int64")], {}, "a range in steps of 0 is not defined"),
+    "Range: large": (11, [C(0, "int64"), C(2**40, "int64"), C(1, "int64")], {}, "would need a table of 1099511627776"),
+    "Constant": (13, [], {"value_string": "text"}, "a constant of type STRING is not supported"),
+    "Constant: two": (13, [], {"value_int": 1, "value_float": 2.0}, r"it has the attributes \['value_float',"),
+    "Clip: a string": (6, [X], {"min": "low"}, "min"),
+    "Softmax: a number": (13, [X], {"axis": 0.5}, "axis"),
     "Upsample": (9, [X, C([1.0, 2.0], "float32")], {}, "for 3 axes; expected one positive number for each"),
 }  # fmt: skip
 

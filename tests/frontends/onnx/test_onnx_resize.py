@@ -138,6 +138,13 @@ def test_grid_sample(is_open: bool) -> None:
     shape = (1, 2, "height", "width") if is_open else X.shape
     for name, attributes in SAMPLED.items():
         check(name, model("GridSample", [X, GRID], attributes, 20, sizes=shape), [X, GRID], tolerance=2e-5)
+    for corners in (0, 1):  # of one row and one column
+        for padding in ("zeros", "border", "reflection"):
+            shape, options = (1, 2, "height", "width") if is_open else (1, 2, 1, 1), {"padding_mode": padding}
+            content = model(
+                "GridSample", [X[..., :1, :1], GRID], {**options, "align_corners": corners}, 20, sizes=shape
+            )
+            check(f"one pixel {padding} {corners}", content, [X[..., :1, :1].copy(), GRID], tolerance=2e-5)
     volume, grid = numbers(1, 2, 3, 4, 5), np.tanh(numbers(1, 2, 3, 4, 3)) * np.float32(1.4)
     for mode in ("linear", "nearest"):
         content = model("GridSample", [volume, grid], {"mode": mode, "padding_mode": "reflection"}, 20)

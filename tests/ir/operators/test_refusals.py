@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -426,6 +427,31 @@ def test_taken(name: str) -> None:
     for attributes, inputs, expected in TAKEN[name]:
         found = all_operators()[name](**attributes).infer(*inputs)
         assert (found[0] if isinstance(found, tuple) else found) == expected, attributes
+
+
+OF_INTEGERS = {
+    "Abs", "Add", "Binary", "BitShiftLeft", "BitShiftRight", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
+    "Div", "Gcd", "Lcm", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "OfIntegers", "Pow", "Reduce", "ReduceMax",
+    "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Sign", "Square", "Sub", "Sum", "Variadic",
+}  # fmt: skip
+"""Those of the operators with a rule for integers that take them."""
+
+
+def test_operators_of_integers() -> None:
+    taken: dict[str, set[str]] = {"int32": set(), "uint8": set(), "bool": set()}
+    for name, operator in all_operators().items():
+        if not hasattr(operator, "integers"):
+            continue
+        attributes = {"kernel_shape": [1]} if "kernel_shape" in operator.__dataclass_fields__ else {}
+        parameters = inspect.signature(operator.infer).parameters.values()
+        needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD][1:]
+        for dtype, names in taken.items():
+            try:
+                operator(**attributes).infer(*[of(dtype, 2, 3, 4)] * max(len(needed), 1))
+            except DtypeError:
+                continue
+            names.add(name)
+    assert taken == {"int32": OF_INTEGERS, "uint8": OF_INTEGERS, "bool": set()}
 
 
 def test_indices_are_checked_by_value() -> None:

@@ -143,6 +143,8 @@ def gemm(
     y_zero: Symbol | None = None,
 ) -> Symbol:
     """A matrix product; the bias is in units of the product of both scales. Without y_scale the result is float32."""
+    if (y_scale is None) != (y_zero is None):
+        call.refuse("y_scale and y_zero_point must be given together")
     a = ops.transpose(a, (1, 0)) if call.flag("transA") else a
     b = ops.transpose(b, (1, 0)) if call.flag("transB") else b
     sums = integer_product(call, a, b, a_zero, b_zero)

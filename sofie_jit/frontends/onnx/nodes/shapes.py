@@ -255,9 +255,11 @@ def range_(call: OnnxCall, start: Value, limit: Value, delta: Value) -> Symbol:
         limits = [call.symbol(value, name) for value, name in zip((start, limit, delta), call.node.inputs, strict=True)]
         return call.add(Range(count=call.builder.new_size("range")), *limits)
     given = [value.item() for value in (start, limit, delta)]
+    if given[2] == 0:
+        call.refuse("a range in steps of 0 is not defined")
     if any(isinstance(number, SymbolicDim) for number in given):
         first, last, step = given
-        if not isinstance(step, int) or step == 0:
+        if not isinstance(step, int):
             call.refuse(f"a range in steps of {step} is not supported")
         size = ceil_div(last - first, step) if step > 0 else ceil_div(first - last, -step)
         return call.add(Iota(size=maximum(size, 0), start=first, step=step))
