@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from sofie_jit.codegen.memory import can_tile
-from sofie_jit.ir import ops
+from sofie_jit.ir import operators, ops
 from sofie_jit.ir.builder import Builder, Symbol
-from sofie_jit.ir.dims import BATCH, SymbolicDim
+from sofie_jit.ir.dims import BATCH, Dim, SymbolicDim
 from sofie_jit.ir.operators.concat import Concat
 from sofie_jit.ir.operators.elementwise import Add, Cast, Mul
 from sofie_jit.ir.operators.expand import Expand
 from sofie_jit.ir.operators.gather import Gather
 from sofie_jit.ir.operators.math import ArgMax, Neg, TopK
 from sofie_jit.ir.operators.matmul import MatMul
+from sofie_jit.ir.operators.operator import ROperator
 from sofie_jit.ir.operators.reduce import ReduceSum
 from sofie_jit.ir.operators.reshape import Reshape
 from sofie_jit.ir.operators.scatter import GatherND, ScatterND
@@ -25,7 +26,8 @@ from sofie_jit.ir.operators.slice import Slice
 from sofie_jit.ir.operators.softmax import Softmax
 from sofie_jit.ir.operators.transpose import Transpose
 from sofie_jit.ir.rmodel import RModel
-from sofie_jit.ir.rows import Interval, Rows, reshaped_rows
+from sofie_jit.ir.rows import Interval, Rows, RowsMixedError, reshaped_rows
+from sofie_jit.ir.types import TensorType
 
 N = SymbolicDim("n")
 
@@ -174,3 +176,109 @@ def test_intervals() -> None:
     assert not (first + nodes + Interval(1, 1)).points_into_rows(N)
     assert not (numbers + nodes).points_into_rows(N)
     assert numbers * nodes is None
+
+
+def f(*shape: Dim) -> TensorType:
+    return TensorType("float32", shape)
+
+
+def i(*shape: Dim) -> TensorType:
+    return TensorType("int64", shape)
+
+
+MIXED: list[tuple[ROperator, list[TensorType], list[int]]] = [
+    # operator, inputs, the axes along which an element depends on others
+    (operators.Relu(), [f(2, 3, 4)], []),
+    (operators.Neg(), [f(2, 3, 4)], []),
+    (operators.Not(), [TensorType("bool", (2, 3, 4))], []),
+    (operators.Concat(axis=-2), [f(2, 3, 4), f(2, 5, 4)], [1]),
+    (operators.NonZero(count="n"), [f(2, 3, 4)], [0, 1, 2]),
+    (operators.ArgMax(axis=-1), [f(2, 3, 4)], [2]),
+    (operators.CumSum(axis=-3), [f(2, 3, 4)], [0]),
+    (operators.GatherElements(axis=-1), [f(2, 3, 4), i(2, 3, 4)], [2]),
+    (operators.TopK(K=1, axis=-2), [f(2, 3, 4)], [1]),
+    (operators.BatchNormalization(axis=-1), [f(2, 3, 4)], [2]),
+    (operators.LayerNormalization(axis=-2), [f(2, 3, 4)], [1, 2]),
+    (operators.LpNormalization(axis=-3), [f(2, 3, 4)], [0]),
+    (operators.InstanceNormalization(), [f(2, 3, 4)], [1, 2]),
+    (operators.Pad(pads=[0, 1, 0, 0, 0, 0]), [f(2, 3, 4)], [1]),
+    (operators.Slice(starts=[0, 1], ends=[2, 3], axes=[0, 2]), [f(2, 3, 4)], [2]),
+    (operators.Upsample(scales=[1, 1, 2]), [f(2, 3, 4)], [2]),
+    (operators.ReduceSum(axes=[-1, 0]), [f(2, 3, 4)], [0, 2]),
+    (operators.RoiAlign(), [f(2, 3, 4, 4), f(5, 4), i(5)], [1, 2, 3]),
+    (operators.RoiAlign(), [f(BATCH, 3, 4, 4), f(5, 4), i(5)], [0, 1, 2, 3]),
+    (operators.ScatterElements(axis=-1), [f(2, 3, 4), i(2, 1, 4), f(2, 1, 4)], [1, 2]),
+    (operators.Softmax(axis=-2), [f(2, 3, 4)], [1]),
+    (operators.Conv(), [f(2, 3, 4), f(5, 3, 1)], [1, 2]),
+]
+
+
+@pytest.mark.parametrize("case", MIXED, ids=lambda case: f"{case[0].op_type} {case[1][0].shape[0]}")
+def test_axes_along_which_elements_depend_on_each_other(case: tuple[ROperator, list[TensorType], list[int]]) -> None:
+    operator, types, expected = case
+    assert [axis for axis in range(types[0].rank) if operator.mixes_places(axis, *types)] == expected
+
+
+INDEX = Interval(0, N - 1, N)
+"""Indices of an axis in which each row has N places."""
+RULES: list[tuple[ROperator, list[TensorType], list[Rows], object]] = [
+    # operator, inputs, their rows, those of the outputs; None if the operator mixes them
+    (operators.ArgMax(axis=0), [f(3, BATCH, 4)], [Rows(1)], Rows(1, 1, Interval(0, 2))),
+    (operators.ArgMax(axis=0, keepdims=False), [f(3, BATCH, 4)], [Rows(1)], Rows(0, 1, Interval(0, 2))),
+    (operators.ArgMax(axis=2, keepdims=False), [f(3, BATCH, 4)], [Rows(1)], Rows(1, 1, Interval(0, 3))),
+    (operators.ArgMax(axis=-1, keepdims=False), [f(3, 4)], [Rows()], Rows(None, 1, Interval(0, 3))),
+    (operators.ReduceSum(axes=[0, 2], keepdims=False), [f(3, BATCH, 4)], [Rows(1)], Rows(0)),
+    (operators.ReduceSum(axes=[0, 2]), [f(3, BATCH, 4)], [Rows(1)], Rows(1)),
+    (operators.ReduceSum(axes=[0, 2], keepdims=False), [f(3, 5, 4)], [Rows()], Rows()),
+    (operators.ReduceSum(axes=[1]), [f(3, BATCH, 4)], [Rows(1)], None),
+    (operators.TopK(K=2), [f(BATCH, 4)], [Rows(0)], (Rows(0), Rows(0, 1, Interval(0, 3)))),
+    (operators.Transpose(perm=[2, 0, 1]), [f(BATCH, 4, 5)], [Rows(0, 2)], Rows(1, 2)),
+    (operators.Transpose(perm=[1, 0]), [f(4, 5)], [Rows()], Rows()),
+    (operators.Concat(axis=1), [i(5, 1), i(5, 2)], [Rows(0, N, INDEX), Rows(0, N)], Rows(0, N, None, INDEX)),
+    (operators.Concat(axis=0), [i(5, 1), i(5, 1)], [Rows(1, 1, INDEX), Rows(1)], Rows(1)),
+    (operators.Cast(to="int64"), [i(BATCH)], [Rows(0, 1, INDEX)], Rows(0, 1, INDEX)),
+    (operators.Cast(to="int32"), [i(BATCH)], [Rows(0, 1, INDEX)], Rows(0, 1, INDEX)),
+    (operators.Cast(to="int16"), [i(BATCH)], [Rows(0, 1, INDEX)], Rows(0)),
+    (operators.Identity(), [i(BATCH)], [Rows(0, 1, INDEX)], Rows(0, 1, INDEX)),
+    (operators.Add(), [i(BATCH), i()], [Rows(0, 1, INDEX), Rows()], Rows(0)),
+    (operators.Add(), [i(2, BATCH), i(BATCH)], [Rows(1, 1, INDEX), Rows(0, 1, Interval(1, 2))],
+     Rows(1, 1, Interval(1, N + 1, N))),
+    (operators.Mul(), [i(BATCH), i()], [Rows(0, 1, INDEX), Rows(None, 1, Interval(2, 2))],
+     Rows(0, 1, Interval(0, 2 * N - 2, 2 * N))),
+    (operators.Slice(starts=[0], ends=[1], axes=[1]), [i(BATCH, 4)], [Rows(0, 1, INDEX)], Rows(0, 1, INDEX)),
+    (operators.MatMul(), [f(BATCH, 2, 4), f(4, 5)], [Rows(0), Rows()], Rows(0)),
+    (operators.MatMul(), [f(BATCH, 4), f(4, 5)], [Rows(0), Rows()], Rows(0)),
+    (operators.MatMul(), [f(2, BATCH), f(BATCH, 5)], [Rows(1), Rows(0)], None),
+    (operators.MatMul(), [f(2, 4), f(4, BATCH)], [Rows(), Rows(1)], Rows(1)),
+    (operators.Gather(axis=0), [f(BATCH * N, 4), i(BATCH)], [Rows(0, N), Rows(0, 1, INDEX)], Rows(0)),
+    (operators.Gather(axis=0), [f(BATCH * N, 4), i(BATCH)], [Rows(0, N), Rows(0, 1, Interval(0, N, N))], None),
+    (operators.Gather(axis=0), [f(BATCH * N, 4), i(3)], [Rows(0, N), Rows(None, 1, Interval(0, 2))], None),
+    (operators.Gather(axis=0), [f(BATCH * N, 4), i(BATCH)], [Rows(0, N), Rows(0)], None),
+    (operators.GatherND(), [f(BATCH * N, 4), i(BATCH, 1)], [Rows(0, N), Rows(0, 1, None, INDEX)], Rows(0)),
+    (operators.GatherND(), [f(BATCH * N, 4), i(BATCH, 1)], [Rows(0, N), Rows(0)], None),
+    (operators.GatherND(), [f(3, 4), i(BATCH, 1)], [Rows(), Rows(0)], Rows(0)),
+    (operators.GatherND(batch_dims=1), [f(BATCH, 4), i(BATCH, 1)], [Rows(0), Rows(0)], Rows(0)),
+    (operators.ScatterND(), [f(3, 4), i(2, 1), f(2, 4)], [Rows(), Rows(), Rows()], Rows()),
+    (operators.ScatterND(), [f(3, 4), i(BATCH, 1), f(BATCH, 4)], [Rows(), Rows(0), Rows(0)], None),
+    (operators.ScatterND(), [f(BATCH * N, 4), i(BATCH, 1), f(BATCH, 4)],
+     [Rows(0, N), Rows(0, 1, None, INDEX), Rows(0)], Rows(0, N)),
+    (operators.Expand(shape=(BATCH, 4)), [f(4)], [Rows()], Rows(0)),
+    (operators.Expand(shape=(2, BATCH, 4)), [f(BATCH, 1)], [Rows(0)], Rows(1)),
+    (operators.Expand(shape=(3, 4)), [f(4)], [Rows()], Rows()),
+    (operators.Sizes(values=(N,)), [], [], Rows(None, 1, Interval(N, N))),
+    (operators.Sizes(values=(N, 2)), [], [], Rows()),
+    (operators.Sizes(values=(BATCH,)), [], [], None),
+    (operators.Iota(size=5), [], [], Rows(None, 1, Interval(0, 4))),
+    (operators.Iota(size=BATCH * N), [], [], Rows(0, N, Interval(0, N - 1, N))),
+    (operators.Iota(size=5, start=BATCH), [], [], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(RULES)))
+def test_rules(number: int) -> None:
+    operator, types, given, expected = RULES[number]
+    if expected is None:
+        with pytest.raises(RowsMixedError):
+            operator.rows(types, given)
+    else:
+        assert operator.rows(types, given) == expected

@@ -163,6 +163,9 @@ class LpNormalization(ROperator):
             return x * np.minimum(1 / norm, self.limit)
         return np.divide(x, norm, out=np.zeros_like(x), where=norm != 0)
 
+    def mixes_places(self, axis: int, x: TensorType) -> bool:
+        return axis == normalize_axis(self.op_type, self.axis, x.rank)
+
 
 # -- of each group of channels ---------------------------------------------------------------------------------------
 
