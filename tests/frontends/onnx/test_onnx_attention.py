@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 from single_node import Random, check, computed, model
 
 from sofie_jit import frontends
 from sofie_jit.errors import SofieError
+from sofie_jit.verification.evaluate import evaluate
 
 numbers = Random(0).numbers
 BATCH, HEADS, QUERIES, KEYS, SIZE = 2, 4, 3, 5, 6
@@ -106,6 +108,19 @@ def test_past_keys_and_packed_heads() -> None:
     content = model("Attention", flat, {"q_num_heads": HEADS, "kv_num_heads": HEADS}, 23)
     wanted = expected(Q, K, V)[0].transpose(0, 2, 1, 3).reshape(BATCH, QUERIES, -1)
     np.testing.assert_allclose(computed(content, flat)[0], wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_past_keys_of_an_open_number() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 23]> g (float[2,4,3,6] q, float[2,4,5,6] k, float[2,4,5,2] v,
+        float[2,4,past,6] a, float[2,4,past,2] b) => (float[2,4,3,2] y)
+        { y = Attention<is_causal=1>(q, k, v, , a, b) }"""
+    rmodel = frontends.open(onnx.parser.parse_model(text).SerializeToString())()
+    for past in (2, 0):
+        given = [Q, K, V, PAST_K[:, :, :past], PAST_V[:, :, :past]]
+        k, v = np.concatenate([given[3], K], 2), np.concatenate([given[4], V], 2)
+        allowed = positions(QUERIES, KEYS + past, past) <= 0
+        (y,) = evaluate(rmodel, given)
+        np.testing.assert_allclose(y, expected(Q, k, v, allowed=allowed)[0], rtol=1e-5, atol=1e-5)
 
 
 def test_lengths_of_keys() -> None:

@@ -159,6 +159,12 @@ def test_unrolled_loops(trips: int, condition: int) -> None:
     check(parsed(COUNTED % (trips, condition), outputs="w y"), X)
 
 
+def test_numbers_of_iterations_must_be_one_number() -> None:
+    two = (COUNTED % (2, 1)).replace("int64 {2}>() c", "int64[2] {2, 2}>() c")
+    with pytest.raises(SofieError, match=r"its input 'M' is of type int64 and shape \(2,\); expected one number"):
+        frontends.open(parsed(two, outputs="w y"))()
+
+
 CHOSEN = """c = Constant<value=bool {%d}>() y = If<then_branch = a () => (float[3,4] p) { p = Neg(x) },
     else_branch = b () => (float[3,4] q) { q = Exp(x) }>(c)"""
 
@@ -222,6 +228,7 @@ SIZES = {
     "from the end": "t = Neg(one) y = Slice(x, zero, t, zero)",
     "a range": "a = Squeeze(zero) b = Squeeze(n) c = Squeeze(two) y = Range(a, b, c)",
     "a range backwards": "a = Squeeze(n) b = Squeeze(zero) c = Squeeze(last) y = Range(a, b, c)",
+    "a range in twos backwards": "a = Squeeze(n) b = Squeeze(zero) c = Constant<value=int64 {-2}>() y = Range(a, b, c)",
     "an identity": "y = EyeLike(x)",
     "a diagonal": "y = EyeLike<k=-1, dtype=7>(x)",
     "a count": "t = Size(x) u = Unsqueeze(t, zero) y = Reshape(x, u)",

@@ -171,10 +171,11 @@ def computed(op_type, given, outputs="y", **attributes) -> list[np.ndarray]:
     """The outputs of a node, evaluated in numpy."""
     feed = {f"x{i}": array for i, array in enumerate(given) if array is not None}
     names = [f"x{i}" if array is not None else "" for i, array in enumerate(given)]
-    node = helper.make_node(op_type, names, outputs.split(), domain="com.microsoft", **attributes)
+    results = [name.strip("_") for name in outputs.split()]  # "_" is left out
+    node = helper.make_node(op_type, names, results, domain="com.microsoft", **attributes)
     kinds = {n: helper.np_dtype_to_tensor_dtype(a.dtype) for n, a in feed.items()}
     infos = [helper.make_tensor_value_info(n, kinds[n], a.shape) for n, a in feed.items()]
-    graph = helper.make_graph([node], "g", infos, [ValueInfoProto(name=name) for name in outputs.split()])
+    graph = helper.make_graph([node], "g", infos, [ValueInfoProto(name=name) for name in results if name])
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     content = helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
     return evaluate(frontends.open(content)(), list(feed.values()))
@@ -202,6 +203,9 @@ def test_statistics_of_skip_layer_normalization(centered):
     centers = total - means if centered else total
     np.testing.assert_allclose(inverse, 1 / np.sqrt((centers**2).mean(-1, keepdims=True) + 0.5), rtol=1e-7)
     np.testing.assert_allclose(y, centers * inverse, rtol=1e-7)
+    for outputs, expected in (("y mean", mean), ("y _ inverse", inverse), ("y _ _ total", total)):
+        *_, found = computed(name, given, outputs, epsilon=0.5)
+        np.testing.assert_array_equal(found, expected)
 
 
 REFUSED = {

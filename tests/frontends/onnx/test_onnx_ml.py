@@ -366,6 +366,7 @@ def test_other_operators(name):
         **NODES[name],
     )
     x = X.copy()
+    x[2] = 0.0
     if op in ("Imputer", "LabelEncoder"):
         x[1, 0] = np.nan
     assert_equal(computed(content, x), original(content, x))
@@ -395,6 +396,12 @@ def test_defaults_of_linear_models():
     content = saved("SVMClassifier", "label scores", coefficients=W, classlabels_ints=[4, 5, 6])
     assert_equal(computed(content, X), [scores.argmax(1) + 4, scores])
     assert_equal(computed(saved("Scaler"), X), [X])
+    keys = {"keys_floats": X[0].tolist()}
+    found = computed(saved("LabelEncoder", version=2, values_int64s=[4, 3, 2, 1], **keys), X)
+    assert_equal(found, [np.int64([[4, 3, 2, 1], *[[-1] * 4] * 59])])
+    (found,) = computed(saved("LabelEncoder", version=2, values_floats=[4.0, 3.0, 2.0, 1.0], **keys), X)
+    assert_equal([found], [np.float32([[4, 3, 2, 1], *[[0] * 4] * 59])])
+    assert np.signbit(found[1:]).all()
 
 
 REFUSED = {

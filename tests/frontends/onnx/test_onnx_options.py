@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from single_node import Constant, Random, check, model
+from single_node import Constant, Random, check, computed, model
 
 pytest.importorskip("onnxruntime")
 
@@ -45,6 +45,7 @@ CASES: dict[str, tuple[int, list[Any], dict[str, Any]]] = {
     "Celu": (12, [X], {}),
     "Elu": (6, [X], {}),
     "LeakyRelu": (6, [X], {}),
+    "Tanh: an empty name": (13, [X, None], {}),
     # element by element
     "Add: old axes": (6, [X, numbers(3)], {"broadcast": 1, "axis": 1}),
     "Mul: old axes at the end": (6, [X, numbers(3, 4)], {"broadcast": 1}),
@@ -229,6 +230,7 @@ CASES: dict[str, tuple[int, list[Any], dict[str, Any]]] = {
 OUTPUTS = {"MaxPool: indices": 2, "MaxPool: indices of columns": 2, "TopK": 2, "Split": 2, "DynamicQuantizeLinear": 3,
            "SoftmaxCrossEntropyLoss": 2}  # fmt: skip
 FORMULAS: dict[str, Callable[..., np.ndarray]] = {
+    "Tanh: an empty name": np.tanh,
     "Add: old axes": lambda x, b: x + b[:, np.newaxis],
     "Mul: old axes at the end": np.multiply,
     "Mul: a single old number": np.multiply,
@@ -248,3 +250,15 @@ def test_agrees(name: str) -> None:
     count = OUTPUTS.get(name, OUTPUTS.get(op, 1))
     content = model(op, given, attributes, opset, outputs=[f"y{i}" for i in range(count)])
     check(name, content, given, FORMULAS.get(name))
+
+
+def test_output_shapes_with_all_axes() -> None:
+    """Some exporters write those of the batch and the channels too."""
+    given = [numbers(1, 2, 3, 3), C(numbers(2, 2, 3, 3))]
+    for shape in ([7, 6], [6, 7]):
+        some, every = (
+            computed(model("ConvTranspose", given, {"strides": [2, 2], "output_shape": listed}), given)[0]
+            for listed in (shape, [1, 2, *shape])
+        )
+        np.testing.assert_array_equal(some, every)
+        assert list(some.shape) == [1, 2, *shape]

@@ -96,6 +96,15 @@ REFUSED: dict[str, tuple[int, list[Any], dict[str, Any], str]] = {
     "Constant: two": (13, [], {"value_int": 1, "value_float": 2.0}, r"it has the attributes \['value_float',"),
     "Clip: a string": (6, [X], {"min": "low"}, "min"),
     "Softmax: a number": (13, [X], {"axis": 0.5}, "axis"),
+    "DepthToSpace: not text": (13, [IMAGE], {"blocksize": 2, "mode": b"\xff"}, "the attribute 'mode' is not text"),
+    "Gather: strings": (
+        13, [Constant(np.array(["a", "b"], object)), np.int64([0])], {}, "its input 'x0' is of type string; supported"),
+    "Reshape: computed": (13, [X, np.int64([3, 8])], {}, "its input 'shape' must be known; give the value of"),
+    "Neg: a further input": (13, [X, X], {}, "its input 'x1', number 2, is not supported"),
+    "Where: missing": (13, [X > 0, X, None], {}, "its input 'y' is missing"),
+    "LeakyRelu: unknown": (6, [X], {"beta": 0.5}, "the attribute 'beta' is not supported"),
+    "Conv: computed shape": (13, [X], {}, "its input 'w' is missing"),
+    "Flatten: axis": (13, [X], {"axis": 4}, "axis"),
     "Upsample": (9, [X, C([1.0, 2.0], "float32")], {}, "for 3 axes; expected one positive number for each"),
 }  # fmt: skip
 

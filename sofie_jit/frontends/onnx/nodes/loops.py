@@ -196,6 +196,8 @@ def _most(call: OnnxCall, trips: Value | None) -> Dim | None:
         trips = size_values(call.builder.rmodel, trips.name) if known is None else known
     if not isinstance(trips, np.ndarray):
         return None
+    if trips.size != 1:
+        call.refuse(f"its input 'M' is of type {trips.dtype} and shape {trips.shape}; expected one number")
     (most,) = dims_of(trips)
     return maximum(most, 0)
 

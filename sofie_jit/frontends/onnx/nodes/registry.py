@@ -18,6 +18,8 @@ newest one that is not newer than the opset of the model.
 from __future__ import annotations
 
 import importlib
+import inspect
+import itertools
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -73,7 +75,21 @@ def direct(*operators: type[ROperator], attributes: Sequence[str] = (), since: i
 def _direct(operator: type[ROperator], attributes: Sequence[str], since: int) -> None:
     @node(operator.__name__, since=since)
     def handler(call: OnnxCall, *inputs: Symbol | None) -> tuple[Symbol, ...]:
-        return call.add_all(call.operator(operator, *attributes), *inputs)
+        return call.add_all(call.operator(operator, *attributes), *_taken(call, operator, inputs))
+
+
+def _taken(call: OnnxCall, operator: type[ROperator], inputs: Sequence[Symbol | None]) -> Sequence[Symbol | None]:
+    """The inputs of ``operator``; refuses a node that lacks one that it needs, or has more than it takes."""
+    listed = list(inspect.signature(operator.infer).parameters.values())[1:]
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in listed):
+        return inputs
+    if extra := [name for name in call.node.inputs[len(listed) :] if name]:
+        call.refuse(f"its input '{extra[0]}', number {len(listed) + 1}, is not supported")
+    taken = inputs[: len(listed)]
+    for parameter, value in itertools.zip_longest(listed, taken):
+        if value is None and parameter.default is parameter.empty:
+            call.refuse(f"its input '{parameter.name}' is missing")
+    return taken
 
 
 def register_operator(domain: str, name: str, function: Handler | None = None, *, since: int = 1) -> Any:
