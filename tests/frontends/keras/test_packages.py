@@ -14,12 +14,11 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from single_layers import network_of, normal, output_of
 
 from sofie_jit import frontends, register_layer, unregister_layer
 from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.keras.layers import registry
-from sofie_jit.frontends.keras.saved_model import Group, LayerGroups, SavedModel, Weight
-from sofie_jit.frontends.keras.translation import connected, translate
 from sofie_jit.verification.evaluate import evaluate
 from tolerance import check_file
 
@@ -36,40 +35,6 @@ def test_numbers(path):
     rmodel = frontends.open(path)()
     for got, want in zip(evaluate(rmodel, inputs), outputs, strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-6 * max(1, abs(want).max()))
-
-
-def output_of(class_name, config, weights, x, version="2.2.4"):
-    """The output of one layer of a file without packages, as Keras before 2.11 wrote them."""
-    layers = [
-        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, *x.shape[1:]]}},
-        {"class_name": class_name, "config": {"name": "layer", **config}},
-    ]
-    model = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
-    groups = LayerGroups([Group("layer", [Weight(name, array) for name, array in weights.items()])] if weights else [])
-    rmodel = translate(connected(SavedModel("test", model, groups, version, version)))
-    rmodel.generate()
-    return evaluate(rmodel, {"x": x})[0]
-
-
-def network_of(class_name, config, weights, inputs, calls, version="2.2.4"):
-    """The network of one layer that is called with several inputs."""
-    layers = [
-        {"class_name": "InputLayer", "name": name, "inbound_nodes": [],
-         "config": {"name": name, "batch_input_shape": list(shape), "dtype": dtype}}
-        for name, (shape, dtype) in inputs.items()
-    ]  # fmt: skip
-    nodes = [[[name, 0, 0, {}] for name in calls]]
-    layers.append({"class_name": class_name, "name": "layer", "inbound_nodes": nodes,
-                   "config": {"name": "layer", **config}})  # fmt: skip
-    model = {
-        "class_name": "Model",
-        "config": {"name": "m", "layers": layers, "input_layers": [[name, 0, 0] for name in inputs],
-                   "output_layers": [["layer", 0, 0]]},
-    }  # fmt: skip
-    groups = LayerGroups([Group("layer", [Weight(name, array) for name, array in weights.items()])] if weights else [])
-    rmodel = translate(connected(SavedModel("test", model, groups, version, version)))
-    rmodel.generate()
-    return rmodel
 
 
 @pytest.mark.parametrize("projected", [False, True])
@@ -184,10 +149,6 @@ def test_options_that_are_left_out(class_name):
     bare, full = (output_of(class_name, config, weights, x) for config in (required, {**required, **optional}))
     np.testing.assert_array_equal(bare, full)
     assert np.ptp(full) > 0.1
-
-
-def normal(*shape):
-    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("axis", [1, -1, 2])
