@@ -25,7 +25,7 @@ from sofie_jit.frontends.wording import CUT
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.sizes import Sizes
-from sofie_jit.ir.types import TensorType
+from sofie_jit.ir.types import TensorType, is_floating
 
 
 class Unset:
@@ -158,9 +158,16 @@ def settled(values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-def computed_number(symbol: Symbol) -> Tensor:
-    """A tensor without axes as a number that the model computes."""
-    return Tensor(NumberSymbol(symbol.name, symbol.type, symbol.builder))
+def number_symbol(x: Symbol, dtype: str = "") -> NumberSymbol:
+    """The number of Python in a tensor of one element, of the type ``dtype`` or of that which ``item()`` returns."""
+    kind = "float64" if is_floating(x.dtype) else "bool" if x.dtype == "bool" else "int64"
+    number = ops.cast(ops.reshape(x, ()), dtype or kind)
+    return NumberSymbol(number.name, number.type, number.builder)
+
+
+def computed_number(x: Symbol, dtype: str = "") -> Tensor:
+    """As :func:`number_symbol`, as a variable of the program."""
+    return Tensor(number_symbol(x, dtype))
 
 
 def plain(number: Tensor) -> Symbol:

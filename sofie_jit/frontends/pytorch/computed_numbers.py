@@ -38,12 +38,6 @@ def are_computed(values: Sequence[Any]) -> bool:
     return any(map(is_computed, values)) and all(isinstance(v, NUMBERS) or is_computed(v) for v in values)
 
 
-def number_in(call: NodeCall, x: Symbol, function: str) -> Tensor:
-    """The number that a function of :data:`CONVERSIONS`, or ``item``, makes of a tensor of one element."""
-    kind = "float64" if x.dtype.startswith("float") else "bool" if x.dtype == "bool" else "int64"
-    return computed_number(ops.cast(ops.reshape(x, ()), CONVERSIONS.get(function, kind)))
-
-
 def compute(evaluator: Evaluator, call: NodeCall, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """The result of a function of numbers of Python; undecided if it is not supported."""
     if named or len(arguments) > 2:
@@ -67,11 +61,11 @@ def compute(evaluator: Evaluator, call: NodeCall, name: str, arguments: Sequence
     if name in UNARY:
         return computed_number(called(UNARY[name], common))
     if name in ROUNDED:
-        return computed_number(ops.cast(called(ROUNDED[name], "float64"), "int64"))
+        return computed_number(called(ROUNDED[name], "float64"), "int64")
     if name in LOGICAL and kinds == ["bool", "bool"]:
         return computed_number((ops.logical_or if LOGICAL[name] else ops.logical_and)(*symbols))
     if name in ("__not__", "sym_not"):
         return computed_number(ops.logical_not(ops.cast(symbols[0], "bool")))
     if name in CONVERSIONS or name in ("item", "ScalarImplicit"):
-        return number_in(call, symbols[0], name)
+        return computed_number(symbols[0], CONVERSIONS.get(name, ""))
     return Undecided(f"{name} of numbers that the model computes")

@@ -9,6 +9,7 @@ from sofie_jit.errors import ModelFileError, UnsupportedLayerError
 from sofie_jit.frontends.base import NodeCall, Problems, errors_of_node
 from sofie_jit.frontends.pytorch import scalars
 from sofie_jit.frontends.pytorch.aten.registry import unsupported
+from sofie_jit.frontends.pytorch.computed_numbers import are_computed, compute
 from sofie_jit.frontends.pytorch.evaluator import Evaluator, supported
 from sofie_jit.frontends.pytorch.exported import SERIALIZED_TYPES
 from sofie_jit.frontends.pytorch.higher_order import FUNCTIONS
@@ -84,9 +85,12 @@ class GraphValues:
         namespace, _, function = target.rpartition(".")
         if namespace in ("_operator", "operator", "math", "torch", "torch._sym"):
             with errors_of_node(node.label, {}, "PyTorch"):
-                name = function.removeprefix("_")
+                name, given = function.removeprefix("_"), list(arguments.values())
+                if are_computed(given):
+                    call = NodeCall(node.path, node.label, self.builder)
+                    return compute(self.evaluator, call, name, given, {})
                 if name in scalars.FUNCTIONS:
-                    return scalars.compute(name, *arguments.values())
+                    return scalars.compute(name, *given)
                 return Undecided(node.label)
         raise unsupported(node.label)
 

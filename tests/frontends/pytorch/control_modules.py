@@ -90,3 +90,10 @@ def without_gradients(x: torch.Tensor) -> Any:
     with torch.no_grad():
         y = x * 2
     return y + 1
+
+
+@case((3,), traceable=False)
+def numbers_of_tensors(x: torch.Tensor) -> Any:
+    """Numbers of Python that the model computes."""
+    largest, total = x.max().item(), x.sum().to(torch.int64).item()
+    return x * largest, x + total, x * (largest * 2 + total), x - largest / 3, x > total

@@ -105,6 +105,18 @@ def changed_views(x: torch.Tensor) -> Any:
     return [a, b, c, d, e]
 
 
+@case((3, 5))
+def diagonals(x: torch.Tensor) -> Any:
+    a, b, c = (x.clone() for _ in range(3))
+    a.diagonal(dim1=1, dim2=2).fill_(7)
+    b.diagonal(1, 1, 2).mul_(2)
+    c.diagonal(-1, 2, 1)[:, 0] = torch.nan
+    return [
+        a, b, c, torch.diagonal_scatter(x, x[:, :, 0] + 1, 2, 1, 2), torch.diagonal_scatter(x, x[:, 0, :1], -2, 1, 2),
+        torch.diagonal_scatter(x, x[:, 0, :0], 5, 1, 2), torch.diagonal_scatter(x, x[:, :2, 0], -1, 1, 2),
+    ]  # fmt: skip
+
+
 @case((5, 4), open_batch=False)
 def sizes_as_numbers(x: torch.Tensor) -> Any:
     return [

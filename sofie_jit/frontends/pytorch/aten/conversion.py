@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sofie_jit.frontends.pytorch.aten.registry import AtenCall, Operand, aten
+from sofie_jit.frontends.pytorch.carried import number_symbol
 from sofie_jit.frontends.pytorch.promotion import result_type
-from sofie_jit.frontends.pytorch.values import PART_TYPES, Complex
+from sofie_jit.frontends.pytorch.values import PART_TYPES, Complex, known_array
 from sofie_jit.ir import ops
 from sofie_jit.ir.builder import Symbol
 from sofie_jit.ir.operators.expand import Expand
@@ -22,6 +23,13 @@ def to(call: AtenCall, x: Operand, dtype: Any = None, other: Symbol | None = Non
     if not isinstance(x, Symbol):
         return call.cast(x, wanted or result_type(x))
     return x if wanted is None or wanted == x.dtype else call.cast(x, wanted)
+
+
+@aten("item", "_local_scalar_dense")
+def item(call: AtenCall, x: Symbol) -> Any:
+    """The number in a tensor of one element."""
+    known = known_array(x)
+    return number_symbol(x) if known is None else known.item()
 
 
 @aten("copy")

@@ -238,3 +238,23 @@ def slice_scatter(call: AtenCall, x: Symbol, src: Symbol, dim: int, start: Any, 
 def select_scatter(call: AtenCall, x: Symbol, src: Symbol, dim: int, index: Any) -> Symbol:
     """A tensor with an element along an axis replaced."""
     return with_element(call, x, src, None, {"dim": dim, "index": index})
+
+
+@aten("diagonal_scatter")
+def diagonal_scatter(call: AtenCall, x: Symbol, src: Symbol, offset: int, dim1: int, dim2: int) -> Symbol:
+    """A tensor with a diagonal replaced."""
+    moved = ops.moveaxis(x, [dim1, dim2], [-2, -1])
+    rows, columns = (static_dim("a tensor with a changed diagonal", moved.shape, axis) for axis in (-2, -1))
+    first = max(-offset, 0)
+    count = min(rows - first, columns - max(offset, 0))
+    if count <= 0:
+        return x
+    is_there = call.constant(np.eye(rows, columns, offset, dtype=bool), "diagonal")
+    of_rows = ops.take(src, np.clip(np.arange(rows) - first, 0, count - 1), -1)
+    return ops.moveaxis(ops.where(is_there, ops.expand_dims(of_rows, [-1]), moved), [-2, -1], [dim1, dim2])
+
+
+@writes("diagonal")
+def with_diagonal(call: AtenCall, x: Symbol, new: Symbol, index: int | None, given: Mapping[str, Any]) -> Symbol:
+    """The argument with a changed diagonal."""
+    return diagonal_scatter(call, x, new, given["offset"], given["dim1"], given["dim2"])

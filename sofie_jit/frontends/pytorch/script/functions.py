@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from sofie_jit.errors import ModelFileError, UnsupportedLayerError
-from sofie_jit.frontends.base import NodeCall
 from sofie_jit.frontends.pytorch import scalars
-from sofie_jit.frontends.pytorch.carried import is_computed, plain
-from sofie_jit.frontends.pytorch.computed_numbers import number_in
+from sofie_jit.frontends.pytorch.carried import computed_number, is_computed, plain
+from sofie_jit.frontends.pytorch.computed_numbers import CONVERSIONS
 from sofie_jit.frontends.pytorch.script.objects import ComputedRange
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
@@ -35,9 +34,6 @@ class Program(Protocol):
 
     path: str
     """The path of the module whose code is evaluated."""
-
-    def node_call(self, statement: str) -> NodeCall:
-        """A statement as the node that messages name."""
 
     def operator(self, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """The result of an operator of ATen."""
@@ -129,7 +125,7 @@ def _number(self: Program, value: Any, name: str = "item") -> Any:
     if isinstance(value, (Symbol, np.ndarray)) and product(*value.shape) == 1:
         array = known_array(value)
         if array is None and isinstance(value, Symbol):
-            return number_in(self.node_call(name), value, name)
+            return computed_number(value, CONVERSIONS.get(name, ""))
         return np.asarray(array).item()
     return value if isinstance(value, (*NUMBERS, Undecided, scalars.Quotient)) else Undecided("a tensor")
 
