@@ -333,6 +333,9 @@ def test_devices_mean_nothing(tmp_path: Path) -> None:
     ("forward", "message"),
     [
         ("self.count = 1\nreturn x", "changes the attribute 'count'"),
+        ("_0 = torch.append(self.sizes, 1)\nreturn x", "changes a list or dict of the module"),
+        ("self.sizes[0] = 1\nreturn x", "changes a list or dict of the module"),
+        ('self.named["a"] = 1\nreturn x', "changes a list or dict of the module"),
         ("_0 = torch.add_(self.w, 1)\nreturn torch.mul(x, self.w)", "it changes 'w'"),
         ('ops.prim.RaiseException("wrong size")', "the model refuses these inputs: wrong size"),
         ("return ops.torchvision.nms(x, x, 0.5)", "ops.torchvision.nms"),
@@ -353,7 +356,8 @@ def test_devices_mean_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_code_that_is_refused(tmp_path: Path, forward: str, message: str) -> None:
-    options: Any = {"attributes": {"w": archives.Stored("0", "FloatStorage", (3,), (1,)), "count": 0}}
+    options: Any = {"attributes": {"w": archives.Stored("0", "FloatStorage", (3,), (1,)), "count": 0,
+                               "sizes": [3, 4], "named": {"a": 2}}}  # fmt: skip
     path = archives.script(tmp_path / "m.pt", forward, tensors={"0": np.ones(3, np.float32)}, **options)
     refused(path, message, SofieError, input_shapes=[(None, 3)])
 

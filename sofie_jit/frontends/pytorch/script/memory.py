@@ -54,8 +54,9 @@ class Memory:
             for tensor, state in self._states.items():
                 tensor.restore(state)
             for container, content in self._contents:
-                container.clear()
-                container.extend(content) if isinstance(container, list) else container.update(content)
+                if not _is_same(container, content):
+                    container.clear()
+                    container.extend(content) if isinstance(container, list) else container.update(content)
 
     def changed_tensors(self) -> dict[Tensor, Array]:
         """The tensors that were changed in place, and their values now."""

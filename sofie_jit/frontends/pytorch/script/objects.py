@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from sofie_jit.errors import UnsupportedLayerError
 from sofie_jit.frontends.pytorch.script.code import ScriptClass
 
 
@@ -44,3 +45,21 @@ class ComputedRange:
         self.step = step
         self.length = length
         """A number that the model computes, or an open size; no element if it is negative."""
+
+
+def _refuse(*arguments: Any) -> Any:
+    raise UnsupportedLayerError(
+        "it changes a list or dict of the module, which later calls would use; such state is not supported"
+    )
+
+
+class ModuleList(list[Any]):
+    """A list that belongs to the file."""
+
+    append = extend = insert = pop = reverse = __setitem__ = __delitem__ = _refuse
+
+
+class ModuleDict(dict[Any, Any]):
+    """A dict that belongs to the file."""
+
+    pop = __setitem__ = __delitem__ = _refuse

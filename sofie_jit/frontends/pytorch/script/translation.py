@@ -18,7 +18,7 @@ from sofie_jit.frontends.pytorch.results import Results
 from sofie_jit.frontends.pytorch.script import inputs
 from sofie_jit.frontends.pytorch.script.code import Code, ScriptClass
 from sofie_jit.frontends.pytorch.script.interpreter import Interpreter
-from sofie_jit.frontends.pytorch.script.objects import ScriptObject
+from sofie_jit.frontends.pytorch.script.objects import ModuleDict, ModuleList, ScriptObject
 from sofie_jit.frontends.pytorch.values import (
     NUMBERS,
     Complex,
@@ -146,7 +146,7 @@ class Translation(base.Translation):
 
         def value(stored: Any, path: str) -> Any:
             if isinstance(stored, list):
-                return [value(item, path) for item in stored]
+                return ModuleList(value(item, path) for item in stored)
             if not isinstance(stored, dict):
                 return stored
             if "tensor" in stored:
@@ -162,7 +162,7 @@ class Translation(base.Translation):
             if "tuple" in stored:
                 return tuple(value(item, path) for item in stored["tuple"])
             if "dict" in stored:
-                return {_key(key): value(item, path) for key, item in stored["dict"]}
+                return ModuleDict((_key(key), value(item, path)) for key, item in stored["dict"])
             kind = self.code.find(stored["object"])
             found = ScriptObject(
                 kind if isinstance(kind, ScriptClass) else None, stored["object"], path, {}, is_module=True
