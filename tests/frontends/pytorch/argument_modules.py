@@ -22,6 +22,10 @@ def powers_and_rounding(a: torch.Tensor, b: torch.Tensor) -> Any:
         torch.div(7 * a, b, rounding_mode="floor"), torch.div(7 * a, b, rounding_mode="trunc"),
         torch.div(n - 3, 2, rounding_mode="floor"), torch.fmod(7 * a, b), torch.remainder(7 * a, b), (n - 3) % 2,
         torch.fmod(n - 3, 2), (7 * a) // b, a // 0, n / 4, (n > 2) * 3, torch.square(n > 2), torch.square(a),
+        n.clamp(0.5, 2.5), n.clamp(max=1.5), n.clamp(1, 3), n.clamp_min(2), n.clamp(min=a), a.clamp(max=b),
+        torch.nan_to_num(a / (a > 0), 7.0, 1.0, -1.0), torch.nan_to_num(n), (n > 2) / 2, n.true_divide(n * n + 1),
+        torch.floor_divide(n - 3, 2), torch.fmax(n, a), torch.maximum(n, n.flip(1)), 1 - a, 3 - n, 1 / a,
+        2 // (n * n + 1), 7 % (n * n + 1),
     ]  # fmt: skip
 
 
@@ -55,7 +59,8 @@ def indices_of_extremes(x: torch.Tensor) -> Any:
     flags, whole = x > 0, (2 * x).round()
     number = x[0, 0, 0]
     return [
-        x.argmax(), x.argmin(), x.argmax(keepdim=True), x.argmin(None, True), flags.int().argmax(1), whole.argmax(2),
+        x.argmax(), x.argmin(), x.argmax(keepdim=True), x.argmin(None, True), flags.int().argmax(1), *flags.max(1),
+        *flags.min(2, True), flags.amax((1, 2)), flags.sum(), flags.prod(1), flags.float().mean(1), whole.argmax(2),
         whole.argmin(1, keepdim=True), number.argmax(), number.argmin(), number.max(0).indices, number.max(0).values,
         number.sum(), number.mean(), number.prod(), number.amax(), number.any(), number.all(), number.sum(0),
         number.sort().values, number.sort().indices, number.topk(1).values, number.cumsum(0), number.cumprod(0),
@@ -140,7 +145,8 @@ def shapes_of_all_kinds(x: torch.Tensor) -> Any:
         x.expand_as(torch.zeros(2, 4, 4, 6)), x.mT, row.t(), x[0].t(), x[0].T, x.transpose(0, -1), x.swapaxes(0, 1),
         x.swapdims(1, -1), x.movedim((0, 1), (2, 0)), x.moveaxis(-1, 0), x.permute(2, -3, 1), x.repeat(2, 1, 1),
         x.repeat(2, 1, 3, 1), x.repeat(1, 1, 1), x.tile((2,)), x.tile((2, 1, 1, 2)), x.repeat_interleave(2),
-        x.repeat_interleave(3, 1), x.repeat_interleave(2, -1),
+        x.repeat_interleave(3, 1), x.repeat_interleave(2, -1), torch.repeat_interleave(x, torch.tensor([3]), dim=1),
+        torch.repeat_interleave(row, torch.tensor([1, 0, 2, 1, 1, 0])),
         torch.repeat_interleave(x, torch.tensor([1, 0, 2, 3]), dim=1), x.roll(5), x.roll(-2, 1),
         x.roll((1, 2), (-1, 0)), x.flip(()), x.flip(-1), x.fliplr(), x.flipud(), x.rot90(2, (1, 2)),
         x.rot90(3, (0, 1)), x.rot90(-1, (2, 1)), torch.cat([x]), torch.cat([torch.zeros(0), row]),
