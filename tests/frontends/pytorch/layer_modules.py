@@ -297,6 +297,10 @@ def spectra_of_all_kinds(x: torch.Tensor) -> Any:
         parts(torch.stft(x, 4, 1, window=window, pad_mode="constant", return_complex=True)),
         parts(torch.stft(x, 6, 3, 4, window, center=False, normalized=True, return_complex=True)),
         parts(torch.stft(x[0], 5, 2, window=torch.ones(5), center=False, return_complex=True)),
+        *(
+            parts(torch.ops.aten.stft.center(x, 4, 2, None, window, True, mode, return_complex=True))
+            for mode in ("reflect", "constant")
+        ),
         torch.istft(z, 4, 2, window=window), torch.istft(z, 4, 2, window=window, length=10),
         torch.istft(z, 4, 2, window=window, length=15), torch.istft(z[0], 4, 2, window=window),
         torch.istft(scaled, 6, 2, 4, window, normalized=True), torch.fft.irfft(z, 5, 1),
