@@ -58,11 +58,10 @@ def linear_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
 
 
 def _two_classes(call: OnnxCall, score: Symbol) -> Symbol:
-    """The scores of two classes from that of the second one, as ONNX Runtime computes them."""
-    if call.text("post_transform", "NONE") in ("NONE", "LOGISTIC"):
-        second = transformed(call, score)
-        return both(ops.subtract(1.0, second), second)
-    return transformed(call, both(ops.negative(score), score))
+    """The scores of two classes from that of the second one, as ONNX Runtime computes them: without a softmax."""
+    is_softmax = call.text("post_transform", "NONE").startswith("SOFTMAX")
+    second = score if is_softmax else transformed(call, score)
+    return both(ops.subtract(1.0, second), second)
 
 
 # -- support vector machines -------------------------------------------------------------------------------------------
@@ -136,6 +135,8 @@ def svm_classifier(call: OnnxCall, x: Symbol) -> tuple[Symbol, Symbol]:
     index = _largest(votes)
     if call.numbers("prob_a") or call.numbers("prob_b"):
         scores = _probabilities(call, exact, count)
+    elif count == 2 and call.text("post_transform", "NONE") != "NONE":
+        return labelled(call, index, *labels, count), _two_classes(call, raw)
     else:
         scores = raw if count > 2 else both(ops.negative(raw), raw)
     return labelled(call, index, *labels, count), transformed(call, scores)
