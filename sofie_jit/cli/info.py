@@ -3,7 +3,8 @@
 Lists the inputs, the outputs, the open sizes, which each call determines, and the operators that the layers are
 translated to, with output shapes, parameters and floating-point operations per row (a multiplication with an addition
 counts as 2, an open dimension as 1). Compiles nothing. TorchScript files do not contain the shapes of their inputs,
-which determine the operators: --input-shape gives them, and without it the inputs and modules are listed. A model that
+which determine the operators: --input-shape gives them, and without it the inputs and modules are listed. Of a model
+that is compiled for each size or value of an input, the inputs are listed; --input-shape fixes sizes. A model that
 cannot be translated is an error; see also `check`.
 """
 
@@ -14,6 +15,7 @@ import json
 from typing import Any
 
 from sofie_jit.cli import add_model_arguments, add_shape_argument, format_options
+from sofie_jit.frontends.base import FactsNeededError
 
 EXAMPLES = """\
 sofie-jit info m.h5
@@ -37,12 +39,41 @@ def run(args: argparse.Namespace) -> int:
         outline = {"metadata": dict(translation.metadata), **translation.outline()}
         print(json.dumps(outline, indent=1) if args.json else _outline_text(outline))
         return 0
-    rmodel = translation()
     nodes = f"{translation.node_word}s"
+    try:
+        rmodel = translation()
+    except FactsNeededError as error:
+        about = _inputs(translation, error)
+        print(json.dumps(about, indent=1) if args.json else _inputs_text(about, nodes))
+        return 0
     about = {"metadata": dict(translation.metadata), **describe(rmodel)}
     about[nodes] = [str(node) for node in translation.nodes()]
     print(json.dumps(about, indent=1) if args.json else _text(about, nodes))
     return 0
+
+
+def _inputs(translation: Any, error: FactsNeededError) -> dict[str, Any]:
+    """The description of a model whose operators depend on sizes or values of its inputs."""
+    from sofie_jit.models.arguments import open_sizes
+
+    return {
+        "metadata": dict(translation.metadata),
+        "inputs": [_tensor(name, kind) for name, kind in translation.inputs.items()],
+        "sizes": open_sizes(translation.inputs),
+        "compiled_for_each": sorted(error.names),
+        f"{translation.node_word}s": [str(node) for node in translation.nodes()],
+    }
+
+
+def _inputs_text(about: dict[str, Any], nodes: str) -> str:
+    return "\n".join(
+        [
+            *_ends(about),
+            f"{nodes}: {len(about[nodes])}",
+            f"The operators depend on {', '.join(about['compiled_for_each'])}: load compiles the model for each new",
+            "value with which it is called. --input-shape fixes sizes.",
+        ]
+    )
 
 
 def describe(rmodel: Any) -> dict[str, Any]:
@@ -92,9 +123,25 @@ def _outline_text(outline: dict[str, Any]) -> str:
 def _text(about: dict[str, Any], nodes: str) -> str:
     from sofie_jit.report import tables
 
+    rows = [(op["operator"], op["origin"], op["output"], f"{op['parameters']:,}", f"{op['flops']:,}")
+            for op in about["operators"]]  # fmt: skip
+    return "\n".join(
+        [
+            *_ends(about), "", tables.text([("operator", "from", "output", "parameters", "flops"), *rows], left=3), "",
+            f"{nodes}: {len(about[nodes])}, all supported",
+            f"parameters: {about['parameters']:,}",
+            f"floating-point operations per row: {about['flops']:,}",
+            *about["memory"],
+        ]
+    )  # fmt: skip
+
+
+def _ends(about: dict[str, Any]) -> list[str]:
+    """The lines about the file, the inputs, states and outputs, and the open sizes."""
     lines = [f"{key:7} {value}" for key, value in about["metadata"].items()]
     for what in ("input", "state", "output"):
-        lines += [f"{what:7} {t['name']}: {t['dtype']} ({', '.join(map(str, t['shape']))})" for t in about[f"{what}s"]]
+        given = about.get(f"{what}s", [])
+        lines += [f"{what:7} {t['name']}: {t['dtype']} ({', '.join(map(str, t['shape']))})" for t in given]
     if about["sizes"]:
         lines.append(
             "open    "
@@ -103,14 +150,4 @@ def _text(about: dict[str, Any], nodes: str) -> str:
                 for size, places in about["sizes"].items()
             )
         )
-    rows = [(op["operator"], op["origin"], op["output"], f"{op['parameters']:,}", f"{op['flops']:,}")
-            for op in about["operators"]]  # fmt: skip
-    return "\n".join(
-        [
-            *lines, "", tables.text([("operator", "from", "output", "parameters", "flops"), *rows], left=3), "",
-            f"{nodes}: {len(about[nodes])}, all supported",
-            f"parameters: {about['parameters']:,}",
-            f"floating-point operations per row: {about['flops']:,}",
-            *about["memory"],
-        ]
-    )  # fmt: skip
+    return lines

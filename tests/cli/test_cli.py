@@ -305,7 +305,11 @@ def test_models_that_are_compiled_per_size(masked: Path, tmp_path: Path, capsys:
     assert main(["compare", str(masked), "--input", str(tmp_path / "x.npy"), "--batch", "2"]) == 0
     assert main(["bench", str(masked), "--input", str(tmp_path / "x.npy"), "--engines", "sofie_jit"]) == 0
     capsys.readouterr()
-    assert main(["info", str(masked)]) == 1
+    assert main(["info", str(masked)]) == 0
+    assert "The operators depend on time: load compiles the model for each new" in capsys.readouterr().out
+    assert main(["info", str(masked), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["compiled_for_each"] == ["time"]
+    assert main(["emit", str(masked), "-o", str(tmp_path / "m.hxx")]) == 1
     assert "--input-shape" in capsys.readouterr().err
     assert main(["compare", str(masked), "--no-times", "--layers", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["outputs"][0]["shape"][1:] == [16, 2]

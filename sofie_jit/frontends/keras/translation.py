@@ -151,7 +151,8 @@ def translate(
     """Translates a graph: each call by the handler of its layer, or by the function that ``replace`` has for it.
 
     Open dimensions get names, see :func:`_dims`; ``sizes`` gives fixed sizes to some of them. Inputs have Keras's
-    names; ``output_labels`` are Keras's ``output_names``, and ``output_structure`` is Keras's nesting of the outputs.
+    names; ``output_labels`` are Keras's ``output_names``, or the keys of a dict of outputs, and ``output_structure`` is
+    Keras's nesting of the outputs.
 
     Raises UnsupportedLayerError listing all problems, and ModelFileError if ``replace`` names an unknown layer.
     """
@@ -185,8 +186,9 @@ def translate(
     symbols = [_symbol(value, results, "an output") for value in flatten(model.outputs)]
     rmodel.add_output_tensor_names(symbol.name for symbol in symbols)
     rmodel.input_keys = dict(model.input_keys)
-    rmodel.output_labels = list(model.output_names)
-    rmodel.output_structure = _numbered(model.outputs, count())
+    rmodel.output_structure = structure = _numbered(model.outputs, count())
+    is_flat = isinstance(structure, Mapping) and all(isinstance(number, int) for number in structure.values())
+    rmodel.output_labels = sorted(structure, key=structure.__getitem__) if is_flat else list(model.output_names)
     return rmodel
 
 

@@ -38,8 +38,7 @@ class TorchTranslation(Protocol):
 def _torch() -> Any:
     if importlib.util.find_spec("torch") is None:
         raise MissingDependencyError(
-            "running a model in PyTorch needs torch, which is not installed: pip install torch, or for processors only "
-            "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+            "running a model in PyTorch needs torch, which is not installed: pip install torch"
         )
     return importlib.import_module("torch")
 

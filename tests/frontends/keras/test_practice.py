@@ -440,3 +440,14 @@ def test_weights_that_a_layer_of_an_unknown_class_shares(tmp_path):
     keras.Sequential([keras.Input((2,)), Wrap(inner), inner]).save(tmp_path / "m.keras")
     with pytest.raises(UnsupportedLayerError, match="Wrap"):
         frontends.open(tmp_path / "m.keras")()
+
+
+def test_outputs_in_a_dict_are_named_by_its_keys() -> None:
+    x = keras.Input((3,), name="x")
+    parts = {"z": keras.layers.Dense(2, name="first")(x), "a": keras.layers.Dense(1, name="second")(x)}
+    rmodel = frontends.open(keras.Model(x, parts))()
+    assert rmodel.output_structure == {"z": 1, "a": 0}
+    assert rmodel.output_labels == ["a", "z"]
+    assert [rmodel.tensor_type(name).shape[1] for name in rmodel.outputs] == [1, 2]
+    nested = frontends.open(keras.Model(x, {"both": [parts["z"], parts["a"]]}))()
+    assert nested.output_labels == ["first", "second"]
