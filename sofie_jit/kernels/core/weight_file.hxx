@@ -69,7 +69,8 @@ private:
       std::ifstream file(filename, std::ios::binary);
       if (!file)
          throw std::runtime_error("sofie-jit: cannot open the weight file '" + filename +
-                                  "' (a relative path begins in the working directory; Session's argument is the path)");
+                                  "' (a relative path begins in the working directory; Session's argument is "
+                                  "the path)");
       file.peek(); // fails for a directory, whose size would be nonsense
       std::string text;
       if (file.seekg(0, std::ios::end))
