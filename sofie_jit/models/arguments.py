@@ -298,7 +298,8 @@ def _convert(value: Any, name: str, kind: TensorType, shape: OpenShape) -> np.nd
         )
     given, array = array.shape, _fit_rank(array, shape)
     if array.ndim != len(shape) or any(d not in (None, size) for d, size in zip(shape, array.shape, strict=True)):
-        raise ShapeError(f"input '{name}' has shape {given}, expected {shape}{_hint(given, shape)}")
+        hint = _hint(given, shape) or (TABLES if is_frame(value) else "")
+        raise ShapeError(f"input '{name}' has shape {given}, expected {shape}{hint}")
     return np.require(array, np.dtype(kind.dtype), ["C", "A"])
 
 

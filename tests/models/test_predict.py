@@ -99,6 +99,16 @@ def test_data_frames_of_several_types(model: sofie_jit.Model) -> None:
     assert model.columns is None  # a call that failed teaches nothing
 
 
+def test_frames_with_other_columns(model: sofie_jit.Model) -> None:
+    """The message says how columns are chosen, such as without an index that was read as a column."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.ones((4, 5)))
+    with pytest.raises(ShapeError, match=r"expected \(None, 3\) \(the columns of a table are named with"):
+        model.predict(frame)
+    with pytest.raises(ShapeError, match=r"expected \(None, 3\)$"):
+        model.predict(frame.to_numpy())
+
+
 def test_missing_and_lazy_values(model: sofie_jit.Model, x: np.ndarray) -> None:
     masked = np.ma.masked_array(x, np.zeros_like(x, bool))
     np.testing.assert_array_equal(model.infer(masked), model.infer(x))
