@@ -1,38 +1,18 @@
-"""Small graphs in ONNX's text format against ONNX Runtime: sequences, Scan, unrolled loops, and computed shapes."""
+"""Small graphs in ONNX's text format against ONNX Runtime: sequences, Scan, unrolled loops and known branches."""
 
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
+from text_format import check, parsed
 
 from sofie_jit import frontends
 from sofie_jit.errors import SofieError
 from sofie_jit.verification.evaluate import evaluate
 
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-
-
-def parsed(nodes: str, inputs: str = "float[3,4] x", outputs: str = "y", opset: int = 18) -> bytes:
-    """A model; ``outputs`` are names of any type."""
-    listed = ", ".join(f"float[1] {name}" for name in outputs.split())
-    text = f'<ir_version: 8, opset_import: ["" : {opset}]> g ({inputs}) => ({listed}) {{ {nodes} }}'
-    model = onnx.parser.parse_model(text)
-    for output in model.graph.output:
-        output.ClearField("type")
-    return model.SerializeToString()
-
-
-def check(content: bytes, *arrays: np.ndarray) -> None:
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
-    expected = session.run(None, dict(zip(names, arrays, strict=True)))
-    found = evaluate(frontends.open(content)(), list(arrays))
-    for y, other in zip(found, expected, strict=True):
-        assert (y.dtype, y.shape) == (other.dtype, other.shape)
-        np.testing.assert_allclose(y, other, rtol=1e-6, atol=1e-6)
 
 
 SEQUENCES = {
@@ -172,75 +152,3 @@ CHOSEN = """c = Constant<value=bool {%d}>() y = If<then_branch = a () => (float[
 @pytest.mark.parametrize("condition", [0, 1])
 def test_known_branches(condition: int) -> None:
     check(parsed(CHOSEN % condition), X)
-
-
-NUMBERS = """a = Constant<value=int64[4] {7, -7, 6, 0}>() b = Constant<value=int64[4] {2, 2, -4, 5}>()
-    f = Constant<value=float[4] {1.5, -2.5, 4, 0}>() g = Constant<value=float[4] {0.5, 0, -4, 0}>()
-    t = Constant<value=bool[4] {1, 1, 0, 0}>() u = Constant<value=bool[4] {1, 0, 1, 0}>()
-    m = Constant<value=int64[2,3] {1, 2, 3, 4, 5, 6}>() zero = Constant<value=int64[1] {0}>()
-    one = Constant<value=int64 {1}>() two = Constant<value=int64[1] {2}>() last = Constant<value=int64[1] {-1}>()
-    h = Constant<value=float[3] {2.25, 0, 7}>() shape = Constant<value=int64[2] {3, 2}>()
-    five = Constant<value=int64 {5}>() far = Constant<value=int64[1] {-9}>() """
-KNOWN = [
-    "Add(a, b)", "Sub(a, b)", "Mul(a, b)", "Div(a, b)", "Min(a, b)", "Max(a, b)", "Equal(a, b)", "Less(a, b)",
-    "Greater(a, b)", "LessOrEqual(a, a)", "GreaterOrEqual(a, b)", "Div(f, g)", "Min(f, g)", "Max(f, g)", "Abs(a)",
-    "Abs(f)", "Not(t)", "Floor(f)", "Ceil(f)", "Sqrt(h)", "Neg(a)", "Neg(f)", "And(t, u)", "Or(t, u)",
-    "ReduceProd(b)", "ReduceProd<keepdims=0>(b)", "ReduceProd(b, zero)", "ReduceProd<keepdims=0>(b, last)",
-    "Where(t, a, b)", "Cast<to=1>(a)", "Cast<to=6>(a)", "Cast<to=9>(a)", "Cast<to=7>(f)", "Gather(m, one)",
-    "Gather<axis=1>(m, zero)", "Gather<axis=-1>(m, last)", "Concat<axis=0>(a, b)", "Concat<axis=1>(m, m)",
-    "Reshape(m, shape)", "Squeeze(two)", "Squeeze(two, zero)", "Unsqueeze(a, zero)", "Unsqueeze(a, last)",
-    "Slice(a, zero, two)", "Slice(m, zero, two, last)", "Slice(a, last, far, zero, last)", "Slice(a, far, last)",
-    "Slice(m, two, zero, last, last)", "Shape(m)", "Shape<start=1>(m)", "Shape<end=-1>(m)", "Size(m)",
-    "Range(one, five, one)", "Range(five, one, one)", "ConstantOfShape(shape)",
-    "ConstantOfShape<value=int64[1] {3}>(shape)", "Expand(one, shape)", "Expand(two, shape)", "NonZero(m)",
-]  # fmt: skip
-
-
-def test_arrays_that_are_known() -> None:
-    """They are computed while the model is translated: no operator is left."""
-    names = [f"y{number}" for number in range(len(KNOWN))]
-    nodes = " ".join(f"{name} = {text}" for name, text in zip(names, KNOWN, strict=True))
-    content = parsed(f"{NUMBERS} {nodes} y = Neg(x)", outputs=" ".join([*names, "y"]))
-    check(content, X)
-    assert [op.op_type for op in frontends.open(content)().operators] == ["Neg"]
-
-
-OPEN = """s = Shape(x) zero = Constant<value=int64[1] {0}>() one = Constant<value=int64[1] {1}>()
-    two = Constant<value=int64[1] {2}>() three = Constant<value=int64[1] {3}>() last = Constant<value=int64[1] {-1}>()
-    n = Slice(s, zero, one) k = Slice(s, one, two) """
-SIZES = {
-    "sums": "t = Add(n, k) y = ConstantOfShape(t)",
-    "differences": "t = Sub(n, one) y = ConstantOfShape(t)",
-    "products": "t = Mul(n, three) y = ConstantOfShape(t)",
-    "quotients": "t = Div(n, two) y = ConstantOfShape(t)",
-    "smallest": "t = Min(n, two) y = ConstantOfShape(t)",
-    "largest": "t = Max(n, three) y = ConstantOfShape(t)",
-    "all elements": "t = ReduceProd(s) y = Reshape(x, t)",
-    "chosen": "c = Greater(n, last) t = Where(c, n, one) y = ConstantOfShape(t)",
-    "decided": "c = Less(n, zero) d = Not(c) t = Where(d, n, one) y = ConstantOfShape(t)",
-    "as int32": "i = Cast<to=6>(s) j = Cast<to=7>(i) y = ConstantOfShape(j)",
-    "joined": "t = Concat<axis=0>(k, n) y = Reshape(x, t)",
-    "gathered": "t = Gather(s, last) u = Concat<axis=0>(t, last) y = Reshape(x, u)",
-    "squeezed": "t = Squeeze(n) u = Unsqueeze(t, zero) v = Concat<axis=0>(last, u) y = Reshape(x, v)",
-    "negated": "t = Neg(n) u = Neg(t) y = ConstantOfShape(u)",
-    "expanded": "t = Concat<axis=0>(two, n, k) y = Expand(x, t)",
-    "cut": "t = Sub(n, one) y = Slice(x, zero, t, zero)",
-    "from the end": "t = Neg(one) y = Slice(x, zero, t, zero)",
-    "a range": "a = Squeeze(zero) b = Squeeze(n) c = Squeeze(two) y = Range(a, b, c)",
-    "a range backwards": "a = Squeeze(n) b = Squeeze(zero) c = Squeeze(last) y = Range(a, b, c)",
-    "a range in twos backwards": "a = Squeeze(n) b = Squeeze(zero) c = Constant<value=int64 {-2}>() y = Range(a, b, c)",
-    "an identity": "y = EyeLike(x)",
-    "a diagonal": "y = EyeLike<k=-1, dtype=7>(x)",
-    "a count": "t = Size(x) u = Unsqueeze(t, zero) y = Reshape(x, u)",
-    "the number of rows": "y = Identity(n)",
-    "parts": "u, y = Split<num_outputs=2>(x)",
-}
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_open_sizes(name: str) -> None:
-    """The number of rows is open: its values are computed from the arrays."""
-    outputs = "u y" if name == "parts" else "y"
-    content = parsed(OPEN + SIZES[name], "float[n,4] x", outputs)
-    for rows in (3, 8):
-        check(content, np.random.default_rng(rows).normal(size=(rows, 4)).astype(np.float32))
