@@ -57,7 +57,7 @@ class Execution:
     def __call__(self, *inputs: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
         arrays = self._equal_batches(self.arguments.standardize(by_keyword(inputs, named)))
         if (fast := self._fast_call()) and not (len(arrays) == len(inputs) and all(map(operator.is_, arrays, inputs))):
-            return fast(*arrays, out=out, threads=threads)  # computes converted arrays in half the time
+            return fast(*arrays, out=out, threads=threads)  # it computes sizes in C, which takes long in Python
         dims = self.arguments.bind(arrays)
         outputs, found = self.signature.outputs, self.session.code.found
         if found and out is not None:
@@ -135,7 +135,7 @@ class Execution:
             if not check.holds(dims):
                 raise InputError(check.explain(dims))
 
-    def fast_call(self, doc: str = "") -> Any:
+    def fast_call(self, doc: str) -> Any:
         """The C fast path of this function, with docstring ``doc``; None if there is none.
 
         It handles the usual arguments several times as fast and hands all others to this object.

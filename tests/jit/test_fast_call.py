@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import subprocess
 import sys
 import weakref
 from typing import Any
@@ -308,3 +309,14 @@ def test_nothing_leaks(model: Model) -> None:
 def test_documentation(model: Model) -> None:
     assert "out" in inspect.signature(model.infer).parameters
     assert model.infer.__doc__ == inspect.cleandoc(Model.infer.__doc__ or "")
+
+
+def test_documentation_after_a_profile() -> None:
+    """The first fast call of a process gives all others their docstring; it may be that of a profile."""
+    program = (
+        "import numpy, sofie_jit; from sofie_jit.demo import MODEL_FILE; model = sofie_jit.load(MODEL_FILE); "
+        "x = numpy.zeros((1, 8, 8, 1), 'float32'); model.profile(x); [model.infer(x) for _ in range(9)]; "
+        "print(type(model.infer).__name__, model.infer.__doc__.split('.')[0])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "builtin_function_or_method Evaluates the network\n"
